@@ -1,0 +1,125 @@
+"""Evaluation protocols: which image asks, which images answer, and which answers do not count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.errors import ProtocolError, SettingsError
+
+ProtocolName = Literal["cross_camera", "single_gallery_shot", "multi_gallery_shot"]
+
+JUNK_CAMERA = "same vehicle and same camera as the query"
+JUNK_NONE = "none"
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a protocol makes of a data set.
+
+    ``excluded_vehicles`` counts vehicles with too few images for the protocol (their images are
+    in neither list). ``same_camera_is_junk`` is the junk rule: such gallery images are neither
+    hits nor errors.
+    """
+
+    query: tuple[VehicleImage, ...]
+    gallery: tuple[VehicleImage, ...]
+    same_camera_is_junk: bool
+    excluded_vehicles: int = 0
+
+    @property
+    def junk_rule(self) -> str:
+        return JUNK_CAMERA if self.same_camera_is_junk else JUNK_NONE
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a data set's test images become queries and a gallery.
+
+    - ``cross_camera`` (VeRi-776's own): the owners' query and gallery; a gallery image of the
+      query's vehicle by the query's camera is junk.
+    - ``single_gallery_shot`` (paper, Sec. 4.7; VehicleID's own): test images pooled, one random
+      image a vehicle forms the gallery, all others ask; no junk.
+    - ``multi_gallery_shot`` (Sec. 4.7, n = 6): exactly ``n`` random images a vehicle form the
+      gallery, all others ask; vehicles with fewer than n + 1 images are excluded and counted.
+
+    The shot protocols draw with numpy's PCG64 from ``seed``, vehicles and images in sorted order,
+    so a seed gives the same split on every machine. Report mean and spread over 10 seeds.
+    """
+
+    name: ProtocolName = "cross_camera"
+    seed: int = 0
+    n: int = 6
+
+    def __post_init__(self) -> None:
+        if self.name == "multi_gallery_shot" and self.n < 1:
+            raise SettingsError(f"n is {self.n}; multi-gallery-shot needs at least one gallery image a vehicle.")
+
+    @property
+    def shots(self) -> int:
+        """Gallery images a vehicle under the shot protocols."""
+        return 1 if self.name == "single_gallery_shot" else self.n
+
+    def unavailable(self, dataset: ReIDDataset) -> str | None:
+        """Why this data set cannot serve the protocol, or None where it can."""
+        if self.name == "cross_camera":
+            if not dataset.query:
+                return f"{dataset.name} has no query split of its own"
+            if not dataset.gallery:
+                return f"{dataset.name} has an empty gallery"
+            if any(image.camera_id is None for image in (*dataset.query, *dataset.gallery)):
+                return f"{dataset.name} does not say which camera took each image"
+            return None
+        if not dataset.test:
+            return f"{dataset.name} has no test images"
+        needed = self.shots + 1
+        most = max(len(images) for images in _by_vehicle(dataset.test).values())
+        if most < needed:
+            return (
+                f"{self.shots} gallery image{'s' if self.shots > 1 else ''} a vehicle need{'' if self.shots > 1 else 's'} "
+                f"vehicles with at least {needed} images, and no test vehicle of {dataset.name} has more than {most}"
+            )
+        return None
+
+    def split(self, dataset: ReIDDataset) -> Split:
+        """Queries and gallery of ``dataset``; raises :class:`ProtocolError` where unavailable."""
+        reason = self.unavailable(dataset)
+        if reason:
+            raise ProtocolError(f"{self.name} cannot be used here: {reason}; choose another protocol.")
+        if self.name == "cross_camera":
+            return Split(tuple(dataset.query), tuple(dataset.gallery), same_camera_is_junk=True)
+        return self._draw(dataset.test)
+
+    def _draw(self, images: Sequence[VehicleImage]) -> Split:
+        generator = np.random.Generator(np.random.PCG64(self.seed))
+        query: list[VehicleImage] = []
+        gallery: list[VehicleImage] = []
+        excluded = 0
+        for _, own in sorted(_by_vehicle(images).items()):
+            # A vehicle with a single image still stands in a single-shot gallery, as a distractor.
+            if len(own) <= self.shots and self.name == "multi_gallery_shot":
+                excluded += 1
+                continue
+            own = sorted(own, key=lambda image: image.name)
+            chosen = set(generator.choice(len(own), size=self.shots, replace=False).tolist())
+            gallery += [image for i, image in enumerate(own) if i in chosen]
+            query += [image for i, image in enumerate(own) if i not in chosen]
+        return Split(tuple(query), tuple(gallery), same_camera_is_junk=False, excluded_vehicles=excluded)
+
+
+def available_protocols(dataset: ReIDDataset, seed: int = 0, n: int = 6) -> dict[ProtocolName, str | None]:
+    """Each protocol's name with None where ``dataset`` serves it, else the reason why not."""
+    names: tuple[ProtocolName, ...] = ("cross_camera", "single_gallery_shot", "multi_gallery_shot")
+    return {name: Protocol(name, seed=seed, n=n).unavailable(dataset) for name in names}
+
+
+def _by_vehicle(images: Sequence[VehicleImage]) -> dict[str, list[VehicleImage]]:
+    groups: dict[str, list[VehicleImage]] = defaultdict(list)
+    for image in images:
+        groups[image.vehicle_id].append(image)
+    return groups

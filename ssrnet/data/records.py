@@ -1,0 +1,109 @@
+"""The records every other part passes on: an image of a vehicle, and a data set of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from ssrnet.errors import DataError
+
+
+@dataclass(frozen=True)
+class VehicleImage:
+    """One crop of one vehicle. Nothing is read from disk until the pixels are asked for.
+
+    ``name`` is the image's name inside its split (``0002_c002_00030600_0.jpg``; in a CSV data set
+    the path as the manifest writes it). The same name in query and gallery is the same image:
+    VeRi-776 files its queries in both folders.
+    """
+
+    path: Path
+    name: str
+    vehicle_id: str
+    camera_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Files or lines that a reader left out: why, how many, and one of them to look at."""
+
+    reason: str
+    count: int
+    example: str
+
+    def __str__(self) -> str:
+        return f"{self.count:,} skipped: {self.reason} (for example {self.example})"
+
+
+@dataclass(frozen=True)
+class ReIDDataset:
+    """A re-identification data set as its owners split it.
+
+    ``layout`` and ``why`` say which layout was recognised and by what. ``protocol`` names the
+    protocol its owners report (see :mod:`ssrnet.data.protocols`). Where the owners give no
+    query/gallery split (VehicleID), ``query`` is empty and ``gallery`` holds every test image.
+
+    Raises :class:`DataError` if a split names one image twice.
+    """
+
+    name: str
+    root: Path
+    layout: str
+    why: str
+    train: Sequence[VehicleImage]
+    query: Sequence[VehicleImage]
+    gallery: Sequence[VehicleImage]
+    protocol: str
+    skipped: Sequence[Skipped] = ()
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for split in ("train", "query", "gallery"):
+            images = tuple(getattr(self, split))
+            object.__setattr__(self, split, images)
+            seen: set[str] = set()
+            for image in images:
+                if image.name in seen:
+                    raise DataError(
+                        f"{self.root}: the {split} split names {image.name} twice; "
+                        "every image needs a name of its own, so rename or remove one."
+                    )
+                seen.add(image.name)
+
+    @property
+    def test(self) -> tuple[VehicleImage, ...]:
+        """Query and gallery pooled, each image once (first come, by name)."""
+        pooled = {image.name: image for image in (*self.query, *self.gallery)}
+        return tuple(pooled.values())
+
+    def content_hash(self) -> str:
+        """16 hex digits over every split's names, labels and file sizes.
+
+        Sizes stand in for the pixels: hashing 50,000 files would take minutes at each start.
+        A vanished file counts as size -1.
+        """
+        digest = hashlib.sha256()
+        for split in ("train", "query", "gallery"):
+            for image in sorted(getattr(self, split), key=lambda image: image.name):
+                try:
+                    size = image.path.stat().st_size
+                except OSError:
+                    size = -1
+                line = f"{split}\0{image.name}\0{image.vehicle_id}\0{image.camera_id}\0{size}\n"
+                digest.update(line.encode())
+        return digest.hexdigest()[:16]
+
+    def summary(self) -> str:
+        """One line a split: images, vehicles, cameras; then what was skipped and noted."""
+        lines = [f"{self.name} ({self.layout}: {self.why})"]
+        for split in ("train", "query", "gallery"):
+            images = getattr(self, split)
+            vehicles = len({image.vehicle_id for image in images})
+            cameras = len({image.camera_id for image in images} - {None})
+            lines.append(f"  {split:8}{len(images):>8,} images {vehicles:>7,} vehicles {cameras:>4} cameras")
+        lines += [f"  {note}" for note in (*self.skipped, *self.notes)]
+        return "\n".join(lines)
