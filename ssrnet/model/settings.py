@@ -63,7 +63,7 @@ class ModelSettings:
                 details.append(f"l = {self.gcn_depth}")
             if abs(self.crop_ratio - 2 / 3) > 1e-6:
                 details.append(f"λ = {self.crop_ratio:.3g}")
-        known = {"GB": "baseline (GB)", "GB+AB+RB": "SSR-Net (GB+AB+RB)"}
+        known = {"GB": "Baseline (GB)", "GB+AB+RB": "SSR-Net (GB+AB+RB)"}
         row = row if details else known.get(row, row)
         return f"{row}, {', '.join(details)}" if details else row
 

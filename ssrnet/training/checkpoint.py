@@ -39,7 +39,7 @@ class CheckpointInfo:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded network in evaluation mode, what its file says, the file's hash, and what was dropped."""
+    """A loaded network, in evaluation mode and asking for no gradients; what its file says; its hash; what was dropped."""
 
     model: SSRNet
     info: CheckpointInfo
@@ -77,7 +77,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     has_classifiers = any(name.startswith("classifiers.") for name in tensors)
     model = SSRNet(info.model, info.num_classes if has_classifiers else None)
     notes = load_weights(model, tensors, path)
-    return Checkpoint(model.eval(), info, path, file_hash(path), tuple(notes))
+    return Checkpoint(model.eval().requires_grad_(False), info, path, file_hash(path), tuple(notes))
 
 
 def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> list[str]:
