@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from ssrnet.errors import ResourceError
 
@@ -22,10 +25,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, SafetensorError, RuntimeError) as error:  # the last two from safetensors and torch on a full disk
         raise ResourceError(
-            f"cannot write {path} ({error.strerror or error}); free space or choose another folder, "
+            f"cannot write {path} ({getattr(error, 'strerror', None) or error}); free space or choose another folder, "
             "the file that was there is untouched."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none, there is nothing to remove
+            temporary.unlink(missing_ok=True)

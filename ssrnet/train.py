@@ -25,8 +25,8 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
-from ssrnet.data.transforms import ImageTensors, train_transform
-from ssrnet.errors import CheckpointError, DataError, SettingsError, TrainingError
+from ssrnet.data.transforms import ImageTensors, read_batches, train_transform
+from ssrnet.errors import CheckpointError, DataError, ResourceError, SettingsError, TrainingError
 from ssrnet.files import write_atomically
 from ssrnet.losses import ReIDLoss
 from ssrnet.metrics import Metrics
@@ -74,7 +74,10 @@ def train(settings: TrainSettings) -> Path:
         [image.vehicle_id for image in fit], settings.identities_per_batch, settings.images_per_identity, settings.seed
     )
 
-    settings.out.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"{settings.out} cannot be made a folder ({error.strerror}); choose another --out.") from error
     progress = Progress()
     if settings.resume:
         progress = load_progress(settings, model, optimiser, dataset.content_hash())
@@ -109,7 +112,7 @@ def train(settings: TrainSettings) -> Path:
                 model.train()
                 sums: dict[str, float] = defaultdict(float)
                 step = progress.step
-                for number, (images, index) in enumerate(loader):
+                for number, (images, index) in enumerate(read_batches(loader)):
                     images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
                     target = labels[index].to(device)  # (P*K,)
                     fraction = epoch + number / len(sampler)
@@ -120,7 +123,7 @@ def train(settings: TrainSettings) -> Path:
                     if not torch.isfinite(objective.total):
                         raise TrainingError(
                             f"the loss became {objective.total.item()} at step {step}; the checkpoints in {settings.out} "
-                            "are those of the last whole epoch: lower the learning rate and --resume."
+                            "are those of the last whole epoch: start anew in another --out with a lower learning rate."
                         )
                     optimiser.zero_grad(set_to_none=True)
                     objective.total.backward()
@@ -200,7 +203,9 @@ def hold_back(
 
 def score(model: SSRNet, dataset: ReIDDataset, size: int, device: torch.device) -> Metrics:
     """Metrics on a data set's test images, by its cameras where it has them, else single-shot."""
-    features = extract(model, dataset.test, ExtractSettings(), size, device)
+    # A DataLoader draws from the random state, and a run must not depend on how often it is evaluated.
+    with torch.random.fork_rng(devices=[]):
+        features = extract(model, dataset.test, ExtractSettings(), size, device)
     protocol = Protocol("cross_camera")
     if protocol.unavailable(dataset):
         protocol = Protocol("single_gallery_shot")
@@ -222,6 +227,9 @@ def accuracy(logits: dict[str, Tensor], labels: Tensor) -> float:
 
 MAY_CHANGE = ("data", "out", "max_steps", "evaluate_every", "workers", "device", "resume")
 """Settings that a resumed run may change without becoming another run."""
+
+
+PROGRESS_KEYS = {"model", "optimiser", "random", "random_cuda", "progress", "run"}
 
 
 def save_progress(
@@ -247,6 +255,8 @@ def load_progress(
     if not path.exists():
         raise CheckpointError(f"there is nothing to resume at {path}; start the run without --resume.")
     state = read_pickle(path)
+    if not isinstance(state, dict) or not state.keys() >= PROGRESS_KEYS:
+        raise CheckpointError(f"{path} is not what a run of ssrnet leaves; remove it and start the run anew.")
     before, now = json.loads(state["run"]), json.loads(_json(_identity(settings, dataset_hash)))
     changed = [f"{name} was {before.get(name)} and is {now[name]}" for name in now if before.get(name) != now[name]]
     if changed:

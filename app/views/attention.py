@@ -59,7 +59,7 @@ def render(services: Services, selection: Selection) -> None:
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
     for title, checkpoint in selection.models.items():
-        st.subheader(title, anchor=False)
+        st.markdown(f"#### {title}")
         _row(services, checkpoint, image, reference, opacity)
     with st.expander("Explain", icon=":material/help:"):
         st.markdown(EXPLANATION)

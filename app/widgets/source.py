@@ -43,7 +43,10 @@ class Selection:
     @property
     def models(self) -> dict[str, Checkpoint]:
         """Row titles and checkpoints, the baseline first as in the paper's Figs. 5 and 6."""
-        return {self.baseline.info.model.title: self.baseline, self.ssrnet.info.model.title: self.ssrnet}
+        titles = [checkpoint.info.model.title for checkpoint in (self.baseline, self.ssrnet)]
+        if titles[0] == titles[1]:  # two runs of one network: their files tell them apart
+            titles = [f"{role}: {title}" for role, title in zip(("First", "Second"), titles)]
+        return dict(zip(titles, (self.baseline, self.ssrnet)))
 
 
 def choose_source(services: Services) -> Selection | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, v2
 
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
-from ssrnet.errors import SettingsError
+from ssrnet.errors import DataError, SettingsError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -78,3 +78,15 @@ class ImageTensors(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.transform(read_image(self.images[index].path)), index
+
+
+def read_batches(loader: DataLoader) -> Iterator[list[Tensor]]:
+    """The batches of a loader of :class:`ImageTensors`; a bad image's :class:`DataError` is one sentence from anywhere.
+
+    A worker process can only send text, so PyTorch raises the error anew with the worker's traceback as message.
+    """
+    try:
+        yield from loader
+    except DataError as error:
+        marker = f"{DataError.__module__}.{DataError.__name__}: "
+        raise DataError(str(error).rpartition(marker)[2].strip()) from error

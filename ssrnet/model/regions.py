@@ -41,7 +41,7 @@ def region_boxes(height: int, width: int, crop_ratio: float) -> tuple[Box, ...]:
     if H_L < 1 or W_L < 1:
         raise SettingsError(
             f"crop ratio {crop_ratio:g} leaves no cell of a {height}x{width} feature map; "
-            f"use at least {1 / min(height, width):.3f}."
+            f"use at least {math.ceil(1000 / min(height, width)) / 1000:.3f}."
         )
     bottom, right = height - H_L, width - W_L
     corners = {"ul": (0, 0), "ur": (0, right), "mid": (bottom // 2, right // 2), "dl": (bottom, 0), "dr": (bottom, right)}

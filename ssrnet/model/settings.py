@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from ssrnet.errors import SettingsError
 from ssrnet.model.attention import AttentionName
 from ssrnet.model.backbone import BackboneName, StridePosition
+
+PartsName = Literal["regions", "pcb"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class ModelSettings:
     """The branch "+RB" of Table 1."""
     attention: AttentionName = "cbam"
     """Module that makes F_attn (Table 2)."""
-    parts: Literal["regions", "pcb"] = "regions"
+    parts: PartsName = "regions"
     """Five regions in a graph, or PCB's stripes in its place (Table 3)."""
     global_node: bool = True
     """Off: "w/o GN" of Table 1."""
@@ -40,6 +42,15 @@ class ModelSettings:
     """Length of f_attn and f_token."""
 
     def __post_init__(self) -> None:
+        # The command line checks these, but a checkpoint's metadata may say anything.
+        for name, known in (
+            ("backbone", BackboneName),
+            ("stride_position", StridePosition),
+            ("attention", AttentionName),
+            ("parts", PartsName),
+        ):
+            if getattr(self, name) not in get_args(known):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
         if not 0 < self.crop_ratio <= 1:
             raise SettingsError(f"crop ratio is {self.crop_ratio:g}; it must lie in (0, 1], 2/3 in the paper.")
         if self.branch_dim < 1:

@@ -14,7 +14,7 @@ from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import ReIDDataset
 from ssrnet.metrics import AP_DEFINITION, Metrics
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.ranking import DistanceName, Ranking, rank, rank_blocks
+from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank, rank_blocks
 from ssrnet.retrieval.reranking import ReRankSettings, k_reciprocal_distances
 
 
@@ -76,6 +76,7 @@ def evaluate(
     if re_rank is None:
         ranking = rank(query, gallery, split, distance, top_k)
     else:
+        check_features(query, gallery, split)
         distances = k_reciprocal_distances(query, gallery, re_rank)
         ranking = rank_blocks(distances.__getitem__, split, top_k)
     record = ProtocolRecord(

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.transforms import ImageTensors, test_transform
-from ssrnet.errors import DataError
+from ssrnet.data.transforms import ImageTensors, read_batches, test_transform
+from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.model import EmbeddingSettings, SSRNet
 
@@ -32,6 +32,12 @@ class ExtractSettings:
     """Average the embeddings of an image and its mirror image."""
     embedding: EmbeddingSettings = EmbeddingSettings()
 
+    def __post_init__(self) -> None:
+        for name in ("image_size", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} is {value}; it must be at least 1.")
+
 
 @dataclass(frozen=True)
 class FeatureSet:
@@ -42,7 +48,8 @@ class FeatureSet:
     branch_dims: dict[str, int]
 
     def __post_init__(self) -> None:
-        assert self.features.shape == (len(self.names), sum(self.branch_dims.values()))
+        shape = (len(self.names), sum(self.branch_dims.values()))
+        assert self.features.shape == shape, f"features are {tuple(self.features.shape)}, names and branches say {shape}"
 
     def rows(self, images: Sequence[VehicleImage]) -> Tensor:
         """(len(images), D) in that order; raises :class:`DataError` for an image that has no features."""
@@ -73,7 +80,7 @@ class FeatureSet:
                 names = tuple(json.loads(metadata["names"]))
                 dims = json.loads(metadata["branch_dims"])
                 return cls(file.get_tensor("features").float(), names, dims), json.loads(metadata["record"])
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, AssertionError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
             raise DataError(
                 f"{path} is no feature file of ssrnet ({error}); make one with `ssrnet extract`."
             ) from error
@@ -100,7 +107,8 @@ def extract(
     model.eval().to(device)
     rows: list[Tensor] = []
     with torch.inference_mode():
-        for batch, _ in progress(loader, len(loader)) if progress else loader:
+        batches = read_batches(loader)
+        for batch, _ in progress(batches, len(loader)) if progress else batches:
             batch = batch.to(device)
             embedding = model.trace(batch).embedding(settings.embedding)
             if settings.flip_test:

@@ -83,6 +83,12 @@ def rank(
     Raises :class:`DataError` where features and split disagree or hold NaN, :class:`SettingsError`
     where ``top_k`` is larger than the gallery.
     """
+    check_features(query, gallery, split)
+    return rank_blocks(_distance_blocks(query, gallery, distance), split, top_k, query.device)
+
+
+def check_features(query: Tensor, gallery: Tensor, split: Split) -> None:
+    """Raises :class:`DataError` where features and split disagree, or where features are no finite numbers."""
     for name, features, images in (("query", query, split.query), ("gallery", gallery, split.gallery)):
         if len(features) != len(images):
             raise DataError(
@@ -91,7 +97,6 @@ def rank(
             )
         if not torch.isfinite(features).all():
             raise DataError(f"the {name} features hold NaN or infinity; the checkpoint or the feature file is damaged.")
-    return rank_blocks(_distance_blocks(query, gallery, distance), split, top_k, query.device)
 
 
 def rank_blocks(
@@ -136,7 +141,8 @@ def _distance_blocks(query: Tensor, gallery: Tensor, name: DistanceName) -> Call
         norm = q.square().sum(1, keepdim=True)
         if name == "cosine":
             # A zero vector has cosine 0 with everything, as in torch.nn.functional.cosine_similarity.
-            return 1 - product * (norm.clamp_min(1e-16).rsqrt() * squared.clamp_min(1e-16).rsqrt())
+            cosine = product * (norm.clamp_min(1e-16).rsqrt() * squared.clamp_min(1e-16).rsqrt())
+            return (1 - cosine).clamp_min_(0)
         return (norm + squared - 2 * product).clamp_min_(0).sqrt_()
 
     return block
@@ -145,7 +151,10 @@ def _distance_blocks(query: Tensor, gallery: Tensor, name: DistanceName) -> Call
 def _nearest(d: Tensor, same: Tensor, junk: Tensor, top_k: int) -> tuple[np.ndarray, ...]:
     """order, distance, match, junk of the nearest images, cut after ``top_k`` that are not junk; each (b, L)."""
     length = min(top_k + int(junk.sum(1).max()), d.shape[1])
-    order = d.topk(length, dim=1, largest=False, sorted=True).indices
+    nearest = d.topk(length, dim=1, largest=False, sorted=True)
+    # topk takes any of those tied with the last; all must be there for the order below to choose.
+    tied = int((d <= nearest.values[:, -1:]).sum(1).max())
+    order = nearest.indices if tied <= length else d.topk(tied, dim=1, largest=False, sorted=True).indices
     near, match, is_junk = (t.gather(1, order).cpu().numpy() for t in (d, same & ~junk, junk))
     order = order.cpu().numpy()
     # Wrong before right at equal distance, as the metrics count; then by gallery index.
@@ -153,12 +162,14 @@ def _nearest(d: Tensor, same: Tensor, junk: Tensor, top_k: int) -> tuple[np.ndar
     order, near, match, is_junk = (np.take_along_axis(a, rearranged, 1) for a in (order, near, match, is_junk))
     counted = np.cumsum(~is_junk, axis=1)
     past = counted - ~is_junk >= top_k
-    return (
+    listed = slice(int((~past).sum(1).max()))
+    columns = (
         np.where(past, -1, order),
         np.where(past, np.inf, near).astype(np.float32),
         match & ~past,
         is_junk & ~past,
     )
+    return tuple(column[:, listed] for column in columns)
 
 
 def _codes(split: Split, attribute: str, device: torch.device | str) -> tuple[Tensor, Tensor]:

@@ -55,7 +55,9 @@ def k_reciprocal_distances(
     features = F.normalize(torch.cat([query, gallery]).float())
     original = (2 - 2 * features @ features.T).clamp_min_(0)  # (N, N)
     original /= original.amax(1, keepdim=True).clamp_min(1e-12)
-    near = original.topk(k1 + 1, dim=1, largest=False).indices  # (N, k1 + 1), an image itself among them
+    original.fill_diagonal_(-1)  # an image is among its own nearest, however many copies of it there are
+    near = original.topk(k1 + 1, dim=1, largest=False).indices  # (N, k1 + 1)
+    original.fill_diagonal_(0)
 
     reciprocal = _reciprocal(near)  # R(i, k1)
     half = _reciprocal(near[:, : round(k1 / 2) + 1])  # R(j, k1 / 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from ssrnet.files import write_atomically
 from ssrnet.model import ModelSettings, SSRNet
 
 FORMAT = "ssrnet 1"
+
+PICKLED_CODE = re.compile("GLOBAL|unsupported class|unrecognized function")
+"""What PyTorch's weights-only loader says of a file that names a function or class; of garbage it says other things."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,12 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f"{path} holds weights but not which network they are for (no ssrnet metadata); "
             "give a checkpoint that `ssrnet train` wrote."
         )
-    info = _parse_info(path, metadata["info"])
     has_classifiers = any(name.startswith("classifiers.") for name in tensors)
-    model = SSRNet(info.model, info.num_classes if has_classifiers else None)
+    try:
+        info = _parse_info(path, metadata.get("info", ""))
+        model = SSRNet(info.model, info.num_classes if has_classifiers else None)
+    except SettingsError as error:
+        raise CheckpointError(f"{path} describes a network that this ssrnet cannot build: {error}") from error
     notes = load_weights(model, tensors, path)
     return Checkpoint(model.eval().requires_grad_(False), info, path, file_hash(path), tuple(notes))
 
@@ -150,7 +157,9 @@ def load_backbone(model: SSRNet, source: str) -> str:
     tensors = {name.removeprefix("module."): tensor.float() for name, tensor in tensors.items()}
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
     own = model.backbone.state_dict()
-    wrong = [n for n in own if n not in tensors or tensors[n].shape != own[n].shape]
+    # Files from before PyTorch counted batches lack num_batches_tracked, which nothing here reads.
+    needed = [n for n in own if n in tensors or not n.endswith("num_batches_tracked")]
+    wrong = [n for n in needed if n not in tensors or tensors[n].shape != own[n].shape]
     unknown = [n for n in tensors if n not in own]
     if wrong or unknown:
         name = (wrong or unknown)[0]
@@ -159,7 +168,7 @@ def load_backbone(model: SSRNet, source: str) -> str:
             f"{'absent or of another shape' if wrong else 'not part of it'}; "
             "give weights of this backbone or change --model.backbone."
         )
-    model.backbone.load_state_dict(tensors)
+    model.backbone.load_state_dict(tensors, strict=False)
     note = f"backbone: {said}"
     if "layer2-4[0].conv1" in metadata.get("architecture", "") and settings.stride_position != "conv1":
         note += " (its file says that it was trained with the stride on conv1; this model has it on conv2)"
@@ -191,13 +200,22 @@ def read_pickle(path: Path) -> object:
     """What a .pth/.pt file holds, where that is tensors and plain values alone."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # on damaged files PyTorch raises anything from IndexError to struct.error
+        if isinstance(error, pickle.UnpicklingError) and (PICKLED_CODE.search(str(error)) or _is_plain_pickle(path)):
+            raise CheckpointError(
+                f"{path} holds pickled code, which could do anything when loaded, so it was not; "
+                "save its state_dict as .safetensors and give that."
+            ) from error
         raise CheckpointError(
-            f"{path} holds pickled code, which could do anything when loaded, so it was not; "
-            "save its state_dict as .safetensors and give that."
+            f"{path} is no PyTorch file or damaged ({type(error).__name__}); give a .safetensors or .pth file."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is no PyTorch file ({error}); give a .safetensors or .pth file.") from error
+
+
+def _is_plain_pickle(path: Path) -> bool:
+    """Whether the file starts as Python's own pickles do, which PyTorch's loader gives up on at once."""
+    with open(path, "rb") as file:
+        head = file.read(2)
+    return len(head) == 2 and head[0] == 0x80 and 2 <= head[1] <= pickle.HIGHEST_PROTOCOL
 
 
 def file_hash(path: Path) -> str:
@@ -216,5 +234,5 @@ def _parse_info(path: Path, text: str) -> CheckpointInfo:
                 f"{path} was written by a newer ssrnet (it sets {', '.join(sorted(unknown))}); update ssrnet."
             )
         return CheckpointInfo(model=ModelSettings(**model), **values)
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} has damaged metadata ({error}); copy it again or train anew.") from error

@@ -40,6 +40,9 @@ class OptimiserSettings:
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
             raise SettingsError(f"learning_rate is {self.learning_rate:g}; it must be above 0.")
+        for name in ("momentum", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} is {getattr(self, name):g}; it must be at least 0.")
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,13 @@ class TrainSettings:
             raise SettingsError(f"sizes is {self.sizes}; give pairs of first epoch and pixels with epochs rising from 0.")
         if min(size for _, size in self.sizes) < 32:
             raise SettingsError(f"sizes is {self.sizes}; an image needs at least 32 pixels a side.")
-        for name in ("epochs", "evaluate_every", "identities_per_batch", "images_per_identity"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("epochs", "max_steps", "evaluate_every", "identities_per_batch", "images_per_identity"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} is {value}; it must be at least 1.")
+        for name in ("holdout", "seed", "workers"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 0.")
         if self.holdout == 1:
             raise SettingsError("holdout is 1; ranking one identity says nothing, so hold back 0 or at least 2.")
 
