@@ -39,8 +39,9 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
 
 def run(arguments: Sequence[str]) -> None:
     """Parses ``arguments`` and runs the command they name; tyro prints help and usage errors itself."""
+    arguments = list(arguments)
     settings = tyro.cli(
-        _commands(arguments), prog="ssrnet", description=DESCRIPTION, args=list(arguments), compact_help=False
+        _commands(arguments), prog="ssrnet", description=DESCRIPTION, args=arguments, compact_help=False
     )
     HANDLERS[type(settings)](settings)
 

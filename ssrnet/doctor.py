@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.errors import SSRNetError
 from ssrnet.resources import available_memory
+from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.training.checkpoint import load_checkpoint
 
 PACKAGES = (
@@ -83,15 +85,19 @@ def _look_into_data(root: Path) -> list[str]:
 
 
 def _find_checkpoints(places: Sequence[Path]) -> list[Path]:
-    """Checkpoint files named or lying in the folders named, sorted."""
-    found = [path for path in places if path.is_file()]
+    """Checkpoint files named, there or not, and those lying in the folders named, sorted."""
+    found = [path for path in places if path.is_file() or path.suffix and not path.is_dir()]
     for folder in (place for place in places if place.is_dir()):
         found += [path for path in folder.rglob("*.safetensors") if not path.name.startswith(".")]
     return sorted(found)
 
 
 def _look_into_checkpoint(path: Path) -> list[str]:
-    """Prints what a checkpoint is; returns what is wrong."""
+    """Prints what a checkpoint is, or that it is a feature file; returns what is wrong."""
+    with suppress(SSRNetError):
+        features, _ = FeatureSet.load(path)
+        print(f"  {path}: features of {len(features.names):,} images")
+        return []
     try:
         checkpoint = load_checkpoint(path)
     except SSRNetError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from app.services import Services
-from app.widgets.image_picker import Choice, image_picker
+from app.widgets.image_picker import image_picker
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import spatial_attention, stretch, to_image_frame
@@ -32,34 +34,21 @@ Functions: `ssrnet.explain.attention.spatial_attention`, `ssrnet.explain.cam.sim
 
 def render(services: Services, selection: Selection) -> None:
     """A picker, then a row a model: the image, M_s where there is one, and Grad-CAM."""
-    images = {image.name: image for image in selection.opened.dataset.test}
-    chosen = image_picker(
-        "query",
-        [
-            Choice(
-                image.name,
-                f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id,
-                " ".join(image.attributes.values()),
-            )
-            for image in images.values()
-        ],
-        lambda name: services.thumbnail(images[name]),
-    )
-    image = images[chosen]
-    others = _same_vehicle(image, images.values())
+    images = selection.opened.dataset.test
+    image = image_picker("query", images, services.thumbnail)
+    others = {other.name: other for other in _same_vehicle(image, images)}
     left, right = st.columns([3, 2])
-    reference = images[
-        left.selectbox(
-            "Grad-CAM explains the similarity to",
-            [other.name for other in others],
-            format_func=lambda name: _say(images[name], image),
-            help="Other images of the same vehicle come first; the image itself shows what its own embedding is made of.",
-        )
-    ]
+    name = left.selectbox(
+        "Grad-CAM explains the similarity to",
+        others,
+        format_func=lambda name: _say(others[name], image),
+        help="Other images of the same vehicle come first; the image itself shows what its own embedding is made of.",
+    )
+    reference = others[name]
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
     for title, checkpoint in selection.models.items():
-        st.markdown(f"#### {title}")
+        st.subheader(title, anchor=False)
         _row(services, checkpoint, image, reference, opacity)
     with st.expander("Explain", icon=":material/help:"):
         st.markdown(EXPLANATION)
@@ -92,7 +81,7 @@ def _row(
         columns[3].image(services.square(checkpoint, reference), caption=f"{reference.name}", width="stretch")
 
 
-def _same_vehicle(image: VehicleImage, images) -> list[VehicleImage]:
+def _same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
     """Other images of the vehicle, other cameras first, then the image itself."""
     others = [other for other in images if other.vehicle_id == image.vehicle_id and other != image]
     return [*sorted(others, key=lambda other: (other.camera_id == image.camera_id, other.name)), image]

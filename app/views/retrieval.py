@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.services import Services
 from app.widgets.features import evaluations
-from app.widgets.image_picker import Choice, image_picker
+from app.widgets.image_picker import image_picker
 from app.widgets.rank_list import RankRow, legend, rank_list
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection
@@ -68,18 +68,9 @@ def _choose_group(comparison: Comparison) -> list[int]:
 
 def _choose_query(services: Services, evaluation: Evaluation, group: list[int]) -> int | None:
     """The position of the chosen query among the split's queries; None where the group is empty."""
-    images = evaluation.split.query
-    position = {images[i].name: i for i in group}
-    choices = [
-        Choice(
-            image.name,
-            f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id,
-            " ".join(image.attributes.values()),
-        )
-        for image in (images[i] for i in position.values())
-    ]
-    name = image_picker("query", choices, lambda name: services.thumbnail(images[position[name]]))
-    return None if name is None else position[name]
+    images = [evaluation.split.query[i] for i in group]
+    image = image_picker("query", images, services.thumbnail)
+    return None if image is None else group[images.index(image)]
 
 
 def _first(hits: list[Hit], top_k: int) -> list[Hit]:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
+from ssrnet.data.records import VehicleImage
+
 PAGE = 9
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One picture to choose: ``key`` comes back, ``label`` stands below it."""
-
-    key: str
-    label: str
-    search: str = ""
-    """Further words that the search box finds it by."""
-
+"""Pictures shown at once: one row at 1440 pixels."""
 
 _CSS = """
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); gap: 0.4rem; }
@@ -51,34 +42,43 @@ export default function (component) {
 _grid = st.components.v2.component("image_picker", html='<div class="grid"></div>', css=_CSS, js=_JS)
 
 
-def image_picker(key: str, choices: Sequence[Choice], thumbnail: Callable[[str], str]) -> str | None:
-    """The key of the chosen picture, the first at the start; None where there is none to choose.
+def image_picker(
+    key: str, images: Sequence[VehicleImage], thumbnail: Callable[[VehicleImage], str]
+) -> VehicleImage | None:
+    """The chosen image, the first at the start; None where there is none to choose.
 
-    ``thumbnail`` gives the URI of a key's picture, and is asked for the visible page alone. The
-    choice is kept in the URL under ``key``.
+    ``thumbnail`` gives an image's picture as a URI, and is asked for the visible page alone. The
+    choice is kept in the URL under ``key``, by name.
     """
-    if not choices:
+    if not images:
         return None
     search, pager = st.columns([4, 1], vertical_alignment="bottom")
     words = search.text_input("Search", key=f"{key}_search", placeholder="vehicle, camera, type or file name")
-    found = [c for c in choices if all(w in f"{c.key} {c.label} {c.search}".lower() for w in words.lower().split())]
-    keys = [choice.key for choice in choices]
-    chosen = st.query_params.get(key)
-    if chosen not in keys:
-        chosen = keys[0]
+    found = [image for image in images if all(word in _searched(image) for word in words.lower().split())]
+    linked = st.query_params.get(key)
+    chosen = next((image for image in images if image.name == linked), images[0])
     if not found:
-        st.caption(f"Nothing matches “{words}” among {len(choices):,} images.")
+        st.caption(f"Nothing matches “{words}” among {len(images):,} images.")
         return chosen
 
     pages = -(-len(found) // PAGE)
     page = 1
     if pages > 1:
-        at = next((i for i, choice in enumerate(found) if choice.key == chosen), 0)
+        at = found.index(chosen) if chosen in found else 0
         page = pager.number_input(f"Page, of {pages:,}", 1, pages, at // PAGE + 1, key=f"{key}_page_{pages}_{words}")
     visible = found[(page - 1) * PAGE : page * PAGE]
-    items = [{"key": choice.key, "label": choice.label, "uri": thumbnail(choice.key)} for choice in visible]
-    result = _grid(data={"items": items, "chosen": chosen}, key=f"{key}_grid", on_picked_change=lambda: None)
-    if result.picked and result.picked != chosen:
+    items = [{"key": image.name, "label": _label(image), "uri": thumbnail(image)} for image in visible]
+    result = _grid(data={"items": items, "chosen": chosen.name}, key=f"{key}_grid", on_picked_change=lambda: None)
+    if result.picked and result.picked != chosen.name:
         st.query_params[key] = result.picked
         st.rerun()
     return chosen
+
+
+def _label(image: VehicleImage) -> str:
+    return f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id
+
+
+def _searched(image: VehicleImage) -> str:
+    """All words that the search box finds an image by."""
+    return " ".join((image.name, _label(image), *image.attributes.values())).lower()

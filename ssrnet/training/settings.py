@@ -143,9 +143,9 @@ def recipe(name: RecipeName, network: NetworkName = "ssrnet") -> TrainSettings:
             name="adamw", learning_rate=3e-4, weight_decay=5e-4, warmup_epochs=2, decay_epoch=2
         ),
         frozen_stages=3,
-        epochs=20,
+        epochs=12,
         identities_per_batch=16,
         images_per_identity=2,
-        sizes=((0, 128), (16, 192)),
+        sizes=((0, 128), (10, 192)),
         workers=0,
     )
