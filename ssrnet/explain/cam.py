@@ -29,7 +29,8 @@ class HeadOnly(nn.Module):
         self._model = (model,)
         self.embedding = embedding
         self.theta = theta
-        self.device_of = nn.Parameter(torch.zeros((), device=next(model.parameters()).device), requires_grad=False)
+        # grad-cam asks the module's first parameter where to compute.
+        self.place = nn.Parameter(torch.zeros((), device=next(model.parameters()).device), requires_grad=False)
 
     def forward(self, F_G: Tensor) -> Tensor:
         return self._model[0].head(FeatureMap(self.tap(F_G), self.theta)).embedding(self.embedding)
@@ -67,8 +68,7 @@ def similarity_cam(
         raise ValueError("similarity_cam needs a model in eval mode with requires_grad_(False), or it would change it")
     F_G = feature_map.F_G.detach().clone()  # a clone can be differentiated even if made in inference mode
     references = reference.expand(len(F_G), -1)
-    # grad-cam frees its hooks on exit, and asks for a gradient of its input with compute_input_gradient.
     head = HeadOnly(model, embedding, feature_map.theta)
     with torch.enable_grad(), GradCAM(head, [head.tap]) as cam:
-        cam.compute_input_gradient = True
+        cam.compute_input_gradient = True  # its input is F_G, and nothing else here asks for a gradient
         return cam(F_G, targets=[SimilarityTarget(row) for row in references])

@@ -16,7 +16,7 @@ def test_the_defaults_are_the_papers():
 @pytest.mark.parametrize(
     ("changes", "title"),
     [
-        (TABLE_1["GB"], "baseline (GB)"),
+        (TABLE_1["GB"], "Baseline (GB)"),
         (TABLE_1["+AB"], "GB+AB"),
         (TABLE_1["+RB (w/o GN)"], "GB+RB, w/o GN"),
         (TABLE_1["+RB (w/o token)"], "GB+RB, w/o token"),

@@ -1,0 +1,152 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ssrnet import __main__, cli
+from ssrnet.errors import SettingsError
+from ssrnet.evaluate import EvaluateSettings
+from ssrnet.training.settings import TrainSettings, recipe
+
+
+def parsed(monkeypatch, *arguments: str):
+    """The settings that the command line would run."""
+    caught = []
+    monkeypatch.setattr(cli, "HANDLERS", dict.fromkeys(cli.HANDLERS, caught.append))
+    cli.run(arguments)
+    return caught[0]
+
+
+def fails(monkeypatch, capsys, *arguments: str) -> str:
+    """What `ssrnet ARGUMENTS` prints to stderr as it exits with 2."""
+    monkeypatch.setattr(sys, "argv", ["ssrnet", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        __main__.main()
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "extract", "doctor"])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.run([*command.split(), "--help"])
+    assert caught.value.code == 0
+    said = capsys.readouterr().out
+    wanted = {
+        "": ["ssrnet train --data DIR", "{train,evaluate,extract,doctor}"],
+        "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,quick}"],
+        "evaluate": ["--checkpoint", "--only", "--re-rank", "--extraction.flip-test"],
+        "extract": ["--split {test,train,query,gallery}"],
+        "doctor": ["--checkpoints"],
+    }
+    assert all(words in said for words in wanted[command]), said
+
+
+def test_the_module_runs_and_a_missing_folder_is_one_sentence(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "ssrnet", "train", "--data", "no/such/folder", "--out", "out"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr == (
+        "ssrnet: no/such/folder does not exist; give the path of a data set's folder or of a CSV file.\n"
+    )
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("train --data d --out o --model.crop-ratio 0", "crop ratio is 0; it must lie in (0, 1], 2/3 in the paper."),
+        ("train --data d --out o --model.crop-ratio 1.2", "crop ratio is 1.2; it must lie in (0, 1], 2/3 in the paper."),
+        ("train --data d --out o --workers -1", "workers is -1; it must be at least 0."),
+        ("extract --data d --checkpoint c.safetensors --out f.npy", "f.npy does not end in .safetensors; "),
+        ("evaluate --data d --checkpoint c.safetensors", "there is no checkpoint at c.safetensors; "),
+        ("evaluate --data d", "give either --checkpoint FILE or --untrained WEIGHTS; "),
+    ],
+)
+def test_bad_values_are_one_sentence(monkeypatch, capsys, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    said = fails(monkeypatch, capsys, *arguments.split())
+    assert said.startswith(f"ssrnet: {sentence}") and said.count("\n") == 1
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "fly", "train", "train --data d", "train --data d --out o --recipe slow", "train --data d --out o --wheels 4",
+     "evaluate --data d --protocol none", "train --data d --out o --epochs many"],
+)  # fmt: skip
+def test_usage_errors_exit_with_2_and_no_traceback(monkeypatch, capsys, arguments):
+    assert "Traceback" not in fails(monkeypatch, capsys, *arguments.split())
+
+
+def test_a_broken_installation_is_one_sentence(monkeypatch, capsys):
+    def broken():
+        raise __main__.SSRNetError("torch and torchvision are not from the same build.")
+
+    monkeypatch.setattr(__main__, "check_installation", broken)
+    said = fails(monkeypatch, capsys, "--help")
+    assert said == "ssrnet: torch and torchvision are not from the same build.\n"
+
+
+@pytest.mark.parametrize("form", ["--recipe {}", "--recipe={}"])
+@pytest.mark.parametrize("name", ["paper", "quick"])
+@pytest.mark.parametrize("network", ["ssrnet", "baseline"])
+def test_recipe_and_network_choose_the_defaults(monkeypatch, name, network, form):
+    arguments = f"train --data d --out o {form.format(name)} --network {network}".split()
+    settings = parsed(monkeypatch, *arguments)
+    expected = recipe(name, network)
+    assert settings.recipe == name and settings.network == network and str(settings.data) == "d"
+    for field in ("model", "loss", "augment", "optimiser", "frozen_stages", "epochs", "sizes", "identities_per_batch"):
+        assert getattr(settings, field) == getattr(expected, field), field
+    assert settings.model.relation_branch == settings.model.attention_branch == (network == "ssrnet")
+
+
+@pytest.mark.parametrize(("cuda", "name"), [(True, "paper"), (False, "quick")])
+def test_without_a_recipe_the_device_decides(monkeypatch, cuda, name):
+    monkeypatch.setattr(cli.torch.cuda, "is_available", lambda: cuda)
+    assert parsed(monkeypatch, "train", "--data", "d", "--out", "o").recipe == name
+
+
+def test_single_values_change_a_recipe(monkeypatch):
+    settings = parsed(
+        monkeypatch, *"train --data d --out o --recipe paper --network baseline --model.attention-branch".split(),
+        *"--optimiser.learning-rate 0.5 --sizes 0 64 3 96 --loss.name circle+triplet --no-resume".split(),
+    )  # fmt: skip
+    assert isinstance(settings, TrainSettings)
+    assert settings.model.attention_branch and not settings.model.relation_branch
+    assert settings.optimiser.learning_rate == 0.5 and settings.optimiser.name == "sgd"
+    assert settings.sizes == ((0, 64), (3, 96)) and settings.loss.name == "circle+triplet"
+
+
+def test_evaluate_parses_nested_settings(monkeypatch):
+    settings = parsed(
+        monkeypatch, *"evaluate --data d --untrained none --extraction.embedding.branches G token".split(),
+        *"--re-rank --re-ranking.k1 5 --re-ranking.k2 2 --model.backbone resnet18".split(),
+    )  # fmt: skip
+    assert isinstance(settings, EvaluateSettings) and settings.re_rank and settings.re_ranking.k1 == 5
+    assert settings.extraction.embedding.branches == ("G", "token")
+    assert settings.model.backbone == "resnet18" and not settings.model.relation_branch
+
+
+def test_settings_check_themselves_when_called_from_python():
+    with pytest.raises(SettingsError, match="crop ratio is 1.2"):
+        cli.run(["train", "--data", "d", "--out", "o", "--model.crop-ratio", "1.2"])
+
+
+def test_train_then_evaluate_then_extract_then_doctor(city, tmp_path, capsys):
+    out = tmp_path / "run"
+    tiny = "--recipe quick --model.backbone resnet18 --backbone-weights none --sizes 0 32 --identities-per-batch 2"
+    cli.run(["train", "--data", str(city), "--out", str(out), *tiny.split(), "--max-steps", "1", "--network", "baseline"])
+    checkpoint = str(out / "last.safetensors")
+    cli.run(["evaluate", "--data", str(city), "--checkpoint", checkpoint, "--workers", "0", "--out", str(out / "n.json")])
+    said = capsys.readouterr().out
+    assert "Baseline (GB) on" in said and "protocol record: {" in said
+    assert json.loads((out / "n.json").read_text())[0]["record"]["features"]["model"] == "Baseline (GB)"
+    features = str(tmp_path / "features.safetensors")
+    cli.run(["extract", "--data", str(city), "--checkpoint", checkpoint, "--workers", "0", "--out", features])
+    cli.run(["doctor", "--data", str(city), "--checkpoints", str(out)])
+    assert capsys.readouterr().out.endswith("nothing wrong\n")

@@ -1,0 +1,175 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ssrnet.data.datasets import open_dataset
+from ssrnet.errors import CheckpointError, DataError, ProtocolError, ResourceError, SettingsError
+from ssrnet.evaluate import EvaluateSettings, evaluate_model
+from ssrnet.metrics import Metrics
+from ssrnet.model import EmbeddingSettings, ModelSettings
+from ssrnet.retrieval import reranking
+from ssrnet.retrieval.evaluation import over_seeds
+from ssrnet.retrieval.extraction import ExtractSettings
+from ssrnet.training.checkpoint import file_hash
+from tests import tiny
+
+
+@pytest.fixture
+def settings(run):
+    return EvaluateSettings(run.data, run.out / "last.safetensors", workers=0, device="cpu")
+
+
+def printed_record(capsys) -> tuple[str, dict]:
+    """What the command printed before its protocol record, and the record."""
+    said, _, record = capsys.readouterr().out.partition("protocol record: ")
+    return said, json.loads(record)
+
+
+def test_it_prints_the_numbers_and_their_record(settings, capsys):
+    evaluate_model(settings)
+    said, record = printed_record(capsys)
+    dataset = open_dataset(settings.data)
+    assert dataset.summary() in said
+    assert f"SSR-Net (GB+AB+RB) on {dataset.name}, all test images, cross_camera" in said
+    assert "(4 queries)" in said and "mAP" in said
+    assert (record["dataset_hash"], record["protocol"]) == (dataset.content_hash(), "cross_camera")
+    assert record["features"] == {
+        "model": "SSR-Net (GB+AB+RB)",
+        "checkpoint": "last.safetensors",
+        "checkpoint_hash": file_hash(settings.checkpoint),
+        "image_size": 32,
+        "flip_test": False,
+        "neck": "after",
+        "normalise_branches": False,
+        "branches": [],
+    }
+
+
+def test_a_trained_network_finds_the_vehicles_of_one_colour(city, tmp_path):
+    torch.manual_seed(0)
+    out = tmp_path / "numbers.json"
+    small = ExtractSettings(image_size=32)
+    model = ModelSettings("resnet18", **tiny.BASELINE)
+    evaluate_model(
+        EvaluateSettings(city, untrained="none", model=model, extraction=small, workers=0, device="cpu", out=out)
+    )
+    assert json.loads(out.read_text())[0]["metrics"]["mAP"] > 0.6  # random weights keep colours apart, too
+
+
+def test_numbers_go_into_a_file(settings, tmp_path, capsys):
+    evaluate_model(replace(settings, out=tmp_path / "new/numbers.json"))
+    _, record = printed_record(capsys)
+    (result,) = json.loads((tmp_path / "new/numbers.json").read_text())
+    assert result["record"] == record
+    assert set(result["metrics"]) == {"mAP", "mINP", "cmc", "queries", "excluded"} and len(result["metrics"]["cmc"]) == 50
+
+
+def test_the_shot_protocols_give_mean_and_spread_over_seeds(settings, tmp_path, capsys):
+    evaluate_model(replace(settings, protocol="single_gallery_shot", seeds=4, out=tmp_path / "n.json"))
+    said, record = printed_record(capsys)
+    results = json.loads((tmp_path / "n.json").read_text())
+    assert [result["record"]["seed"] for result in results] == [0, 1, 2, 3] and record["seed"] == 0
+    spread = over_seeds([Metrics(**result["metrics"]) for result in results])
+    assert f"mean of 4 random galleries  {spread.mean}" in said and f"standard deviation               {spread.deviation}" in said
+
+
+def test_multi_gallery_shot_with_n(settings, capsys):
+    evaluate_model(replace(settings, protocol="multi_gallery_shot", seeds=1, shots=2))
+    _, record = printed_record(capsys)
+    assert (record["shots"], record["queries"], record["gallery"]) == (2, 4, 8)
+
+
+def test_an_unusable_protocol_is_told_before_extraction(settings, monkeypatch):
+    monkeypatch.setattr("ssrnet.evaluate.extract", None)
+    with pytest.raises(ProtocolError, match="multi_gallery_shot cannot be used here: with 6 in the gallery"):
+        evaluate_model(replace(settings, protocol="multi_gallery_shot"))
+
+
+def test_options_reach_features_and_record(settings, capsys):
+    extraction = ExtractSettings(64, 5, True, EmbeddingSettings("before", True, ("token",)))
+    evaluate_model(replace(settings, extraction=extraction, distance="euclidean"))
+    _, record = printed_record(capsys)
+    assert record["distance"] == "euclidean" and record["features"]["image_size"] == 64
+    assert record["features"]["flip_test"] and record["features"]["branches"] == ["token"]
+    assert record["features"]["neck"] == "before" and record["features"]["normalise_branches"]
+
+
+def test_re_ranking(settings, capsys):
+    evaluate_model(replace(settings, re_rank=True))
+    _, record = printed_record(capsys)
+    assert record["re_ranking"] == "k-reciprocal {'k1': 20, 'k2': 6, 'weight': 0.3}"
+
+
+def test_re_ranking_that_does_not_fit(settings, monkeypatch):
+    monkeypatch.setattr(reranking, "available_memory", lambda device: 100)
+    with pytest.raises(ResourceError, match="re-ranking 4 queries with 12 gallery images needs"):
+        evaluate_model(replace(settings, re_rank=True))
+
+
+def test_only_some_vehicles(settings, capsys):
+    # The test vehicles are motorcycle-free but for one: types go car, truck, motorcycle by vehicle.
+    dataset = open_dataset(settings.data)
+    types = [image.attributes["vehicle_type"] for image in dataset.query]
+    evaluate_model(replace(settings, only="vehicle_type=car,truck"))
+    said, record = printed_record(capsys)
+    assert record["images"] == "vehicle_type=car,truck" and "vehicle_type=car,truck test images" in said
+    assert record["queries"] == len(types) - types.count("motorcycle") == 3 and record["gallery"] == 9
+    assert record["dataset_hash"] != dataset.content_hash()
+
+
+@pytest.mark.parametrize("only", ["car", "vehicle_type", "vehicle_type="])
+def test_only_without_values(settings, only):
+    with pytest.raises(SettingsError, match=f"--only is '{only}'; write an attribute and its values"):
+        evaluate_model(replace(settings, only=only))
+
+
+def test_only_with_an_unknown_value_or_attribute(settings):
+    with pytest.raises(DataError, match="no test image of .* has vehicle_type bus, van; it has car, motorcycle, truck"):
+        evaluate_model(replace(settings, only="vehicle_type=van,car,bus"))
+    with pytest.raises(DataError, match="has wheels 4; it has no such attribute"):
+        evaluate_model(replace(settings, only="wheels=4"))
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_checkpoint_and_untrained_both_or_neither(settings, both):
+    settings = replace(settings, untrained="none") if both else replace(settings, checkpoint=None)
+    with pytest.raises(SettingsError, match="give either --checkpoint FILE or --untrained WEIGHTS"):
+        evaluate_model(settings)
+
+
+def test_untrained_features_name_their_backbone(city, capsys):
+    extraction = ExtractSettings(image_size=32)
+    model = ModelSettings("resnet18", stride_position="conv1", **tiny.BASELINE)
+    evaluate_model(
+        EvaluateSettings(city, untrained="none", model=model, extraction=extraction, workers=0, device="cpu")
+    )
+    said, record = printed_record(capsys)
+    assert record["features"]["model"] == "untrained resnet18 (backbone: random weights; stride on conv1)"
+    assert record["features"]["image_size"] == 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"seeds": 0}, SettingsError, "seeds is 0"),
+        ({"data": "nowhere"}, DataError, "nowhere does not exist"),
+        ({"checkpoint": "nowhere.safetensors"}, CheckpointError, "there is no checkpoint at nowhere.safetensors"),
+    ],
+)
+def test_what_cannot_work(settings, tmp_path, monkeypatch, changes, error, message):
+    monkeypatch.chdir(tmp_path)
+    paths = {name: tmp_path.__class__(value) if isinstance(value, str) else value for name, value in changes.items()}
+    with pytest.raises(error, match=message):
+        evaluate_model(replace(settings, **paths))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_test_image_is_named(settings, tmp_path, workers):
+    data = tiny.city(tmp_path / "data")
+    bad = sorted((data / "image_test").iterdir())[4]
+    bad.write_bytes(bad.read_bytes()[:300])
+    with pytest.raises(DataError) as caught:
+        evaluate_model(replace(settings, data=data, workers=workers))
+    assert str(caught.value).startswith(f"{bad} is damaged or cut short") and "\n" not in str(caught.value)

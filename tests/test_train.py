@@ -1,0 +1,388 @@
+import json
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import ssrnet.train
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.records import ReIDDataset
+from ssrnet.errors import CheckpointError, DataError, ResourceError, SettingsError, TrainingError
+from ssrnet.losses import LossSettings, ReIDLoss
+from ssrnet.metrics import Metrics
+from ssrnet.train import Progress, accuracy, hold_back, train
+from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
+from ssrnet.training.settings import OptimiserSettings
+from tests import tiny
+from tests.data import layouts
+
+FILES = {"settings.json", "log.jsonl", "last.safetensors", "best.safetensors", "resume.pt"}
+
+
+def lines(settings) -> list[dict]:
+    return [json.loads(line) for line in (settings.out / "log.jsonl").read_text().splitlines()]
+
+
+def weights(settings, name="last.safetensors"):
+    return load_file(settings.out / name)
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_these_files(run):
+    assert set(os.listdir(run.out)) == FILES  # best.safetensors because identities are held back
+    saved = json.loads((run.out / "settings.json").read_text())
+    assert saved["data"] == str(run.data) and saved["seed"] == 0 and saved["holdout"] == 2
+    assert saved["optimiser"]["name"] == "sgd" and saved["model"]["backbone"] == "resnet18"
+
+
+def test_the_log_has_a_line_an_epoch(run):
+    log = lines(run)
+    assert [line["epoch"] for line in log] == [1, 2]
+    assert [line["step"] for line in log] == [2, 4]  # four vehicles, two a batch
+    for line in log:
+        assert line["image_size"] == 32 and line["seconds"] >= 0 and line["images_per_second"] > 0
+        assert 0 <= line["accuracy"] <= 1 and line["loss"] > 0
+        terms = [line[f"{term}/{branch}"] for term in ("cross_entropy", "triplet") for branch in ("G", "attn", "token")]
+        assert line["loss"] == pytest.approx(sum(terms), rel=1e-5)
+    # The last step of an epoch: on the plateau, then halfway down the cosine from epoch 1 to 2.
+    assert [line["learning_rate"] for line in log] == [1e-3, pytest.approx(0.5e-3)]
+    assert [("held_back" in line) for line in log] == [False, True]
+    assert log[1]["held_back"]["queries"] == 6 and 0 < log[1]["held_back"]["mAP"] <= 1
+
+
+def test_last_and_best_load_and_say_what_they_are(run):
+    dataset = open_dataset(run.data)
+    for name in ("last.safetensors", "best.safetensors"):
+        loaded = load_checkpoint(run.out / name)
+        info = loaded.info
+        assert loaded.notes == () and info.model == run.model and info.image_size == 32
+        assert (info.epoch, info.step, info.num_classes) == (2, 4, 4)
+        assert (info.dataset, info.dataset_hash) == (dataset.name, dataset.content_hash())
+        assert info.training == json.loads((run.out / "settings.json").read_text())
+        assert info.metrics["held_back"]["mAP"] == lines(run)[1]["held_back"]["mAP"]
+    assert same(weights(run), weights(run, "best.safetensors"))
+
+
+def test_frozen_stages_stay_as_they_started(run):
+    torch.manual_seed(run.seed)
+    start = tiny.SSRNet(run.model, 4).state_dict()
+    end = weights(run)
+    stem = [name for name in start if name.startswith(("backbone.conv1", "backbone.bn1"))]
+    assert stem and all(torch.equal(start[name], end[name]) for name in stem)
+    assert not torch.equal(start["backbone.layer4.1.conv2.weight"], end["backbone.layer4.1.conv2.weight"])
+    assert not torch.equal(start["graph.token"], end["graph.token"])
+
+
+def test_an_easy_data_set_is_learnt(city, tmp_path, monkeypatch):
+    monkeypatch.setattr(ssrnet.train, "save_checkpoint", lambda *_: None)
+    monkeypatch.setattr(ssrnet.train, "save_progress", lambda *_: None)
+    settings = tiny.training(
+        city, tmp_path / "run", epochs=8, identities_per_batch=6, images_per_identity=3,
+        loss=LossSettings(), augment=tiny.AugmentSettings(pad=0),
+        optimiser=OptimiserSettings("adamw", 1e-3, warmup_epochs=0, decay_epoch=8),
+        model=tiny.ModelSettings(backbone="resnet18", **tiny.BASELINE), network="baseline",
+    )  # fmt: skip
+    train(settings)
+    log = lines(settings)
+    assert log[-1]["loss"] < 0.5 * log[0]["loss"] and log[-1]["accuracy"] > 0.8 > log[0]["accuracy"]
+
+
+def test_nothing_is_written_outside_out(city, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    before = tiny.files(city)
+    assert train(tiny.training(city, tmp_path / "a/run", max_steps=1)) == tmp_path / "a/run/last.safetensors"
+    assert tiny.files(city) == before and not os.listdir(tmp_path / "elsewhere")
+    assert os.listdir(tmp_path / "a") == ["run"] and set(os.listdir(tmp_path)) == {"a", "elsewhere"}
+
+
+@pytest.fixture(scope="module")
+def interrupted(run, tmp_path_factory):
+    """The settings of ``run``, stopped after its first epoch; copy its folder before going on."""
+    settings = replace(run, out=tmp_path_factory.mktemp("runs") / "interrupted", max_steps=2)
+    train(settings)
+    return settings
+
+
+@pytest.fixture
+def stopped(interrupted, tmp_path):
+    """A copy of ``interrupted`` to go on with."""
+    settings = replace(interrupted, out=tmp_path / "run")
+    settings.out.mkdir()
+    for name, content in tiny.files(interrupted.out).items():
+        (settings.out / name).write_bytes(content)
+    return settings
+
+
+def test_max_steps_stops_a_run(interrupted):
+    assert [line["step"] for line in lines(interrupted)] == [2]
+    assert load_checkpoint(interrupted.out / "last.safetensors").info.epoch == 1
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(run, stopped):
+    train(replace(stopped, max_steps=None, resume=True))
+    assert same(weights(stopped), weights(run))
+    volatile = {"seconds", "images_per_second", "held_back"}
+    logs = [[{k: v for k, v in line.items() if k not in volatile} for line in lines(s)] for s in (stopped, run)]
+    assert logs[0] == logs[1]
+    assert lines(stopped)[-1]["held_back"] == lines(run)[-1]["held_back"]
+
+
+def test_how_often_the_held_back_are_evaluated_does_not_change_the_weights(run, tmp_path):
+    often = replace(run, out=tmp_path / "run", evaluate_every=1)
+    train(often)
+    assert same(weights(often), weights(run))
+    assert all("held_back" in line for line in lines(often))
+    best = max(lines(often), key=lambda line: line["held_back"]["mAP"])  # the first where several are
+    assert load_checkpoint(often.out / "best.safetensors").info.epoch == best["epoch"]
+
+
+def test_another_seed_gives_another_run(run, tmp_path):
+    other = replace(run, out=tmp_path / "run", seed=1, max_steps=1, holdout=0)
+    train(other)
+    assert not torch.equal(weights(other)["backbone.conv1.weight"], weights(run)["backbone.conv1.weight"])
+
+
+def test_a_finished_run_resumed_stays_as_it_is(run, stopped):
+    settings = replace(stopped, resume=True)  # its two steps are done
+    before = tiny.files(stopped.out)
+    assert train(settings) == stopped.out / "last.safetensors"
+    after = tiny.files(stopped.out)
+    assert {name for name in after if after[name] != before[name]} <= {"settings.json"}
+
+
+def test_an_existing_run_is_not_overwritten(stopped):
+    before = tiny.files(stopped.out)
+    with pytest.raises(SettingsError, match="holds a run already; go on with --resume or choose another --out"):
+        train(stopped)
+    assert tiny.files(stopped.out) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"epochs": 9}, "epochs was 2 and is 9"),
+        ({"images_per_identity": 3}, "images_per_identity was 2 and is 3"),
+        ({"optimiser": OptimiserSettings(learning_rate=7.0)}, r"optimiser was .*0.001.* and is .*7\.0"),
+    ],
+)
+def test_other_settings_are_not_resumed(stopped, changes, message):
+    before = tiny.files(stopped.out)
+    with pytest.raises(CheckpointError, match=f"belongs to a run with other settings .*{message}.* give the same"):
+        train(replace(stopped, resume=True, **changes))
+    assert tiny.files(stopped.out) == before
+
+
+def test_another_data_set_is_not_resumed(stopped, tmp_path):
+    other = tiny.city(tmp_path / "other")
+    next((other / "image_train").iterdir()).unlink()
+    with pytest.raises(CheckpointError, match="dataset_hash was"):
+        train(replace(stopped, data=other, resume=True))
+
+
+def test_nothing_to_resume(city, tmp_path):
+    with pytest.raises(CheckpointError, match="there is nothing to resume at .*resume.pt; start the run without --resume"):
+        train(tiny.training(city, tmp_path / "run", resume=True))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "other content"])
+def test_a_damaged_resume_file_is_named(stopped, damage):
+    path = stopped.out / "resume.pt"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "garbage":
+        path.write_bytes(b"garbage")
+    else:
+        torch.save({"model": {}}, path)
+    with pytest.raises(CheckpointError, match="resume.pt") as caught:
+        train(replace(stopped, resume=True))
+    assert "\n" not in str(caught.value)
+
+
+class Failing(ReIDLoss):
+    """A loss whose fourth step fails."""
+
+    failure: BaseException | None = None
+
+    def forward(self, *arguments):
+        self.steps = getattr(self, "steps", 0) + 1
+        objective = super().forward(*arguments)
+        if self.steps == 4:
+            if self.failure:
+                raise self.failure
+            objective = objective._replace(total=objective.total * float("nan"))
+        return objective
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_epoch(run, city, tmp_path, monkeypatch):
+    monkeypatch.setattr(ssrnet.train, "ReIDLoss", Failing)
+    settings = replace(run, out=tmp_path / "run")
+    with pytest.raises(TrainingError, match="the loss became nan at step 3; .* are those of the last whole epoch") as caught:
+        train(settings)
+    assert load_checkpoint(settings.out / "last.safetensors").info.epoch == 1 and len(lines(settings)) == 1
+    assert "--resume" not in str(caught.value)  # which would take the same settings, and fail again
+    monkeypatch.undo()
+    train(replace(settings, resume=True))
+    assert same(weights(settings), weights(run))
+
+
+def test_an_interrupt_says_how_to_go_on(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(ssrnet.train, "ReIDLoss", Failing)
+    monkeypatch.setattr(Failing, "failure", KeyboardInterrupt())
+    settings = replace(run, out=tmp_path / "run")
+    with pytest.raises(TrainingError, match="stopped by the keyboard; .* holds epoch 1: go on .* --resume"):
+        train(settings)
+    monkeypatch.undo()
+    train(replace(settings, resume=True))
+    assert same(weights(settings), weights(run))
+
+
+@pytest.mark.parametrize(("damage", "workers"), [("truncated", 0), ("text", 1)])
+def test_a_bad_training_image_is_named(tmp_path, damage, workers):
+    data = tiny.city(tmp_path / "data")
+    for path in (data / "image_train").iterdir():
+        path.write_bytes(b"no picture" if damage == "text" else path.read_bytes()[:400])
+    with pytest.raises(DataError, match=r"^\S+/image_train/\d{4}_c00\d_\d{8}_0\.jpg is [^\n]*$"):
+        train(tiny.training(data, tmp_path / "run", workers=workers))
+
+
+def test_start_from_a_checkpoint_of_other_identities(run, city, tmp_path, capsys):
+    settings = tiny.training(city, tmp_path / "run", start_from=run.out / "last.safetensors", max_steps=1)
+    train(replace(settings, optimiser=OptimiserSettings(learning_rate=1e-12, warmup_epochs=0)))
+    said = capsys.readouterr().out
+    assert "all weights: last.safetensors; last.safetensors: dropped its classifiers over 4 identities" in said
+    start, end = weights(run), weights(settings)
+    assert torch.allclose(start["graph.token"], end["graph.token"], atol=1e-6)
+    assert end["classifiers.G.weight"].shape == (6, 512)
+
+
+def test_start_from_another_architecture(run, city, tmp_path):
+    settings = tiny.training(
+        city, tmp_path / "run", start_from=run.out / "last.safetensors",
+        model=tiny.ModelSettings(backbone="resnet18", attention="se"),
+    )  # fmt: skip
+    with pytest.raises(CheckpointError, match="last.safetensors does not fit GB"):
+        train(settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_sizes_change_with_the_epoch(city, tmp_path):
+    settings = tiny.training(city, tmp_path / "run", sizes=((0, 32), (1, 48)))
+    train(settings)
+    assert "best.safetensors" not in os.listdir(settings.out)  # nothing is held back
+    assert [line["image_size"] for line in lines(settings)] == [32, 48]
+    assert load_checkpoint(settings.out / "last.safetensors").info.image_size == 48
+
+
+def test_an_out_that_is_a_file(city, tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(ResourceError, match="run cannot be made a folder .*; choose another --out"):
+        train(tiny.training(city, tmp_path / "run"))
+
+
+def test_more_vehicles_a_batch_than_there_are(city, tmp_path):
+    with pytest.raises(SettingsError, match="P is 7 but the training split has 6 vehicles"):
+        train(tiny.training(city, tmp_path / "run", identities_per_batch=7))
+    assert not (tmp_path / "run").exists()
+
+
+# Held-back identities
+
+
+def test_held_back_vehicles_are_not_trained_on(city):
+    dataset = open_dataset(city)
+    fit, held = hold_back(dataset, 2, seed=0)
+    out = {image.vehicle_id for image in held.gallery}
+    assert len(out) == 2 and not out & {image.vehicle_id for image in fit}
+    assert {image.name for image in fit} | {image.name for image in held.gallery} == {i.name for i in dataset.train}
+    assert held.query == held.gallery and held.train == ()
+    assert "2 training identities held back" in held.name
+
+
+def test_the_seed_draws_them():
+    dataset = layouts.dataset(train=layouts.records({f"v{i}": 2 for i in range(30)}))
+    drawn = [frozenset(i.vehicle_id for i in hold_back(dataset, 5, seed)[1].gallery) for seed in range(5)]
+    assert len(set(drawn)) == 5
+    assert frozenset(i.vehicle_id for i in hold_back(dataset, 5, 3)[1].gallery) == drawn[3]
+
+
+def test_holding_nothing_back(city):
+    dataset = open_dataset(city)
+    fit, held = hold_back(dataset, 0, seed=0)
+    assert tuple(fit) == dataset.train and held is None
+
+
+@pytest.mark.parametrize("identities", [5, 6, 100])
+def test_two_vehicles_must_be_left(city, identities):
+    with pytest.raises(SettingsError, match=f"holdout is {identities}, but .* has 6 training identities; leave at least 2"):
+        hold_back(open_dataset(city), identities, seed=0)
+
+
+def test_no_training_images():
+    dataset = layouts.dataset(gallery=layouts.records({"a": 3}))
+    with pytest.raises(DataError, match="has no training images"):
+        hold_back(dataset, 0, seed=0)
+
+
+def test_held_back_vehicles_without_cameras_are_scored_single_shot(city):
+    dataset = open_dataset(city)
+    blind = [replace(image, camera_id=None) for image in dataset.train]
+    held = ReIDDataset("blind", city, "VeRi", "", (), blind, blind, "cross_camera")
+    scored = ssrnet.train.score(tiny.network(), held, 32, torch.device("cpu"))
+    assert isinstance(scored, Metrics) and scored.queries == 12  # 6 vehicles with 3 images, one in the gallery
+
+
+def test_accuracy_is_the_mean_over_branches():
+    logits = {"G": torch.eye(4), "attn": torch.eye(4).roll(1, 0)}
+    assert accuracy(logits, torch.arange(4)) == 0.5
+    assert accuracy({"G": torch.eye(4)}, torch.tensor([0, 1, 2, 0])) == 0.75
+
+
+def test_a_crash_between_two_checkpoints_leaves_a_run_that_goes_on(run, stopped, monkeypatch):
+    """The process dies after writing last.safetensors of epoch 2, before resume.pt."""
+
+    def die(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(ssrnet.train, "save_progress", die)
+    with pytest.raises(MemoryError):
+        train(replace(stopped, max_steps=None, resume=True))
+    assert load_checkpoint(stopped.out / "last.safetensors").info.epoch == 2
+    monkeypatch.undo()
+    train(replace(stopped, max_steps=None, resume=True))
+    assert same(weights(stopped), weights(run)) and [line["epoch"] for line in lines(stopped)] == [1, 2]
+
+
+def test_progress_starts_before_everything():
+    assert Progress() == (0, 0, -1.0)
+
+
+def test_a_full_disk_while_training_is_a_sentence(city, tmp_path):
+    with tiny.small_disk():
+        with pytest.raises(ResourceError, match="cannot write .*last.safetensors"):
+            train(tiny.training(city, tmp_path / "run", max_steps=1))
+    assert not [name for name in os.listdir(tmp_path / "run") if name.endswith(("safetensors", "part", "pt"))]
+
+
+def test_training_from_backbone_weights(run, city, tmp_path, capsys):
+    backbone = {k.removeprefix("backbone."): v for k, v in weights(run).items() if k.startswith("backbone.")}
+    save_file(backbone, tmp_path / "r18.safetensors")
+    settings = tiny.training(
+        city, tmp_path / "run", backbone_weights=str(tmp_path / "r18.safetensors"), frozen_stages=5, max_steps=1
+    )
+    train(settings)
+    assert "backbone: r18.safetensors" in capsys.readouterr().out
+    assert all(torch.equal(weights(settings)[f"backbone.{name}"], value) for name, value in backbone.items())
+
+
+def test_a_checkpoint_of_a_run_can_be_saved_again_and_is_the_same(run, tmp_path):
+    loaded = load_checkpoint(run.out / "last.safetensors")
+    save_checkpoint(tmp_path / "copy.safetensors", loaded.model, loaded.info)
+    assert load_checkpoint(tmp_path / "copy.safetensors").info == loaded.info
+    assert same(load_file(tmp_path / "copy.safetensors"), weights(run))
