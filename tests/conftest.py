@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much where the cores are taken
 
 from ssrnet.train import train  # noqa: E402
+from ssrnet.training.checkpoint import save_checkpoint  # noqa: E402
 from tests import tiny  # noqa: E402
 
 
@@ -22,3 +24,15 @@ def run(city, tmp_path_factory):
     settings = tiny.training(city, tmp_path_factory.mktemp("runs") / "whole", holdout=2)
     train(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory) -> dict[str, str]:
+    """A resnet18 baseline and SSR-Net on disk, by the sidebar's keys."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    paths = {}
+    for role, changes in (("baseline", tiny.BASELINE), ("ssrnet", {})):
+        model = tiny.network(**changes)
+        paths[role] = str(folder / f"{role}.safetensors")
+        save_checkpoint(Path(paths[role]), model, tiny.info(model))
+    return paths
