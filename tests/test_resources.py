@@ -14,7 +14,8 @@ def pretend(monkeypatch, cuda: bool, mps: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cuda", "mps", "expected"), [(True, False, "cuda"), (False, True, "mps"), (True, True, "cuda"), (False, False, "cpu")]
+    ("cuda", "mps", "expected"),
+    [(True, False, "cuda"), (False, True, "mps"), (True, True, "cuda"), (False, False, "cpu")],
 )
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, cuda, mps, expected):
     pretend(monkeypatch, cuda, mps)

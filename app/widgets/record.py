@@ -14,17 +14,17 @@ def metrics_table(evaluations: Mapping[str, Evaluation]) -> None:
     """Rank-1, rank-5, mAP and mINP of each model, with the record that each number carries."""
     rows = {
         title: {
-            "Rank-1": evaluation.metrics.rank(1),
-            "Rank-5": evaluation.metrics.rank(5),
-            "mAP": evaluation.metrics.mAP,
-            "mINP": evaluation.metrics.mINP,
+            "Rank-1": 100 * evaluation.metrics.rank(1),
+            "Rank-5": 100 * evaluation.metrics.rank(5),
+            "mAP": 100 * evaluation.metrics.mAP,
+            "mINP": 100 * evaluation.metrics.mINP,
             "Queries": evaluation.metrics.queries,
             "Excluded": evaluation.metrics.excluded,
         }
         for title, evaluation in evaluations.items()
     }
     table, record = st.columns([4, 1], vertical_alignment="center")
-    share = st.column_config.NumberColumn(format="percent")
+    share = st.column_config.NumberColumn(format="%.2f %%")
     table.dataframe(
         [{"Model": title, **row} for title, row in rows.items()],
         hide_index=True,
