@@ -144,7 +144,7 @@ class BodyField:
         middle = 0.5 * (s.roof_front + s.roof_rear) - 0.1
         half = max(0.5 * (s.roof_rear - s.roof_front), 0.5)
         t = (x - middle) / half
-        fall = np.where(t < 0, s.roof_arc, s.roof_arc + s.tail_drop) * np.clip(np.abs(t), 0, 1.6) ** 2
+        fall = np.where(t < 0, s.roof_arc, s.roof_arc + s.tail_drop) * np.clip(np.abs(t), 0, 1.12) ** 2
         return points[..., 2] - (s.height - fall - 0.05 * (points[..., 1] / self.half_width) ** 2)
 
     def glass_width(self, points: np.ndarray) -> np.ndarray:

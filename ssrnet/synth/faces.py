@@ -88,8 +88,8 @@ def cut_front(cutter: Cutter, model: ModelSpec) -> None:
     if model.body_type == "bus":
         low, high = 0.12, 0.3
     if face.fog:
-        for y, r in ((half - 0.25, 0.042),):
-            cutter.take(lambda p: np.minimum(circle(np.abs(p.y), p.z, (y, c + 0.15), r), 0.5 - p.station), "lens", "front lamp")
+        fog = lambda p: circle(np.abs(p.y), p.z, (half - 0.25, c + 0.15), 0.042)  # noqa: E731
+        cutter.take(lambda p: np.minimum(fog(p), 0.5 - p.station), "lens", "front lamp")
     cutter.take(lambda p: facing(p, low, high + 0.02, half - 0.34, half - 0.15), "black", "grille")
     inner_edge = half - 0.38 if face.intake != "low" else 0.45
     bars = lambda p: 0.012 * np.cos(p.z * 2 * np.pi / 0.05) - 0.004  # noqa: E731
@@ -193,7 +193,7 @@ def cut_rear(cutter: Cutter, model: ModelSpec) -> None:
 
     heights = [corner[1] for corners, _ in outlines for corner in corners]
     white = min(heights) + (0.25 + 0.5 * face.clear_band) * (max(heights) - min(heights))
-    if face.clear_band > 0:
+    if face.clear_band > 0 and face.lamp not in ("round", "slim", "bar"):
         inner = face.lamp_inner + 0.25
         cutter.take(lambda p: np.minimum.reduce([lamp(p, 0.012), 0.022 - np.abs(p.z - white), inner - p.rear_girth + 0.2]), "tail clear", "rear lamp")
     cutter.take(lambda p: np.minimum(lamp(p, 0.012), 0.010 - np.abs(lamp(p, 0.05))), "tail bright", "rear lamp")

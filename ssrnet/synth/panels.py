@@ -161,7 +161,7 @@ def _windscreen(cutter: Cutter, model: ModelSpec) -> None:
 
 def _rear_glass(cutter: Cutter, model: ModelSpec) -> None:
     s, field = model.shape, cutter.field
-    top = 0.10 if s.height < 2.6 else 0.45
+    top = 0.07 if s.height < 2.6 else 0.45
     base_up = 0.05 if s.tailgate else 0.035
     if model.body_type == "bus":
         base_up = 0.15
