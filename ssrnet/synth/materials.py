@@ -5,7 +5,7 @@ One BSDF draws everything opaque and one everything of glass, so a new vehicle c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -58,9 +58,12 @@ DUSTY = frozenset(("paint", "black", "plastic", "tyre", "rim", "rim dark", "hubc
 DUST = np.array([0.23, 0.205, 0.17])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """Merged meshes for one BSDF: float32 arrays, one row a vertex; ``parts`` is one label a face."""
+    """Merged meshes for one BSDF: float32 arrays, one row a vertex; ``parts`` is one label a face.
+
+    ``clear`` is glass; ``static`` says that the batch is used again unmoved, so a renderer may keep it.
+    """
 
     vertices: np.ndarray
     faces: np.ndarray
@@ -68,10 +71,23 @@ class Batch:
     color: np.ndarray
     surface: np.ndarray  # (n, 3): roughness, metallic, clear coat
     parts: np.ndarray
+    clear: bool = False
+    static: bool = False
+
+    def posed(self, x: float, y: float, yaw: float) -> Batch:
+        """Turned by ``yaw`` and moved to (x, y)."""
+        c, s = np.cos(yaw), np.sin(yaw)
+        rotation = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]], np.float32)
+        moved = self.vertices @ rotation + np.array([x, y, 0.0], np.float32)
+        return replace(self, vertices=moved, normals=self.normals @ rotation, static=False)
+
+    def labelled(self, part: str) -> Batch:
+        """The same batch as one thing: ``part`` everywhere (traffic is background)."""
+        return replace(self, parts=np.full_like(self.parts, PART_VALUES[part]))
 
 
-def batch(pieces: list[Mesh], identity: IdentitySpec | None = None, label: str | None = None) -> tuple[Batch | None, Batch | None]:
-    """(opaque, glass). ``label`` overrides every piece's part name (an occluder is one thing)."""
+def batch(pieces: list[Mesh], identity: IdentitySpec | None = None, static: bool = False) -> list[Batch]:
+    """At most two batches, opaque and glass."""
     table = dict(TABLE)
     tint, dirt, seed = 0.6, 0.0, 0
     if identity is not None:
@@ -88,7 +104,7 @@ def batch(pieces: list[Mesh], identity: IdentitySpec | None = None, label: str |
         if not len(piece.faces):
             continue
         mesh = piece.shaded()
-        part = np.full(len(mesh.faces), PART_VALUES[label or piece.part], np.uint8)
+        part = np.full(len(mesh.faces), PART_VALUES[piece.part], np.uint8)
         if piece.material in GLASS:
             color = np.tile(np.array([0.96, 1.0, 0.98]) * glass_color[piece.material], (len(mesh.vertices), 1))
             clear.append((mesh, color, np.zeros((len(mesh.vertices), 3)), part))
@@ -99,7 +115,8 @@ def batch(pieces: list[Mesh], identity: IdentitySpec | None = None, label: str |
         if dirt and piece.material in DUSTY:
             color, surface = _dust(mesh, color, surface, dirt, seed)
         opaque.append((mesh, color, surface, part))
-    return _merge(opaque), _merge(clear)
+    merged = [_merge(opaque, False, static), _merge(clear, True, static)]
+    return [one for one in merged if one is not None]
 
 
 def _dust(mesh: Mesh, color: np.ndarray, surface: np.ndarray, dirt: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +136,7 @@ def _noise(points: np.ndarray, frequency: float, seed: int) -> np.ndarray:
     return map_coordinates(grid, (points * frequency).T, order=1, mode="wrap")
 
 
-def _merge(parts: list[tuple[Mesh, np.ndarray, np.ndarray, np.ndarray]]) -> Batch | None:
+def _merge(parts: list[tuple[Mesh, np.ndarray, np.ndarray, np.ndarray]], clear: bool, static: bool) -> Batch | None:
     if not parts:
         return None
     offsets = np.cumsum([0] + [len(mesh.vertices) for mesh, *_ in parts])
@@ -130,4 +147,6 @@ def _merge(parts: list[tuple[Mesh, np.ndarray, np.ndarray, np.ndarray]]) -> Batc
         color=np.concatenate([color for _, color, _, _ in parts]).astype(np.float32),
         surface=np.concatenate([surface for _, _, surface, _ in parts]).astype(np.float32),
         parts=np.concatenate([part for *_, part in parts]),
+        clear=clear,
+        static=static,
     )

@@ -36,19 +36,19 @@ class Cutter:
             self.panels.append(replace(inside, material=material, part=part))
 
 
-def shell_of(field: BodyField) -> Mesh:
+def shell_of(field: BodyField, step_scale: float = 1.0) -> Mesh:
     """The body's closed, outward-oriented surface before any panel is cut."""
     s = field.shape
-    step = 0.022 if s.length < 4.9 else 0.026 if s.length < 7 else 0.045
+    step = step_scale * (0.022 if s.length < 4.9 else 0.026 if s.length < 7 else 0.045)
     low = np.array([-s.length / 2 - 0.1, -s.width / 2 - 0.14, 0.02])
     high = np.array([s.length / 2 + 0.12, s.width / 2 + 0.16, s.height + 0.14])
     vertices, faces = polygonise(field, low, high, step)
     return Mesh(vertices, faces, "paint", "body", normals_at(field, vertices))
 
 
-def cut_panels(model: ModelSpec, field: BodyField) -> list[Mesh]:
+def cut_panels(model: ModelSpec, field: BodyField, step_scale: float = 1.0) -> list[Mesh]:
     """Every panel of the body. Together they are the closed shell, cut."""
-    cutter = Cutter(shell_of(field), field)
+    cutter = Cutter(shell_of(field, step_scale), field)
     _underside(cutter, model)
     _side_glass(cutter, model)
     _windscreen(cutter, model)
@@ -204,4 +204,6 @@ def _name_paint(paint: Mesh, field: BodyField) -> list[Mesh]:
     doors = side & (band(station, s.axles[0] + s.well_radius + 0.05, min(rear_axle + 0.1, s.length)) > 0)
     name[doors & (z < s.belt + 0.08) & (z > s.clearance + 0.08)] = "door"
     name[(normal[:, 0] < -0.5) & (station > s.length - 0.6) & (z >= s.clearance + 0.36) & (z < s.deck_height + 0.1)] = "boot"
+    for dent in field.dents:
+        name[np.linalg.norm(middle - np.asarray(dent.center), axis=1) < 1.1 * dent.radius] = "dent"
     return [replace(paint, faces=paint.faces[name == part], part=part) for part in np.unique(name)]

@@ -53,11 +53,14 @@ class Vehicle:
         return pieces
 
 
-def build(identity: IdentitySpec) -> Vehicle:
-    """The meshes of one vehicle; the same spec gives the same arrays on one machine."""
+def build(identity: IdentitySpec, step_scale: float = 1.0) -> Vehicle:
+    """The meshes of one vehicle; the same spec gives the same arrays on one machine.
+
+    ``step_scale`` above 1 builds the body more coarsely, for extras in the background.
+    """
     model = identity.model
     field = BodyField(model.shape, dents_of(identity))
-    pieces = cut_panels(model, field) + fittings(model, field) + interior(model)
+    pieces = cut_panels(model, field, step_scale) + fittings(model, field) + interior(model)
     if model.shape.box_length:
         pieces += cargo_box(model)
     pieces += mark_pieces(identity, field)

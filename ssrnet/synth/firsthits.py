@@ -1,0 +1,96 @@
+"""What each pixel meets first: part labels, and the albedo and normal that guide the denoiser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ssrnet.synth.materials import Batch
+from ssrnet.synth.view import View
+
+if TYPE_CHECKING:
+    from ssrnet.synth.renderer import Ground
+
+Rays = tuple[np.ndarray, np.ndarray]  # one origin (3,), directions (n, 3)
+
+
+class FirstHits:
+    """Casts rays into a scene whose meshes are known by batch. ``ground`` None: there is no road."""
+
+    def __init__(self, mi, scene, meshes: list[tuple[object, Batch]], ground: Ground | None) -> None:
+        self.mi, self.scene, self.meshes, self.ground = mi, scene, meshes, ground
+
+    def labels(self, rays: Rays, view: View) -> np.ndarray:
+        """Part labels (h, w) of one ray a pixel."""
+        _, which, face, _, _ = self._cast(*rays)
+        return self._parts(which, face).reshape(view.height, view.width)
+
+    def guides(self, rays: Rays, view: View, samples: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(albedo, normal) averaged over a pixel's rays, through glass to what is behind, and part labels."""
+        origin, toward = rays
+        point, which, face, normal, valid = self._cast(origin, toward)
+        parts = self._parts(which, face)
+        albedo = self._albedo(point, which, face, valid)
+        glass = np.zeros(len(which), bool)
+        for index, (_, batch) in enumerate(self.meshes):
+            glass |= (which == index) & batch.clear
+        if glass.any():
+            # What is seen in a window lies behind it; the pane itself only dims it.
+            inside = self._cast(point[glass] + 1e-3 * toward[glass], toward[glass])
+            albedo[glass] = 0.5 * self._albedo(inside[0], inside[1], inside[2], inside[4])
+        shape = (view.height, view.width, samples)
+        return (
+            np.ascontiguousarray(np.clip(albedo, 0, 1).reshape(*shape, 3).mean(axis=2), dtype=np.float32),
+            np.ascontiguousarray(normal.reshape(*shape, 3).mean(axis=2), dtype=np.float32),
+            parts.reshape(shape)[:, :, 0].copy(),
+        )
+
+    def _cast(self, origin: np.ndarray, toward: np.ndarray):
+        """(point, mesh index or -1, face, normal, valid) of each ray."""
+        mi = self.mi
+        if "scalar" in mi.variant():
+            return self._cast_slowly(origin, toward)
+        start = np.broadcast_to(origin, toward.shape)
+        ray = mi.Ray3f(mi.Point3f(np.ascontiguousarray(start.T)), mi.Vector3f(np.ascontiguousarray(toward.T)))
+        hit = self.scene.ray_intersect_preliminary(ray, coherent=True)
+        surface = hit.compute_surface_interaction(ray)
+        valid = np.array(hit.is_valid())
+        which = np.full(len(toward), -1)
+        for index, (mesh, _) in enumerate(self.meshes):
+            which[np.array(hit.shape == mi.ShapePtr(mesh)) & valid] = index
+        normal = np.where(valid[:, None], np.array(surface.n).T, 0)
+        return np.array(surface.p).T, which, np.array(hit.prim_index), normal, valid
+
+    def _cast_slowly(self, origin: np.ndarray, toward: np.ndarray):
+        mi = self.mi
+        starts = np.broadcast_to(origin, toward.shape)
+        point, normal = np.zeros(toward.shape), np.zeros(toward.shape)
+        which, face, valid = np.full(len(toward), -1), np.zeros(len(toward), int), np.zeros(len(toward), bool)
+        for k in range(len(toward)):
+            hit = self.scene.ray_intersect(mi.Ray3f(mi.Point3f(starts[k].tolist()), mi.Vector3f(toward[k].tolist())))
+            if hit.is_valid():
+                valid[k], point[k], normal[k], face[k] = True, np.array(hit.p), np.array(hit.n), hit.prim_index
+                which[k] = next((i for i, (mesh, _) in enumerate(self.meshes) if hit.shape == mesh), -1)
+        return point, which, face, normal, valid
+
+    def _parts(self, which: np.ndarray, face: np.ndarray) -> np.ndarray:
+        parts = np.zeros(len(which), np.uint8)
+        for index, (_, batch) in enumerate(self.meshes):
+            mine = which == index
+            parts[mine] = batch.parts[face[mine]]
+        return parts
+
+    def _albedo(self, point: np.ndarray, which: np.ndarray, face: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        albedo = np.full((len(which), 3), 0.2, np.float32)
+        for index, (_, batch) in enumerate(self.meshes):
+            mine = which == index
+            albedo[mine] = batch.color[batch.faces[face[mine], 0]]
+        if self.ground is not None:
+            texture, half = self.ground.texture, self.ground.half_extent
+            road = valid & (which < 0) & (np.abs(point[:, :2]).max(axis=1) < half)
+            size = texture.shape[0]
+            column = np.clip(((point[road, 0] / half + 1) / 2 * size).astype(int), 0, size - 1)
+            row = np.clip(((1 - point[road, 1] / half) / 2 * size).astype(int), 0, size - 1)
+            albedo[road] = texture[row, column] / 255.0 * self.ground.tone
+        return albedo
