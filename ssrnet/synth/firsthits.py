@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 Rays = tuple[np.ndarray, np.ndarray]  # one origin (3,), directions (n, 3)
 
 
+def device_rays(mi, origin: np.ndarray, toward: np.ndarray):
+    """Rays in Mitsuba's own arrays; ``origin`` (3,) or (n, 3).
+
+    Mitsuba uses a numpy array's memory in place, and how it happens to be aligned is compiled into
+    the kernel. So each component is put on a 64-byte boundary: one kernel instead of many.
+    """
+
+    def column(values: np.ndarray):
+        room = np.empty(len(values) + 16, np.float32)
+        start = (-room.ctypes.data % 64) // 4
+        room[start : start + len(values)] = values
+        return mi.Float(room[start : start + len(values)])
+
+    starts = np.broadcast_to(origin, toward.shape)
+    return mi.Ray3f(mi.Point3f(*(column(starts[:, i]) for i in range(3))), mi.Vector3f(*(column(toward[:, i]) for i in range(3))))
+
+
 class FirstHits:
     """Casts rays into a scene whose meshes are known by batch. ``ground`` None: there is no road."""
 
@@ -51,14 +68,19 @@ class FirstHits:
         mi = self.mi
         if "scalar" in mi.variant():
             return self._cast_slowly(origin, toward)
-        start = np.broadcast_to(origin, toward.shape)
-        ray = mi.Ray3f(mi.Point3f(np.ascontiguousarray(start.T)), mi.Vector3f(np.ascontiguousarray(toward.T)))
+        import drjit as dr
+
+        ray = device_rays(mi, origin, toward)
         hit = self.scene.ray_intersect_preliminary(ray, coherent=True)
         surface = hit.compute_surface_interaction(ray)
         valid = np.array(hit.is_valid())
         which = np.full(len(toward), -1)
-        for index, (mesh, _) in enumerate(self.meshes):
-            which[np.array(hit.shape == mi.ShapePtr(mesh)) & valid] = index
+        # Compared as numbers in numpy: a pointer in a kernel would be a literal, compiled anew for every mesh.
+        shape = np.array(dr.reinterpret_array(mi.UInt32, hit.shape))
+        numbers = np.array(dr.reinterpret_array(mi.UInt32, self.scene.shapes_dr()))
+        for number, known in zip(numbers, self.scene.shapes(), strict=True):
+            index = next((i for i, (mesh, _) in enumerate(self.meshes) if mesh is known), -1)
+            which[(shape == number) & valid] = index
         normal = np.where(valid[:, None], np.array(surface.n).T, 0)
         return np.array(surface.p).T, which, np.array(hit.prim_index), normal, valid
 

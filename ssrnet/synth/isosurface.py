@@ -14,19 +14,23 @@ import numpy as np
 Field = Callable[[np.ndarray], np.ndarray]
 
 
-def polygonise(field: Field, low: np.ndarray, high: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+def polygonise(
+    field: Field, low: np.ndarray, high: np.ndarray, step: float, symmetric: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (n, 3) and triangles (m, 3) of ``field`` = 0 (negative inside) within the box.
 
     ``field`` takes (..., 3) points. The box must enclose the solid, or the mesh has holes.
+    ``symmetric`` says that the field does not change under y -> -y, which halves the work.
     """
-    axes = [np.arange(a, b + step, step) for a, b in zip(low, high, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    values = field(points)
+    half = int(np.ceil(max(-low[1], high[1]) / step))
+    x, z = (np.arange(low[i], high[i] + step, step) for i in (0, 2))
+    y = step * np.arange(0 if symmetric else -half, half + 1)
+    values = field(np.stack(np.meshgrid(x, y, z, indexing="ij"), -1))
+    if symmetric:
+        values = np.concatenate([values[:, :0:-1], values], axis=1)
     vertices, faces = _surface_nets(values)
-    vertices = np.asarray(low) + vertices * step
-    for _ in range(3):
-        vertices = _newton(field, vertices, step)
-    return vertices, faces
+    vertices = np.array([low[0], -half * step, low[2]]) + vertices * step
+    return _newton(field, vertices, step), faces
 
 
 def gradient(field: Field, points: np.ndarray, step: float = 0.004) -> np.ndarray:
@@ -58,10 +62,14 @@ def first_hit(field: Field, points: np.ndarray, direction: np.ndarray, reach: fl
 
 
 def _newton(field: Field, vertices: np.ndarray, step: float) -> np.ndarray:
-    value, slope = field(vertices), gradient(field, vertices)
-    move = -value[:, None] * slope / np.maximum((slope**2).sum(axis=1, keepdims=True), 0.04)
-    length = np.linalg.norm(move, axis=1, keepdims=True)
-    return vertices + move * np.minimum(1, 0.5 * step / (length + 1e-12))
+    """Two steps with one gradient: the surface hardly turns within a cell."""
+    slope = gradient(field, vertices)
+    per_unit = -slope / np.maximum((slope**2).sum(axis=1, keepdims=True), 0.04)
+    for _ in range(2):
+        move = field(vertices)[:, None] * per_unit
+        length = np.linalg.norm(move, axis=1, keepdims=True)
+        vertices = vertices + move * np.minimum(1, 0.5 * step / (length + 1e-12))
+    return vertices
 
 
 def _surface_nets(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

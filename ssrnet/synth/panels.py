@@ -42,7 +42,7 @@ def shell_of(field: BodyField, step_scale: float = 1.0) -> Mesh:
     step = step_scale * (0.022 if s.length < 4.9 else 0.026 if s.length < 7 else 0.045)
     low = np.array([-s.length / 2 - 0.1, -s.width / 2 - 0.14, 0.02])
     high = np.array([s.length / 2 + 0.12, s.width / 2 + 0.16, s.height + 0.14])
-    vertices, faces = polygonise(field, low, high, step)
+    vertices, faces = polygonise(field, low, high, step, symmetric=not field.dents)
     return Mesh(vertices, faces, "paint", "body", normals_at(field, vertices))
 
 

@@ -19,7 +19,7 @@ from ssrnet.synth.renderer import Ground, Renderer, Stage
 from ssrnet.synth.rng import stream
 from ssrnet.synth.roads import HALF_EXTENT, road_texture
 from ssrnet.synth.scenery import plant_between, pole_between, shade_tree, site_scenery
-from ssrnet.synth.sky import direction, environment, sun_irradiance
+from ssrnet.synth.sky import Weather, direction, environment, sun_irradiance
 from ssrnet.synth.traffic import traffic_around
 from ssrnet.synth.vehicle import Vehicle
 from ssrnet.synth.view import View
@@ -61,7 +61,7 @@ class Photograph:
 class Photographer:
     """Keeps what is used again: the renderer, sites, and the vehicle at hand."""
 
-    def __init__(self, samples: int = 16) -> None:
+    def __init__(self, samples: int = 9) -> None:
         self.renderer = Renderer()
         self.samples = samples
         self._vehicle: tuple[object, list[Batch]] = (None, [])
@@ -113,12 +113,18 @@ class Photographer:
         return Stage(
             vehicle=tuple(own),
             rest=tuple(rest),
-            environment=environment(weather, stream(CITY, "skyline", site.number), stream(capture.stamp // 90000, "clouds")),
+            environment=_environment(weather, site.number, capture.stamp // 90000),
             sun=(sun, shining) if shining.any() else None,
             lights=lights,
             glow=glow,
             ground=_ground(site.number, weather.wetness > 0.5),
         )
+
+
+@lru_cache(maxsize=4)
+def _environment(weather: Weather, number: int, hour: int) -> np.ndarray:
+    """The sky of an hour over a site: the frames of a track share it."""
+    return environment(weather, stream(CITY, "skyline", number), stream(hour, "clouds"), height=128)
 
 
 @lru_cache(maxsize=20)

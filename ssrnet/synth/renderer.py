@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssrnet.synth.firsthits import FirstHits
+from ssrnet.synth.firsthits import FirstHits, device_rays
 from ssrnet.synth.materials import Batch
 from ssrnet.synth.mitsuba_setup import load_mitsuba
 from ssrnet.synth.view import View
@@ -93,7 +93,8 @@ class Renderer:
             }
         )
         self.clear = mi.load_dict({"type": "thindielectric", "specular_transmittance": _attribute("color")})
-        self.integrator = mi.load_dict({"type": "path", "max_depth": 6, "rr_depth": 4})
+        self.integrator = mi.load_dict({"type": "path", "max_depth": 5, "rr_depth": 3})
+        self._dome: tuple[tuple[int, ...], object] | None = None
         self._kept: dict[int, tuple[object, object]] = {}  # by id(batch or ground), which is held so that ids stay unique
 
     def render(self, stage: Stage, view: View, samples: int, seed: int, denoise: bool = True) -> Exposure:
@@ -127,8 +128,7 @@ class Renderer:
             light = np.array([np.array(self.integrator.sample(scene, sampler, ray)[0]) for ray in rays])
         else:
             sampler.seed(seed & 0x7FFFFFFF, len(toward))
-            start = mi.Point3f(*(mi.Float(np.full(len(toward), x, np.float32)) for x in origin))
-            rays = mi.RayDifferential3f(mi.Ray3f(start, mi.Vector3f(np.ascontiguousarray(toward.T))))
+            rays = mi.RayDifferential3f(device_rays(mi, origin, toward))
             light = np.array(self.integrator.sample(scene, sampler, rays)[0]).T
         light = np.minimum(np.nan_to_num(light), MAX_RADIANCE).reshape(view.height, view.width, samples, 3)
         return np.ascontiguousarray(light.mean(axis=2), dtype=np.float32)
@@ -138,11 +138,7 @@ class Renderer:
         transform = mi.ScalarTransform4f
         scene: dict[str, object] = {
             "type": "scene",
-            "environment": {
-                "type": "envmap",
-                "bitmap": mi.Bitmap(np.ascontiguousarray(stage.environment[:, ::-1])),
-                "to_world": transform().rotate([1, 0, 0], 90),
-            },
+            "environment": self._sky(stage.environment),
             "ground": self._ground(stage.ground),
             "far": {
                 "type": "rectangle",
@@ -158,6 +154,26 @@ class Renderer:
         scene.update({f"mesh{i}": mesh for i, (mesh, _) in enumerate(meshes)})
         scene.update({f"glow{i}": self._lamp(glow) for i, glow in enumerate(stage.glow)})
         return mi.load_dict(scene)
+
+    def _sky(self, radiance: np.ndarray):
+        """One emitter for all stages: a new one would have a new number, which is compiled into the kernel."""
+        mirrored = np.ascontiguousarray(radiance[:, ::-1])
+        if self._dome is None or self._dome[0] != radiance.shape or "scalar" in self.mi.variant():
+            self._dome = (
+                radiance.shape,
+                self.mi.load_dict(
+                    {
+                        "type": "envmap",
+                        "bitmap": self.mi.Bitmap(mirrored),
+                        "to_world": self.mi.ScalarTransform4f().rotate([1, 0, 0], 90),
+                    }
+                ),
+            )
+            return self._dome[1]
+        params = self.mi.traverse(self._dome[1])
+        params["data"] = self.mi.TensorXf(np.concatenate([mirrored, mirrored[:, :1]], axis=1))
+        params.update()
+        return self._dome[1]
 
     def _ground(self, ground: Ground):
         if id(ground) not in self._kept:

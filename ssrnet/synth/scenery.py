@@ -38,15 +38,20 @@ def site_scenery(site: FixedCamera) -> list[Mesh]:
         pieces += _traffic_light((8.4, -(edge + 0.6)), rng)
     if site.style == "street":
         pieces += [piece for k in range(3) for piece in _bollard((-9 + 6 * k, -(edge + 0.4)))]
-    position = site.position
-    return [piece for piece in pieces if not _near(piece, position)]
+    return [piece for piece in pieces if not _in_the_way(piece, site.position)]
 
 
-def _near(piece: Mesh, position: np.ndarray) -> bool:
-    """A street lamp or crown right at the lens would black out the camera."""
-    center = 0.5 * (piece.vertices.min(axis=0) + piece.vertices.max(axis=0))
-    small = np.ptp(piece.vertices, axis=0).max() < 12
-    return bool(small and np.linalg.norm(center[:2] - position[:2]) < 4.5)
+def _in_the_way(piece: Mesh, eye: np.ndarray) -> bool:
+    """A house around the pole or a lamp post at the lens would black out the camera."""
+    low, high = piece.vertices.min(axis=0) - 0.8, piece.vertices.max(axis=0) + 0.8
+    if high[2] < 1.9:
+        return False
+    for target in ((-5.0, 0.0, 0.8), (0.0, 0.0, 0.8), (5.0, 0.0, 0.8), (0.0, 3.5, 0.8), (0.0, -3.5, 0.8)):
+        t = np.linspace(0, 0.85, 40)[:, None]
+        sight = eye * (1 - t) + np.array(target) * t
+        if ((sight > low) & (sight < high)).all(axis=1).any():
+            return True
+    return False
 
 
 def _pavement(side: int, edge: float, width: float, rng: np.random.Generator) -> list[Mesh]:
@@ -158,7 +163,7 @@ def plant_between(site: FixedCamera, vehicle: np.ndarray, rng: np.random.Generat
     """A twig near the lens or a shrub at the kerb that covers a corner of the vehicle."""
     toward = site.position - np.array([*vehicle[:2], 0.7])
     flat = np.array([-toward[1], toward[0], 0.0]) / np.linalg.norm(toward[:2])
-    at = np.array([*vehicle[:2], 0.5]) + toward * rng.uniform(0.25, 0.5) + flat * rng.choice([-1, 1]) * rng.uniform(0.8, 1.8)
+    at = np.array([*vehicle[:2], 0.5]) + toward * rng.uniform(0.2, 0.4) + flat * rng.choice([-1, 1]) * rng.uniform(1.0, 1.9)
     return [leaves(at + rng.normal(0, 0.22, (8, 3)), 0.3, 40, 0.10, rng, "occluder")]
 
 

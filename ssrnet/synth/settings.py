@@ -36,7 +36,7 @@ class SynthSettings:
     """Also write a part mask (PNG) for each image."""
     workers: int = 1
     """Processes; each needs about 700 MB and one core."""
-    samples: int = 16
+    samples: int = 9
     """Light paths a pixel before denoising (a square number)."""
 
     def __post_init__(self) -> None:
