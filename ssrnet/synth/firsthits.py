@@ -15,21 +15,31 @@ if TYPE_CHECKING:
 Rays = tuple[np.ndarray, np.ndarray]  # one origin (3,), directions (n, 3)
 
 
+RAY_BLOCK = 1 << 16
+
+
 def device_rays(mi, origin: np.ndarray, toward: np.ndarray):
-    """Rays in Mitsuba's own arrays; ``origin`` (3,) or (n, 3).
+    """Rays in Mitsuba's own arrays, padded to whole blocks; ``origin`` (3,) or (n, 3).
 
-    Mitsuba uses a numpy array's memory in place, and how it happens to be aligned is compiled into
-    the kernel. So each component is put on a 64-byte boundary: one kernel instead of many.
+    Two things about an array are compiled into the kernel that reads it, half a second each time:
+    its length, and how its memory is aligned (numpy's is used in place). So we pad to a few lengths
+    with rays that leave for the sky at once, and put each component on a 64-byte boundary.
     """
+    size = -(-len(toward) // RAY_BLOCK) * RAY_BLOCK
 
-    def column(values: np.ndarray):
-        room = np.empty(len(values) + 16, np.float32)
+    def column(values: np.ndarray, padding: float):
+        room = np.empty(size + 16, np.float32)
         start = (-room.ctypes.data % 64) // 4
         room[start : start + len(values)] = values
-        return mi.Float(room[start : start + len(values)])
+        room[start + len(values) : start + size] = padding
+        return mi.Float(room[start : start + size])
 
     starts = np.broadcast_to(origin, toward.shape)
-    return mi.Ray3f(mi.Point3f(*(column(starts[:, i]) for i in range(3))), mi.Vector3f(*(column(toward[:, i]) for i in range(3))))
+    away = ((0.0, 0.0), (0.0, 0.0), (400.0, 1.0))
+    return mi.Ray3f(
+        mi.Point3f(*(column(starts[:, i], away[i][0]) for i in range(3))),
+        mi.Vector3f(*(column(toward[:, i], away[i][1]) for i in range(3))),
+    )
 
 
 class FirstHits:
@@ -73,16 +83,17 @@ class FirstHits:
         ray = device_rays(mi, origin, toward)
         hit = self.scene.ray_intersect_preliminary(ray, coherent=True)
         surface = hit.compute_surface_interaction(ray)
-        valid = np.array(hit.is_valid())
+        count = len(toward)
+        valid = np.array(hit.is_valid())[:count]
         which = np.full(len(toward), -1)
         # Compared as numbers in numpy: a pointer in a kernel would be a literal, compiled anew for every mesh.
-        shape = np.array(dr.reinterpret_array(mi.UInt32, hit.shape))
+        shape = np.array(dr.reinterpret_array(mi.UInt32, hit.shape))[:count]
         numbers = np.array(dr.reinterpret_array(mi.UInt32, self.scene.shapes_dr()))
         for number, known in zip(numbers, self.scene.shapes(), strict=True):
             index = next((i for i, (mesh, _) in enumerate(self.meshes) if mesh is known), -1)
             which[(shape == number) & valid] = index
-        normal = np.where(valid[:, None], np.array(surface.n).T, 0)
-        return np.array(surface.p).T, which, np.array(hit.prim_index), normal, valid
+        normal = np.where(valid[:, None], np.array(surface.n).T[:count], 0)
+        return np.array(surface.p).T[:count], which, np.array(hit.prim_index)[:count], normal, valid
 
     def _cast_slowly(self, origin: np.ndarray, toward: np.ndarray):
         mi = self.mi

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssrnet.synth.firsthits import FirstHits, device_rays
+from ssrnet.synth.firsthits import RAY_BLOCK, FirstHits, device_rays
 from ssrnet.synth.materials import Batch
 from ssrnet.synth.mitsuba_setup import load_mitsuba
 from ssrnet.synth.view import View
@@ -127,9 +127,9 @@ class Renderer:
             rays = (mi.RayDifferential3f(mi.Ray3f(start, mi.Vector3f(way.tolist()))) for way in toward)
             light = np.array([np.array(self.integrator.sample(scene, sampler, ray)[0]) for ray in rays])
         else:
-            sampler.seed(seed & 0x7FFFFFFF, len(toward))
             rays = mi.RayDifferential3f(device_rays(mi, origin, toward))
-            light = np.array(self.integrator.sample(scene, sampler, rays)[0]).T
+            sampler.seed(seed & 0x7FFFFFFF, -(-len(toward) // RAY_BLOCK) * RAY_BLOCK)
+            light = np.array(self.integrator.sample(scene, sampler, rays)[0]).T[: len(toward)]
         light = np.minimum(np.nan_to_num(light), MAX_RADIANCE).reshape(view.height, view.width, samples, 3)
         return np.ascontiguousarray(light.mean(axis=2), dtype=np.float32)
 
