@@ -203,11 +203,15 @@ def _sibling_table(fleet: Fleet) -> bytes:
 
 
 def console_progress() -> Callable[[int, int], None]:
-    """A bar on standard error with images a second and the time left; silent where there is no terminal."""
+    """A bar on standard error with images a second and the time left; plain lines where there is no terminal."""
+    if not sys.stderr.isatty():
+        return plain_progress()
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
         TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
     )  # fmt: skip
     bar.start()
     task = bar.add_task("images", total=None, rate="")
@@ -218,7 +222,7 @@ def console_progress() -> Callable[[int, int], None]:
         if done >= total:
             bar.stop()
 
-    return advance if sys.stderr.isatty() or sys.stdout.isatty() else plain_progress()
+    return advance
 
 
 def plain_progress(every: int = 25) -> Callable[[int, int], None]:

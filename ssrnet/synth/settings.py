@@ -35,7 +35,7 @@ class SynthSettings:
     masks: bool = False
     """Also write a part mask (PNG) for each image."""
     workers: int = 1
-    """Processes; each needs about 700 MB and one core."""
+    """Processes; each needs about 1.2 GB and one core."""
     samples: int = 9
     """Light paths a pixel before denoising (a square number)."""
 
