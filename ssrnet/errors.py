@@ -31,3 +31,7 @@ class ResourceError(SSRNetError):
 
 class InstallationError(SSRNetError):
     """Libraries that do not fit together."""
+
+
+class TrainingError(SSRNetError):
+    """A training run that cannot go on."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Protocol:
     - ``multi_gallery_shot`` (Sec. 4.7, n = 6): exactly ``n`` random images a vehicle form the
       gallery, all others ask; vehicles with fewer than n + 1 images are excluded and counted.
 
+    Distractors are in no shot protocol: they are not one vehicle, so they can neither ask nor be drawn.
     The shot protocols draw with numpy's PCG64 from ``seed``, vehicles and images in sorted order,
     so a seed gives the same split on every machine. Report mean and spread over 10 seeds.
     """
@@ -57,8 +58,13 @@ class Protocol:
     n: int = 6
 
     def __post_init__(self) -> None:
+        names = get_args(ProtocolName)
+        if self.name not in names:
+            raise SettingsError(f"the protocol is {self.name!r}; choose one of {', '.join(names)}.")
+        if self.seed < 0:
+            raise SettingsError(f"the protocol's seed is {self.seed}; use 0 or a positive whole number.")
         if self.name == "multi_gallery_shot" and self.n < 1:
-            raise SettingsError(f"n is {self.n}; multi-gallery-shot needs at least one gallery image a vehicle.")
+            raise SettingsError(f"n is {self.n}; multi_gallery_shot needs n of at least 1.")
 
     @property
     def shots(self) -> int:
@@ -75,14 +81,13 @@ class Protocol:
             if any(image.camera_id is None for image in (*dataset.query, *dataset.gallery)):
                 return f"{dataset.name} does not say which camera took each image"
             return None
-        if not dataset.test:
+        most = max((len(images) for images in _by_vehicle(dataset).values()), default=0)
+        if most == 0:
             return f"{dataset.name} has no test images"
-        needed = self.shots + 1
-        most = max(len(images) for images in _by_vehicle(dataset.test).values())
-        if most < needed:
+        if most <= self.shots:
             return (
-                f"{self.shots} gallery image{'s' if self.shots > 1 else ''} a vehicle need{'' if self.shots > 1 else 's'} "
-                f"vehicles with at least {needed} images, and no test vehicle of {dataset.name} has more than {most}"
+                f"with {self.shots} in the gallery a vehicle needs at least {self.shots + 1} images, "
+                f"and no test vehicle of {dataset.name} has more than {most}"
             )
         return None
 
@@ -93,14 +98,14 @@ class Protocol:
             raise ProtocolError(f"{self.name} cannot be used here: {reason}; choose another protocol.")
         if self.name == "cross_camera":
             return Split(tuple(dataset.query), tuple(dataset.gallery), same_camera_is_junk=True)
-        return self._draw(dataset.test)
+        return self._draw(_by_vehicle(dataset))
 
-    def _draw(self, images: Sequence[VehicleImage]) -> Split:
+    def _draw(self, vehicles: Mapping[str, Sequence[VehicleImage]]) -> Split:
         generator = np.random.Generator(np.random.PCG64(self.seed))
         query: list[VehicleImage] = []
         gallery: list[VehicleImage] = []
         excluded = 0
-        for _, own in sorted(_by_vehicle(images).items()):
+        for _, own in sorted(vehicles.items()):
             # A vehicle with a single image still stands in a single-shot gallery, as a distractor.
             if len(own) <= self.shots and self.name == "multi_gallery_shot":
                 excluded += 1
@@ -114,12 +119,14 @@ class Protocol:
 
 def available_protocols(dataset: ReIDDataset, seed: int = 0, n: int = 6) -> dict[ProtocolName, str | None]:
     """Each protocol's name with None where ``dataset`` serves it, else the reason why not."""
-    names: tuple[ProtocolName, ...] = ("cross_camera", "single_gallery_shot", "multi_gallery_shot")
+    names: tuple[ProtocolName, ...] = get_args(ProtocolName)
     return {name: Protocol(name, seed=seed, n=n).unavailable(dataset) for name in names}
 
 
-def _by_vehicle(images: Sequence[VehicleImage]) -> dict[str, list[VehicleImage]]:
+def _by_vehicle(dataset: ReIDDataset) -> dict[str, list[VehicleImage]]:
+    """The pooled test images of each vehicle, without distractors."""
     groups: dict[str, list[VehicleImage]] = defaultdict(list)
-    for image in images:
-        groups[image.vehicle_id].append(image)
+    for image in dataset.test:
+        if image.vehicle_id not in dataset.distractor_ids:
+            groups[image.vehicle_id].append(image)
     return groups

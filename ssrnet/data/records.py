@@ -24,7 +24,15 @@ class VehicleImage:
     name: str
     vehicle_id: str
     camera_id: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+
+    def __reduce__(self) -> tuple:
+        # A mapping proxy cannot be pickled, and loader processes and caches pickle images.
+        fields = (self.path, self.name, self.vehicle_id, self.camera_id, dict(self.attributes))
+        return VehicleImage, fields
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class ReIDDataset:
     ``layout`` and ``why`` say which layout was recognised and by what. ``protocol`` names the
     protocol its owners report (see :mod:`ssrnet.data.protocols`). Where the owners give no
     query/gallery split (VehicleID), ``query`` is empty and ``gallery`` holds every test image.
+    ``distractor_ids`` are gallery identities that stand for no one vehicle (Market-1501's 0000).
 
     Raises :class:`DataError` if a split names one image twice.
     """
@@ -60,13 +69,14 @@ class ReIDDataset:
     protocol: str
     skipped: Sequence[Skipped] = ()
     notes: Sequence[str] = ()
+    distractor_ids: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        for name in ("train", "query", "gallery", "skipped", "notes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for split in ("train", "query", "gallery"):
-            images = tuple(getattr(self, split))
-            object.__setattr__(self, split, images)
             seen: set[str] = set()
-            for image in images:
+            for image in getattr(self, split):
                 if image.name in seen:
                     raise DataError(
                         f"{self.root}: the {split} split names {image.name} twice; "
@@ -94,7 +104,8 @@ class ReIDDataset:
                 except OSError:
                     size = -1
                 line = f"{split}\0{image.name}\0{image.vehicle_id}\0{image.camera_id}\0{size}\n"
-                digest.update(line.encode())
+                # File names that are not UTF-8 reach Python as surrogates.
+                digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()[:16]
 
     def summary(self) -> str:

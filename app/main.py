@@ -1,0 +1,19 @@
+"""The page registry. Run with ``streamlit run app/main.py``."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+# Streamlit puts this file's folder on the path; the packages `app` and `ssrnet` stand one above.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.widgets.page import as_page  # noqa: E402
+
+st.set_page_config(page_title="SSR-Net Explorer", page_icon="🚗", layout="wide")
+st.navigation(
+    [
+        as_page("retrieval", "Retrieval", ":material/image_search:", default=True),
+        as_page("attention", "Attention", ":material/visibility:"),
+    ]
+).run()

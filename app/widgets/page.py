@@ -1,0 +1,36 @@
+"""The frame around every page: checks, sidebar, and errors as sentences."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from ssrnet.errors import SSRNetError
+from ssrnet.installation import check_installation
+
+
+def as_page(view: str, title: str, icon: str, default: bool = False) -> StreamlitPage:
+    """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there."""
+
+    return st.Page(lambda: run_view(view, title), title=title, icon=icon, url_path=view, default=default)
+
+
+def run_view(view: str, title: str) -> None:
+    """Draws one page; an error meant for the user takes the place of what it stopped."""
+    st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
+    st.header(title, anchor=False)
+    try:
+        with st.spinner("Starting PyTorch"):
+            check_installation()
+            # After the check: these import torchvision and OpenCV, which a mixed installation breaks.
+            from app.services import Services
+            from app.widgets.source import choose_source
+
+        services = Services()
+        selection = choose_source(services)
+        if selection is not None:
+            import_module(f"app.views.{view}").render(services, selection)
+    except SSRNetError as error:
+        st.error(str(error), icon=":material/error:")

@@ -1,0 +1,139 @@
+"""The sidebar: data, the two models, the protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from app.services import OpenedDataset, Services
+from ssrnet.data.protocols import Protocol, available_protocols
+from ssrnet.training.checkpoint import Checkpoint
+
+PROTOCOL_TITLES = {
+    "cross_camera": "Cross-camera",
+    "single_gallery_shot": "Single-gallery-shot",
+    "multi_gallery_shot": "Multi-gallery-shot",
+}
+
+GUIDE = """
+#### Three things are needed to start
+
+1. **A data folder**: VeRi-776, VehicleID, VERI-Wild, a Market-style folder, or any folder with a CSV manifest
+   (columns `image`, `vehicle_id`, `split`, and `camera_id` where cameras are known).
+2. **A baseline checkpoint** and
+3. **an SSR-Net checkpoint**. Both are trained with the same command and recipe:
+"""
+
+COMMANDS = """\
+ssrnet train --data DIR --out runs/baseline --network baseline
+ssrnet train --data DIR --out runs/ssrnet --network ssrnet"""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the sidebar has chosen; every page works on this."""
+
+    opened: OpenedDataset
+    baseline: Checkpoint
+    ssrnet: Checkpoint
+    protocol: Protocol
+
+    @property
+    def models(self) -> dict[str, Checkpoint]:
+        """Row titles and checkpoints, the baseline first as in the paper's Figs. 5 and 6."""
+        titles = [checkpoint.info.model.title for checkpoint in (self.baseline, self.ssrnet)]
+        if titles[0] == titles[1]:  # two runs of one network: their files tell them apart
+            titles = [f"{role}: {title}" for role, title in zip(("First", "Second"), titles)]
+        return dict(zip(titles, (self.baseline, self.ssrnet)))
+
+
+def choose_source(services: Services) -> Selection | None:
+    """Draws the sidebar; None, with a guide on the page, until data and both checkpoints are named.
+
+    Raises :class:`SSRNetError` for what is named but cannot be used.
+    """
+    with st.sidebar:
+        st.header("Data and models", anchor=False)
+        data = st.text_input("Data folder", key="data", bind="query-params", placeholder="path of a data set")
+        files = services.checkpoint_files()
+        baseline = _choose_checkpoint("Baseline checkpoint", "baseline", files)
+        ssrnet = _choose_checkpoint("SSR-Net checkpoint", "ssrnet", files)
+    if not (data and baseline and ssrnet):
+        _guide(data, baseline, ssrnet)
+        return None
+    opened = services.dataset(data)
+    checkpoints = [services.checkpoint(path) for path in (baseline, ssrnet)]
+    with st.sidebar:
+        protocol = _choose_protocol(opened)
+        st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
+    if protocol is None:
+        st.info("This data set has no test images that a protocol could use; the sidebar says why for each.")
+        return None
+    return Selection(opened, *checkpoints, protocol)
+
+
+def _choose_checkpoint(label: str, key: str, files: list[str]) -> str | None:
+    """A checkpoint found near by, or any path typed in."""
+    linked = st.query_params.get(key)
+    options = files if linked is None or linked in files else [*files, linked]
+    return st.selectbox(
+        label,
+        options,
+        index=None,
+        key=key,
+        bind="query-params",
+        accept_new_options=True,
+        placeholder="choose one, or type a path",
+    )
+
+
+def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
+    """The protocols that the data set serves; the others stand below, disabled, each with its reason."""
+    reasons = available_protocols(opened.dataset)
+    usable = [name for name, reason in reasons.items() if reason is None]
+    unusable = [name for name in reasons if name not in usable]
+    name = None
+    if usable:
+        own = opened.dataset.protocol
+        name = st.radio(
+            "Protocol",
+            usable,
+            index=usable.index(own) if own in usable else 0,
+            format_func=PROTOCOL_TITLES.__getitem__,
+            key="protocol",
+            bind="query-params",
+        )
+    if unusable:
+        st.radio(
+            "Not with this data" if usable else "Protocol",
+            unusable,
+            index=None,
+            format_func=PROTOCOL_TITLES.__getitem__,
+            captions=[f"{reasons[each]}." for each in unusable],
+            disabled=True,
+            key="unusable_protocols",
+        )
+    if name is None:
+        return None
+    seed = 0
+    if name != "cross_camera":
+        seed = st.number_input("Seed of the random gallery", 0, 10_000, 0, key="seed", bind="query-params")
+    return Protocol(name, seed=int(seed))
+
+
+def _guide(data: str, baseline: str | None, ssrnet: str | None) -> None:
+    st.markdown(GUIDE)
+    st.code(COMMANDS, language="bash")
+    st.markdown("Then name all three in the sidebar. `ssrnet doctor --data DIR` says whether a folder is understood.")
+    missing = {"a data folder": data, "a baseline checkpoint": baseline, "an SSR-Net checkpoint": ssrnet}
+    st.info("Still missing: " + ", ".join(name for name, value in missing.items() if not value) + ".")
+
+
+def _describe(opened: OpenedDataset) -> str:
+    dataset = opened.dataset
+    return (
+        f"**{Path(dataset.root).name}**: {len(dataset.query):,} query, {len(dataset.gallery):,} gallery and "
+        f"{len(dataset.train):,} training images"
+    )

@@ -1,0 +1,61 @@
+"""The command line, generated from the settings' dataclasses."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, get_args
+
+import torch
+import tyro
+
+from ssrnet.doctor import DoctorSettings, doctor
+from ssrnet.evaluate import EvaluateSettings, evaluate_model
+from ssrnet.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.train import train
+from ssrnet.training.settings import NetworkName, RecipeName, TrainSettings, recipe
+
+DESCRIPTION = """Train, evaluate and look into SSR-Net, a vehicle re-identification network.
+
+A first tour, with your data in DIR:
+
+  ssrnet doctor --data DIR
+  ssrnet train --data DIR --out runs/baseline --network baseline
+  ssrnet train --data DIR --out runs/ssrnet
+  ssrnet evaluate --data DIR --checkpoint runs/ssrnet/last.safetensors
+  streamlit run app/main.py
+
+Each command has a --help of its own.
+"""
+
+HANDLERS: dict[type, Callable[[Any], object]] = {
+    TrainSettings: train,
+    EvaluateSettings: evaluate_model,
+    ExtractFeaturesSettings: extract_features,
+    DoctorSettings: doctor,
+}
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Parses ``arguments`` and runs the command they name; tyro prints help and usage errors itself."""
+    arguments = list(arguments)
+    settings = tyro.cli(
+        _commands(arguments), prog="ssrnet", description=DESCRIPTION, args=arguments, compact_help=False
+    )
+    HANDLERS[type(settings)](settings)
+
+
+def _commands(arguments: Sequence[str]) -> Any:
+    """The union of all commands; --recipe and --network decide which defaults `train` shows and takes."""
+    early = argparse.ArgumentParser(prog="ssrnet train", add_help=False, allow_abbrev=False)
+    early.add_argument("--recipe", choices=get_args(RecipeName), default="paper" if torch.cuda.is_available() else "quick")
+    early.add_argument("--network", choices=get_args(NetworkName), default="ssrnet")
+    chosen, _ = early.parse_known_args(arguments if arguments[:1] == ["train"] else [])
+    defaults = replace(recipe(chosen.recipe, chosen.network), data=tyro.MISSING, out=tyro.MISSING)
+    return (
+        Annotated[TrainSettings, tyro.conf.subcommand("train", default=defaults)]
+        | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
+        | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
+        | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
+    )

@@ -1,0 +1,94 @@
+"""Opens a re-identification data set, whatever its layout.
+
+========= ============================================ ==========================================
+layout    recognised by                                protocol that it names
+========= ============================================ ==========================================
+VeRi      image_train, image_query or image_test       cross_camera
+VehicleID image and the lists in train_test_split      single_gallery_shot
+VERI-Wild images and the lists in train_test_split     cross_camera, if vehicle_info.txt is there
+Market    bounding_box_train or bounding_box_test      cross_camera
+CSV       manifest.csv, or the path of a CSV file      cross_camera, if cameras and queries are
+========= ============================================ ==========================================
+
+They are tried in this order: a VeRi folder's manifest.csv only adds attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from ssrnet.data.readers import csv_manifest, market, vehicleid, veri, veri_wild
+from ssrnet.data.records import ReIDDataset
+from ssrnet.errors import DataError
+
+READERS: tuple[ModuleType, ...] = (veri, vehicleid, veri_wild, market, csv_manifest)
+ENTRIES_SHOWN = 8
+
+
+def open_dataset(root: str | Path, subset: int | None = None) -> ReIDDataset:
+    """The data set in ``root``: a folder in one of the layouts above, or a CSV file.
+
+    ``subset`` is the number of test vehicles for VehicleID (800, 1600, 2400) and VERI-Wild (3000, 5000,
+    10000); by default the smallest that is there. Images are not opened.
+
+    Raises :class:`DataError` if nothing is there, if no layout matches, or as the layout's reader says.
+    """
+    root = Path(root).expanduser()
+    with _readable(root):
+        found = _recognise(root)
+        return found.reader.read(root, found.why, subset)
+
+
+def available_subsets(root: str | Path) -> tuple[int, ...]:
+    """The values that ``open_dataset(root, subset)`` takes, smallest first; empty for a layout without.
+
+    Raises :class:`DataError` if nothing is there or no layout matches.
+    """
+    root = Path(root).expanduser()
+    with _readable(root):
+        return _recognise(root).reader.subsets(root)
+
+
+@dataclass(frozen=True)
+class _Recognised:
+    reader: ModuleType
+    why: str
+
+
+@contextmanager
+def _readable(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or root
+        why = error.strerror or error
+        raise DataError(f"{where} cannot be read ({why}); check the path and its permissions.") from error
+
+
+def _recognise(root: Path) -> _Recognised:
+    if not root.exists():
+        raise DataError(f"{root} does not exist; give the path of a data set's folder or of a CSV file.")
+    for reader in READERS:
+        why = reader.recognise(root)
+        if why:
+            return _Recognised(reader, why)
+    if root.is_file():
+        raise DataError(f"{root} is a file but not a CSV; give a data set's folder or a file ending in .csv.")
+    raise DataError(_unrecognised(root))
+
+
+def _unrecognised(root: Path) -> str:
+    entries = sorted(root.iterdir())
+    shown = entries[:ENTRIES_SHOWN]
+    found = ", ".join(entry.name for entry in shown) or "nothing"
+    if len(entries) > ENTRIES_SHOWN:
+        found += f" and {len(entries) - ENTRIES_SHOWN:,} more"
+    expected = "; ".join(f"{reader.LAYOUT}: {reader.EXPECTS}" for reader in READERS)
+    # Archives often unpack into a folder in a folder.
+    inner = next((entry for entry in shown if any(reader.recognise(entry) for reader in READERS)), None)
+    advice = f"open {inner} instead" if inner else "open the folder that holds these, or add a manifest.csv"
+    return f"{root} is no data set in a known layout: found {found}; expected one of ({expected}); {advice}."

@@ -1,0 +1,201 @@
+"""What the readers share: counting what is left out, listing folders once, checking the splits."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ssrnet.data.images import IMAGE_SUFFIXES
+from ssrnet.data.records import Skipped, VehicleImage
+from ssrnet.errors import DataError
+
+NO_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {}
+
+
+@dataclass
+class SkipTally:
+    """Counts left-out files and lines by reason, keeping the first of each as its example."""
+
+    _skipped: dict[str, Skipped] = field(default_factory=dict)
+
+    def add(self, reason: str, example: str) -> None:
+        before = self._skipped.get(reason, Skipped(reason, 0, example))
+        self._skipped[reason] = Skipped(reason, before.count + 1, before.example)
+
+    def skipped(self) -> tuple[Skipped, ...]:
+        return tuple(self._skipped.values())
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """An image that a list names, and the list's 1-based line that names it."""
+
+    line: int
+    image: VehicleImage
+
+
+def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
+    """The text of ``path`` in the first of ``encodings`` that decodes it; else raises :class:`DataError`."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            where = data.count(b"\n", 0, error.start) + 1
+    raise DataError(
+        f"{path}, line {where}: the text is not {' or '.join(encodings).removesuffix('-sig').upper()}; "
+        "save the file as UTF-8."
+    )
+
+
+def read_lines(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> list[tuple[int, str]]:
+    """The lines of ``path`` that are not blank, stripped, with their 1-based numbers."""
+    lines = enumerate(read_text(path, encodings).split("\n"), start=1)
+    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def present(root: Path, names: Sequence[str]) -> list[str]:
+    """Those of ``names`` that are folders in ``root``."""
+    return [name for name in names if (root / name).is_dir()]
+
+
+def numbered_lists(folder: Path, pattern: re.Pattern[str]) -> tuple[int, ...]:
+    """The sizes in the names of the lists in ``folder`` (``test_list_(\\d+)\\.txt``), smallest first."""
+    if not folder.is_dir():
+        return ()
+    matches = (pattern.fullmatch(name) for name in os.listdir(folder))
+    return tuple(sorted(int(match[1]) for match in matches if match))
+
+
+def choose_subset(root: Path, available: Sequence[int], subset: int | None) -> int | None:
+    """``subset``, or the smallest, or None where there is no test list.
+
+    Raises :class:`DataError` if ``subset`` is not available.
+    """
+    if subset is None:
+        return min(available, default=None)
+    if subset in available:
+        return subset
+    found = f"choose {' or '.join(map(str, available))}" if available else "open it without a subset"
+    raise DataError(f"{root}: there is no list of {subset} test vehicles; {found}.")
+
+
+def folder_images(
+    folder: Path,
+    pattern: re.Pattern[str],
+    skips: SkipTally,
+    attributes: Mapping[str, Mapping[str, str]] = NO_ATTRIBUTES,
+) -> list[VehicleImage]:
+    """The images of ``folder``, sorted by name; empty where there is no such folder.
+
+    ``pattern`` matches the name without its suffix and has the groups ``vehicle`` and ``camera``.
+    ``attributes`` are by image name. Other files are counted in ``skips``.
+    """
+    images = []
+    for name in sorted(_links_by_name(folder)):
+        stem, suffix = os.path.splitext(name)
+        match = pattern.fullmatch(stem)
+        if suffix.lower() not in IMAGE_SUFFIXES:
+            skips.add(f"not an image file, in {folder.name}", name)
+        elif match is None:
+            skips.add(f"no vehicle and camera in the name, in {folder.name}", name)
+        else:
+            own = attributes.get(name, {})
+            images.append(VehicleImage(folder / name, name, match["vehicle"], match["camera"], own))
+    return images
+
+
+def keep_existing(
+    listed: Sequence[ListedImage], source: Path, split: str, skips: SkipTally, inside: Path | None = None
+) -> list[VehicleImage]:
+    """Those of ``listed`` whose files exist, in the order of the list ``source``; the rest go to ``skips``.
+
+    Each folder is listed once: asking for 200,000 files one by one takes minutes on a network drive.
+    Raises :class:`DataError` if two lines name one image, if no image of the list exists, or if a
+    link leads out of the folder ``inside``.
+    """
+    first_line: dict[str, int] = {}
+    folders: dict[Path, dict[str, bool]] = {}
+    kept = []
+    for line, image in ((entry.line, entry.image) for entry in listed):
+        if image.name in first_line:
+            raise DataError(
+                f"{source}: lines {first_line[image.name]} and {line} both name {image.name} "
+                f"for the {split} split, which takes an image once; remove one of the two lines."
+            )
+        first_line[image.name] = line
+        folder, name = image.path.parent, image.path.name
+        if folder not in folders:
+            _refuse_outside(folder, inside, source, line, image.name)
+            folders[folder] = _links_by_name(folder)
+        if image.path.suffix.lower() not in IMAGE_SUFFIXES:
+            skips.add(f"not an image file, in {source.name}", image.name)
+        elif name not in folders[folder]:
+            skips.add(f"named in {source.name} but missing", image.name)
+        else:
+            if folders[folder][name]:
+                _refuse_outside(image.path, inside, source, line, image.name)
+            kept.append(image)
+    if listed and not kept:
+        raise DataError(
+            f"{source}: not one of the {len(listed):,} images of the {split} split was found "
+            f"(the first would be {listed[0].image.path}); unpack the images there or correct the list."
+        )
+    return kept
+
+
+def check_splits(
+    source: Path,
+    train: Sequence[VehicleImage],
+    query: Sequence[VehicleImage],
+    gallery: Sequence[VehicleImage],
+    skips: SkipTally,
+) -> None:
+    """Raises :class:`DataError` for a data set without any image, or with queries but no gallery."""
+    if not (train or query or gallery):
+        skipped = "; ".join(map(str, skips.skipped())) or "the folders or lists are empty"
+        raise DataError(
+            f"{source} has neither training nor test images: {skipped}; add images or open another folder."
+        )
+    if query and not gallery:
+        raise DataError(
+            f"{source} has {len(query):,} query images but an empty gallery, so nothing could be ranked; "
+            "add the gallery images or remove the queries."
+        )
+
+
+def folder_notes(root: Path, images: Mapping[str, Sequence[VehicleImage]]) -> list[str]:
+    """A sentence for each split's folder (``images`` by folder name) that is missing or gave no image."""
+    empty = [name for name, own in images.items() if not own]
+    return [
+        f"{name} holds no usable image." if (root / name).is_dir() else f"There is no folder {name}."
+        for name in empty
+    ]
+
+
+def usual_protocol(query: Sequence[VehicleImage], gallery: Sequence[VehicleImage]) -> str:
+    """``cross_camera`` where there are queries and every camera is known, else ``single_gallery_shot``."""
+    cameras_known = all(image.camera_id is not None for image in (*query, *gallery))
+    return "cross_camera" if query and cameras_known else "single_gallery_shot"
+
+
+def _links_by_name(folder: Path) -> dict[str, bool]:
+    """Each file's name in ``folder``, and whether it is a symbolic link; empty for a missing folder."""
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
+
+
+def _refuse_outside(path: Path, inside: Path | None, source: Path, line: int, name: str) -> None:
+    if inside is not None and not path.resolve().is_relative_to(inside.resolve()):
+        raise DataError(
+            f"{source}, line {line}: {name} is a link that leads out of the folder {inside}; "
+            "copy the image into the folder."
+        )

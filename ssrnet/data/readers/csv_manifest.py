@@ -1,0 +1,102 @@
+"""Anyone's folder of vehicles, described by a ``manifest.csv`` (or any CSV file) in it.
+
+Columns: ``image`` (a path relative to the CSV's folder), ``vehicle_id``, ``split`` (train, query or gallery;
+test means gallery), optionally ``camera_id``. Every other column becomes an attribute. An image that is to
+ask and to be found, as VeRi-776's queries are, has a query line and a gallery line.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path, PureWindowsPath
+
+from ssrnet.data.readers.common import (
+    ListedImage,
+    SkipTally,
+    check_splits,
+    choose_subset,
+    keep_existing,
+    usual_protocol,
+)
+from ssrnet.data.readers.tables import Row, read_csv
+from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.errors import DataError
+
+LAYOUT = "CSV"
+EXPECTS = "manifest.csv with the columns image, vehicle_id, split"
+REQUIRED = ("image", "vehicle_id", "split")
+SPLITS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
+
+
+def recognise(root: Path) -> str | None:
+    if root.is_file():
+        return "it is a CSV file" if root.suffix.lower() == ".csv" else None
+    return "it holds manifest.csv" if (root / "manifest.csv").is_file() else None
+
+
+def subsets(root: Path) -> tuple[int, ...]:
+    return ()
+
+
+def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
+    """``root`` is the CSV file or a folder with a ``manifest.csv``; an image's name is its path as written.
+
+    Raises :class:`DataError` for a broken table, missing values, unknown splits, an image twice in a split
+    or under two vehicles, and paths that lead out of the CSV's folder.
+    """
+    choose_subset(root, subsets(root), subset)
+    source = root if root.is_file() else root / "manifest.csv"
+    listed: dict[str, list[ListedImage]] = {"train": [], "query": [], "gallery": []}
+    for row in read_csv(source, REQUIRED):
+        image, split = _image(source, row)
+        listed[split].append(ListedImage(row.line, image))
+    _check_labels(source, [entry for own in listed.values() for entry in own])
+    skips = SkipTally()
+    images = {
+        split: keep_existing(own, source, split, skips, inside=source.parent) for split, own in listed.items()
+    }
+    train, query, gallery = images.values()
+    check_splits(source, train, query, gallery, skips)
+    notes = [f"The manifest has no {split} images." for split, own in images.items() if not own]
+    shared = {image.name for image in train} & {image.name for image in (*query, *gallery)}
+    if shared:
+        notes.append(f"{len(shared):,} images are in the train split and in the test split ({min(shared)}).")
+    name = source.parent.resolve().name if source.name == "manifest.csv" else source.stem
+    protocol = usual_protocol(query, gallery)
+    return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
+
+
+def _image(source: Path, row: Row) -> tuple[VehicleImage, str]:
+    empty = [column for column in REQUIRED if not row.values[column]]
+    if empty:
+        raise DataError(f"{source}, line {row.line}: {empty[0]} is empty; fill it in or remove the line.")
+    split = row.values["split"].lower()
+    if split not in SPLITS:
+        raise DataError(
+            f"{source}, line {row.line}: the split is {row.values['split']!r}; write train, query or gallery."
+        )
+    name = row.values["image"].replace("\\", "/")
+    absolute = name.startswith("/") or PureWindowsPath(name).drive
+    if absolute or posixpath.normpath(name).split("/")[0] == ".." or "\0" in name:
+        raise DataError(
+            f"{source}, line {row.line}: {name!r} leads out of the CSV's folder; "
+            "put the images in that folder and write paths relative to it."
+        )
+    known = {*REQUIRED, "camera_id"}
+    attributes = {column: value for column, value in row.values.items() if column not in known and value}
+    camera = row.values.get("camera_id") or None
+    image = VehicleImage(source.parent / name, name, row.values["vehicle_id"], camera, attributes)
+    return image, SPLITS[split]
+
+
+def _check_labels(source: Path, listed: list[ListedImage]) -> None:
+    """One image shows one vehicle, whichever splits it is in."""
+    first: dict[str, ListedImage] = {}
+    for entry in listed:
+        other = first.setdefault(entry.image.name, entry)
+        same_vehicle = other.image.vehicle_id == entry.image.vehicle_id
+        if not same_vehicle or other.image.camera_id != entry.image.camera_id:
+            raise DataError(
+                f"{source}: lines {other.line} and {entry.line} give {entry.image.name} "
+                "different vehicles or cameras; correct one of them."
+            )

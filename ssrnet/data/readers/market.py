@@ -1,0 +1,65 @@
+"""Folders laid out like Market-1501 (Zheng et al., ICCV 2015).
+
+``bounding_box_train``, ``query`` and ``bounding_box_test`` hold images named ``0002_c1s1_000451_03.jpg``:
+identity, camera, sequence, then frame and box, which are not read. Identity -1 marks false detections,
+which are left out; 0000 marks distractors, which stay in the gallery.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ssrnet.data.readers.common import (
+    SkipTally,
+    check_splits,
+    choose_subset,
+    folder_images,
+    folder_notes,
+    present,
+)
+from ssrnet.data.records import ReIDDataset, VehicleImage
+
+LAYOUT = "Market"
+FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+EXPECTS = "bounding_box_train, query and bounding_box_test"
+NAME = re.compile(r"(?P<vehicle>-1|\d+)_(?P<camera>c\d+)(?:s\d+)?_.+", re.ASCII)
+FALSE_DETECTION = "-1"
+DISTRACTOR = "0000"
+
+
+def recognise(root: Path) -> str | None:
+    # "query" alone is too common a name to tell a data set by.
+    found = present(root, FOLDERS)
+    return f"it holds {', '.join(found)}" if set(found) - {"query"} else None
+
+
+def subsets(root: Path) -> tuple[int, ...]:
+    return ()
+
+
+def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
+    """Raises :class:`DataError` if no image can be used."""
+    choose_subset(root, subsets(root), subset)
+    skips = SkipTally()
+    images = {folder: _read_folder(root / folder, skips) for folder in FOLDERS}
+    train, query, gallery = images.values()
+    check_splits(root, train, query, gallery, skips)
+    notes = folder_notes(root, images)
+    # A set that numbers its vehicles from 0000 asks for 0000, or trains on it; Market-1501 does neither.
+    is_vehicle = any(image.vehicle_id == DISTRACTOR for image in (*train, *query))
+    distractors = 0 if is_vehicle else sum(image.vehicle_id == DISTRACTOR for image in gallery)
+    if distractors:
+        notes.append(f"{distractors:,} gallery images of identity {DISTRACTOR} are distractors.")
+    return ReIDDataset(
+        root.resolve().name, root, LAYOUT, why, train, query, gallery, "cross_camera", skips.skipped(), notes,
+        distractor_ids=frozenset({DISTRACTOR} if distractors else ()),
+    )
+
+
+def _read_folder(folder: Path, skips: SkipTally) -> list[VehicleImage]:
+    images = folder_images(folder, NAME, skips)
+    for image in images:
+        if image.vehicle_id == FALSE_DETECTION:
+            skips.add(f"false detection (identity -1), in {folder.name}", image.name)
+    return [image for image in images if image.vehicle_id != FALSE_DETECTION]

@@ -1,0 +1,110 @@
+"""``ssrnet doctor``: what is installed and found, and what is wrong with each."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+import ssrnet
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image
+from ssrnet.errors import SSRNetError
+from ssrnet.resources import available_memory
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.training.checkpoint import load_checkpoint
+
+PACKAGES = (
+    "torch", "torchvision", "numpy", "pillow", "streamlit", "plotly", "grad-cam", "opencv-python-headless",
+    "pytorch-metric-learning", "safetensors", "tyro",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DoctorSettings:
+    """Say what is installed, which data sets and checkpoints are found, and what is wrong with each."""
+
+    data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
+    """Data folders or CSV manifests to look into."""
+    checkpoints: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")] = (Path("checkpoints"), Path("runs"))
+    """Checkpoints, or folders to search for them."""
+
+
+def doctor(settings: DoctorSettings) -> None:
+    """Prints the report; raises :class:`SSRNetError` at the end if anything is wrong, so that a script notices."""
+    problems: list[str] = []
+    print(f"ssrnet {ssrnet.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for package in PACKAGES:
+        try:
+            print(f"  {package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            problems.append(f"{package} is not installed; run `pip install -r requirements.txt`")
+    if any(distribution.name == "opencv-python" for distribution in metadata.distributions()):
+        problems.append(
+            "opencv-python is installed beside the headless build, and both write the same folder; uninstall it and "
+            "reinstall opencv-python-headless"
+        )
+    print("devices:")
+    print(f"  cpu, {torch.get_num_threads()} threads, {available_memory(torch.device('cpu')) / 2**30:.1f} GiB free")
+    for i in range(torch.cuda.device_count()):
+        print(f"  cuda:{i}, {torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[0] / 2**30:.1f} GiB free")
+    print("data sets:" if settings.data else "data sets: none named, give --data DIR")
+    for root in settings.data:
+        problems += _look_into_data(root)
+    found = _find_checkpoints(settings.checkpoints)
+    print("checkpoints:" if found else f"checkpoints: none in {', '.join(map(str, settings.checkpoints))}")
+    for path in found:
+        problems += _look_into_checkpoint(path)
+    if problems:
+        raise SSRNetError(f"{len(problems)} found:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    print("nothing wrong")
+
+
+def _look_into_data(root: Path) -> list[str]:
+    """Prints the data set's summary and reads the first image of each split; returns what is wrong."""
+    try:
+        dataset = open_dataset(root)
+    except SSRNetError as error:
+        return [str(error)]
+    print("  " + dataset.summary().replace("\n", "\n  "))
+    problems = []
+    for split in (dataset.train, dataset.query, dataset.gallery):
+        try:
+            for image in split[:1]:
+                read_image(image.path)
+        except SSRNetError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _find_checkpoints(places: Sequence[Path]) -> list[Path]:
+    """Checkpoint files named, there or not, and those lying in the folders named, sorted."""
+    found = [path for path in places if path.is_file() or path.suffix and not path.is_dir()]
+    for folder in (place for place in places if place.is_dir()):
+        found += [path for path in folder.rglob("*.safetensors") if not path.name.startswith(".")]
+    return sorted(found)
+
+
+def _look_into_checkpoint(path: Path) -> list[str]:
+    """Prints what a checkpoint is, or that it is a feature file; returns what is wrong."""
+    with suppress(SSRNetError):
+        features, _ = FeatureSet.load(path)
+        print(f"  {path}: features of {len(features.names):,} images")
+        return []
+    try:
+        checkpoint = load_checkpoint(path)
+    except SSRNetError as error:
+        return [str(error)]
+    info = checkpoint.info
+    print(
+        f"  {path}: {info.model.title}, {info.model.backbone}, {info.image_size} px, epoch {info.epoch}, "
+        f"trained on {info.dataset}, hash {checkpoint.hash}"
+    )
+    return []

@@ -1,0 +1,68 @@
+"""``ssrnet extract``: the embeddings of a data set's images as one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+
+import ssrnet
+from ssrnet.data.datasets import open_dataset
+from ssrnet.errors import DataError
+from ssrnet.resources import DeviceName, resolve_device
+from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
+from ssrnet.training.checkpoint import load_checkpoint
+
+
+@dataclass(frozen=True)
+class ExtractFeaturesSettings:
+    """Compute the embeddings of a data set's images and keep them in one .safetensors file."""
+
+    data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Data folder, or the path of a CSV manifest."""
+    checkpoint: Path
+    """Checkpoint that `ssrnet train` wrote."""
+    out: Path
+    """File to write, ending in .safetensors."""
+    split: Literal["test", "train", "query", "gallery"] = "test"
+    """Which images; test is query and gallery, each image once."""
+    subset: int | None = None
+    """Test subset of VehicleID or VERI-Wild."""
+    extraction: ExtractSettings = ExtractSettings()
+    workers: int = 2
+    """Processes that read images."""
+    device: DeviceName = "auto"
+    """Where to run."""
+
+
+def extract_features(settings: ExtractFeaturesSettings) -> None:
+    """Runs the command; raises :class:`DataError` for an empty split or an ending that is not .safetensors."""
+    if settings.out.suffix != ".safetensors":
+        raise DataError(f"{settings.out} does not end in .safetensors; name the feature file so.")
+    checkpoint = load_checkpoint(settings.checkpoint)
+    dataset = open_dataset(settings.data, settings.subset)
+    images = getattr(dataset, settings.split)
+    if not images:
+        raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")
+    features = extract(
+        checkpoint.model,
+        images,
+        settings.extraction,
+        checkpoint.info.image_size,
+        resolve_device(settings.device),
+        settings.workers,
+        progress=lambda batches, total: tqdm(batches, total=total, unit="batch"),
+    )
+    record = {
+        **checkpoint.record,
+        **describe(settings.extraction, checkpoint.info.image_size),
+        "dataset": dataset.name,
+        "dataset_hash": dataset.content_hash(),
+        "split": settings.split,
+        "version": ssrnet.__version__,
+    }
+    features.save(settings.out, record)
+    print(f"{settings.out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers")

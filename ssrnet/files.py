@@ -1,0 +1,35 @@
+"""Writing files so that a crash leaves the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ssrnet.errors import ResourceError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls ``write`` with a temporary name in the same folder, syncs it and renames it to ``path``.
+
+    Raises :class:`ResourceError` where the folder cannot be written or the disk is full; ``path``
+    is then as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, SafetensorError, RuntimeError) as error:  # the last two from safetensors and torch on a full disk
+        raise ResourceError(
+            f"cannot write {path} ({getattr(error, 'strerror', None) or error}); free space or choose another folder, "
+            "the file that was there is untouched."
+        ) from error
+    finally:
+        with suppress(OSError):  # where the folder is none, there is nothing to remove
+            temporary.unlink(missing_ok=True)

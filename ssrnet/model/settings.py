@@ -1,0 +1,91 @@
+"""Which SSR-Net: every row of the paper's Tables 1 to 4 is a value of these settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ssrnet.errors import SettingsError
+from ssrnet.model.attention import AttentionName
+from ssrnet.model.backbone import BackboneName, StridePosition
+
+PartsName = Literal["regions", "pcb"]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network. The defaults are the paper's SSR-Net; both branches off is its baseline "GB"."""
+
+    backbone: BackboneName = "resnet50"
+    """The CNN that computes F_G."""
+    last_stride: int = 1
+    """Stride of the backbone's last stage: 1 gives a 16x16 F_G at 256x256."""
+    stride_position: StridePosition = "conv2"
+    """Convolution that carries a bottleneck's stride: conv2 (torchvision) or conv1 (He et al.'s v1)."""
+    attention_branch: bool = True
+    """The branch "+AB" of Table 1."""
+    relation_branch: bool = True
+    """The branch "+RB" of Table 1."""
+    attention: AttentionName = "cbam"
+    """Module that makes F_attn (Table 2)."""
+    parts: PartsName = "regions"
+    """Five regions in a graph, or PCB's stripes in its place (Table 3)."""
+    global_node: bool = True
+    """Off: "w/o GN" of Table 1."""
+    token_node: bool = True
+    """Off: "w/o token" of Table 1."""
+    gcn_depth: int = 2
+    """Graph convolutions l, 1 to 3 (Table 4)."""
+    crop_ratio: float = 2 / 3
+    """Lambda of Eq. 2, in (0, 1] (Fig. 4)."""
+    branch_dim: int = 512
+    """Length of f_attn and f_token."""
+
+    def __post_init__(self) -> None:
+        # The command line checks these, but a checkpoint's metadata may say anything.
+        for name, known in (
+            ("backbone", BackboneName),
+            ("stride_position", StridePosition),
+            ("attention", AttentionName),
+            ("parts", PartsName),
+        ):
+            if getattr(self, name) not in get_args(known):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
+        if not 0 < self.crop_ratio <= 1:
+            raise SettingsError(f"crop ratio is {self.crop_ratio:g}; it must lie in (0, 1], 2/3 in the paper.")
+        if self.branch_dim < 1:
+            raise SettingsError(f"branch_dim is {self.branch_dim}; it must be at least 1, 512 in the paper.")
+
+    @property
+    def title(self) -> str:
+        """The row of the paper's tables that these settings are, for headings and records."""
+        row = "GB" + ("+AB" if self.attention_branch else "")
+        if self.relation_branch:
+            row += "+RB" if self.parts == "regions" else "+PCB"
+        details = []
+        if self.attention_branch and self.attention != "cbam":
+            details.append(self.attention)
+        if self.relation_branch and self.parts == "regions":
+            if not self.global_node:
+                details.append("w/o GN")
+            if not self.token_node:
+                details.append("w/o token")
+            if self.gcn_depth != 2:
+                details.append(f"l = {self.gcn_depth}")
+            if abs(self.crop_ratio - 2 / 3) > 1e-6:
+                details.append(f"λ = {self.crop_ratio:.3g}")
+        known = {"GB": "Baseline (GB)", "GB+AB+RB": "SSR-Net (GB+AB+RB)"}
+        row = row if details else known.get(row, row)
+        return f"{row}, {', '.join(details)}" if details else row
+
+
+TABLE_1: dict[str, dict[str, bool]] = {
+    "GB": dict(attention_branch=False, relation_branch=False),
+    "+AB": dict(attention_branch=True, relation_branch=False),
+    "+RB (w/o GN)": dict(attention_branch=False, relation_branch=True, global_node=False),
+    "+RB (w/o token)": dict(attention_branch=False, relation_branch=True, token_node=False),
+    "+RB": dict(attention_branch=False, relation_branch=True),
+    "+AB+RB (w/o GN)": dict(attention_branch=True, relation_branch=True, global_node=False),
+    "+AB+RB": dict(attention_branch=True, relation_branch=True),
+}
+"""The seven rows of Table 1 as changes to :class:`ModelSettings`."""

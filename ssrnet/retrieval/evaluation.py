@@ -1,0 +1,133 @@
+"""From features and a protocol to numbers, each with the record of how it came about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+import ssrnet
+from ssrnet.data.protocols import Protocol, Split
+from ssrnet.data.records import ReIDDataset
+from ssrnet.metrics import AP_DEFINITION, Metrics
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank, rank_blocks
+from ssrnet.retrieval.reranking import ReRankSettings, k_reciprocal_distances
+
+
+@dataclass(frozen=True)
+class ProtocolRecord:
+    """What every shown or saved number carries: enough to compute it again."""
+
+    dataset: str
+    dataset_hash: str
+    images: str
+    """Which images: "all", or a filter by an attribute such as "four-wheel"."""
+    protocol: str
+    seed: int | None
+    shots: int | None
+    junk_rule: str
+    queries: int
+    gallery: int
+    excluded_vehicles: int
+    average_precision: str
+    distance: str
+    re_ranking: str
+    features: dict[str, object]
+    """How the features were made: model, checkpoint hash, image size, flip test, neck, branches."""
+    version: str
+
+    def json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+
+class Evaluation(NamedTuple):
+    """A ranking, what it scored, and how it was made."""
+
+    ranking: Ranking
+    metrics: Metrics
+    record: ProtocolRecord
+    split: Split
+
+
+def evaluate(
+    features: FeatureSet,
+    dataset: ReIDDataset,
+    protocol: Protocol,
+    *,
+    made_by: dict[str, object],
+    distance: DistanceName = "cosine",
+    re_rank: ReRankSettings | None = None,
+    top_k: int = 20,
+    images: str = "all",
+) -> Evaluation:
+    """Ranks and scores one protocol.
+
+    ``features`` must cover the data set's test images; ``made_by`` says how they were made and goes
+    into the record. ``top_k`` is cut to the gallery's size. Raises :class:`ProtocolError` where the
+    data set cannot serve the protocol, :class:`ResourceError` where re-ranking does not fit.
+    """
+    split = protocol.split(dataset)
+    query, gallery = features.rows(split.query), features.rows(split.gallery)
+    top_k = min(top_k, len(split.gallery))
+    if re_rank is None:
+        ranking = rank(query, gallery, split, distance, top_k)
+    else:
+        check_features(query, gallery, split)
+        distances = k_reciprocal_distances(query, gallery, re_rank)
+        ranking = rank_blocks(distances.__getitem__, split, top_k)
+    record = ProtocolRecord(
+        dataset=dataset.name,
+        dataset_hash=dataset.content_hash(),
+        images=images,
+        protocol=protocol.name,
+        seed=None if protocol.name == "cross_camera" else protocol.seed,
+        shots=None if protocol.name == "cross_camera" else protocol.shots,
+        junk_rule=split.junk_rule,
+        queries=len(split.query),
+        gallery=len(split.gallery),
+        excluded_vehicles=split.excluded_vehicles,
+        average_precision=AP_DEFINITION,
+        distance=distance if re_rank is None else "cosine",
+        re_ranking="none" if re_rank is None else f"k-reciprocal {asdict(re_rank)}",
+        features=made_by,
+        version=ssrnet.__version__,
+    )
+    return Evaluation(ranking, ranking.metrics, record, split)
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation (n - 1) of each metric over seeds; the deviation is 0 for one seed."""
+
+    mean: Metrics
+    deviation: Metrics
+
+
+def over_seeds(metrics: Sequence[Metrics]) -> Spread:
+    """Mean and spread of the same protocol's metrics over its seeds."""
+
+    def combine(function) -> Metrics:
+        return replace(
+            metrics[0],
+            mAP=float(function([m.mAP for m in metrics])),
+            mINP=float(function([m.mINP for m in metrics])),
+            cmc=tuple(function(np.array([m.cmc for m in metrics]), axis=0).tolist()),
+        )
+
+    def deviation(values, axis=None):
+        return np.std(values, ddof=1, axis=axis) if len(metrics) > 1 else np.std(values, axis=axis)
+
+    return Spread(combine(np.mean), combine(deviation))
+
+
+def keep(dataset: ReIDDataset, attribute: str, values: Iterable[str]) -> ReIDDataset:
+    """The data set with only the test images whose ``attribute`` is one of ``values``; train is untouched."""
+    chosen = set(values)
+    filtered = {
+        split: tuple(image for image in getattr(dataset, split) if image.attributes.get(attribute) in chosen)
+        for split in ("query", "gallery")
+    }
+    return replace(dataset, **filtered)

@@ -1,0 +1,129 @@
+"""Embeddings of a list of images, and the file that keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ssrnet.data.records import VehicleImage
+from ssrnet.data.transforms import ImageTensors, read_batches, test_transform
+from ssrnet.errors import DataError, SettingsError
+from ssrnet.files import write_atomically
+from ssrnet.model import EmbeddingSettings, SSRNet
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """How embeddings are computed."""
+
+    image_size: int | None = None
+    """Side of the square input in pixels; by default the size the checkpoint was trained to."""
+    batch_size: int = 32
+    """Images a forward pass."""
+    flip_test: bool = False
+    """Average the embeddings of an image and its mirror image."""
+    embedding: EmbeddingSettings = EmbeddingSettings()
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} is {value}; it must be at least 1.")
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """``features`` (N, D) float32, one row a name; ``branch_dims`` says which columns are which branch's."""
+
+    features: Tensor
+    names: tuple[str, ...]
+    branch_dims: dict[str, int]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.names), sum(self.branch_dims.values()))
+        assert self.features.shape == shape, f"features are {tuple(self.features.shape)}, names and branches say {shape}"
+
+    def rows(self, images: Sequence[VehicleImage]) -> Tensor:
+        """(len(images), D) in that order; raises :class:`DataError` for an image that has no features."""
+        index = {name: i for i, name in enumerate(self.names)}
+        absent = [image.name for image in images if image.name not in index]
+        if absent:
+            raise DataError(
+                f"no features for {len(absent):,} of {len(images):,} images, for example {absent[0]}; "
+                "extract the features again from this data set."
+            )
+        return self.features[[index[image.name] for image in images]]
+
+    def save(self, path: Path, record: dict[str, object]) -> None:
+        """Writes ``path`` (.safetensors) atomically; ``record`` says what made the features."""
+        metadata = {
+            "names": json.dumps(self.names),
+            "branch_dims": json.dumps(self.branch_dims),
+            "record": json.dumps(record),
+        }
+        write_atomically(path, lambda temporary: save_file({"features": self.features}, temporary, metadata))
+
+    @classmethod
+    def load(cls, path: Path) -> tuple[FeatureSet, dict[str, object]]:
+        """The features and the record they were saved with."""
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata()
+                names = tuple(json.loads(metadata["names"]))
+                dims = json.loads(metadata["branch_dims"])
+                return cls(file.get_tensor("features").float(), names, dims), json.loads(metadata["record"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            raise DataError(
+                f"{path} is no feature file of ssrnet ({error}); make one with `ssrnet extract`."
+            ) from error
+
+
+def extract(
+    model: SSRNet,
+    images: Sequence[VehicleImage],
+    settings: ExtractSettings,
+    image_size: int,
+    device: torch.device,
+    workers: int = 0,
+    progress: Callable[[Iterable, int], Iterable] | None = None,
+) -> FeatureSet:
+    """Embeddings of ``images``, in order, as float32 on the CPU.
+
+    ``image_size`` is used where the settings name none. ``progress`` wraps the batches and is told
+    how many there are (tqdm in the shell, a bar in the app). The model is put in evaluation mode.
+    """
+    size = settings.image_size or image_size
+    loader = DataLoader(
+        ImageTensors(images, test_transform(size)), batch_size=settings.batch_size, num_workers=workers
+    )
+    model.eval().to(device)
+    rows: list[Tensor] = []
+    with torch.inference_mode():
+        batches = read_batches(loader)
+        for batch, _ in progress(batches, len(loader)) if progress else batches:
+            batch = batch.to(device)
+            embedding = model.trace(batch).embedding(settings.embedding)
+            if settings.flip_test:
+                embedding = (embedding + model.trace(batch.flip(-1)).embedding(settings.embedding)) / 2
+            rows.append(embedding.float().cpu())
+    chosen = settings.embedding.branches
+    dims = {branch: dim for branch, dim in model.branch_dims.items() if not chosen or branch in chosen}
+    features = torch.cat(rows) if rows else torch.zeros(0, sum(dims.values()))
+    return FeatureSet(features, tuple(image.name for image in images), dims)
+
+
+def describe(settings: ExtractSettings, image_size: int) -> dict[str, object]:
+    """What of the settings shapes the features, as plain values for records."""
+    return {
+        "image_size": settings.image_size or image_size,
+        "flip_test": settings.flip_test,
+        **asdict(settings.embedding),
+    }

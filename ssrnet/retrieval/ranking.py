@@ -1,0 +1,183 @@
+"""Exact ranking of a gallery for every query, block by block, without holding the distance matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssrnet import metrics
+from ssrnet.data.protocols import Split
+from ssrnet.errors import DataError, SettingsError
+
+DistanceName = Literal["cosine", "euclidean"]
+
+BLOCK_ELEMENTS = 16_000_000
+"""Distances held at once: 64 MB as float32, and a few times that with masks and sort buffers."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Per query: the nearest gallery images in order, and the scores over the whole gallery.
+
+    order: (Q, L) int64 indices into the gallery, -1 past the end; each row runs until ``top_k``
+    images that are not junk have been listed (junk stands in between, as it is ranked). distance:
+    (Q, L) float32. match, junk: (Q, L) bool. average_precision, inp: (Q,) float64, NaN without a
+    match. first_hit: (Q,) int64 rank of the first match among images that are not junk, 0 without.
+    """
+
+    top_k: int
+    order: np.ndarray
+    distance: np.ndarray
+    match: np.ndarray
+    junk: np.ndarray
+    average_precision: np.ndarray
+    inp: np.ndarray
+    first_hit: np.ndarray
+
+    def __post_init__(self) -> None:
+        shape = self.order.shape
+        assert self.distance.shape == self.match.shape == self.junk.shape == shape
+        assert not (self.match & self.junk).any()
+        assert ((self.order >= 0) & ~self.junk).sum(1).max(initial=0) <= self.top_k
+
+    @property
+    def metrics(self) -> metrics.Metrics:
+        return metrics.Metrics.from_queries(self.average_precision, self.inp, self.first_hit)
+
+    def hits(self, query: int) -> list[Hit]:
+        """The ranked images of one query, nearest first."""
+        listed = int((self.order[query] >= 0).sum())
+        rank = np.cumsum(~self.junk[query, :listed])
+        return [
+            Hit(
+                int(self.order[query, i]),
+                float(self.distance[query, i]),
+                bool(self.match[query, i]),
+                None if self.junk[query, i] else int(rank[i]),
+            )
+            for i in range(listed)
+        ]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One ranked gallery image. ``rank`` counts from 1 over images that are not junk, and is None for junk."""
+
+    index: int
+    distance: float
+    match: bool
+    rank: int | None
+
+
+def rank(
+    query: Tensor, gallery: Tensor, split: Split, distance: DistanceName = "cosine", top_k: int = 20
+) -> Ranking:
+    """Ranks every gallery image for every query of ``split``.
+
+    query: (Q, D) and gallery: (G, D) features in the split's order, any float type, one device.
+    Raises :class:`DataError` where features and split disagree or hold NaN, :class:`SettingsError`
+    where ``top_k`` is larger than the gallery.
+    """
+    check_features(query, gallery, split)
+    return rank_blocks(_distance_blocks(query, gallery, distance), split, top_k, query.device)
+
+
+def check_features(query: Tensor, gallery: Tensor, split: Split) -> None:
+    """Raises :class:`DataError` where features and split disagree, or where features are no finite numbers."""
+    for name, features, images in (("query", query, split.query), ("gallery", gallery, split.gallery)):
+        if len(features) != len(images):
+            raise DataError(
+                f"there are {len(features):,} {name} features for {len(images):,} {name} images; "
+                "extract the features again from this data set."
+            )
+        if not torch.isfinite(features).all():
+            raise DataError(f"the {name} features hold NaN or infinity; the checkpoint or the feature file is damaged.")
+
+
+def rank_blocks(
+    distances: Callable[[slice], Tensor], split: Split, top_k: int, device: torch.device | str = "cpu"
+) -> Ranking:
+    """As :func:`rank`, from a function that gives the distances (b, G) of a slice of the queries."""
+    Q, G = len(split.query), len(split.gallery)
+    if not Q or not G:
+        raise DataError(f"nothing to rank: the split has {Q:,} queries and {G:,} gallery images; both must be present.")
+    if not 1 <= top_k <= G:
+        raise SettingsError(f"K is {top_k}, but the gallery has {G:,} images; choose K from 1 to {G:,}.")
+    query_ids, gallery_ids = _codes(split, "vehicle_id", device)
+    query_cameras, gallery_cameras = _codes(split, "camera_id", device)
+    step = max(1, BLOCK_ELEMENTS // G)
+    rows: list[tuple[np.ndarray, ...]] = []
+    for start in range(0, Q, step):
+        block = slice(start, min(start + step, Q))
+        d = distances(block)  # (b, G)
+        same = query_ids[block, None] == gallery_ids  # (b, G)
+        junk = torch.zeros_like(same)
+        if split.same_camera_is_junk:
+            junk = same & (query_cameras[block, None] == gallery_cameras)
+        n = metrics.wrong_before(d, same & ~junk, ~same).cpu().numpy()
+        scores = (metrics.average_precision(n), metrics.inverse_negative_penalty(n), metrics.first_hit_rank(n))
+        rows.append((*_nearest(d, same, junk, top_k), *scores))
+    width = max(row[0].shape[1] for row in rows)
+    pads = (-1, np.inf, False, False)
+    columns = [
+        np.concatenate([_pad(row[i], width, pads[i]) if i < 4 else row[i] for row in rows]) for i in range(len(rows[0]))
+    ]
+    return Ranking(top_k, *columns)
+
+
+def _distance_blocks(query: Tensor, gallery: Tensor, name: DistanceName) -> Callable[[slice], Tensor]:
+    """Distances of a slice of the queries to all the gallery, computed when asked for."""
+    gallery = gallery.float()
+    squared = gallery.square().sum(1)  # (G,)
+
+    def block(rows: slice) -> Tensor:
+        q = query[rows].float()
+        product = q @ gallery.T  # (b, G)
+        norm = q.square().sum(1, keepdim=True)
+        if name == "cosine":
+            # A zero vector has cosine 0 with everything, as in torch.nn.functional.cosine_similarity.
+            cosine = product * (norm.clamp_min(1e-16).rsqrt() * squared.clamp_min(1e-16).rsqrt())
+            return (1 - cosine).clamp_min_(0)
+        return (norm + squared - 2 * product).clamp_min_(0).sqrt_()
+
+    return block
+
+
+def _nearest(d: Tensor, same: Tensor, junk: Tensor, top_k: int) -> tuple[np.ndarray, ...]:
+    """order, distance, match, junk of the nearest images, cut after ``top_k`` that are not junk; each (b, L)."""
+    length = min(top_k + int(junk.sum(1).max()), d.shape[1])
+    nearest = d.topk(length, dim=1, largest=False, sorted=True)
+    # topk takes any of those tied with the last; all must be there for the order below to choose.
+    tied = int((d <= nearest.values[:, -1:]).sum(1).max())
+    order = nearest.indices if tied <= length else d.topk(tied, dim=1, largest=False, sorted=True).indices
+    near, match, is_junk = (t.gather(1, order).cpu().numpy() for t in (d, same & ~junk, junk))
+    order = order.cpu().numpy()
+    # Wrong before right at equal distance, as the metrics count; then by gallery index.
+    rearranged = np.lexsort((order, match, near), axis=1)
+    order, near, match, is_junk = (np.take_along_axis(a, rearranged, 1) for a in (order, near, match, is_junk))
+    counted = np.cumsum(~is_junk, axis=1)
+    past = counted - ~is_junk >= top_k
+    listed = slice(int((~past).sum(1).max()))
+    columns = (
+        np.where(past, -1, order),
+        np.where(past, np.inf, near).astype(np.float32),
+        match & ~past,
+        is_junk & ~past,
+    )
+    return tuple(column[:, listed] for column in columns)
+
+
+def _codes(split: Split, attribute: str, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """The attribute of queries (Q,) and gallery (G,) as integers that are equal where the values are."""
+    values = [str(getattr(image, attribute)) for image in (*split.query, *split.gallery)]
+    codes = torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64)).to(device)
+    return codes[: len(split.query)], codes[len(split.query) :]
+
+
+def _pad(rows: np.ndarray, width: int, value: object) -> np.ndarray:
+    return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=value)

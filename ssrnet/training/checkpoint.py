@@ -1,0 +1,238 @@
+"""Weights on disk: safetensors with the settings, data-set hash and metrics inside, loaded strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from ssrnet.errors import CheckpointError, SettingsError
+from ssrnet.files import write_atomically
+from ssrnet.model import ModelSettings, SSRNet
+
+FORMAT = "ssrnet 1"
+
+PICKLED_CODE = re.compile("GLOBAL|unsupported class|unrecognized function")
+"""What PyTorch's weights-only loader says of a file that names a function or class; of garbage it says other things."""
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself. ``metrics`` and ``training`` may be empty."""
+
+    model: ModelSettings
+    image_size: int
+    num_classes: int | None
+    dataset: str
+    dataset_hash: str
+    epoch: int
+    step: int
+    training: dict[str, object]
+    metrics: dict[str, object]
+    version: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded network, in evaluation mode and asking for no gradients; what its file says; its hash; what was dropped."""
+
+    model: SSRNet
+    info: CheckpointInfo
+    path: Path
+    hash: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def record(self) -> dict[str, object]:
+        """The part of a protocol record that names the model."""
+        return {"model": self.info.model.title, "checkpoint": self.path.name, "checkpoint_hash": self.hash}
+
+
+def save_checkpoint(path: Path, model: SSRNet, info: CheckpointInfo) -> None:
+    """Writes ``path`` (.safetensors) atomically, weights as they are."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {"format": FORMAT, "info": json.dumps(asdict(info), default=str)}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """The network that ``path`` describes, with its weights as float32, in evaluation mode on the CPU.
+
+    Raises :class:`CheckpointError` where the file is absent, damaged, holds pickled code, was not
+    written by ssrnet, or does not fit the network that it names.
+    """
+    path = Path(path)
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} holds weights but not which network they are for (no ssrnet metadata); "
+            "give a checkpoint that `ssrnet train` wrote."
+        )
+    has_classifiers = any(name.startswith("classifiers.") for name in tensors)
+    try:
+        info = _parse_info(path, metadata.get("info", ""))
+        model = SSRNet(info.model, info.num_classes if has_classifiers else None)
+    except SettingsError as error:
+        raise CheckpointError(f"{path} describes a network that this ssrnet cannot build: {error}") from error
+    notes = load_weights(model, tensors, path)
+    return Checkpoint(model.eval().requires_grad_(False), info, path, file_hash(path), tuple(notes))
+
+
+def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> list[str]:
+    """Copies ``tensors`` into the model, strictly; returns what was dropped, in words.
+
+    Classifiers are tied to a data set's identities: one of another size, or that the model lacks, is
+    dropped and said. Everything else must match by name and shape, or :class:`CheckpointError` is raised.
+    """
+    own = model.state_dict()
+    tensors = dict(tensors)
+    dropped = [
+        name
+        for name, tensor in tensors.items()
+        if name.startswith("classifiers.") and (name not in own or own[name].shape != tensor.shape)
+    ]
+    notes = []
+    if dropped:
+        classes = len(tensors[dropped[0]])
+        notes.append(f"{source.name}: dropped its classifiers over {classes:,} identities, which this model does not have")
+        for name in dropped:
+            del tensors[name]
+    missing = [name for name in own if name not in tensors and not name.startswith("classifiers.")]
+    unknown = [name for name in tensors if name not in own]
+    shapes = [name for name in tensors if name in own and own[name].shape != tensors[name].shape]
+    title = model.settings.title
+    if missing or unknown:
+        problem = f"lacks {len(missing)} tensors (first {missing[0]})" if missing else (
+            f"has {len(unknown)} tensors that it does not know (first {unknown[0]})"
+        )  # fmt: skip
+        raise CheckpointError(
+            f"{source} does not fit {title}, {model.settings.backbone}: it {problem}; "
+            "give a checkpoint of this network, or the settings of that one."
+        )
+    if shapes:
+        name = shapes[0]
+        raise CheckpointError(
+            f"{source} does not fit {title}, {model.settings.backbone}: {name} is {tuple(tensors[name].shape)} "
+            f"where {tuple(own[name].shape)} was expected; give a checkpoint of this network."
+        )
+    model.load_state_dict(tensors, strict=False)
+    return notes
+
+
+def load_backbone(model: SSRNet, source: str) -> str:
+    """Starts the backbone from ``source``: a file, ``imagenet`` or ``none``; returns one sentence on what it did.
+
+    A file is .safetensors, or a .pth that loads without code; names are torchvision's, ``fc.*`` is
+    left out. ``imagenet`` downloads torchvision's own weights (IMAGENET1K_V1, the paper's era).
+    """
+    settings = model.settings
+    if source == "none":
+        return "backbone: random weights"
+    if source == "imagenet":
+        if settings.stride_position != "conv2":
+            raise SettingsError(
+                "torchvision's ImageNet weights were trained with the stride on conv2; set stride_position to conv2."
+            )
+        weights = get_model_weights(settings.backbone)["IMAGENET1K_V1"]
+        try:
+            tensors = weights.get_state_dict(progress=False)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot download torchvision's {settings.backbone} weights ({error}); "
+                "give a file with --backbone-weights, or `none`."
+            ) from error
+        said, metadata = f"torchvision {weights}", {}
+    else:
+        tensors, metadata = read_tensors(Path(source))
+        said = Path(source).name
+    tensors = {name.removeprefix("module."): tensor.float() for name, tensor in tensors.items()}
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+    own = model.backbone.state_dict()
+    # Files from before PyTorch counted batches lack num_batches_tracked, which nothing here reads.
+    needed = [n for n in own if n in tensors or not n.endswith("num_batches_tracked")]
+    wrong = [n for n in needed if n not in tensors or tensors[n].shape != own[n].shape]
+    unknown = [n for n in tensors if n not in own]
+    if wrong or unknown:
+        name = (wrong or unknown)[0]
+        raise CheckpointError(
+            f"{source} is no {settings.backbone} with torchvision's names: {name} is "
+            f"{'absent or of another shape' if wrong else 'not part of it'}; "
+            "give weights of this backbone or change --model.backbone."
+        )
+    model.backbone.load_state_dict(tensors, strict=False)
+    note = f"backbone: {said}"
+    if "layer2-4[0].conv1" in metadata.get("architecture", "") and settings.stride_position != "conv1":
+        note += " (its file says that it was trained with the stride on conv1; this model has it on conv2)"
+    return note
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a .safetensors file, or of a .pth/.pt that unpickles to nothing but tensors."""
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {path}; check the path, or make one with `ssrnet train`.")
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, "pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
+        except (SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
+            ) from error
+    loaded = read_pickle(path)
+    for key in ("state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
+    return loaded, {}
+
+
+def read_pickle(path: Path) -> object:
+    """What a .pth/.pt file holds, where that is tensors and plain values alone."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # on damaged files PyTorch raises anything from IndexError to struct.error
+        if isinstance(error, pickle.UnpicklingError) and (PICKLED_CODE.search(str(error)) or _is_plain_pickle(path)):
+            raise CheckpointError(
+                f"{path} holds pickled code, which could do anything when loaded, so it was not; "
+                "save its state_dict as .safetensors and give that."
+            ) from error
+        raise CheckpointError(
+            f"{path} is no PyTorch file or damaged ({type(error).__name__}); give a .safetensors or .pth file."
+        ) from error
+
+
+def _is_plain_pickle(path: Path) -> bool:
+    """Whether the file starts as Python's own pickles do, which PyTorch's loader gives up on at once."""
+    with open(path, "rb") as file:
+        head = file.read(2)
+    return len(head) == 2 and head[0] == 0x80 and 2 <= head[1] <= pickle.HIGHEST_PROTOCOL
+
+
+def file_hash(path: Path) -> str:
+    """First 16 hex digits of the file's SHA-256."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _parse_info(path: Path, text: str) -> CheckpointInfo:
+    try:
+        values = json.loads(text)
+        model = values.pop("model")
+        unknown = set(model) - {field.name for field in fields(ModelSettings)}
+        if unknown:
+            raise CheckpointError(
+                f"{path} was written by a newer ssrnet (it sets {', '.join(sorted(unknown))}); update ssrnet."
+            )
+        return CheckpointInfo(model=ModelSettings(**model), **values)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} has damaged metadata ({error}); copy it again or train anew.") from error

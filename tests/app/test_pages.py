@@ -1,0 +1,143 @@
+"""Both pages through Streamlit's own test runner: what they draw, and what they say where something is missing."""
+
+import re
+import shutil
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol
+from tests.app.conftest import REPOSITORY, html
+from tests.data import layouts
+
+PAGES = ("retrieval", "attention")
+
+
+def frames(test: AppTest) -> list[list[str]]:
+    """The kinds of framed pictures (query, hit, error, junk) of each row."""
+    return [re.findall(r'<figure class="(\w+)"', row) for row in html(test).split('class="title"')[1:]]
+
+
+def test_the_app_opens_without_any_configuration_and_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    test = AppTest.from_file(str(REPOSITORY / "app/main.py"), default_timeout=60).run()
+    assert not test.exception and not test.error
+    assert "ssrnet train --data DIR" in test.code[0].value
+    assert "a data folder" in test.info[0].value and "SSR-Net checkpoint" in test.info[0].value
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_a_page_says_what_is_still_missing(open_page, city, view):
+    test = open_page(view, data=str(city))
+    assert not test.exception
+    assert "a baseline checkpoint" in test.info[0].value
+    assert "a data folder" not in test.info[0].value
+
+
+def test_retrieval_ranks_the_same_query_with_both_models(open_page, city, checkpoints):
+    test = open_page("retrieval", data=str(city), **checkpoints)
+    assert not test.exception and not test.error
+    rows = frames(test)
+    assert len(rows) == 2
+    for row in rows:
+        assert row[0] == "query"
+        assert sum(kind in ("hit", "error") for kind in row) == 5
+        assert row.count("junk") >= 1, "the query itself stands in VeRi's gallery, as junk"
+    assert "Baseline (GB)" in html(test) and "SSR-Net (GB+AB+RB)" in html(test)
+
+
+def test_retrieval_lists_as_many_images_as_asked_for_or_says_that_there_are_fewer(open_page, city, checkpoints):
+    test = open_page("retrieval", data=str(city), top_k="10", **checkpoints)
+    # 12 gallery images, one of them junk for its query
+    assert all(sum(kind in ("hit", "error") for kind in row) == 10 for row in frames(test))
+    test = open_page("retrieval", data=str(city), top_k="20", **checkpoints)
+    assert all(sum(kind in ("hit", "error") for kind in row) == 11 for row in frames(test))
+    assert any("only 12 images" in caption.value for caption in test.caption)
+
+
+def test_the_frames_tell_the_truth(open_page, city, checkpoints):
+    test = open_page("retrieval", data=str(city), top_k="10", query="0008_c001_00000000_0.jpg", **checkpoints)
+    for figure in re.findall(r'<figure class="(\w+)" title="(\d+)_c(\d+)', html(test)):
+        kind, vehicle, camera = figure
+        expected = "error" if vehicle != "0008" else "junk" if camera == "001" else "hit"
+        assert kind in (expected, "query")
+
+
+def test_a_protocol_that_the_data_cannot_serve_is_shown_disabled_with_its_reason(open_page, city, checkpoints):
+    test = open_page("retrieval", data=str(city), **checkpoints)
+    usable, unusable = test.sidebar.radio
+    assert list(usable.options) == ["Cross-camera", "Single-gallery-shot"] and not usable.disabled
+    assert list(unusable.options) == ["Multi-gallery-shot"] and unusable.disabled
+    reason = Protocol("multi_gallery_shot").unavailable(open_dataset(city))
+    assert reason in unusable.proto.captions[0]
+
+
+def test_single_gallery_shot_lists_one_image_a_vehicle_and_no_junk(open_page, city, checkpoints):
+    test = open_page("retrieval", data=str(city), protocol="Single-gallery-shot", **checkpoints)
+    assert not test.exception and not test.error
+    for row in frames(test):
+        assert row.count("hit") == 1 and row.count("junk") == 0 and len(row) == 1 + 4
+
+
+def test_attention_shows_m_s_for_ssrnet_alone_and_grad_cam_for_both(open_page, city, checkpoints):
+    test = open_page("attention", data=str(city), **checkpoints)
+    assert not test.exception and not test.error
+    captions = [image.proto.imgs[0].caption for image in test.get("image")]
+    assert sum(caption.startswith("M_s, from 0.") for caption in captions) == 1
+    assert sum(caption.startswith("Grad-CAM of the similarity to") for caption in captions) == 2
+    assert "no spatial attention map" in test.info[0].value
+
+
+def test_attention_compares_first_with_the_same_vehicle_by_another_camera(open_page, city, checkpoints):
+    test = open_page("attention", data=str(city), query="0007_c001_00000000_0.jpg", **checkpoints)
+    assert test.main.selectbox[0].value == "0007_c002_00000001_0.jpg"
+    assert test.main.selectbox[0].options[-1].endswith("(the image itself)")
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_a_missing_data_folder_is_one_sentence(open_page, checkpoints, tmp_path, view):
+    test = open_page(view, data=str(tmp_path / "nowhere"), **checkpoints)
+    assert not test.exception
+    assert "nowhere" in test.error[0].value and "does not exist" in test.error[0].value
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_a_broken_checkpoint_is_one_sentence(open_page, city, checkpoints, tmp_path, view):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights at all")
+    test = open_page(view, data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
+    assert not test.exception
+    assert "broken.safetensors" in test.error[0].value
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_a_data_set_without_test_images_says_why_no_protocol_applies(open_page, checkpoints, tmp_path, view):
+    layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
+    test = open_page(view, data=str(tmp_path / "trainonly"), **checkpoints)
+    assert not test.exception and not test.error
+    assert "no test images" in test.info[0].value
+    assert test.sidebar.radio[0].disabled
+
+
+def test_a_truncated_image_is_one_sentence_that_names_it(open_page, city, checkpoints, tmp_path):
+    root = tmp_path / "damaged"
+    shutil.copytree(city, root)
+    victim = next((root / "image_test").glob("*.jpg"))
+    victim.write_bytes(victim.read_bytes()[:300])
+    test = open_page("retrieval", data=str(root), **checkpoints)
+    assert not test.exception
+    assert victim.name in test.error[0].value
+
+
+def test_a_name_with_markup_is_shown_as_text(open_page, checkpoints, tmp_path):
+    root = tmp_path / "markup"
+    for name in ("a.jpg", "b.jpg"):
+        layouts.jpeg(root / name)
+    layouts.write(
+        root / "manifest.csv",
+        ["image,vehicle_id,camera_id,split", "a.jpg,<script>x</script>,1,query", "b.jpg,<script>x</script>,2,gallery"],
+    )
+    test = open_page("retrieval", data=str(root), **checkpoints)
+    assert not test.exception and not test.error
+    assert "<script>" not in html(test) and "&lt;script&gt;" in html(test)

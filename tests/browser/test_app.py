@@ -1,0 +1,97 @@
+"""The app in a real Chromium: open it, pick a query, see the ranked rows."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from urllib.parse import urlencode
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]")
+
+from tests.app.conftest import REPOSITORY  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE = 120_000
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The app's address, served as the README says."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true"]
+    process = subprocess.Popen(
+        [*command, "--server.port", str(port), "--server.address", "127.0.0.1"],
+        cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+            break
+        except OSError:
+            assert process.poll() is None, "streamlit run app/main.py ended at once"
+            time.sleep(0.5)
+    yield address
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        # executable_path None is Playwright's own build, where no Chromium of the system was found
+        launched = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
+
+
+def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, city, checkpoints):
+    page.goto(f"{server}/?{urlencode({'data': str(city), **checkpoints})}")
+    page.wait_for_selector(".ranks .row")
+    assert page.locator(".ranks .row").count() == 2
+
+    chosen = page.get_by_role("button", name="0008 · c001").first
+    chosen.click()
+    page.wait_for_selector('.ranks .query img[alt*="vehicle 0008"]')
+    assert page.locator('.ranks .query img[alt*="vehicle 0008"]').count() == 2
+    assert page.locator(".ranks .hit, .ranks .error").count() == 10
+    assert page.locator(".ranks .junk").count() >= 1
+    assert "query=0008_c001" in page.url
+    # the pictures are really there, not broken
+    widths = page.eval_on_selector_all(".ranks img", "images => images.map(image => image.naturalWidth)")
+    assert min(widths) > 0
+
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector('.ranks .query img[alt*="vehicle 0008"]')
+
+
+def test_attention_draws_its_maps(page, server, city, checkpoints):
+    page.goto(f"{server}/attention?{urlencode({'data': str(city), **checkpoints})}")
+    page.get_by_text("M_s, from").wait_for()
+    page.get_by_text("Grad-CAM of the similarity to").nth(1).wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0
+    page.wait_for_function("[...document.querySelectorAll('[data-testid=stImage] img')].every(i => i.naturalWidth > 0)")
+
+
+def test_without_data_the_page_says_what_to_do(page, server):
+    page.goto(server)
+    page.get_by_text("Still missing").wait_for()
+    page.get_by_text("ssrnet train --data DIR --out runs/ssrnet").wait_for()

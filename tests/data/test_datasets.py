@@ -1,0 +1,72 @@
+import pickle
+
+import pytest
+
+from ssrnet.data.datasets import available_subsets, open_dataset
+from tests.data import layouts
+from tests.data.layouts import fails_to_open
+
+
+def test_missing_folder(tmp_path):
+    fails_to_open(tmp_path / "VeRi", str(tmp_path / "VeRi"), "does not exist", "give the path")
+
+
+def test_file_that_is_no_csv(tmp_path):
+    fails_to_open(layouts.jpeg(tmp_path / "car.jpg"), "car.jpg is a file but not a CSV", ".csv")
+
+
+def test_unknown_layout_names_what_is_there(tmp_path):
+    for i in range(11):
+        (tmp_path / f"dir{i:02d}").mkdir()
+    fails_to_open(
+        tmp_path,
+        str(tmp_path),
+        "dir00, dir01",
+        "dir07 and 3 more",
+        "VeRi: image_train",
+        "VehicleID: image",
+        "VERI-Wild: images",
+        "Market: bounding_box_train",
+        "CSV: manifest.csv",
+        "add a manifest.csv",
+    )
+
+
+def test_empty_folder(tmp_path):
+    fails_to_open(tmp_path, "found nothing", "expected one of")
+
+
+def test_folder_around_the_data_set(tmp_path):
+    layouts.veri(tmp_path / "VeRi")
+    fails_to_open(tmp_path, "found VeRi", f"open {tmp_path / 'VeRi'} instead")
+
+
+def test_subset_of_a_layout_without_subsets(tmp_path):
+    root = layouts.veri(tmp_path)
+    assert available_subsets(root) == ()
+    fails_to_open(root, str(root), "no list of 800 test vehicles", "open it without a subset", subset=800)
+
+
+def test_folder_without_permission(tmp_path, monkeypatch):
+    root = layouts.veri(tmp_path)
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    fails_to_open(
+        root, "image_train cannot be read (Permission denied)", "check the path and its permissions"
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [layouts.veri, layouts.vehicleid, layouts.veri_wild, layouts.market, layouts.csv_manifest]
+)
+def test_every_layout_opens_by_text_path_hashes_and_pickles(tmp_path, make):
+    data = open_dataset(str(make(tmp_path)))
+    assert pickle.loads(pickle.dumps(data)) == data
+    assert data.content_hash() == open_dataset(tmp_path).content_hash()
+    assert data.name in data.summary() and "train" in data.summary()
+    assert all(image.path.is_file() for image in (*data.train, *data.test))
+    with pytest.raises(TypeError):
+        data.train[0].attributes["color"] = "red"

@@ -1,0 +1,51 @@
+import pytest
+
+from ssrnet.errors import SettingsError
+from ssrnet.model import TABLE_1, ModelSettings
+
+
+def test_the_defaults_are_the_papers():
+    settings = ModelSettings()
+    assert (settings.backbone, settings.last_stride, settings.attention, settings.parts) == (
+        "resnet50", 1, "cbam", "regions",
+    )  # fmt: skip
+    assert (settings.crop_ratio, settings.gcn_depth, settings.branch_dim) == (2 / 3, 2, 512)
+    assert settings.global_node and settings.token_node
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        (TABLE_1["GB"], "baseline (GB)"),
+        (TABLE_1["+AB"], "GB+AB"),
+        (TABLE_1["+RB (w/o GN)"], "GB+RB, w/o GN"),
+        (TABLE_1["+RB (w/o token)"], "GB+RB, w/o token"),
+        (TABLE_1["+RB"], "GB+RB"),
+        (TABLE_1["+AB+RB (w/o GN)"], "GB+AB+RB, w/o GN"),
+        (TABLE_1["+AB+RB"], "SSR-Net (GB+AB+RB)"),
+        ({"attention": "se", "gcn_depth": 3, "crop_ratio": 0.5}, "GB+AB+RB, se, l = 3, λ = 0.5"),
+        ({"parts": "pcb"}, "GB+AB+PCB"),
+    ],
+)
+def test_titles_are_the_rows_of_the_tables(changes, title):
+    assert ModelSettings(**changes).title == title
+
+
+@pytest.mark.parametrize("ratio", [0, 1.2, -1])
+def test_crop_ratios_outside_0_to_1_are_refused(ratio):
+    with pytest.raises(SettingsError, match=rf"crop ratio is {ratio}; it must lie in \(0, 1\]"):
+        ModelSettings(crop_ratio=ratio)
+
+
+def test_a_branch_needs_a_channel():
+    with pytest.raises(SettingsError, match="branch_dim is 0"):
+        ModelSettings(branch_dim=0)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"backbone": "vgg16"}, {"attention": "transformer"}, {"parts": "wheels"}, {"stride_position": "conv3"}]
+)
+def test_a_name_that_is_none_of_the_choices_is_refused(changes):
+    (name, value), = changes.items()  # a checkpoint's metadata may say anything
+    with pytest.raises(SettingsError, match=f"{name} is '{value}'; choose one of "):
+        ModelSettings(**changes)

@@ -1,0 +1,96 @@
+"""Networks, data sets and runs small enough to compute in a test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ssrnet.data.transforms import AugmentSettings
+from ssrnet.model import ModelSettings, SSRNet
+from ssrnet.training.checkpoint import CheckpointInfo
+from ssrnet.training.settings import OptimiserSettings, TrainSettings, recipe
+
+BASELINE = dict(attention_branch=False, relation_branch=False)
+
+
+def network(num_classes: int | None = None, seed: int = 0, **changes) -> SSRNet:
+    """A resnet18 SSR-Net in evaluation mode, whose batch norms are none of them the identity."""
+    torch.manual_seed(seed)
+    model = SSRNet(ModelSettings(**{"backbone": "resnet18", **changes}), num_classes)
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(std=0.1)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def images(batch: int = 2, size: int = 64, seed: int = 0) -> torch.Tensor:
+    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def info(model: SSRNet, **changes) -> CheckpointInfo:
+    """What a checkpoint of ``model`` says of itself."""
+    about = CheckpointInfo(
+        model.settings, 64, model.num_classes, "toys", "0123456789abcdef", 3, 42, {"epochs": 3}, {"held_back": 0.5}, "0"
+    )
+    return replace(about, **changes)
+
+
+COLOURS = ((220, 30, 30), (30, 200, 40), (40, 60, 230), (230, 220, 40), (200, 50, 220), (40, 220, 220), (240, 240, 240),
+           (20, 20, 20), (240, 140, 30), (130, 90, 40))  # fmt: skip
+TYPES = ("car", "truck", "motorcycle")
+
+
+def city(root: Path) -> Path:
+    """A VeRi layout that is easy to learn: every vehicle has a colour of its own.
+
+    Six training vehicles and four test vehicles, each seen three times by two cameras; every test
+    vehicle's first image asks. A manifest.csv gives types: car, truck, motorcycle, car.
+    """
+    generator = np.random.default_rng(0)
+    lines = ["image,vehicle_type"]
+    for vehicle, colour in enumerate(COLOURS):
+        folder = "image_train" if vehicle < 6 else "image_test"
+        for number, camera in enumerate((1, 2, 2)):
+            name = f"{vehicle:04d}_c{camera:03d}_{number:08d}_0.jpg"
+            pixels = np.clip(np.array(colour) + generator.normal(0, 12, (40, 48, 3)), 0, 255).astype(np.uint8)
+            places = [folder] + (["image_query"] if folder == "image_test" and number == 0 else [])
+            for place in places:
+                (root / place).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(root / place / name)
+            lines.append(f"{name},{TYPES[vehicle % 3]}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def training(data: Path, out: Path, **changes) -> TrainSettings:
+    """Three epochs of three vehicles x two images at 32 px, on the CPU, in this process."""
+    return replace(
+        recipe("quick"),
+        **{
+            "data": data,
+            "out": out,
+            "model": ModelSettings(backbone="resnet18"),
+            "backbone_weights": "none",
+            "optimiser": OptimiserSettings(name="adamw", learning_rate=1e-3, warmup_epochs=0, decay_epoch=2),
+            "augment": AugmentSettings(pad=2, erase=0.5),
+            "frozen_stages": 1,
+            "sizes": ((0, 32),),
+            "epochs": 3,
+            "identities_per_batch": 2,
+            "images_per_identity": 2,
+            "workers": 0,
+            "device": "cpu",
+            **changes,
+        },
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below ``folder`` by its path, with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
