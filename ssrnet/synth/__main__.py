@@ -13,7 +13,9 @@ from ssrnet.synth.settings import SynthSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="ssrnet synth", description="Render the synthetic vehicle city in VeRi-776's layout.")
+    parser = argparse.ArgumentParser(
+        prog="ssrnet synth", description="Render the synthetic vehicle city in VeRi-776's layout."
+    )
     for field in fields(SynthSettings):
         name = "--" + field.name.replace("_", "-")
         if field.default is MISSING:

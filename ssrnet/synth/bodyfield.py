@@ -76,7 +76,16 @@ class BodyField:
         d = s.deck_height
         self.rear = PchipInterpolator(
             [0.0, c, c + 0.10, 0.5 * (c + d), d - 0.18, d - 0.03, d + 0.1, 4.0],
-            [0.16, 0.09, 0.02, 0.0, 0.01 + 0.3 * s.rear_lean, 0.02 + s.rear_lean, 0.03 + s.rear_lean, 0.03 + s.rear_lean],
+            [
+                0.16,
+                0.09,
+                0.02,
+                0.0,
+                0.01 + 0.3 * s.rear_lean,
+                0.02 + s.rear_lean,
+                0.03 + s.rear_lean,
+                0.03 + s.rear_lean,
+            ],
         )
         self.rear_belt = rear_belt
 
@@ -113,7 +122,9 @@ class BodyField:
     def greenhouse(self, points: np.ndarray) -> np.ndarray:
         y = np.abs(points[..., 1])
         value = smooth_max(self.windscreen(points), self.roof(points), 0.10)
-        value = smooth_max(value, self.backlight(points), 0.10 if self.shape.tail_drop or not self.shape.tailgate else 0.06)
+        value = smooth_max(
+            value, self.backlight(points), 0.10 if self.shape.tail_drop or not self.shape.tailgate else 0.06
+        )
         value = smooth_max(value, y - self.glass_width(points), 0.085)
         tail = self.shape.length - 0.012 - self.shape.tail_bow * (y / self.half_width) ** 2.6
         value = smooth_max(value, self.station(points) - tail, 0.04)

@@ -72,6 +72,7 @@ def _shape(*numbers: float, **more: float | bool) -> BodyShape:
     return BodyShape(*numbers, **more)
 
 
+# fmt: off
 BODY_TYPES: MappingProxyType[str, BodyShape] = MappingProxyType(
     {
         "sedan": _shape(4.72, 1.82, 1.46, 2.73, 0.90, 0.17, 0.325, 0.72, 1.30, 0.985, 2.14, 3.20, 4.02, 0.925, 0.055,
@@ -103,9 +104,12 @@ TYPE_SHARES = MappingProxyType(
      "minibus": 0.04, "bus": 0.03, "box truck": 0.06}
 )
 
+# fmt: on
+
 
 def vary(shape: BodyShape, rng: np.random.Generator) -> BodyShape:
     """Another model of the same type: every proportion moved a little, none of them broken."""
+
     def by(share: float) -> float:
         return 1 + share * rng.uniform(-1, 1)
 

@@ -88,11 +88,11 @@ def cut_front(cutter: Cutter, model: ModelSpec) -> None:
     if model.body_type == "bus":
         low, high = 0.12, 0.3
     if face.fog:
-        fog = lambda p: circle(np.abs(p.y), p.z, (half - 0.25, c + 0.15), 0.042)  # noqa: E731
+        fog = lambda p: circle(np.abs(p.y), p.z, (half - 0.25, c + 0.15), 0.042)
         cutter.take(lambda p: np.minimum(fog(p), 0.5 - p.station), "lens", "front lamp")
     cutter.take(lambda p: facing(p, low, high + 0.02, half - 0.34, half - 0.15), "black", "grille")
     inner_edge = half - 0.38 if face.intake != "low" else 0.45
-    bars = lambda p: 0.012 * np.cos(p.z * 2 * np.pi / 0.05) - 0.004  # noqa: E731
+    bars = lambda p: 0.012 * np.cos(p.z * 2 * np.pi / 0.05) - 0.004
     cutter.take(lambda p: np.minimum(facing(p, low, high, 0, inner_edge), bars(p)), "black", "grille")
     cutter.take(lambda p: facing(p, low, high, 0, inner_edge), "plastic", "grille")
     if s.height < 1.9:
@@ -103,10 +103,20 @@ def _front_lamp(cutter: Cutter, face: FrontFace, corners, lamp) -> None:
     middle = np.mean(corners, axis=0)
     if face.lens:
         size = min(0.05, 0.36 * face.lamp_height)
-        spots = [(middle[0] - 0.04, middle[1])] if face.lens == 1 else [(middle[0] - 0.11, middle[1] - 0.008), (middle[0] + 0.05, middle[1] + 0.008)]
+        spots = (
+            [(middle[0] - 0.04, middle[1])]
+            if face.lens == 1
+            else [(middle[0] - 0.11, middle[1] - 0.008), (middle[0] + 0.05, middle[1] + 0.008)]
+        )
         for spot in spots:
-            cutter.take(lambda p: np.minimum(lamp(p, 0.008), circle(p.front_girth, p.z, spot, size)), "lens", "front lamp")
-            cutter.take(lambda p: np.minimum(lamp(p, 0.008), circle(p.front_girth, p.z, spot, size + 0.014)), "lamp dark", "front lamp")
+            cutter.take(
+                lambda p: np.minimum(lamp(p, 0.008), circle(p.front_girth, p.z, spot, size)), "lens", "front lamp"
+            )
+            cutter.take(
+                lambda p: np.minimum(lamp(p, 0.008), circle(p.front_girth, p.z, spot, size + 0.014)),
+                "lamp dark",
+                "front lamp",
+            )
     if face.daytime_strip:
         cutter.take(lambda p: np.minimum(lamp(p, 0.012), 0.036 - lamp(p)), "lamp", "front lamp")
         cutter.take(lambda p: lamp(p, 0.01), "lamp dark", "front lamp")
@@ -120,9 +130,11 @@ def _second_lamp(cutter: Cutter, hood: float, clearance: float) -> None:
     """The split face's main lamps, low in the bumper."""
     z = 0.55 * hood + 0.45 * clearance + 0.05
     pod = [(0.62, z + 0.06), (0.62, z - 0.06), (0.98, z - 0.05), (1.04, z + 0.07)]
-    level = lambda p, inset: np.minimum(polygon(p.front_girth, p.z, pod, 0.025) - inset, 0.7 - p.station)  # noqa: E731
+    level = lambda p, inset: np.minimum(polygon(p.front_girth, p.z, pod, 0.025) - inset, 0.7 - p.station)
     for x in (0.74, 0.88):
-        cutter.take(lambda p: np.minimum(level(p, 0.01), circle(p.front_girth, p.z, (x, z), 0.042)), "lens", "front lamp")
+        cutter.take(
+            lambda p: np.minimum(level(p, 0.01), circle(p.front_girth, p.z, (x, z), 0.042)), "lens", "front lamp"
+        )
     cutter.take(lambda p: level(p, 0.0), "lamp dark", "front lamp")
 
 
@@ -195,7 +207,11 @@ def cut_rear(cutter: Cutter, model: ModelSpec) -> None:
     white = min(heights) + (0.25 + 0.5 * face.clear_band) * (max(heights) - min(heights))
     if face.clear_band > 0 and face.lamp not in ("round", "slim", "bar"):
         inner = face.lamp_inner + 0.25
-        cutter.take(lambda p: np.minimum.reduce([lamp(p, 0.012), 0.022 - np.abs(p.z - white), inner - p.rear_girth + 0.2]), "tail clear", "rear lamp")
+        cutter.take(
+            lambda p: np.minimum.reduce([lamp(p, 0.012), 0.022 - np.abs(p.z - white), inner - p.rear_girth + 0.2]),
+            "tail clear",
+            "rear lamp",
+        )
     cutter.take(lambda p: np.minimum(lamp(p, 0.012), 0.010 - np.abs(lamp(p, 0.05))), "tail bright", "rear lamp")
     cutter.take(lambda p: lamp(p, 0.01), "tail", "rear lamp")
     cutter.take(lambda p: lamp(p, 0.0), "trim", "rear lamp")

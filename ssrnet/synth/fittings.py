@@ -31,7 +31,9 @@ class Fitter:
             points = [(self.x(s), sign * reach, z) for s, z in line]
             self.add(ribbon(self.field, points, width, (0, -sign, 0), material, part, offset))
 
-    def end_line(self, line, width: float, rear: bool, material: str = "seam", part: str = "body", offset: float = 0.0025) -> None:
+    def end_line(
+        self, line, width: float, rear: bool, material: str = "seam", part: str = "body", offset: float = 0.0025
+    ) -> None:
         """``line`` is (y, z) points, seen from the front or the rear."""
         x = self.x(self.field.shape.length + 0.4 if rear else -0.4)
         points = [(x, y, z) for y, z in line]
@@ -67,12 +69,17 @@ def fittings(model: ModelSpec, field: BodyField) -> list[Mesh]:
 def _doors(fit: Fitter, model: ModelSpec) -> None:
     s = model.shape
     low = s.clearance + 0.10
-    belt = lambda station: s.belt + s.belt_rise * np.clip((station - s.cowl) / s.length, 0, 1) + 0.02  # noqa: E731
+    belt = lambda station: s.belt + s.belt_rise * np.clip((station - s.cowl) / s.length, 0, 1) + 0.02
     stations = pillars(model)
     if model.body_type == "bus":
         for left in (0.55, 4.2):
             for x in (left, left + 0.62, left + 1.24):
-                fit.add(*(ribbon(fit.field, [(fit.x(x), -2, 0.42), (fit.x(x), -2, 2.5)], 0.05, (0, 1, 0), "trim", "door") for _ in (0,)))
+                fit.add(
+                    *(
+                        ribbon(fit.field, [(fit.x(x), -2, 0.42), (fit.x(x), -2, 2.5)], 0.05, (0, 1, 0), "trim", "door")
+                        for _ in (0,)
+                    )
+                )
         for z in (0.62, 1.12):
             fit.side_line([(0.3, z), (s.length - 0.3, z)], 0.012)
         return
@@ -82,7 +89,16 @@ def _doors(fit: Fitter, model: ModelSpec) -> None:
     if model.body_type == "box truck":
         start, low = 0.22, 0.72
     lean = 0.02
-    fit.side_line([(start + 0.02, belt(start)), (start - lean, s.belt - 0.35), (max(start, front if s.cowl > 0.9 else start), low), (first, low), (first, belt(first))], 0.014)
+    fit.side_line(
+        [
+            (start + 0.02, belt(start)),
+            (start - lean, s.belt - 0.35),
+            (max(start, front if s.cowl > 0.9 else start), low),
+            (first, low),
+            (first, belt(first)),
+        ],
+        0.014,
+    )
     handles = [first - 0.20]
     if s.doors == 4 and len(s.axles) > 1 and not s.panel_sides and model.body_type != "minibus":
         rear_well = s.axles[1] - s.well_radius
@@ -90,7 +106,16 @@ def _doors(fit: Fitter, model: ModelSpec) -> None:
         if s.bed:
             rear = s.roof_rear + 0.10
             fit.side_line([(rear + 0.06, s.deck_height - 0.02), (rear + 0.06, low)], 0.018)
-        fit.side_line([(first, low), (min(rear_well - 0.07, rear), low), (min(rear_well + 0.02, rear), low + 0.25), (rear - 0.04, s.belt - 0.14), (rear, belt(rear))], 0.014)
+        fit.side_line(
+            [
+                (first, low),
+                (min(rear_well - 0.07, rear), low),
+                (min(rear_well + 0.02, rear), low + 0.25),
+                (rear - 0.04, s.belt - 0.14),
+                (rear, belt(rear)),
+            ],
+            0.014,
+        )
         handles.append(rear - 0.22)
     if s.panel_sides or model.body_type == "minibus":  # a sliding door and its rail
         end = first + 1.12
@@ -100,10 +125,17 @@ def _doors(fit: Fitter, model: ModelSpec) -> None:
     for station in handles:
         for sign in (1, -1):
             point, normal = fit.on_side(station, belt(station) - 0.13, sign)
-            fit.add(ellipsoid(point + 0.014 * normal, (0.09, 0.018, 0.014), "chrome" if model.belt_chrome else "paint", "door", 8))
+            fit.add(
+                ellipsoid(
+                    point + 0.014 * normal, (0.09, 0.018, 0.014), "chrome" if model.belt_chrome else "paint", "door", 8
+                )
+            )
     if s.cowl > 0.9:
         cap = s.axles[-1] + 0.10, s.deck_height - 0.20
-        square = [(cap[0] + dx, cap[1] + dz) for dx, dz in ((-0.08, -0.08), (0.08, -0.08), (0.08, 0.08), (-0.08, 0.08), (-0.08, -0.08))]
+        square = [
+            (cap[0] + dx, cap[1] + dz)
+            for dx, dz in ((-0.08, -0.08), (0.08, -0.08), (0.08, 0.08), (-0.08, 0.08), (-0.08, -0.08))
+        ]
         reach = fit.field.half_width + 0.12
         fit.add(ribbon(fit.field, [(fit.x(a), -reach, b) for a, b in square], 0.008, (0, 1, 0), "seam", "body"))
 
@@ -115,7 +147,9 @@ def _shut_lines(fit: Fitter, model: ModelSpec) -> None:
         line = [(s.cowl + 0.02, edge), (0.5 * s.cowl, edge - 0.01), (0.24, 0.78 * half)]
         for sign in (1, -1):
             fit.top_line([(a, sign * y) for a, y in line], 0.012)
-        fit.top_line([(0.24, -0.78 * half), (0.14, -0.5 * half), (0.11, 0), (0.14, 0.5 * half), (0.24, 0.78 * half)], 0.014)
+        fit.top_line(
+            [(0.24, -0.78 * half), (0.14, -0.5 * half), (0.11, 0), (0.14, 0.5 * half), (0.24, 0.78 * half)], 0.014
+        )
         bumper = s.clearance + 0.5 * (s.hood_height - s.clearance)
         fit.side_line([(0.16, bumper + 0.04), (s.axles[0] - s.well_radius - 0.02, bumper - 0.02)], 0.010)
     if model.body_type in ("bus", "box truck"):
@@ -131,15 +165,19 @@ def _shut_lines(fit: Fitter, model: ModelSpec) -> None:
         for z in (s.clearance + 0.36,):
             fit.end_line([(-half + 0.2, z), (half - 0.2, z)], 0.016, rear=True)
         for sign in (1, -1):
-            fit.end_line([(sign * (half - 0.19), low - 0.04), (sign * (half - 0.19), s.deck_height - 0.02)], 0.016, rear=True)
+            fit.end_line(
+                [(sign * (half - 0.19), low - 0.04), (sign * (half - 0.19), s.deck_height - 0.02)], 0.016, rear=True
+            )
     else:
         for sign in (1, -1):
-            fit.end_line([(sign * 0.55, low), (sign * 0.58, s.deck_height - 0.22), (sign * (half - 0.20), s.deck_height - 0.06)], 0.012, rear=True)
+            fit.end_line(
+                [(sign * 0.55, low), (sign * 0.58, s.deck_height - 0.22), (sign * (half - 0.20), s.deck_height - 0.06)],
+                0.012,
+                rear=True,
+            )
             fit.top_line([(s.tail_glass + 0.06, sign * 0.80 * half), (s.length - 0.08, sign * 0.76 * half)], 0.012)
         fit.end_line([(-0.55, low), (0.55, low)], 0.012, rear=True)
-    for sign in (1, -1):
-        fit.side_line([(s.axles[-1] + s.well_radius + 0.02, low + 0.06), (s.length - 0.16, low + 0.10)], 0.010)
-        break
+    fit.side_line([(s.axles[-1] + s.well_radius + 0.02, low + 0.06), (s.length - 0.16, low + 0.10)], 0.010)
 
 
 def _mirrors(fit: Fitter, model: ModelSpec) -> None:
@@ -158,7 +196,9 @@ def _mirrors(fit: Fitter, model: ModelSpec) -> None:
         root = s.cowl + (0.42 if s.cowl > 0.9 else 0.34)
         point, _ = fit.on_side(root, s.belt + 0.07, sign)
         fit.add(box(point + [0, sign * 0.05, 0.0], (0.05, 0.14, 0.03), "black", "mirror"))
-        fit.add(ellipsoid(point + [0.015, sign * 0.155, 0.045], (0.055, 0.105, tall), material, "mirror", 12, square=0.75))
+        fit.add(
+            ellipsoid(point + [0.015, sign * 0.155, 0.045], (0.055, 0.105, tall), material, "mirror", 12, square=0.75)
+        )
         fit.add(box(point + [-0.037, sign * 0.155, 0.045], (0.012, 0.15, 1.3 * tall), "chrome", "mirror"))
 
 
@@ -168,7 +208,11 @@ def _plates_and_badges(fit: Fitter, model: ModelSpec) -> None:
     front_z = s.clearance + (0.25 if s.height < 2.6 else 0.30)
     point, _ = fit.on_end(0, front_z, rear=False)
     fit.add(box(point + [0.006, 0, 0], (0.022, 0.46, 0.13), "plate", "plate"))
-    badge_z = s.hood_height - 0.075 - (0.5 * model.front.grille_height if model.front.grille in ("trapezoid", "hexagon") else 0.06)
+    badge_z = (
+        s.hood_height
+        - 0.075
+        - (0.5 * model.front.grille_height if model.front.grille in ("trapezoid", "hexagon") else 0.06)
+    )
     point, _ = fit.on_end(0, badge_z, rear=False)
     fit.add(ellipsoid(point + [0.012, 0, 0], (0.014, 0.06, 0.045), "chrome", "grille", 10))
     if model.body_type == "box truck":
@@ -181,7 +225,9 @@ def _plates_and_badges(fit: Fitter, model: ModelSpec) -> None:
     if model.body_type != "bus":
         point, _ = fit.on_end(0, s.deck_height - 0.10 if not s.tailgate else s.deck_height - 0.06, rear=True)
         fit.add(ellipsoid(point - [0.012, 0, 0], (0.014, 0.055, 0.04), "chrome", "boot", 10))
-        fit.end_line([(-0.56, s.deck_height - 0.17), (-0.34, s.deck_height - 0.17)], 0.022, True, "chrome", "boot", 0.005)
+        fit.end_line(
+            [(-0.56, s.deck_height - 0.17), (-0.34, s.deck_height - 0.17)], 0.022, True, "chrome", "boot", 0.005
+        )
 
 
 def _trim(fit: Fitter, model: ModelSpec) -> None:
@@ -190,9 +236,13 @@ def _trim(fit: Fitter, model: ModelSpec) -> None:
     cowl = s.cowl_height
     spread = field.half_width / 0.9
     for a, b in ((0.62, 0.08), (0.05, -0.52)):
-        fit.end_line([(a * spread, cowl + 0.045), (b * spread, cowl + 0.085)], 0.022, False, "black", "windscreen", 0.014)
+        fit.end_line(
+            [(a * spread, cowl + 0.045), (b * spread, cowl + 0.085)], 0.022, False, "black", "windscreen", 0.014
+        )
     if s.tailgate and model.body_type in ("hatchback", "estate", "suv"):
-        fit.end_line([(0.30, s.deck_height + 0.085), (-0.12, s.deck_height + 0.10)], 0.02, True, "black", "rear glass", 0.012)
+        fit.end_line(
+            [(0.30, s.deck_height + 0.085), (-0.12, s.deck_height + 0.10)], 0.02, True, "black", "rear glass", 0.012
+        )
     if model.antenna == "fin":
         station = s.roof_rear - 0.12
         z = float(field.shape.height - s.roof_arc - s.tail_drop)
@@ -201,14 +251,27 @@ def _trim(fit: Fitter, model: ModelSpec) -> None:
         start = np.array([fit.x(s.roof_front + 0.2), 0.0, s.height - 0.03])
         fit.add(tube(np.stack([start, start + [-0.14, 0, 0.26]]), 0.005, "black", "roof", 5))
     if model.belt_chrome and s.cowl > 0.9:
-        line = [(st, s.belt + 0.022 + s.belt_rise * (st - s.cowl) / s.length) for st in np.linspace(s.cowl + 0.3, s.tail_glass - 0.3, 6)]
+        line = [
+            (st, s.belt + 0.022 + s.belt_rise * (st - s.cowl) / s.length)
+            for st in np.linspace(s.cowl + 0.3, s.tail_glass - 0.3, 6)
+        ]
         fit.side_line(line, 0.020, "chrome", "trim", 0.005)
     if model.rub_strip and len(s.axles) > 1:
         a, b = s.axles[0] + s.well_radius + 0.1, s.axles[1] - s.well_radius - 0.1
         fit.side_line([(a, s.clearance + 0.27), (b, s.clearance + 0.27)], 0.055, "plastic", "trim", 0.008)
     if model.rear.chrome and s.cowl > 0.9 and not s.bed:
-        fit.end_line([(-0.38, s.deck_height - 0.215), (0.38, s.deck_height - 0.215)], 0.028, True, "chrome", "boot", 0.007)
+        fit.end_line(
+            [(-0.38, s.deck_height - 0.215), (0.38, s.deck_height - 0.215)], 0.028, True, "chrome", "boot", 0.007
+        )
     for k in range(model.rear.exhausts):
         sign = 1 if k == 0 else -1
         y, x = sign * 0.52, fit.x(s.length - 0.12)
-        fit.add(tube(np.array([[x + 0.12, y, s.clearance + 0.04], [x - 0.08, y, s.clearance + 0.035]]), 0.034, "chrome", "bumper", 10))
+        fit.add(
+            tube(
+                np.array([[x + 0.12, y, s.clearance + 0.04], [x - 0.08, y, s.clearance + 0.035]]),
+                0.034,
+                "chrome",
+                "bumper",
+                10,
+            )
+        )

@@ -85,7 +85,23 @@ def _unit(seed: int, unit: int, split: str, size: int, first_id: int, group: int
         trim = stream(seed, "trim", unit, 0)  # siblings share even the trim: marks alone tell them apart
         tint = float(trim.uniform(0.18, 0.72))
         seat = np.array([0.06, 0.055, 0.05]) * trim.uniform(0.4, 3.0)
-        box_color = tuple(float(x) for x in (np.array(trim.choice([(0.68, 0.69, 0.68), (0.66, 0.66, 0.62), (0.16, 0.26, 0.42), (0.30, 0.36, 0.32), (0.5, 0.12, 0.1)])) * trim.uniform(0.85, 1.05)))
+        box_color = tuple(
+            float(x)
+            for x in (
+                np.array(
+                    trim.choice(
+                        [
+                            (0.68, 0.69, 0.68),
+                            (0.66, 0.66, 0.62),
+                            (0.16, 0.26, 0.42),
+                            (0.30, 0.36, 0.32),
+                            (0.5, 0.12, 0.1),
+                        ]
+                    )
+                )
+                * trim.uniform(0.85, 1.05)
+            )
+        )
         members.append(
             IdentitySpec(
                 vehicle_id=first_id + k,

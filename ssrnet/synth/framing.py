@@ -11,7 +11,9 @@ LONGEST_SIDE = 256  # pixels; a larger detection is stored smaller
 SHORTEST_LONG_SIDE = 84
 
 
-def crop_view(site: FixedCamera, vertices: np.ndarray, rng: np.random.Generator, zoom: float = 1.0, jitter: float = 1.0) -> View:
+def crop_view(
+    site: FixedCamera, vertices: np.ndarray, rng: np.random.Generator, zoom: float = 1.0, jitter: float = 1.0
+) -> View:
     """The view of the crop that a detector would have cut around ``vertices`` (n, 3), site frame.
 
     The box is a little too large or too small, off centre, and now and then cuts a side off;
@@ -31,5 +33,5 @@ def crop_view(site: FixedCamera, vertices: np.ndarray, rng: np.random.Generator,
     low, high = low - margin[0] * size, high + margin[1] * size
     pixels = (high - low) * site.lens * zoom
     scale = min(1.0, LONGEST_SIDE / pixels.max()) * max(1.0, SHORTEST_LONG_SIDE / pixels.max())
-    width, height = (max(24, int(round(p))) for p in pixels * scale)
+    width, height = (max(24, round(float(p))) for p in pixels * scale)
     return View(position, forward, right, up, (low[0], low[1], high[0], high[1]), width, height)

@@ -6,13 +6,11 @@ import csv
 import io
 import json
 import multiprocessing
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from queue import Empty
 
 from ssrnet.errors import DataError, ResourceError
@@ -100,7 +98,9 @@ def _claim(settings: SynthSettings) -> None:
         changed = [key for key in mine if key != "identities" and theirs.get(key) != mine[key]]
         if changed or theirs["identities"] > mine["identities"]:
             what = ", ".join(f"{key} {theirs.get(key)}" for key in changed or ["identities"])
-            raise DataError(f"{settings.out} already holds a city with {what}; use the same settings to continue it, or another folder.")
+            raise DataError(
+                f"{settings.out} already holds a city with {what}; use the same settings to continue it, or another folder."
+            )
     elif (settings.out / "manifest.csv").exists():
         raise DataError(f"{settings.out} holds a data set that this command did not write; choose another folder.")
     write_atomic(path, json.dumps(mine, indent=2).encode())
@@ -203,42 +203,18 @@ def _sibling_table(fleet: Fleet) -> bytes:
 
 
 def console_progress() -> Callable[[int, int], None]:
-    """A bar on standard error with images a second and the time left; plain lines where there is no terminal."""
-    if not sys.stderr.isatty():
-        return plain_progress()
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    """A bar on standard error with images a second and the time left."""
+    from tqdm import tqdm
 
-    bar = Progress(
-        TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(stderr=True),
-    )  # fmt: skip
-    bar.start()
-    task = bar.add_task("images", total=None, rate="")
+    shape = "rendering {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} images, {rate_noinv_fmt}, {remaining} left"
+    bar: list[tqdm] = []
 
     def advance(done: int, total: int) -> None:
-        speed = bar.tasks[0].speed
-        bar.update(task, completed=done, total=total, rate=f"{speed:.2f} images/s" if speed else "")
+        if not bar:  # what an earlier run has done does not count towards the speed
+            bar.append(tqdm(total=total, initial=done, unit=" images", bar_format=shape))
+            return
+        bar[0].update(done - bar[0].n)
         if done >= total:
-            bar.stop()
-
-    return advance
-
-
-def plain_progress(every: int = 25) -> Callable[[int, int], None]:
-    """One line now and then, for logs."""
-    import time
-
-    began: list[float] = []
-    first: list[int] = []
-
-    def advance(done: int, total: int) -> None:
-        if not began:
-            began.append(time.monotonic())
-            first.append(done)
-        elif done % every == 0 or done == total:
-            rate = (done - first[0]) / max(time.monotonic() - began[0], 1e-9)
-            left = (total - done) / max(rate, 1e-9)
-            print(f"{done}/{total} images, {rate:.2f} images/s, {left / 60:.0f} min left", file=sys.stderr, flush=True)
+            bar[0].close()
 
     return advance

@@ -27,7 +27,9 @@ class Damage:
     infrared: bool
 
 
-def develop(radiance: np.ndarray, sensor: Sensor, weather: Weather, damage: Damage, rng: np.random.Generator) -> np.ndarray:
+def develop(
+    radiance: np.ndarray, sensor: Sensor, weather: Weather, damage: Damage, rng: np.random.Generator
+) -> np.ndarray:
     """RGB uint8 (h, w, 3), before the file's own compression but after the video's."""
     image = radiance.astype(np.float64)
     image = _streak(image, damage.motion)

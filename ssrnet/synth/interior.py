@@ -10,10 +10,12 @@ from ssrnet.synth.specs import ModelSpec
 
 def interior(model: ModelSpec) -> list[Mesh]:
     s = model.shape
-    x = lambda station: s.length / 2 - station  # noqa: E731
+    x = lambda station: s.length / 2 - station
     belt, wide = s.belt, s.width
     long = s.tail_glass - s.cowl
-    floor = box((x(0.5 * (s.cowl + s.tail_glass)), 0, belt - 0.34), (long - 0.15, wide - 0.34, 0.05), "interior", "interior")
+    floor = box(
+        (x(0.5 * (s.cowl + s.tail_glass)), 0, belt - 0.34), (long - 0.15, wide - 0.34, 0.05), "interior", "interior"
+    )
     dash = box((x(s.cowl + 0.42), 0, belt - 0.09), (0.5, wide - 0.36, 0.16), "interior", "interior", pitch=0.06)
     pieces = [floor, dash]
     rows = seat_rows(model)
@@ -50,7 +52,9 @@ def people(model: ModelSpec, rng: np.random.Generator) -> list[Mesh]:
     for y in seats:
         tone = np.array([0.42, 0.27, 0.19]) * rng.uniform(0.5, 1.3)
         shirt = rng.uniform(0.03, 0.6, 3) * np.array([1, 0.95, 0.95])
-        head = ellipsoid((row, y, s.belt + min(0.31, 0.55 * (s.height - s.belt))), (0.10, 0.075, 0.12), "skin", "interior", 10)
+        head = ellipsoid(
+            (row, y, s.belt + min(0.31, 0.55 * (s.height - s.belt))), (0.10, 0.075, 0.12), "skin", "interior", 10
+        )
         body = ellipsoid((row - 0.04, y, s.belt - 0.04), (0.13, 0.22, 0.24), "cloth", "interior", 10)
         pieces += [_tinted(head, tone), _tinted(body, shirt)]
     return pieces
@@ -67,6 +71,10 @@ def _places(model: ModelSpec) -> tuple[float, ...]:
 
 
 def _seat(x: float, y: float, belt: float, room: float) -> list[Mesh]:
-    back = ellipsoid((x - 0.04, y, belt - 0.06), (0.085, 0.23, min(0.36, 0.4 + 0.2 * room)), "seat", "interior", 9, square=0.6)
-    rest = ellipsoid((x - 0.06, y, belt + min(0.33, 0.58 * room)), (0.045, 0.12, 0.075), "seat", "interior", 8, square=0.7)
+    back = ellipsoid(
+        (x - 0.04, y, belt - 0.06), (0.085, 0.23, min(0.36, 0.4 + 0.2 * room)), "seat", "interior", 9, square=0.6
+    )
+    rest = ellipsoid(
+        (x - 0.06, y, belt + min(0.33, 0.58 * room)), (0.045, 0.12, 0.075), "seat", "interior", 8, square=0.7
+    )
     return [back, rest]

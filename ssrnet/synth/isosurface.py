@@ -48,7 +48,9 @@ def normals_at(field: Field, points: np.ndarray) -> np.ndarray:
     return slope / (np.linalg.norm(slope, axis=1, keepdims=True) + 1e-9)
 
 
-def first_hit(field: Field, points: np.ndarray, direction: np.ndarray, reach: float, steps: int = 140) -> tuple[np.ndarray, np.ndarray]:
+def first_hit(
+    field: Field, points: np.ndarray, direction: np.ndarray, reach: float, steps: int = 140
+) -> tuple[np.ndarray, np.ndarray]:
     """Where rays from ``points`` (n, 3) along ``direction`` first enter the solid, and which did (n,)."""
     points, direction = np.asarray(points, float), np.asarray(direction, float)
     t = np.linspace(0, reach, steps)

@@ -25,11 +25,19 @@ def site_lights(capture: Capture, site: FixedCamera) -> tuple[PointLight, ...]:
     for x in (-11.0, 1.5, 13.0):
         side = 1 if rng.random() < 0.5 else -1
         strength = rng.uniform(22, 60)
-        lights.append(PointLight((x + rng.uniform(-3, 3), side * rng.uniform(3.5, 6.5), rng.uniform(7, 8.5)), tuple(color * strength)))
+        lights.append(
+            PointLight(
+                (x + rng.uniform(-3, 3), side * rng.uniform(3.5, 6.5), rng.uniform(7, 8.5)), tuple(color * strength)
+            )
+        )
     if site.night_light == "shops":  # two windows and a sign in other colours
         for _ in range(3):
             tint = rng.uniform(0.3, 1.0, 3)
-            lights.append(PointLight((rng.uniform(-9, 9), float(rng.choice([-1, 1])) * 7.5, rng.uniform(1.8, 4)), tuple(tint * 12.0)))
+            lights.append(
+                PointLight(
+                    (rng.uniform(-9, 9), float(rng.choice([-1, 1])) * 7.5, rng.uniform(1.8, 4)), tuple(tint * 12.0)
+                )
+            )
     return tuple(lights)
 
 
@@ -40,12 +48,19 @@ def headlamp_glow(vehicle: Vehicle, capture: Capture) -> tuple[Glow, ...]:
     if rng.random() > chance:
         return ()
     braking = rng.random() < 0.2
-    strength = {"lens": np.array([9.0, 8.4, 7.2]) * rng.uniform(0.5, 1.4), "tail": np.array([0.5, 0.02, 0.015]) * (3.0 if braking else 1.0)}
+    strength = {
+        "lens": np.array([9.0, 8.4, 7.2]) * rng.uniform(0.5, 1.4),
+        "tail": np.array([0.5, 0.02, 0.015]) * (3.0 if braking else 1.0),
+    }
     glow = []
     c, s = np.cos(capture.yaw), np.sin(capture.yaw)
     rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
     for material, radiance in strength.items():
-        pieces = [piece.shaded() for piece in vehicle.fixed if piece.material == material and piece.part in ("front lamp", "rear lamp")]
+        pieces = [
+            piece.shaded()
+            for piece in vehicle.fixed
+            if piece.material == material and piece.part in ("front lamp", "rear lamp")
+        ]
         if not pieces:
             continue
         offsets = np.cumsum([0] + [len(piece.vertices) for piece in pieces])

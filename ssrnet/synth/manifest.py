@@ -6,9 +6,9 @@ import csv
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 
+from ssrnet.files import write_atomically
 from ssrnet.synth.parts import PART_NAMES
 
 COLUMNS = (
@@ -19,17 +19,8 @@ RECORDS = ".records"
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Either the whole file or none of it, whenever the process dies.
-
-    The temporary name is the process's own, so two workers never share one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Either the whole file or none of it, whenever the process dies."""
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_record(out: Path, name: str, rows: list[dict[str, object]]) -> None:

@@ -40,7 +40,9 @@ def draw_sibling_marks(members: list[IdentitySpec], rng: np.random.Generator) ->
             drawn[k].append(make_mark(*kinds[int(order[k % len(kinds)])], members[k].model, rng))
     if rng.random() < 0.3:  # one of them also carries something on its roof
         kinds = candidates("roof", members[0].model)
-        drawn[int(rng.integers(len(members)))].append(make_mark(*kinds[int(rng.integers(len(kinds)))], members[0].model, rng))
+        drawn[int(rng.integers(len(members)))].append(
+            make_mark(*kinds[int(rng.integers(len(kinds)))], members[0].model, rng)
+        )
     for k in range(len(members)):  # inspection stickers, as everybody has them
         drawn[k] += [_sticker(rng, "windscreen") for _ in range(int(rng.integers(1, 4)))]
     return [replace(member, marks=_named(marks)) for member, marks in zip(members, drawn, strict=True)]
@@ -50,7 +52,11 @@ def candidates(view: str, model: ModelSpec) -> list[tuple[MarkKind, Zone]]:
     """What may tell a vehicle of ``model`` apart, seen from ``view``."""
     kind = model.body_type
     if view == "front":
-        found: list[tuple[MarkKind, Zone]] = [("sun strip", "windscreen"), ("ornament", "dashboard"), ("sticker", "windscreen")]
+        found: list[tuple[MarkKind, Zone]] = [
+            ("sun strip", "windscreen"),
+            ("ornament", "dashboard"),
+            ("sticker", "windscreen"),
+        ]
         if kind not in ("bus", "box truck"):
             found += [("decal", "bonnet"), ("dent", "bonnet"), ("patch", "bonnet"), ("patch", "front")]
         if kind == "bus":
@@ -58,8 +64,20 @@ def candidates(view: str, model: ModelSpec) -> list[tuple[MarkKind, Zone]]:
         return found
     if view == "rear":
         if kind == "box truck":
-            return [("decal", "rear"), ("lettering", "rear"), ("patch", "rear"), ("mud flap", "rear"), ("stripe", "rear")]
-        found = [("sticker", "rear glass"), ("decal", "rear"), ("patch", "rear"), ("dent", "rear"), ("lettering", "rear")]
+            return [
+                ("decal", "rear"),
+                ("lettering", "rear"),
+                ("patch", "rear"),
+                ("mud flap", "rear"),
+                ("stripe", "rear"),
+            ]
+        found = [
+            ("sticker", "rear glass"),
+            ("decal", "rear"),
+            ("patch", "rear"),
+            ("dent", "rear"),
+            ("lettering", "rear"),
+        ]
         if kind in PASSENGER or kind == "pickup":
             found.append(("tow bar", "rear"))
         if kind in PASSENGER and kind != "estate":
@@ -106,7 +124,9 @@ def make_mark(kind: MarkKind, zone: Zone, model: ModelSpec, rng: np.random.Gener
         "sunroof": (0.84, rng.uniform(0.5, 0.9)),
     }
     size = sizes.get(kind, (0.3, 0.3))
-    amount = {"dent": rng.uniform(0.035, 0.06), "scratch": rng.uniform(-0.12, 0.12), "rack": rng.random()}.get(kind, 0.0)
+    amount = {"dent": rng.uniform(0.035, 0.06), "scratch": rng.uniform(-0.12, 0.12), "rack": rng.random()}.get(
+        kind, 0.0
+    )
     if kind == "decal":
         size = (size[0], size[0] * rng.uniform(0.6, 1.0))
         amount = float(rng.normal(0, 0.12))
@@ -130,7 +150,16 @@ def _sticker(rng: np.random.Generator, zone: Zone, large: bool = False) -> Mark:
     side = rng.uniform(0.08, 0.12) if not large else rng.uniform(0.15, 0.22)
     u = float(rng.uniform(0.62, 0.97) if rng.random() < 0.75 else rng.uniform(0.05, 0.35))
     v = float(rng.uniform(0.72, 0.9)) if not large else float(rng.uniform(0.2, 0.8))
-    return Mark("", "sticker", zone, u, v, (side, side * rng.uniform(0.7, 1.0)), int(rng.integers(1 << 31)), float(rng.normal(0, 0.06)))
+    return Mark(
+        "",
+        "sticker",
+        zone,
+        u,
+        v,
+        (side, side * rng.uniform(0.7, 1.0)),
+        int(rng.integers(1 << 31)),
+        float(rng.normal(0, 0.06)),
+    )
 
 
 def _named(marks: list[Mark]) -> tuple[Mark, ...]:

@@ -54,7 +54,23 @@ TABLE: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
     "wall": ((0.4, 0.38, 0.35), 0.85, 0.0, 0.0),
     "window": ((0.02, 0.025, 0.03), 0.08, 0.0, 1.0),
 }
-DUSTY = frozenset(("paint", "black", "plastic", "tyre", "rim", "rim dark", "hubcap", "steel", "cargo", "trim", "chrome", "tail", "print"))
+DUSTY = frozenset(
+    (
+        "paint",
+        "black",
+        "plastic",
+        "tyre",
+        "rim",
+        "rim dark",
+        "hubcap",
+        "steel",
+        "cargo",
+        "trim",
+        "chrome",
+        "tail",
+        "print",
+    )
+)
 DUST = np.array([0.23, 0.205, 0.17])
 
 
@@ -142,7 +158,9 @@ def _merge(parts: list[tuple[Mesh, np.ndarray, np.ndarray, np.ndarray]], clear: 
     offsets = np.cumsum([0] + [len(mesh.vertices) for mesh, *_ in parts])
     return Batch(
         vertices=np.concatenate([mesh.vertices for mesh, *_ in parts]).astype(np.float32),
-        faces=np.concatenate([mesh.faces + offset for (mesh, *_), offset in zip(parts, offsets, strict=False)]).astype(np.uint32),
+        faces=np.concatenate([mesh.faces + offset for (mesh, *_), offset in zip(parts, offsets, strict=False)]).astype(
+            np.uint32
+        ),
         normals=np.concatenate([mesh.normals for mesh, *_ in parts]).astype(np.float32),
         color=np.concatenate([color for _, color, _, _ in parts]).astype(np.float32),
         surface=np.concatenate([surface for _, _, surface, _ in parts]).astype(np.float32),

@@ -64,7 +64,9 @@ def draw_front(body_type: str, rng: np.random.Generator) -> FrontFace:
     tall = body_type in ("suv", "pickup", *WORKHORSES)
     inner = {"slim": 0.50, "teardrop": 0.53, "box": 0.56, "round": 0.56, "split": 0.48, "tall": 0.62, "low": 0.66}[lamp]
     outer = {"slim": 1.28, "teardrop": 1.32, "box": 1.14, "round": 1.1, "split": 1.18, "tall": 1.16, "low": 1.0}[lamp]
-    height = {"slim": 0.105, "teardrop": 0.17, "box": 0.165, "round": 0.18, "split": 0.06, "tall": 0.24, "low": 0.17}[lamp]
+    height = {"slim": 0.105, "teardrop": 0.17, "box": 0.165, "round": 0.18, "split": 0.06, "tall": 0.24, "low": 0.17}[
+        lamp
+    ]
     grille = choose(rng, {**GRILLES, "none": 0.5, "slot": 0.5} if body_type == "bus" else GRILLES)
     return FrontFace(
         lamp=lamp,
@@ -76,7 +78,9 @@ def draw_front(body_type: str, rng: np.random.Generator) -> FrontFace:
         lens=int(rng.choice([0, 1, 1, 2])),
         daytime_strip=bool(rng.random() < 0.4),
         grille_width=min(rng.uniform(0.34, 0.56), inner - 0.05),
-        grille_height=rng.uniform(0.14, 0.26) * (1.25 if tall else 1.0) * (1.3 if grille in ("trapezoid", "hexagon") else 1.0),
+        grille_height=rng.uniform(0.14, 0.26)
+        * (1.25 if tall else 1.0)
+        * (1.3 if grille in ("trapezoid", "hexagon") else 1.0),
         grille_bars=str(rng.choice(["horizontal", "vertical", "mesh"], p=[0.5, 0.2, 0.3])),
         chrome=bool(rng.random() < 0.45),
         surround=bool(rng.random() < 0.5),
@@ -88,12 +92,24 @@ def draw_front(body_type: str, rng: np.random.Generator) -> FrontFace:
 def draw_rear(body_type: str, rng: np.random.Generator) -> RearFace:
     lamp = choose(rng, dict(REAR_LAMPS[body_type]))
     big = body_type in WORKHORSES
-    inner = {"block": 0.50, "bar": 0.5, "vertical": 0.52, "hook": 0.46, "round": 0.44, "slim": 0.48, "low": 0.55, "stack": 0.7}[lamp]
+    inner = {
+        "block": 0.50,
+        "bar": 0.5,
+        "vertical": 0.52,
+        "hook": 0.46,
+        "round": 0.44,
+        "slim": 0.48,
+        "low": 0.55,
+        "stack": 0.7,
+    }[lamp]
     return RearFace(
         lamp=lamp,
-        lamp_inner=inner * rng.uniform(0.9, 1.12) + {"bus": 0.24, "minibus": 0.1, "pickup": 0.04, "van": 0.04}.get(body_type, 0),
+        lamp_inner=inner * rng.uniform(0.9, 1.12)
+        + {"bus": 0.24, "minibus": 0.1, "pickup": 0.04, "van": 0.04}.get(body_type, 0),
         lamp_height=rng.uniform(0.13, 0.22) * (1.7 if lamp == "vertical" else 1.0),
-        lamp_lift=rng.uniform(0.0, 0.05) if not (lamp == "vertical" and body_type in ("hatchback", "estate", "suv")) else rng.uniform(0.05, 0.30),
+        lamp_lift=rng.uniform(0.0, 0.05)
+        if not (lamp == "vertical" and body_type in ("hatchback", "estate", "suv"))
+        else rng.uniform(0.05, 0.30),
         clear_band=float(rng.choice([0.0, rng.uniform(0.2, 0.8)], p=[0.3, 0.7])),
         plate_low=bool(rng.random() < 0.35),
         chrome=bool(rng.random() < 0.4) and not big,

@@ -61,7 +61,11 @@ def cut_panels(model: ModelSpec, field: BodyField, step_scale: float = 1.0) -> l
         _cladding(cutter, model)
     if model.dark_roof:
         s = model.shape
-        cutter.take(lambda p: np.minimum(-0.05 - field.roof(p.points) + 0.11, p.points[:, 2] - s.height + 0.2), "gloss black", "roof")
+        cutter.take(
+            lambda p: np.minimum(-0.05 - field.roof(p.points) + 0.11, p.points[:, 2] - s.height + 0.2),
+            "gloss black",
+            "roof",
+        )
     if cutter.rest is not None:
         cutter.panels += _name_paint(cutter.rest, field)
     return cutter.panels
@@ -72,15 +76,23 @@ def _underside(cutter: Cutter, model: ModelSpec) -> None:
 
     def level(p: Surface) -> np.ndarray:
         wells = [
-            np.minimum(s.well_radius + 0.012 - np.hypot(p.station - axle, p.z - s.wheel_radius), (0.72 - np.abs(p.normals[:, 1])) * 0.2)
+            np.minimum(
+                s.well_radius + 0.012 - np.hypot(p.station - axle, p.z - s.wheel_radius),
+                (0.72 - np.abs(p.normals[:, 1])) * 0.2,
+            )
             for axle in s.axles
         ]
         return np.maximum.reduce([*wells, (-0.6 - p.normals[:, 2]) * 0.1])
 
     cutter.take(level, "black", "underbody")
     if s.bed:
-        inside = lambda p: np.minimum.reduce(  # noqa: E731
-            [p.station - s.tail_glass - 0.10, s.length - 0.07 - p.station, s.width / 2 - 0.10 - np.abs(p.y), s.deck_height - 0.02 - p.z]
+        inside = lambda p: np.minimum.reduce(
+            [
+                p.station - s.tail_glass - 0.10,
+                s.length - 0.07 - p.station,
+                s.width / 2 - 0.10 - np.abs(p.y),
+                s.deck_height - 0.02 - p.z,
+            ]
         )
         cutter.take(inside, "plastic", "cargo")
 
@@ -130,14 +142,18 @@ def _side_glass(cutter: Cutter, model: ModelSpec) -> None:
         return level
 
     if s.panel_sides:
-        cab = lambda p: stations[0] - p.station  # noqa: E731
+        cab = lambda p: stations[0] - p.station
         cutter.take(lambda p: np.minimum(pane(p), cab(p)), "glass", "side glass")
         cutter.take(lambda p: np.minimum(_window_level(model, field, p, 0.0), cab(p)), "trim", "side glass")
         return
     if model.body_type == "box truck":
-        limit = lambda p: s.roof_rear - 0.42 - p.station  # noqa: E731
+        limit = lambda p: s.roof_rear - 0.42 - p.station
         cutter.take(lambda p: rounded_all(pane(p), limit(p), radius=0.05), "glass", "side glass")
-        cutter.take(lambda p: rounded_all(_window_level(model, field, p, 0.0), limit(p) + 0.03, radius=0.05), "trim", "side glass")
+        cutter.take(
+            lambda p: rounded_all(_window_level(model, field, p, 0.0), limit(p) + 0.03, radius=0.05),
+            "trim",
+            "side glass",
+        )
         return
     cutter.take(pane, "glass", "side glass")
     cutter.take(lambda p: _window_level(model, field, p, 0.0), "trim", "side glass")
@@ -203,7 +219,9 @@ def _name_paint(paint: Mesh, field: BodyField) -> list[Mesh]:
     name[ends & (z < s.clearance + 0.36) & (normal[:, 2] < 0.5)] = "bumper"
     doors = side & (band(station, s.axles[0] + s.well_radius + 0.05, min(rear_axle + 0.1, s.length)) > 0)
     name[doors & (z < s.belt + 0.08) & (z > s.clearance + 0.08)] = "door"
-    name[(normal[:, 0] < -0.5) & (station > s.length - 0.6) & (z >= s.clearance + 0.36) & (z < s.deck_height + 0.1)] = "boot"
+    name[(normal[:, 0] < -0.5) & (station > s.length - 0.6) & (z >= s.clearance + 0.36) & (z < s.deck_height + 0.1)] = (
+        "boot"
+    )
     for dent in field.dents:
         name[np.linalg.norm(middle - np.asarray(dent.center), axis=1) < 1.1 * dent.radius] = "dent"
     return [replace(paint, faces=paint.faces[name == part], part=part) for part in np.unique(name)]

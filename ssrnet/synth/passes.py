@@ -12,7 +12,14 @@ from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.sky import Weather
 from ssrnet.synth.specs import IdentitySpec
 
-HOURS = {"sun": (8.0, 17.0), "cloud": (7.5, 17.5), "overcast": (7.5, 17.5), "rain": (7.5, 17.5), "dusk": (17.7, 18.8), "night": (19.5, 29.0)}
+HOURS = {
+    "sun": (8.0, 17.0),
+    "cloud": (7.5, 17.5),
+    "overcast": (7.5, 17.5),
+    "rain": (7.5, 17.5),
+    "dusk": (17.7, 18.8),
+    "night": (19.5, 29.0),
+}
 WEATHERS = {"sun": 0.28, "cloud": 0.16, "overcast": 0.20, "rain": 0.11, "dusk": 0.09, "night": 0.16}
 FRAMES_A_SECOND = 25
 
@@ -74,12 +81,20 @@ def draw_moment(rng: np.random.Generator) -> tuple[str, int, float]:
     return kind, int(rng.integers(0, 14)), float(rng.uniform(*HOURS[kind]))
 
 
-def _track(identity: IdentitySpec, number: int, track: int, seconds: float, kind: str, settings: SynthSettings) -> list[Capture]:
+def _track(
+    identity: IdentitySpec, number: int, track: int, seconds: float, kind: str, settings: SynthSettings
+) -> list[Capture]:
     site = camera(number)
     rng = stream(settings.seed, "track", identity.vehicle_id, track)
     lane_y, way = site.lanes[int(rng.integers(len(site.lanes)))]
     frames = int(rng.integers(1, settings.max_frames + 1))
-    speed = float(rng.uniform(2, 7) if site.style == "gate" else rng.uniform(16, 28) if site.style == "highway" else rng.uniform(4, 14))
+    speed = float(
+        rng.uniform(2, 7)
+        if site.style == "gate"
+        else rng.uniform(16, 28)
+        if site.style == "highway"
+        else rng.uniform(4, 14)
+    )
     turn = np.deg2rad(rng.uniform(-site.turning, site.turning))
     heading = (0.0 if way > 0 else np.pi) + turn
     start = rng.uniform(-3.0, 1.0)
@@ -92,9 +107,17 @@ def _track(identity: IdentitySpec, number: int, track: int, seconds: float, kind
         when = seconds + frame * step / speed
         captures.append(
             Capture(
-                vehicle_id=identity.vehicle_id, camera=number, track=track, frame=frame, stamp=int(when * FRAMES_A_SECOND) % 10**8,
-                x=float(along * np.cos(heading)), y=float(lateral + along * np.sin(heading)), yaw=float(yaw), speed=speed,
-                weather=weather_at(kind, seconds / 3600, number), seed=int(rng.integers(1 << 31)) if frame == 0 else captures[0].seed,
+                vehicle_id=identity.vehicle_id,
+                camera=number,
+                track=track,
+                frame=frame,
+                stamp=int(when * FRAMES_A_SECOND) % 10**8,
+                x=float(along * np.cos(heading)),
+                y=float(lateral + along * np.sin(heading)),
+                yaw=float(yaw),
+                speed=speed,
+                weather=weather_at(kind, seconds / 3600, number),
+                seed=int(rng.integers(1 << 31)) if frame == 0 else captures[0].seed,
             )  # fmt: skip
         )
     return captures
@@ -107,7 +130,9 @@ def weather_at(kind: str, hours: float, number: int) -> Weather:
     day = stream(CITY, "day", int(hours // 24), kind)
     arc = np.clip((hour - 6) / 12, 0, 1) * np.pi
     elevation = np.deg2rad(4 + 58 * np.sin(arc)) if kind != "dusk" else np.deg2rad(day.uniform(3, 9))
-    overcast = {"sun": day.uniform(0, 0.15), "cloud": day.uniform(0.35, 0.6), "dusk": day.uniform(0.1, 0.7)}.get(kind, 1.0)
+    overcast = {"sun": day.uniform(0, 0.15), "cloud": day.uniform(0.35, 0.6), "dusk": day.uniform(0.1, 0.7)}.get(
+        kind, 1.0
+    )
     return Weather(
         kind=kind,
         sun_azimuth=float(np.pi - arc - site.road_yaw),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -85,9 +85,13 @@ class Photographer:
         rng = stream(capture.seed, "inside")
         phase = float(rng.uniform(0, 2 * np.pi)) + capture.frame * 1.9
         loose = vehicle.wheels(phase) + [p.moved((vehicle.shift, 0, 0)) for p in people(vehicle.identity.model, rng)]
-        return [one.posed(capture.x, capture.y, capture.yaw) for one in self._vehicle[1] + batch(loose, vehicle.identity)]
+        return [
+            one.posed(capture.x, capture.y, capture.yaw) for one in self._vehicle[1] + batch(loose, vehicle.identity)
+        ]
 
-    def _stage(self, vehicle: Vehicle, capture: Capture, site: FixedCamera, own: list[Batch], staging: Staging, view: View) -> Stage:
+    def _stage(
+        self, vehicle: Vehicle, capture: Capture, site: FixedCamera, own: list[Batch], staging: Staging, view: View
+    ) -> Stage:
         weather = capture.weather
         rng = stream(capture.seed, "clutter")
         place = np.array([capture.x, capture.y])
@@ -157,7 +161,13 @@ def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, own: li
 
 def _damage(capture: Capture, site: FixedCamera, view: View, staging: Staging, rng: np.random.Generator) -> Damage:
     weather = capture.weather
-    shutter = 1 / 60 if weather.dark else 1 / 180 if weather.kind in ("dusk", "rain") else rng.choice([1 / 1000, 1 / 500, 1 / 250])
+    shutter = (
+        1 / 60
+        if weather.dark
+        else 1 / 180
+        if weather.kind in ("dusk", "rain")
+        else rng.choice([1 / 1000, 1 / 500, 1 / 250])
+    )
     here = np.array([[capture.x, capture.y, 0.7]])
     there = here + capture.speed * shutter * np.array([[np.cos(capture.yaw), np.sin(capture.yaw), 0]])
     moved = (view.project(there) - view.project(here))[0] / (view.box[2] - view.box[0]) * view.width
@@ -172,7 +182,9 @@ def _damage(capture: Capture, site: FixedCamera, view: View, staging: Staging, r
     )
 
 
-def _photograph(pixels: np.ndarray, parts: np.ndarray, alone: np.ndarray, capture: Capture, site: FixedCamera) -> Photograph:
+def _photograph(
+    pixels: np.ndarray, parts: np.ndarray, alone: np.ndarray, capture: Capture, site: FixedCamera
+) -> Photograph:
     own = alone > 0
     seen = own & (parts > 0) & (parts != PART_VALUES["occluder"])
     hidden = 1 - seen.sum() / max(int(own.sum()), 1)

@@ -13,8 +13,39 @@ INKS = {
     "red": (190, 24, 28), "yellow": (240, 196, 20), "green": (16, 120, 58), "blue": (20, 66, 160), "white": (240, 240, 238),
     "black": (18, 18, 20), "orange": (232, 106, 16), "cyan": (30, 150, 190), "pink": (214, 70, 130),
 }  # fmt: skip
-SYLLABLES = ("ka", "no", "ri", "ve", "lo", "ta", "mi", "sor", "del", "pan", "qui", "zen", "bur", "fe", "ga", "lux", "tro", "ma")
-TRADES = ("CARGO", "EXPRESS", "CATERING", "ELECTRIC", "FLOWERS", "TOURS", "SERVICE", "FOODS", "RENTAL", "PLUMBING", "MEDIA")
+SYLLABLES = (
+    "ka",
+    "no",
+    "ri",
+    "ve",
+    "lo",
+    "ta",
+    "mi",
+    "sor",
+    "del",
+    "pan",
+    "qui",
+    "zen",
+    "bur",
+    "fe",
+    "ga",
+    "lux",
+    "tro",
+    "ma",
+)
+TRADES = (
+    "CARGO",
+    "EXPRESS",
+    "CATERING",
+    "ELECTRIC",
+    "FLOWERS",
+    "TOURS",
+    "SERVICE",
+    "FOODS",
+    "RENTAL",
+    "PLUMBING",
+    "MEDIA",
+)
 
 
 def draw_print(kind: str, seed: int, aspect: float) -> np.ndarray:
@@ -52,7 +83,15 @@ def _text(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], tex
     wide = draw.textlength(text, font=font)
     if wide > right - left:
         font = ImageFont.load_default(max(6, int((bottom - top) * 1.05 * (right - left) / wide)))
-    draw.text(((left + right) / 2, (top + bottom) / 2), text, font=font, fill=ink, anchor="mm", stroke_width=1, stroke_fill=ink)
+    draw.text(
+        ((left + right) / 2, (top + bottom) / 2),
+        text,
+        font=font,
+        fill=ink,
+        anchor="mm",
+        stroke_width=1,
+        stroke_fill=ink,
+    )
 
 
 def _sticker(draw, size, rng) -> None:
@@ -112,8 +151,18 @@ def _lettering(draw, size, rng) -> None:
         mark = min(0.9 * h / w, 0.3)
         draw.ellipse((2, 0.1 * h, 2 + 0.8 * h, 0.9 * h), fill=second)
         draw.pieslice((2, 0.1 * h, 2 + 0.8 * h, 0.9 * h), 30, 30 + int(rng.integers(80, 200)), fill=ink)
-    _text(draw, ((mark + 0.02) * w, 0.02 * h, 0.98 * w, 0.62 * h), f"{_word(rng, 2)} {TRADES[rng.integers(len(TRADES))]}", ink)
-    _text(draw, ((mark + 0.05) * w, 0.66 * h, 0.95 * w, 0.98 * h), f"{rng.integers(100, 999)} {rng.integers(1000, 9999)}", second)
+    _text(
+        draw,
+        ((mark + 0.02) * w, 0.02 * h, 0.98 * w, 0.62 * h),
+        f"{_word(rng, 2)} {TRADES[rng.integers(len(TRADES))]}",
+        ink,
+    )
+    _text(
+        draw,
+        ((mark + 0.05) * w, 0.66 * h, 0.95 * w, 0.98 * h),
+        f"{rng.integers(100, 999)} {rng.integers(1000, 9999)}",
+        second,
+    )
 
 
 def _stripe(draw, size, rng) -> None:

@@ -19,9 +19,9 @@ from ssrnet.synth.cameras import camera
 from ssrnet.synth.fleet import Fleet
 from ssrnet.synth.imaging import jpeg_bytes, png_bytes
 from ssrnet.synth.manifest import write_atomic
+from ssrnet.synth.parts import PART_VALUES
 from ssrnet.synth.passes import Capture, weather_at
 from ssrnet.synth.photographer import MARK_PIXELS, Photographer, Staging
-from ssrnet.synth.parts import PART_VALUES
 from ssrnet.synth.rng import stream
 from ssrnet.synth.specs import IdentitySpec, Mark, View
 from ssrnet.synth.vehicle import Vehicle, build
@@ -50,7 +50,9 @@ class Step:
         return f"{self.series}_{self.identity.vehicle_id:04d}_{self.index:02d}.jpg"
 
 
-def base_capture(identity: IdentitySpec, seed: int, azimuth: float = 35.0, kind: str = "overcast", number: int = STAGE_CAMERA) -> Capture:
+def base_capture(
+    identity: IdentitySpec, seed: int, azimuth: float = 35.0, kind: str = "overcast", number: int = STAGE_CAMERA
+) -> Capture:
     """The vehicle in the middle of a site, turned so that the camera sees it from ``azimuth`` (degrees, 0 its front)."""
     eye = camera(number).position
     toward = np.rad2deg(np.arctan2(eye[1], eye[0]))
@@ -72,24 +74,49 @@ def sun_path(identity: IdentitySpec, seed: int) -> list[Step]:
     steps = []
     for k, hour in enumerate(np.arange(7.0, 17.5, 1.25)):
         capture = base_capture(identity, seed, kind="sun")
-        steps.append(Step("sun", k, f"{hour:.2f} h", identity, replace(capture, weather=weather_at("sun", 240 + hour, capture.camera))))
+        steps.append(
+            Step(
+                "sun",
+                k,
+                f"{hour:.2f} h",
+                identity,
+                replace(capture, weather=weather_at("sun", 240 + hour, capture.camera)),
+            )
+        )
     return steps
 
 
 def day_and_night(identity: IdentitySpec, seed: int) -> list[Step]:
     """The same pose in every weather, and under every kind of night light."""
-    steps = [Step("light", k, kind, identity, base_capture(identity, seed, kind=kind)) for k, kind in enumerate(("sun", "cloud", "overcast", "rain", "dusk"))]
+    steps = [
+        Step("light", k, kind, identity, base_capture(identity, seed, kind=kind))
+        for k, kind in enumerate(("sun", "cloud", "overcast", "rain", "dusk"))
+    ]
     night = base_capture(identity, seed, kind="night")
     for light in ("sodium", "led", "mercury", "shops", "infrared"):
-        steps.append(Step("light", len(steps), f"night {light}", identity, replace(night, weather=replace(night.weather, night_light=light))))
+        steps.append(
+            Step(
+                "light",
+                len(steps),
+                f"night {light}",
+                identity,
+                replace(night, weather=replace(night.weather, night_light=light)),
+            )
+        )
     return steps
 
 
 def distance(identity: IdentitySpec, seed: int) -> list[Step]:
     """Fewer and fewer pixels, then more and more blur."""
     capture = base_capture(identity, seed)
-    zooms = [Step("distance", k, f"x{zoom:.2f}", identity, capture, replace(CALM, zoom=zoom)) for k, zoom in enumerate((1.0, 0.8, 0.64, 0.5, 0.4))]
-    blurs = [Step("distance", 5 + k, f"blur {blur} px", identity, capture, replace(CALM, blur=blur)) for k, blur in enumerate((0.8, 1.5, 2.5, 4.0))]
+    zooms = [
+        Step("distance", k, f"x{zoom:.2f}", identity, capture, replace(CALM, zoom=zoom))
+        for k, zoom in enumerate((1.0, 0.8, 0.64, 0.5, 0.4))
+    ]
+    blurs = [
+        Step("distance", 5 + k, f"blur {blur} px", identity, capture, replace(CALM, blur=blur))
+        for k, blur in enumerate((0.8, 1.5, 2.5, 4.0))
+    ]
     return zooms + blurs
 
 
@@ -97,10 +124,19 @@ def sliding_occluder(identity: IdentitySpec, seed: int) -> list[Step]:
     """A post crosses the vehicle from edge to edge."""
     capture = base_capture(identity, seed)
     places = np.linspace(-1.0, 1.0, 9)
-    return [Step("occluder", k, f"{place:+.2f}", identity, capture, replace(CALM, occluder=float(place))) for k, place in enumerate(places)]
+    return [
+        Step("occluder", k, f"{place:+.2f}", identity, capture, replace(CALM, occluder=float(place)))
+        for k, place in enumerate(places)
+    ]
 
 
-SERIES: tuple[Callable[[IdentitySpec, int], list[Step]], ...] = (turntable, sun_path, day_and_night, distance, sliding_occluder)
+SERIES: tuple[Callable[[IdentitySpec, int], list[Step]], ...] = (
+    turntable,
+    sun_path,
+    day_and_night,
+    distance,
+    sliding_occluder,
+)
 
 
 def moved(mark: Mark) -> Mark:
@@ -120,15 +156,32 @@ def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
             done.add(mark.name)
             capture = base_capture(identity, seed, azimuth)
             others = tuple(m for m in identity.marks if m.name != mark.name)
-            changed = {"as it is": identity, "removed": identity.without(mark.name), "moved": replace(identity, marks=(*others, moved(mark)))}
-            if mark.kind in ("rack", "roof box", "sunroof", "spoiler", "tow bar", "ladder", "spare wheel", "sun strip", "hubcap", "mud flap"):
+            changed = {
+                "as it is": identity,
+                "removed": identity.without(mark.name),
+                "moved": replace(identity, marks=(*others, moved(mark))),
+            }
+            if mark.kind in (
+                "rack",
+                "roof box",
+                "sunroof",
+                "spoiler",
+                "tow bar",
+                "ladder",
+                "spare wheel",
+                "sun strip",
+                "hubcap",
+                "mud flap",
+            ):
                 changed.pop("moved")  # these have one place
             for change, variant in changed.items():
                 steps.append(Step("mark", len(steps), mark.kind, variant, capture, CALM, mark.name, change))
     return steps
 
 
-def render_probes(fleet: Fleet, out: Path, seed: int, samples: int = 16, series_vehicles: int = 2, pair_vehicles: int = 12) -> int:
+def render_probes(
+    fleet: Fleet, out: Path, seed: int, samples: int = 16, series_vehicles: int = 2, pair_vehicles: int = 12
+) -> int:
     """Writes ``probes/`` with its ``probes.csv`` and masks; images that are there already are kept.
 
     The first ``series_vehicles`` test vehicles get every series, the first ``pair_vehicles`` siblings

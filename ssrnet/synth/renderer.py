@@ -95,7 +95,9 @@ class Renderer:
         self.clear = mi.load_dict({"type": "thindielectric", "specular_transmittance": _attribute("color")})
         self.integrator = mi.load_dict({"type": "path", "max_depth": 5, "rr_depth": 3})
         self._dome: tuple[tuple[int, ...], object] | None = None
-        self._kept: dict[int, tuple[object, object]] = {}  # by id(batch or ground), which is held so that ids stay unique
+        self._kept: dict[
+            int, tuple[object, object]
+        ] = {}  # by id(batch or ground), which is held so that ids stay unique
 
     def render(self, stage: Stage, view: View, samples: int, seed: int, denoise: bool = True) -> Exposure:
         """One exposure; the same arguments give the same pixels on one machine.
@@ -148,9 +150,17 @@ class Renderer:
         }
         if stage.sun is not None:
             toward, irradiance = stage.sun
-            scene["sun"] = {"type": "directional", "direction": [-float(x) for x in toward], "irradiance": _rgb(irradiance)}
+            scene["sun"] = {
+                "type": "directional",
+                "direction": [-float(x) for x in toward],
+                "irradiance": _rgb(irradiance),
+            }
         for i, light in enumerate(stage.lights):
-            scene[f"light{i}"] = {"type": "point", "position": list(map(float, light.position)), "intensity": _rgb(light.intensity)}
+            scene[f"light{i}"] = {
+                "type": "point",
+                "position": list(map(float, light.position)),
+                "intensity": _rgb(light.intensity),
+            }
         scene.update({f"mesh{i}": mesh for i, (mesh, _) in enumerate(meshes)})
         scene.update({f"glow{i}": self._lamp(glow) for i, glow in enumerate(stage.glow)})
         return mi.load_dict(scene)
@@ -197,7 +207,14 @@ class Renderer:
         mi = self.mi
         props = mi.Properties()
         props["bsdf"] = self.clear if batch.clear else self.opaque
-        mesh = mi.Mesh("mesh", len(batch.vertices), len(batch.faces), has_vertex_normals=True, has_vertex_texcoords=False, props=props)
+        mesh = mi.Mesh(
+            "mesh",
+            len(batch.vertices),
+            len(batch.faces),
+            has_vertex_normals=True,
+            has_vertex_texcoords=False,
+            props=props,
+        )
         mesh.add_attribute("vertex_color", 3, batch.color.ravel())
         for column, attribute in enumerate(("roughness", "metallic", "coat")):
             mesh.add_attribute(f"vertex_{attribute}", 1, np.ascontiguousarray(batch.surface[:, column]))
@@ -211,7 +228,14 @@ class Renderer:
         props = mi.Properties()
         props["bsdf"] = mi.load_dict({"type": "diffuse", "reflectance": _rgb((0.2, 0.2, 0.2))})
         props["emitter"] = mi.load_dict({"type": "area", "radiance": _rgb(glow.radiance)})
-        mesh = mi.Mesh("glow", len(glow.vertices), len(glow.faces), has_vertex_normals=False, has_vertex_texcoords=False, props=props)
+        mesh = mi.Mesh(
+            "glow",
+            len(glow.vertices),
+            len(glow.faces),
+            has_vertex_normals=False,
+            has_vertex_texcoords=False,
+            props=props,
+        )
         self._fill(mesh, glow.vertices, glow.faces, None)
         return mesh
 

@@ -44,10 +44,16 @@ class SynthSettings:
             (self.identities >= 1, f"identities is {self.identities}; the city needs at least one vehicle."),
             (0 <= self.train_share <= 1, f"train_share is {self.train_share}; it must lie between 0 and 1."),
             (0 <= self.sibling_share <= 1, f"sibling_share is {self.sibling_share}; it must lie between 0 and 1."),
-            (2 <= self.min_passes <= self.max_passes <= 20, f"min_passes to max_passes is {self.min_passes} to {self.max_passes}; use 2 to 20, in order."),
+            (
+                2 <= self.min_passes <= self.max_passes <= 20,
+                f"min_passes to max_passes is {self.min_passes} to {self.max_passes}; use 2 to 20, in order.",
+            ),
             (1 <= self.max_frames <= 4, f"max_frames is {self.max_frames}; a track has 1 to 4 frames."),
             (self.workers >= 1, f"workers is {self.workers}; use at least 1."),
-            (self.samples >= 1 and int(self.samples**0.5) ** 2 == self.samples, f"samples is {self.samples}; use a square number such as 1, 4, 9 or 16."),
+            (
+                self.samples >= 1 and int(self.samples**0.5) ** 2 == self.samples,
+                f"samples is {self.samples}; use a square number such as 1, 4, 9 or 16.",
+            ),
         )
         for fine, message in checks:
             if not fine:

@@ -20,7 +20,9 @@ def ribbon(
     surface, normals, hit = field.project(dense, direction)
     across = np.cross(np.gradient(surface, axis=0), normals)
     across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
-    vertices = np.stack([surface + normals * offset - across * width / 2, surface + normals * offset + across * width / 2], 1)
+    vertices = np.stack(
+        [surface + normals * offset - across * width / 2, surface + normals * offset + across * width / 2], 1
+    )
     # A jump between neighbours means that the line fell into a wheel well or off an edge.
     step = np.linalg.norm(np.diff(surface, axis=0), axis=1)
     whole = hit[:-1] & hit[1:] & (step < 0.12)
@@ -48,20 +50,22 @@ def patch(
     surface, normals, hit = field.project(points, direction)
     if not hit.any():
         return None
-    fine = [_resample(a.reshape(coarse_r, coarse_c, -1), rows, columns) for a in (surface, normals, hit[:, None] * 1.0)]
-    colors = _resample(picture, rows, columns)
+    fine = [resample(a.reshape(coarse_r, coarse_c, -1), rows, columns) for a in (surface, normals, hit[:, None] * 1.0)]
+    colors = resample(picture, rows, columns)
     faces = grid_faces(rows, columns)[:, ::-1]
     shown = (fine[2].reshape(-1) > 0.99) & (colors[..., 3].reshape(-1) > 0.5)
     faces = faces[shown[faces].all(axis=1)]
     flat = (fine[0] + fine[1] * offset).reshape(-1, 3)
-    edges = np.linalg.norm(flat[faces] - flat[np.roll(faces, 1, axis=1)], axis=2).max(axis=1) if len(faces) else np.zeros(0)
+    edges = (
+        np.linalg.norm(flat[faces] - flat[np.roll(faces, 1, axis=1)], axis=2).max(axis=1) if len(faces) else np.zeros(0)
+    )
     faces = faces[edges < 0.08]
     if not len(faces):
         return None
     return Mesh(flat, faces, material, part, fine[1].reshape(-1, 3), colors[..., :3].reshape(-1, 3))
 
 
-def _resample(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def resample(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Bilinear (area-averaged where it shrinks much) to (rows, columns, channels)."""
     h, w = array.shape[:2]
     if h >= 2 * rows and w >= 2 * columns:

@@ -48,7 +48,9 @@ def sun_irradiance(weather: Weather) -> np.ndarray:
     return (1 - weather.overcast) * (2.2 + 4.8 * height) * warm
 
 
-def fractal_noise(shape: tuple[int, int], rng: np.random.Generator, octaves: int = 6, base: int = 4, rough: float = 0.55) -> np.ndarray:
+def fractal_noise(
+    shape: tuple[int, int], rng: np.random.Generator, octaves: int = 6, base: int = 4, rough: float = 0.55
+) -> np.ndarray:
     """Smooth noise in [0, 1], finer and fainter each octave."""
     total, weight = np.zeros(shape, np.float32), 1.0
     for octave in range(octaves):
@@ -62,7 +64,9 @@ def fractal_noise(shape: tuple[int, int], rng: np.random.Generator, octaves: int
     return total / total.max()
 
 
-def environment(weather: Weather, site_rng: np.random.Generator, sky_rng: np.random.Generator, height: int = 192) -> np.ndarray:
+def environment(
+    weather: Weather, site_rng: np.random.Generator, sky_rng: np.random.Generator, height: int = 192
+) -> np.ndarray:
     """Radiance (height, 2 height, 3), row 0 the zenith, column 0 azimuth 0, growing counter-clockwise.
 
     ``site_rng`` draws the skyline, which stays with a place; ``sky_rng`` the clouds of the moment.
@@ -102,16 +106,22 @@ def _night_sky(weather: Weather, up: np.ndarray) -> np.ndarray:
     return low * (1 - t) ** 3 + np.array([0.006, 0.007, 0.010]) * (1 - (1 - t) ** 3)
 
 
-def _skyline(sky: np.ndarray, weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _skyline(
+    sky: np.ndarray, weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Buildings and trees on the horizon, lit from the sun's side by day, with lit windows by night."""
-    height, width = up.shape
+    width = up.shape[1]
     roofline, color, lit = np.full(width, 0.05), np.full((width, 3), 0.2), np.zeros(width)
     start = 0
     while start < width:
         span = int(rng.integers(6, 34))
         tree = rng.random() < 0.4
         top = rng.uniform(0.05, 0.2) if tree else rng.uniform(0.06, 0.6) * rng.random() ** 0.5
-        shade = np.array([0.05, 0.085, 0.035]) * rng.uniform(0.5, 1.6) if tree else rng.uniform(0.1, 0.5) * np.array([1, rng.uniform(0.88, 1), rng.uniform(0.72, 1)])
+        shade = (
+            np.array([0.05, 0.085, 0.035]) * rng.uniform(0.5, 1.6)
+            if tree
+            else rng.uniform(0.1, 0.5) * np.array([1, rng.uniform(0.88, 1), rng.uniform(0.72, 1)])
+        )
         cut = slice(start, min(width, start + span))
         roofline[cut] = top + (0.04 * rng.random(len(roofline[cut])) if tree else 0)
         color[cut], lit[cut] = shade, 0 if tree else rng.random()

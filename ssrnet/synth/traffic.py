@@ -42,10 +42,12 @@ def traffic_around(capture: Capture, site: FixedCamera, rng: np.random.Generator
         parked = site.style == "street" and rng.random() < 0.6
         lane, way = site.lanes[int(rng.integers(len(site.lanes)))]
         if parked:
-            lane, way = lane + np.sign(lane) * 2.4, way
+            lane = lane + np.sign(lane) * 2.4
         at = np.array([capture.x + rng.uniform(-16, 16), lane + rng.normal(0, 0.2)])
         yaw = (0.0 if way > 0 else np.pi) + rng.normal(0, 0.02)
-        clear = all(np.abs(at[0] - p[0]) > (length + other) / 2 + 1.5 or np.abs(at[1] - p[1]) > 2.4 for p, other in placed)
+        clear = all(
+            np.abs(at[0] - p[0]) > (length + other) / 2 + 1.5 or np.abs(at[1] - p[1]) > 2.4 for p, other in placed
+        )
         if not clear or (_hides(at, capture, site) and rng.random() > 0.10):
             continue
         placed.append((at, length))

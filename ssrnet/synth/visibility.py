@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 
 from ssrnet.synth.bodyfield import BodyField
-from ssrnet.synth.marks import anchor, dents_of, mark_geometry
+from ssrnet.synth.marks import dents_of, mark_geometry
 from ssrnet.synth.mesh import Mesh
+from ssrnet.synth.placement import anchor
 from ssrnet.synth.sky import direction
 from ssrnet.synth.specs import VIEWS, IdentitySpec, Mark, View
 
@@ -28,7 +29,8 @@ def visible_marks(identity: IdentitySpec, view: View) -> tuple[Mark, ...]:
     found = []
     for mark in identity.marks:
         seen = sum(
-            facing_area(mark, identity, field, direction(np.deg2rad(VIEW_AZIMUTH[view] + turn), np.deg2rad(ELEVATION))) >= ENOUGH
+            facing_area(mark, identity, field, direction(np.deg2rad(VIEW_AZIMUTH[view] + turn), np.deg2rad(ELEVATION)))
+            >= ENOUGH
             for turn in SPREAD
         )
         if seen >= 2:
@@ -38,7 +40,10 @@ def visible_marks(identity: IdentitySpec, view: View) -> tuple[Mark, ...]:
 
 def resolvable(a: IdentitySpec, b: IdentitySpec, view: View) -> bool:
     """Whether siblings ``a`` and ``b`` can be told apart from ``view``: some visible mark is not shared."""
-    kinds = [{(m.kind, m.zone, round(m.u, 2), round(m.v, 2), m.print_seed) for m in visible_marks(one, view)} for one in (a, b)]
+    kinds = [
+        {(m.kind, m.zone, round(m.u, 2), round(m.v, 2), m.print_seed) for m in visible_marks(one, view)}
+        for one in (a, b)
+    ]
     return kinds[0] != kinds[1]
 
 

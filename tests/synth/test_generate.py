@@ -72,7 +72,9 @@ def test_round_trip_through_open_dataset(settings, monkeypatch):
     dataset = datasets.open_dataset(settings.out)
     rows = list(csv.DictReader((settings.out / "manifest.csv").open()))
     for split, images in (("train", dataset.train), ("query", dataset.query), ("test", dataset.gallery)):
-        assert {image.name for image in images} == {row["image"].split("/")[-1] for row in rows if row["split"] == split}
+        assert {image.name for image in images} == {
+            row["image"].split("/")[-1] for row in rows if row["split"] == split
+        }
 
 
 def test_continues_after_being_killed(settings, monkeypatch):

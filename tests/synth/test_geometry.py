@@ -15,7 +15,7 @@ from ssrnet.synth.wheels import wheel
 
 
 @pytest.mark.parametrize("body_type", list(BODY_TYPES))
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(2))
 def test_shell_is_closed_and_faces_outward(body_type, number):
     shape = vary(BODY_TYPES[body_type], stream(1, body_type, number))
     shell = shell_of(BodyField(shape), step_scale=2.0)
@@ -33,7 +33,17 @@ def test_panels_together_are_the_shell():
     whole = sum(_area(panel) for panel in panels)
     assert whole == pytest.approx(_area(shell), rel=1e-6)
     parts = {panel.part for panel in panels}
-    assert {"windscreen", "side glass", "rear glass", "front lamp", "rear lamp", "roof", "bonnet", "door", "bumper"} <= parts
+    assert {
+        "windscreen",
+        "side glass",
+        "rear glass",
+        "front lamp",
+        "rear lamp",
+        "roof",
+        "bonnet",
+        "door",
+        "bumper",
+    } <= parts
 
 
 @pytest.mark.parametrize(

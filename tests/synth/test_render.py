@@ -40,7 +40,9 @@ def test_sixteen_pixels_one_sample():
     eye = np.array([10.0, 4.0, 4.0])
     view = View(eye, *camera_axes(eye, np.array([0, 0, 0.7])), (-0.25, -0.2, 0.25, 0.2), 16, 16)
     ground = Ground(np.full((8, 8, 3), 40, np.uint8), 20.0, 0.8, 0.3)
-    stage = Stage(tuple(batch(list(vehicle.fixed), identity)), (), np.full((8, 16, 3), 0.5, np.float32), None, (), (), ground)
+    stage = Stage(
+        tuple(batch(list(vehicle.fixed), identity)), (), np.full((8, 16, 3), 0.5, np.float32), None, (), (), ground
+    )
     renderer = Renderer()
     shots = [renderer.render(stage, view, samples=1, seed=3) for _ in range(2)]
     first = shots[0]

@@ -17,7 +17,11 @@ def groups():
 
 
 def test_siblings_are_resolvable_from_every_view(groups):
-    flagged = [(a.vehicle_id, b.vehicle_id, unresolvable_views(a, b)) for members in groups for a, b in combinations(members, 2)]
+    flagged = [
+        (a.vehicle_id, b.vehicle_id, unresolvable_views(a, b))
+        for members in groups
+        for a, b in combinations(members, 2)
+    ]
     shown = sum(4 - len(views) for *_, views in flagged)
     assert shown / (4 * len(flagged)) > 0.95, flagged
 
