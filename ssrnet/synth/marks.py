@@ -88,6 +88,6 @@ def _on_box(mark: Mark, model: ModelSpec, picture: np.ndarray) -> Mesh:
     v, u = np.meshgrid(np.linspace(0.5, -0.5, rows), np.linspace(-0.5, 0.5, columns), indexing="ij")
     points = center + u.reshape(-1, 1) * wide * right + v.reshape(-1, 1) * tall * np.array([0, 0, 1.0])
     colors = resample(picture, rows, columns).reshape(-1, 4)
-    faces = grid_faces(rows, columns)[:, ::-1]
+    faces = grid_faces(rows, columns)
     faces = faces[(colors[:, 3] > 0.5)[faces].all(axis=1)]
     return Mesh(points, faces, "print", mark.kind, np.tile(normal, (len(points), 1)), colors[:, :3])

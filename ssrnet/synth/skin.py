@@ -26,7 +26,7 @@ def ribbon(
     # A jump between neighbours means that the line fell into a wheel well or off an edge.
     step = np.linalg.norm(np.diff(surface, axis=0), axis=1)
     whole = hit[:-1] & hit[1:] & (step < 0.12)
-    cells = grid_faces(len(surface), 2).reshape(2, -1, 3)[:, whole].reshape(-1, 3)
+    cells = grid_faces(len(surface), 2).reshape(2, -1, 3)[:, whole].reshape(-1, 3)[:, ::-1]
     if not len(cells):
         return None
     return Mesh(vertices.reshape(-1, 3), cells, material, part, np.repeat(normals, 2, axis=0))
@@ -52,7 +52,7 @@ def patch(
         return None
     fine = [resample(a.reshape(coarse_r, coarse_c, -1), rows, columns) for a in (surface, normals, hit[:, None] * 1.0)]
     colors = resample(picture, rows, columns)
-    faces = grid_faces(rows, columns)[:, ::-1]
+    faces = grid_faces(rows, columns)
     shown = (fine[2].reshape(-1) > 0.99) & (colors[..., 3].reshape(-1) > 0.5)
     faces = faces[shown[faces].all(axis=1)]
     flat = (fine[0] + fine[1] * offset).reshape(-1, 3)

@@ -3,9 +3,13 @@
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ssrnet.synth.bodyfield import BodyField
 from ssrnet.synth.fleet import draw_fleet
+from ssrnet.synth.marks import mark_geometry
+from ssrnet.synth.mesh import face_normals
 from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.specs import VIEWS
 from ssrnet.synth.visibility import unresolvable_views, visible_marks
@@ -13,7 +17,7 @@ from ssrnet.synth.visibility import unresolvable_views, visible_marks
 
 @pytest.fixture(scope="module")
 def groups():
-    return list(draw_fleet(SynthSettings(Path("city"), identities=60, seed=3)).groups().values())[:6]
+    return list(draw_fleet(SynthSettings(Path("city"), identities=60, seed=3)).groups().values())[:3]
 
 
 def test_siblings_are_resolvable_from_every_view(groups):
@@ -39,3 +43,13 @@ def test_removing_a_mark_leaves_the_others(groups):
     gone = identity.without(identity.marks[0].name)
     assert gone.marks == identity.marks[1:]
     assert gone.model == identity.model
+
+
+def test_prints_and_scratches_face_outward(groups):
+    for identity in groups[0]:
+        field = BodyField(identity.model.shape)
+        for mark in identity.marks:
+            for piece in mark_geometry(mark, identity.model, field):
+                if mark.kind in ("decal", "lettering", "stripe", "patch", "sticker", "scratch"):
+                    outward = np.einsum("ij,ij->i", face_normals(piece.vertices, piece.faces), piece.normals[piece.faces[:, 0]])
+                    assert (outward > 0).mean() > 0.99, mark.name
