@@ -49,7 +49,8 @@ class Fleet:
 
 
 def draw_fleet(settings: SynthSettings) -> Fleet:
-    """The fleet of a seed. More identities only add vehicles; those already there stay as they are.
+    """The fleet of a seed. More identities only add vehicles; those already there stay as they are
+    (the last sibling group may therefore be cut short, down to one).
 
     Vehicles come in units: a sibling group, or one vehicle alone. A unit is never split between
     train and test, and the two splits draw from separate pools of models, so no test model is ever
@@ -64,12 +65,10 @@ def draw_fleet(settings: SynthSettings) -> Fleet:
         share = settings.sibling_share  # of vehicles; a group brings four on average
         together = shape.random() < share / (4 - 3 * share)
         size = int(shape.integers(3, 6)) if together else 1
-        left = settings.identities - len(identities)
-        if size > left:  # never a truncated group of one
-            size, together = (left, left >= 3) if left >= 3 else (1, False)
         split = "train" if stream(seed, "split", unit).random() < settings.train_share else "test"
         first = len(identities) + 1
-        for member in _unit(seed, unit, split, size, first, group if together else -1):
+        left = settings.identities - len(identities)
+        for member in _unit(seed, unit, split, size, first, group if together else -1)[:left]:
             identities.append(member)
             split_of[member.vehicle_id] = split
         group += together

@@ -33,8 +33,7 @@ def test_same_seed_gives_the_same_fleet(fleet):
 
 def test_more_identities_only_add(fleet):
     more = draw_fleet(replace(SETTINGS, identities=160))
-    kept = 110  # a sibling group at the very end may be cut short by the smaller fleet
-    assert more.identities[:kept] == fleet.identities[:kept]
+    assert more.identities[:120] == fleet.identities
 
 
 def test_capture_settings_do_not_reshuffle_the_fleet(fleet):
@@ -54,7 +53,7 @@ def test_captures_are_deterministic_and_independent_of_other_vehicles(fleet):
 def test_siblings_share_everything_but_marks(fleet):
     groups = fleet.groups()
     assert len(groups) >= 8
-    for members in groups.values():
+    for members in list(groups.values())[:-1]:  # the last one may be cut short by the fleet's size
         assert 3 <= len(members) <= 5
         first = members[0]
         for other in members[1:]:
