@@ -146,7 +146,8 @@ def _tree(at: tuple[float, float], rng: np.random.Generator) -> list[Mesh]:
 
 def _verge(side: int, start: float, rng: np.random.Generator) -> list[Mesh]:
     """Grass and shrubs behind a motorway's rail."""
-    grass = replace(box((0, side * (start + 9), -0.02), (2 * REACH, 18, 0.10), "leaf", "background"))
+    ground = box((0, side * (start + 9), -0.02), (2 * REACH, 18, 0.10), "leaf", "background")
+    grass = replace(ground, colors=np.tile(np.array([0.060, 0.072, 0.034]) * rng.uniform(0.6, 1.2), (8, 1)))
     n = 60
     centers = np.stack(
         [rng.uniform(-REACH, REACH, n), side * (start + rng.uniform(0.8, 6, n)), rng.uniform(0.2, 0.9, n)], 1
@@ -219,7 +220,7 @@ def plant_between(site: FixedCamera, vehicle: np.ndarray, rng: np.random.Generat
         + toward * rng.uniform(0.2, 0.4)
         + flat * rng.choice([-1, 1]) * rng.uniform(1.0, 1.9)
     )
-    return [leaves(at + rng.normal(0, 0.22, (8, 3)), 0.3, 40, 0.10, rng, "occluder")]
+    return [leaves(at + rng.normal(0, 0.22, (10, 3)), 0.3, 70, 0.045, rng, "occluder")]
 
 
 def shade_tree(sun: np.ndarray, vehicle: np.ndarray, rng: np.random.Generator) -> list[Mesh]:
