@@ -53,11 +53,10 @@ class FirstHits:
         _, which, face, _, _ = self._cast(*rays)
         return self._parts(which, face).reshape(view.height, view.width)
 
-    def guides(self, rays: Rays, view: View, samples: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(albedo, normal) averaged over a pixel's rays, through glass to what is behind, and part labels."""
+    def guides(self, rays: Rays, view: View, samples: int = 4) -> tuple[np.ndarray, np.ndarray]:
+        """(albedo, normal) averaged over a pixel's rays, through glass to what is behind."""
         origin, toward = rays
         point, which, face, normal, valid = self._cast(origin, toward)
-        parts = self._parts(which, face)
         albedo = self._albedo(point, which, face, valid)
         glass = np.zeros(len(which), bool)
         for index, (_, batch) in enumerate(self.meshes):
@@ -70,7 +69,6 @@ class FirstHits:
         return (
             np.ascontiguousarray(np.clip(albedo, 0, 1).reshape(*shape, 3).mean(axis=2), dtype=np.float32),
             np.ascontiguousarray(normal.reshape(*shape, 3).mean(axis=2), dtype=np.float32),
-            parts.reshape(shape)[:, :, 0].copy(),
         )
 
     def _cast(self, origin: np.ndarray, toward: np.ndarray):

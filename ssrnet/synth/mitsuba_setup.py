@@ -40,7 +40,11 @@ def load_mitsuba():
             f"Rendering the synthetic city needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
             "not installed; run `pip install -e .[synth]` (specs, geometry and existing images work without)."
         )
+    # Dr.Jit picks its LLVM when it is first imported; whoever imported it before us chose for us, unprobed.
+    chosen_by_others = "drjit" in sys.modules and "DRJIT_LIBLLVM_PATH" not in os.environ
     point_at_wheel_llvm()
+    if chosen_by_others:
+        os.environ["SSRNET_MITSUBA_VARIANT"] = SLOW
     variant = os.environ.get("SSRNET_MITSUBA_VARIANT") or (FAST if llvm_works() else SLOW)
     import mitsuba
 
@@ -61,7 +65,7 @@ def point_at_wheel_llvm() -> None:
 def llvm_works() -> bool:
     """Whether a subprocess survives one rendering with the LLVM variant."""
     try:
-        done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, timeout=120, check=False)
+        done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, timeout=600, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

@@ -110,7 +110,9 @@ class Renderer:
         rest = [(self._mesh(batch), batch) for batch in stage.rest]
         scene = self._scene(stage, own + rest)
         radiance = self._trace(scene, view, samples, seed, rng)
-        albedo, normal, parts = FirstHits(self.mi, scene, own + rest, stage.ground).guides(_rays(view, 4, rng), view)
+        hits = FirstHits(self.mi, scene, own + rest, stage.ground)
+        albedo, normal = hits.guides(_rays(view, 4, rng), view)
+        parts = hits.labels(_rays(view, 1, rng), view)
         alone = self.mi.load_dict({"type": "scene", **{f"own{i}": mesh for i, (mesh, _) in enumerate(own)}})
         unhidden = FirstHits(self.mi, alone, own, None).labels(_rays(view, 1, rng), view)
         if denoise:
@@ -166,20 +168,16 @@ class Renderer:
         return mi.load_dict(scene)
 
     def _sky(self, radiance: np.ndarray):
-        """One emitter for all stages: a new one would have a new number, which is compiled into the kernel."""
+        """One emitter for all stages: a new one would have a new number, which is compiled into the kernel.
+
+        Its data is always set the same way, the first time too: a freshly loaded map treats its poles
+        and seam differently, and a process's first photograph would differ from its later ones.
+        """
         mirrored = np.ascontiguousarray(radiance[:, ::-1])
-        if self._dome is None or self._dome[0] != radiance.shape or "scalar" in self.mi.variant():
-            self._dome = (
-                radiance.shape,
-                self.mi.load_dict(
-                    {
-                        "type": "envmap",
-                        "bitmap": self.mi.Bitmap(mirrored),
-                        "to_world": self.mi.ScalarTransform4f().rotate([1, 0, 0], 90),
-                    }
-                ),
-            )
-            return self._dome[1]
+        if self._dome is None or self._dome[0] != radiance.shape:
+            blank = self.mi.Bitmap(np.ones_like(mirrored))
+            upright = self.mi.ScalarTransform4f().rotate([1, 0, 0], 90)
+            self._dome = (radiance.shape, self.mi.load_dict({"type": "envmap", "bitmap": blank, "to_world": upright}))
         params = self.mi.traverse(self._dome[1])
         params["data"] = self.mi.TensorXf(np.concatenate([mirrored, mirrored[:, :1]], axis=1))
         params.update()
