@@ -34,7 +34,7 @@ def develop(
     image = radiance.astype(np.float64)
     image = _streak(image, damage.motion)
     level = np.mean(np.minimum(image @ LUMA, 2.5))
-    metered = (0.20 / max(level, 2e-3)) ** (0.8 if not weather.dark else 0.55)
+    metered = (0.20 / max(level, 2e-3)) ** (0.8 if not weather.dark else 0.7)
     image = image * np.clip(metered, 0.1, 6.0) * sensor.exposure * damage.gain
     if damage.infrared:
         image = np.repeat((image @ np.array([0.45, 0.35, 0.20]))[..., None], 3, axis=2)

@@ -24,7 +24,7 @@ def site_lights(capture: Capture, site: FixedCamera) -> tuple[PointLight, ...]:
     lights = []
     for x in (-11.0, 1.5, 13.0):
         side = 1 if rng.random() < 0.5 else -1
-        strength = rng.uniform(22, 60)
+        strength = rng.uniform(60, 150)
         lights.append(
             PointLight(
                 (x + rng.uniform(-3, 3), side * rng.uniform(3.5, 6.5), rng.uniform(7, 8.5)), tuple(color * strength)
