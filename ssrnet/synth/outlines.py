@@ -1,0 +1,57 @@
+"""Signed outlines for cutting panels out of the body: positive inside, in metres."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def rounded_all(*levels: np.ndarray, radius: float) -> np.ndarray:
+    """Inside all of ``levels``, corners rounded over about ``radius``."""
+    value = levels[0]
+    for level in levels[1:]:
+        h = np.clip(0.5 + 0.5 * (level - value) / radius, 0, 1)
+        value = level * (1 - h) + value * h - radius * h * (1 - h)
+    return value
+
+
+def polygon(u: np.ndarray, v: np.ndarray, corners: list[tuple[float, float]], radius: float = 0.0) -> np.ndarray:
+    """Signed distance to a polygon (positive inside), its corners rounded by ``radius``.
+
+    Rounding is an inset by ``radius`` followed by an offset: thin polygons vanish where they are
+    narrower than twice the radius, so choose it smaller than that.
+    """
+    points = np.stack([u, v], -1)
+    loop = np.asarray(corners, float)
+    if radius:
+        loop = _inset(loop, radius)
+    distance = np.full(u.shape, np.inf)
+    winding = np.zeros(u.shape, bool)
+    for a, b in zip(loop, np.roll(loop, -1, axis=0), strict=True):
+        edge, away = b - a, points - a
+        t = np.clip((away @ edge) / max(edge @ edge, 1e-12), 0, 1)
+        distance = np.minimum(distance, np.hypot(*np.moveaxis(away - t[..., None] * edge, -1, 0)))
+        crosses = (a[1] > v) != (b[1] > v)
+        at = a[0] + (v - a[1]) * edge[0] / (edge[1] if edge[1] else 1e-12)
+        winding ^= crosses & (u < at)
+    return np.where(winding, distance, -distance) + radius
+
+
+def circle(u: np.ndarray, v: np.ndarray, center: tuple[float, float], radius: float) -> np.ndarray:
+    return radius - np.hypot(u - center[0], v - center[1])
+
+
+def band(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.minimum(value - low, high - value)
+
+
+def _inset(loop: np.ndarray, radius: float) -> np.ndarray:
+    """Each corner moved inwards along its bisector (convex or nearly convex loops)."""
+    before, after = loop - np.roll(loop, 1, axis=0), np.roll(loop, -1, axis=0) - loop
+    before /= np.linalg.norm(before, axis=1, keepdims=True) + 1e-12
+    after /= np.linalg.norm(after, axis=1, keepdims=True) + 1e-12
+    area = 0.5 * np.sum(loop[:, 0] * np.roll(loop[:, 1], -1) - np.roll(loop[:, 0], -1) * loop[:, 1])
+    turn = 1.0 if area > 0 else -1.0
+    normals = [turn * np.stack([-side[:, 1], side[:, 0]], 1) for side in (before, after)]
+    bisector = normals[0] + normals[1]
+    scale = 2 / np.maximum((bisector**2).sum(axis=1, keepdims=True), 0.5)
+    return loop + radius * bisector * scale

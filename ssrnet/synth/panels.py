@@ -1,0 +1,227 @@
+"""Cuts the body's closed surface into panels: glass, lamps, grille, bumpers, paint.
+
+Panels are taken one after the other, so an earlier one lies on top of a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ssrnet.synth.bodyfield import BodyField
+from ssrnet.synth.faces import Surface, cut_front, cut_rear
+from ssrnet.synth.isosurface import normals_at, polygonise
+from ssrnet.synth.mesh import Mesh, split
+from ssrnet.synth.outlines import band, rounded_all
+from ssrnet.synth.specs import ModelSpec
+
+
+class Cutter:
+    """Holds what is left of the shell and the panels taken from it."""
+
+    def __init__(self, shell: Mesh, field: BodyField) -> None:
+        self.rest: Mesh | None = shell
+        self.field = field
+        self.panels: list[Mesh] = []
+
+    def take(self, level: Callable[[Surface], np.ndarray], material: str, part: str) -> None:
+        """Cut out where ``level`` is positive."""
+        if self.rest is None:
+            return
+        surface = Surface.of(self.rest, self.field)
+        inside, self.rest = split(self.rest, level(surface))
+        if inside is not None:
+            self.panels.append(replace(inside, material=material, part=part))
+
+
+def shell_of(field: BodyField, step_scale: float = 1.0) -> Mesh:
+    """The body's closed, outward-oriented surface before any panel is cut."""
+    s = field.shape
+    step = step_scale * (0.022 if s.length < 4.9 else 0.026 if s.length < 7 else 0.045)
+    low = np.array([-s.length / 2 - 0.1, -s.width / 2 - 0.14, 0.02])
+    high = np.array([s.length / 2 + 0.12, s.width / 2 + 0.16, s.height + 0.14])
+    vertices, faces = polygonise(field, low, high, step, symmetric=not field.dents)
+    return Mesh(vertices, faces, "paint", "body", normals_at(field, vertices))
+
+
+def cut_panels(model: ModelSpec, field: BodyField, step_scale: float = 1.0) -> list[Mesh]:
+    """Every panel of the body. Together they are the closed shell, cut."""
+    cutter = Cutter(shell_of(field, step_scale), field)
+    _underside(cutter, model)
+    _side_glass(cutter, model)
+    _windscreen(cutter, model)
+    if model.body_type != "box truck":
+        _rear_glass(cutter, model)
+    cut_front(cutter, model)
+    if model.body_type != "box truck":
+        cut_rear(cutter, model)
+    if model.cladding:
+        _cladding(cutter, model)
+    if model.dark_roof:
+        s = model.shape
+        cutter.take(
+            lambda p: np.minimum(-0.05 - field.roof(p.points) + 0.11, p.points[:, 2] - s.height + 0.2),
+            "gloss black",
+            "roof",
+        )
+    if cutter.rest is not None:
+        cutter.panels += _name_paint(cutter.rest, field)
+    return cutter.panels
+
+
+def _underside(cutter: Cutter, model: ModelSpec) -> None:
+    s = model.shape
+
+    def level(p: Surface) -> np.ndarray:
+        wells = [
+            np.minimum(
+                s.well_radius + 0.012 - np.hypot(p.station - axle, p.z - s.wheel_radius),
+                (0.72 - np.abs(p.normals[:, 1])) * 0.2,
+            )
+            for axle in s.axles
+        ]
+        return np.maximum.reduce([*wells, (-0.6 - p.normals[:, 2]) * 0.1])
+
+    cutter.take(level, "black", "underbody")
+    if s.bed:
+        inside = lambda p: np.minimum.reduce(
+            [
+                p.station - s.tail_glass - 0.10,
+                s.length - 0.07 - p.station,
+                s.width / 2 - 0.10 - np.abs(p.y),
+                s.deck_height - 0.02 - p.z,
+            ]
+        )
+        cutter.take(inside, "plastic", "cargo")
+
+
+def _window_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
+    """Inside the side windows' outline, ``inset`` metres from the greenhouse's own edges."""
+    s = model.shape
+    upright = s.tumble < 0.2
+    edge = 0.055 if upright else 0.04
+    rise = s.belt_rise * np.clip((p.station - s.cowl) / s.length, 0, 1)
+    sill = p.z - (s.belt + 0.03 + rise) - 0.5 * inset
+    roof = -field.roof(p.points) - 0.035 - edge - inset
+    screen = -field.windscreen(p.points) - 0.05 - inset
+    tail = -field.backlight(p.points) - (0.10 if s.tail_drop or upright else 0.13) - inset
+    return rounded_all(sill, roof, screen, tail, (np.abs(p.normals[:, 1]) - 0.5) * 0.4, radius=0.05)
+
+
+def pillars(model: ModelSpec) -> list[float]:
+    """Stations of the pillars between the side windows."""
+    s = model.shape
+    span = s.tail_glass - s.cowl
+    if model.body_type == "bus":
+        return list(np.arange(1.35, s.length - 0.8, 1.25))
+    if model.body_type == "box truck":
+        return []
+    if model.body_type == "minibus":
+        return [s.cowl + 1.45, *np.arange(s.cowl + 2.65, s.tail_glass - 0.6, 1.2)]
+    if s.panel_sides:
+        return [s.cowl + 1.45]
+    front = s.cowl + (0.50 if s.doors == 4 else 0.56) * span
+    if s.bed:
+        return [s.cowl + 0.56 * span]
+    if s.doors == 2:
+        return [front]
+    rear = s.cowl + (0.86 if not s.tailgate else 0.79) * span
+    return [front, rear] if s.tailgate else [front]
+
+
+def _side_glass(cutter: Cutter, model: ModelSpec) -> None:
+    s, field = model.shape, cutter.field
+    stations = pillars(model)
+
+    def pane(p: Surface) -> np.ndarray:
+        level = _window_level(model, field, p, 0.022)
+        for station in stations:
+            level = rounded_all(level, np.abs(p.station - station - 0.12 * (p.z - s.belt)) - 0.035, radius=0.03)
+        return level
+
+    if s.panel_sides:
+        cab = lambda p: stations[0] - p.station
+        cutter.take(lambda p: np.minimum(pane(p), cab(p)), "glass", "side glass")
+        cutter.take(lambda p: np.minimum(_window_level(model, field, p, 0.0), cab(p)), "trim", "side glass")
+        return
+    if model.body_type == "box truck":
+        limit = lambda p: s.roof_rear - 0.42 - p.station
+        cutter.take(lambda p: rounded_all(pane(p), limit(p), radius=0.05), "glass", "side glass")
+        cutter.take(
+            lambda p: rounded_all(_window_level(model, field, p, 0.0), limit(p) + 0.03, radius=0.05),
+            "trim",
+            "side glass",
+        )
+        return
+    cutter.take(pane, "glass", "side glass")
+    cutter.take(lambda p: _window_level(model, field, p, 0.0), "trim", "side glass")
+
+
+def _windscreen(cutter: Cutter, model: ModelSpec) -> None:
+    s, field = model.shape, cutter.field
+    pillar = 0.055 if s.tumble > 0.2 else 0.075
+    top = 0.085 if s.height < 2.6 else 0.42
+
+    def level(p: Surface, inset: float) -> np.ndarray:
+        side = field.glass_width(p.points) - pillar - inset - np.abs(p.y)
+        roof = -field.roof(p.points) - top - inset
+        base = p.z - (s.cowl_height + 0.015 + inset) + 0.03 * (p.y / field.half_width) ** 2
+        facing = (p.normals[:, 0] - 0.15) * 0.4
+        return rounded_all(side, roof, base, facing, 0.075 - np.abs(field.windscreen(p.points)), radius=0.06)
+
+    cutter.take(lambda p: level(p, 0.028), "windscreen", "windscreen")
+    cutter.take(lambda p: level(p, 0.0), "trim", "windscreen")
+
+
+def _rear_glass(cutter: Cutter, model: ModelSpec) -> None:
+    s, field = model.shape, cutter.field
+    top = 0.07 if s.height < 2.6 else 0.45
+    base_up = 0.05 if s.tailgate else 0.035
+    if model.body_type == "bus":
+        base_up = 0.15
+
+    def level(p: Surface, inset: float) -> np.ndarray:
+        side = field.glass_width(p.points) - 0.085 - inset - np.abs(p.y)
+        roof = -field.roof(p.points) - top - inset
+        base = p.z - (s.deck_height + base_up + inset)
+        facing = (-0.12 - p.normals[:, 0]) * 0.4
+        value = rounded_all(side, roof, base, facing, 0.09 - np.abs(field.backlight(p.points)), radius=0.07)
+        return np.minimum(value, np.abs(p.y) - 0.03) if s.panel_sides else value
+
+    cutter.take(lambda p: level(p, 0.025), "rear glass", "rear glass")
+    cutter.take(lambda p: level(p, 0.0), "trim", "rear glass")
+
+
+def _cladding(cutter: Cutter, model: ModelSpec) -> None:
+    s = model.shape
+
+    def level(p: Surface) -> np.ndarray:
+        arches = [s.well_radius + 0.055 - np.hypot(p.station - axle, p.z - s.wheel_radius) for axle in s.axles]
+        return np.maximum.reduce([s.clearance + 0.15 - p.z, *arches])
+
+    cutter.take(level, "plastic", "trim")
+
+
+def _name_paint(paint: Mesh, field: BodyField) -> list[Mesh]:
+    """The painted rest, faces sorted into roof, bonnet, doors, boot, bumpers and wings for the masks."""
+    s = field.shape
+    middle = paint.vertices[paint.faces].mean(axis=1)
+    normal = paint.normals[paint.faces].mean(axis=1)
+    station, z = field.station(middle), middle[:, 2]
+    side = np.abs(normal[:, 1]) > 0.6
+    rear_axle = s.axles[-1] if len(s.axles) > 1 else s.length
+    name = np.full(len(middle), "body", dtype=object)
+    name[(z > s.belt + 0.1) & (normal[:, 2] > 0.5)] = "roof"
+    name[(station < s.cowl + 0.15) & (normal[:, 2] > 0.4) & (z < s.cowl_height + 0.1)] = "bonnet"
+    ends = (station < 0.45) | (station > s.length - 0.45)
+    name[ends & (z < s.clearance + 0.36) & (normal[:, 2] < 0.5)] = "bumper"
+    doors = side & (band(station, s.axles[0] + s.well_radius + 0.05, min(rear_axle + 0.1, s.length)) > 0)
+    name[doors & (z < s.belt + 0.08) & (z > s.clearance + 0.08)] = "door"
+    name[(normal[:, 0] < -0.5) & (station > s.length - 0.6) & (z >= s.clearance + 0.36) & (z < s.deck_height + 0.1)] = (
+        "boot"
+    )
+    for dent in field.dents:
+        name[np.linalg.norm(middle - np.asarray(dent.center), axis=1) < 1.1 * dent.radius] = "dent"
+    return [replace(paint, faces=paint.faces[name == part], part=part) for part in np.unique(name)]

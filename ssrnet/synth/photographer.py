@@ -1,0 +1,201 @@
+"""Sets the stage for a capture, takes the photograph and says what is on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ssrnet.synth.cameras import CITY, FixedCamera, camera
+from ssrnet.synth.framing import crop_view
+from ssrnet.synth.imaging import Damage, develop
+from ssrnet.synth.interior import people
+from ssrnet.synth.lamps import headlamp_glow, site_lights
+from ssrnet.synth.materials import Batch, batch
+from ssrnet.synth.parts import FIRST_MARK, PART_NAMES, PART_VALUES
+from ssrnet.synth.passes import Capture
+from ssrnet.synth.renderer import Ground, Renderer, Stage
+from ssrnet.synth.rng import stream
+from ssrnet.synth.roads import HALF_EXTENT, road_texture
+from ssrnet.synth.scenery import plant_between, pole_between, shade_tree, site_scenery
+from ssrnet.synth.sky import Weather, direction, environment, sun_irradiance
+from ssrnet.synth.traffic import traffic_around
+from ssrnet.synth.vehicle import Vehicle
+from ssrnet.synth.view import View
+
+MARK_PIXELS = 12  # a mark counts as visible from this many pixels on
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What a series may hold still or vary; a city capture uses the defaults.
+
+    ``clutter`` False leaves traffic, occluders and shade trees away; ``occluder`` in [-1, 1] slides a
+    post across the vehicle; ``jitter`` 0 frames exactly; ``zoom`` and ``blur`` stand for distance;
+    ``motion`` False freezes the vehicle.
+    """
+
+    clutter: bool = True
+    occluder: float | None = None
+    jitter: float = 1.0
+    zoom: float = 1.0
+    blur: float = 0.0
+    motion: bool = True
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """``pixels`` (h, w, 3) uint8; ``parts`` (h, w) labels; ``occlusion`` share of the vehicle hidden
+    or cut; ``elevation`` and ``azimuth`` (degrees) of the camera seen from the vehicle, 0 its front,
+    90 its left; ``visible_marks`` part names."""
+
+    pixels: np.ndarray
+    parts: np.ndarray
+    occlusion: float
+    azimuth: float
+    elevation: float
+    visible_marks: tuple[str, ...]
+
+
+class Photographer:
+    """Keeps what is used again: the renderer, sites, and the vehicle at hand."""
+
+    def __init__(self, samples: int = 9) -> None:
+        self.renderer = Renderer()
+        self.samples = samples
+        self._vehicle: tuple[object, list[Batch]] = (None, [])
+
+    def take(self, vehicle: Vehicle, capture: Capture, staging: Staging | None = None) -> Photograph:
+        staging = staging or Staging()
+        site = camera(capture.camera)
+        own = self._own_batches(vehicle, capture)
+        vertices = np.concatenate([one.vertices for one in own])
+        frame_rng = stream(capture.seed, "frame", capture.frame)
+        view = crop_view(site, vertices, frame_rng, staging.zoom, staging.jitter)
+        stage = self._stage(vehicle, capture, site, own, staging, view)
+        exposure = self.renderer.render(stage, view, self.samples, int(frame_rng.integers(1 << 31)))
+        damage = _damage(capture, site, view, staging, frame_rng)
+        pixels = develop(exposure.radiance, site.sensor, capture.weather, damage, frame_rng)
+        return _photograph(pixels, exposure.parts, exposure.alone, capture, site)
+
+    def _own_batches(self, vehicle: Vehicle, capture: Capture) -> list[Batch]:
+        if self._vehicle[0] is not vehicle:
+            self._vehicle = (vehicle, batch(list(vehicle.fixed), vehicle.identity))
+        rng = stream(capture.seed, "inside")
+        phase = float(rng.uniform(0, 2 * np.pi)) + capture.frame * 1.9
+        loose = vehicle.wheels(phase) + [p.moved((vehicle.shift, 0, 0)) for p in people(vehicle.identity.model, rng)]
+        return [
+            one.posed(capture.x, capture.y, capture.yaw) for one in self._vehicle[1] + batch(loose, vehicle.identity)
+        ]
+
+    def _stage(
+        self, vehicle: Vehicle, capture: Capture, site: FixedCamera, own: list[Batch], staging: Staging, view: View
+    ) -> Stage:
+        weather = capture.weather
+        rng = stream(capture.seed, "clutter")
+        place = np.array([capture.x, capture.y])
+        rest = list(_scenery(site.number))
+        sun = direction(weather.sun_azimuth, weather.sun_elevation)
+        shining = sun_irradiance(weather)
+        loose = []
+        if staging.clutter:
+            rest += traffic_around(capture, site, stream(capture.seed, "traffic"))
+            chance = rng.random()
+            if chance < 0.045:
+                loose += pole_between(site, place, rng)
+            elif chance < 0.085:
+                loose += plant_between(site, place, rng)
+            if site.style in ("avenue", "gate") and shining.any() and rng.random() < 0.45:
+                loose += shade_tree(sun, place, rng)
+        if staging.occluder is not None:
+            loose += _sliding_post(site, place, staging.occluder, own)
+        rest += batch(loose)
+        lights, glow = site_lights(capture, site), ()
+        if weather.dark or weather.kind in ("dusk", "rain"):
+            glow = headlamp_glow(vehicle, capture)
+        return Stage(
+            vehicle=tuple(own),
+            rest=tuple(rest),
+            environment=_environment(weather, site.number, capture.stamp // 90000),
+            sun=(sun, shining) if shining.any() else None,
+            lights=lights,
+            glow=glow,
+            ground=_ground(site.number, weather.wetness > 0.5),
+        )
+
+
+@lru_cache(maxsize=4)
+def _environment(weather: Weather, number: int, hour: int) -> np.ndarray:
+    """The sky of an hour over a site: the frames of a track share it."""
+    return environment(weather, stream(CITY, "skyline", number), stream(hour, "clouds"), height=128)
+
+
+@lru_cache(maxsize=20)
+def _scenery(number: int) -> tuple[Batch, ...]:
+    return tuple(batch(site_scenery(camera(number)), static=True))
+
+
+@lru_cache(maxsize=20)
+def _texture(number: int) -> np.ndarray:
+    return road_texture(camera(number))
+
+
+@lru_cache(maxsize=40)
+def _ground(number: int, wet: bool) -> Ground:
+    if wet:
+        return Ground(_texture(number), HALF_EXTENT, roughness=0.22, specular=0.75, tone=0.55)
+    return Ground(_texture(number), HALF_EXTENT, roughness=0.78, specular=0.3)
+
+
+def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, own: list[Batch]):
+    """A broad post half-way to the lens; ``position`` -1 and 1 are the vehicle's two edges in the image."""
+    from ssrnet.synth.mesh import tube
+
+    toward = site.position[:2] - place
+    across = np.array([-toward[1], toward[0]]) / np.linalg.norm(toward)
+    half = max(float(np.abs((one.vertices[:, :2] - place) @ across).max()) for one in own)
+    at = place + 0.35 * toward + 0.65 * across * position * half
+    return [tube(np.array([[*at, 0.0], [*at, 8.0]]), 0.16, "pole", "occluder", 14)]
+
+
+def _damage(capture: Capture, site: FixedCamera, view: View, staging: Staging, rng: np.random.Generator) -> Damage:
+    weather = capture.weather
+    shutter = (
+        1 / 60
+        if weather.dark
+        else 1 / 180
+        if weather.kind in ("dusk", "rain")
+        else rng.choice([1 / 1000, 1 / 500, 1 / 250])
+    )
+    here = np.array([[capture.x, capture.y, 0.7]])
+    there = here + capture.speed * shutter * np.array([[np.cos(capture.yaw), np.sin(capture.yaw), 0]])
+    moved = (view.project(there) - view.project(here))[0] / (view.box[2] - view.box[0]) * view.width
+    motion = np.array([moved[0], -moved[1]]) * (1.0 if staging.motion else 0.0)
+    motion *= min(1.0, 7.0 / max(float(np.hypot(*motion)), 1e-6))
+    return Damage(
+        motion=(float(motion[0]), float(motion[1])),
+        gain=float(np.exp(rng.normal(0, 0.16))),
+        extra_blur=float(staging.blur + (rng.uniform(0, 0.7) if staging.jitter else 0.0)),
+        noise=float(rng.uniform(1.6, 3.0) if weather.dark else 1.4 if weather.kind in ("dusk", "rain") else 1.0),
+        infrared=weather.night_light == "infrared",
+    )
+
+
+def _photograph(
+    pixels: np.ndarray, parts: np.ndarray, alone: np.ndarray, capture: Capture, site: FixedCamera
+) -> Photograph:
+    own = alone > 0
+    seen = own & (parts > 0) & (parts != PART_VALUES["occluder"])
+    hidden = 1 - seen.sum() / max(int(own.sum()), 1)
+    counts = np.bincount(parts[(parts >= FIRST_MARK) & (parts < PART_VALUES["occluder"])], minlength=len(PART_NAMES))
+    toward = site.position - np.array([capture.x, capture.y, 0.8])
+    azimuth = np.rad2deg(np.arctan2(toward[1], toward[0]) - capture.yaw) % 360
+    return Photograph(
+        pixels=pixels,
+        parts=parts,
+        occlusion=round(float(hidden), 3),
+        azimuth=round(float(azimuth), 1),
+        elevation=round(float(np.rad2deg(np.arctan2(toward[2], np.hypot(toward[0], toward[1])))), 1),
+        visible_marks=tuple(PART_NAMES[i] for i in np.flatnonzero(counts >= MARK_PIXELS)),
+    )

@@ -1,0 +1,140 @@
+"""Light of a moment: sun, sky dome with clouds and skyline, and what glows at night."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+
+@dataclass(frozen=True)
+class Weather:
+    """``kind`` is sun, cloud, overcast, rain, dusk or night; ``night_light`` names the lamps of a night.
+
+    Angles in radians in the site's frame. ``haze`` in [0, 1] lifts the blacks; ``wetness`` in [0, 1]
+    darkens and polishes the road.
+    """
+
+    kind: str
+    sun_azimuth: float
+    sun_elevation: float
+    overcast: float
+    haze: float
+    wetness: float
+    night_light: str = "none"
+
+    @property
+    def dark(self) -> bool:
+        return self.kind == "night"
+
+
+NIGHT_COLORS = {
+    "sodium": (1.0, 0.62, 0.26), "led": (0.92, 1.0, 1.08), "mercury": (0.82, 1.0, 0.86), "shops": (1.0, 0.78, 0.62),
+    "infrared": (1.0, 1.0, 1.0),
+}  # fmt: skip
+
+
+def direction(azimuth: float, elevation: float) -> np.ndarray:
+    return np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+
+
+def sun_irradiance(weather: Weather) -> np.ndarray:
+    """RGB irradiance of the sun on a surface facing it; zero where clouds or the hour hide it."""
+    if weather.dark or weather.overcast >= 0.95:
+        return np.zeros(3)
+    height = np.clip(np.sin(weather.sun_elevation) / 0.5, 0.0, 1.0)
+    warm = np.array([1.0, 0.60 + 0.35 * height, 0.32 + 0.55 * height])
+    return (1 - weather.overcast) * (2.2 + 4.8 * height) * warm
+
+
+def fractal_noise(
+    shape: tuple[int, int], rng: np.random.Generator, octaves: int = 6, base: int = 4, rough: float = 0.55
+) -> np.ndarray:
+    """Smooth noise in [0, 1], finer and fainter each octave."""
+    total, weight = np.zeros(shape, np.float32), 1.0
+    for octave in range(octaves):
+        cells = base * 2**octave
+        rows, columns = min(cells, shape[0]) + 3, min(max(cells * shape[1] // shape[0], 1), shape[1]) + 3
+        grid = rng.random((rows, columns)).astype(np.float32)
+        y, x = np.linspace(1, rows - 2, shape[0]), np.linspace(1, columns - 2, shape[1])
+        total += weight * map_coordinates(grid, np.meshgrid(y, x, indexing="ij"), order=1)
+        weight *= rough
+    total -= total.min()
+    return total / total.max()
+
+
+def environment(
+    weather: Weather, site_rng: np.random.Generator, sky_rng: np.random.Generator, height: int = 192
+) -> np.ndarray:
+    """Radiance (height, 2 height, 3), row 0 the zenith, column 0 azimuth 0, growing counter-clockwise.
+
+    ``site_rng`` draws the skyline, which stays with a place; ``sky_rng`` the clouds of the moment.
+    """
+    width = 2 * height
+    elevation = np.pi / 2 - (np.arange(height) + 0.5) / height * np.pi
+    azimuth = (np.arange(width) + 0.5) / width * 2 * np.pi
+    up, around = np.meshgrid(elevation, azimuth, indexing="ij")
+    sky = _night_sky(weather, up) if weather.dark else _day_sky(weather, up, around, sky_rng)
+    return np.maximum(_skyline(sky, weather, up, around, site_rng), 0).astype(np.float32)
+
+
+def _day_sky(weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    t = np.clip(np.sin(up), 0, 1)[..., None]
+    low_sun = np.clip(1 - np.sin(max(weather.sun_elevation, 0.0)) / 0.35, 0, 1)
+    horizon = np.array([0.78, 0.84, 0.93]) * (1 - low_sun) + np.array([0.95, 0.70, 0.52]) * low_sun
+    zenith = np.array([0.28, 0.41, 0.66]) * (1 - 0.45 * low_sun)
+    clear = horizon * (1 - t) ** 2.2 + zenith * (1 - (1 - t) ** 2.2)
+    noise = fractal_noise(up.shape, rng, 6, 5)[..., None]
+    cover = np.clip((noise - 0.50 + 0.3 * weather.overcast) * 3.2, 0, 1) * np.clip(6 * t, 0, 1)
+    cloud = np.array([1.0, 0.99, 0.97]) * (0.75 + 0.35 * noise)
+    sky = clear * (1 - cover) + cloud * cover
+    grey = np.array([0.80, 0.82, 0.85]) * (0.62 + 0.5 * t) * (0.8 + 0.4 * noise)
+    sky = sky * (1 - weather.overcast) + grey * weather.overcast
+    sun = direction(weather.sun_azimuth, weather.sun_elevation)
+    look = np.stack([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], -1)
+    toward = np.clip(look @ sun, 0, 1)[..., None]
+    sky = sky + (1 - weather.overcast) * np.array([1, 0.90, 0.75]) * (1.1 * toward**50 + 4 * toward**900)
+    level = {"dusk": 0.28, "rain": 0.62, "overcast": 0.95}.get(weather.kind, 0.9)
+    return sky * level
+
+
+def _night_sky(weather: Weather, up: np.ndarray) -> np.ndarray:
+    glow = {"sodium": (0.034, 0.022, 0.012), "shops": (0.030, 0.024, 0.022), "led": (0.020, 0.022, 0.026)}
+    low = np.array(glow.get(weather.night_light, (0.018, 0.020, 0.022)))
+    t = np.clip(np.sin(up), 0, 1)[..., None]
+    return low * (1 - t) ** 3 + np.array([0.006, 0.007, 0.010]) * (1 - (1 - t) ** 3)
+
+
+def _skyline(
+    sky: np.ndarray, weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Buildings and trees on the horizon, lit from the sun's side by day, with lit windows by night."""
+    width = up.shape[1]
+    roofline, color, lit = np.full(width, 0.05), np.full((width, 3), 0.2), np.zeros(width)
+    start = 0
+    while start < width:
+        span = int(rng.integers(6, 34))
+        tree = rng.random() < 0.4
+        top = rng.uniform(0.05, 0.2) if tree else rng.uniform(0.06, 0.6) * rng.random() ** 0.5
+        shade = (
+            np.array([0.05, 0.085, 0.035]) * rng.uniform(0.5, 1.6)
+            if tree
+            else rng.uniform(0.1, 0.5) * np.array([1, rng.uniform(0.88, 1), rng.uniform(0.72, 1)])
+        )
+        cut = slice(start, min(width, start + span))
+        roofline[cut] = top + (0.04 * rng.random(len(roofline[cut])) if tree else 0)
+        color[cut], lit[cut] = shade, 0 if tree else rng.random()
+        start += span
+    texture = 0.6 + 0.8 * fractal_noise(up.shape, rng, 6, 16, 0.75)[..., None]
+    floors = (np.floor(up * 95) % 3 == 0)[..., None] * 0.4
+    facing = 0.45 + 0.75 * np.clip(np.cos(around - weather.sun_azimuth), 0, 1)[..., None]
+    if weather.dark:
+        windows = gaussian_filter((rng.random(up.shape) < 0.10 * lit[None]).astype(float), 0.5)[..., None]
+        city = color[None] * 0.03 * texture + windows * np.array([1.0, 0.8, 0.5]) * 0.7
+    else:
+        level = {"dusk": 0.3, "rain": 0.6}.get(weather.kind, 1.0)
+        city = color[None] * texture * (1 - floors) * (facing if weather.overcast < 0.9 else 0.75) * level
+    scene = np.where((up < roofline[None])[..., None], city, sky)
+    ground = np.array([0.14, 0.14, 0.135]) * (0.02 if weather.dark else 0.8)
+    return np.where((up < 0)[..., None], ground, scene)
