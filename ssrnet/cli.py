@@ -13,6 +13,8 @@ import tyro
 from ssrnet.doctor import DoctorSettings, doctor
 from ssrnet.evaluate import EvaluateSettings, evaluate_model
 from ssrnet.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.synth.generate import console_progress, generate
+from ssrnet.synth.settings import SynthSettings
 from ssrnet.train import train
 from ssrnet.training.settings import NetworkName, RecipeName, TrainSettings, recipe
 
@@ -33,6 +35,7 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     TrainSettings: train,
     EvaluateSettings: evaluate_model,
     ExtractFeaturesSettings: extract_features,
+    SynthSettings: lambda settings: print(generate(settings, console_progress())),
     DoctorSettings: doctor,
 }
 
@@ -57,5 +60,6 @@ def _commands(arguments: Sequence[str]) -> Any:
         Annotated[TrainSettings, tyro.conf.subcommand("train", default=defaults)]
         | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
         | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
+        | Annotated[SynthSettings, tyro.conf.subcommand("synth")]
         | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
     )

@@ -43,6 +43,9 @@ class GenerateReport:
     total: int
     rows: int
 
+    def __str__(self) -> str:
+        return f"{self.taken:,} photographs taken, {self.total:,} in all, {self.rows:,} rows in manifest.csv"
+
 
 def generate(settings: SynthSettings, progress: Callable[[int, int], None] | None = None) -> GenerateReport:
     """Render the city of ``settings`` into ``settings.out``, continuing what is already there.

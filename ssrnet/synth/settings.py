@@ -10,10 +10,10 @@ from ssrnet.errors import SettingsError
 
 @dataclass(frozen=True)
 class SynthSettings:
-    """Renders the synthetic city into ``out`` in VeRi-776's layout.
+    """Render the synthetic vehicle city in VeRi-776's layout; needs `pip install -e .[synth]`.
 
-    Specs depend on ``seed`` and the shares only; ``workers``, ``masks`` and ``samples`` never change
-    who exists or what a capture shows.
+    Who exists depends on --seed and the shares alone; --workers, --masks and --samples never change
+    what a capture shows.
     """
 
     out: Path
