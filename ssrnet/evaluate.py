@@ -66,6 +66,8 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     """Runs the command: prints metrics with their protocol, and writes them to ``out`` where it is given."""
     if settings.seeds < 1:
         raise SettingsError(f"seeds is {settings.seeds}; at least one random gallery is needed.")
+    if settings.re_rank and settings.distance != "cosine":
+        raise SettingsError("k-reciprocal re-ranking starts from cosine distances; leave out --distance or --re-rank.")
     model, image_size, made_by = _model(settings)
     dataset, images = _images(settings)
     name: ProtocolName = dataset.protocol if settings.protocol == "own" else settings.protocol  # type: ignore[assignment]

@@ -24,6 +24,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+        temporary.chmod(0o644)  # safetensors writes for the owner alone, and checkpoints are shared
         os.replace(temporary, path)
     except (OSError, SafetensorError, RuntimeError) as error:  # the last two from safetensors and torch on a full disk
         raise ResourceError(

@@ -21,7 +21,7 @@ def check_installation() -> None:
         )
     try:
         import_module("torchvision")
-    except (RuntimeError, ImportError) as error:
+    except (RuntimeError, ImportError, OSError) as error:
         # A CPU-only torch beside PyPI's torchvision: "operator torchvision::nms does not exist".
         raise InstallationError(
             f"torch {version} and torchvision {_version('torchvision')} are not from the same build ({error}); "

@@ -35,7 +35,7 @@ def test_help(command, capsys):
     assert caught.value.code == 0
     said = capsys.readouterr().out
     wanted = {
-        "": ["ssrnet train --data DIR", "{train,evaluate,extract,doctor}"],
+        "": ["ssrnet train --data DIR", "{train,evaluate,extract,", "doctor}"],
         "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,quick}"],
         "evaluate": ["--checkpoint", "--only", "--re-rank", "--extraction.flip-test"],
         "extract": ["--split {test,train,query,gallery}"],

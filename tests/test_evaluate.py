@@ -174,3 +174,8 @@ def test_a_bad_test_image_is_named(settings, tmp_path, workers):
     with pytest.raises(DataError) as caught:
         evaluate_model(replace(settings, data=data, workers=workers))
     assert str(caught.value).startswith(f"{bad} is damaged or cut short") and "\n" not in str(caught.value)
+
+
+def test_re_ranking_refuses_a_distance_that_it_would_not_use(settings):
+    with pytest.raises(SettingsError, match="leave out --distance or --re-rank"):
+        evaluate_model(replace(settings, distance="euclidean", re_rank=True))

@@ -64,3 +64,9 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="cannot write .*file/a.txt"):
         write_atomically(tmp_path / "file/a.txt", lambda temporary: temporary.write_text("new"))
+
+
+def test_others_may_read_what_safetensors_writes_for_its_owner(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    write_atomically(path, lambda temporary: save_file({"a": torch.zeros(1)}, temporary))
+    assert path.stat().st_mode & 0o777 == 0o644

@@ -40,6 +40,12 @@ def test_torch_and_torchvision_of_two_builds(monkeypatch):
     assert "`pip install --force-reinstall -r requirements.txt`" in message
 
 
+def test_a_library_that_torchvision_cannot_load(monkeypatch):
+    importing(monkeypatch, "torchvision", OSError("libcudart.so.13: cannot open shared object file"))
+    with pytest.raises(InstallationError, match="libcudart"):
+        check_installation()
+
+
 def test_no_torchvision(monkeypatch):
     importing(monkeypatch, "torchvision", ModuleNotFoundError("No module named 'torchvision'"))
     torch_is(monkeypatch, "2.15.0+cpu")
