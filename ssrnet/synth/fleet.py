@@ -108,7 +108,7 @@ def _unit(seed: int, unit: int, split: str, size: int, first_id: int, group: int
                 paint=paint,
                 tint=tint,
                 rim_dark=model.wheel.dark,
-                dirt=float(stream(seed, "dirt", unit, k).choice([0.1, 0.2, 0.35, 0.6])),
+                dirt=float(stream(seed, "dirt", unit).choice([0.1, 0.2, 0.35, 0.6])),
                 seat=tuple(float(x) for x in seat),
                 box_color=box_color,
                 sibling_group=group,
