@@ -126,7 +126,10 @@ def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
 def _guide(data: str, baseline: str | None, ssrnet: str | None) -> None:
     st.markdown(GUIDE)
     st.code(COMMANDS, language="bash")
-    st.markdown("Then name all three in the sidebar. `ssrnet doctor --data DIR` says whether a folder is understood.")
+    st.markdown(
+        "Then name all three in the sidebar. `ssrnet doctor --data DIR` says whether a folder is understood. After "
+        "`make app` the command is found once `source .venv/bin/activate` has been run in the shell."
+    )
     missing = {"a data folder": data, "a baseline checkpoint": baseline, "an SSR-Net checkpoint": ssrnet}
     st.info("Still missing: " + ", ".join(name for name, value in missing.items() if not value) + ".")
 
