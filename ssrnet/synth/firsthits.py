@@ -1,4 +1,4 @@
-"""What each pixel meets first: part labels, and the albedo and normal that guide the denoiser."""
+"""What each pixel meets: part labels, what is hidden, and the albedo and normal that guide the denoiser."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Rays = tuple[np.ndarray, np.ndarray]  # one origin (3,), directions (n, 3)
 
 
 RAY_BLOCK = 1 << 16
+DEEPEST = 12  # surfaces before the vehicle that are looked through; a plant has several leaves in a row
 
 
 def device_rays(mi, origin: np.ndarray, toward: np.ndarray):
@@ -48,10 +49,39 @@ class FirstHits:
     def __init__(self, mi, scene, meshes: list[tuple[object, Batch]], ground: Ground | None) -> None:
         self.mi, self.scene, self.meshes, self.ground = mi, scene, meshes, ground
 
-    def labels(self, rays: Rays, view: View) -> np.ndarray:
-        """Part labels (h, w) of one ray a pixel."""
-        _, which, face, _, _ = self._cast(*rays)
-        return self._parts(which, face).reshape(view.height, view.width)
+    def labels(self, rays: Rays, view: View, own: int) -> tuple[np.ndarray, np.ndarray]:
+        """(part labels, whether the vehicle is there at all, hidden or not), both (h, w), of one ray a pixel.
+
+        The vehicle is the first ``own`` meshes.
+        """
+        origin, toward = rays
+        point, which, face, _, valid = self._cast(origin, toward)
+        parts = self._parts(which, face)
+        whole = (which >= 0) & (which < own)
+        vertices = np.concatenate([batch.vertices for _, batch in self.meshes[:own]]) if own else np.zeros((0, 3))
+        behind = valid & ~whole & self._before(point, toward, origin, vertices, view)
+        for _ in range(DEEPEST):
+            left = np.flatnonzero(behind)
+            if not len(left):
+                break
+            point[left], which[left], _, _, valid[left] = self._cast(point[left] + 1e-3 * toward[left], toward[left])
+            whole[left] = (which[left] >= 0) & (which[left] < own)
+            behind[left] = valid[left] & ~whole[left] & (which[left] >= 0)  # nothing lies under the road
+        shape = (view.height, view.width)
+        return parts.reshape(shape), whole.reshape(shape)
+
+    @staticmethod
+    def _before(
+        point: np.ndarray, toward: np.ndarray, origin: np.ndarray, vertices: np.ndarray, view: View
+    ) -> np.ndarray:
+        """Whether a ray's hit lies nearer than the vehicle's far side and inside the box around it in the image."""
+        if not len(vertices):
+            return np.zeros(len(point), bool)
+        image = view.project(vertices)
+        at = view.project(origin + toward)
+        inside = ((at >= image.min(axis=0)) & (at <= image.max(axis=0))).all(axis=1)
+        reach = np.linalg.norm(vertices - origin, axis=1).max()
+        return inside & (np.linalg.norm(point - origin, axis=1) < reach)
 
     def guides(self, rays: Rays, view: View, samples: int = 4) -> tuple[np.ndarray, np.ndarray]:
         """(albedo, normal) averaged over a pixel's rays, through glass to what is behind."""

@@ -47,7 +47,7 @@ class Staging:
 @dataclass(frozen=True)
 class Photograph:
     """``pixels`` (h, w, 3) uint8; ``parts`` (h, w) labels; ``occlusion`` share of the vehicle hidden
-    or cut; ``elevation`` and ``azimuth`` (degrees) of the camera seen from the vehicle, 0 its front,
+    inside the crop; ``elevation`` and ``azimuth`` (degrees) of the camera seen from the vehicle, 0 its front,
     90 its left; ``visible_marks`` part names."""
 
     pixels: np.ndarray
@@ -61,7 +61,7 @@ class Photograph:
 class Photographer:
     """Keeps what is used again: the renderer, sites, and the vehicle at hand."""
 
-    def __init__(self, samples: int = 9) -> None:
+    def __init__(self, samples: int = 4) -> None:
         self.renderer = Renderer()
         self.samples = samples
         self._vehicle: tuple[object, list[Batch]] = (None, [])
@@ -77,7 +77,7 @@ class Photographer:
         exposure = self.renderer.render(stage, view, self.samples, int(frame_rng.integers(1 << 31)))
         damage = _damage(capture, site, view, staging, frame_rng)
         pixels = develop(exposure.radiance, site.sensor, capture.weather, damage, frame_rng)
-        return _photograph(pixels, exposure.parts, exposure.alone, capture, site)
+        return _photograph(pixels, exposure.parts, exposure.whole, capture, site)
 
     def _own_batches(self, vehicle: Vehicle, capture: Capture) -> list[Batch]:
         if self._vehicle[0] is not vehicle:
@@ -183,11 +183,10 @@ def _damage(capture: Capture, site: FixedCamera, view: View, staging: Staging, r
 
 
 def _photograph(
-    pixels: np.ndarray, parts: np.ndarray, alone: np.ndarray, capture: Capture, site: FixedCamera
+    pixels: np.ndarray, parts: np.ndarray, whole: np.ndarray, capture: Capture, site: FixedCamera
 ) -> Photograph:
-    own = alone > 0
-    seen = own & (parts > 0) & (parts != PART_VALUES["occluder"])
-    hidden = 1 - seen.sum() / max(int(own.sum()), 1)
+    seen = whole & (parts > 0) & (parts != PART_VALUES["occluder"])
+    hidden = 1 - seen.sum() / max(int(whole.sum()), 1)
     counts = np.bincount(parts[(parts >= FIRST_MARK) & (parts < PART_VALUES["occluder"])], minlength=len(PART_NAMES))
     toward = site.position - np.array([capture.x, capture.y, 0.8])
     azimuth = np.rad2deg(np.arctan2(toward[1], toward[0]) - capture.yaw) % 360

@@ -16,6 +16,8 @@ from ssrnet.synth.mitsuba_setup import load_mitsuba
 from ssrnet.synth.view import View
 
 MAX_RADIANCE = 30.0  # fireflies above this would leave stars after denoising
+MOST_OBJECTS = 96  # shapes (and so their BSDFs and textures) alive at once: a stage has 20, 40 grounds are kept
+MOST_LIGHTS = 12
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Exposure:
-    """``radiance`` (h, w, 3) linear; ``parts`` (h, w) labels; ``alone`` the vehicle's labels without the rest."""
+    """``radiance`` (h, w, 3) linear; ``parts`` (h, w) labels; ``whole`` (h, w) bool: the vehicle, hidden or not."""
 
     radiance: np.ndarray
     parts: np.ndarray
-    alone: np.ndarray
+    whole: np.ndarray
 
 
 class Renderer:
@@ -94,7 +96,9 @@ class Renderer:
         )
         self.clear = mi.load_dict({"type": "thindielectric", "specular_transmittance": _attribute("color")})
         self.integrator = mi.load_dict({"type": "path", "max_depth": 5, "rr_depth": 3})
+        self._reserved = _reserve_numbers(mi)
         self._dome: tuple[tuple[int, ...], object] | None = None
+        self._sun = mi.load_dict({"type": "directional", "irradiance": _rgb((1, 1, 1))})
         self._kept: dict[
             int, tuple[object, object]
         ] = {}  # by id(batch or ground), which is held so that ids stay unique
@@ -112,14 +116,12 @@ class Renderer:
         radiance = self._trace(scene, view, samples, seed, rng)
         hits = FirstHits(self.mi, scene, own + rest, stage.ground)
         albedo, normal = hits.guides(_rays(view, 4, rng), view)
-        parts = hits.labels(_rays(view, 1, rng), view)
-        alone = self.mi.load_dict({"type": "scene", **{f"own{i}": mesh for i, (mesh, _) in enumerate(own)}})
-        unhidden = FirstHits(self.mi, alone, own, None).labels(_rays(view, 1, rng), view)
+        parts, whole = hits.labels(_rays(view, 1, rng), view, len(own))
         if denoise:
             import mitsuba_oidn
 
             radiance = np.asarray(mitsuba_oidn.denoise(radiance, albedo=albedo, normal=normal, hdr=True), np.float32)
-        return Exposure(radiance, parts, unhidden)
+        return Exposure(radiance, parts, whole)
 
     def _trace(self, scene, view: View, samples: int, seed: int, rng: np.random.Generator) -> np.ndarray:
         mi = self.mi
@@ -151,12 +153,7 @@ class Renderer:
             },
         }
         if stage.sun is not None:
-            toward, irradiance = stage.sun
-            scene["sun"] = {
-                "type": "directional",
-                "direction": [-float(x) for x in toward],
-                "irradiance": _rgb(irradiance),
-            }
+            scene["sun"] = self._sunlight(*stage.sun)
         for i, light in enumerate(stage.lights):
             scene[f"light{i}"] = {
                 "type": "point",
@@ -182,6 +179,16 @@ class Renderer:
         params["data"] = self.mi.TensorXf(np.concatenate([mirrored, mirrored[:, :1]], axis=1))
         params.update()
         return self._dome[1]
+
+    def _sunlight(self, toward: np.ndarray, irradiance: np.ndarray):
+        """One emitter for all stages; the direction of a freshly loaded one is compiled into the kernel."""
+        mi = self.mi
+        params = mi.traverse(self._sun)
+        away = [-float(x) for x in toward]
+        params["to_world"] = mi.Transform4f().look_at(origin=[0, 0, 0], target=away, up=[0.3, 0.9, 0.3])
+        params["irradiance.value"] = mi.Color3f(*(float(x) for x in irradiance))
+        params.update()
+        return self._sun
 
     def _ground(self, ground: Ground):
         if id(ground) not in self._kept:
@@ -244,6 +251,18 @@ class Renderer:
         if normals is not None:
             params["vertex_normals"] = np.ascontiguousarray(normals, np.float32).ravel()
         params.update()
+
+
+def _reserve_numbers(mi) -> list[object]:
+    """Keeps the highest number of each kind of object taken, for as long as the result lives.
+
+    A kernel holds a table with a row for every number in use, so one object more or less would compile
+    it anew (half a second, at every second photograph). Objects made later take the free numbers below.
+    """
+    lamp = {"type": "point", "position": [0, 0, 0], "intensity": _rgb((1, 1, 1))}
+    shapes = [mi.load_dict({"type": "rectangle"}) for _ in range(MOST_OBJECTS)]
+    lamps = [mi.load_dict(lamp) for _ in range(MOST_LIGHTS)]
+    return [shapes[-1], lamps[-1]]
 
 
 def _rays(view: View, samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

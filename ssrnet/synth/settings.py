@@ -36,7 +36,7 @@ class SynthSettings:
     """Also write a part mask (PNG) for each image."""
     workers: int = 1
     """Processes; each needs about 1.2 GB and one core."""
-    samples: int = 9
+    samples: int = 4
     """Light paths a pixel before denoising (a square number)."""
 
     def __post_init__(self) -> None:
