@@ -14,7 +14,7 @@ from ssrnet.doctor import DoctorSettings, doctor
 from ssrnet.evaluate import EvaluateSettings, evaluate_model
 from ssrnet.extract import ExtractFeaturesSettings, extract_features
 from ssrnet.synth.generate import console_progress, generate
-from ssrnet.synth.settings import SynthSettings
+from ssrnet.synth.settings import CityName, SynthSettings, city_recipe
 from ssrnet.train import train
 from ssrnet.training.settings import NetworkName, RecipeName, TrainSettings, recipe
 
@@ -50,16 +50,28 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _commands(arguments: Sequence[str]) -> Any:
-    """The union of all commands; --recipe and --network decide which defaults `train` shows and takes."""
+    """The union of all commands; --recipe and --network decide which defaults `train` and `synth` show and take."""
+    training = replace(_train_defaults(arguments), data=tyro.MISSING, out=tyro.MISSING)
+    city = replace(_city_defaults(arguments), out=tyro.MISSING)
+    return (
+        Annotated[TrainSettings, tyro.conf.subcommand("train", default=training)]
+        | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
+        | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
+        | Annotated[SynthSettings, tyro.conf.subcommand("synth", default=city)]
+        | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
+    )
+
+
+def _train_defaults(arguments: Sequence[str]) -> TrainSettings:
     early = argparse.ArgumentParser(prog="ssrnet train", add_help=False, allow_abbrev=False)
     early.add_argument("--recipe", choices=get_args(RecipeName), default="paper" if torch.cuda.is_available() else "quick")
     early.add_argument("--network", choices=get_args(NetworkName), default="ssrnet")
     chosen, _ = early.parse_known_args(arguments if arguments[:1] == ["train"] else [])
-    defaults = replace(recipe(chosen.recipe, chosen.network), data=tyro.MISSING, out=tyro.MISSING)
-    return (
-        Annotated[TrainSettings, tyro.conf.subcommand("train", default=defaults)]
-        | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
-        | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
-        | Annotated[SynthSettings, tyro.conf.subcommand("synth")]
-        | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
-    )
+    return recipe(chosen.recipe, chosen.network)
+
+
+def _city_defaults(arguments: Sequence[str]) -> SynthSettings:
+    early = argparse.ArgumentParser(prog="ssrnet synth", add_help=False, allow_abbrev=False)
+    early.add_argument("--recipe", choices=get_args(CityName), default="own")
+    chosen, _ = early.parse_known_args(arguments if arguments[:1] == ["synth"] else [])
+    return city_recipe(chosen.recipe)

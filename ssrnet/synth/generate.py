@@ -6,8 +6,11 @@ import csv
 import io
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -15,24 +18,16 @@ from queue import Empty
 
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.synth.fleet import Fleet, draw_fleet
-from ssrnet.synth.imaging import jpeg_bytes, png_bytes
-from ssrnet.synth.manifest import finished, remove_leftovers, write_atomic, write_manifest, write_record
+from ssrnet.synth.jobs import CityJob, ProbeJob
+from ssrnet.synth.manifest import filed_rows, remove_leftovers, write_atomic, write_manifest
 from ssrnet.synth.mitsuba_setup import load_mitsuba
-from ssrnet.synth.passes import Capture, captures_of
+from ssrnet.synth.passes import captures_of
+from ssrnet.synth.probes import Step, probe_files, probe_steps, write_probe_table
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.specs import IdentitySpec
 from ssrnet.synth.visibility import unresolvable_views
 
-FREE = ("out", "workers")  # settings that may change between two runs into one folder
-
-
-@dataclass(frozen=True)
-class Job:
-    """One vehicle's captures that are still to be taken; ``folders`` maps a capture's name to its splits."""
-
-    identity: IdentitySpec
-    captures: tuple[Capture, ...]
-    splits: dict[str, tuple[str, ...]]
+FREE = ("out", "workers", "recipe")  # settings that may change between two runs into one folder
+PROBES_A_JOB = 12
 
 
 @dataclass(frozen=True)
@@ -60,36 +55,56 @@ def generate(settings: SynthSettings, progress: Callable[[int, int], None] | Non
     remove_leftovers(out)
     fleet = draw_fleet(settings)
     jobs, names = plan(fleet, settings)
-    done = finished(out) & set(names)
-    open_jobs = [replace(job, captures=tuple(c for c in job.captures if c.name not in done)) for job in jobs]
-    open_jobs = [job for job in open_jobs if job.captures]
-    taken = 0
+    steps = probe_steps(fleet, settings.seed) if settings.probes else []
+    done = filed_rows(out).keys() & set(names)
+    open_jobs: list[CityJob | ProbeJob] = [
+        replace(job, captures=tuple(c for c in job.captures if c.name not in done)) for job in jobs
+    ]
+    open_jobs += _probe_jobs([step for step in steps if not probe_files(out, step)[0].exists()])
+    open_jobs = [job for job in open_jobs if len(job)]
+    total = len(names) + len(steps)
+    before = total - sum(map(len, open_jobs))
     report = progress or (lambda *_: None)
-    report(len(done), len(names))
+    report(before, total)
+    taken = 0
     for _ in _run(open_jobs, settings):
         taken += 1
-        report(len(done) + taken, len(names))
+        report(before + taken, total)
+    if steps:
+        write_probe_table(out, steps)
     rows = write_manifest(out, names)
-    write_atomic(out / "siblings.csv", _sibling_table(fleet))
-    return GenerateReport(taken, len(names), rows)
+    write_atomic(out / "siblings.csv", _sibling_table(fleet, settings))
+    return GenerateReport(taken, total, rows)
 
 
-def plan(fleet: Fleet, settings: SynthSettings) -> tuple[list[Job], list[str]]:
+def plan(fleet: Fleet, settings: SynthSettings) -> tuple[list[CityJob], list[str]]:
     """Every vehicle's captures with the splits they are filed in, and all names.
 
     As in VeRi-776, one image of each vehicle and camera asks, and is filed in the gallery as well.
     """
     jobs, names = [], []
     for identity in fleet.identities:
+        split = fleet.split_of[identity.vehicle_id]
+        if settings.split not in ("all", split):
+            continue
         captures = captures_of(identity, settings)
-        if fleet.split_of[identity.vehicle_id] == "train":
+        if split == "train":
             splits = {capture.name: ("train",) for capture in captures}
         else:
             asking = {capture.camera: capture.name for capture in reversed(captures)}
             splits = {c.name: ("test", "query") if asking[c.camera] == c.name else ("test",) for c in captures}
-        jobs.append(Job(identity, tuple(captures), splits))
+        masked = frozenset(
+            capture.name
+            for place, capture in enumerate(captures, len(names))
+            if settings.masks and place % settings.mask_every == 0
+        )
+        jobs.append(CityJob(identity, tuple(captures), splits, masked))
         names += [capture.name for capture in captures]
     return jobs, names
+
+
+def _probe_jobs(steps: Sequence[Step]) -> list[ProbeJob]:
+    return [ProbeJob(tuple(steps[start : start + PROBES_A_JOB])) for start in range(0, len(steps), PROBES_A_JOB)]
 
 
 def _claim(settings: SynthSettings) -> None:
@@ -109,17 +124,18 @@ def _claim(settings: SynthSettings) -> None:
     write_atomic(path, json.dumps(mine, indent=2).encode())
 
 
-def _run(jobs: list[Job], settings: SynthSettings) -> Iterator[str]:
+def _run(jobs: Sequence[CityJob | ProbeJob], settings: SynthSettings) -> Iterator[str]:
     """Names of photographs as they are written."""
     if settings.workers == 1 or len(jobs) <= 1:
         for job in jobs:
-            yield from take_all(job, settings)
+            yield from job.take(settings)
         return
     context = multiprocessing.get_context("spawn")  # LLVM's threads do not survive a fork
-    told = context.Manager().Queue()
-    with ProcessPoolExecutor(settings.workers, mp_context=context) as pool:
-        futures = [pool.submit(_work, job, settings, told) for job in jobs]
-        expected, seen = sum(len(job.captures) for job in jobs), 0
+    told = context.Queue()
+    pool = ProcessPoolExecutor(settings.workers, mp_context=context, initializer=_begin, initargs=(told,))
+    with pool:
+        futures = [pool.submit(_work, job, settings) for job in jobs]
+        expected, seen = sum(map(len, jobs)), 0
         while seen < expected:
             try:
                 name = told.get(timeout=2)
@@ -130,76 +146,49 @@ def _run(jobs: list[Job], settings: SynthSettings) -> Iterator[str]:
             yield name
 
 
-def _raise_failures(futures) -> None:
+def _raise_failures(futures: Sequence[Future]) -> None:
     for future in futures:
         if future.done() and future.exception() is not None:
             for other in futures:
                 other.cancel()
             if isinstance(future.exception(), BrokenProcessPool):
                 raise ResourceError(
-                    "A rendering process was killed, most likely for want of memory (each needs about 1.2 GB); "
+                    "A rendering process was killed, most likely for want of memory (each needs about 1 GB); "
                     "run the same command again with fewer --workers, it continues where it stopped."
                 )
             raise future.exception()
 
 
-def _work(job: Job, settings: SynthSettings, told) -> None:
-    for name in take_all(job, settings):
-        told.put(name)
+_told: multiprocessing.Queue | None = None  # a worker's line to the parent
 
 
-_photographer = None  # one a process: kernels, sites and extras are worth keeping
+def _begin(told: multiprocessing.Queue) -> None:
+    global _told
+    _told = told
+    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    load_mitsuba()
 
 
-def photographer(samples: int):
-    """This process's photographer."""
-    global _photographer
-    if _photographer is None or _photographer.samples != samples:
-        from ssrnet.synth.photographer import Photographer
-
-        _photographer = Photographer(samples)
-    return _photographer
+def _die_with(parent: int) -> None:
+    """Ends this process when its parent is gone: after kill -9 nobody else would."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
-def take_all(job: Job, settings: SynthSettings) -> Iterator[str]:
-    """Takes and files every capture of a job; yields each name once it is safe on disk."""
-    from ssrnet.synth.vehicle import build
-
-    vehicle = build(job.identity)
-    for capture in job.captures:
-        photo = photographer(settings.samples).take(vehicle, capture)
-        image = jpeg_bytes(photo.pixels)
-        splits = job.splits[capture.name]
-        for split in splits:
-            write_atomic(settings.out / f"image_{split}" / capture.name, image)
-        mask = ""
-        if settings.masks:
-            mask = f"masks/{capture.name.removesuffix('.jpg')}.png"
-            write_atomic(settings.out / mask, png_bytes(photo.parts))
-        rows = [_row(job.identity, capture, photo, split, mask) for split in splits]
-        write_record(settings.out, capture.name, rows)
-        yield capture.name
+def _work(job: CityJob | ProbeJob, settings: SynthSettings) -> None:
+    for name in job.take(settings):
+        _told.put(name)
 
 
-def _row(identity: IdentitySpec, capture: Capture, photo, split: str, mask: str) -> dict[str, object]:
-    height, width = photo.pixels.shape[:2]
-    return {
-        "image": f"image_{split}/{capture.name}", "split": split, "vehicle_id": f"{identity.vehicle_id:04d}",
-        "camera_id": f"c{capture.camera:03d}", "track": capture.track, "frame": capture.frame, "model": identity.model.name,
-        "sibling_group": identity.sibling_group if identity.sibling_group >= 0 else "", "type": identity.model.body_type,
-        "colour": identity.paint.name, "azimuth": photo.azimuth, "elevation": photo.elevation, "time": capture.clock,
-        "weather": capture.weather.kind, "light": capture.weather.night_light, "occlusion": photo.occlusion,
-        "visible_marks": " ".join(kind.replace(" ", "-") for kind in photo.visible_marks),
-        "marks": " ".join(mark.name for mark in identity.marks), "width": width, "height": height, "mask": mask,
-    }  # fmt: skip
-
-
-def _sibling_table(fleet: Fleet) -> bytes:
+def _sibling_table(fleet: Fleet, settings: SynthSettings) -> bytes:
     """Each pair of siblings and the views from which nothing tells them apart."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("sibling_group", "vehicle_a", "vehicle_b", "unresolvable_views"))
     for group, members in sorted(fleet.groups().items()):
+        if settings.split not in ("all", fleet.split_of[members[0].vehicle_id]):
+            continue
         for a, b in combinations(members, 2):
             writer.writerow((group, f"{a.vehicle_id:04d}", f"{b.vehicle_id:04d}", " ".join(unresolvable_views(a, b))))
     return table.getvalue().encode()

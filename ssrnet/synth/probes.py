@@ -7,28 +7,32 @@ that mark alone.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ssrnet.synth.cameras import camera
 from ssrnet.synth.fleet import Fleet
-from ssrnet.synth.imaging import jpeg_bytes, png_bytes
-from ssrnet.synth.manifest import write_atomic
+from ssrnet.synth.manifest import csv_bytes, write_atomic
 from ssrnet.synth.parts import PART_VALUES
 from ssrnet.synth.passes import Capture, weather_at
-from ssrnet.synth.photographer import MARK_PIXELS, Photographer, Staging
+from ssrnet.synth.photographer import Staging
 from ssrnet.synth.rng import stream
 from ssrnet.synth.specs import IdentitySpec, Mark, View
-from ssrnet.synth.vehicle import Vehicle, build
 from ssrnet.synth.visibility import visible_marks
 
 CALM = Staging(clutter=False, jitter=0.0, motion=False)
 STAGE_CAMERA = 5  # an avenue in plain light, seen from a usual height
+SERIES_VEHICLES = 2
+PAIR_VEHICLES = 12
+ONE_PLACE = frozenset(  # marks that can be taken away but not put elsewhere
+    ("rack", "roof box", "sunroof", "spoiler", "tow bar", "ladder", "spare wheel", "sun strip", "hubcap", "mud flap", "beacon")
+)  # fmt: skip
+AS_IT_IS, REMOVED, MOVED = "as it is", "removed", "moved"
+PAIR_AZIMUTHS: dict[View, float] = {"front": 12.0, "left": 78.0, "rear": 168.0, "right": 282.0}
 PROBE_COLUMNS = ("image", "series", "step", "value", "vehicle_id", "camera_id", "mark", "change", "mark_pixels", "mask")
 
 
@@ -139,90 +143,80 @@ SERIES: tuple[Callable[[IdentitySpec, int], list[Step]], ...] = (
 )
 
 
-def moved(mark: Mark) -> Mark:
-    """The mark in another place of its zone: across the middle, and at another height."""
-    return replace(mark, u=(mark.u + 0.5) % 1.0, v=float(np.clip(1.0 - mark.v, 0.1, 0.9)))
-
-
 def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
     """For each mark that some view shows: the capture as it is, without the mark, and with it moved."""
     steps: list[Step] = []
     done: set[str] = set()
-    views: dict[View, float] = {"front": 12.0, "left": 78.0, "rear": 168.0, "right": 282.0}
-    for view, azimuth in views.items():
+    for view, azimuth in PAIR_AZIMUTHS.items():
         for mark in visible_marks(identity, view):
             if mark.name in done:
                 continue
             done.add(mark.name)
+            variants = {AS_IT_IS: identity, REMOVED: identity.without(mark.name)}
+            elsewhere = moved(identity, mark, view)
+            if elsewhere is not None:
+                variants[MOVED] = elsewhere
             capture = base_capture(identity, seed, azimuth)
-            others = tuple(m for m in identity.marks if m.name != mark.name)
-            changed = {
-                "as it is": identity,
-                "removed": identity.without(mark.name),
-                "moved": replace(identity, marks=(*others, moved(mark))),
-            }
-            if mark.kind in (
-                "rack",
-                "roof box",
-                "sunroof",
-                "spoiler",
-                "tow bar",
-                "ladder",
-                "spare wheel",
-                "sun strip",
-                "hubcap",
-                "mud flap",
-            ):
-                changed.pop("moved")  # these have one place
-            for change, variant in changed.items():
-                steps.append(Step("mark", len(steps), mark.kind, variant, capture, CALM, mark.name, change))
+            steps += [
+                Step("mark", len(steps) + k, mark.kind, variant, capture, CALM, mark.name, change)
+                for k, (change, variant) in enumerate(variants.items())
+            ]
     return steps
 
 
-def render_probes(
-    fleet: Fleet, out: Path, seed: int, samples: int = 16, series_vehicles: int = 2, pair_vehicles: int = 12
-) -> int:
-    """Writes ``probes/`` with its ``probes.csv`` and masks; images that are there already are kept.
+def moved(identity: IdentitySpec, mark: Mark, view: View) -> IdentitySpec | None:
+    """The vehicle with ``mark`` in another place of its zone that ``view`` shows as well; None where there is none."""
+    if mark.kind in ONE_PLACE:
+        return None
+    others = tuple(other for other in identity.marks if other.name != mark.name)
+    for across, up in ((0.5, 0.5), (0.5, 0.0), (0.35, 0.0), (-0.35, 0.0), (0.0, 0.5)):
+        place = replace(mark, u=_within(mark.u + across), v=_within(mark.v + up))
+        variant = replace(identity, marks=(*others, place))
+        if any(seen.name == mark.name for seen in visible_marks(variant, view)):
+            return variant
+    return None
 
-    The first ``series_vehicles`` test vehicles get every series, the first ``pair_vehicles`` siblings
-    the counterfactuals. Returns the number of photographs in the table.
+
+def _within(place: float) -> float:
+    """Back into the zone, a little away from its edges."""
+    return float(np.clip(place % 1.0, 0.1, 0.9))
+
+
+def probe_steps(fleet: Fleet, seed: int) -> list[Step]:
+    """Every photograph of ``probes/``.
+
+    The first test vehicles of different types get every series, the first siblings the counterfactuals.
     """
     tested = [one for one in fleet.identities if fleet.split_of[one.vehicle_id] == "test"]
     siblings = [one for one in tested if one.sibling_group >= 0]
-    steps = [step for identity in tested[:series_vehicles] for series in SERIES for step in series(identity, seed)]
-    steps += [step for identity in siblings[:pair_vehicles] for step in counterfactuals(identity, seed)]
-    rows = list(_photographed(steps, out, samples))
-    table = io.StringIO()
-    writer = csv.DictWriter(table, PROBE_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(out / "probes.csv", table.getvalue().encode())
-    return len(rows)
+    by_type = {one.model.body_type: one for one in reversed(tested)}
+    shown = sorted(by_type.values(), key=lambda one: one.vehicle_id)[:SERIES_VEHICLES]
+    steps = [step for identity in shown for series in SERIES for step in series(identity, seed)]
+    return steps + [step for identity in siblings[:PAIR_VEHICLES] for step in counterfactuals(identity, seed)]
 
 
-def _photographed(steps: list[Step], out: Path, samples: int) -> Iterator[dict[str, object]]:
-    photographer = Photographer(samples)
-    built: tuple[IdentitySpec | None, Vehicle | None] = (None, None)
+def probe_files(out: Path, step: Step) -> tuple[Path, Path]:
+    """(photograph, part mask) of a step."""
+    return out / "probes" / step.name, out / "probes" / "masks" / step.name.replace(".jpg", ".png")
+
+
+def write_probe_table(out: Path, steps: list[Step]) -> None:
+    """``probes.csv``: what changed in each photograph, and on how many pixels the changed mark is seen."""
+    bare = {(s.identity.vehicle_id, s.mark): probe_files(out, s)[1] for s in steps if s.change == REMOVED}
+    rows = []
     for step in steps:
-        image, mask = out / "probes" / step.name, out / "probes" / "masks" / step.name.replace(".jpg", ".png")
-        if not (image.exists() and mask.exists()):
-            if built[0] != step.identity:
-                built = (step.identity, build(step.identity))
-            photo = photographer.take(built[1], step.capture, step.staging)
-            write_atomic(mask, png_bytes(photo.parts))
-            write_atomic(image, jpeg_bytes(photo.pixels))
-        yield {
-            "image": f"probes/{step.name}", "series": step.series, "step": step.index, "value": step.value,
+        image, mask = probe_files(out, step)
+        rows.append({
+            "image": image.relative_to(out).as_posix(), "series": step.series, "step": step.index, "value": step.value,
             "vehicle_id": f"{step.identity.vehicle_id:04d}", "camera_id": f"c{step.capture.camera:03d}", "mark": step.mark,
-            "change": step.change, "mark_pixels": _mark_pixels(mask, step), "mask": f"probes/masks/{mask.name}",
-        }  # fmt: skip
+            "change": step.change, "mark_pixels": _mark_pixels(mask, bare[step.identity.vehicle_id, step.mark], step) if step.mark else "",
+            "mask": mask.relative_to(out).as_posix(),
+        })  # fmt: skip
+    write_atomic(out / "probes.csv", csv_bytes(PROBE_COLUMNS, rows))
 
 
-def _mark_pixels(mask: Path, step: Step) -> int:
-    """How many pixels the changed mark has; below MARK_PIXELS nobody could see the change."""
-    from PIL import Image
-
-    if not step.mark:
-        return 0
-    count = int((np.asarray(Image.open(mask)) == PART_VALUES[step.value]).sum())
-    return count if count >= MARK_PIXELS else 0
+def _mark_pixels(mask: Path, bare: Path, step: Step) -> int:
+    """Pixels that this mark has here and that something else has once it is removed."""
+    label = PART_VALUES[step.value]
+    here, without = (np.asarray(Image.open(path)) == label for path in (mask, bare))
+    return int((here & ~without).sum())

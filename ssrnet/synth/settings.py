@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
 
 from ssrnet.errors import SettingsError
+
+CityName = Literal["own", "demo", "training"]
 
 
 @dataclass(frozen=True)
 class SynthSettings:
     """Render the synthetic vehicle city in VeRi-776's layout; needs `pip install -e .[synth]`.
 
-    Who exists depends on --seed and the shares alone; --workers, --masks and --samples never change
-    what a capture shows.
+    Who exists depends on --seed and the shares alone; --split, --workers, --masks and --samples never
+    change what a capture shows. --recipe chooses the defaults of all other options.
     """
 
-    out: Path
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to write; a run that was cut off continues there."""
+    recipe: CityName = "own"
+    """`demo` is the city in assets/, `training` what the shipped checkpoints learn from: the test and the
+    training vehicles of one fleet."""
     identities: int = 60
     """Vehicles in all splits together."""
     seed: int = 0
     """Draws the fleet and every capture."""
+    split: Literal["all", "train", "test"] = "all"
+    """Render only the vehicles of one split."""
     train_share: float = 0.5
     """Share of the vehicles (by sibling group) in image_train; the rest is for testing."""
     sibling_share: float = 0.5
@@ -33,9 +43,13 @@ class SynthSettings:
     max_frames: int = 4
     """Most frames in one track."""
     masks: bool = False
-    """Also write a part mask (PNG) for each image."""
+    """Also write part masks (PNG)."""
+    mask_every: int = 1
+    """With --masks: a mask for every so manieth image only."""
+    probes: bool = False
+    """Also write probes/: series in which one thing changes, and pairs with and without one mark."""
     workers: int = 1
-    """Processes; each needs about 1.2 GB and one core."""
+    """Processes; each needs about 1 GB and one core."""
     samples: int = 4
     """Light paths a pixel before denoising (a square number)."""
 
@@ -49,6 +63,7 @@ class SynthSettings:
                 f"min_passes to max_passes is {self.min_passes} to {self.max_passes}; use 2 to 20, in order.",
             ),
             (1 <= self.max_frames <= 4, f"max_frames is {self.max_frames}; a track has 1 to 4 frames."),
+            (self.mask_every >= 1, f"mask_every is {self.mask_every}; use at least 1."),
             (self.workers >= 1, f"workers is {self.workers}; use at least 1."),
             (
                 self.samples >= 1 and int(self.samples**0.5) ** 2 == self.samples,
@@ -58,3 +73,19 @@ class SynthSettings:
         for fine, message in checks:
             if not fine:
                 raise SettingsError(message)
+
+
+def city_recipe(name: CityName) -> SynthSettings:
+    """The settings behind ``--recipe``; ``out`` is left at the current folder.
+
+    ``demo`` and ``training`` are two splits of one fleet, so no vehicle, sibling group or model is in both.
+    The demo's tracks are short and everyone passes at least seven cameras, which multi-shot retrieval with
+    six gallery images needs; the training vehicles pass 4 to 12.
+    """
+    own = SynthSettings(Path())
+    city = replace(own, recipe=name, seed=776, identities=680, train_share=0.905, sibling_share=0.6)
+    if name == "demo":
+        return replace(
+            city, split="test", min_passes=7, max_passes=8, max_frames=2, masks=True, mask_every=7, probes=True
+        )
+    return replace(city, split="train", max_frames=3) if name == "training" else own

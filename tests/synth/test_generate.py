@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from ssrnet.errors import DataError
+from ssrnet.data.datasets import open_dataset
 from ssrnet.synth import generate as generating
-from ssrnet.synth.generate import generate
-from ssrnet.synth.settings import SynthSettings
+from ssrnet.synth import jobs
+from ssrnet.synth.fleet import draw_fleet
+from ssrnet.synth.generate import generate, plan
+from ssrnet.synth.settings import SynthSettings, city_recipe
 
 PHOTO = {
     "pixels": np.full((20, 30, 3), 99, np.uint8), "parts": np.zeros((20, 30), np.uint8), "occlusion": 0.0, "azimuth": 10.0,
@@ -27,7 +30,7 @@ class StubCamera:
         self.lives = lives
         self.taken = 0
 
-    def take(self, vehicle, capture):
+    def take(self, vehicle, capture, staging=None):
         if self.taken >= self.lives:
             raise KeyboardInterrupt
         self.taken += 1
@@ -37,13 +40,13 @@ class StubCamera:
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
     monkeypatch.setattr(generating, "load_mitsuba", lambda: None)
-    monkeypatch.setattr("ssrnet.synth.vehicle.build", lambda identity: identity)
+    monkeypatch.setattr(jobs, "build", lambda identity: identity)
     monkeypatch.setattr(generating, "unresolvable_views", lambda a, b: ())
     return SynthSettings(tmp_path / "city", identities=14, seed=2, max_passes=5, max_frames=2, masks=True)
 
 
 def use(monkeypatch, camera):
-    monkeypatch.setattr(generating, "photographer", lambda samples: camera)
+    monkeypatch.setattr(jobs, "photographer", lambda samples: camera)
     return camera
 
 
@@ -66,10 +69,9 @@ def test_layout_is_veri(settings, monkeypatch):
 
 
 def test_round_trip_through_open_dataset(settings, monkeypatch):
-    datasets = pytest.importorskip("ssrnet.data.datasets", reason="the readers are not on this branch yet")
     use(monkeypatch, StubCamera())
     generate(settings)
-    dataset = datasets.open_dataset(settings.out)
+    dataset = open_dataset(settings.out)
     rows = list(csv.DictReader((settings.out / "manifest.csv").open()))
     for split, images in (("train", dataset.train), ("query", dataset.query), ("test", dataset.gallery)):
         assert {image.name for image in images} == {
@@ -90,6 +92,63 @@ def test_continues_after_being_killed(settings, monkeypatch):
     assert not list(settings.out.rglob("*.part"))
     third = use(monkeypatch, StubCamera())
     assert generate(settings).taken == 0 and third.taken == 0
+
+
+def test_a_finished_city_grows(settings, monkeypatch):
+    use(monkeypatch, StubCamera())
+    first = generate(settings)
+    before = (settings.out / "manifest.csv").read_text().splitlines()
+    assert not (settings.out / ".records").exists()
+    second = generate(replace(settings, identities=17))
+    assert second.taken == second.total - first.total > 0
+    assert set(before) <= set((settings.out / "manifest.csv").read_text().splitlines())
+
+
+def test_a_lost_photograph_is_taken_again(settings, monkeypatch):
+    use(monkeypatch, StubCamera())
+    generate(settings)
+    next(settings.out.glob("image_t*/*.jpg")).unlink()
+    assert generate(settings).taken == 1
+
+
+def test_masks_only_for_every_so_manieth_image(settings, monkeypatch):
+    use(monkeypatch, StubCamera())
+    report = generate(replace(settings, mask_every=7))
+    assert len(list((settings.out / "masks").iterdir())) == -(-report.total // 7)
+
+
+def test_probes_have_a_table(settings, monkeypatch):
+    use(monkeypatch, StubCamera())
+    monkeypatch.setattr("ssrnet.synth.probes.PAIR_VEHICLES", 2)
+    city = replace(settings, probes=True, train_share=0.0, sibling_share=1.0, identities=4)
+    generate(city)
+    rows = list(csv.DictReader((settings.out / "probes.csv").open()))
+    assert {row["series"] for row in rows} == {"turn", "sun", "light", "distance", "occluder", "mark"}
+    assert all((settings.out / row["image"]).exists() and (settings.out / row["mask"]).exists() for row in rows)
+    listed = (settings.out / "checksums.sha256").read_text()
+    assert all(row["image"] in listed and row["mask"] in listed for row in rows)
+    assert generate(city).taken == 0
+
+
+def test_demo_and_training_are_two_halves_of_one_fleet():
+    demo, training = city_recipe("demo"), city_recipe("training")
+    fleet = draw_fleet(demo)
+    assert fleet == draw_fleet(training)
+    half = {}
+    for settings in (demo, training):
+        jobs, names = plan(fleet, settings)
+        counts = [len(job.captures) for job in jobs]
+        assert sum(counts) == len(set(names))
+        half[settings.recipe] = [job.identity for job in jobs]
+        if settings is demo:
+            assert min(counts) >= 7 and max(capture.frame for job in jobs for capture in job.captures) == 1
+        else:
+            assert len(jobs) >= 600 and len(names) >= 9000
+    assert len({one.sibling_group for one in half["demo"]} - {-1}) >= 8
+    assert len({one.model.body_type for one in half["demo"]}) == 10
+    for trait in ("vehicle_id", "model", "marks"):
+        ours, theirs = ({getattr(one, trait) for one in half[name]} - {()} for name in ("demo", "training"))
+        assert not ours & theirs, trait
 
 
 def test_refuses_another_city_in_the_same_folder(settings, monkeypatch):

@@ -1,0 +1,89 @@
+"""What one worker does at a time: one vehicle's captures, or one vehicle's probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ssrnet.synth.imaging import jpeg_bytes, png_bytes
+from ssrnet.synth.manifest import write_atomic, write_record
+from ssrnet.synth.passes import Capture
+from ssrnet.synth.photographer import Photograph, Photographer
+from ssrnet.synth.probes import Step, probe_files
+from ssrnet.synth.settings import SynthSettings
+from ssrnet.synth.specs import IdentitySpec
+from ssrnet.synth.vehicle import build
+
+
+@lru_cache(maxsize=1)
+def photographer(samples: int) -> Photographer:
+    """This process's photographer: kernels, sites and extras are worth keeping."""
+    return Photographer(samples)
+
+
+@dataclass(frozen=True)
+class CityJob:
+    """One vehicle's captures that are still to be taken.
+
+    ``splits`` maps a capture's name to the splits it is filed in; ``masked`` names those with a part mask.
+    """
+
+    identity: IdentitySpec
+    captures: tuple[Capture, ...]
+    splits: dict[str, tuple[str, ...]]
+    masked: frozenset[str]
+
+    def __len__(self) -> int:
+        return len(self.captures)
+
+    def take(self, settings: SynthSettings) -> Iterator[str]:
+        """Takes and files every capture; yields each name once it is safe on disk."""
+        vehicle = build(self.identity)
+        for capture in self.captures:
+            photo = photographer(settings.samples).take(vehicle, capture)
+            image = jpeg_bytes(photo.pixels)
+            for split in self.splits[capture.name]:
+                write_atomic(settings.out / f"image_{split}" / capture.name, image)
+            mask = ""
+            if capture.name in self.masked:
+                mask = f"masks/{capture.name.removesuffix('.jpg')}.png"
+                write_atomic(settings.out / mask, png_bytes(photo.parts))
+            rows = [_row(self.identity, capture, photo, split, mask) for split in self.splits[capture.name]]
+            write_record(settings.out, capture.name, rows)
+            yield capture.name
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """Steps of one vehicle's probes that are still to be taken."""
+
+    steps: tuple[Step, ...]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def take(self, settings: SynthSettings) -> Iterator[str]:
+        """Takes and files every step, its mask first: an image that is there is done."""
+        shown, vehicle = None, None
+        for step in self.steps:
+            if shown != step.identity:
+                shown, vehicle = step.identity, build(step.identity)
+            photo = photographer(settings.samples).take(vehicle, step.capture, step.staging)
+            image, mask = probe_files(settings.out, step)
+            write_atomic(mask, png_bytes(photo.parts))
+            write_atomic(image, jpeg_bytes(photo.pixels))
+            yield step.name
+
+
+def _row(identity: IdentitySpec, capture: Capture, photo: Photograph, split: str, mask: str) -> dict[str, object]:
+    height, width = photo.pixels.shape[:2]
+    return {
+        "image": f"image_{split}/{capture.name}", "split": split, "vehicle_id": f"{identity.vehicle_id:04d}",
+        "camera_id": f"c{capture.camera:03d}", "track": capture.track, "frame": capture.frame, "model": identity.model.name,
+        "sibling_group": identity.sibling_group if identity.sibling_group >= 0 else "", "type": identity.model.body_type,
+        "colour": identity.paint.name, "azimuth": photo.azimuth, "elevation": photo.elevation, "time": capture.clock,
+        "weather": capture.weather.kind, "light": capture.weather.night_light, "occlusion": photo.occlusion,
+        "visible_marks": " ".join(kind.replace(" ", "-") for kind in photo.visible_marks),
+        "marks": " ".join(mark.name for mark in identity.marks), "width": width, "height": height, "mask": mask,
+    }  # fmt: skip
