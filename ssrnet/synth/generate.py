@@ -117,7 +117,8 @@ def _claim(settings: SynthSettings) -> None:
         if changed or theirs["identities"] > mine["identities"]:
             what = ", ".join(f"{key} {theirs.get(key)}" for key in changed or ["identities"])
             raise DataError(
-                f"{settings.out} already holds a city with {what}; use the same settings to continue it, or another folder."
+                f"{settings.out} already holds a city with {what}; "
+                "use the same settings to continue it, or another folder."
             )
     elif (settings.out / "manifest.csv").exists():
         raise DataError(f"{settings.out} holds a data set that this command did not write; choose another folder.")

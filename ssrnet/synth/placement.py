@@ -12,7 +12,10 @@ def frame_of(mark: Mark, model: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.n
     """(point off the body, rightwards, upwards, direction onto the body) of a mark's zone."""
     s = model.shape
     half = s.width / 2
-    x = lambda station: s.length / 2 - station
+
+    def x(station: float) -> float:
+        return s.length / 2 - station
+
     if mark.zone in ("left", "right"):
         sign = 1 if mark.zone == "left" else -1
         start, end = (

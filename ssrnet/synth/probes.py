@@ -29,7 +29,8 @@ STAGE_CAMERA = 5  # an avenue in plain light, seen from a usual height
 SERIES_VEHICLES = 2
 PAIR_VEHICLES = 12
 ONE_PLACE = frozenset(  # marks that can be taken away but not put elsewhere
-    ("rack", "roof box", "sunroof", "spoiler", "tow bar", "ladder", "spare wheel", "sun strip", "hubcap", "mud flap", "beacon")
+    ("rack", "roof box", "sunroof", "spoiler", "tow bar", "ladder", "spare wheel", "sun strip", "hubcap", "mud flap",
+     "beacon")
 )  # fmt: skip
 AS_IT_IS, REMOVED, MOVED = "as it is", "removed", "moved"
 PAIR_AZIMUTHS: dict[View, float] = {"front": 12.0, "left": 78.0, "rear": 168.0, "right": 282.0}
@@ -57,7 +58,7 @@ class Step:
 def base_capture(
     identity: IdentitySpec, seed: int, azimuth: float = 35.0, kind: str = "overcast", number: int = STAGE_CAMERA
 ) -> Capture:
-    """The vehicle in the middle of a site, turned so that the camera sees it from ``azimuth`` (degrees, 0 its front)."""
+    """The vehicle in the middle of a site, turned so that the camera sees it from ``azimuth`` (degrees)."""
     eye = camera(number).position
     toward = np.rad2deg(np.arctan2(eye[1], eye[0]))
     hour = 10 * 24 + {"night": 22.0, "dusk": 18.2}.get(kind, 13.0)
@@ -206,10 +207,12 @@ def write_probe_table(out: Path, steps: list[Step]) -> None:
     rows = []
     for step in steps:
         image, mask = probe_files(out, step)
+        who = step.identity.vehicle_id
         rows.append({
             "image": image.relative_to(out).as_posix(), "series": step.series, "step": step.index, "value": step.value,
-            "vehicle_id": f"{step.identity.vehicle_id:04d}", "camera_id": f"c{step.capture.camera:03d}", "mark": step.mark,
-            "change": step.change, "mark_pixels": _mark_pixels(mask, bare[step.identity.vehicle_id, step.mark], step) if step.mark else "",
+            "vehicle_id": f"{who:04d}", "camera_id": f"c{step.capture.camera:03d}",
+            "mark": step.mark, "change": step.change,
+            "mark_pixels": _mark_pixels(mask, bare[who, step.mark], step) if step.mark else "",
             "mask": mask.relative_to(out).as_posix(),
         })  # fmt: skip
     write_atomic(out / "probes.csv", csv_bytes(PROBE_COLUMNS, rows))

@@ -69,7 +69,8 @@ def _sides(vehicles: Iterable[IdentitySpec], azimuths: Sequence[float]) -> list[
         for azimuth in azimuths:
             photo = photographer(4).take(vehicle, base_capture(identity, 0, azimuth), CALM)
             marks = ", ".join(photo.visible_marks)
-            cells.append((Image.fromarray(photo.pixels), f"{identity.vehicle_id:04d} {identity.model.body_type} {marks}"))
+            caption = f"{identity.vehicle_id:04d} {identity.model.body_type} {marks}"
+            cells.append((Image.fromarray(photo.pixels), caption))
     return cells
 
 
@@ -82,9 +83,9 @@ def _identities(city: Path) -> list[Cell]:
     cells = []
     for who in chosen:
         some = [rows[who][int(k)] for k in np.linspace(0, len(rows[who]) - 1, 12)]
-        cells += [
-            (Image.open(city / row["image"]), f"{who} {row['camera_id']} {row['weather']} {row['light']}") for row in some
-        ]
+        for row in some:
+            caption = f"{who} {row['camera_id']} {row['weather']} {row['light']}"
+            cells.append((Image.open(city / row["image"]), caption))
     return cells
 
 
@@ -110,8 +111,8 @@ def _save(path: Path, cells: list[Cell], columns: int) -> None:
     for k, (image, caption) in enumerate(cells):
         left, top = k % columns * CELL, k // columns * (CELL + CAPTION)
         scale = (CELL - 4) / max(image.size)
-        shown = image.convert("RGB").resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
-        sheet.paste(shown, (left, top + CAPTION))
+        size = [max(1, round(side * scale)) for side in image.size]
+        sheet.paste(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), (left, top + CAPTION))
         pen.text((left + 2, top), caption[: CELL // 6], fill="black")
     stored = io.BytesIO()
     sheet.save(stored, "PNG")

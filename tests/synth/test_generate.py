@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ssrnet.errors import DataError
 from ssrnet.data.datasets import open_dataset
+from ssrnet.errors import DataError
 from ssrnet.synth import generate as generating
 from ssrnet.synth import jobs
 from ssrnet.synth.fleet import draw_fleet

@@ -14,7 +14,8 @@ CITY = ["--identities", "2", "--seed", "4", "--min-passes", "2", "--max-passes",
 
 
 def start(out: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "ssrnet", "synth", "--out", str(out), *CITY, "--samples", "1", "--masks", "--workers", "2"]
+    options = ["--out", str(out), *CITY, "--samples", "1", "--masks", "--workers", "2"]
+    command = [sys.executable, "-m", "ssrnet", "synth", *options]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
