@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ssrnet.synth.cameras import CITY, FixedCamera
 from ssrnet.synth.mesh import Mesh, box, lathe, tube, upright
@@ -100,7 +101,8 @@ def _buildings(side: int, start: float, rng: np.random.Generator, site: FixedCam
             for wz in np.arange(4.6, height - 1, pitch_z):
                 pieces.append(box((wx, side * (start - 0.01), wz), (0.55 * pitch_x, 0.06, 1.5), "window", "background"))
         if rng.random() < 0.7:  # a shop's awning
-            color = rng.uniform(0.02, 0.5, 3)
+            dye = rng.uniform(0.05, 0.4, 3)
+            color = 0.45 * dye + 0.55 * dye.mean()  # cloth that years of sun have paled
             awning = box(
                 (x + width / 2, side * (start - 0.6), 3.1), (0.8 * width, 1.2, 0.4), "wall", "background", yaw=0.0
             )
@@ -146,13 +148,28 @@ def _tree(at: tuple[float, float], rng: np.random.Generator) -> list[Mesh]:
 
 def _verge(side: int, start: float, rng: np.random.Generator) -> list[Mesh]:
     """Grass and shrubs behind a motorway's rail."""
-    ground = box((0, side * (start + 9), -0.02), (2 * REACH, 18, 0.10), "leaf", "background")
-    grass = replace(ground, colors=np.tile(np.array([0.060, 0.072, 0.034]) * rng.uniform(0.6, 1.2), (8, 1)))
+    grass = _patchwork(side, start, 18.0, rng.uniform(0.5, 1.0) * np.array([0.060, 0.068, 0.036]), rng)
     n = 60
     centers = np.stack(
         [rng.uniform(-REACH, REACH, n), side * (start + rng.uniform(0.8, 6, n)), rng.uniform(0.2, 0.9, n)], 1
     )
     return [grass, leaves(centers, 0.45, 60, 0.11, rng)]
+
+
+def _patchwork(side: int, start: float, width: float, tone: np.ndarray, rng: np.random.Generator) -> Mesh:
+    """Rough ground: a grid whose corners differ in tone and height, so that it is no flat card."""
+    xs, ys = np.arange(-REACH, REACH + 0.1, 0.8), start + np.linspace(0, width, 24)
+    x, y = np.meshgrid(xs, side * ys, indexing="ij")
+    blotch = gaussian_filter(rng.normal(0, 1, x.shape), 1.5) * 0.9 + rng.normal(0, 0.22, x.shape)
+    dry = np.clip(0.5 * blotch, 0, 1)[..., None]
+    colors = tone * np.clip(1 + 0.5 * blotch, 0.4, 2.0)[..., None] * (1 - dry) + np.array([0.10, 0.088, 0.055]) * dry
+    height = 0.03 + 0.012 * np.clip(rng.normal(0, 1, x.shape), -1, 2)
+    corner = np.arange(x.size).reshape(x.shape)
+    a, b, c, d = (part.ravel() for part in (corner[:-1, :-1], corner[1:, :-1], corner[1:, 1:], corner[:-1, 1:]))
+    faces = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+    vertices = np.stack([x, y, height], -1).reshape(-1, 3)
+    up = np.tile([0, 0, 1.0], (x.size, 1))  # any tilt would turn black where a low camera sees it from behind
+    return Mesh(vertices, faces if side > 0 else faces[:, ::-1], "leaf", "background", up, colors.reshape(-1, 3))
 
 
 def _guard_rail(y: float, material: str) -> list[Mesh]:

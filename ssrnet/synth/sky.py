@@ -45,7 +45,9 @@ def sun_irradiance(weather: Weather) -> np.ndarray:
         return np.zeros(3)
     height = np.clip(np.sin(weather.sun_elevation) / 0.5, 0.0, 1.0)
     warm = np.array([1.0, 0.60 + 0.35 * height, 0.32 + 0.55 * height])
-    return (1 - weather.overcast) * (2.2 + 4.8 * height) * warm
+    # At dusk most of it arrives through haze and past roofs: the sky carries that part, with soft shadows.
+    share = 0.22 if weather.kind == "dusk" else 1.0
+    return share * (1 - weather.overcast) * (2.2 + 4.8 * height) * warm
 
 
 def fractal_noise(
@@ -75,8 +77,16 @@ def environment(
     elevation = np.pi / 2 - (np.arange(height) + 0.5) / height * np.pi
     azimuth = (np.arange(width) + 0.5) / width * 2 * np.pi
     up, around = np.meshgrid(elevation, azimuth, indexing="ij")
-    sky = _night_sky(weather, up) if weather.dark else _day_sky(weather, up, around, sky_rng)
-    return np.maximum(_skyline(sky, weather, up, around, site_rng), 0).astype(np.float32)
+    if weather.dark:
+        sky = _night_sky(weather, up)
+    elif weather.kind == "dusk":
+        sky = _dusk_sky(weather, up, around, sky_rng)
+    else:
+        sky = _day_sky(weather, up, around, sky_rng)
+    scene = _skyline(sky, weather, up, around, site_rng)
+    if weather.kind in ("dusk", "night"):
+        scene = scene + _town_lights(weather, up, around, site_rng)
+    return np.maximum(scene, 0).astype(np.float32)
 
 
 def _day_sky(weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -91,19 +101,71 @@ def _day_sky(weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.rando
     sky = clear * (1 - cover) + cloud * cover
     grey = np.array([0.80, 0.82, 0.85]) * (0.62 + 0.5 * t) * (0.8 + 0.4 * noise)
     sky = sky * (1 - weather.overcast) + grey * weather.overcast
-    sun = direction(weather.sun_azimuth, weather.sun_elevation)
-    look = np.stack([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], -1)
-    toward = np.clip(look @ sun, 0, 1)[..., None]
+    toward = _toward_sun(weather, up, around)
     sky = sky + (1 - weather.overcast) * np.array([1, 0.90, 0.75]) * (1.1 * toward**50 + 4 * toward**900)
-    level = {"dusk": 0.28, "rain": 0.62, "overcast": 0.95}.get(weather.kind, 0.9)
-    return sky * level
+    if weather.kind == "rain":  # heavy low cloud: brightest overhead, so that a wet road mirrors a dull horizon
+        sky = sky * (0.50 + 0.75 * t) * np.array([0.95, 1.0, 1.05])
+    return sky * {"rain": 0.62, "overcast": 0.95}.get(weather.kind, 0.9)
+
+
+def _toward_sun(weather: Weather, up: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Cosine of the angle to the sun, (h, w, 1), 0 behind."""
+    look = np.stack([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], -1)
+    return np.clip(look @ direction(weather.sun_azimuth, weather.sun_elevation), 0, 1)[..., None]
+
+
+def _dusk_sky(weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Blue overhead, orange where the sun went down, a mauve belt on the other side; clouds lit from below."""
+    t = np.clip(np.sin(up), 0, 1)[..., None]
+    west = 0.5 + 0.5 * np.cos(around - weather.sun_azimuth)[..., None]
+    horizon = np.array([0.20, 0.19, 0.26]) * (1 - west**1.5) + np.array([0.66, 0.36, 0.17]) * west**1.5
+    zenith = np.array([0.115, 0.180, 0.330])
+    clear = horizon * (1 - t) ** 4 + zenith * (1 - (1 - t) ** 4)
+    noise = fractal_noise(up.shape, rng, 6, 5)[..., None]
+    cover = np.clip((noise - 0.52 + 0.35 * weather.overcast) * 3, 0, 1) * np.clip(8 * t, 0, 1)
+    lit = np.array([0.17, 0.14, 0.16]) * (1 - west) + np.array([0.50, 0.27, 0.17]) * west
+    cloud = lit * (0.35 + 0.6 * (1 - t)) * (0.6 + 0.8 * noise)
+    toward = _toward_sun(weather, up, around)
+    afterglow = (1 - 0.8 * weather.overcast) * np.array([1.0, 0.52, 0.22]) * (0.5 * toward**6 + 3.0 * toward**90)
+    return clear * (1 - cover) + cloud * cover + afterglow * (1 - 0.6 * cover)
 
 
 def _night_sky(weather: Weather, up: np.ndarray) -> np.ndarray:
-    glow = {"sodium": (0.034, 0.022, 0.012), "shops": (0.030, 0.024, 0.022), "led": (0.020, 0.022, 0.026)}
-    low = np.array(glow.get(weather.night_light, (0.018, 0.020, 0.022)))
+    """A town's lamps in its haze: what fills the shadows between lamps."""
+    if weather.night_light == "infrared":  # a filter keeps out what the eye would see
+        return np.full((*up.shape, 3), 0.004)
+    glow = {"sodium": (0.046, 0.034, 0.022), "shops": (0.040, 0.034, 0.031), "led": (0.036, 0.040, 0.046)}
+    low = np.array(glow.get(weather.night_light, (0.034, 0.038, 0.038)))
     t = np.clip(np.sin(up), 0, 1)[..., None]
-    return low * (1 - t) ** 3 + np.array([0.006, 0.007, 0.010]) * (1 - (1 - t) ** 3)
+    return low * (1 - t) ** 3 + np.array([0.034, 0.037, 0.047]) * (1 - (1 - t) ** 3)
+
+
+def _spot(up: np.ndarray, around: np.ndarray, center: tuple[float, float], width: float, height: float) -> np.ndarray:
+    """A soft blob (h, w, 1) at ``center`` (azimuth, elevation); standard deviations in radians."""
+    turn = np.angle(np.exp(1j * (around - center[0])))
+    return np.exp(-0.5 * ((turn / width) ** 2 + ((up - center[1]) / height) ** 2))[..., None]
+
+
+def _town_lights(weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Lamps down the road, shop fronts to its sides, headlamps far off: what paint and a wet road mirror."""
+    lamp = np.array(NIGHT_COLORS.get(weather.night_light, (1.0, 0.74, 0.46)))
+    total = np.zeros((*up.shape, 3))
+    for way in (0.0, np.pi):
+        for _ in range(5):  # the row of street lamps, the nearer the higher
+            elevation = 0.10 + 0.75 * rng.random() ** 2
+            center = (way + rng.choice([-1, 1]) * (0.06 + 0.9 * elevation), elevation)
+            size = 0.014 + 0.032 * elevation
+            total += lamp * rng.uniform(6, 16) * _spot(up, around, center, 1.5 * size, size)
+        for _ in range(2):
+            tint = np.array([1.0, 0.93, 0.8]) if rng.random() < 0.6 else np.array([0.9, 0.06, 0.04])
+            center = (way + rng.uniform(-0.25, 0.25), rng.uniform(0.01, 0.04))
+            total += tint * rng.uniform(3, 8) * _spot(up, around, center, 0.03, 0.014)
+    for _ in range(6):
+        tint = 0.55 * np.array([1.0, 0.82, 0.6]) + 0.45 * rng.uniform(0.2, 1.0, 3)
+        center = (rng.choice([0.5, 1.5]) * np.pi + rng.normal(0, 0.75), rng.uniform(0.01, 0.06))
+        total += tint * rng.uniform(0.4, 1.4) * _spot(up, around, center, rng.uniform(0.05, 0.16), 0.022)
+    share = {"infrared": 0.06, "shops": 1.3}.get(weather.night_light, 1.0) if weather.dark else 0.22
+    return total * share
 
 
 def _skyline(
@@ -130,11 +192,15 @@ def _skyline(
     floors = (np.floor(up * 95) % 3 == 0)[..., None] * 0.4
     facing = 0.45 + 0.75 * np.clip(np.cos(around - weather.sun_azimuth), 0, 1)[..., None]
     if weather.dark:
-        windows = gaussian_filter((rng.random(up.shape) < 0.10 * lit[None]).astype(float), 0.5)[..., None]
-        city = color[None] * 0.03 * texture + windows * np.array([1.0, 0.8, 0.5]) * 0.7
+        windows = gaussian_filter((rng.random(up.shape) < 0.05 * lit[None]).astype(float), 0.5)[..., None]
+        dim = 0.05 if weather.night_light == "infrared" else 1.0
+        city = dim * (color[None] * 0.04 * texture + windows * np.array([1.0, 0.8, 0.5]) * 0.8)
     else:
-        level = {"dusk": 0.3, "rain": 0.6}.get(weather.kind, 1.0)
+        level = {"dusk": 0.16, "rain": 0.45}.get(weather.kind, 1.0)
         city = color[None] * texture * (1 - floors) * (facing if weather.overcast < 0.9 else 0.75) * level
+        if weather.kind == "dusk":
+            windows = gaussian_filter((rng.random(up.shape) < 0.06 * lit[None]).astype(float), 0.5)[..., None]
+            city = city + windows * np.array([1.0, 0.76, 0.44]) * 0.6
     scene = np.where((up < roofline[None])[..., None], city, sky)
     ground = np.array([0.14, 0.14, 0.135]) * (0.02 if weather.dark else 0.8)
     return np.where((up < 0)[..., None], ground, scene)
