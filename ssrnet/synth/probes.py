@@ -25,7 +25,7 @@ from ssrnet.synth.specs import IdentitySpec, Mark, View
 from ssrnet.synth.visibility import visible_marks
 
 CALM = Staging(clutter=False, jitter=0.0, motion=False)
-STAGE_CAMERA = 5  # an avenue in plain light, seen from a usual height
+STAGE_CAMERA = 7  # a clear sensor and usual height, so that the series show their change and little else
 SERIES_VEHICLES = 2
 PAIR_VEHICLES = 12
 ONE_PLACE = frozenset(  # marks that can be taken away but not put elsewhere
