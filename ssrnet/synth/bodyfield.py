@@ -155,7 +155,10 @@ class BodyField:
         middle = 0.5 * (s.roof_front + s.roof_rear) - 0.1
         half = max(0.5 * (s.roof_rear - s.roof_front), 0.5)
         t = (x - middle) / half
-        fall = np.where(t < 0, s.roof_arc, s.roof_arc + s.tail_drop) * np.clip(np.abs(t), 0, 1.12) ** 2
+        # Straight on beyond the arc: a roof that bent back there would dent the car's profile.
+        end = 0.5 if s.tail_glass - s.roof_rear > 1.0 else 1.12
+        arc = np.minimum(np.abs(t), end)
+        fall = np.where(t < 0, s.roof_arc, s.roof_arc + s.tail_drop) * (arc**2 + 2 * end * (np.abs(t) - arc))
         return points[..., 2] - (s.height - fall - 0.05 * (points[..., 1] / self.half_width) ** 2)
 
     def glass_width(self, points: np.ndarray) -> np.ndarray:
@@ -223,11 +226,15 @@ class BodyField:
 def _bulged_plane(
     x: np.ndarray, z: np.ndarray, low: tuple[float, float], high: tuple[float, float], bulge: float, facing_front: bool
 ) -> np.ndarray:
-    """Signed distance to the line low-high in the side view, bowed outwards by ``bulge`` in its middle."""
+    """Signed distance to the line low-high in the side view, bowed outwards by ``bulge`` in its middle.
+
+    Beyond its ends the line goes straight on, so that it is convex all along.
+    """
     along = np.array(high) - np.array(low)
     length = float(np.hypot(*along))
     along = along / length
     normal = np.array([-along[1], along[0]]) if facing_front else np.array([along[1], -along[0]])
     dx, dz = x - low[0], z - low[1]
-    t = np.clip((dx * along[0] + dz * along[1]) / length, -0.3, 1.3)
-    return dx * normal[0] + dz * normal[1] - bulge * 4 * t * (1 - t) * min(1.0, length)
+    t = (dx * along[0] + dz * along[1]) / length
+    bow = np.where(t < 0, t, np.where(t > 1, 1 - t, t * (1 - t)))
+    return dx * normal[0] + dz * normal[1] - bulge * 4 * bow * min(1.0, length)

@@ -16,7 +16,10 @@ def cargo_box(model: ModelSpec) -> list[Mesh]:
     """In the cab's body frame: the box stands behind it."""
     s = model.shape
     front, floor, top = s.length + 0.10, box_floor(model), s.box_height
-    x = lambda station: s.length / 2 - station
+
+    def x(station: float) -> float:
+        return s.length / 2 - station
+
     middle, height, end = front + s.box_length / 2, top - floor, front + s.box_length
     center_z, half = (floor + top) / 2, s.box_width / 2
     pieces = [box((x(middle), 0, center_z), (s.box_length, s.box_width, height), "cargo", "cargo")]

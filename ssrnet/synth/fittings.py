@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ssrnet.synth.bodyfield import BodyField
+from ssrnet.synth.interior import liner
 from ssrnet.synth.mesh import Mesh, box, ellipsoid, tube
-from ssrnet.synth.panels import pillars
+from ssrnet.synth.panels import BUS_DOORS, BUS_LEAF, pillars
 from ssrnet.synth.skin import ribbon
 from ssrnet.synth.specs import ModelSpec
 
@@ -63,23 +64,24 @@ def fittings(model: ModelSpec, field: BodyField) -> list[Mesh]:
     _mirrors(fit, model)
     _plates_and_badges(fit, model)
     _trim(fit, model)
-    return fit.pieces
+    return fit.pieces + liner(model, field)
 
 
 def _doors(fit: Fitter, model: ModelSpec) -> None:
     s = model.shape
     low = s.clearance + 0.10
-    belt = lambda station: s.belt + s.belt_rise * np.clip((station - s.cowl) / s.length, 0, 1) + 0.02
+
+    def belt(station: float) -> float:
+        return s.belt + s.belt_rise * np.clip((station - s.cowl) / s.length, 0, 1) + 0.02
+
     stations = pillars(model)
     if model.body_type == "bus":
-        for left in (0.55, 4.2):
-            for x in (left, left + 0.62, left + 1.24):
-                fit.add(
-                    *(
-                        ribbon(fit.field, [(fit.x(x), -2, 0.42), (fit.x(x), -2, 2.5)], 0.05, (0, 1, 0), "trim", "door")
-                        for _ in (0,)
-                    )
-                )
+        for door in BUS_DOORS:
+            for k in range(3):
+                x = fit.x(door + k * BUS_LEAF)
+                fit.add(ribbon(fit.field, [(x, -2, 0.42), (x, -2, 2.5)], 0.05, (0, 1, 0), "trim", "door"))
+        unit = fit.x(0.56 * s.length), 0, s.height - s.roof_arc + 0.05
+        fit.add(ellipsoid(unit, (1.15, 0.78, 0.15), "paint", "roof", 12, square=0.45))  # air conditioning
         for z in (0.62, 1.12):
             fit.side_line([(0.3, z), (s.length - 0.3, z)], 0.012)
         return
@@ -122,7 +124,12 @@ def _doors(fit: Fitter, model: ModelSpec) -> None:
         fit.side_line([(first, low), (end, low), (end, s.height - 0.28), (first, s.height - 0.28)], 0.014)
         fit.side_line([(end, s.belt - 0.02), (s.tail_glass - 0.25, s.belt - 0.02)], 0.022, "black", "door")
         handles.append(first + 0.16)
+    if s.panel_sides:  # the pressing where a minibus has its windows
+        a, b, low_edge, high_edge = end + 0.14, s.tail_glass - 0.36, s.belt + 0.06, s.height - 0.32
+        fit.side_line([(a, low_edge), (a, high_edge), (b, high_edge), (b, low_edge), (a, low_edge)], 0.012)
     for station in handles:
+        grip = belt(station) - 0.145  # the hollow under the handle
+        fit.side_line([(station - 0.07, grip), (station + 0.07, grip)], 0.022, "black", "door")
         for sign in (1, -1):
             point, normal = fit.on_side(station, belt(station) - 0.13, sign)
             fit.add(
@@ -185,12 +192,7 @@ def _mirrors(fit: Fitter, model: ModelSpec) -> None:
     material = "black" if model.body_type in ("bus", "box truck", "van") or model.rub_strip else "paint"
     for sign in (1, -1):
         if model.body_type in ("bus", "box truck"):
-            ahead = -0.12 if model.body_type == "bus" else 0.0
-            top = s.height - 0.35 if model.body_type == "bus" else s.belt + 0.65
-            y = fit.field.half_width + (0.10 if model.body_type == "bus" else 0.16)
-            fit.add(box((fit.x(ahead), sign * y, top - 0.3), (0.08, 0.2, 0.42), "black", "mirror"))
-            arm = np.array([[fit.x(0.35), sign * (y - 0.25), top - 0.02], [fit.x(ahead), sign * y, top - 0.05]])
-            fit.add(tube(arm, 0.018, "black", "mirror", 6))
+            _hung_mirror(fit, model, sign)
             continue
         tall = 0.075 if s.height < 1.75 else 0.12
         root = s.cowl + (0.42 if s.cowl > 0.9 else 0.34)
@@ -200,6 +202,19 @@ def _mirrors(fit: Fitter, model: ModelSpec) -> None:
             ellipsoid(point + [0.015, sign * 0.155, 0.045], (0.055, 0.105, tall), material, "mirror", 12, square=0.75)
         )
         fit.add(box(point + [-0.037, sign * 0.155, 0.045], (0.012, 0.15, 1.3 * tall), "chrome", "mirror"))
+
+
+def _hung_mirror(fit: Fitter, model: ModelSpec, sign: int) -> None:
+    """A bus's mirror hangs before the front corner, a truck's stands off the door on two stays."""
+    s = model.shape
+    bus = model.body_type == "bus"
+    top = s.height - 0.55 if bus else s.belt + 0.62
+    head = np.array([fit.x(-0.10 if bus else 0.20), sign * (fit.field.half_width + 0.12), top - 0.30])
+    fit.add(ellipsoid(head, (0.06, 0.11, 0.22), "black", "mirror", 12, square=0.5))
+    for z in (top + 0.05,) if bus else (top - 0.06, top - 0.54):
+        root, _ = fit.on_side(0.32 if bus else 0.42, z, sign)
+        elbow = np.array([head[0], head[1], z])
+        fit.add(tube(np.stack([root, elbow, head]), 0.016, "black", "mirror", 6))
 
 
 def _plates_and_badges(fit: Fitter, model: ModelSpec) -> None:
@@ -237,7 +252,7 @@ def _trim(fit: Fitter, model: ModelSpec) -> None:
     spread = field.half_width / 0.9
     for a, b in ((0.62, 0.08), (0.05, -0.52)):
         fit.end_line(
-            [(a * spread, cowl + 0.045), (b * spread, cowl + 0.085)], 0.022, False, "black", "windscreen", 0.014
+            [(a * spread, cowl + 0.045), (b * spread, cowl + 0.085)], 0.028, False, "black", "windscreen", 0.014
         )
     if s.tailgate and model.body_type in ("hatchback", "estate", "suv"):
         fit.end_line(

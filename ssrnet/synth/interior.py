@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from ssrnet.synth.mesh import Mesh, box, ellipsoid, tube
+from ssrnet.synth.bodyfield import BodyField
+from ssrnet.synth.faces import Surface
+from ssrnet.synth.isosurface import normals_at, polygonise
+from ssrnet.synth.mesh import Mesh, box, ellipsoid, split, tube
+from ssrnet.synth.panels import rear_window_level, side_window_level, windscreen_level
 from ssrnet.synth.specs import ModelSpec
 
 
 def interior(model: ModelSpec) -> list[Mesh]:
     s = model.shape
-    x = lambda station: s.length / 2 - station
+
+    def x(station: float) -> float:
+        return s.length / 2 - station
+
     belt, wide = s.belt, s.width
     long = s.tail_glass - s.cowl
     floor = box(
@@ -18,15 +27,41 @@ def interior(model: ModelSpec) -> list[Mesh]:
     )
     dash = box((x(s.cowl + 0.42), 0, belt - 0.09), (0.5, wide - 0.36, 0.16), "interior", "interior", pitch=0.06)
     pieces = [floor, dash]
+    if s.tail_glass - s.roof_rear > 0.6:  # a saloon's parcel shelf lies under the sloping window
+        shelf = s.tail_glass - s.roof_rear - 0.25
+        pieces.append(
+            box(
+                (x(s.tail_glass - 0.12 - shelf / 2), 0, s.deck_height - 0.10),
+                (shelf, wide - 0.5, 0.05),
+                "interior",
+                "interior",
+            )
+        )
     rows = seat_rows(model)
     for row in rows:
         for side in _places(model):
-            pieces += _seat(x(row), side, belt, min(s.height - belt, 0.62))
+            pieces += _seat(x(row), side, belt, min(s.height - belt, 0.62), rounds=6 if s.length > 7 else 9)
     hub = np.array([x(s.cowl + 0.70), 0.36, belt + 0.02])
     angle = np.linspace(0, 2 * np.pi, 14)
     ring = hub + 0.18 * np.stack([-0.35 * np.sin(angle), np.cos(angle), 0.94 * np.sin(angle)], 1)
     pieces.append(tube(ring, 0.016, "black", "interior", 6))
     return pieces
+
+
+def liner(model: ModelSpec, field: BodyField) -> list[Mesh]:
+    """The cabin's dark lining, a hand's breadth inside the body and open where the windows are.
+
+    Without it a window shows the outer paint from within, and the pane looks painted over.
+    """
+    s, depth = model.shape, 0.04
+    step = 0.075 if s.length < 7 else 0.14
+    low = np.array([s.length / 2 - s.tail_glass - 0.16, -s.width / 2, s.belt - 0.42])
+    high = np.array([s.length / 2 - s.cowl + 0.12, s.width / 2, s.height])
+    vertices, faces = polygonise(lambda points: field(points) + depth, low, high, step)
+    lining = Mesh(vertices, faces[:, ::-1], "interior", "interior", normals_at(field, vertices))
+    for level in (side_window_level, windscreen_level, rear_window_level):
+        _, lining = split(lining, level(model, field, Surface.of(lining, field), -0.03))
+    return [replace(lining, normals=-lining.normals)]
 
 
 def seat_rows(model: ModelSpec) -> list[float]:
@@ -61,8 +96,6 @@ def people(model: ModelSpec, rng: np.random.Generator) -> list[Mesh]:
 
 
 def _tinted(mesh: Mesh, color: np.ndarray) -> Mesh:
-    from dataclasses import replace
-
     return replace(mesh, colors=np.tile(color, (len(mesh.vertices), 1)))
 
 
@@ -70,11 +103,11 @@ def _places(model: ModelSpec) -> tuple[float, ...]:
     return (-0.85, -0.42, 0.42, 0.85) if model.body_type == "bus" else (-0.36, 0.36)
 
 
-def _seat(x: float, y: float, belt: float, room: float) -> list[Mesh]:
+def _seat(x: float, y: float, belt: float, room: float, rounds: int) -> list[Mesh]:
     back = ellipsoid(
-        (x - 0.04, y, belt - 0.06), (0.085, 0.23, min(0.36, 0.4 + 0.2 * room)), "seat", "interior", 9, square=0.6
+        (x - 0.04, y, belt - 0.06), (0.085, 0.23, min(0.36, 0.4 + 0.2 * room)), "seat", "interior", rounds, square=0.6
     )
     rest = ellipsoid(
-        (x - 0.06, y, belt + min(0.33, 0.58 * room)), (0.045, 0.12, 0.075), "seat", "interior", 8, square=0.7
+        (x - 0.06, y, belt + min(0.33, 0.58 * room)), (0.045, 0.12, 0.075), "seat", "interior", rounds - 1, square=0.7
     )
     return [back, rest]

@@ -56,7 +56,7 @@ def _street_lamps(site: FixedCamera, kind: str, share: float) -> tuple[PointLigh
     return tuple(lights)
 
 
-def headlamp_glow(vehicle: Vehicle, capture: Capture) -> tuple[Glow, ...]:
+def glowing(vehicle: Vehicle, capture: Capture) -> tuple[Glow, ...]:
     """Everything with a surface that shines: the vehicle's own lamps, where they are on, and lit windows."""
     return _vehicle_glow(vehicle, capture) + _window_glow(capture)
 

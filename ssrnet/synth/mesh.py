@@ -182,11 +182,35 @@ def split(mesh: Mesh, level: np.ndarray) -> tuple[Mesh | None, Mesh | None]:
         lone.append(np.stack([a, first, second], 1))
         pair += [np.stack([first, b, c], 1), np.stack([first, c, second], 1)]
     all_vertices, all_normals = np.concatenate(vertices), np.concatenate(normals)
-    return tuple(_compact(mesh, all_vertices, all_normals, np.concatenate(faces)) for faces in (inside, outside))
+    whole = [np.concatenate(faces) for faces in (inside, outside)]
+    pieces = [replace(mesh, vertices=all_vertices, normals=all_normals, faces=faces) for faces in whole]
+    return tuple(compact(piece) if len(piece.faces) else None for piece in pieces)
 
 
-def _compact(mesh: Mesh, vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> Mesh | None:
-    if not len(faces):
-        return None
-    used, index = np.unique(faces, return_inverse=True)
-    return replace(mesh, vertices=vertices[used], normals=normals[used], faces=index.reshape(-1, 3))
+def quartered(mesh: Mesh, chosen: np.ndarray) -> Mesh:
+    """Faces ``chosen`` (m,) cut into four. New vertices stay on the old edges, so no gap opens."""
+    a, b, c = mesh.faces[chosen].T
+    edges = np.sort(np.concatenate([np.stack(pair, 1) for pair in ((a, b), (b, c), (c, a))]), axis=1)
+    edges, index = np.unique(edges, axis=0, return_inverse=True)
+    ab, bc, ca = (len(mesh.vertices) + index.reshape(-1)).reshape(3, -1)
+    normals = mesh.normals[edges].sum(axis=1)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-9
+    quarters = [np.stack(corners, 1) for corners in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
+    return replace(
+        mesh,
+        vertices=np.concatenate([mesh.vertices, mesh.vertices[edges].mean(axis=1)]),
+        normals=np.concatenate([mesh.normals, normals]),
+        faces=np.concatenate([mesh.faces[~chosen], *quarters]),
+    )
+
+
+def compact(mesh: Mesh) -> Mesh:
+    """Without the vertices that no face uses."""
+    used, index = np.unique(mesh.faces, return_inverse=True)
+    return replace(
+        mesh,
+        vertices=mesh.vertices[used],
+        faces=index.reshape(-1, 3),
+        normals=None if mesh.normals is None else mesh.normals[used],
+        colors=None if mesh.colors is None else mesh.colors[used],
+    )

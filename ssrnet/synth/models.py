@@ -23,9 +23,9 @@ FRONT_LAMPS = MappingProxyType(
 )
 REAR_LAMPS = MappingProxyType(
     {
-        "sedan": {"block": 0.42, "bar": 0.2, "hook": 0.2, "slim": 0.14, "round": 0.04},
+        "sedan": {"block": 0.42, "bar": 0.2, "hook": 0.2, "slim": 0.18},
         "coupe": {"slim": 0.3, "bar": 0.3, "round": 0.2, "block": 0.2},
-        "hatchback": {"block": 0.35, "vertical": 0.35, "hook": 0.2, "round": 0.1},
+        "hatchback": {"block": 0.4, "vertical": 0.4, "hook": 0.2},
         "estate": {"block": 0.4, "vertical": 0.35, "hook": 0.25},
         "suv": {"block": 0.35, "bar": 0.25, "hook": 0.2, "vertical": 0.2},
         "pickup": {"vertical": 1.0},

@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from ssrnet.synth.bodyfield import BodyField
-from ssrnet.synth.faces import Surface, cut_front, cut_rear
+from ssrnet.synth.faces import Surface, cut_front
 from ssrnet.synth.isosurface import normals_at, polygonise
-from ssrnet.synth.mesh import Mesh, split
+from ssrnet.synth.mesh import Mesh, compact, quartered, split
 from ssrnet.synth.outlines import band, rounded_all
+from ssrnet.synth.rearfaces import cut_rear
 from ssrnet.synth.specs import ModelSpec
 
 
@@ -35,11 +36,17 @@ class Cutter:
         if inside is not None:
             self.panels.append(replace(inside, material=material, part=part))
 
+    def refine(self, level: Callable[[Surface], np.ndarray]) -> None:
+        """Quarter the faces where ``level`` is positive: lamps and grilles are finer than a door."""
+        if self.rest is not None:
+            chosen = (level(Surface.of(self.rest, self.field)) > 0)[self.rest.faces].all(axis=1)
+            self.rest = quartered(self.rest, chosen)
+
 
 def shell_of(field: BodyField, step_scale: float = 1.0) -> Mesh:
     """The body's closed, outward-oriented surface before any panel is cut."""
     s = field.shape
-    step = step_scale * (0.022 if s.length < 4.9 else 0.026 if s.length < 7 else 0.045)
+    step = step_scale * (0.031 if s.length < 4.9 or s.bed else 0.036 if s.length < 7 else 0.052)
     low = np.array([-s.length / 2 - 0.1, -s.width / 2 - 0.14, 0.02])
     high = np.array([s.length / 2 + 0.12, s.width / 2 + 0.16, s.height + 0.14])
     vertices, faces = polygonise(field, low, high, step, symmetric=not field.dents)
@@ -54,6 +61,7 @@ def cut_panels(model: ModelSpec, field: BodyField, step_scale: float = 1.0) -> l
     _windscreen(cutter, model)
     if model.body_type != "box truck":
         _rear_glass(cutter, model)
+    _refine_ends(cutter, model)
     cut_front(cutter, model)
     if model.body_type != "box truck":
         cut_rear(cutter, model)
@@ -71,6 +79,19 @@ def cut_panels(model: ModelSpec, field: BodyField, step_scale: float = 1.0) -> l
     return cutter.panels
 
 
+def _refine_ends(cutter: Cutter, model: ModelSpec) -> None:
+    s = model.shape
+
+    def level(p: Surface) -> np.ndarray:
+        high = s.height if model.body_type == "bus" else s.hood_height + 0.08  # a bus shows its route
+        front = np.minimum(0.42 - p.station, high - p.z)
+        top = s.deck_height + (0.35 if s.tailgate else 0.02)
+        rear = np.minimum(0.36 - p.from_tail, top - p.z) if not s.box_length else front
+        return np.minimum.reduce([np.maximum(front, rear), p.z - s.clearance - 0.03, 0.7 - p.normals[:, 2]])
+
+    cutter.refine(level)
+
+
 def _underside(cutter: Cutter, model: ModelSpec) -> None:
     s = model.shape
 
@@ -86,22 +107,39 @@ def _underside(cutter: Cutter, model: ModelSpec) -> None:
 
     cutter.take(level, "black", "underbody")
     if s.bed:
-        inside = lambda p: np.minimum.reduce(
-            [
-                p.station - s.tail_glass - 0.10,
-                s.length - 0.07 - p.station,
-                s.width / 2 - 0.10 - np.abs(p.y),
-                s.deck_height - 0.02 - p.z,
-            ]
-        )
+
+        def inside(p: Surface) -> np.ndarray:
+            return np.minimum.reduce(
+                [
+                    p.station - s.tail_glass - 0.10,
+                    s.length - 0.07 - p.station,
+                    s.width / 2 - 0.10 - np.abs(p.y),
+                    s.deck_height - 0.02 - p.z,
+                ]
+            )
+
         cutter.take(inside, "plastic", "cargo")
 
 
-def _window_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
+BUS_DOORS = (0.42, 4.2)  # stations of their front edges, on the right side
+BUS_LEAF = 0.60
+
+
+def _bus_door_level(p: Surface) -> np.ndarray:
+    """Panes of the two-leaved doors, nearly down to the step."""
+    leaves = [
+        band(p.station, door + k * BUS_LEAF + 0.04, door + (k + 1) * BUS_LEAF - 0.04)
+        for door in BUS_DOORS
+        for k in (0, 1)
+    ]
+    return rounded_all(np.maximum.reduce(leaves), band(p.z, 0.52, 2.36), (-0.5 - p.normals[:, 1]) * 0.4, radius=0.04)
+
+
+def side_window_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
     """Inside the side windows' outline, ``inset`` metres from the greenhouse's own edges."""
     s = model.shape
     upright = s.tumble < 0.2
-    edge = 0.055 if upright else 0.04
+    edge = 0.05 if upright else 0.028
     rise = s.belt_rise * np.clip((p.station - s.cowl) / s.length, 0, 1)
     sill = p.z - (s.belt + 0.03 + rise) - 0.5 * inset
     roof = -field.roof(p.points) - 0.035 - edge - inset
@@ -134,64 +172,91 @@ def pillars(model: ModelSpec) -> list[float]:
 def _side_glass(cutter: Cutter, model: ModelSpec) -> None:
     s, field = model.shape, cutter.field
     stations = pillars(model)
+    if model.body_type == "bus":
+        cutter.take(_bus_door_level, "glass", "side glass")
 
     def pane(p: Surface) -> np.ndarray:
-        level = _window_level(model, field, p, 0.022)
+        level = side_window_level(model, field, p, 0.022)
         for station in stations:
             level = rounded_all(level, np.abs(p.station - station - 0.12 * (p.z - s.belt)) - 0.035, radius=0.03)
         return level
 
     if s.panel_sides:
-        cab = lambda p: stations[0] - p.station
+
+        def cab(p: Surface) -> np.ndarray:
+            return stations[0] - p.station
+
         cutter.take(lambda p: np.minimum(pane(p), cab(p)), "glass", "side glass")
-        cutter.take(lambda p: np.minimum(_window_level(model, field, p, 0.0), cab(p)), "trim", "side glass")
+        cutter.take(lambda p: np.minimum(side_window_level(model, field, p, 0.0), cab(p)), "trim", "side glass")
         return
     if model.body_type == "box truck":
-        limit = lambda p: s.roof_rear - 0.42 - p.station
+
+        def limit(p: Surface) -> np.ndarray:
+            return s.roof_rear - 0.42 - p.station
+
         cutter.take(lambda p: rounded_all(pane(p), limit(p), radius=0.05), "glass", "side glass")
         cutter.take(
-            lambda p: rounded_all(_window_level(model, field, p, 0.0), limit(p) + 0.03, radius=0.05),
+            lambda p: rounded_all(side_window_level(model, field, p, 0.0), limit(p) + 0.03, radius=0.05),
             "trim",
             "side glass",
         )
         return
     cutter.take(pane, "glass", "side glass")
-    cutter.take(lambda p: _window_level(model, field, p, 0.0), "trim", "side glass")
+    cutter.take(lambda p: side_window_level(model, field, p, 0.0), "trim", "side glass")
+
+
+def windscreen_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
+    """Inside the windscreen's outline, ``inset`` metres from its pillars, header and base."""
+    s = model.shape
+    pillar = 0.035 if s.tumble > 0.2 else 0.055
+    top = 0.06 if s.height < 2.6 else 0.42
+    side = field.glass_width(p.points) - pillar - inset - np.abs(p.y)
+    roof = -field.roof(p.points) - top - inset
+    base = p.z - (s.cowl_height + 0.008 + inset) + 0.03 * (p.y / field.half_width) ** 2
+    # The last two only tell the pane from its neighbours: steep, so that rounding does not shrink the pane.
+    facing = p.normals[:, 0] - 0.08
+    near = 3 * (0.12 - np.abs(field.windscreen(p.points)))
+    return rounded_all(side, roof, base, facing, near, radius=0.05)
 
 
 def _windscreen(cutter: Cutter, model: ModelSpec) -> None:
     s, field = model.shape, cutter.field
-    pillar = 0.055 if s.tumble > 0.2 else 0.075
-    top = 0.085 if s.height < 2.6 else 0.42
+    cutter.take(lambda p: windscreen_level(model, field, p, 0.026), "windscreen", "windscreen")
+    cutter.take(lambda p: windscreen_level(model, field, p, 0.0), "trim", "windscreen")
+    if s.cowl < 0.5:
+        return
 
-    def level(p: Surface, inset: float) -> np.ndarray:
-        side = field.glass_width(p.points) - pillar - inset - np.abs(p.y)
-        roof = -field.roof(p.points) - top - inset
-        base = p.z - (s.cowl_height + 0.015 + inset) + 0.03 * (p.y / field.half_width) ** 2
-        facing = (p.normals[:, 0] - 0.15) * 0.4
-        return rounded_all(side, roof, base, facing, 0.075 - np.abs(field.windscreen(p.points)), radius=0.06)
+    def scuttle(p: Surface) -> np.ndarray:
+        edge = 0.06 - field.windscreen(p.points)
+        return np.minimum.reduce(
+            [edge, p.z - s.cowl_height + 0.09, 0.85 * field.half_width - np.abs(p.y), p.normals[:, 2] - 0.3,
+             s.cowl + 0.3 - p.station, s.cowl_height + 0.03 - p.z]
+        )  # fmt: skip
 
-    cutter.take(lambda p: level(p, 0.028), "windscreen", "windscreen")
-    cutter.take(lambda p: level(p, 0.0), "trim", "windscreen")
+    cutter.take(scuttle, "plastic", "windscreen")
+
+
+def rear_window_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
+    """Inside the rear window's outline, ``inset`` metres from its pillars, header and base."""
+    s = model.shape
+    high = 0.04 if s.height < 2.6 else 0.45
+    base_up = 0.15 if model.body_type == "bus" else 0.03 if s.tailgate else 0.025
+    side = field.glass_width(p.points) - 0.06 - inset - np.abs(p.y)
+    if s.tail_glass - s.roof_rear > 0.6:  # roof and window meet at a small angle: measured along the car
+        header = 0.7 * (p.station - s.roof_rear - 0.18 * (s.tail_glass - s.roof_rear)) - inset
+    else:
+        header = -field.roof(p.points) - high - inset
+    base = p.z - (s.deck_height + base_up + inset)
+    facing = 0.02 - p.normals[:, 0]
+    near = 3 * (0.12 - np.abs(field.backlight(p.points)))
+    value = rounded_all(side, header, base, facing, near, radius=0.055)
+    return np.minimum(value, np.abs(p.y) - 0.03) if s.panel_sides else value
 
 
 def _rear_glass(cutter: Cutter, model: ModelSpec) -> None:
-    s, field = model.shape, cutter.field
-    top = 0.07 if s.height < 2.6 else 0.45
-    base_up = 0.05 if s.tailgate else 0.035
-    if model.body_type == "bus":
-        base_up = 0.15
-
-    def level(p: Surface, inset: float) -> np.ndarray:
-        side = field.glass_width(p.points) - 0.085 - inset - np.abs(p.y)
-        roof = -field.roof(p.points) - top - inset
-        base = p.z - (s.deck_height + base_up + inset)
-        facing = (-0.12 - p.normals[:, 0]) * 0.4
-        value = rounded_all(side, roof, base, facing, 0.09 - np.abs(field.backlight(p.points)), radius=0.07)
-        return np.minimum(value, np.abs(p.y) - 0.03) if s.panel_sides else value
-
-    cutter.take(lambda p: level(p, 0.025), "rear glass", "rear glass")
-    cutter.take(lambda p: level(p, 0.0), "trim", "rear glass")
+    field = cutter.field
+    cutter.take(lambda p: rear_window_level(model, field, p, 0.025), "rear glass", "rear glass")
+    cutter.take(lambda p: rear_window_level(model, field, p, 0.0), "trim", "rear glass")
 
 
 def _cladding(cutter: Cutter, model: ModelSpec) -> None:
@@ -224,4 +289,4 @@ def _name_paint(paint: Mesh, field: BodyField) -> list[Mesh]:
     )
     for dent in field.dents:
         name[np.linalg.norm(middle - np.asarray(dent.center), axis=1) < 1.1 * dent.radius] = "dent"
-    return [replace(paint, faces=paint.faces[name == part], part=part) for part in np.unique(name)]
+    return [compact(replace(paint, faces=paint.faces[name == part], part=part)) for part in np.unique(name)]

@@ -11,7 +11,7 @@ from ssrnet.synth.cameras import CITY, FixedCamera, camera
 from ssrnet.synth.framing import crop_view
 from ssrnet.synth.imaging import Damage, develop
 from ssrnet.synth.interior import people
-from ssrnet.synth.lamps import headlamp_glow, site_lights
+from ssrnet.synth.lamps import glowing, site_lights
 from ssrnet.synth.materials import Batch, batch
 from ssrnet.synth.parts import FIRST_MARK, PART_NAMES, PART_VALUES
 from ssrnet.synth.passes import Capture
@@ -113,7 +113,7 @@ class Photographer:
         rest += batch(loose)
         lights, glow = site_lights(capture, site), ()
         if weather.dark or weather.kind in ("dusk", "rain"):
-            glow = headlamp_glow(vehicle, capture)
+            glow = glowing(vehicle, capture)
         return Stage(
             vehicle=tuple(own),
             rest=tuple(rest),

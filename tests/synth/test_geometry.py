@@ -5,6 +5,7 @@ import pytest
 
 from ssrnet.synth.bodyfield import BodyField, Dent
 from ssrnet.synth.bodytypes import BODY_TYPES, vary
+from ssrnet.synth.interior import liner
 from ssrnet.synth.isosurface import polygonise
 from ssrnet.synth.mesh import box, ellipsoid, is_closed, lathe, split, tube, volume
 from ssrnet.synth.models import draw_model
@@ -18,7 +19,7 @@ from ssrnet.synth.wheels import wheel
 @pytest.mark.parametrize("number", range(2))
 def test_shell_is_closed_and_faces_outward(body_type, number):
     shape = vary(BODY_TYPES[body_type], stream(1, body_type, number))
-    shell = shell_of(BodyField(shape), step_scale=2.0)
+    shell = shell_of(BodyField(shape), step_scale=1.6)
     assert is_closed(shell.vertices, shell.faces)
     size = shape.length * shape.width * shape.height
     assert 0.3 * size < volume(shell.vertices, shell.faces) < 0.95 * size
@@ -71,6 +72,54 @@ def test_sphere_is_exact():
     vertices, faces = polygonise(sphere, np.full(3, -1.2), np.full(3, 1.2), 0.1)
     assert np.abs(np.linalg.norm(vertices, axis=1) - 1).max() < 1e-4
     assert volume(vertices, faces) == pytest.approx(4 / 3 * np.pi, rel=0.01)
+
+
+# Least and most square metres of windscreen, rear window and side windows (both sides).
+GLASS_AREAS = {
+    "sedan": ((0.6, 1.2), (0.5, 1.0), (0.8, 1.6)),
+    "hatchback": ((0.6, 1.2), (0.35, 0.8), (0.9, 1.9)),
+    "estate": ((0.6, 1.2), (0.32, 0.8), (1.3, 2.4)),
+    "suv": ((0.8, 1.4), (0.5, 1.0), (1.5, 2.7)),
+    "coupe": ((0.6, 1.2), (0.6, 1.3), (0.4, 1.1)),
+    "pickup": ((0.8, 1.4), (0.6, 1.0), (1.0, 2.0)),
+    "van": ((1.1, 1.9), (0.8, 1.4), (0.9, 1.6)),
+    "minibus": ((1.7, 2.6), (1.3, 2.2), (7.0, 10.5)),
+    "bus": ((2.5, 3.7), (1.5, 2.3), (26.0, 34.0)),
+    "box truck": ((1.2, 1.9), (0.0, 0.0), (0.9, 1.9)),
+}
+
+
+@pytest.mark.parametrize("body_type", list(BODY_TYPES))
+@pytest.mark.parametrize("unit", range(6))
+def test_every_model_has_its_windows(body_type, unit):
+    model = draw_model(11, unit, body_type)
+    panels = cut_panels(model, BodyField(model.shape), step_scale=2.0)
+    for material, (least, most) in zip(("windscreen", "rear glass", "glass"), GLASS_AREAS[body_type], strict=True):
+        assert least <= sum(_area(panel) for panel in panels if panel.material == material) <= most, material
+
+
+@pytest.mark.parametrize("body_type", ["sedan", "coupe", "hatchback", "estate", "suv"])
+def test_roof_has_no_hollow(body_type):
+    """From the top of the windscreen to the rear window's base the profile never turns up again."""
+    shape = vary(BODY_TYPES[body_type], stream(2, body_type, 0))
+    stations = np.arange(shape.roof_front, shape.tail_glass - 0.1, 0.05)
+    above = np.stack([shape.length / 2 - stations, 0 * stations, 0 * stations + 2.2], 1)
+    _, normals, _ = BodyField(shape).project(above, (0, 0, -1))
+    assert np.diff(normals[:, 0]).max() < 0.02
+
+
+@pytest.mark.parametrize("body_type", list(BODY_TYPES))
+def test_liner_stays_inside(body_type):
+    model = draw_model(4, 1, body_type)
+    field = BodyField(model.shape)
+    for piece in liner(model, field):
+        assert len(piece.faces) and field(piece.vertices).max() < -0.01
+
+
+def test_panels_share_no_unused_vertices():
+    model = draw_model(1, 2, "suv")
+    for panel in cut_panels(model, BodyField(model.shape), step_scale=2.0):
+        assert len(np.unique(panel.faces)) == len(panel.vertices) == len(panel.normals)
 
 
 def test_split_keeps_area_and_sides():

@@ -9,7 +9,7 @@ import pytest
 from ssrnet.synth.cameras import CAMERAS, camera
 from ssrnet.synth.fleet import draw_fleet
 from ssrnet.synth.imaging import Damage, develop
-from ssrnet.synth.lamps import headlamp_glow, site_lights
+from ssrnet.synth.lamps import glowing, site_lights
 from ssrnet.synth.passes import Capture, weather_at
 from ssrnet.synth.rng import stream
 from ssrnet.synth.scenery import site_scenery
@@ -32,7 +32,7 @@ def _capture(kind: str, number: int = 5, yaw: float = 0.0, seed: int = 1) -> Cap
 
 def _lit(vehicle, kind: str, yaw: float):
     """The glow of the first seed whose lamps are on, without the windows of the site (a motorway has none)."""
-    return next(glow for seed in range(50) if (glow := headlamp_glow(vehicle, _capture(kind, 1, yaw, seed))))
+    return next(glow for seed in range(50) if (glow := glowing(vehicle, _capture(kind, 1, yaw, seed))))
 
 
 def _developed(scene: np.ndarray, kind: str, seed: int = 3) -> np.ndarray:
@@ -51,8 +51,8 @@ def test_a_stage_has_few_lamps(vehicle):
     for site in CAMERAS:
         for kind in ("night", "dusk", "rain", "sun"):
             assert len(site_lights(_capture(kind, site.number), site)) <= 4
-            assert len(headlamp_glow(vehicle, _capture(kind, site.number))) <= 5
-    assert not site_lights(_capture("sun"), camera(5)) and not headlamp_glow(vehicle, _capture("sun"))
+            assert len(glowing(vehicle, _capture(kind, site.number))) <= 5
+    assert not site_lights(_capture("sun"), camera(5)) and not glowing(vehicle, _capture("sun"))
 
 
 def test_white_lamps_ahead_and_red_lamps_behind(vehicle):
@@ -65,13 +65,13 @@ def test_white_lamps_ahead_and_red_lamps_behind(vehicle):
 
 def test_only_main_lamps_shine_strongly(vehicle):
     for seed in range(40):
-        strengths = sorted(glow.radiance[0] for glow in headlamp_glow(vehicle, _capture("rain", 1, 0.2, seed)))
+        strengths = sorted(glow.radiance[0] for glow in glowing(vehicle, _capture("rain", 1, 0.2, seed)))
         assert sum(strength > 5 for strength in strengths) <= 1
 
 
 def test_window_panes_face_the_road_and_stay_where_they_are(vehicle):
     capture = _capture("night", 10)
-    panes, again = headlamp_glow(vehicle, capture)[-1], headlamp_glow(vehicle, capture)[-1]
+    panes, again = glowing(vehicle, capture)[-1], glowing(vehicle, capture)[-1]
     a, b, c = (panes.vertices[panes.faces[:, i]] for i in range(3))
     facing = np.cross(b - a, c - a)[:, 1]
     assert (np.sign(facing) == -np.sign(a[:, 1])).all()
