@@ -175,7 +175,7 @@ def _spare_wheel(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
                 lathe(
                     [(0, -0.1), (radius, -0.1), (radius, 0.08), (0.9 * radius, 0.11), (0, 0.11)], "print", "spare wheel"
                 ),
-                0.5 * _ink(mark),
+                0.2 * _ink(mark) + 0.03,
             )
         ]
     turned = [
