@@ -13,13 +13,19 @@ from ssrnet.synth.photographer import Photograph, Photographer
 from ssrnet.synth.probes import Step, probe_files
 from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.specs import IdentitySpec
-from ssrnet.synth.vehicle import build
+from ssrnet.synth.vehicle import Vehicle, build
 
 
 @lru_cache(maxsize=1)
 def photographer(samples: int) -> Photographer:
     """This process's photographer: kernels, sites and extras are worth keeping."""
     return Photographer(samples)
+
+
+@lru_cache(maxsize=2)
+def built(identity: IdentitySpec) -> Vehicle:
+    """The vehicle of the step at hand, and the one that it is framed as."""
+    return build(identity)
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,9 @@ class ProbeJob:
 
     def take(self, settings: SynthSettings) -> Iterator[str]:
         """Takes and files every step, its mask first: an image that is there is done."""
-        shown, vehicle = None, None
         for step in self.steps:
-            if shown != step.identity:
-                shown, vehicle = step.identity, build(step.identity)
-            photo = photographer(settings.samples).take(vehicle, step.capture, step.staging)
+            vehicle, frame = built(step.identity), built(step.framed_as or step.identity)
+            photo = photographer(settings.samples).take(vehicle, step.capture, step.staging, frame)
             image, mask = probe_files(settings.out, step)
             write_atomic(mask, png_bytes(photo.parts))
             write_atomic(image, jpeg_bytes(photo.pixels))

@@ -66,11 +66,16 @@ class Photographer:
         self.samples = samples
         self._vehicle: tuple[object, list[Batch]] = (None, [])
 
-    def take(self, vehicle: Vehicle, capture: Capture, staging: Staging | None = None) -> Photograph:
+    def take(
+        self, vehicle: Vehicle, capture: Capture, staging: Staging | None = None, framed_as: Vehicle | None = None
+    ) -> Photograph:
+        """The photograph of a capture; its crop is the box around ``framed_as``, by default the vehicle itself."""
         staging = staging or Staging()
         site = camera(capture.camera)
-        own = self._own_batches(vehicle, capture)
-        vertices = np.concatenate([one.vertices for one in own])
+        frame = framed_as or vehicle
+        framing = self._own_batches(frame, capture)
+        vertices = np.concatenate([one.vertices for one in framing])
+        own = framing if frame is vehicle else self._own_batches(vehicle, capture)
         frame_rng = stream(capture.seed, "frame", capture.frame)
         view = crop_view(site, vertices, frame_rng, staging.zoom, staging.jitter)
         stage = self._stage(vehicle, capture, site, own, staging, view)

@@ -25,9 +25,10 @@ from ssrnet.synth.specs import IdentitySpec, Mark, View
 from ssrnet.synth.visibility import visible_marks
 
 CALM = Staging(clutter=False, jitter=0.0, motion=False)
-STAGE_CAMERA = 7  # a clear sensor and usual height, so that the series show their change and little else
+STAGE_CAMERA = 15  # a bridge: nothing shades it, and its sensor shows the change and little else
 SERIES_VEHICLES = 2
 PAIR_VEHICLES = 12
+GREYS = frozenset(("white", "silver", "grey", "black"))  # under coloured light, paint of a colour shows more
 ONE_PLACE = frozenset(  # marks that can be taken away but not put elsewhere
     ("rack", "roof box", "sunroof", "spoiler", "tow bar", "ladder", "spare wheel", "sun strip", "hubcap", "mud flap",
      "beacon")
@@ -49,6 +50,7 @@ class Step:
     staging: Staging = CALM
     mark: str = ""
     change: str = ""
+    framed_as: IdentitySpec | None = None  # whose box the crop has, where a mark that comes or goes could change it
 
     @property
     def name(self) -> str:
@@ -159,7 +161,7 @@ def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
                 variants[MOVED] = elsewhere
             capture = base_capture(identity, seed, azimuth)
             steps += [
-                Step("mark", len(steps) + k, mark.kind, variant, capture, CALM, mark.name, change)
+                Step("mark", len(steps) + k, mark.kind, variant, capture, CALM, mark.name, change, identity)
                 for k, (change, variant) in enumerate(variants.items())
             ]
     return steps
@@ -186,11 +188,11 @@ def _within(place: float) -> float:
 def probe_steps(fleet: Fleet, seed: int) -> list[Step]:
     """Every photograph of ``probes/``.
 
-    The first test vehicles of different types get every series, the first siblings the counterfactuals.
+    The first test vehicles of different types and a colour get every series, the first siblings the counterfactuals.
     """
     tested = [one for one in fleet.identities if fleet.split_of[one.vehicle_id] == "test"]
     siblings = [one for one in tested if one.sibling_group >= 0]
-    by_type = {one.model.body_type: one for one in reversed(tested)}
+    by_type = {one.model.body_type: one for one in reversed(tested) if one.paint.name not in GREYS}
     shown = sorted(by_type.values(), key=lambda one: one.vehicle_id)[:SERIES_VEHICLES]
     steps = [step for identity in shown for series in SERIES for step in series(identity, seed)]
     return steps + [step for identity in siblings[:PAIR_VEHICLES] for step in counterfactuals(identity, seed)]

@@ -1,14 +1,13 @@
 """Contact sheets of the city, to look at: `python -m ssrnet.synth.sheets --out DIR [--city DIR]`.
 
-types.png: ten body types from four sides; siblings.png: three groups of look-alikes from four sides, which
-only their marks tell apart; with --city also identities.png (8 vehicles in 12 captures each) and a
+types.jpg: ten body types from four sides; siblings.jpg: three groups of look-alikes from four sides, which
+only their marks tell apart; with --city also identities.jpg (8 vehicles in 12 captures each) and a
 sheet of each series of its probes.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from ssrnet.errors import DataError
 from ssrnet.synth.fleet import draw_fleet
+from ssrnet.synth.imaging import jpeg_bytes
 from ssrnet.synth.jobs import photographer
 from ssrnet.synth.manifest import write_atomic
 from ssrnet.synth.mitsuba_setup import load_mitsuba
@@ -54,12 +54,12 @@ def main(settings: SheetSettings) -> None:
     fleet = draw_fleet(replace(city_recipe("demo"), seed=settings.seed))
     by_type = {one.model.body_type: one for one in reversed(fleet.identities)}
     groups = [group[:4] for group in list(fleet.groups().values())[:3]]
-    _save(settings.out / "types.png", _sides(by_type.values(), TYPE_SIDES), len(TYPE_SIDES))
-    _save(settings.out / "siblings.png", _sides((one for group in groups for one in group), SIDES), len(SIDES))
+    _save(settings.out / "types.jpg", _sides(by_type.values(), TYPE_SIDES), len(TYPE_SIDES))
+    _save(settings.out / "siblings.jpg", _sides((one for group in groups for one in group), SIDES), len(SIDES))
     if settings.city is not None:
-        _save(settings.out / "identities.png", _identities(settings.city), 12)
+        _save(settings.out / "identities.jpg", _identities(settings.city), 12)
         for series, cells in _probes(settings.city).items():
-            _save(settings.out / f"probe-{series}.png", cells, 12)
+            _save(settings.out / f"probe-{series}.jpg", cells, 12)
 
 
 def _sides(vehicles: Iterable[IdentitySpec], azimuths: Sequence[float]) -> list[Cell]:
@@ -105,18 +105,20 @@ def _table(path: Path) -> list[dict[str, str]]:
 
 
 def _save(path: Path, cells: list[Cell], columns: int) -> None:
-    height = -(-len(cells) // columns) * (CELL + CAPTION)
-    sheet = Image.new("RGB", (columns * CELL, height), "white")
+    """A JPEG in which each row is as high as its highest picture."""
+    shown = [(image.convert("RGB"), caption) for image, caption in cells]
+    for image, _ in shown:
+        image.thumbnail((CELL - 4, CELL - 4), Image.Resampling.BICUBIC)
+    rows = [shown[start : start + columns] for start in range(0, len(shown), columns)]
+    heights = [max(image.height for image, _ in row) + CAPTION + 4 for row in rows]
+    sheet = Image.new("RGB", (columns * CELL, sum(heights)), "white")
     pen = ImageDraw.Draw(sheet)
-    for k, (image, caption) in enumerate(cells):
-        left, top = k % columns * CELL, k // columns * (CELL + CAPTION)
-        scale = (CELL - 4) / max(image.size)
-        size = [max(1, round(side * scale)) for side in image.size]
-        sheet.paste(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), (left, top + CAPTION))
-        pen.text((left + 2, top), caption[: CELL // 6], fill="black")
-    stored = io.BytesIO()
-    sheet.save(stored, "PNG")
-    write_atomic(path, stored.getvalue())
+    for number, row in enumerate(rows):
+        top = sum(heights[:number])
+        for column, (image, caption) in enumerate(row):
+            sheet.paste(image, (column * CELL, top + CAPTION))
+            pen.text((column * CELL + 2, top), caption[: CELL // 6], fill="black")
+    write_atomic(path, jpeg_bytes(np.asarray(sheet)))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class StubCamera:
         self.lives = lives
         self.taken = 0
 
-    def take(self, vehicle, capture, staging=None):
+    def take(self, vehicle, capture, staging=None, framed_as=None):
         if self.taken >= self.lives:
             raise KeyboardInterrupt
         self.taken += 1
