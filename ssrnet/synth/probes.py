@@ -188,12 +188,14 @@ def _within(place: float) -> float:
 def probe_steps(fleet: Fleet, seed: int) -> list[Step]:
     """Every photograph of ``probes/``.
 
-    The first test vehicles of different types and a colour get every series, the first siblings the counterfactuals.
+    The first test vehicles of different types, coloured ones before grey, get every series, the first siblings the counterfactuals.
     """
     tested = [one for one in fleet.identities if fleet.split_of[one.vehicle_id] == "test"]
     siblings = [one for one in tested if one.sibling_group >= 0]
-    by_type = {one.model.body_type: one for one in reversed(tested) if one.paint.name not in GREYS}
-    shown = sorted(by_type.values(), key=lambda one: one.vehicle_id)[:SERIES_VEHICLES]
+    by_type: dict[str, IdentitySpec] = {}
+    for one in sorted(tested, key=lambda one: one.paint.name in GREYS):
+        by_type.setdefault(one.model.body_type, one)
+    shown = list(by_type.values())[:SERIES_VEHICLES]
     steps = [step for identity in shown for series in SERIES for step in series(identity, seed)]
     return steps + [step for identity in siblings[:PAIR_VEHICLES] for step in counterfactuals(identity, seed)]
 
