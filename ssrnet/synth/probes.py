@@ -188,7 +188,8 @@ def _within(place: float) -> float:
 def probe_steps(fleet: Fleet, seed: int) -> list[Step]:
     """Every photograph of ``probes/``.
 
-    The first test vehicles of different types, coloured ones before grey, get every series, the first siblings the counterfactuals.
+    The first test vehicles of different types, coloured ones before grey, get every series; the first
+    siblings get the counterfactuals.
     """
     tested = [one for one in fleet.identities if fleet.split_of[one.vehicle_id] == "test"]
     siblings = [one for one in tested if one.sibling_group >= 0]
