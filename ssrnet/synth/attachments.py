@@ -43,7 +43,8 @@ def _ornament(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
             ellipsoid(base + [0, 0, 0.19], (0.06, 0.07, 0.06), "print", "ornament"),
         )
         return [_tint(body, color), _tint(head, 0.8 * color + 0.1)]
-    hang = np.array([s.length / 2 - (s.cowl + 0.58 * (s.roof_front - s.cowl) + 0.18), 0.1 * y, s.height - 0.30])
+    below_roof = 0.30 if s.height < 2.6 else 0.72  # a tall body's windscreen ends well below its roof
+    hang = np.array([s.length / 2 - (s.cowl + 0.58 * (s.roof_front - s.cowl) + 0.18), 0.1 * y, s.height - below_roof])
     return [
         _tint(ellipsoid(hang, (0.03, 0.05, 0.09), "print", "ornament"), color),
         tube(np.array([hang, hang + [0, 0, 0.16]]), 0.006, "black", "ornament", 5),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssrnet.synth.materials import Batch
+from ssrnet.synth.parts import FIRST_MARK, PART_VALUES
 from ssrnet.synth.view import View
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class FirstHits:
         origin, toward = rays
         point, which, face, _, valid = self._cast(origin, toward)
         parts = self._parts(which, face)
+        self._show_marks_behind_glass(parts, which, point, toward)
         whole = (which >= 0) & (which < own)
         vertices = np.concatenate([batch.vertices for _, batch in self.meshes[:own]]) if own else np.zeros((0, 3))
         behind = valid & ~whole & self._before(point, toward, origin, vertices, view)
@@ -69,6 +71,19 @@ class FirstHits:
             behind[left] = valid[left] & ~whole[left] & (which[left] >= 0)  # nothing lies under the road
         shape = (view.height, view.width)
         return parts.reshape(shape), whole.reshape(shape)
+
+    def _show_marks_behind_glass(
+        self, parts: np.ndarray, which: np.ndarray, point: np.ndarray, toward: np.ndarray
+    ) -> None:
+        """An ornament on the dashboard is seen through the windscreen: there ``parts`` names it, not the pane."""
+        panes = [index for index, (_, batch) in enumerate(self.meshes) if batch.clear]
+        glass = np.flatnonzero(np.isin(which, panes))
+        if not len(glass):
+            return
+        _, behind, face, _, _ = self._cast(point[glass] + 1e-3 * toward[glass], toward[glass])
+        names = self._parts(behind, face)
+        marks = (names >= FIRST_MARK) & (names < PART_VALUES["occluder"])
+        parts[glass[marks]] = names[marks]
 
     @staticmethod
     def _before(

@@ -80,7 +80,7 @@ def city_recipe(name: CityName) -> SynthSettings:
 
     ``demo`` and ``training`` are two splits of one fleet, so no vehicle, sibling group or model is in both.
     The demo's tracks are short and everyone passes at least seven cameras, which multi-shot retrieval with
-    six gallery images needs; the training vehicles pass 4 to 12.
+    six gallery images needs; the training vehicles pass 4 to 11.
     """
     own = SynthSettings(Path())
     city = replace(own, recipe=name, seed=776, identities=680, train_share=0.905, sibling_share=0.6)
@@ -88,4 +88,4 @@ def city_recipe(name: CityName) -> SynthSettings:
         return replace(
             city, split="test", min_passes=7, max_passes=8, max_frames=2, masks=True, mask_every=7, probes=True
         )
-    return replace(city, split="train", max_frames=3) if name == "training" else own
+    return replace(city, split="train", max_passes=11, max_frames=3) if name == "training" else own
