@@ -17,7 +17,7 @@ test: .venv/installed-test
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.txt -e ".[test,synth]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.txt -e ".[test,synth,export]"
 	touch $@
 
 clean:

@@ -15,5 +15,6 @@ st.navigation(
     [
         as_page("retrieval", "Retrieval", ":material/image_search:", default=True),
         as_page("attention", "Attention", ":material/visibility:"),
+        as_page("scoreboard", "Scoreboard", ":material/monitoring:"),
     ]
 ).run()

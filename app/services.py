@@ -25,6 +25,7 @@ from ssrnet.model import FeatureMap, SSRNet
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
+from ssrnet.runs import StoredMetrics, find_runs, stored_metrics
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 
 LONGEST_LIST = 20
@@ -79,6 +80,14 @@ class Services:
         found = [path for folder in ("checkpoints", "runs") for path in Path(folder).rglob("*.safetensors")]
         return sorted(str(path) for path in found if not path.name.startswith("."))
 
+    def run_folders(self) -> list[str]:
+        """Training runs lying in ``runs/`` and ``checkpoints/`` of the working folder."""
+        return [str(folder) for folder in find_runs([Path("runs"), Path("checkpoints")])]
+
+    def stored_metrics(self, path: Path) -> list[StoredMetrics]:
+        """What a checkpoint says that it scored; read anew when the file changes."""
+        return _stored_metrics(str(path), _stamp(path))
+
     def has_features(self, checkpoint: Checkpoint, opened: OpenedDataset) -> bool:
         """Whether :meth:`features` would answer at once."""
         return _feature_store().holds((checkpoint.hash, opened.hash))
@@ -127,6 +136,11 @@ def _dataset(root: str, stamps: tuple) -> OpenedDataset:
 @st.cache_resource(max_entries=4, show_spinner="Loading the checkpoint")
 def _checkpoint(path: str, stamp: tuple) -> Checkpoint:
     return load_checkpoint(path)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _stored_metrics(path: str, stamp: tuple) -> list[StoredMetrics]:
+    return stored_metrics(Path(path))
 
 
 @st.cache_resource

@@ -10,9 +10,14 @@ from typing import Annotated, Any, get_args
 import torch
 import tyro
 
+from ssrnet.benchmarks.training import BenchmarkSettings, benchmark
 from ssrnet.doctor import DoctorSettings, doctor
 from ssrnet.evaluate import EvaluateSettings, evaluate_model
+from ssrnet.export import ExportSettings, export_checkpoint
 from ssrnet.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.studies.report import write_report
+from ssrnet.studies.runner import run_study
+from ssrnet.studies.settings import ReportSettings, StudySettings, study_defaults
 from ssrnet.synth.generate import console_progress, generate
 from ssrnet.synth.settings import CityName, SynthSettings, city_recipe
 from ssrnet.train import train
@@ -35,7 +40,11 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     TrainSettings: train,
     EvaluateSettings: evaluate_model,
     ExtractFeaturesSettings: extract_features,
+    ExportSettings: export_checkpoint,
+    StudySettings: run_study,
+    ReportSettings: write_report,
     SynthSettings: lambda settings: print(generate(settings, console_progress())),
+    BenchmarkSettings: benchmark,
     DoctorSettings: doctor,
 }
 
@@ -52,12 +61,16 @@ def run(arguments: Sequence[str]) -> None:
 def _commands(arguments: Sequence[str]) -> Any:
     """The union of all commands; --recipe and --network decide which defaults `train` and `synth` show and take."""
     training = replace(_train_defaults(arguments), data=tyro.MISSING, out=tyro.MISSING)
+    study = _study_command(arguments)
     city = replace(_city_defaults(arguments), out=tyro.MISSING)
     return (
         Annotated[TrainSettings, tyro.conf.subcommand("train", default=training)]
         | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
         | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
+        | Annotated[ExportSettings, tyro.conf.subcommand("export")]
+        | study
         | Annotated[SynthSettings, tyro.conf.subcommand("synth", default=city)]
+        | Annotated[BenchmarkSettings, tyro.conf.subcommand("benchmark")]
         | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
     )
 
@@ -66,8 +79,17 @@ def _train_defaults(arguments: Sequence[str]) -> TrainSettings:
     early = argparse.ArgumentParser(prog="ssrnet train", add_help=False, allow_abbrev=False)
     early.add_argument("--recipe", choices=get_args(RecipeName), default="paper" if torch.cuda.is_available() else "quick")
     early.add_argument("--network", choices=get_args(NetworkName), default="ssrnet")
-    chosen, _ = early.parse_known_args(arguments if arguments[:1] == ["train"] else [])
+    chosen, _ = early.parse_known_args(arguments if arguments[:1] in (["train"], ["study"]) else [])
     return recipe(chosen.recipe, chosen.network)
+
+
+def _study_command(arguments: Sequence[str]) -> Any:
+    """`study NAME` takes all of training's options, `study report` none of them."""
+    name = arguments[1] if arguments[:1] == ["study"] and len(arguments) > 1 else None
+    if name == "report":
+        return Annotated[ReportSettings, tyro.conf.subcommand("study")]
+    default = study_defaults(_train_defaults(arguments), name)
+    return Annotated[StudySettings, tyro.conf.subcommand("study", default=default)]
 
 
 def _city_defaults(arguments: Sequence[str]) -> SynthSettings:

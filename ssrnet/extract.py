@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 import ssrnet
 from ssrnet.data.datasets import open_dataset
+from ssrnet.distributed import processes
 from ssrnet.errors import DataError
-from ssrnet.resources import DeviceName, resolve_device
+from ssrnet.resources import DeviceName
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
 from ssrnet.training.checkpoint import load_checkpoint
 
@@ -39,7 +40,10 @@ class ExtractFeaturesSettings:
 
 
 def extract_features(settings: ExtractFeaturesSettings) -> None:
-    """Runs the command; raises :class:`DataError` for an empty split or an ending that is not .safetensors."""
+    """Runs the command; under torchrun the processes share the images, and the first one writes.
+
+    Raises :class:`DataError` for an empty split or an ending that is not .safetensors.
+    """
     if settings.out.suffix != ".safetensors":
         raise DataError(f"{settings.out} does not end in .safetensors; name the feature file so.")
     checkpoint = load_checkpoint(settings.checkpoint)
@@ -47,22 +51,20 @@ def extract_features(settings: ExtractFeaturesSettings) -> None:
     images = getattr(dataset, settings.split)
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")
+    group = processes(settings.device)
     features = extract(
-        checkpoint.model,
-        images,
-        settings.extraction,
-        checkpoint.info.image_size,
-        resolve_device(settings.device),
-        settings.workers,
-        progress=lambda batches, total: tqdm(batches, total=total, unit="batch"),
-    )
-    record = {
-        **checkpoint.record,
-        **describe(settings.extraction, checkpoint.info.image_size),
-        "dataset": dataset.name,
-        "dataset_hash": dataset.content_hash(),
-        "split": settings.split,
-        "version": ssrnet.__version__,
-    }
-    features.save(settings.out, record)
-    print(f"{settings.out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers")
+        checkpoint.model, images, settings.extraction, checkpoint.info.image_size, group.device, settings.workers,
+        progress=(lambda batches, total: tqdm(batches, total=total, unit="batch")) if group.first else None,
+        group=group,
+    )  # fmt: skip
+    if group.first:
+        record = {
+            **checkpoint.record,
+            **describe(settings.extraction, checkpoint.info.image_size),
+            "dataset": dataset.name,
+            "dataset_hash": dataset.content_hash(),
+            "split": settings.split,
+            "version": ssrnet.__version__,
+        }
+        features.save(settings.out, record)
+    group.say(f"{settings.out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers")

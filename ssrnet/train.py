@@ -3,21 +3,21 @@
     ssrnet train --data DIR --out runs/ssrnet                        # recipe `paper` on a GPU, `quick` on a CPU
     ssrnet train --data DIR --out runs/baseline --network baseline   # the same for the paper's baseline
     ssrnet train --data DIR --out runs/ssrnet --resume               # go on after an interruption
+    torchrun --nproc-per-node=4 -m ssrnet train --data DIR --out runs/ssrnet   # four GPUs share each batch
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 import ssrnet
@@ -25,153 +25,226 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
-from ssrnet.data.transforms import ImageTensors, read_batches, train_transform
-from ssrnet.errors import CheckpointError, DataError, ResourceError, SettingsError, TrainingError
-from ssrnet.files import write_atomically
+from ssrnet.distributed import Processes, processes
+from ssrnet.errors import DataError, ResourceError, SettingsError, TrainingError
+from ssrnet.files import remove_leftovers, write_atomically
 from ssrnet.losses import ReIDLoss
 from ssrnet.metrics import Metrics
 from ssrnet.model import SSRNet
-from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, extract
-from ssrnet.training.checkpoint import CheckpointInfo, load_backbone, load_weights, read_pickle, read_tensors, save_checkpoint
+from ssrnet.training.batches import augmented, cache_folder, open_pixels
+from ssrnet.training.checkpoint import CheckpointInfo, load_backbone, load_weights, read_tensors, save_checkpoint
+from ssrnet.training.interrupt import StopRequest
+from ssrnet.training.log import EpochSums, RunLog
+from ssrnet.training.resume import Progress, as_json, load_progress, save_progress
 from ssrnet.training.schedule import build_optimiser, learning_rate_factor, set_learning_rate
 from ssrnet.training.settings import TrainSettings
+from ssrnet.training.step import TrainingStep, place, set_training_mode
 
-
-class Progress(NamedTuple):
-    """How far a run has come: epochs and steps done, best mAP on the held-back identities."""
-
-    epoch: int = 0
-    step: int = 0
-    best_mAP: float = -1.0
+STEPS_AHEAD = 10
+"""Steps that a GPU may compute before Python looks at its losses and at Ctrl-C."""
 
 
 def train(settings: TrainSettings) -> Path:
     """Runs ``settings`` to its last epoch and returns the path of the last checkpoint.
 
-    Writes into ``settings.out`` alone: ``settings.json``, ``log.jsonl`` (one line an epoch),
-    ``last.safetensors`` and ``best.safetensors`` (by mAP on the held-back identities, so only with
-    ``holdout``), ``resume.pt``.
+    Writes into ``settings.out`` alone: ``settings.json``, ``log.jsonl`` (one line an epoch) and
+    ``tensorboard``, ``last.safetensors`` and ``best.safetensors`` (by mAP on the held-back identities,
+    so only with ``holdout``), ``resume.pt``; and ``cache`` until the last epoch, unless ``settings.cache``
+    names another folder.
+
+    Raises :class:`TrainingError` for a loss that is no number and where it is stopped,
+    :class:`ResourceError` for a full disk or memory; what was saved last is untouched by either.
     """
-    device = resolve_device(settings.device)
-    torch.manual_seed(settings.seed)
-    dataset = open_dataset(settings.data, settings.subset)
-    fit, held_back = hold_back(dataset, settings.holdout, settings.seed)
-    identities = sorted({image.vehicle_id for image in fit})
-    label_of = {vehicle_id: label for label, vehicle_id in enumerate(identities)}
-    labels = torch.tensor([label_of[image.vehicle_id] for image in fit])
-    print(dataset.summary())
-    print(f"training on {len(fit):,} images of {len(identities):,} vehicles; {settings.holdout} held back")
+    group = processes(settings.device)
+    run = Run(settings, group)
+    writer = RunLog(settings.out, run.progress.epoch, run.progress.step) if group.first else nullcontext()
+    bars = progress_bar(run.total_steps, run.progress.step, group)
+    with failures_as_sentences(run), StopRequest() as stop, writer as log, bars as bar:
+        while run.progress.step < run.total_steps:
+            sums = run.train_epoch(stop, bar)
+            scored = run.score_if_due()
+            if scored is not None and group.first:
+                bar.write(f"epoch {run.progress.epoch}: held-back identities {scored}")
+            if group.first:
+                run.save(sums, scored, log)
+            run.saved = run.progress
+            if run.stopping and run.progress.step < run.total_steps:
+                raise TrainingError(f"stopped after step {run.progress.step}; {_how_to_go_on(run)}.")
+    group.wait()
+    if group.first and settings.cache is None and run.progress.epoch == settings.epochs:
+        shutil.rmtree(cache_folder(settings), ignore_errors=True)
+    return settings.out / "last.safetensors"
 
-    model = SSRNet(settings.model, num_classes=len(identities))
-    print(start(model, settings))
-    model.backbone.freeze(settings.frozen_stages)
-    model.to(device, memory_format=torch.channels_last)
-    loss_function = ReIDLoss(settings.loss)
-    optimiser = build_optimiser(model, settings)
-    sampler = PKSampler(
-        [image.vehicle_id for image in fit], settings.identities_per_batch, settings.images_per_identity, settings.seed
-    )
 
+class Run:
+    """A run's parts and how far it has come: ``progress`` in memory, ``saved`` on the disk."""
+
+    def __init__(self, settings: TrainSettings, group: Processes) -> None:
+        self.settings, self.group = settings, group
+        group.share(settings.identities_per_batch, settings.images_per_identity)  # tells at once where it cannot
+        torch.manual_seed(settings.seed)
+        self.dataset = open_dataset(settings.data, settings.subset)
+        self.dataset_hash = self.dataset.content_hash()
+        fit, self.held_back = hold_back(self.dataset, settings.holdout, settings.seed)
+        row_of = {image.name: row for row, image in enumerate(self.dataset.train)}
+        self.rows = [row_of[image.name] for image in fit]
+        identities = sorted({image.vehicle_id for image in fit})
+        label_of = {vehicle_id: label for label, vehicle_id in enumerate(identities)}
+        self.labels = torch.tensor([label_of[image.vehicle_id] for image in fit], device=group.device)
+        group.say(self.dataset.summary())
+        group.say(f"training on {len(fit):,} images of {len(identities):,} vehicles; {settings.holdout} held back")
+
+        self.model = SSRNet(settings.model, num_classes=len(identities))
+        group.say(start(self.model, settings))
+        place(self.model, settings, group)
+        optimiser = build_optimiser(self.model, settings)
+        self.sampler = build_sampler(fit, settings)
+        self.total_steps = settings.epochs * len(self.sampler)
+        if settings.max_steps:
+            self.total_steps = min(self.total_steps, settings.max_steps)
+
+        make_folder(settings, group)
+        self.progress = Progress()
+        if settings.resume:
+            self.progress = load_progress(settings, self.model, optimiser, self.dataset_hash)
+            group.say(f"going on after epoch {self.progress.epoch}, step {self.progress.step}")
+        elif group.first:
+            text = as_json(asdict(settings), indent=2)
+            write_atomically(settings.out / "settings.json", lambda path: path.write_text(text))
+        self.saved, self.stopping = self.progress, False
+        self.step = TrainingStep(self.model, ReIDLoss(settings.loss), optimiser, settings, group)
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the images of the last step, or of the first before it."""
+        return self.settings.image_size(max(0, self.progress.epoch - (self.progress.batch == 0)))
+
+    def train_epoch(self, stop: StopRequest, bar: tqdm) -> EpochSums:
+        """Trains to the end of the epoch, of the run's steps, or to a stop; moves ``progress`` there."""
+        settings, group, epoch, first = self.settings, self.group, self.progress.epoch, self.progress.batch
+        size, length = settings.image_size(epoch), len(self.sampler)
+        pixels = open_pixels(settings, self.dataset.train, self.rows, size, group)
+        self.sampler.set_epoch(epoch)
+        batches = list(self.sampler)[: self.total_steps - epoch * length]
+        sums = EpochSums(self.progress.sums, first)
+        set_training_mode(self.model, settings)
+        began = time.monotonic() - self.progress.seconds
+        number = first
+        for images in augmented(pixels, batches, first, epoch, settings, group):
+            labels = self.labels[batches[number]]  # (P*K,): the whole batch's, of which this process has a part
+            factor = learning_rate_factor(epoch + number / length, settings.epochs, settings.optimiser)
+            set_learning_rate(self.step.optimiser, factor)
+            sums.add(self.step(images, labels))
+            number += 1
+            bar.update()
+            # A GPU computes ahead of Python until it is asked for a number; a CPU does not.
+            if group.device.type == "cpu" or number % STEPS_AHEAD == 0 or number == len(batches):
+                sums.flush(epoch * length + number - 1)
+                rate = number * len(labels) / (time.monotonic() - began)
+                bar.set_postfix_str(f"epoch {epoch + 1}/{settings.epochs} {size}px {sums} {rate:.0f} images/s")
+                self.stopping = group.any(stop.requested)
+                if self.stopping:
+                    break
+        step, seconds = epoch * length + number, time.monotonic() - began
+        self.progress = self.progress._replace(step=step, batch=number, sums=sums.sums, seconds=seconds)
+        if number == length:
+            self.progress = self.progress._replace(epoch=epoch + 1, batch=0, sums={}, seconds=0.0)
+        sums.seconds = seconds
+        return sums
+
+    def score_if_due(self) -> Metrics | None:
+        """Metrics on the held-back identities after every few epochs and the last; None else."""
+        progress, settings = self.progress, self.settings
+        due = progress.step == self.total_steps or progress.epoch % settings.evaluate_every == 0
+        if self.held_back is None or progress.batch or not due:
+            return None
+        return score(self.model, self.held_back, self.size, self.group, settings.workers)
+
+    def save(self, sums: EpochSums, scored: Metrics | None, log: RunLog) -> None:
+        """Checkpoints, then the log, then resume.pt: killed in between, a resumed run makes the others anew."""
+        out = self.settings.out
+        save_checkpoint(out / "last.safetensors", self.model, self.info(scored))
+        if scored is not None and scored.mAP > self.progress.best_mAP:
+            self.progress = self.progress._replace(best_mAP=scored.mAP)
+            save_checkpoint(out / "best.safetensors", self.model, self.info(scored))
+        if not self.progress.batch:
+            images = sums.steps * self.settings.identities_per_batch * self.settings.images_per_identity
+            line = {
+                "epoch": self.progress.epoch, "step": self.progress.step, "image_size": self.size,
+                "seconds": round(sums.seconds, 2), "learning_rate": self.step.optimiser.param_groups[0]["lr"],
+                "images_per_second": images / sums.seconds, **sums.means,
+            }  # fmt: skip
+            log.write(line if scored is None else line | {"held_back": asdict(scored)})
+        save_progress(self.settings, self.model, self.step.optimiser, self.progress, self.dataset_hash)
+
+    def info(self, scored: Metrics | None) -> CheckpointInfo:
+        """What a checkpoint says of itself."""
+        return CheckpointInfo(
+            self.settings.model, self.size, self.model.num_classes, self.dataset.name, self.dataset_hash,
+            self.progress.epoch, self.progress.step, json.loads(as_json(asdict(self.settings))),
+            {} if scored is None else {"held_back": asdict(scored)}, ssrnet.__version__,
+        )  # fmt: skip
+
+
+@contextmanager
+def failures_as_sentences(run: Run) -> Iterator[None]:
+    """Turns Ctrl-C pressed twice and memory that ran out into errors that say what the run's folder holds."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise TrainingError(f"stopped by the keyboard; {_how_to_go_on(run)}.") from None
+    except (RuntimeError, MemoryError) as error:
+        # torch.OutOfMemoryError is a RuntimeError; the CPU's allocator raises a plain one.
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
+            raise
+        P, K = run.settings.identities_per_batch, run.settings.images_per_identity
+        raise ResourceError(
+            f"{run.group.device} ran out of memory with {P} x {K} images of {run.size} pixels a batch; "
+            f"{_how_to_go_on(run)}, or start anew in another --out with a smaller --identities-per-batch."
+        ) from error
+
+
+def _how_to_go_on(run: Run) -> str:
+    if not run.saved.step:
+        return "nothing had been saved yet, so start again with the same command"
+    where = f"epoch {run.saved.epoch}" + (f" and {run.saved.batch} batches of the next" if run.saved.batch else "")
+    return f"{run.settings.out} holds {where}: go on with the same command and --resume"
+
+
+def make_folder(settings: TrainSettings, group: Processes) -> None:
+    """Makes --out and clears it of half-written files.
+
+    Raises :class:`ResourceError` where it cannot be made, :class:`SettingsError` where it holds a run that is
+    not asked to go on.
+    """
     try:
         settings.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResourceError(f"{settings.out} cannot be made a folder ({error.strerror}); choose another --out.") from error
-    progress = Progress()
-    if settings.resume:
-        progress = load_progress(settings, model, optimiser, dataset.content_hash())
-        print(f"going on after epoch {progress.epoch}")
-    elif (settings.out / "resume.pt").exists():
+        raise ResourceError(
+            f"{settings.out} cannot be made a folder ({error.strerror}); choose another --out."
+        ) from error
+    if not settings.resume and (settings.out / "resume.pt").exists():
         raise SettingsError(f"{settings.out} holds a run already; go on with --resume or choose another --out.")
-    write_atomically(settings.out / "settings.json", lambda path: path.write_text(_json(asdict(settings), indent=2)))
+    if group.first:
+        remove_leftovers(settings.out)
 
-    def info(metrics: Metrics | None) -> CheckpointInfo:
-        return CheckpointInfo(
-            settings.model, settings.image_size(progress.epoch - 1), len(identities), dataset.name,
-            dataset.content_hash(), progress.epoch, progress.step, json.loads(_json(asdict(settings))),
-            {} if metrics is None else {"held_back": asdict(metrics)}, ssrnet.__version__,
-        )  # fmt: skip
 
-    total_epochs = settings.epochs
-    total_steps = total_epochs * len(sampler)
-    if settings.max_steps:
-        total_steps = min(total_steps, settings.max_steps)
-    try:
-        with tqdm(total=total_steps, initial=progress.step, unit="step", smoothing=0.05) as bar:
-            while progress.epoch < total_epochs and progress.step < total_steps:
-                epoch, began = progress.epoch, time.monotonic()
-                size = settings.image_size(epoch)
-                sampler.set_epoch(epoch)
-                loader = DataLoader(
-                    ImageTensors(fit, train_transform(size, settings.augment)),
-                    batch_sampler=sampler,
-                    num_workers=settings.workers,
-                    pin_memory=device.type == "cuda",
-                )
-                model.train()
-                sums: dict[str, float] = defaultdict(float)
-                step = progress.step
-                for number, (images, index) in enumerate(read_batches(loader)):
-                    images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
-                    target = labels[index].to(device)  # (P*K,)
-                    fraction = epoch + number / len(sampler)
-                    set_learning_rate(optimiser, learning_rate_factor(fraction, total_epochs, settings.optimiser))
+def build_sampler(images: Sequence[VehicleImage], settings: TrainSettings) -> PKSampler:
+    """The batches of ``images``; an epoch over images goes so often over the vehicles that it shows about as many."""
+    vehicle_ids = [image.vehicle_id for image in images]
+    P, K = settings.identities_per_batch, settings.images_per_identity
+    rounds = 1
+    if settings.epoch_over == "images":
+        rounds = max(1, round(len(images) / (len(set(vehicle_ids)) * K)))
+    return PKSampler(vehicle_ids, P, K, settings.seed, rounds)
 
-                    features, logits = model(images)
-                    objective = loss_function(features, logits, target, model.branch_weights)
-                    if not torch.isfinite(objective.total):
-                        raise TrainingError(
-                            f"the loss became {objective.total.item()} at step {step}; the checkpoints in {settings.out} "
-                            "are those of the last whole epoch: start anew in another --out with a lower learning rate."
-                        )
-                    optimiser.zero_grad(set_to_none=True)
-                    objective.total.backward()
-                    optimiser.step()
 
-                    step += 1
-                    sums["loss"] += objective.total.item()
-                    sums["accuracy"] += accuracy(logits, target)
-                    for name, term in objective.terms.items():
-                        sums[name] += term.item()
-                    rate = (number + 1) * len(target) / (time.monotonic() - began)
-                    bar.update()
-                    bar.set_postfix_str(
-                        f"epoch {epoch + 1}/{total_epochs} {size}px loss {sums['loss'] / (number + 1):.3f} "
-                        f"acc {sums['accuracy'] / (number + 1):.1%} {rate:.0f} images/s"
-                    )
-                    if step >= total_steps:
-                        break
-                batches = number + 1
-                progress = progress._replace(epoch=epoch + 1, step=step)
-                seconds = time.monotonic() - began
-
-                last = progress.epoch == total_epochs or step >= total_steps
-                scored = None
-                if held_back and (last or progress.epoch % settings.evaluate_every == 0):
-                    scored = score(model, held_back, size, device)
-                    bar.write(f"epoch {progress.epoch}: held-back identities {scored}")
-                save_checkpoint(settings.out / "last.safetensors", model, info(scored))
-                if scored is not None and scored.mAP > progress.best_mAP:
-                    progress = progress._replace(best_mAP=scored.mAP)
-                    save_checkpoint(settings.out / "best.safetensors", model, info(scored))
-                save_progress(settings, model, optimiser, progress, dataset.content_hash())
-                line = {
-                    "epoch": progress.epoch, "step": step, "image_size": size, "seconds": round(seconds, 2),
-                    "learning_rate": optimiser.param_groups[0]["lr"],
-                    "images_per_second": batches * len(target) / seconds,
-                    **{name: value / batches for name, value in sums.items()},
-                }  # fmt: skip
-                if scored is not None:
-                    line["held_back"] = asdict(scored)
-                with open(settings.out / "log.jsonl", "a") as log:
-                    log.write(_json(line) + "\n")
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"stopped by the keyboard; {settings.out} holds epoch {progress.epoch}: go on with the same command "
-            "and --resume."
-        ) from None
-    return settings.out / "last.safetensors"
+def progress_bar(total: int, done: int, group: Processes) -> tqdm:
+    """One bar for all processes."""
+    hidden = {} if group.first else {"disable": True}  # unsaid, the user's TQDM_DISABLE decides
+    return tqdm(total=total, initial=done, unit="step", smoothing=0.05, **hidden)
 
 
 def hold_back(
@@ -201,11 +274,9 @@ def hold_back(
     )
 
 
-def score(model: SSRNet, dataset: ReIDDataset, size: int, device: torch.device) -> Metrics:
+def score(model: SSRNet, dataset: ReIDDataset, size: int, group: Processes, workers: int = 0) -> Metrics:
     """Metrics on a data set's test images, by its cameras where it has them, else single-shot."""
-    # A DataLoader draws from the random state, and a run must not depend on how often it is evaluated.
-    with torch.random.fork_rng(devices=[]):
-        features = extract(model, dataset.test, ExtractSettings(), size, device)
+    features = extract(model, dataset.test, ExtractSettings(), size, group.device, workers, group=group)
     protocol = Protocol("cross_camera")
     if protocol.unavailable(dataset):
         protocol = Protocol("single_gallery_shot")
@@ -218,63 +289,3 @@ def start(model: SSRNet, settings: TrainSettings) -> str:
         return load_backbone(model, settings.backbone_weights)
     notes = load_weights(model, read_tensors(settings.start_from)[0], settings.start_from)
     return "; ".join([f"all weights: {settings.start_from.name}", *notes])
-
-
-def accuracy(logits: dict[str, Tensor], labels: Tensor) -> float:
-    """Share of images that the branches' classifiers name rightly, in [0, 1], averaged over branches."""
-    return float(np.mean([(branch.argmax(1) == labels).float().mean().item() for branch in logits.values()]))
-
-
-MAY_CHANGE = ("data", "out", "max_steps", "evaluate_every", "workers", "device", "resume")
-"""Settings that a resumed run may change without becoming another run."""
-
-
-PROGRESS_KEYS = {"model", "optimiser", "random", "random_cuda", "progress", "run"}
-
-
-def save_progress(
-    settings: TrainSettings, model: SSRNet, optimiser: torch.optim.Optimizer, progress: Progress, dataset_hash: str
-) -> None:
-    """Writes all that --resume needs, atomically: weights, optimiser, random state, settings, progress."""
-    state = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "progress": progress._asdict(),
-        "run": _json(_identity(settings, dataset_hash)),
-    }
-    write_atomically(settings.out / "resume.pt", lambda temporary: torch.save(state, temporary))
-
-
-def load_progress(
-    settings: TrainSettings, model: SSRNet, optimiser: torch.optim.Optimizer, dataset_hash: str
-) -> Progress:
-    """Restores what :func:`save_progress` saved; raises :class:`CheckpointError` where it is another run's."""
-    path = settings.out / "resume.pt"
-    if not path.exists():
-        raise CheckpointError(f"there is nothing to resume at {path}; start the run without --resume.")
-    state = read_pickle(path)
-    if not isinstance(state, dict) or not state.keys() >= PROGRESS_KEYS:
-        raise CheckpointError(f"{path} is not what a run of ssrnet leaves; remove it and start the run anew.")
-    before, now = json.loads(state["run"]), json.loads(_json(_identity(settings, dataset_hash)))
-    changed = [f"{name} was {before.get(name)} and is {now[name]}" for name in now if before.get(name) != now[name]]
-    if changed:
-        raise CheckpointError(
-            f"{path} belongs to a run with other settings ({'; '.join(changed)}); give the same, or another --out."
-        )
-    load_weights(model, state["model"], path)
-    optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["random"])
-    if torch.cuda.is_available() and state["random_cuda"]:
-        torch.cuda.set_rng_state_all(state["random_cuda"])
-    return Progress(**state["progress"])
-
-
-def _identity(settings: TrainSettings, dataset_hash: str) -> dict[str, object]:
-    """What makes a run this run: all settings that shape its weights, and its data."""
-    return {k: v for k, v in asdict(settings).items() if k not in MAY_CHANGE} | {"dataset_hash": dataset_hash}
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, indent=indent, default=str)

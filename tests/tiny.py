@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ssrnet.data.transforms import AugmentSettings
+from ssrnet.data.augment import AugmentSettings
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.training.checkpoint import CheckpointInfo
 from ssrnet.training.settings import OptimiserSettings, TrainSettings, recipe

@@ -12,7 +12,10 @@ from ssrnet.installation import check_installation
 
 
 def as_page(view: str, title: str, icon: str, default: bool = False) -> StreamlitPage:
-    """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there."""
+    """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there.
+
+    A view that says ``NEEDS_SOURCE = False`` has ``render(services)`` and no sidebar.
+    """
 
     return st.Page(lambda: run_view(view, title), title=title, icon=icon, url_path=view, default=default)
 
@@ -26,11 +29,16 @@ def run_view(view: str, title: str) -> None:
             check_installation()
             # After the check: these import torchvision and OpenCV, which a mixed installation breaks.
             from app.services import Services
-            from app.widgets.source import choose_source
+            from app.widgets.source import choose_source, keep_source
 
         services = Services()
+        module = import_module(f"app.views.{view}")
+        if not getattr(module, "NEEDS_SOURCE", True):
+            keep_source()
+            module.render(services)
+            return
         selection = choose_source(services)
         if selection is not None:
-            import_module(f"app.views.{view}").render(services, selection)
+            module.render(services, selection)
     except SSRNetError as error:
         st.error(str(error), icon=":material/error:")

@@ -74,6 +74,13 @@ def choose_source(services: Services) -> Selection | None:
     return Selection(opened, *checkpoints, protocol)
 
 
+def keep_source() -> None:
+    """Remembers the sidebar's choice on a page that does not draw it; Streamlit forgets what a page leaves out."""
+    for key in ("data", "baseline", "ssrnet", "protocol", "seed"):
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
 def _choose_checkpoint(label: str, key: str, files: list[str]) -> str | None:
     """A checkpoint found near by, or any path typed in."""
     linked = st.query_params.get(key)

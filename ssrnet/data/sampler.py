@@ -14,14 +14,15 @@ from ssrnet.errors import SettingsError
 class PKSampler(Sampler[list[int]]):
     """A batch sampler: lists of P * K positions in ``vehicle_ids``, K neighbours to a vehicle.
 
-    An epoch goes once over the vehicles in random order, P at a time; a last group of fewer than P is
-    dropped. A vehicle with K images or more gives K different ones; with fewer it gives each of them,
-    then repeats at random. The draw depends on ``(seed, epoch)`` alone, so a resumed run repeats it.
+    An epoch goes ``rounds`` times over the vehicles, each time in another random order, P at a time; a
+    last group of fewer than P is dropped. A vehicle with K images or more gives K different ones; with
+    fewer it gives each of them, then repeats at random. The draw depends on ``(seed, epoch)`` alone, so
+    a resumed run repeats it.
 
     Raises :class:`SettingsError` for P, K or a seed out of range, and for fewer than P vehicles.
     """
 
-    def __init__(self, vehicle_ids: Sequence[str], P: int, K: int, seed: int = 0) -> None:
+    def __init__(self, vehicle_ids: Sequence[str], P: int, K: int, seed: int = 0, rounds: int = 1) -> None:
         if P < 1 or K < 1:
             raise SettingsError(f"P is {P} and K is {K}; a batch needs at least one vehicle and one image.")
         if seed < 0:
@@ -33,7 +34,7 @@ class PKSampler(Sampler[list[int]]):
             raise SettingsError(
                 f"P is {P} but the training split has {len(groups)} vehicles; choose a P that is no larger."
             )
-        self.P, self.K, self.seed, self.epoch = P, K, seed, 0
+        self.P, self.K, self.seed, self.rounds, self.epoch = P, K, seed, rounds, 0
         self._groups = [np.array(groups[vehicle_id]) for vehicle_id in sorted(groups)]
 
     def set_epoch(self, epoch: int) -> None:
@@ -42,13 +43,14 @@ class PKSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Batches an epoch."""
-        return len(self._groups) // self.P
+        return self.rounds * (len(self._groups) // self.P)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
-        order = generator.permutation(len(self._groups))
-        for batch in order[: len(self) * self.P].reshape(len(self), self.P):
-            yield [position for group in batch for position in self._draw(self._groups[group], generator)]
+        for _ in range(self.rounds):
+            order = generator.permutation(len(self._groups))
+            for batch in order[: len(order) // self.P * self.P].reshape(-1, self.P):
+                yield [position for group in batch for position in self._draw(self._groups[group], generator)]
 
     def _draw(self, group: np.ndarray, generator: np.random.Generator) -> list[int]:
         drawn = generator.permutation(group)[: self.K]

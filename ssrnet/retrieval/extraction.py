@@ -11,10 +11,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.transforms import ImageTensors, read_batches, test_transform
+from ssrnet.distributed import Processes
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.model import EmbeddingSettings, SSRNet
@@ -94,30 +95,43 @@ def extract(
     device: torch.device,
     workers: int = 0,
     progress: Callable[[Iterable, int], Iterable] | None = None,
+    group: Processes | None = None,
 ) -> FeatureSet:
     """Embeddings of ``images``, in order, as float32 on the CPU.
 
     ``image_size`` is used where the settings name none. ``progress`` wraps the batches and is told
     how many there are (tqdm in the shell, a bar in the app). The model is put in evaluation mode.
+    The processes of ``group`` share the images and all return all embeddings; each must call this.
     """
-    size = settings.image_size or image_size
-    loader = DataLoader(
-        ImageTensors(images, test_transform(size)), batch_size=settings.batch_size, num_workers=workers
-    )
+    group = group or Processes(device)
+    own = shard(len(images), group.rank, group.world)
+    data = Subset(ImageTensors(images, test_transform(settings.image_size or image_size)), own)
+    loader = DataLoader(data, batch_size=settings.batch_size, num_workers=workers)
     model.eval().to(device)
-    rows: list[Tensor] = []
+    chosen = settings.embedding.branches
+    dims = {branch: dim for branch, dim in model.branch_dims.items() if not chosen or branch in chosen}
+    features = torch.zeros(len(images), sum(dims.values()))
     with torch.inference_mode():
         batches = read_batches(loader)
-        for batch, _ in progress(batches, len(loader)) if progress else batches:
+        for batch, index in progress(batches, len(loader)) if progress else batches:
             batch = batch.to(device)
             embedding = model.trace(batch).embedding(settings.embedding)
             if settings.flip_test:
                 embedding = (embedding + model.trace(batch.flip(-1)).embedding(settings.embedding)) / 2
-            rows.append(embedding.float().cpu())
-    chosen = settings.embedding.branches
-    dims = {branch: dim for branch, dim in model.branch_dims.items() if not chosen or branch in chosen}
-    features = torch.cat(rows) if rows else torch.zeros(0, sum(dims.values()))
+            # By index: an image that two processes had to take lands on one row.
+            features[group.gather(index.to(device)).cpu()] = group.gather(embedding.float()).cpu()
     return FeatureSet(features, tuple(image.name for image in images), dims)
+
+
+def shard(count: int, rank: int, world: int) -> list[int]:
+    """Positions in 0 ... count - 1 for one process of ``world``.
+
+    All get as many, since they exchange batch by batch: the last ones repeat positions from the start.
+    """
+    if not count:
+        return []
+    each = -(-count // world)
+    return [(rank + number * world) % count for number in range(each)]
 
 
 def describe(settings: ExtractSettings, image_size: int) -> dict[str, object]:

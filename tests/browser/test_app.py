@@ -1,5 +1,7 @@
 """The app in a real Chromium: open it, pick a query, see the ranked rows."""
 
+import json
+import os
 import shutil
 import socket
 import subprocess
@@ -10,6 +12,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+
+from tests.test_runs import line, make, scored
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]")
 
@@ -96,3 +100,28 @@ def test_without_data_the_page_says_what_to_do(page, server):
     page.goto(server)
     page.get_by_text("Still missing").wait_for()
     page.get_by_text("ssrnet train --data DIR --out runs/ssrnet").wait_for()
+
+
+def test_scoreboard_curves_grow_with_the_log(page, server, tmp_path):
+    folder = make(tmp_path / "growing", [line(1), line(2, held_back=scored(0.5))], seed=0)
+    os.utime(folder / "log.jsonl")  # now, so that the run counts as going on
+    page.goto(f"{server}/scoreboard?{urlencode({'runs': str(folder)})}")
+    page.get_by_text("training, epoch 2 of 4").wait_for()
+    drawn = "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data[0].x.length)"
+    page.wait_for_function(f"{drawn}.length === 8 && {drawn}[0] === 2")
+
+    with open(folder / "log.jsonl", "a") as log:
+        log.write(json.dumps(line(3)) + "\n" + '{"epoch": 4, "st')
+    page.get_by_text("training, epoch 3 of 4").wait_for()
+    page.wait_for_function(f"{drawn}.length === 8 && {drawn}[0] === 3")
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert "growing" in page.url
+
+
+def test_scoreboard_forgets_nothing_of_the_sidebar(page, server, city, checkpoints):
+    page.goto(f"{server}/?{urlencode({'data': str(city), **checkpoints})}")
+    page.wait_for_selector(".ranks .row")
+    page.get_by_role("link", name="Scoreboard").click()
+    page.get_by_text("Nothing chosen yet").wait_for()
+    page.get_by_role("link", name="Retrieval").click()
+    page.wait_for_selector(".ranks .row")

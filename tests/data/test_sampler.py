@@ -53,6 +53,14 @@ def test_the_draw_depends_on_seed_and_epoch_alone():
     assert epoch(PKSampler(IDS, 2, 3, seed=6), 0) != first
 
 
+def test_rounds_go_over_the_vehicles_again_in_another_order():
+    batches = list(PKSampler(IDS, P=3, K=2, seed=0, rounds=4))
+    assert len(batches) == len(PKSampler(IDS, P=3, K=2, rounds=4)) == 8
+    rounds = [[IDS[position] for batch in batches[i : i + 2] for position in batch[::2]] for i in range(0, 8, 2)]
+    assert all(len(set(vehicles)) == 6 for vehicles in rounds) and len({tuple(vehicles) for vehicles in rounds}) == 4
+    assert batches[:2] == list(PKSampler(IDS, P=3, K=2, seed=0))
+
+
 def test_it_feeds_a_data_loader():
     from torch.utils.data import DataLoader
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from ssrnet.errors import SettingsError
+from ssrnet.losses import LossSettings
 from ssrnet.training.settings import OptimiserSettings, recipe
 
 
@@ -27,7 +28,19 @@ def test_the_quick_recipe_starts_small_and_freezes_up_to_layer2():
     assert quick.sizes[0][1] < quick.final_image_size and quick.frozen_stages == 3 and quick.recipe == "quick"
 
 
-@pytest.mark.parametrize("name", ["paper", "quick"])
+def test_the_strong_recipe_is_todays_baselines():
+    strong, paper = recipe("strong"), recipe("paper")
+    optimiser = strong.optimiser
+    assert (optimiser.name, optimiser.learning_rate, optimiser.new_layers) == ("adamw", 3.5e-4, 2)
+    assert 0 < optimiser.warmup_epochs < optimiser.decay_epoch < strong.epochs and 60 <= strong.epochs <= 120
+    assert strong.loss.label_smoothing == 0.1 and strong.augment.erase == 0.5 and strong.augment.colour > 0
+    assert (strong.identities_per_batch, strong.images_per_identity) == (16, 4)
+    kept = ("model", "sizes", "frozen_stages", "epoch_over", "backbone_weights")
+    assert all(getattr(strong, name) == getattr(paper, name) for name in kept)
+    assert (strong.loss.name, strong.loss.margin, strong.loss.beta) == (paper.loss.name, 0.5, 1)
+
+
+@pytest.mark.parametrize("name", ["paper", "strong", "quick"])
 def test_networks_differ_in_their_branches_alone(name):
     ssrnet, baseline = recipe(name), recipe(name, "baseline")
     assert ssrnet.model.attention_branch and ssrnet.model.relation_branch
@@ -53,6 +66,9 @@ def test_the_image_size_of_an_epoch():
         ({"evaluate_every": 0}, "evaluate_every is 0"),
         ({"identities_per_batch": 0}, "identities_per_batch is 0"),
         ({"images_per_identity": -1}, "images_per_identity is -1"),
+        ({"identities_per_batch": 1, "images_per_identity": 1}, "are both 1; batch norm needs at least two images"),
+        ({"identities_per_batch": 1}, r"identities_per_batch is 1 and .* is 2; cross_entropy\+triplet needs"),
+        ({"images_per_identity": 1}, r"is 16 and images_per_identity is 1; .* needs at least 2 of each"),
         ({"holdout": 1}, "holdout is 1; ranking one identity says nothing"),
         ({"holdout": -3}, "holdout is -3"),
         ({"max_steps": 0}, "max_steps is 0"),
@@ -81,3 +97,8 @@ def test_optimisers_that_cannot_work(changes, message):
 
 def test_data_and_out_are_left_to_the_user():
     assert recipe("paper").data == recipe("paper").out == Path()
+
+
+def test_losses_without_pairs_take_one_image_a_vehicle():
+    for name in ("cross_entropy", "cross_entropy+instance"):
+        assert replace(recipe("quick"), images_per_identity=1, loss=LossSettings(name)).images_per_identity == 1

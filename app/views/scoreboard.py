@@ -1,0 +1,234 @@
+"""Scoreboard: what training runs have learnt so far, side by side, while they train and after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import streamlit as st
+
+from app.services import Services
+from app.widgets.curves import AXES, MOST_RUNS, chart, legend
+from ssrnet.errors import SSRNetError
+from ssrnet.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
+
+NEEDS_SOURCE = False
+"""The page reads the runs' own folders, and works without a data set and without two models."""
+REFRESH, REST = 3.0, 20.0
+"""Seconds between two looks at runs of which one is going on, and where none is: a stopped one may be resumed."""
+COLUMNS = 3
+BEST_CHECKPOINTS = ("best.safetensors", "last.safetensors")
+
+GUIDE = """
+#### Nothing chosen yet
+
+A *run* is the folder that `ssrnet train` had as `--out`. Choose one or several above, or type a path; runs below
+`runs/` and `checkpoints/` of the folder that the app was started in are offered. The curves grow while a run trains.
+
+No run yet? This trains a network and keeps 20 vehicles back, so that mAP and rank-1 have curves too:
+"""
+
+COMMAND = "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
+
+EXPLANATION = """
+**Loss** and its terms, **training accuracy** (share of training images whose vehicle the classifiers name rightly,
+averaged over the branches) and **images per second** are means over an epoch; **learning rate** is that of the epoch's
+last step. Runs are told apart by colour, branches (G global, attn attention, token relation) by dash. The loss is the
+sum over a network's branches: SSR-Net's three make it larger than the baseline's one, so compare term by term.
+
+**Held-back mAP and rank-1** are measured every few epochs on training vehicles that the run does not train on
+(`--holdout`); the test split is never looked at during training. Only runs that hold back the same vehicles of the same
+data (equal data set, `holdout` and `seed`) can be compared by them.
+
+A run counts as stopped when its log has not grown for five minutes, or for four of its epochs if that is longer.
+
+Functions: `ssrnet.runs.read_run`, `ssrnet.runs.differing_settings`, `ssrnet.runs.stored_metrics`.
+"""
+
+
+def render(services: Services) -> None:
+    """A choice of runs, then their curves, numbers and differences, drawn anew while one is going on."""
+    folders, axis = _choose(services)
+    if not folders:
+        st.markdown(GUIDE)
+        st.code(COMMAND, language="bash")
+    else:
+        found = _read(folders)
+        _board(services, found, axis)
+        going_on = any(isinstance(run, TrainingRun) and run.going_on for run in found)
+        st.fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
+    with st.expander("Explain", icon=":material/help:"):
+        st.markdown(EXPLANATION)
+
+
+def _choose(services: Services) -> tuple[list[Path], Axis]:
+    left, right = st.columns([3, 1])
+    linked = st.query_params.get_all("runs")
+    chosen = left.multiselect(
+        "Training runs",
+        list(dict.fromkeys([*services.run_folders(), *linked])),
+        key="runs",
+        bind="query-params",
+        accept_new_options=True,
+        max_selections=MOST_RUNS,
+        placeholder="choose runs, or type a folder's path",
+    )
+    axis = right.segmented_control(
+        "Horizontal axis", list(AXES), default="epoch", required=True, key="axis", bind="query-params",
+        format_func=AXES.__getitem__,
+    )  # fmt: skip
+    return [Path(folder).expanduser() for folder in chosen], axis
+
+
+def _read(folders: list[Path]) -> list[TrainingRun | str]:
+    """Each folder's run, or what is wrong with it."""
+    found: list[TrainingRun | str] = []
+    for folder in folders:
+        try:
+            found.append(read_run(folder))
+        except SSRNetError as error:
+            found.append(str(error))
+    return found
+
+
+def _watch(folders: list[Path], shown: list[TrainingRun | str]) -> None:
+    """Draws nothing itself, so that a page on which nothing has happened does not flicker."""
+    if _read(folders) != shown:
+        st.rerun()
+
+
+def _board(services: Services, found: list[TrainingRun | str], axis: Axis) -> None:
+    """Curves and tables of the runs; where a folder has none, a sentence instead."""
+    for problem in found:
+        if isinstance(problem, str):
+            st.warning(problem, icon=":material/folder_off:")
+    runs = [run for run in found if isinstance(run, TrainingRun)]
+    if not runs:
+        return
+    labels = _labels(runs)
+    legend(runs, labels, [_progress(run) for run in runs])
+    drawn = panels(runs)
+    for first in range(0, len(drawn), COLUMNS):
+        for column, panel in zip(st.columns(COLUMNS), drawn[first : first + COLUMNS]):
+            with column:
+                chart(panel, runs, labels, axis)
+    if drawn:
+        _last_epochs(runs, labels)
+    else:
+        st.info("The first epoch has not ended yet; curves appear here by themselves once it has.")
+    _differences(runs, labels)
+    _checkpoints(services, runs, labels)
+
+
+def _last_epochs(runs: list[TrainingRun], labels: list[str]) -> None:
+    st.subheader("Last epoch", anchor=False)
+    percent = st.column_config.NumberColumn(format="%.2f %%")
+    st.dataframe(
+        [{"Run": label, "Network": run.title or None, **_last_numbers(run)} for run, label in zip(runs, labels)],
+        hide_index=True,
+        column_config={
+            "Loss": st.column_config.NumberColumn(format="%.4f"),
+            "Learning rate": st.column_config.NumberColumn(format="%.3g"),
+            "Images/s": st.column_config.NumberColumn(format="%.1f"),
+            **dict.fromkeys(("Accuracy", "mAP", "Rank-1", "Best mAP"), percent),
+        },
+    )
+    if any(run.series(f"{HELD_BACK}/mAP")[0] for run in runs):
+        st.caption("mAP and rank-1: of the vehicles held back from training, at the epoch that measured them last.")
+
+
+def _last_numbers(run: TrainingRun) -> dict[str, object]:
+    """The newest epoch; held-back metrics are the newest measured, since not every epoch has them."""
+    last = run.last
+    numbers: dict[str, object] = {
+        "Epoch": _number(last.get("epoch")),
+        "Pixels": _number(last.get("image_size")),
+        "Minutes": round(last["minutes"], 1) if last else None,
+        "Loss": last.get("loss"),
+        "Accuracy": _percent(last.get("accuracy")),
+        "Learning rate": last.get("learning_rate"),
+        "Images/s": last.get("images_per_second"),
+    }
+    epochs, mAPs = run.series(f"{HELD_BACK}/mAP")
+    if mAPs:
+        numbers |= {
+            "mAP": _percent(mAPs[-1]),
+            "Rank-1": _percent(next(reversed(run.series(f"{HELD_BACK}/rank-1")[1]), None)),
+            "At epoch": _number(epochs[-1]),
+            "Best mAP": _percent(max(mAPs)),
+        }
+    return numbers
+
+
+def _differences(runs: list[TrainingRun], labels: list[str]) -> None:
+    if len(runs) < 2:
+        return
+    st.subheader("Settings that differ", anchor=False)
+    rows = differing_settings(runs)
+    if rows:
+        st.dataframe([{"Setting": name, **dict(zip(labels, values))} for name, values in rows.items()], hide_index=True)
+    else:
+        st.caption("None: these runs were started with the same settings.")
+
+
+def _checkpoints(services: Services, runs: list[TrainingRun], labels: list[str]) -> None:
+    """Metrics that the runs' checkpoints hold, each with its record one click away."""
+    stored: list[tuple[str, StoredMetrics]] = []
+    for run, label in zip(runs, labels):
+        for path in (run.folder / name for name in BEST_CHECKPOINTS):
+            try:
+                if path.exists():
+                    stored += [(f"{label}/{path.name}", each) for each in services.stored_metrics(path)]
+            except SSRNetError as error:
+                st.warning(str(error), icon=":material/error:")
+    st.subheader("Metrics in the checkpoints", anchor=False)
+    if not stored:
+        st.caption(
+            "None: a checkpoint holds metrics once a run with `--holdout` has been evaluated; `ssrnet evaluate` "
+            "measures any checkpoint on a test split."
+        )
+        return
+    table, record = st.columns([4, 1], vertical_alignment="center")
+    share = st.column_config.NumberColumn(format="%.2f %%")
+    shares = {"Rank-1": "rank-1", "Rank-5": "rank-5", "mAP": "mAP", "mINP": "mINP"}
+    table.dataframe(
+        [
+            {
+                "Checkpoint": name, "Network": each.model, "Epoch": each.epoch, "Measured on": each.on,
+                **{title: _percent(each.values.get(key)) for title, key in shares.items()},
+                "Queries": _number(each.values.get("queries")),
+            }
+            for name, each in stored
+        ],
+        hide_index=True,
+        column_config=dict.fromkeys(shares, share),
+    )  # fmt: skip
+    with record.popover("Protocol records", icon=":material/receipt_long:"):
+        for name, each in stored:
+            st.markdown(f"**{name}**, {each.on}")
+            st.json(dict(each.record))
+
+
+def _labels(runs: list[TrainingRun]) -> list[str]:
+    """Folder names, and whole paths where names repeat."""
+    counts = Counter(run.folder.name for run in runs)
+    return [run.folder.name if counts[run.folder.name] == 1 else str(run.folder) for run in runs]
+
+
+def _progress(run: TrainingRun) -> str:
+    total = run.settings.get("epochs")
+    done = f"epoch {run.last.get('epoch', 0):.0f}" + (f" of {total}" if total else "")
+    return {
+        "starting": "in its first epoch",
+        "training": f"training, {done}",
+        "stopped": f"stopped after {done}; its command goes on with --resume",
+        "finished": f"finished after {done}",
+    }[run.state]
+
+
+def _number(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value

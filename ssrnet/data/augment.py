@@ -1,0 +1,147 @@
+"""Augmentation of training images, a batch at once and on the device that trains.
+
+The draws are made on the CPU from (seed, epoch, step) alone, for the whole batch: a resumed run, another
+device or another number of processes sees the same pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssrnet.data.transforms import normalise
+from ssrnet.errors import SettingsError
+
+ERASED_AREA = (0.02, 0.4)
+ERASED_ASPECT = (0.3, 3.3)
+ERASE_ATTEMPTS = 10
+"""Zhong et al.'s values, which torchvision's RandomErasing has as well."""
+
+BRIGHTNESS, CONTRAST, SATURATION = range(3)
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """Augmentation of training images. The paper says "random flipping and cropping" (Sec. 4.2)."""
+
+    flip: float = 0.5
+    """Probability of a horizontal flip."""
+    pad: int = 10
+    """Pixels of black padding on each side before a random crop back to size; 0 for no crop."""
+    erase: float = 0.0
+    """Probability of random erasing (Zhong et al., AAAI 2020); not in the paper."""
+    colour: float = 0.0
+    """Strength of brightness, contrast and saturation jitter, 0 to 1; not in the paper."""
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "erase", "colour"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"augment.{name} is {getattr(self, name):g}; it must lie in [0, 1].")
+        if self.pad < 0:
+            raise SettingsError(f"augment.pad is {self.pad}; it must be at least 0.")
+
+
+class Draws(NamedTuple):
+    """What chance decided for B images of ``size`` pixels a side; each row is one image's.
+
+    flip (B,) bool. offset (B, 2): top and left edge of the crop in the padded image, in pixels.
+    colour_order (B, 3): the order of brightness, contrast and saturation. colour_factor (B, 3): their
+    strengths, 1 for no change. erased (B, 4): top, left, bottom, right in pixels, empty for none.
+    """
+
+    flip: Tensor
+    offset: Tensor
+    colour_order: Tensor
+    colour_factor: Tensor
+    erased: Tensor
+
+    def share(self, part: slice) -> Draws:
+        """Those of some of the images."""
+        return Draws(*(values[part] for values in self))
+
+    def to(self, device: torch.device) -> Draws:
+        return Draws(*(values.to(device, non_blocking=True) for values in self))
+
+
+def draw(count: int, size: int, settings: AugmentSettings, seed: int, epoch: int, step: int) -> Draws:
+    """The draws of one batch; ``step`` counts from 0 within the epoch."""
+    # The last number keeps this stream apart from the sampler's: NumPy pads seeds with zeros.
+    generator = np.random.Generator(np.random.PCG64([seed, epoch, step, 1]))
+    flip = generator.random(count) < settings.flip
+    offset = generator.integers(0, 2 * settings.pad + 1, (count, 2))
+    order = generator.permuted(np.tile(np.arange(3), (count, 1)), axis=1)
+    factor = generator.uniform(1 - settings.colour, 1 + settings.colour, (count, 3)).astype(np.float32)
+    erased = _draw_erased(count, size, settings.erase, generator)
+    return Draws(*(torch.from_numpy(values) for values in (flip, offset, order, factor, erased)))
+
+
+def _draw_erased(count: int, size: int, probability: float, generator: np.random.Generator) -> np.ndarray:
+    """(count, 4) boxes: the first of ten candidates that fits in the image, as torchvision draws them."""
+    shape = (count, ERASE_ATTEMPTS)
+    chosen = generator.random(count) < probability
+    area = size * size * generator.uniform(*ERASED_AREA, shape)
+    aspect = np.exp(generator.uniform(*np.log(ERASED_ASPECT), shape))
+    sides = np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=-1).round().astype(np.int64)
+    corner = np.floor(generator.random((*shape, 2)) * (size - sides + 1)).astype(np.int64)
+    fits = (sides < size).all(-1)
+    first = fits.argmax(1)[:, None, None]
+    sides, corner = (np.take_along_axis(values, first, axis=1)[:, 0] for values in (sides, corner))
+    boxes = np.concatenate([corner, corner + sides], axis=1)
+    return np.where((chosen & fits.any(1))[:, None], boxes, 0)
+
+
+def augment(pixels: Tensor, settings: AugmentSettings, draws: Draws) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 3, S, S) float32, normalised, in channels-last memory, on the same device.
+
+    Flip, crop from black padding, colour, then a box set to 0 (the mean colour), in that order. The
+    colour steps follow torchvision's definitions without its rounding to whole grey values in between.
+    """
+    draws = draws.to(pixels.device)
+    images = flip_and_crop(pixels, settings.pad, draws.flip, draws.offset).float() / 255
+    if settings.colour:
+        images = jitter(images, draws.colour_order, draws.colour_factor)
+    images = normalise(images)
+    if settings.erase:
+        images = erase(images, draws.erased)
+    return images
+
+
+def flip_and_crop(pixels: Tensor, pad: int, flip: Tensor, offset: Tensor) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 3, S, S) uint8 in channels-last memory; one gather does both."""
+    size = pixels.shape[1]
+    padded = torch.nn.functional.pad(pixels, (0, 0, pad, pad, pad, pad))  # (B, S + 2 pad, S + 2 pad, 3)
+    edge = torch.arange(size, device=pixels.device)
+    rows = offset[:, :1] + edge  # (B, S)
+    columns = offset[:, 1:] + edge
+    # The padding is the same on both sides, so a column of the flipped image is its mirror image here.
+    columns = torch.where(flip[:, None], size + 2 * pad - 1 - columns, columns)
+    batch = torch.arange(len(pixels), device=pixels.device)
+    return padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def jitter(images: Tensor, order: Tensor, factor: Tensor) -> Tensor:
+    """(B, 3, S, S) in [0, 1]: each image's brightness, contrast and saturation by its factors, in its order.
+
+    All three mix the image with a plainer one: black, its mean grey, or its own grey version.
+    """
+    weights = images.new_tensor((0.2989, 0.587, 0.114)).view(1, 3, 1, 1)
+    for position in range(3):
+        step = order[:, position, None, None, None]  # (B, 1, 1, 1)
+        strength = factor.gather(1, order[:, position, None])[..., None, None]
+        grey = (images * weights).sum(1, keepdim=True)
+        plain = torch.where(step == SATURATION, grey, grey.mean((2, 3), keepdim=True))
+        plain = torch.where(step == BRIGHTNESS, torch.zeros_like(plain), plain)
+        images = (strength * images + (1 - strength) * plain).clamp(0, 1)
+    return images
+
+
+def erase(images: Tensor, boxes: Tensor) -> Tensor:
+    """(B, 3, S, S) with each image's box of ``boxes`` (B, 4) set to 0."""
+    edge = torch.arange(images.shape[-1], device=images.device)
+    top, left, bottom, right = boxes[:, :, None].unbind(1)  # (B, 1) each
+    rows, columns = (top <= edge) & (edge < bottom), (left <= edge) & (edge < right)  # (B, S)
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)

@@ -1,0 +1,289 @@
+"""Training runs as they lie on the disk: their logs, their settings, and what their checkpoints scored.
+
+A run is a folder in which ``ssrnet train`` writes; it may be written to while it is read here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors import SafetensorError, safe_open
+
+from ssrnet.errors import CheckpointError, DataError, SettingsError
+from ssrnet.metrics import AP_DEFINITION
+from ssrnet.model import ModelSettings
+from ssrnet.training.checkpoint import file_hash
+
+LOG, SETTINGS = "log.jsonl", "settings.json"
+CMC_RANKS = (1, 5, 10)
+QUIET = 300.0
+"""Seconds without a new line after which an unfinished run counts as stopped; four of its epochs if that is longer."""
+NOT_COMPARED = {"out", "resume"}
+"""Settings that differ between any two runs, or say nothing of what was trained."""
+HELD_BACK = "held_back"
+
+State = Literal["starting", "training", "stopped", "finished"]
+Axis = Literal["epoch", "step", "minutes"]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One run's folder at one moment.
+
+    ``epochs`` has one mapping an epoch, epochs rising; inner mappings are flattened ("held_back/mAP"),
+    CMC lists become "held_back/rank-1" and so on, ``minutes`` is the time trained up to its end, and
+    what is no finite number is left out. ``settings`` is flattened too ("model.backbone").
+    """
+
+    folder: Path
+    epochs: tuple[Mapping[str, float], ...]
+    settings: Mapping[str, object]
+    title: str
+    state: State
+
+    @property
+    def last(self) -> Mapping[str, float]:
+        """The newest epoch; empty before the first has ended."""
+        return self.epochs[-1] if self.epochs else {}
+
+    @property
+    def going_on(self) -> bool:
+        return self.state in ("starting", "training")
+
+    def series(self, name: str, axis: Axis = "epoch") -> tuple[list[float], list[float]]:
+        """Positions and values of the epochs that have ``name``."""
+        points = [(line[axis], line[name]) for line in self.epochs if name in line and axis in line]
+        return [x for x, _ in points], [y for _, y in points]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share their axes. ``curves`` maps a name in the log to its label, "" where there is but one."""
+
+    title: str
+    curves: Mapping[str, str]
+    share: bool = False
+    """Values lie in [0, 1]."""
+    sparse: bool = False
+    """Not every epoch has a value, so that points need markers."""
+    tiny: bool = False
+    """Values are far below 1 and want powers of ten."""
+
+
+@dataclass(frozen=True)
+class StoredMetrics:
+    """What one checkpoint says that it scored, values in [0, 1], and the record of how."""
+
+    checkpoint: Path
+    model: str
+    epoch: int
+    on: str
+    values: Mapping[str, float]
+    record: Mapping[str, object]
+
+
+def find_runs(places: Iterable[Path]) -> list[Path]:
+    """Folders below ``places`` that hold a run, sorted; one that has not ended its first epoch counts too."""
+    found: set[Path] = set()
+    for place in places:
+        found |= {path.parent for path in place.rglob(LOG)}
+        found |= {path.parent for path in place.rglob(SETTINGS) if "recipe" in _read_settings(path)}
+    return sorted(found)
+
+
+def read_run(folder: Path, now: float | None = None) -> TrainingRun:
+    """The run in ``folder``; ``now`` is the time in seconds since 1970 by which it is judged alive.
+
+    A last line that is being written, or was cut short by a crash, is left out, and where a run was
+    resumed from an earlier epoch the later lines count. Raises :class:`DataError` where the folder is
+    gone or holds no run, or where a line before the last is no epoch.
+    """
+    log = folder / LOG
+    settings = _read_settings(folder / SETTINGS)
+    try:
+        content = log.read_text(encoding="utf-8", errors="replace")
+        changed = log.stat().st_mtime
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise DataError(f"{folder} is not there (any more); choose another run or correct its path.") from None
+        if "recipe" not in settings:
+            raise DataError(
+                f"{folder} holds no training run (neither {LOG} nor {SETTINGS} of one); "
+                "choose what `ssrnet train` had as --out."
+            ) from None
+        content, changed = "", (folder / SETTINGS).stat().st_mtime
+    except OSError as error:
+        raise DataError(f"{log} cannot be read ({error.strerror}); check its permissions.") from error
+    epochs = _parse(log, content)
+    state = _state(epochs, settings, (time.time() if now is None else now) - changed)
+    return TrainingRun(folder, epochs, _flat(settings, "."), _title(settings), state)
+
+
+def panels(runs: Sequence[TrainingRun]) -> list[Panel]:
+    """What there is to draw of these runs: the common curves in a fixed order, the loss terms, then all else."""
+    names = dict.fromkeys(name for run in runs for line in run.epochs for name in line)
+    drawn = [panel for panel in _COMMON if any(name in names for name in panel.curves)]
+    terms: dict[str, dict[str, str]] = {}
+    for name in names:
+        term, slash, branch = name.partition("/")
+        if slash and term != HELD_BACK:
+            terms.setdefault(term, {})[name] = branch
+    drawn += [Panel(f"Loss: {term.replace('_', ' ')}", curves) for term, curves in terms.items()]
+    known = {name for panel in _COMMON for name in panel.curves} | {"epoch", "step", "seconds", "minutes", "image_size"}
+    others = [name for name in names if "/" not in name and name not in known]
+    return drawn + [Panel(name.replace("_", " ").capitalize(), {name: ""}) for name in others]
+
+
+_COMMON = (
+    Panel("Loss", {"loss": ""}),
+    Panel("Held-back mAP", {f"{HELD_BACK}/mAP": ""}, share=True, sparse=True),
+    Panel("Held-back rank-1", {f"{HELD_BACK}/rank-1": ""}, share=True, sparse=True),
+    Panel("Training accuracy", {"accuracy": ""}, share=True),
+    Panel("Learning rate", {"learning_rate": ""}, tiny=True),
+    Panel("Images per second", {"images_per_second": ""}),
+)
+
+
+def differing_settings(runs: Sequence[TrainingRun]) -> dict[str, tuple[str, ...]]:
+    """Settings that are not the same in all runs, each with its value a run; "not set" where a run lacks it."""
+    names = dict.fromkeys(name for run in runs for name in run.settings if name not in NOT_COMPARED)
+    rows = {
+        name: tuple(_say(run.settings[name]) if name in run.settings else "not set" for run in runs) for name in names
+    }
+    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+
+
+def stored_metrics(checkpoint: Path) -> list[StoredMetrics]:
+    """What ``checkpoint`` says that it scored, without loading its weights; empty where it says nothing.
+
+    An entry with a record of its own keeps it; for the held-back identities of `ssrnet train`, whose
+    evaluation has fixed rules, the record is put together here. Raises :class:`CheckpointError` where
+    the file cannot be read.
+    """
+    try:
+        with safe_open(checkpoint, "pt") as file:
+            info = json.loads((file.metadata() or {}).get("info", "{}"))
+        metrics = {name: values for name, values in info.get("metrics", {}).items() if isinstance(values, dict)}
+        return [_stored(checkpoint, info, name, values) for name, values in metrics.items()]
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f"{checkpoint} is no checkpoint of ssrnet or damaged ({error}); copy it again."
+        ) from error
+
+
+def _stored(checkpoint: Path, info: dict, name: str, values: dict) -> StoredMetrics:
+    numbers = _flat(values.get("metrics", values))
+    model = _model_title(info["model"])
+    made_by = {"model": model, "checkpoint": checkpoint.name, "checkpoint_hash": file_hash(checkpoint)}
+    record = values.get("record") or {
+        "dataset": info["dataset"],
+        "dataset_hash": info["dataset_hash"],
+        "images": _images(name, info["training"]),
+        "protocol": "cross_camera where the data names cameras, else single_gallery_shot with seed 0",
+        "junk_rule": "the query itself; with cameras, every image of its vehicle by its camera",
+        "queries": numbers.get("queries"),
+        "excluded_queries": numbers.get("excluded"),
+        "average_precision": AP_DEFINITION,
+        "distance": "cosine",
+        "re_ranking": "none",
+        "features": {**made_by, "image_size": info["image_size"], "flip_test": False, "neck": "after"},
+        "version": info["version"],
+    }
+    on = "training identities held back" if name == HELD_BACK else name
+    kept = {key: value for key, value in numbers.items() if _is_number(value)}
+    return StoredMetrics(checkpoint, model, int(info["epoch"]), on, kept, record)
+
+
+def _images(name: str, training: Mapping[str, object]) -> str:
+    if name != HELD_BACK:
+        return name
+    holdout, seed = training.get("holdout"), training.get("seed")
+    return f"{holdout} training identities that were not trained on, drawn by seed {seed}"
+
+
+def _parse(log: Path, content: str) -> tuple[dict[str, float], ...]:
+    lines = content.split("\n")
+    epochs: list[dict[str, float]] = []
+    for number, text in enumerate(lines):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+            numbers = {name: float(value) for name, value in _flat(line).items() if _is_number(value)}
+            epoch = numbers["epoch"]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            if not any(later.strip() for later in lines[number + 1 :]):
+                break
+            raise DataError(
+                f"{log}, line {number + 1} is no epoch of a training run; remove that line, or give another run."
+            ) from None
+        epochs = [before for before in epochs if before["epoch"] < epoch]
+        spent = epochs[-1].get("minutes", 0.0) if epochs else 0.0
+        epochs.append({**numbers, "minutes": spent + numbers.get("seconds", 0.0) / 60})
+    return tuple(epochs)
+
+
+def _state(epochs: Sequence[Mapping[str, float]], settings: Mapping[str, object], quiet: float) -> State:
+    """``quiet``: seconds since the last line, or since the start."""
+    last = epochs[-1] if epochs else {}
+    for reached, limit in (("epoch", settings.get("epochs")), ("step", settings.get("max_steps"))):
+        if isinstance(limit, int) and last.get(reached, 0) >= limit:
+            return "finished"
+    slowest = max((line.get("seconds", 0.0) for line in epochs), default=0.0)
+    # Before the first line nobody knows how long an epoch takes; an hour is what a large one may.
+    if quiet > (max(QUIET, 4 * slowest) if epochs else 3600):
+        return "stopped"
+    return "training" if epochs else "starting"
+
+
+def _read_settings(path: Path) -> dict[str, object]:
+    """The run's settings; empty where there are none to read, since curves need none."""
+    try:
+        settings = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _title(settings: Mapping[str, object]) -> str:
+    model = settings.get("model")
+    return _model_title(model) if isinstance(model, dict) else ""
+
+
+def _model_title(model: Mapping[str, object]) -> str:
+    """The network's row in the paper's tables; a newer ssrnet's unknown settings are passed over."""
+    known = {field.name for field in fields(ModelSettings)}
+    settings: dict[str, Any] = {name: value for name, value in model.items() if name in known}
+    try:
+        return ModelSettings(**settings).title
+    except (SettingsError, TypeError):
+        return "a network that this ssrnet does not know"
+
+
+def _flat(values: Mapping[str, object], separator: str = "/", prefix: str = "") -> dict[str, object]:
+    """Inner mappings by path; a CMC list as the few ranks that papers give."""
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, separator, f"{prefix}{name}{separator}")
+        elif name == "cmc" and isinstance(value, Sequence):
+            flat |= {f"{prefix}rank-{k}": value[k - 1] for k in CMC_RANKS if k <= len(value)}
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _say(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,240 @@
+"""One cell of a study: train one variant, evaluate it, and write its numbers with their records."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ssrnet.data.datasets import available_subsets, open_dataset
+from ssrnet.data.protocols import Protocol
+from ssrnet.data.records import ReIDDataset
+from ssrnet.errors import DataError, ResourceError
+from ssrnet.files import write_atomically
+from ssrnet.losses import LossSettings
+from ssrnet.metrics import Metrics
+from ssrnet.model import ModelSettings
+from ssrnet.resources import resolve_device
+from ssrnet.retrieval.evaluation import evaluate, over_seeds
+from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
+from ssrnet.studies.definitions import Row
+from ssrnet.train import train
+from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
+from ssrnet.training.settings import TrainSettings
+
+NOT_PART_OF_A_CELL = {
+    "data", "out", "resume", "workers", "device", "evaluate_every", "recipe", "network", "cache", "cache_images",
+}  # fmt: skip
+"""Settings that shape no number: where things lie and run, and the names that other settings came from."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant to train. ``data`` is what it is tested on; ``training.data`` may be a slice of it.
+
+    ``training.out`` is the cell's folder of checkpoints; its numbers lie beside it in ``cell.json``.
+    """
+
+    training: TrainSettings
+    data: Path
+    galleries: int
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def folder(self) -> Path:
+        return self.training.out.parent
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "cell.json"
+
+    @property
+    def title(self) -> str:
+        """The variant in words, as "GB+AB, se; cross_entropy+triplet"."""
+        loss = self.training.loss
+        beta = f", β = {loss.beta:g}" if "+" in loss.name and loss.beta != 1 else ""
+        return f"{self.training.model.title}; {loss.name}{beta}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """The numbers on one test set: mean over ``seeds`` of random galleries, or of the one split there is.
+
+    ``record`` is the protocol record of the first seed; all seeds differ in the gallery's draw alone.
+    """
+
+    test_set: str
+    record: dict[str, Any]
+    seeds: tuple[int, ...]
+    mean: Metrics
+    deviation: Metrics | None
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What ``cell.json`` holds. ``training`` are the settings; ``training_set`` says name, hash and sizes."""
+
+    cell: str
+    variant: str
+    image_size: int
+    epochs: int
+    steps: int
+    training: dict[str, Any]
+    training_set: dict[str, Any]
+    scores: tuple[Score, ...]
+
+
+def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, data_hash: str, galleries: int) -> Cell:
+    """The cell of a table's row, in a folder of ``cells`` named by the variant and all that shapes its numbers.
+
+    Settings without effect on the variant are set to their defaults first, so that one variant has
+    one cell, whichever tables it stands in: full SSR-Net, or beta = 0 and cross-entropy alone.
+    """
+    model = effective_model(replace(shared.model, **row.model_changes))
+    loss = effective_loss(replace(shared.loss, **row.loss))
+    network = "ssrnet" if model.attention_branch or model.relation_branch else "baseline"
+    training = replace(shared, model=model, loss=loss, network=network, resume=False)
+    shaping = {name: value for name, value in asdict(training).items() if name not in NOT_PART_OF_A_CELL}
+    cut = training.data.name if training.data != data else None  # a slice's name says how it was drawn
+    shaping |= {"data_hash": data_hash, "galleries": galleries, "slice": cut}
+    digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    words = re.findall(r"[A-Za-z0-9.]+", f"{model.title} {loss.name}")
+    return Cell(replace(training, out=cells / "-".join([*words, digest]) / "run"), data, galleries)
+
+
+def effective_model(model: ModelSettings) -> ModelSettings:
+    """``model`` with every setting that does nothing in it at its default."""
+    idle = []
+    if not model.attention_branch:
+        idle.append("attention")
+    if not model.relation_branch:
+        idle.append("parts")
+    if not model.relation_branch or model.parts == "pcb":
+        idle += ["global_node", "token_node", "gcn_depth", "crop_ratio"]
+    return replace(model, **{name: getattr(ModelSettings(), name) for name in idle})
+
+
+def effective_loss(loss: LossSettings) -> LossSettings:
+    """``loss`` without a second term whose weight is 0, and with the default beta where there is no second term."""
+    first, _, second = loss.name.partition("+")
+    if not second or loss.beta == 0:
+        return replace(loss, name=first, beta=LossSettings().beta)
+    return loss
+
+
+def run_cell(cell: Cell) -> bool:
+    """Trains and evaluates the cell unless that is done; False where another process is at work on it.
+
+    A killed cell goes on from its last checkpoint. Raises what training and evaluation raise.
+    """
+    with _alone(cell.folder) as alone:
+        if not alone:
+            return False
+        if not cell.result.exists():
+            checkpoint = load_checkpoint(_train(cell.training))
+            result = evaluate_cell(cell, checkpoint)
+            write_json(cell.result, asdict(result))
+            # Weights stay for a closer look; the optimiser's state is twice as large and done with.
+            (cell.training.out / "resume.pt").unlink(missing_ok=True)
+    return True
+
+
+def _train(training: TrainSettings) -> Path:
+    begun = (training.out / "resume.pt").exists()
+    if not begun:
+        shutil.rmtree(training.out, ignore_errors=True)  # stopped before its first checkpoint: nothing to go on from
+    return train(replace(training, resume=begun))
+
+
+def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
+    """The cell's numbers on every test set of its data, each under the protocol that the data's owners report."""
+    info = checkpoint.info
+    trained_on = open_dataset(cell.training.data, None if cell.training.data != cell.data else cell.training.subset)
+    training_set = {
+        "name": trained_on.name, "hash": trained_on.content_hash(), "images": len(trained_on.train),
+        "vehicles": len({image.vehicle_id for image in trained_on.train}), "held_back": cell.training.holdout,
+    }  # fmt: skip
+    made_by = checkpoint.record | describe(ExtractSettings(), info.image_size) | {"training_set": training_set}
+    datasets = test_sets(cell)
+    pooled = {image.name: image for dataset in datasets for image in dataset.test}
+    features = extract(
+        checkpoint.model, list(pooled.values()), ExtractSettings(), info.image_size,
+        resolve_device(cell.training.device), cell.training.workers,
+    )  # fmt: skip
+    scores = []
+    for dataset in datasets:
+        protocols = protocols_of(dataset, cell.galleries)
+        evaluations = [evaluate(features, dataset, protocol, made_by=made_by, top_k=1) for protocol in protocols]
+        spread = over_seeds([evaluation.metrics for evaluation in evaluations])
+        seeds = tuple(protocol.seed for protocol in protocols)
+        record = asdict(evaluations[0].record)
+        scores.append(Score(dataset.name, record, seeds, spread.mean, spread.deviation if len(seeds) > 1 else None))
+    return CellResult(
+        cell.name, cell.title, info.image_size, info.epoch, info.step, info.training, training_set, tuple(scores)
+    )
+
+
+def test_sets(cell: Cell) -> list[ReIDDataset]:
+    """The data's one test set, or each of its test subsets (VehicleID-800, 1600 and 2400) unless --subset names one."""
+    subsets: Sequence[int | None] = available_subsets(cell.data) or (None,)
+    if cell.training.subset is not None:
+        subsets = (cell.training.subset,)
+    return [open_dataset(cell.data, subset) for subset in subsets]
+
+
+def protocols_of(dataset: ReIDDataset, galleries: int) -> list[Protocol]:
+    """The owners' protocol, once for each random gallery; raises :class:`ProtocolError` where unusable."""
+    seeds = [0] if dataset.protocol == "cross_camera" else range(galleries)
+    protocols = [Protocol(dataset.protocol, seed=seed) for seed in seeds]  # type: ignore[arg-type]
+    protocols[0].split(dataset)
+    return protocols
+
+
+def read_cell(path: Path) -> CellResult:
+    """What :func:`run_cell` wrote; raises :class:`DataError` where the file is something else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return CellResult(**{**values, "scores": tuple(map(_score, values["scores"]))})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is no cell of a study ({error}); remove it and run the study again.") from error
+
+
+def _score(values: dict[str, Any]) -> Score:
+    def metrics(values: dict[str, Any] | None) -> Metrics | None:
+        return None if values is None else Metrics(**{**values, "cmc": tuple(values["cmc"])})
+
+    mean, deviation = metrics(values["mean"]), metrics(values["deviation"])
+    return Score(**{**values, "seeds": tuple(values["seeds"]), "mean": mean, "deviation": deviation})
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes ``value`` atomically; paths become text."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether this process has the folder to itself; the lock goes with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "w")
+    except OSError as error:
+        raise ResourceError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,97 @@
+"""The studies: which rows each table of the paper has, as changes to the settings that all rows share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from ssrnet.model import TABLE_1
+
+TrainedStudyName = Literal["components", "attention", "parts", "depth", "crop-ratio", "beta", "losses"]
+StudyName = Literal[TrainedStudyName, "complexity"]
+
+SSR_NET: Mapping[str, object] = {"attention_branch": True, "relation_branch": True}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant: its label in the paper, and what it changes in the model's and the loss's settings."""
+
+    label: str
+    model: Mapping[str, object] = field(default_factory=dict)
+    loss: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def model_changes(self) -> dict[str, object]:
+        """With both branches on where the row does not say, so that --network has no say."""
+        return {**SSR_NET, **self.model}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One table or figure of the paper. ``notes`` say what of it is our reading."""
+
+    name: TrainedStudyName
+    paper: str
+    rows: tuple[Row, ...]
+    metrics: tuple[str, ...] = ("Rank-1", "mAP")
+    notes: tuple[str, ...] = ()
+
+
+CROP_RATIOS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/3": 1 / 3, "1/2": 1 / 2, "2/3": 2 / 3, "5/6": 5 / 6, "1": 1.0}
+"""Of these the paper's text names 1/8 and 2/3; the others are our choice of points."""
+
+BETAS = (0, 0.2, 0.5, 0.8, 1, 1.2, 1.5)
+
+LOSSES = {
+    "Cross-Entropy": "cross_entropy",
+    "Circle": "circle",
+    "Circle + triplet": "circle+triplet",
+    "Cross-Entropy + triplet": "cross_entropy+triplet",
+    "Cross-Entropy + Contrast": "cross_entropy+contrastive",
+    "Cross-Entropy + Lifted": "cross_entropy+lifted",
+    "Cross-Entropy + Instance": "cross_entropy+instance",
+}
+
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        Study("components", "Table 1", tuple(Row(label, changes) for label, changes in TABLE_1.items())),
+        Study(
+            "attention",
+            "Table 2",
+            (
+                Row("Bilinear CNN", {"attention": "bilinear"}),
+                Row("Spatial Transformer Network", {"attention": "stn"}),
+                Row("SE-Block", {"attention": "se"}),
+                Row("CBAM", {"attention": "cbam"}),
+            ),
+            metrics=("Rank-1", "Rank-5", "mAP"),
+            notes=("The paper only cites the methods; ssrnet/model/attention.py states our reading of each.",),
+        ),
+        Study(
+            "parts",
+            "Table 3",
+            (Row("PCB", {"parts": "pcb"}), Row("SSR-Net", {"parts": "regions"})),
+            notes=("PCB's six stripes take the relation branch's place on the same map (our reading).",),
+        ),
+        Study("depth", "Table 4", tuple(Row(f"l = {depth}", {"gcn_depth": depth}) for depth in (1, 2, 3))),
+        Study(
+            "crop-ratio",
+            "Fig. 4",
+            tuple(Row(f"λ = {name}", {"crop_ratio": ratio}) for name, ratio in CROP_RATIOS.items()),
+            notes=("The paper's text names λ = 1/8 and 2/3; the other ratios are our choice of points.",),
+        ),
+        Study(
+            "beta",
+            "Table 5",
+            tuple(Row(f"β = {beta:g}", loss={"name": "cross_entropy+triplet", "beta": float(beta)}) for beta in BETAS),
+        ),
+        Study("losses", "Table 6", tuple(Row(label, loss={"name": name}) for label, name in LOSSES.items())),
+    )
+}
+"""The seven studies that train; `complexity` (Table 7) counts and times, see :mod:`ssrnet.studies.complexity`."""
+
+STUDY_NAMES: tuple[str, ...] = (*STUDIES, "complexity")
+assert STUDY_NAMES == get_args(StudyName)

@@ -1,0 +1,97 @@
+"""The report as one HTML page that needs no network: every table a Plotly figure, Fig. 4 a curve besides."""
+
+from __future__ import annotations
+
+from html import escape
+
+import plotly.graph_objects as go
+
+from ssrnet.studies.paper import citation
+from ssrnet.studies.report import CAUTION, HEADING, best, heading, is_measured, reference_list
+from ssrnet.studies.tables import ReportTable
+
+ROW_HEIGHT = 28
+HEAD_HEIGHT = 66
+LABEL_WIDTH, NUMBER_WIDTH, SOURCE_WIDTH = 180, 96, 200
+
+LABEL_COLOURS = ("#f1f3f5", "#ffffff")
+MEASURED_COLOURS = ("#1b6e53", "#e8f4ef")
+PAPER_COLOURS = ("#4a5568", "#f7f8fa")
+"""(head, cells) of the label column, of what was measured here, and of the paper's numbers."""
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a202c; max-width: 1150px; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem }
+.caution { background: #fff6e0; border-left: 4px solid #d69e2e; padding: .7rem 1rem }
+ul { color: #4a5568; font-size: 13px; padding-left: 1.2rem; margin-top: .4rem } li { overflow-wrap: anywhere }
+.figure { overflow-x: auto }
+"""
+
+
+def html_page(tables: list[ReportTable]) -> str:
+    """The whole page; Plotly's script is inside, once."""
+    title, explanation = CAUTION
+    parts = [
+        f"<h1>{escape(HEADING)}</h1>",
+        f'<p class="caution"><strong>{escape(title)}</strong> {escape(explanation)}</p>',
+        f"<p>The paper: {escape(citation())}</p>",
+    ]
+    script: bool = True
+    for table in tables:
+        figures = [table_figure(table)] + ([curve_figure(table)] if table.curve else [])
+        parts.append(f'<h2 id="{table.name}">{escape(table.title)}</h2>')
+        for figure in figures:
+            body = figure.to_html(full_html=False, include_plotlyjs=script, config={"displayModeBar": False})
+            parts.append(f'<div class="figure">{body}</div>')
+            script = False
+        parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in table.notes) + "</ul>")
+    listed = "".join(f"<li>{escape(line)}</li>" for line in reference_list())
+    parts.append(f'<h2 id="references">References of the tables</h2><ul>{listed}</ul>')
+    head = f'<meta charset="utf-8"><title>{escape(HEADING)}</title><style>{STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def table_figure(table: ReportTable) -> go.Figure:
+    """One table: measured columns green, the paper's grey, each heading says whose numbers they are."""
+    bold = best(table)
+    colours = [LABEL_COLOURS] + [MEASURED_COLOURS if is_measured(column) else PAPER_COLOURS for column in table.columns]
+    labels, columns = [], [[] for _ in table.columns]
+    for r, row in enumerate(table.rows):
+        label = escape(row.label)
+        labels.append(f'<a href="{row.record}">{label}</a>' if row.record else label)
+        for c, value in enumerate(map(escape, row.values)):
+            columns[c].append(f"<b>{value}</b>" if (r, c) in bold else value)
+    left = [column.metric == "Source" for column in table.columns]
+    widths = [LABEL_WIDTH] + [SOURCE_WIDTH if is_left else NUMBER_WIDTH for is_left in left]
+    figure = go.Figure(
+        go.Table(
+            columnwidth=widths,
+            header=dict(
+                values=["", *("<br>".join(map(escape, heading(column))) for column in table.columns)],
+                fill_color=[head for head, _ in colours], font=dict(color="white", size=11), height=HEAD_HEIGHT,
+            ),
+            cells=dict(
+                values=[labels, *columns], fill_color=[cells for _, cells in colours], height=ROW_HEIGHT,
+                align=["left", *("left" if is_left else "right" for is_left in left)], font=dict(size=12),
+            ),
+        )
+    )  # fmt: skip
+    # A row with a link is drawn a little higher than asked for, and what does not fit is cut off.
+    height = HEAD_HEIGHT + (ROW_HEIGHT + 2) * len(table.rows) + 6
+    figure.update_layout(width=sum(widths), height=height, margin=dict(l=0, r=0, t=0, b=0))
+    return figure
+
+
+def curve_figure(table: ReportTable) -> go.Figure:
+    """Fig. 4's axes with the points measured here; the paper's own are not in the text."""
+    figure = go.Figure()
+    for test_set in dict.fromkeys(point.test_set for point in table.curve):
+        points = [point for point in table.curve if point.test_set == test_set]
+        ratios, rank_1, mAP = zip(*((point.ratio, point.rank_1, point.mAP) for point in points))
+        figure.add_scatter(x=ratios, y=rank_1, name=f"{test_set} here, Rank-1", line_dash="dot")
+        figure.add_scatter(x=ratios, y=mAP, name=f"{test_set} here, mAP")
+    figure.update_layout(
+        width=720, height=320, margin=dict(l=60, r=20, t=30, b=50), template="plotly_white",
+        xaxis_title="crop ratio λ", yaxis_title="percent", title=dict(text="Measured here", font_size=13),
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,76 @@
+"""The paper's own numbers, from ``paper.json``: the only place in the package that holds them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """One line of a table; a value is None where the paper says N/A.
+
+    ``reference`` is the paper's number of the cited work; ``same_base_network`` is its asterisk.
+    """
+
+    label: str
+    values: tuple[float | None, ...]
+    reference: int | None = None
+    same_base_network: bool = False
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """One table. ``columns`` are pairs of test set ("" for none) and metric; ``notes`` tell how the text was read.
+
+    Rank-1, Rank-5 and mAP are in percent. ``name`` is the paper's ("Table 1"), ``source`` its section.
+    """
+
+    name: str
+    title: str
+    source: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[PaperRow, ...]
+    notes: tuple[str, ...]
+
+    def row(self, label: str) -> PaperRow | None:
+        """The row of that label, or None where the text gives none (Fig. 4's points)."""
+        return next((row for row in self.rows if row.label == label), None)
+
+    def value(self, label: str, test_set: str, metric: str) -> float | None:
+        """One number; raises :class:`KeyError` for a row or column that the table does not have."""
+        row = self.row(label)
+        if row is None or (test_set, metric) not in self.columns:
+            raise KeyError(f"{self.name} has no {label} / {test_set} / {metric}")
+        return row.values[self.columns.index((test_set, metric))]
+
+
+@cache
+def paper_tables() -> dict[str, PaperTable]:
+    """Tables 1 to 9 and Fig. 4 by the paper's names, in its order."""
+    return {name: _table(name, entry) for name, entry in _file()["tables"].items()}
+
+
+@cache
+def references() -> dict[int, str]:
+    """The works that the tables cite, by the paper's numbers."""
+    return {int(number): text for number, text in _file()["references"].items()}
+
+
+def citation() -> str:
+    """The paper itself."""
+    return _file()["citation"]
+
+
+@cache
+def _file() -> dict[str, Any]:
+    return json.loads(resources.files(__package__).joinpath("paper.json").read_text(encoding="utf-8"))
+
+
+def _table(name: str, entry: dict[str, Any]) -> PaperTable:
+    rows = tuple(PaperRow(**{**row, "values": tuple(row["values"])}) for row in entry["rows"])
+    columns = tuple((test_set, metric) for test_set, metric in entry["columns"])
+    return PaperTable(name, entry["title"], entry["source"], columns, rows, tuple(entry["notes"]))

@@ -1,0 +1,274 @@
+"""The studies' tables as text, ready to be rendered: what was measured here beside what the paper measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssrnet.errors import DataError
+from ssrnet.metrics import Metrics
+from ssrnet.studies.cells import CellResult, Score, read_cell
+from ssrnet.studies.definitions import STUDIES, Study
+from ssrnet.studies.paper import PaperTable, paper_tables, references
+
+ABSENT = "–"
+
+HERE, PAPER = "here", "paper"
+
+
+@dataclass(frozen=True)
+class Column:
+    """``origin`` is :data:`HERE` or :data:`PAPER`: whose number it is is never left open."""
+
+    origin: str
+    test_set: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """``values`` are text, one a column. ``record`` is the file of protocol records, from the report's folder."""
+
+    label: str
+    values: tuple[str, ...]
+    record: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """One table of the report. ``notes`` are sentences below it: protocol, readings of the text, what is missing."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[TableRow, ...]
+    notes: tuple[str, ...]
+    curve: tuple[CurvePoint, ...] = ()
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A measured point of Fig. 4: crop ratio, and Rank-1 and mAP in percent on one test set."""
+
+    test_set: str
+    ratio: float
+    rank_1: float
+    mAP: float
+
+
+def report_tables(out: Path) -> list[ReportTable]:
+    """Tables 1 to 9 and Fig. 4 in the paper's order, with what ``out`` holds of each study.
+
+    Raises :class:`DataError` for a file in ``out`` that is not what a study writes.
+    """
+    studies = {study.paper: study for study in STUDIES.values()}
+    tables = []
+    for name, paper in paper_tables().items():
+        if name in studies:
+            tables.append(study_table(studies[name], paper, out))
+        elif name == "Table 7":
+            tables.append(complexity_table(paper, out))
+        else:
+            tables.append(reference_table(paper))
+    return tables
+
+
+def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
+    """A trained study's rows, measured columns first."""
+    results = _results(study, out)
+    here = [Column(HERE, test_set, metric) for test_set in _test_sets(results.values()) for metric in study.metrics]
+    there = [Column(PAPER, test_set, metric) for test_set, metric in paper.columns] if paper.rows else []
+    rows = []
+    for row in study.rows:
+        result, printed = results.get(row.label), paper.row(row.label)
+        values = [_measured(result, column) for column in here]
+        values += [_number(value) for value in printed.values] if printed else [ABSENT] * len(there)
+        rows.append(TableRow(row.label, tuple(values), f"cells/{result.cell}/cell.json" if result else None))
+    notes = _protocol_notes(study, results) + [*study.notes, *paper.notes]
+    curve = _curve(results) if study.name == "crop-ratio" else ()
+    title = f"{paper.title} ({paper.name}, {paper.source})"
+    return ReportTable(study.name, title, (*here, *there), tuple(rows), tuple(notes), curve)
+
+
+def reference_table(paper: PaperTable) -> ReportTable:
+    """Table 8 or 9: other methods as the paper reports them, with their citations; nothing here measures them."""
+    columns = (*(Column(PAPER, *column) for column in paper.columns), Column(PAPER, "", "Source"))
+    rows = []
+    for row in paper.rows:
+        source = short_reference(row.reference) if row.reference else "the paper itself"
+        star = "*" if row.same_base_network else ""
+        rows.append(TableRow(row.label + star, (*map(_number, row.values), source)))
+    notes = ("Reference data: copied from the paper, measured by nobody here.", *paper.notes)
+    anchor = paper.name.lower().replace(" ", "-")
+    return ReportTable(anchor, f"{paper.title} ({paper.name})", columns, tuple(rows), notes)
+
+
+def short_reference(number: int) -> str:
+    """As "[33] Liao et al., 2015"; the whole citation is in the report's list of references."""
+    authors, year = re.match(r"(.*?)\. (\d{4})\. ", references()[number]).groups()
+    names = [name.split()[-1] for name in re.split(r",? and |, ", authors)]
+    by = names[0] if len(names) == 1 else " and ".join(names) if len(names) == 2 else f"{names[0]} et al."
+    return f"[{number}] {by}, {year}"
+
+
+def complexity_table(paper: PaperTable, out: Path) -> ReportTable:
+    """Table 7, with each network's cost over GB's."""
+    metrics = ("Parameters", "Multiply-adds", "Time, GB = 1")
+    here = [Column(HERE, "", metric) for metric in metrics]
+    there = [Column(PAPER, "", metric) for metric in metrics] + [Column(PAPER, *column) for column in paper.columns[3:]]
+    path = out / "studies" / "complexity.json"
+    measured = _json(path) if path.exists() else None
+    rows = []
+    printed_seconds = paper.value("GB", "", "Seconds an image")
+    for row in paper.rows:
+        parameters, multiply_adds, seconds, *accuracy = row.values
+        printed = [f"{parameters / 1e6:.1f} M", f"{multiply_adds / 1e9:.2f} G", f"{seconds / printed_seconds:.2f}"]
+        printed += map(_number, accuracy)
+        values = _cost(measured, row.label) if measured else [ABSENT] * len(here)
+        rows.append(TableRow(row.label, (*values, *printed), "studies/complexity.json" if measured else None))
+    notes = [_complexity_note(measured) if measured else _not_run("complexity"), _increase_note(paper, measured)]
+    times = ", ".join(f"{row.label} {row.values[2] * 1e3:.2f} ms an image" for row in paper.rows)
+    notes.append(f"The paper's own times: {times}. Its accuracy is that of Table 1's rows GB and +AB+RB.")
+    return ReportTable(
+        "complexity", f"{paper.title} ({paper.name}, {paper.source})", (*here, *there), tuple(rows),
+        (*notes, *paper.notes),
+    )  # fmt: skip
+
+
+def increase(small: float, large: float) -> tuple[float, float]:
+    """What ``large`` adds, in percent of ``large`` (as the paper's Sec. 4.5 has it) and of ``small``."""
+    return 100 * (large - small) / large, 100 * (large - small) / small
+
+
+def _results(study: Study, out: Path) -> dict[str, CellResult]:
+    """The finished cells of the study's plan, by row label; empty where it was never run."""
+    plan = out / "studies" / f"{study.name}.json"
+    if not plan.exists():
+        return {}
+    cells = {row["label"]: out / "cells" / row["cell"] / "cell.json" for row in _json(plan)["rows"]}
+    return {label: read_cell(path) for label, path in cells.items() if path.exists()}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no study's file ({error}); remove it and run the study again.") from error
+
+
+def _test_sets(results: Iterable[CellResult]) -> list[str]:
+    return list(dict.fromkeys(score.test_set for result in results for score in result.scores))
+
+
+def _score(result: CellResult | None, test_set: str) -> Score | None:
+    return next((score for score in result.scores if score.test_set == test_set), None) if result else None
+
+
+def _measured(result: CellResult | None, column: Column) -> str:
+    score = _score(result, column.test_set)
+    if score is None:
+        return ABSENT
+    mean = _number(metric(score.mean, column.metric))
+    if score.deviation is None:
+        return mean
+    return f"{mean} ± {_number(metric(score.deviation, column.metric))}"
+
+
+def metric(metrics: Metrics, name: str) -> float:
+    """Rank-k or mAP in percent, by the paper's name."""
+    return 100 * (metrics.mAP if name == "mAP" else metrics.rank(int(name.removeprefix("Rank-"))))
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.2f}"
+
+
+def _not_run(name: str) -> str:
+    return f"Not measured here yet: `ssrnet study {name}` does."
+
+
+def _protocol_notes(study: Study, results: dict[str, CellResult]) -> list[str]:
+    """How the measured columns came about; the rows of a study share all of it, but for the checkpoint."""
+    if not results:
+        return [_not_run(f"{study.name} --data DIR")]
+    notes = []
+    missing = len(study.rows) - len(results)
+    if missing:
+        notes.append(f"Not measured yet: {missing} of {len(study.rows)} rows; the same command goes on.")
+    result = next(iter(results.values()))
+    notes += [_test_note(score) for score in result.scores]
+    settings, trained_on = result.training, result.training_set
+    start = Path(str(settings["start_from"] or settings["backbone_weights"])).name.replace("none", "random")
+    held = f", {trained_on['held_back']} of them held back" if trained_on["held_back"] else ""
+    notes.append(
+        f"Every row here: trained on {trained_on['images']:,} images of {trained_on['vehicles']:,} vehicles{held} "
+        f"({trained_on['name']}, content {trained_on['hash']}), recipe {settings['recipe']}, "
+        f"{settings['model']['backbone']} from {start} weights, "
+        f"{result.image_size} px, epochs: {result.epochs}, steps: {result.steps:,}, seed {settings['seed']}."
+    )
+    return notes
+
+
+def _test_note(score: Score) -> str:
+    record = score.record
+    galleries = f", mean ± deviation over {len(score.seeds)} random galleries" if len(score.seeds) > 1 else ""
+    features = record["features"]
+    return (
+        f"Here, {score.test_set} (content {record['dataset_hash']}): {record['protocol']}{galleries}; "
+        f"{score.mean.queries:,} queries with a match, {score.mean.excluded:,} without are excluded; "
+        f"gallery of {record['gallery']:,}; junk: {record['junk_rule']}; AP {record['average_precision']}; "
+        f"{record['distance']} distance, re-ranking {record['re_ranking']}, "
+        f"flip test {'on' if features['flip_test'] else 'off'}; ssrnet {record['version']}."
+    )
+
+
+def _curve(results: dict[str, CellResult]) -> tuple[CurvePoint, ...]:
+    points = [
+        CurvePoint(
+            score.test_set, result.training["model"]["crop_ratio"],
+            metric(score.mean, "Rank-1"), metric(score.mean, "mAP"),
+        )
+        for result in results.values()
+        for score in result.scores
+    ]  # fmt: skip
+    return tuple(sorted(points, key=lambda point: (point.test_set, point.ratio)))
+
+
+def _cost(measured: dict[str, Any], label: str) -> list[str]:
+    cost = next(cost for cost in measured["costs"] if cost["label"] == label)
+    time = "1.00" if label == "GB" else f"{measured['ratio']:.2f}"
+    return [f"{cost['parameters'] / 1e6:.2f} M", f"{cost['multiply_adds'] / 1e9:.2f} G", time]
+
+
+def _complexity_note(measured: dict[str, Any]) -> str:
+    record = measured["record"]
+    low, high = measured["ratio_quartiles"]
+    seconds = ", ".join(f"{cost['label']} {cost['seconds'] * 1e3:.3g} ms an image" for cost in measured["costs"])
+    return (
+        f"Here: {record['backbone']}, {record['image_size']} px, batches of {record['batch_size']}, "
+        f"{record['precision']}, {record['input']}; {record['rounds']} rounds in turn on {record['device']}, "
+        f"{record['threads']} threads, load {record['load_average']}, PyTorch {record['torch']}, "
+        f"ssrnet {record['version']}. Time is the median ratio within a round (quartiles {low:.2f} and {high:.2f}); "
+        f"medians by themselves: {seconds}."
+    )
+
+
+def _increase_note(paper: PaperTable, measured: dict[str, Any] | None) -> str:
+    def text(pairs: list[tuple[float, float]]) -> str:
+        (p_large, p_small), (m_large, m_small) = (increase(*pair) for pair in pairs)
+        return (
+            f"+{p_large:.2f} % of SSR-Net's parameters and +{m_large:.2f} % of its multiply-adds "
+            f"(+{p_small:.1f} % and +{m_small:.1f} % over GB)"
+        )
+
+    counts = ("Parameters", "Multiply-adds")
+    printed = [tuple(paper.value(label, "", count) for label in ("GB", "SSR-Net")) for count in counts]
+    said = f"The two branches add, in the paper: {text(printed)}"
+    if measured:
+        own = [tuple(cost[name] for cost in measured["costs"]) for name in ("parameters", "multiply_adds")]
+        said += f"; here: {text(own)}"
+    return said + "."

@@ -1,0 +1,51 @@
+"""From positions in the training list to augmented images on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ssrnet.data.augment import augment, draw
+from ssrnet.data.pixels import CachedPixels, DecodedPixels, Pixels, cached_file, decode_into, is_cached
+from ssrnet.data.records import VehicleImage
+from ssrnet.distributed import Processes
+from ssrnet.training.settings import TrainSettings
+
+
+def cache_folder(settings: TrainSettings) -> Path:
+    """Where decoded images lie: --cache, or a folder in --out."""
+    return settings.cache or settings.out / "cache"
+
+
+def open_pixels(
+    settings: TrainSettings, images: Sequence[VehicleImage], rows: Sequence[int], size: int, group: Processes
+) -> Pixels:
+    """The images at positions ``rows`` of ``images``, as squares of ``size`` pixels; decodes all of them if need be.
+
+    The whole list is cached, whatever is held back of it, so that runs of any seed share the file.
+    """
+    if not settings.cache_images:
+        return DecodedPixels([images[row] for row in rows], size, settings.workers)
+    path = cached_file(cache_folder(settings), images, size)
+    if group.first and not is_cached(path, len(images), size):
+        decode_into(path, images, size, settings.workers)
+        group.say(f"decoded images: {path} ({path.stat().st_size / 1e9:.2f} GB)")
+    group.wait()
+    return CachedPixels(path, rows)
+
+
+def augmented(
+    pixels: Pixels, batches: Sequence[Sequence[int]], first: int, epoch: int, settings: TrainSettings, group: Processes
+) -> Iterator[Tensor]:
+    """This process's part of each batch as (B / world, 3, S, S) float32 on the device, normalised.
+
+    Of the epoch's ``batches`` it gives those from number ``first`` on. The draws are made for the whole
+    batch, and each process takes its part of them.
+    """
+    part = group.share(settings.identities_per_batch, settings.images_per_identity)
+    for number, own in enumerate(pixels.batches([batch[part] for batch in batches[first:]]), start=first):
+        own = own.to(group.device, non_blocking=True)
+        draws = draw(len(batches[number]), own.shape[1], settings.augment, settings.seed, epoch, number)
+        yield augment(own, settings.augment, draws.share(part))

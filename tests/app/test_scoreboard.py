@@ -1,0 +1,120 @@
+"""The Scoreboard through Streamlit's own test runner; what it reads is tested in tests/test_runs.py."""
+
+import base64
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.app.conftest import html
+from tests.test_runs import line, make, scored
+
+
+def figures(test) -> dict[str, dict]:
+    """Each chart's Plotly figure by its title."""
+    found = [json.loads(element.proto.spec) for element in test.get("plotly_chart")]
+    return {figure["layout"]["title"]["text"]: figure for figure in found}
+
+
+def points(figure: dict) -> dict[str, int]:
+    """How many points each named curve has; what a chart draws for its legend alone has no finite one."""
+    return {trace["name"]: len(_values(trace["x"])) for trace in figure["data"] if _values(trace["x"]) != [None]}
+
+
+def _values(values) -> list:
+    """Plotly sends long arrays in binary."""
+    if not isinstance(values, dict):
+        return list(values)
+    return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A finished baseline and an SSR-Net in its third epoch, with the time of now."""
+    baseline = make(tmp_path / "runs/baseline", [line(i, held_back=scored(0.2 * i)) for i in (1, 2, 3, 4)], seed=0)
+    extra = {"cross_entropy/attn": 0.4, "cross_entropy/token": 0.3}
+    ssrnet = make(tmp_path / "runs/ssrnet", [line(1, **extra), line(2, **extra)], torn='{"epo', seed=1)
+    for folder in (baseline, ssrnet):
+        for path in folder.iterdir():
+            os.utime(path)
+    return [str(baseline), str(ssrnet)]
+
+
+def test_with_no_run_chosen_the_page_says_what_to_do(open_page):
+    test = open_page("scoreboard")
+    assert not test.exception and not test.error and test.header[0].value == "Scoreboard"
+    assert "Choose one or several above" in test.markdown[0].value
+    assert test.code[0].value == "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
+
+
+def test_two_runs_share_their_axes(open_page, two):
+    test = open_page("scoreboard", runs=two)
+    assert not test.exception and not test.error and not test.warning
+    drawn = figures(test)
+    assert list(drawn) == [
+        "Loss", "Held-back mAP", "Held-back rank-1", "Training accuracy", "Learning rate", "Images per second",
+        "Loss: cross entropy", "Loss: triplet",
+    ]  # fmt: skip
+    assert points(drawn["Loss"]) == {"baseline": 4, "ssrnet": 2}
+    assert points(drawn["Held-back mAP"]) == {"baseline": 4}
+    assert points(drawn["Loss: cross entropy"]) == {
+        "baseline, G": 4, "ssrnet, G": 2, "ssrnet, attn": 2, "ssrnet, token": 2,
+    }  # fmt: skip
+    assert drawn["Held-back mAP"]["data"][0]["mode"] == "lines+markers"
+    assert "finished after epoch 4 of 4" in html(test) and "training, epoch 2 of 4" in html(test)
+
+
+def test_the_tables_hold_the_last_epoch_and_what_differs(open_page, two):
+    test = open_page("scoreboard", runs=two)
+    last, differing = (frame.value for frame in test.dataframe)
+    assert last["Run"].tolist() == ["baseline", "ssrnet"] and last["Epoch"].tolist() == [4, 2]
+    assert last["Best mAP"][0] == pytest.approx(80) and last["At epoch"][0] == 4
+    assert differing.to_dict("records") == [{"Setting": "seed", "baseline": "0", "ssrnet": "1"}]
+
+
+def test_a_link_opens_another_axis(open_page, two):
+    drawn = figures(open_page("scoreboard", runs=two, axis="Minutes"))
+    assert _values(drawn["Loss"]["data"][0]["x"]) == [0.5, 1.0, 1.5, 2.0]
+    assert drawn["Loss"]["layout"]["xaxis"]["title"]["text"] == "Minutes"
+
+
+def test_a_vanished_run_is_one_sentence_beside_the_others_curves(open_page, two, tmp_path):
+    shutil.rmtree(two[1])
+    test = open_page("scoreboard", runs=[*two, str(tmp_path)])
+    assert not test.exception and not test.error
+    vanished, empty = (warning.value for warning in test.warning)
+    assert vanished.startswith(f"{two[1]} is not there (any more)") and "holds no training run" in empty
+    assert points(figures(test)["Loss"]) == {"baseline": 4}
+
+
+def test_a_run_in_its_first_epoch_says_so(open_page, two):
+    (Path(two[1]) / "log.jsonl").write_text("")
+    test = open_page("scoreboard", runs=two[1:])
+    assert "The first epoch has not ended yet" in test.info[0].value and "in its first epoch" in html(test)
+
+
+def test_metrics_in_checkpoints_have_their_record_one_click_away(open_page, run):
+    test = open_page("scoreboard", runs=[str(run.out)])
+    assert not test.exception and not test.error
+    stored = test.dataframe[-1].value
+    assert stored["Checkpoint"].tolist() == ["whole/best.safetensors", "whole/last.safetensors"]
+    records = [json.loads(element.value) for element in test.json]
+    assert len(records) == 2
+    for record in records:
+        assert record["features"]["checkpoint_hash"] and record["average_precision"] and record["junk_rule"]
+
+
+def test_a_broken_checkpoint_does_not_hide_the_curves(open_page, two):
+    (Path(two[0]) / "last.safetensors").write_bytes(b"half a file")
+    test = open_page("scoreboard", runs=two)
+    assert not test.exception and "last.safetensors is no checkpoint" in test.warning[0].value
+    assert len(figures(test)) == 8
+
+
+def test_a_folder_with_markup_in_its_name_is_shown_as_text(open_page, tmp_path):
+    folder = make(tmp_path / "<b onclick=x>run", [line(1)])
+    test = open_page("scoreboard", runs=[str(folder)])
+    assert not test.exception and "<b onclick" not in html(test) and "&lt;b onclick=x&gt;run" in html(test)

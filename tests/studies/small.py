@@ -1,0 +1,38 @@
+"""Studies small enough to run in a test."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from ssrnet.metrics import Metrics
+from ssrnet.studies.cells import Cell, CellResult, Score
+from ssrnet.studies.settings import LatencySettings, StudySettings
+from ssrnet.training.settings import TrainSettings
+from tests import tiny
+
+
+def study(name: str, data: Path, out: Path, **changes) -> StudySettings:
+    """Two epochs of two steps at 32 px, as :func:`tests.tiny.training`."""
+    shared = tiny.training(data, out, max_steps=4)
+    values = {entry.name: getattr(shared, entry.name) for entry in fields(TrainSettings)}
+    latency = LatencySettings(image_size=32, batch_size=2, rounds=2)
+    return StudySettings(**{**values, "study": name, "train_identities": 4, "latency": latency, **changes})
+
+
+def result(cell: Cell, rank_1: float = 0.5, mAP: float = 0.25, test_sets=("toys",), seeds=(0,)) -> CellResult:
+    """What a cell might have measured, without running it."""
+    record = {
+        "dataset_hash": "abc", "protocol": "cross_camera", "gallery": 9, "junk_rule": "same vehicle and camera",
+        "average_precision": "non-interpolated", "distance": "cosine", "re_ranking": "none",
+        "features": {"flip_test": False}, "version": "0",
+    }  # fmt: skip
+    metrics = Metrics(mAP, mAP / 2, (rank_1,) * 50, 8, 1)
+    spread = Metrics(0.01, 0.01, (0.02,) * 50, 8, 1) if len(seeds) > 1 else None
+    scores = tuple(Score(name, record, tuple(seeds), metrics, spread) for name in test_sets)
+    training = {
+        "recipe": "quick", "seed": 0, "backbone_weights": "/w/r50.safetensors", "start_from": None,
+        "model": {"backbone": "resnet18", "crop_ratio": cell.training.model.crop_ratio},
+    }  # fmt: skip
+    trained_on = {"name": "toys", "hash": "def", "images": 12, "vehicles": 4, "held_back": 0}
+    return CellResult(cell.name, cell.title, 32, 2, 4, training, trained_on, scores)

@@ -1,0 +1,178 @@
+import json
+import re
+from dataclasses import asdict
+
+import pytest
+
+from ssrnet.errors import DataError
+from ssrnet.studies import page, tables
+from ssrnet.studies.cells import write_json
+from ssrnet.studies.definitions import STUDIES
+from ssrnet.studies.paper import paper_tables, references
+from ssrnet.studies.report import CAUTION, best, markdown, write_report
+from ssrnet.studies.runner import make_plan
+from ssrnet.studies.settings import ReportSettings
+from ssrnet.studies.tables import Column, report_tables
+from tests.studies import small
+
+COMPLEXITY = {
+    "costs": [
+        {"label": "GB", "parameters": 23_510_000, "multiply_adds": 8_110_000_000, "seconds": 0.02},
+        {"label": "SSR-Net", "parameters": 34_530_000, "multiply_adds": 9_220_000_000, "seconds": 0.022},
+    ],
+    "ratio": 1.1, "ratio_quartiles": [1.05, 1.2],
+    "record": {"backbone": "resnet50", "image_size": 256, "batch_size": 8, "rounds": 10, "precision": "float32",
+               "input": "random images", "device": "cpu (x86_64)", "threads": 1, "load_average": 0.5, "torch": "2",
+               "version": "0"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def out(city, tmp_path_factory):
+    """A folder in which `components`, `depth` and `crop-ratio` were run; of `depth` the last row is missing."""
+    out = tmp_path_factory.mktemp("out")
+    settings = small.study("all", city, out, sizes=((0, 128),))
+    plan = make_plan(settings, [STUDIES[name] for name in ("components", "depth", "crop-ratio")])
+    for name, cells in plan.items():
+        rows = [{"label": label, "cell": cell.name} for label, cell in cells.items()]
+        write_json(out / f"studies/{name}.json", {"study": name, "rows": rows})
+        for number, (label, cell) in enumerate(cells.items()):
+            if label != "l = 3":
+                write_json(cell.result, asdict(small.result(cell, 0.1 + number / 100, 0.3 + number / 100)))
+    write_json(out / "studies/complexity.json", COMPLEXITY)
+    return out
+
+
+@pytest.fixture(scope="module")
+def made(out):
+    return {table.name: table for table in report_tables(out)}
+
+
+def value(table, label, *column):
+    row = next(row for row in table.rows if row.label == label)
+    return row.values[table.columns.index(Column(*column))]
+
+
+def test_every_table_is_there_in_the_papers_order(made):
+    names = "components attention parts depth crop-ratio beta losses complexity table-8 table-9"
+    assert list(made) == names.split()
+
+
+def test_measured_numbers_stand_beside_the_papers(made):
+    table = made["components"]
+    assert [column.origin for column in table.columns] == ["here"] * 2 + ["paper"] * 8
+    assert [row.label for row in table.rows] == [row.label for row in paper_tables()["Table 1"].rows]
+    assert value(table, "GB", "here", "toys", "Rank-1") == "10.00"
+    assert value(table, "GB", "here", "toys", "mAP") == "30.00"
+    assert value(table, "GB", "paper", "VeRi-776", "mAP") == "71.54"
+    assert value(table, "+AB+RB", "paper", "VehicleID-2400", "Rank-1") == "77.44"
+
+
+def test_no_number_without_its_protocol_record(made, out):
+    for table in made.values():
+        for row in table.rows:
+            measured = [row.values[c] for c, column in enumerate(table.columns) if column.origin == "here"]
+            if any(text != tables.ABSENT for text in measured):
+                record = json.loads((out / row.record).read_text())
+                assert record.get("record") or record["scores"][0]["record"]
+            else:
+                assert row.record is None
+    note = " ".join(made["components"].notes)
+    for words in ("content abc", "cross_camera", "8 queries with a match", "junk: same vehicle and camera", "cosine",
+                  "seed 0", "steps: 4", "recipe quick", "r50.safetensors", "4 vehicles"):  # fmt: skip
+        assert words in note, words
+    assert "/w/" not in note
+
+
+def test_what_is_not_measured_is_said_and_left_empty(made):
+    depth = made["depth"]
+    assert value(depth, "l = 3", "here", "toys", "mAP") == tables.ABSENT
+    assert value(depth, "l = 3", "paper", "VeRi-776", "mAP") == "76.97"
+    assert any(note.startswith("Not measured yet: 1 of 3 rows;") for note in depth.notes)
+    assert {column.origin for column in made["beta"].columns} == {"paper"}
+    assert "Not measured here yet: `ssrnet study beta --data DIR` does." in made["beta"].notes
+
+
+def test_fig_4_shows_measured_points_and_none_of_the_papers(made):
+    table = made["crop-ratio"]
+    assert {column.origin for column in table.columns} == {"here"}
+    assert [point.ratio for point in table.curve] == pytest.approx([1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1])
+    assert any("none are given" in note for note in table.notes)
+    assert all("here" in trace.name for trace in page.curve_figure(table).data)
+
+
+def test_complexity_is_relative(made):
+    table = made["complexity"]
+    assert value(table, "SSR-Net", "here", "", "Time, GB = 1") == "1.10"
+    assert value(table, "SSR-Net", "paper", "", "Time, GB = 1") == "1.20"
+    assert value(table, "SSR-Net", "here", "", "Parameters") == "34.53 M"
+    note = " ".join(table.notes)
+    assert "+31.88 % of SSR-Net's parameters and +11.85 % of its multiply-adds (+46.8 % and +13.4 % over GB)" in note
+    assert "+31.91 % of SSR-Net's parameters" in note and "load 0.5" in note and "quartiles 1.05 and 1.20" in note
+
+
+def test_tables_8_and_9_cite_their_methods(made):
+    for name, count in (("table-8", 27), ("table-9", 31)):
+        assert len(made[name].rows) == count and "measured by nobody here" in made[name].notes[0]
+    assert value(made["table-9"], "GSTE", "paper", "VeRi-776", "Rank-1") == tables.ABSENT
+    assert value(made["table-9"], "HSS-GCN*", "paper", "", "Source") == "[69] Xu et al., 2021"
+
+
+@pytest.mark.parametrize(
+    ("number", "short"),
+    [(33, "[33] Liao et al., 2015"), (13, "[13] Guo et al., 2018"), (85, "[85] Zhou and Shao, 2017"),
+     (23, "[23] Jaderberg et al., 2015")],
+)  # fmt: skip
+def test_short_references(number, short):
+    assert tables.short_reference(number) == short
+
+
+def test_every_reference_is_listed_whole(made):
+    text = markdown(list(made.values()))
+    assert all(f"- [{number}] {reference}" in text for number, reference in references().items())
+    assert all(re.fullmatch(r"\[\d+\] .+, \d{4}", tables.short_reference(number)) for number in references())
+
+
+def test_several_galleries_show_their_spread(planned_score):
+    assert tables._measured(planned_score, Column("here", "toys", "Rank-1")) == "50.00 ± 2.00"
+
+
+@pytest.fixture
+def planned_score(city, tmp_path):
+    cells = make_plan(small.study("parts", city, tmp_path), [STUDIES["parts"]])["parts"]
+    return small.result(cells["PCB"], seeds=(0, 1))
+
+
+def test_the_best_of_a_column_is_bold_as_in_the_paper(made):
+    table = made["components"]
+    bold = {(table.rows[r].label, table.columns[c]) for r, c in best(table)}
+    assert ("+AB+RB", Column("paper", "VeRi-776", "mAP")) in bold
+    assert len(bold) == len(table.columns)
+    assert not {column for _, column in bold} & {column for column in made["complexity"].columns if not column.test_set}
+
+
+def test_markdown(made):
+    text = markdown(list(made.values()))
+    assert CAUTION[0] in text and "other data" in text
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
+        assert len({line.count("|") - line.count("\\|") for line in block.splitlines()}) == 1
+    assert "here<br>toys<br>Rank-1" in text and "paper<br>VeRi-776<br>Rank-1" in text
+    assert re.search(r"\| \[GB\]\(cells/[\w.-]+/cell.json\) \| 10.00 \|", text)
+
+
+def test_the_files(out, capsys):
+    paths = write_report(ReportSettings("report", out))
+    assert [path.name for path in paths] == ["report.md", "report.html"]
+    html = paths[1].read_text()
+    assert html.count("Plotly.newPlot(") == 11 and html.count("<h2") == 11  # ten tables, a curve; references
+    assert "Measured on other data." in html and 'src="http' not in html
+    assert str(paths[1]) in capsys.readouterr().out
+
+
+def test_a_folder_without_studies_and_a_damaged_plan(tmp_path):
+    with pytest.raises(DataError, match="holds no study; run `ssrnet study NAME --data DIR"):
+        write_report(ReportSettings("report", tmp_path))
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/beta.json").write_text("{")
+    with pytest.raises(DataError, match="beta.json is no study's file .*; remove it and run the study again.$"):
+        write_report(ReportSettings("report", tmp_path))
