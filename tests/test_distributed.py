@@ -52,7 +52,8 @@ def settings(data, out):
     """
     return tiny.training(
         data, out, holdout=2, epochs=2, freeze_batch_norm=True, max_steps=3, evaluate_every=1,
-        loss=LossSettings(margin=100.0), optimiser=OptimiserSettings(learning_rate=1e-3, warmup_epochs=0, decay_epoch=2),
+        loss=LossSettings(margin=100.0),
+        optimiser=OptimiserSettings(learning_rate=1e-3, warmup_epochs=0, decay_epoch=2),
     )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ class FeatureSet:
 
     def __post_init__(self) -> None:
         shape = (len(self.names), sum(self.branch_dims.values()))
-        assert self.features.shape == shape, f"features are {tuple(self.features.shape)}, names and branches say {shape}"
+        assert self.features.shape == shape, f"features are {tuple(self.features.shape)}, names and dims say {shape}"
 
     def rows(self, images: Sequence[VehicleImage]) -> Tensor:
         """(len(images), D) in that order; raises :class:`DataError` for an image that has no features."""
