@@ -35,3 +35,7 @@ class InstallationError(SSRNetError):
 
 class TrainingError(SSRNetError):
     """A training run that cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """A training run whose loss is no number any more."""

@@ -11,16 +11,13 @@ import torch
 
 import ssrnet
 from ssrnet.data.datasets import open_dataset
-from ssrnet.errors import SettingsError, SSRNetError, TrainingError
+from ssrnet.errors import DivergedError, SettingsError, SSRNetError, TrainingError
 from ssrnet.model import SSRNet
 from ssrnet.studies.cells import Cell, make_cell, protocols_of, run_cell, test_sets, write_json
 from ssrnet.studies.complexity import measure
 from ssrnet.studies.definitions import STUDIES, STUDY_NAMES, Study
 from ssrnet.studies.settings import StudySettings
 from ssrnet.studies.slices import training_slice
-
-DIVERGED = "the loss became"
-"""How :func:`ssrnet.train.train` begins to say that a loss is no number any more."""
 
 Plan = dict[str, dict[str, Cell]]
 """The cell of each row, by study and by the row's label."""
@@ -99,14 +96,11 @@ def _run_cells(plan: Plan, settings: StudySettings) -> None:
             if not done and not run_cell(cell):
                 print("  another process is at work on it; going on to the next")
                 busy.append(cell)
-        except TrainingError as error:
-            # One loss that diverges must not cost the other rows their night; a stop that was asked for must.
-            if not str(error).startswith(DIVERGED):
-                raise TrainingError(
-                    f"stopped at {cell.title} ({error}) The same study command goes on there."
-                ) from error
+        except DivergedError as error:  # must not cost the other rows their night; a stop that was asked for must
             print(f"  failed: {error}")
             failed.append((cell, error))
+        except TrainingError as error:
+            raise TrainingError(f"stopped at {cell.title} ({error}) The same study command goes on there.") from error
         except SSRNetError as error:
             raise type(error)(f"{cell.title}: {error}") from error
     if busy:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ssrnet.errors import ResourceError, TrainingError
+from ssrnet.errors import DivergedError, ResourceError
 from ssrnet.files import write_atomically
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class EpochSums:
     def flush(self, last_step: int) -> None:
         """Fetches what waits; ``last_step`` is the run's number of the newest step.
 
-        Raises :class:`TrainingError` where a loss is no finite number, naming its step.
+        Raises :class:`DivergedError` where a loss is no finite number, naming its step.
         """
         waiting, self._waiting = self._waiting, []
         if not waiting:
@@ -46,7 +46,7 @@ class EpochSums:
             values = dict(zip(waiting[0], row))
             if not torch.isfinite(torch.tensor(values["loss"])):
                 step = last_step - len(rows) + 1 + number
-                raise TrainingError(
+                raise DivergedError(
                     f"the loss became {values['loss']} at step {step}; the checkpoints in the run's folder are those "
                     "of the last whole epoch: start anew in another --out with a lower learning rate."
                 )

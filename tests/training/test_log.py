@@ -4,7 +4,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ssrnet.errors import ResourceError, TrainingError
+from ssrnet.errors import DivergedError, ResourceError
 from ssrnet.training.log import EpochSums, RunLog, read_log
 
 
@@ -87,5 +87,5 @@ def test_the_step_whose_loss_is_no_number_is_named(loss):
     sums = EpochSums({}, 0)
     for value in (1.0, 2.0, loss, 3.0):
         sums.add(step(value))
-    with pytest.raises(TrainingError, match=f"the loss became {loss} at step 22; the checkpoints"):
+    with pytest.raises(DivergedError, match=f"the loss became {loss} at step 22; the checkpoints"):
         sums.flush(23)
