@@ -111,7 +111,8 @@ class Services:
 
     def evaluation(self, checkpoint: Checkpoint, opened: OpenedDataset, protocol: Protocol) -> Evaluation:
         """Ranking and metrics of one model under one protocol."""
-        return _evaluation(checkpoint.hash, opened.hash, protocol, checkpoint, opened, self.features(checkpoint, opened))
+        features = self.features(checkpoint, opened)
+        return _evaluation(checkpoint.hash, opened.hash, protocol, checkpoint, opened, features)
 
     def thumbnail(self, image: VehicleImage, height: int = 160) -> str:
         """A small JPEG as a data URI; a grey field for an image that cannot be read."""
@@ -124,7 +125,8 @@ class Services:
 
     def feature_map(self, checkpoint: Checkpoint, image: VehicleImage) -> FeatureMap:
         """F_G of one image, (1, C, H, W): embed once, ask many times."""
-        return _feature_map(checkpoint.hash, str(image.path), _stamp(image.path), checkpoint.model, checkpoint.info.image_size)
+        stamp, size = _stamp(image.path), checkpoint.info.image_size
+        return _feature_map(checkpoint.hash, str(image.path), stamp, checkpoint.model, size)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the data set")

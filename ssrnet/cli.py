@@ -77,7 +77,8 @@ def _commands(arguments: Sequence[str]) -> Any:
 
 def _train_defaults(arguments: Sequence[str]) -> TrainSettings:
     early = argparse.ArgumentParser(prog="ssrnet train", add_help=False, allow_abbrev=False)
-    early.add_argument("--recipe", choices=get_args(RecipeName), default="paper" if torch.cuda.is_available() else "quick")
+    usual = "paper" if torch.cuda.is_available() else "quick"
+    early.add_argument("--recipe", choices=get_args(RecipeName), default=usual)
     early.add_argument("--network", choices=get_args(NetworkName), default="ssrnet")
     chosen, _ = early.parse_known_args(arguments if arguments[:1] in (["train"], ["study"]) else [])
     return recipe(chosen.recipe, chosen.network)

@@ -122,7 +122,9 @@ def _images(settings: EvaluateSettings) -> tuple[ReIDDataset, str]:
         return dataset, "all"
     attribute, equals, values = settings.only.partition("=")
     if not equals or not values:
-        raise SettingsError(f"--only is {settings.only!r}; write an attribute and its values, as vehicle_type=car,truck.")
+        raise SettingsError(
+            f"--only is {settings.only!r}; write an attribute and its values, as vehicle_type=car,truck."
+        )
     known = {image.attributes.get(attribute) for image in dataset.test} - {None}
     absent = set(values.split(",")) - known
     if absent:

@@ -18,7 +18,7 @@ AttentionName = Literal["cbam", "se", "bilinear", "stn", "none"]
 
 @dataclass(frozen=True)
 class Attended:
-    """``F_attn`` (B, C, H, W); ``M_c`` (B, C, 1, 1) and ``M_s`` (B, 1, H, W) in (0, 1), None where the module has none."""
+    """``F_attn`` (B, C, H, W); ``M_c`` (B, C, 1, 1) and ``M_s`` (B, 1, H, W) in (0, 1), None where there is none."""
 
     F_attn: Tensor
     M_c: Tensor | None = None

@@ -44,7 +44,8 @@ def region_boxes(height: int, width: int, crop_ratio: float) -> tuple[Box, ...]:
             f"use at least {math.ceil(1000 / min(height, width)) / 1000:.3f}."
         )
     bottom, right = height - H_L, width - W_L
-    corners = {"ul": (0, 0), "ur": (0, right), "mid": (bottom // 2, right // 2), "dl": (bottom, 0), "dr": (bottom, right)}
+    middle = (bottom // 2, right // 2)
+    corners = {"ul": (0, 0), "ur": (0, right), "mid": middle, "dl": (bottom, 0), "dr": (bottom, right)}
     return tuple(Box(left, top, left + W_L, top + H_L) for top, left in (corners[name] for name in REGION_NAMES))
 
 

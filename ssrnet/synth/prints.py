@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 INKS = {
     "red": (190, 24, 28), "yellow": (240, 196, 20), "green": (16, 120, 58), "blue": (20, 66, 160),
-    "white": (240, 240, 238), "black": (18, 18, 20), "orange": (232, 106, 16), "cyan": (30, 150, 190), "pink": (214, 70, 130),
+    "white": (240, 240, 238), "black": (18, 18, 20), "orange": (232, 106, 16), "cyan": (30, 150, 190),
+    "pink": (214, 70, 130),
 }  # fmt: skip
 SYLLABLES = (
     "ka",

@@ -43,7 +43,7 @@ class CheckpointInfo:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded network, in evaluation mode and asking for no gradients; what its file says; its hash; what was dropped."""
+    """A loaded network, in evaluation mode asking for no gradients; what its file says; its hash; what was dropped."""
 
     model: SSRNet
     info: CheckpointInfo
@@ -103,7 +103,9 @@ def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> lis
     notes = []
     if dropped:
         classes = len(tensors[dropped[0]])
-        notes.append(f"{source.name}: dropped its classifiers over {classes:,} identities, which this model does not have")
+        notes.append(
+            f"{source.name}: dropped its classifiers over {classes:,} identities, which this model does not have"
+        )
         for name in dropped:
             del tensors[name]
     missing = [name for name in own if name not in tensors and not name.startswith("classifiers.")]

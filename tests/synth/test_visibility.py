@@ -51,5 +51,6 @@ def test_prints_and_scratches_face_outward(groups):
         for mark in identity.marks:
             for piece in mark_geometry(mark, identity.model, field):
                 if mark.kind in ("decal", "lettering", "stripe", "patch", "sticker", "scratch"):
-                    outward = np.einsum("ij,ij->i", face_normals(piece.vertices, piece.faces), piece.normals[piece.faces[:, 0]])
+                    flat = face_normals(piece.vertices, piece.faces)
+                    outward = np.einsum("ij,ij->i", flat, piece.normals[piece.faces[:, 0]])
                     assert (outward > 0).mean() > 0.99, mark.name

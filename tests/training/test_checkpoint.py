@@ -14,7 +14,13 @@ from ssrnet.errors import CheckpointError, ResourceError, SettingsError
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.training import checkpoint
 from ssrnet.training.checkpoint import (
-    FORMAT, file_hash, load_backbone, load_checkpoint, load_weights, read_tensors, save_checkpoint,
+    FORMAT,
+    file_hash,
+    load_backbone,
+    load_checkpoint,
+    load_weights,
+    read_tensors,
+    save_checkpoint,
 )  # fmt: skip
 from tests import tiny
 
