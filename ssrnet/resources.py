@@ -14,7 +14,7 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def resolve_device(name: DeviceName = "auto") -> torch.device:
-    """The device to run on; ``auto`` takes a GPU where there is one. Raises :class:`ResourceError` where it is absent."""
+    """The device to run on; ``auto`` takes a GPU where there is one. Raises :class:`ResourceError` if it is absent."""
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
