@@ -38,8 +38,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files in ``folder`` of processes that were killed while they wrote."""
-    for path in folder.glob(".*.part"):
+    """Removes the temporary files in and under ``folder`` of processes that were killed while they wrote."""
+    for path in folder.rglob(".*.part"):
         writer = re.search(r"\.(\d+)\.part$", path.name)
         if writer and not _is_running(int(writer[1])):
             path.unlink(missing_ok=True)

@@ -82,7 +82,7 @@ def alone(city, tmp_path_factory):
 def test_two_processes_have_the_losses_of_one(together, alone):
     logs = [read_log(folder / "log.jsonl") for folder in (together / "run", alone)]
     assert [line["step"] for line in logs[0]] == [line["step"] for line in logs[1]] == [2]
-    states = [torch.load(folder / "resume.pt")["progress"] for folder in (together / "run", alone)]
+    states = [torch.load(folder / "resume.pt", weights_only=True)["progress"] for folder in (together / "run", alone)]
     assert states[0]["step"] == states[1]["step"] == 3 and states[0]["best_mAP"] == states[1]["best_mAP"] > 0
     for name, value in states[1]["sums"].items():  # those of the third step, in the second epoch
         assert states[0]["sums"][name] == pytest.approx(value, rel=1e-5)
@@ -105,7 +105,7 @@ def test_two_processes_have_the_weights_of_one_after_three_steps(together, alone
 
 
 def test_a_loss_that_leaves_the_classifiers_out_trains_together_too(together, city):
-    assert torch.load(together / "circle/resume.pt")["progress"]["step"] == 2
+    assert torch.load(together / "circle/resume.pt", weights_only=True)["progress"]["step"] == 2
     classifiers = [load_file(together / run / "last.safetensors")["classifiers.G.weight"] for run in ("run", "circle")]
     torch.manual_seed(0)
     start = tiny.SSRNet(tiny.ModelSettings(backbone="resnet18"), 4).state_dict()["classifiers.G.weight"]

@@ -17,9 +17,10 @@ from itertools import combinations
 from queue import Empty
 
 from ssrnet.errors import DataError, ResourceError
+from ssrnet.files import remove_leftovers
 from ssrnet.synth.fleet import Fleet, draw_fleet
 from ssrnet.synth.jobs import CityJob, ProbeJob
-from ssrnet.synth.manifest import filed_rows, remove_leftovers, write_atomic, write_manifest
+from ssrnet.synth.manifest import filed_rows, write_atomic, write_manifest
 from ssrnet.synth.mitsuba_setup import load_mitsuba
 from ssrnet.synth.passes import captures_of
 from ssrnet.synth.probes import Step, probe_files, probe_steps, write_probe_table

@@ -49,12 +49,6 @@ def _files(rows: Rows) -> set[str]:
     return {str(row["image"]) for row in rows} | {str(row["mask"]) for row in rows if row["mask"]}
 
 
-def remove_leftovers(out: Path) -> None:
-    """Temporary files of a run that was killed in the middle of a write."""
-    for path in out.rglob(".*.part"):
-        path.unlink(missing_ok=True)
-
-
 def write_manifest(out: Path, names: list[str]) -> int:
     """``manifest.csv``, the name lists of VeRi-776 and checksums, from what is filed of ``names``; rows written."""
     filed = filed_rows(out)

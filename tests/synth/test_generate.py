@@ -86,7 +86,8 @@ def test_continues_after_being_killed(settings, monkeypatch):
         generate(settings)
     assert not (settings.out / "manifest.csv").exists()
     (settings.out / "image_test").mkdir(exist_ok=True)
-    (settings.out / "image_test" / ".half.jpg.123.part").write_bytes(b"torn")
+    dead = 2**22 + 1  # above Linux's highest process number
+    (settings.out / "image_test" / f".half.jpg.{dead}.part").write_bytes(b"torn")
     second = use(monkeypatch, StubCamera())
     report = generate(settings)
     assert second.taken == report.taken == report.total - 11
