@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 import ssrnet
-from ssrnet.data.datasets import open_dataset
+from ssrnet.data.datasets import open_training_data
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
@@ -85,7 +85,7 @@ class Run:
         self.settings, self.group = settings, group
         group.share(settings.identities_per_batch, settings.images_per_identity)  # tells at once where it cannot
         torch.manual_seed(settings.seed)
-        self.dataset = open_dataset(settings.data, settings.subset)
+        self.dataset = open_training_data(settings.data, settings.subset, settings.more_data)
         self.dataset_hash = self.dataset.content_hash()
         fit, self.held_back = hold_back(self.dataset, settings.holdout, settings.seed)
         row_of = {image.name: row for row, image in enumerate(self.dataset.train)}

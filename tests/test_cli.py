@@ -36,7 +36,7 @@ def test_help(command, capsys):
     said = capsys.readouterr().out
     wanted = {
         "": ["ssrnet train --data DIR", "{train,evaluate,extract,", "doctor}"],
-        "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick}"],
+        "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick,shipped}"],
         "evaluate": ["--checkpoint", "--only", "--re-rank", "--extraction.flip-test"],
         "extract": ["--split {test,train,query,gallery}"],
         "doctor": ["--checkpoints"],

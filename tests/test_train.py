@@ -108,6 +108,13 @@ def test_nothing_is_written_outside_out(city, tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "a") == ["run"] and set(os.listdir(tmp_path)) == {"a", "elsewhere"}
 
 
+def test_two_data_sets_give_the_classes_of_both(city, tmp_path):
+    train(tiny.training(city, tmp_path / "run", more_data=(city,), max_steps=1, holdout=0))
+    info = load_checkpoint(tmp_path / "run/last.safetensors").info
+    assert info.num_classes == 12 and info.dataset == f"{city.name} + {city.name}"
+    assert info.training["more_data"] == [str(city)]
+
+
 @pytest.fixture(scope="module")
 def interrupted(run, tmp_path_factory):
     """The settings of ``run``, stopped after its first epoch; copy its folder before going on."""

@@ -15,14 +15,14 @@ They are tried in this order: a VeRi folder's manifest.csv only adds attributes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 from ssrnet.data.readers import csv_manifest, market, vehicleid, veri, veri_wild
-from ssrnet.data.records import ReIDDataset
+from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
 READERS: tuple[ModuleType, ...] = (veri, vehicleid, veri_wild, market, csv_manifest)
@@ -41,6 +41,29 @@ def open_dataset(root: str | Path, subset: int | None = None) -> ReIDDataset:
     with _readable(root):
         found = _recognise(root)
         return found.reader.read(root, found.why, subset)
+
+
+def open_training_data(root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()) -> ReIDDataset:
+    """``open_dataset(root, subset)`` with the training images of further data sets added to its own.
+
+    No vehicle or camera of one data set is any of another's: the second data set's images, vehicles and cameras
+    get ``2/`` before their names, the third's ``3/``. Query and gallery stay those of ``root``.
+    Raises as :func:`open_dataset`, and :class:`DataError` for further data without training images.
+    """
+    first = open_dataset(root, subset)
+    train, names = list(first.train), [first.name]
+    for number, folder in enumerate(more, start=2):
+        further = open_dataset(folder)
+        if not further.train:
+            raise DataError(f"{further.root} has no training images to add; leave it out of --more-data.")
+        names.append(further.name)
+        train += [_apart(image, f"{number}/") for image in further.train]
+    return replace(first, name=" + ".join(names), train=train)
+
+
+def _apart(image: VehicleImage, prefix: str) -> VehicleImage:
+    camera = None if image.camera_id is None else prefix + image.camera_id
+    return replace(image, name=prefix + image.name, vehicle_id=prefix + image.vehicle_id, camera_id=camera)
 
 
 def available_subsets(root: str | Path) -> tuple[int, ...]:

@@ -30,7 +30,8 @@ from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 from ssrnet.training.settings import TrainSettings
 
 NOT_PART_OF_A_CELL = {
-    "data", "out", "resume", "workers", "device", "evaluate_every", "recipe", "network", "cache", "cache_images",
+    "data", "more_data", "out", "resume", "workers", "device", "evaluate_every", "recipe", "network", "cache",
+    "cache_images",
 }  # fmt: skip
 """Settings that shape no number: where things lie and run, and the names that other settings came from."""
 

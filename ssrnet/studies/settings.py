@@ -48,6 +48,7 @@ class StudySettings(TrainSettings):
     """Which study."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = DEFAULT_OUT
     """Folder for all studies' cells, plans and reports."""
+    more_data: Annotated[tuple[Path, ...], tyro.conf.Suppress] = ()
     network: Annotated[NetworkName, tyro.conf.Suppress] = "ssrnet"
     resume: Annotated[bool, tyro.conf.Suppress] = False
     train_identities: int | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ssrnet.errors import DivergedError, ResourceError
+from ssrnet.errors import DataError, DivergedError, ResourceError
 from ssrnet.files import write_atomically
 
 if TYPE_CHECKING:
@@ -102,15 +102,26 @@ class RunLog:
 
 
 def read_log(path: Path) -> list[dict[str, object]]:
-    """The epochs in a log.jsonl, without a last line that is still being written; empty without a file."""
-    lines = []
-    with suppress(FileNotFoundError):
-        for text in path.read_text().splitlines():
-            try:
-                lines.append(json.loads(text))
-            except ValueError:
-                break
-    return lines
+    """The epochs in a log.jsonl, as written; a last line that is being written, or was cut short, is left out.
+
+    Raises :class:`DataError` for a line before that which is no epoch, and OSError as opening a file does.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    epochs = []
+    for number, text in enumerate(lines):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+            float(line["epoch"])
+        except (ValueError, TypeError, KeyError):
+            if any(later.strip() for later in lines[number + 1 :]):
+                raise DataError(
+                    f"{path}, line {number + 1} is no epoch of a training run; remove that line, or give another run."
+                ) from None
+            break
+        epochs.append(line)
+    return epochs
 
 
 def _forget_after(path: Path, epoch: int) -> None:

@@ -15,7 +15,8 @@ from ssrnet.training.checkpoint import load_weights, read_pickle
 from ssrnet.training.settings import TrainSettings
 
 MAY_CHANGE = (
-    "data", "out", "max_steps", "evaluate_every", "workers", "device", "cache", "cache_images", "resume",
+    "data", "more_data", "out", "max_steps", "evaluate_every", "workers", "device", "cache", "cache_images",
+    "resume",
 )  # fmt: skip
 """Settings that a resumed run may change without becoming another run."""
 

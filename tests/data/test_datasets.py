@@ -1,8 +1,10 @@
 import pickle
+import shutil
 
 import pytest
 
-from ssrnet.data.datasets import available_subsets, open_dataset
+from ssrnet.data.datasets import available_subsets, open_dataset, open_training_data
+from ssrnet.errors import DataError
 from tests.data import layouts
 from tests.data.layouts import fails_to_open
 
@@ -70,3 +72,26 @@ def test_every_layout_opens_by_text_path_hashes_and_pickles(tmp_path, make):
     assert all(image.path.is_file() for image in (*data.train, *data.test))
     with pytest.raises(TypeError):
         data.train[0].attributes["color"] = "red"
+
+
+def test_training_images_of_several_data_sets_stay_apart(tmp_path):
+    """The same names, vehicles and cameras in two folders are others in each."""
+    first, second = layouts.veri(tmp_path / "a"), layouts.veri(tmp_path / "b")
+    alone, both = open_dataset(first), open_training_data(first, more=[second, second])
+    count = len(alone.train)
+    assert both.train[:count] == alone.train and len(both.train) == 3 * count
+    assert [image.path.parent.parent.name for image in both.train[::count]] == ["a", "b", "b"]
+    for name in ("name", "vehicle_id", "camera_id"):
+        values = [{getattr(image, name) for image in both.train[k * count : (k + 1) * count]} for k in range(3)]
+        assert not values[0] & values[1] and not values[1] & values[2]
+        assert values[1] == {f"2/{value}" for value in values[0]}
+    assert (both.query, both.gallery, both.protocol) == (alone.query, alone.gallery, alone.protocol)
+    assert both.name == f"{alone.name} + b + b" and both.content_hash() != alone.content_hash()
+    assert open_training_data(first) == alone
+
+
+def test_further_data_without_training_images(tmp_path):
+    first, second = layouts.veri(tmp_path / "a"), layouts.veri(tmp_path / "b")
+    shutil.rmtree(second / "image_train")
+    with pytest.raises(DataError, match="b has no training images to add; leave it out of --more-data"):
+        open_training_data(first, more=[second])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ssrnet.errors import DivergedError, ResourceError
+from ssrnet.errors import DataError, DivergedError, ResourceError
 from ssrnet.training.log import EpochSums, RunLog, read_log
 
 
@@ -47,9 +47,19 @@ def test_a_line_that_was_cut_short_is_left_out_and_then_forgotten(tmp_path):
     assert read_log(tmp_path / "log.jsonl") == [line(1), line(2)]
 
 
+def test_a_damaged_line_is_told_before_a_run_that_goes_on_forgets_what_follows(tmp_path):
+    write(tmp_path, line(1), line(2))
+    path = tmp_path / "log.jsonl"
+    damaged = path.read_text().replace('"epoch": 1', '"epoch": ?')
+    path.write_text(damaged)
+    with pytest.raises(DataError, match="log.jsonl, line 1 is no epoch of a training run; remove that line"):
+        write(tmp_path, line(3), epoch=2, step=20)
+    assert path.read_text() == damaged
+
+
 def test_nothing_is_written_before_the_first_line(tmp_path):
     write(tmp_path)
-    assert not list(tmp_path.iterdir()) and read_log(tmp_path / "log.jsonl") == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk(tmp_path):

@@ -40,7 +40,7 @@ def test_the_strong_recipe_is_todays_baselines():
     assert (strong.loss.name, strong.loss.margin, strong.loss.beta) == (paper.loss.name, 0.5, 1)
 
 
-@pytest.mark.parametrize("name", ["paper", "strong", "quick"])
+@pytest.mark.parametrize("name", ["paper", "strong", "quick", "shipped"])
 def test_networks_differ_in_their_branches_alone(name):
     ssrnet, baseline = recipe(name), recipe(name, "baseline")
     assert ssrnet.model.attention_branch and ssrnet.model.relation_branch
