@@ -19,6 +19,7 @@ from ssrnet.errors import CheckpointError, DataError, SettingsError
 from ssrnet.metrics import AP_DEFINITION
 from ssrnet.model import ModelSettings
 from ssrnet.training.checkpoint import file_hash
+from ssrnet.training.log import read_log
 
 LOG, SETTINGS = "log.jsonl", "settings.json"
 CMC_RANKS = (1, 5, 10)
@@ -107,7 +108,7 @@ def read_run(folder: Path, now: float | None = None) -> TrainingRun:
     log = folder / LOG
     settings = _read_settings(folder / SETTINGS)
     try:
-        content = log.read_text(encoding="utf-8", errors="replace")
+        lines = read_log(log)
         changed = log.stat().st_mtime
     except FileNotFoundError:
         if not folder.is_dir():
@@ -117,10 +118,10 @@ def read_run(folder: Path, now: float | None = None) -> TrainingRun:
                 f"{folder} holds no training run (neither {LOG} nor {SETTINGS} of one); "
                 "choose what `ssrnet train` had as --out."
             ) from None
-        content, changed = "", (folder / SETTINGS).stat().st_mtime
+        lines, changed = [], (folder / SETTINGS).stat().st_mtime
     except OSError as error:
         raise DataError(f"{log} cannot be read ({error.strerror}); check its permissions.") from error
-    epochs = _parse(log, content)
+    epochs = _epochs(lines)
     state = _state(epochs, settings, (time.time() if now is None else now) - changed)
     return TrainingRun(folder, epochs, _flat(settings, "."), _title(settings), state)
 
@@ -207,23 +208,12 @@ def _images(name: str, training: Mapping[str, object]) -> str:
     return f"{holdout} training identities that were not trained on, drawn by seed {seed}"
 
 
-def _parse(log: Path, content: str) -> tuple[dict[str, float], ...]:
-    lines = content.split("\n")
+def _epochs(lines: Sequence[Mapping[str, object]]) -> tuple[dict[str, float], ...]:
+    """The lines' finite numbers with the time trained so far; an epoch that was trained again counts as it was last."""
     epochs: list[dict[str, float]] = []
-    for number, text in enumerate(lines):
-        if not text.strip():
-            continue
-        try:
-            line = json.loads(text)
-            numbers = {name: float(value) for name, value in _flat(line).items() if _is_number(value)}
-            epoch = numbers["epoch"]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            if not any(later.strip() for later in lines[number + 1 :]):
-                break
-            raise DataError(
-                f"{log}, line {number + 1} is no epoch of a training run; remove that line, or give another run."
-            ) from None
-        epochs = [before for before in epochs if before["epoch"] < epoch]
+    for line in lines:
+        numbers = {name: float(value) for name, value in _flat(line).items() if _is_number(value)}
+        epochs = [before for before in epochs if before["epoch"] < numbers["epoch"]]
         spent = epochs[-1].get("minutes", 0.0) if epochs else 0.0
         epochs.append({**numbers, "minutes": spent + numbers.get("seconds", 0.0) / 60})
     return tuple(epochs)

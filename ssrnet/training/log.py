@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -113,8 +114,8 @@ def read_log(path: Path) -> list[dict[str, object]]:
             continue
         try:
             line = json.loads(text)
-            float(line["epoch"])
-        except (ValueError, TypeError, KeyError):
+            math.floor(line["epoch"])  # a text that reads as a number is none
+        except (ValueError, OverflowError, TypeError, KeyError):
             if any(later.strip() for later in lines[number + 1 :]):
                 raise DataError(
                     f"{path}, line {number + 1} is no epoch of a training run; remove that line, or give another run."
