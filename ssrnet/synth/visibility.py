@@ -23,6 +23,7 @@ ELEVATION = 18.0
 ENOUGH = 0.004  # square metres facing the camera: about a dozen pixels of a 200-pixel crop
 
 
+@lru_cache(maxsize=64)
 def visible_marks(identity: IdentitySpec, view: View) -> tuple[Mark, ...]:
     """Marks seen from at least two of three azimuths around ``view``."""
     field = _field(identity)
