@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test clean
+.PHONY: app test checkpoints clean
 
 app: .venv/installed
 	$(BIN)/streamlit run app/main.py
@@ -10,6 +10,25 @@ app: .venv/installed
 test: .venv/installed-test
 	sh tests/browser/install_chromium.sh
 	$(BIN)/python -m pytest
+
+# Trains, publishes and measures checkpoints/ again; CITY is what `ssrnet synth --recipe training` rendered.
+checkpoints: .venv/installed
+	@test -d "$(CITY)" -a -d "$(TWOCAM)" -a -f "$(BACKBONE)" || \
+	  { echo "usage: make checkpoints CITY=DIR TWOCAM=DIR BACKBONE=FILE (the data sets, the ImageNet ResNet-50)"; exit 1; }
+	for network in baseline ssrnet; do \
+	  $(BIN)/ssrnet train --recipe shipped --network $$network --data $(CITY) --more-data $(TWOCAM) \
+	    --backbone-weights $(BACKBONE) --cache runs/shipped/cache --out runs/shipped/$$network && \
+	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network/best.safetensors \
+	    --out checkpoints/$$network.safetensors && \
+	  $(BIN)/ssrnet extract --data assets/city --checkpoint checkpoints/$$network.safetensors \
+	    --out assets/features || exit 1; \
+	done
+	set -e; compare="$(BIN)/ssrnet compare --baseline checkpoints/baseline.safetensors \
+	  --ssrnet checkpoints/ssrnet.safetensors --untrained $(BACKBONE)"; \
+	$$compare --data assets/city --slices sibling_group --out checkpoints/city.json; \
+	$$compare --data $(TWOCAM) --protocols cross_camera --out checkpoints/twocam.json; \
+	$$compare --data $(TWOCAM) --protocols cross_camera --only vehicle_type=car,truck \
+	  --out checkpoints/twocam-four-wheel.json
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }

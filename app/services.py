@@ -1,12 +1,18 @@
-"""Opens data sets, checkpoints and features for the pages; the only place with Streamlit's caches."""
+"""Opens data sets, checkpoints and features for the pages; the only place with Streamlit's caches.
+
+Nothing here imports torchvision before a network is built: it takes as long as all else that a first
+rank list needs, and where the features are there already none is.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+import os.path
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,15 +25,27 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.data.transforms import test_transform
-from ssrnet.errors import DataError
+from ssrnet.errors import CheckpointError, DataError, ResourceError
+from ssrnet.installation import check_installation
 from ssrnet.model import FeatureMap, SSRNet
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
-from ssrnet.runs import StoredMetrics, find_runs, stored_metrics
-from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
+from ssrnet.retrieval.store import Record, feature_record, find, keep, read_record, remove_oldest
+from ssrnet.runs import StoredMetrics, find_runs, find_studies, stored_metrics
+from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
 
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's folder, where the bundled demo lies; the app may be started from anywhere."""
+DEMO = {
+    "data": "assets/city",
+    "baseline": "checkpoints/baseline.safetensors",
+    "ssrnet": "checkpoints/ssrnet.safetensors",
+}
+"""The bundled demo, by the sidebar's keys."""
+SHIPPED_FEATURES, KEPT_FEATURES = "assets/features", "runs/features"
+MOST_KEPT = 2 * 2**30
+"""Bytes of features kept on the disk: some 400 times the demo's, or 25 times VeRi-776's."""
 LONGEST_LIST = 20
 """The longest rank list that a page shows."""
 
@@ -45,23 +63,25 @@ class OpenedDataset:
 
 @dataclass
 class FeatureStore:
-    """The last few extracted feature sets; one extraction at a time, since each uses all cores."""
+    """The last few feature sets in memory. ``extracting``: one at a time, since each uses all cores."""
 
     entries: OrderedDict[tuple, FeatureSet] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    extracting: threading.Lock = field(default_factory=threading.Lock)
     most: int = 6
 
-    def get(self, key: tuple, make: Callable[[], FeatureSet]) -> FeatureSet:
+    def get(self, key: tuple) -> FeatureSet | None:
         with self.lock:
-            if key not in self.entries:
-                self.entries[key] = make()
-                while len(self.entries) > self.most:
-                    self.entries.popitem(last=False)
-            self.entries.move_to_end(key)
-            return self.entries[key]
+            if key in self.entries:
+                self.entries.move_to_end(key)
+            return self.entries.get(key)
 
-    def holds(self, key: tuple) -> bool:
-        return key in self.entries
+    def add(self, key: tuple, features: FeatureSet) -> FeatureSet:
+        with self.lock:
+            self.entries[key] = features
+            while len(self.entries) > self.most:
+                self.entries.popitem(last=False)
+        return features
 
 
 class Services:
@@ -69,31 +89,66 @@ class Services:
 
     def dataset(self, root: str) -> OpenedDataset:
         """The data set in a folder or CSV; opened anew when the folder, or one just below it, changes."""
-        return _dataset(root, _stamps(Path(root).expanduser()))
+        path = _locate(root)
+        return _dataset(str(path), _stamps(path))
 
-    def checkpoint(self, path: str) -> Checkpoint:
-        """A loaded network; loaded anew when the file changes."""
-        return _checkpoint(path, _stamp(Path(path)))
+    def checkpoint(self, path: str) -> StoredCheckpoint:
+        """What a checkpoint says of itself; read anew when the file changes."""
+        located = _locate(path)
+        return _checkpoint(str(located), _stamp(located))
+
+    def model(self, checkpoint: StoredCheckpoint) -> SSRNet:
+        """The checkpoint's network, loaded when it is first asked for."""
+        check_installation()
+        return _model(str(checkpoint.path), checkpoint.hash)
+
+    def demo(self) -> dict[str, str]:
+        """The bundled demo by the sidebar's keys; empty where a part of it is not there."""
+        return DEMO if all((ROOT / path).exists() for path in DEMO.values()) else {}
+
+    def is_demo_data(self, root: str) -> bool:
+        own, demo = _locate(root), ROOT / DEMO["data"]
+        return os.path.exists(own) and demo.exists() and own.samefile(demo)
 
     def checkpoint_files(self) -> list[str]:
-        """Checkpoints lying in ``checkpoints/`` and ``runs/`` of the working folder."""
-        found = [path for folder in ("checkpoints", "runs") for path in Path(folder).rglob("*.safetensors")]
-        return sorted(str(path) for path in found if not path.name.startswith("."))
+        """Checkpoints in ``checkpoints/`` and ``runs/`` of the working folder and the project's."""
+        found = {
+            str(path.relative_to(base)): path
+            for base in dict.fromkeys((ROOT, Path.cwd()))
+            for folder in ("checkpoints", "runs")
+            for path in (base / folder).rglob("*.safetensors")
+        }
+        return sorted(
+            name
+            for name, path in found.items()
+            if not path.name.startswith(".") and not _holds_features(str(path), _stamp(path))
+        )
 
     def run_folders(self) -> list[str]:
         """Training runs lying in ``runs/`` and ``checkpoints/`` of the working folder."""
         return [str(folder) for folder in find_runs([Path("runs"), Path("checkpoints")])]
 
+    def study_folders(self) -> list[str]:
+        """Folders of ``ssrnet study``: the bundled one, then those in ``runs/`` of the working folder."""
+        return [str(folder) for folder in find_studies([ROOT / "assets", Path("runs")])]
+
     def stored_metrics(self, path: Path) -> list[StoredMetrics]:
         """What a checkpoint says that it scored; read anew when the file changes."""
         return _stored_metrics(str(path), _stamp(path))
 
-    def has_features(self, checkpoint: Checkpoint, opened: OpenedDataset) -> bool:
-        """Whether :meth:`features` would answer at once."""
-        return _feature_store().holds((checkpoint.hash, opened.hash))
+    def stored_features(self, checkpoint: StoredCheckpoint, opened: OpenedDataset) -> FeatureSet | None:
+        """Embeddings of the data set's test images from memory, from the demo, or from an earlier extraction."""
+        store, key = _feature_store(), (checkpoint.hash, opened.hash)
+        features = store.get(key)
+        if features is None:
+            folders = [ROOT / SHIPPED_FEATURES, ROOT / KEPT_FEATURES]
+            features = find(folders, _feature_record(checkpoint, opened))
+            if features is not None:
+                store.add(key, features)
+        return features
 
-    def features(self, checkpoint: Checkpoint, opened: OpenedDataset, report: Report | None = None) -> FeatureSet:
-        """Embeddings of the data set's test images; ``report`` hears of every batch."""
+    def features(self, checkpoint: StoredCheckpoint, opened: OpenedDataset, report: Report | None = None) -> FeatureSet:
+        """Stored embeddings of the test images, or else new ones, which are kept; ``report`` hears of every batch."""
 
         def reporting(batches, total):
             for done, batch in enumerate(batches):
@@ -101,15 +156,24 @@ class Services:
                 if report:
                     report(done + 1, total)
 
-        def make() -> FeatureSet:
-            return extract(
-                checkpoint.model, opened.dataset.test, ExtractSettings(batch_size=16), checkpoint.info.image_size,
-                resolve_device(), progress=reporting,
-            )  # fmt: skip
+        features = self.stored_features(checkpoint, opened)
+        if features is not None:
+            return features
+        store = _feature_store()
+        with store.extracting:
+            features = self.stored_features(checkpoint, opened)  # which another session may have made meanwhile
+            if features is None:
+                features = extract(
+                    self.model(checkpoint), opened.dataset.test, ExtractSettings(batch_size=16),
+                    checkpoint.info.image_size, resolve_device(), progress=reporting,
+                ).rounded()  # fmt: skip
+                store.add((checkpoint.hash, opened.hash), features)
+                with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
+                    keep(ROOT / KEPT_FEATURES, features, _feature_record(checkpoint, opened))
+                    remove_oldest(ROOT / KEPT_FEATURES, MOST_KEPT)
+        return features
 
-        return _feature_store().get((checkpoint.hash, opened.hash), make)
-
-    def evaluation(self, checkpoint: Checkpoint, opened: OpenedDataset, protocol: Protocol) -> Evaluation:
+    def evaluation(self, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol) -> Evaluation:
         """Ranking and metrics of one model under one protocol."""
         features = self.features(checkpoint, opened)
         return _evaluation(checkpoint.hash, opened.hash, protocol, checkpoint, opened, features)
@@ -118,15 +182,15 @@ class Services:
         """A small JPEG as a data URI; a grey field for an image that cannot be read."""
         return _thumbnail(str(image.path), _stamp(image.path), height)
 
-    def square(self, checkpoint: Checkpoint, image: VehicleImage) -> np.ndarray:
+    def square(self, checkpoint: StoredCheckpoint, image: VehicleImage) -> np.ndarray:
         """The image as the network sees it but for normalisation: (size, size, 3) uint8."""
         size = checkpoint.info.image_size
         return np.asarray(read_image(image.path).resize((size, size), Image.Resampling.BILINEAR))
 
-    def feature_map(self, checkpoint: Checkpoint, image: VehicleImage) -> FeatureMap:
+    def feature_map(self, checkpoint: StoredCheckpoint, image: VehicleImage) -> FeatureMap:
         """F_G of one image, (1, C, H, W): embed once, ask many times."""
         stamp, size = _stamp(image.path), checkpoint.info.image_size
-        return _feature_map(checkpoint.hash, str(image.path), stamp, checkpoint.model, size)
+        return _feature_map(checkpoint.hash, str(image.path), stamp, self.model(checkpoint), size)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the data set")
@@ -135,9 +199,22 @@ def _dataset(root: str, stamps: tuple) -> OpenedDataset:
     return OpenedDataset(dataset, dataset.content_hash())
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _checkpoint(path: str, stamp: tuple) -> StoredCheckpoint:
+    return read_checkpoint(path)
+
+
 @st.cache_resource(max_entries=4, show_spinner="Loading the checkpoint")
-def _checkpoint(path: str, stamp: tuple) -> Checkpoint:
-    return load_checkpoint(path)
+def _model(path: str, file_hash: str) -> SSRNet:
+    checkpoint = load_checkpoint(path)
+    if checkpoint.hash != file_hash:
+        raise CheckpointError(f"{path} was written anew while this page looked at it; reload the page.")
+    return checkpoint.model
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def _holds_features(path: str, stamp: tuple) -> bool:
+    return read_record(Path(path)) is not None
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -153,10 +230,12 @@ def _feature_store() -> FeatureStore:
 @st.cache_resource(max_entries=16, show_spinner="Ranking")
 def _evaluation(
     checkpoint_hash: str, dataset_hash: str, protocol: Protocol,
-    _checkpoint: Checkpoint, _opened: OpenedDataset, _features: FeatureSet,
+    _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _features: FeatureSet,
 ) -> Evaluation:  # fmt: skip
-    made_by = _checkpoint.record | describe(ExtractSettings(), _checkpoint.info.image_size)
-    return evaluate(_features, _opened.dataset, protocol, made_by=made_by, top_k=LONGEST_LIST)
+    return evaluate(
+        _features, _opened.dataset, protocol, made_by=_made_by(_checkpoint) | {"rounded_to": "float16"},
+        top_k=LONGEST_LIST, dataset_hash=_opened.hash,
+    )  # fmt: skip
 
 
 @st.cache_data(max_entries=5000, show_spinner=False)
@@ -173,9 +252,25 @@ def _thumbnail(path: str, stamp: tuple, height: int) -> str:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _feature_map(checkpoint_hash: str, path: str, stamp: tuple, _model: SSRNet, size: int) -> FeatureMap:
+    from ssrnet.data.transforms import test_transform  # imports torchvision, as the model has done by now
+
     device = next(_model.parameters()).device
     with torch.no_grad():
         return _model.feature_map(test_transform(size)(read_image(path))[None].to(device))
+
+
+def _made_by(checkpoint: StoredCheckpoint) -> Record:
+    return checkpoint.record | describe(ExtractSettings(), checkpoint.info.image_size)
+
+
+def _feature_record(checkpoint: StoredCheckpoint, opened: OpenedDataset) -> Record:
+    return feature_record(_made_by(checkpoint), opened.dataset, opened.hash)
+
+
+def _locate(path: str) -> Path:
+    """``path`` from the working folder, or from the project's where it is only there."""
+    own = os.path.expanduser(path)  # these two never raise, whatever was typed in
+    return ROOT / own if not os.path.exists(own) and os.path.exists(ROOT / own) else Path(own)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -188,5 +283,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _stamps(root: Path) -> tuple:
-    below = sorted(root.iterdir()) if root.is_dir() else []
+    below: list[Path] = []
+    with suppress(OSError):  # no folder, or none that can be read: opening it says so
+        below = sorted(root.iterdir())
     return tuple(_stamp(path) for path in (root, *below[:32]))

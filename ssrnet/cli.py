@@ -11,10 +11,12 @@ import torch
 import tyro
 
 from ssrnet.benchmarks.training import BenchmarkSettings, benchmark
+from ssrnet.compare import CompareSettings, compare_checkpoints
 from ssrnet.doctor import DoctorSettings, doctor
 from ssrnet.evaluate import EvaluateSettings, evaluate_model
 from ssrnet.export import ExportSettings, export_checkpoint
 from ssrnet.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.publish import PublishSettings, publish_checkpoint
 from ssrnet.studies.report import write_report
 from ssrnet.studies.runner import run_study
 from ssrnet.studies.settings import ReportSettings, StudySettings, study_defaults
@@ -31,6 +33,8 @@ A first tour, with your data in DIR:
   ssrnet train --data DIR --out runs/baseline --network baseline
   ssrnet train --data DIR --out runs/ssrnet
   ssrnet evaluate --data DIR --checkpoint runs/ssrnet/last.safetensors
+  ssrnet compare --data DIR --baseline runs/baseline/last.safetensors --ssrnet runs/ssrnet/last.safetensors \\
+    --out comparison.json
   streamlit run app/main.py
 
 Each command has a --help of its own.
@@ -39,8 +43,10 @@ Each command has a --help of its own.
 HANDLERS: dict[type, Callable[[Any], object]] = {
     TrainSettings: train,
     EvaluateSettings: evaluate_model,
+    CompareSettings: compare_checkpoints,
     ExtractFeaturesSettings: extract_features,
     ExportSettings: export_checkpoint,
+    PublishSettings: publish_checkpoint,
     StudySettings: run_study,
     ReportSettings: write_report,
     SynthSettings: lambda settings: print(generate(settings, console_progress())),
@@ -66,8 +72,10 @@ def _commands(arguments: Sequence[str]) -> Any:
     return (
         Annotated[TrainSettings, tyro.conf.subcommand("train", default=training)]
         | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
+        | Annotated[CompareSettings, tyro.conf.subcommand("compare")]
         | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
         | Annotated[ExportSettings, tyro.conf.subcommand("export")]
+        | Annotated[PublishSettings, tyro.conf.subcommand("publish")]
         | study
         | Annotated[SynthSettings, tyro.conf.subcommand("synth", default=city)]
         | Annotated[BenchmarkSettings, tyro.conf.subcommand("benchmark")]

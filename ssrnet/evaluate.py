@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
-from ssrnet.data.datasets import open_dataset
-from ssrnet.data.protocols import Protocol, ProtocolName
-from ssrnet.data.records import ReIDDataset
-from ssrnet.errors import DataError, SettingsError
+from ssrnet.data.protocols import ProtocolName
+from ssrnet.errors import SettingsError
 from ssrnet.files import write_atomically
-from ssrnet.model import ModelSettings, SSRNet
-from ssrnet.resources import DeviceName, resolve_device
-from ssrnet.retrieval.evaluation import evaluate, keep, over_seeds
-from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
+from ssrnet.model import ModelSettings
+from ssrnet.resources import DeviceName
+from ssrnet.retrieval.evaluation import Evaluation, evaluate, over_seeds, query_scores, restrict, with_seeds
+from ssrnet.retrieval.extraction import ExtractSettings, describe
+from ssrnet.retrieval.intervals import CONFIDENCE, REPLICATES, SEED, Estimate, estimates, vehicles_of
+from ssrnet.retrieval.queries import QueryFilter
 from ssrnet.retrieval.ranking import DistanceName
 from ssrnet.retrieval.reranking import ReRankSettings
-from ssrnet.training.checkpoint import load_backbone, load_checkpoint
+from ssrnet.subjects import Subject, features_of, open_images, trained, untrained
 
 UNTRAINED_IMAGE_SIZE = 256
 
@@ -47,7 +46,10 @@ class EvaluateSettings:
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
     only: str | None = None
-    """Only test images with an attribute, as `vehicle_type=car,truck,bus`."""
+    """Only test images with an attribute, as `vehicle_type=car,truck,bus`; cuts queries and gallery."""
+    queries: str | None = None
+    """Only queries with an attribute (`sibling_group`), without (`sibling_group=none`) or with one of some
+    values (`vehicle_type=bus,truck`); the gallery stays whole."""
     distance: DistanceName = "cosine"
     """Distance between embeddings."""
     re_rank: bool = False
@@ -68,17 +70,18 @@ def evaluate_model(settings: EvaluateSettings) -> None:
         raise SettingsError(f"seeds is {settings.seeds}; at least one random gallery is needed.")
     if settings.re_rank and settings.distance != "cosine":
         raise SettingsError("k-reciprocal re-ranking starts from cosine distances; leave out --distance or --re-rank.")
-    model, image_size, made_by = _model(settings)
-    dataset, images = _images(settings)
-    name: ProtocolName = dataset.protocol if settings.protocol == "own" else settings.protocol  # type: ignore[assignment]
-    seeds = [0] if name == "cross_camera" else range(settings.seeds)
-    protocols = [Protocol(name, seed=seed, n=settings.shots) for seed in seeds]
-    protocols[0].split(dataset)  # an unusable protocol is told before minutes of extraction
-    features = extract(
-        model, dataset.test, settings.extraction, image_size, resolve_device(settings.device), settings.workers,
-        progress=lambda batches, total: tqdm(batches, total=total, unit="batch"),
-    )  # fmt: skip
-    made_by |= describe(settings.extraction, image_size)
+    subject = _subject(settings)
+    dataset, images = open_images(settings.data, settings.subset, settings.only)
+    print(dataset.summary())
+    kept = None if settings.queries is None else QueryFilter.parse(settings.queries, dataset)
+    own = settings.protocol == "own"
+    name: ProtocolName = dataset.protocol if own else settings.protocol  # type: ignore[assignment]
+    protocols = with_seeds(name, settings.seeds, settings.shots)
+    split = protocols[0].split(dataset)  # an unusable protocol is told before minutes of extraction
+    if kept is not None:
+        kept.required_rows(split.query)
+    features = features_of(subject, dataset, settings.extraction, settings.device, settings.workers)
+    made_by = subject.made_by | describe(settings.extraction, subject.image_size)
     evaluations = [
         evaluate(
             features, dataset, protocol, made_by=made_by, distance=settings.distance,
@@ -86,50 +89,37 @@ def evaluate_model(settings: EvaluateSettings) -> None:
         )
         for protocol in protocols
     ]  # fmt: skip
-    record = evaluations[0].record
-    print(f"{made_by['model']} on {dataset.name}, {images} test images, {name}")
+    if kept is not None:
+        evaluations = [restrict(evaluation, kept) for evaluation in evaluations]
+    title = f"{made_by['model']} on {dataset.name}, {images} test images, {name}"
+    print(title if kept is None else f"{title}, queries {kept.title}")
+    scores = [query_scores(evaluation) for evaluation in evaluations]
+    vehicles, intervals = len(vehicles_of(scores)), estimates(scores)
+    _print(evaluations, vehicles, intervals)
+    if settings.out is not None:
+        written = {
+            "results": [{"record": asdict(e.record), "metrics": asdict(e.metrics)} for e in evaluations],
+            "bootstrap": {"confidence": CONFIDENCE, "vehicles": vehicles, "replicates": REPLICATES, "seed": SEED},
+            "estimates": {metric: asdict(estimate) for metric, estimate in intervals.items()},
+        }
+        write_atomically(settings.out, lambda path: path.write_text(json.dumps(written, indent=2)))
+
+
+def _print(evaluations: list[Evaluation], vehicles: int, intervals: dict[str, Estimate]) -> None:
     if len(evaluations) == 1:
         print(f"  {evaluations[0].metrics}")
     else:
         spread = over_seeds([evaluation.metrics for evaluation in evaluations])
         print(f"  mean of {len(evaluations)} random galleries  {spread.mean}")
         print(f"  standard deviation               {spread.deviation}")
-    print("protocol record: " + record.json())
-    if settings.out is not None:
-        results = [{"record": asdict(e.record), "metrics": asdict(e.metrics)} for e in evaluations]
-        write_atomically(settings.out, lambda path: path.write_text(json.dumps(results, indent=2)))
+    said = "  ".join(f"{metric} {100 * e.low:.2f}-{100 * e.high:.2f}%" for metric, e in intervals.items())
+    print(f"  {CONFIDENCE:.0%} intervals over the {vehicles:,} vehicles that ask  {said}")
+    print("protocol record: " + evaluations[0].record.json())
 
 
-def _model(settings: EvaluateSettings) -> tuple[SSRNet, int, dict[str, object]]:
-    """The network to evaluate, the image size it was trained to, and what the record says of it."""
+def _subject(settings: EvaluateSettings) -> Subject:
     if (settings.checkpoint is None) == (settings.untrained is None):
         raise SettingsError("give either --checkpoint FILE or --untrained WEIGHTS; there is nothing else to evaluate.")
     if settings.checkpoint is not None:
-        checkpoint = load_checkpoint(settings.checkpoint)
-        return checkpoint.model, checkpoint.info.image_size, dict(checkpoint.record)
-    model = SSRNet(settings.model)
-    note = load_backbone(model, settings.untrained)
-    print(note)
-    stride = settings.model.stride_position
-    return model, UNTRAINED_IMAGE_SIZE, {"model": f"untrained {settings.model.backbone} ({note}; stride on {stride})"}
-
-
-def _images(settings: EvaluateSettings) -> tuple[ReIDDataset, str]:
-    """The data set, cut by --only, and that cut in words."""
-    dataset = open_dataset(settings.data, settings.subset)
-    print(dataset.summary())
-    if settings.only is None:
-        return dataset, "all"
-    attribute, equals, values = settings.only.partition("=")
-    if not equals or not values:
-        raise SettingsError(
-            f"--only is {settings.only!r}; write an attribute and its values, as vehicle_type=car,truck."
-        )
-    known = {image.attributes.get(attribute) for image in dataset.test} - {None}
-    absent = set(values.split(",")) - known
-    if absent:
-        raise DataError(
-            f"no test image of {dataset.name} has {attribute} {', '.join(sorted(absent))}; "
-            f"it has {', '.join(sorted(known)) or 'no such attribute'}."
-        )
-    return keep(dataset, attribute, values.split(",")), settings.only
+        return trained(settings.checkpoint)
+    return untrained(settings.untrained, settings.model, UNTRAINED_IMAGE_SIZE)

@@ -9,25 +9,25 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-import ssrnet
 from ssrnet.data.datasets import open_dataset
 from ssrnet.distributed import processes
 from ssrnet.errors import DataError
 from ssrnet.resources import DeviceName
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
+from ssrnet.retrieval.store import feature_record, file_name, remove_outdated
 from ssrnet.training.checkpoint import load_checkpoint
 
 
 @dataclass(frozen=True)
 class ExtractFeaturesSettings:
-    """Compute the embeddings of a data set's images and keep them in one .safetensors file."""
+    """Compute the embeddings of a data set's images and keep them, as float16, in one .safetensors file."""
 
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Data folder, or the path of a CSV manifest."""
     checkpoint: Path
     """Checkpoint that `ssrnet train` wrote."""
     out: Path
-    """File to write, ending in .safetensors."""
+    """File to write, ending in .safetensors; or a folder, where the app finds the file by its name."""
     split: Literal["test", "train", "query", "gallery"] = "test"
     """Which images; test is query and gallery, each image once."""
     subset: int | None = None
@@ -42,10 +42,13 @@ class ExtractFeaturesSettings:
 def extract_features(settings: ExtractFeaturesSettings) -> None:
     """Runs the command; under torchrun the processes share the images, and the first one writes.
 
-    Raises :class:`DataError` for an empty split or an ending that is not .safetensors.
+    In a folder the file is named by what made it, and files of an earlier checkpoint of that name, or of an
+    earlier state of the data, are removed. Raises :class:`DataError` for an empty split or an ending that is
+    not .safetensors.
     """
-    if settings.out.suffix != ".safetensors":
-        raise DataError(f"{settings.out} does not end in .safetensors; name the feature file so.")
+    is_folder = settings.out.is_dir() or not settings.out.suffix
+    if not is_folder and settings.out.suffix != ".safetensors":
+        raise DataError(f"{settings.out} does not end in .safetensors; name the feature file so, or give a folder.")
     checkpoint = load_checkpoint(settings.checkpoint)
     dataset = open_dataset(settings.data, settings.subset)
     images = getattr(dataset, settings.split)
@@ -57,14 +60,11 @@ def extract_features(settings: ExtractFeaturesSettings) -> None:
         progress=(lambda batches, total: tqdm(batches, total=total, unit="batch")) if group.first else None,
         group=group,
     )  # fmt: skip
+    made_by = checkpoint.record | describe(settings.extraction, checkpoint.info.image_size)
+    record = feature_record(made_by, dataset, dataset.content_hash(), settings.split)
+    out = settings.out / file_name(record) if is_folder else settings.out
     if group.first:
-        record = {
-            **checkpoint.record,
-            **describe(settings.extraction, checkpoint.info.image_size),
-            "dataset": dataset.name,
-            "dataset_hash": dataset.content_hash(),
-            "split": settings.split,
-            "version": ssrnet.__version__,
-        }
-        features.save(settings.out, record)
-    group.say(f"{settings.out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers")
+        features.save(out, record)
+        for path in remove_outdated(settings.out, record) if is_folder else ():
+            print(f"{path}: removed, since its checkpoint or data has changed")
+    group.say(f"{out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers")

@@ -98,6 +98,12 @@ def find_runs(places: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
+def find_studies(places: Iterable[Path]) -> list[Path]:
+    """Folders below ``places`` that ``ssrnet study`` had as --out, sorted in each."""
+    found = ({path.parent.parent for path in place.rglob("studies/*.json")} for place in places)
+    return [folder for folders in found for folder in sorted(folders)]
+
+
 def read_run(folder: Path, now: float | None = None) -> TrainingRun:
     """The run in ``folder``; ``now`` is the time in seconds since 1970 by which it is judged alive.
 
@@ -186,6 +192,7 @@ def _stored(checkpoint: Path, info: dict, name: str, values: dict) -> StoredMetr
         "dataset": info["dataset"],
         "dataset_hash": info["dataset_hash"],
         "images": _images(name, info["training"]),
+        "queries_kept": "all",
         "protocol": "cross_camera where the data names cameras, else single_gallery_shot with seed 0",
         "junk_rule": "the query itself; with cameras, every image of its vehicle by its camera",
         "queries": numbers.get("queries"),

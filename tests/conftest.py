@@ -7,6 +7,8 @@ import torch
 os.environ.setdefault("TQDM_DISABLE", "1")
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much where the cores are taken
 
+from ssrnet.extract import ExtractFeaturesSettings, extract_features  # noqa: E402
+from ssrnet.publish import PublishSettings, publish_checkpoint  # noqa: E402
 from ssrnet.train import train  # noqa: E402
 from ssrnet.training.checkpoint import save_checkpoint  # noqa: E402
 from tests import tiny  # noqa: E402
@@ -36,3 +38,15 @@ def checkpoints(tmp_path_factory) -> dict[str, str]:
         paths[role] = str(folder / f"{role}.safetensors")
         save_checkpoint(Path(paths[role]), model, tiny.info(model))
     return paths
+
+
+@pytest.fixture(scope="session")
+def tiny_demo(tmp_path_factory, checkpoints) -> Path:
+    """A folder with a small demo as the repository ships it: assets/city, published checkpoints, their features."""
+    folder = tmp_path_factory.mktemp("demo")
+    data = tiny.city(folder / "assets/city")
+    for role, path in checkpoints.items():
+        published = folder / f"checkpoints/{role}.safetensors"
+        publish_checkpoint(PublishSettings(Path(path), published))
+        extract_features(ExtractFeaturesSettings(data, published, folder / "assets/features", workers=0, device="cpu"))
+    return folder

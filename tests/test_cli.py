@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from ssrnet import __main__, cli
+from ssrnet.compare import CompareSettings
 from ssrnet.errors import SettingsError
 from ssrnet.evaluate import EvaluateSettings
 from ssrnet.training.settings import TrainSettings, recipe
@@ -28,16 +29,17 @@ def fails(monkeypatch, capsys, *arguments: str) -> str:
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "extract", "doctor"])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "compare", "extract", "doctor"])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.run([*command.split(), "--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
     wanted = {
-        "": ["ssrnet train --data DIR", "{train,evaluate,extract,", "doctor}"],
+        "": ["ssrnet train --data DIR", "{train,evaluate,compare,extract,", "doctor}"],
         "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick,shipped}"],
-        "evaluate": ["--checkpoint", "--only", "--re-rank", "--extraction.flip-test"],
+        "evaluate": ["--checkpoint", "--only", "--queries", "--re-rank", "--extraction.flip-test"],
+        "compare": ["--baseline", "--ssrnet", "--untrained", "--slices", "--protocols", "--extraction.flip-test"],
         "extract": ["--split {test,train,query,gallery}"],
         "doctor": ["--checkpoints"],
     }
@@ -64,6 +66,8 @@ def test_the_module_runs_and_a_missing_folder_is_one_sentence(tmp_path):
         ("train --data d --out o --workers -1", "workers is -1; it must be at least 0."),
         ("extract --data d --checkpoint c.safetensors --out f.npy", "f.npy does not end in .safetensors; "),
         ("evaluate --data d --checkpoint c.safetensors", "there is no checkpoint at c.safetensors; "),
+        ("compare --data d --baseline b --ssrnet s --out c.md", "c.md does not end in .json; "),
+        ("compare --data d --baseline b --ssrnet s --out c.json", "there is no checkpoint at b; "),
         ("evaluate --data d", "give either --checkpoint FILE or --untrained WEIGHTS; "),
     ],
 )
@@ -132,6 +136,14 @@ def test_evaluate_parses_nested_settings(monkeypatch):
     assert settings.model.backbone == "resnet18" and not settings.model.relation_branch
 
 
+def test_compare_parses_lists(monkeypatch):
+    arguments = "compare --data d --baseline b --ssrnet s --out c.json --slices sibling_group type=bus,van".split()
+    settings = parsed(monkeypatch, *arguments, "--protocols", "single_gallery_shot", "cross_camera", "--seeds", "3")
+    assert isinstance(settings, CompareSettings) and settings.slices == ("sibling_group", "type=bus,van")
+    assert settings.protocols == ("single_gallery_shot", "cross_camera") and settings.seeds == 3
+    assert len(parsed(monkeypatch, *arguments).protocols) == 3
+
+
 def test_settings_check_themselves_when_called_from_python():
     with pytest.raises(SettingsError, match="crop ratio is 1.2"):
         cli.run(["train", "--data", "d", "--out", "o", "--model.crop-ratio", "1.2"])
@@ -149,7 +161,7 @@ def test_train_then_evaluate_then_extract_then_doctor(city, tmp_path, capsys):
     cli.run(["evaluate", *data, *checkpoint, "--out", str(out / "n.json")])
     said = capsys.readouterr().out
     assert "Baseline (GB) on" in said and "protocol record: {" in said
-    assert json.loads((out / "n.json").read_text())[0]["record"]["features"]["model"] == "Baseline (GB)"
+    assert json.loads((out / "n.json").read_text())["results"][0]["record"]["features"]["model"] == "Baseline (GB)"
     features = str(tmp_path / "features.safetensors")
     cli.run(["extract", *data, *checkpoint, "--out", features])
     cli.run(["doctor", *data, "--checkpoints", str(out)])

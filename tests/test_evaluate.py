@@ -55,22 +55,77 @@ def test_even_random_weights_keep_colours_apart(city, tmp_path):
     evaluate_model(
         EvaluateSettings(city, untrained="none", model=model, extraction=small, workers=0, device="cpu", out=out)
     )
-    assert json.loads(out.read_text())[0]["metrics"]["mAP"] > 0.6
+    assert json.loads(out.read_text())["results"][0]["metrics"]["mAP"] > 0.6
 
 
 def test_numbers_go_into_a_file(settings, tmp_path, capsys):
     evaluate_model(replace(settings, out=tmp_path / "new/numbers.json"))
     _, record = printed_record(capsys)
-    (result,) = json.loads((tmp_path / "new/numbers.json").read_text())
+    written = json.loads((tmp_path / "new/numbers.json").read_text())
+    (result,) = written["results"]
     assert result["record"] == record
     assert set(result["metrics"]) == {"mAP", "mINP", "cmc", "queries", "excluded"}
     assert len(result["metrics"]["cmc"]) == 50
+    assert written["bootstrap"] == {"confidence": 0.95, "vehicles": 4, "replicates": 2000, "seed": 0}
+    assert list(written["estimates"]) == ["rank-1", "rank-5", "rank-10", "mAP", "mINP"]
+    mAP = written["estimates"]["mAP"]
+    assert 0 <= mAP["low"] <= mAP["value"] <= mAP["high"] <= 1 and mAP["deviation"] is None
+    assert mAP["value"] == pytest.approx(result["metrics"]["mAP"])
+
+
+def test_it_prints_intervals_over_vehicles(settings, tmp_path, capsys):
+    evaluate_model(replace(settings, protocol="single_gallery_shot", seeds=3, out=tmp_path / "n.json"))
+    said, _ = printed_record(capsys)
+    written = json.loads((tmp_path / "n.json").read_text())["estimates"]
+    line = next(line for line in said.splitlines() if "intervals" in line)
+    assert line.startswith("  95% intervals over the 4 vehicles that ask  rank-1 ")
+    for name, estimate in written.items():
+        assert f"{name} {100 * estimate['low']:.2f}-{100 * estimate['high']:.2f}%" in line
+        assert estimate["deviation"] is not None
+
+
+def test_only_some_queries(settings, tmp_path, capsys):
+    dataset = open_dataset(settings.data)
+    for protocol, queries in (("cross_camera", 3), ("single_gallery_shot", 6)):
+        asked = replace(settings, protocol=protocol, seeds=2, queries="vehicle_type=car,truck", out=tmp_path / "n.json")
+        evaluate_model(asked)
+        said, record = printed_record(capsys)
+        assert f"all test images, {protocol}, queries vehicle_type car, truck" in said
+        assert (record["images"], record["queries_kept"]) == ("all", "vehicle_type=car,truck")
+        assert record["queries"] == queries and record["gallery"] == (12 if protocol == "cross_camera" else 4)
+        assert record["dataset_hash"] == dataset.content_hash()
+        results = json.loads((tmp_path / "n.json").read_text())["results"]
+        assert all(result["metrics"]["queries"] == queries for result in results)
+
+
+def test_re_ranking_sees_all_queries_though_some_count(settings, tmp_path, capsys):
+    cars = []
+    for queries in (None, "vehicle_type=car", "vehicle_type=truck", "vehicle_type=motorcycle"):
+        evaluate_model(replace(settings, re_rank=True, queries=queries, out=tmp_path / "n.json"))
+        cars.append(json.loads((tmp_path / "n.json").read_text())["results"][0]["metrics"])
+    whole, *parts = cars
+    assert whole["mAP"] == pytest.approx(sum(part["mAP"] * part["queries"] for part in parts) / whole["queries"])
+
+
+@pytest.mark.parametrize(
+    ("queries", "error", "message"),
+    [
+        ("vehicle_type=", SettingsError, "--queries is 'vehicle_type='; write an attribute"),
+        ("wheels", DataError, "has the attribute wheels; they have vehicle_type"),
+        ("vehicle_type=bus", DataError, "has vehicle_type bus; it has car, motorcycle, truck"),
+        ("vehicle_type=none", DataError, "every test image of .* has the attribute vehicle_type"),
+    ],
+)
+def test_queries_that_are_not_there_are_told_before_extraction(settings, monkeypatch, queries, error, message):
+    monkeypatch.setattr("ssrnet.subjects.extract", None)
+    with pytest.raises(error, match=message):
+        evaluate_model(replace(settings, queries=queries))
 
 
 def test_the_shot_protocols_give_mean_and_spread_over_seeds(settings, tmp_path, capsys):
     evaluate_model(replace(settings, protocol="single_gallery_shot", seeds=4, out=tmp_path / "n.json"))
     said, record = printed_record(capsys)
-    results = json.loads((tmp_path / "n.json").read_text())
+    results = json.loads((tmp_path / "n.json").read_text())["results"]
     assert [result["record"]["seed"] for result in results] == [0, 1, 2, 3] and record["seed"] == 0
     spread = over_seeds([Metrics(**result["metrics"]) for result in results])
     assert f"mean of 4 random galleries  {spread.mean}" in said
@@ -84,7 +139,7 @@ def test_multi_gallery_shot_with_n(settings, capsys):
 
 
 def test_an_unusable_protocol_is_told_before_extraction(settings, monkeypatch):
-    monkeypatch.setattr("ssrnet.evaluate.extract", None)
+    monkeypatch.setattr("ssrnet.subjects.extract", None)
     with pytest.raises(ProtocolError, match="multi_gallery_shot cannot be used here: with 6 in the gallery"):
         evaluate_model(replace(settings, protocol="multi_gallery_shot"))
 
@@ -129,7 +184,7 @@ def test_only_without_values(settings, only):
 def test_only_with_an_unknown_value_or_attribute(settings):
     with pytest.raises(DataError, match="no test image of .* has vehicle_type bus, van; it has car, motorcycle, truck"):
         evaluate_model(replace(settings, only="vehicle_type=van,car,bus"))
-    with pytest.raises(DataError, match="has wheels 4; it has no such attribute"):
+    with pytest.raises(DataError, match="has the attribute wheels; they have vehicle_type"):
         evaluate_model(replace(settings, only="wheels=4"))
 
 

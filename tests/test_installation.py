@@ -4,7 +4,7 @@ import pytest
 
 from ssrnet import installation
 from ssrnet.errors import InstallationError
-from ssrnet.installation import check_installation
+from ssrnet.installation import check_installation, check_torch
 
 
 def importing(monkeypatch, name: str, error: Exception) -> None:
@@ -59,6 +59,14 @@ def test_a_torch_that_is_too_old(monkeypatch, version):
     with pytest.raises(InstallationError) as caught:
         check_installation()
     assert f"PyTorch {version} is too old, 2.11 or newer is needed; run `pip install" in str(caught.value)
+
+
+def test_torch_alone_can_be_checked_without_importing_anything(monkeypatch):
+    importing(monkeypatch, "torchvision", AssertionError("imported"))
+    check_torch()
+    torch_is(monkeypatch, "2.10.1")
+    with pytest.raises(InstallationError, match="PyTorch 2.10.1 is too old"):
+        check_torch()
 
 
 @pytest.mark.parametrize("version", ["2.11.0", "2.11.0+cpu", "2.15.0a0+git1", "3.0"])

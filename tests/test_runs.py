@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssrnet.errors import CheckpointError, DataError
-from ssrnet.runs import differing_settings, find_runs, panels, read_run, stored_metrics
+from ssrnet.runs import differing_settings, find_runs, find_studies, panels, read_run, stored_metrics
 from ssrnet.training.checkpoint import file_hash, save_checkpoint
 from tests import tiny
 
@@ -172,3 +172,12 @@ def test_a_checkpoint_without_metrics_and_a_broken_one(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     with pytest.raises(CheckpointError, match="broken.safetensors is no checkpoint of ssrnet or damaged"):
         stored_metrics(tmp_path / "broken.safetensors")
+
+
+def test_folders_of_studies(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / f"runs/{name}/studies").mkdir(parents=True)
+        (tmp_path / f"runs/{name}/studies/depth.json").write_text("{}")
+    (tmp_path / "assets/studies").mkdir(parents=True)  # empty: no study
+    places = [tmp_path / "assets", tmp_path / "absent", tmp_path / "runs"]
+    assert find_studies(places) == [tmp_path / "runs/a", tmp_path / "runs/b"]

@@ -14,7 +14,7 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import spatial_attention, stretch, to_image_frame
 from ssrnet.explain.cam import similarity_cam
 from ssrnet.explain.overlay import overlay
-from ssrnet.training.checkpoint import Checkpoint
+from ssrnet.training.checkpoint import StoredCheckpoint
 
 EXPLANATION = r"""
 **M_s** is the spatial attention map of SSR-Net's attention branch,
@@ -55,9 +55,9 @@ def render(services: Services, selection: Selection) -> None:
 
 
 def _row(
-    services: Services, checkpoint: Checkpoint, image: VehicleImage, reference: VehicleImage, opacity: float
+    services: Services, checkpoint: StoredCheckpoint, image: VehicleImage, reference: VehicleImage, opacity: float
 ) -> None:
-    model = checkpoint.model
+    model = services.model(checkpoint)
     feature_map = services.feature_map(checkpoint, image)
     trace = model.head(feature_map)
     other = model.head(services.feature_map(checkpoint, reference)).embedding()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.services import Services
 from app.widgets.curves import AXES, MOST_RUNS, chart, legend
+from app.widgets.study_tables import study_tables
 from ssrnet.errors import SSRNetError
 from ssrnet.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
 
@@ -42,6 +43,9 @@ data (equal data set, `holdout` and `seed`) can be compared by them.
 
 A run counts as stopped when its log has not grown for five minutes, or for four of its epochs if that is longer.
 
+**The paper's tables** come from `ssrnet study`; the bundled ones say below each table on what, how long and how large
+they were trained.
+
 Functions: `ssrnet.runs.read_run`, `ssrnet.runs.differing_settings`, `ssrnet.runs.stored_metrics`.
 """
 
@@ -57,8 +61,24 @@ def render(services: Services) -> None:
         _board(services, found, axis)
         going_on = any(isinstance(run, TrainingRun) and run.going_on for run in found)
         st.fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
+    _studies(services)
     with st.expander("Explain", icon=":material/help:"):
         st.markdown(EXPLANATION)
+
+
+def _studies(services: Services) -> None:
+    """The paper's tables as measured here, where a study has been run."""
+    folders = services.study_folders()
+    if not folders:
+        return
+    st.subheader("The paper's tables, measured", anchor=False)
+    folder = folders[0]
+    if len(folders) > 1:
+        folder = st.selectbox("Folder of `ssrnet study`", folders, key="studies", bind="query-params")
+    try:
+        study_tables(Path(folder))
+    except SSRNetError as error:
+        st.warning(str(error), icon=":material/error:")
 
 
 def _choose(services: Services) -> tuple[list[Path], Axis]:

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from ssrnet.errors import SSRNetError
-from ssrnet.installation import check_installation
+from ssrnet.installation import check_torch
 
 
 def as_page(view: str, title: str, icon: str, default: bool = False) -> StreamlitPage:
@@ -26,8 +26,8 @@ def run_view(view: str, title: str) -> None:
     st.header(title, anchor=False)
     try:
         with st.spinner("Starting PyTorch"):
-            check_installation()
-            # After the check: these import torchvision and OpenCV, which a mixed installation breaks.
+            check_torch()
+            # After the check, and none of them imports torchvision: Services checks that once a network is needed.
             from app.services import Services
             from app.widgets.source import choose_source, keep_source
 

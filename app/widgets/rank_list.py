@@ -63,8 +63,8 @@ def rank_list(
 def legend() -> None:
     """What the frames mean, in words and signs as well as colours."""
     st.caption(
-        ":blue[■] query  :green[■] ✓ same vehicle  :red[■] ✗ another vehicle  :grey[■] junk: the query's vehicle seen by "
-        "the query's camera, which counts neither way. Numbers: rank and distance."
+        ":blue[■] query  :green[■] ✓ same vehicle  :red[■] ✗ another vehicle  :grey[■] junk: the query's vehicle seen "
+        "by the query's camera, which counts neither way. Numbers: rank and distance."
     )
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.services import OpenedDataset, Services
 from ssrnet.data.protocols import Protocol, available_protocols
-from ssrnet.training.checkpoint import Checkpoint
+from ssrnet.training.checkpoint import StoredCheckpoint
 
 PROTOCOL_TITLES = {
     "cross_camera": "Cross-camera",
@@ -30,18 +30,23 @@ COMMANDS = """\
 ssrnet train --data DIR --out runs/baseline --network baseline
 ssrnet train --data DIR --out runs/ssrnet --network ssrnet"""
 
+DEMO_CAPTION = (
+    "The bundled demo: a city drawn by our own code, with no real photograph in it; its data card is "
+    "`assets/README.md`. Name another folder to look at your own vehicles."
+)
+
 
 @dataclass(frozen=True)
 class Selection:
     """What the sidebar has chosen; every page works on this."""
 
     opened: OpenedDataset
-    baseline: Checkpoint
-    ssrnet: Checkpoint
+    baseline: StoredCheckpoint
+    ssrnet: StoredCheckpoint
     protocol: Protocol
 
     @property
-    def models(self) -> dict[str, Checkpoint]:
+    def models(self) -> dict[str, StoredCheckpoint]:
         """Row titles and checkpoints, the baseline first as in the paper's Figs. 5 and 6."""
         titles = [checkpoint.info.model.title for checkpoint in (self.baseline, self.ssrnet)]
         if titles[0] == titles[1]:  # two runs of one network: their files tell them apart
@@ -52,14 +57,20 @@ class Selection:
 def choose_source(services: Services) -> Selection | None:
     """Draws the sidebar; None, with a guide on the page, until data and both checkpoints are named.
 
+    Fields start with the bundled demo, where it is there; what the URL says goes before.
     Raises :class:`SSRNetError` for what is named but cannot be used.
     """
+    demo = services.demo()
     with st.sidebar:
         st.header("Data and models", anchor=False)
-        data = st.text_input("Data folder", key="data", bind="query-params", placeholder="path of a data set")
+        data = st.text_input(
+            "Data folder", demo.get("data", ""), key="data", bind="query-params", placeholder="path of a data set"
+        )
+        if services.is_demo_data(data):
+            st.caption(DEMO_CAPTION)
         files = services.checkpoint_files()
-        baseline = _choose_checkpoint("Baseline checkpoint", "baseline", files)
-        ssrnet = _choose_checkpoint("SSR-Net checkpoint", "ssrnet", files)
+        baseline = _choose_checkpoint("Baseline checkpoint", "baseline", files, demo.get("baseline"))
+        ssrnet = _choose_checkpoint("SSR-Net checkpoint", "ssrnet", files, demo.get("ssrnet"))
     if not (data and baseline and ssrnet):
         _guide(data, baseline, ssrnet)
         return None
@@ -81,14 +92,14 @@ def keep_source() -> None:
             st.session_state[key] = st.session_state[key]
 
 
-def _choose_checkpoint(label: str, key: str, files: list[str]) -> str | None:
+def _choose_checkpoint(label: str, key: str, files: list[str], default: str | None) -> str | None:
     """A checkpoint found near by, or any path typed in."""
     linked = st.query_params.get(key)
     options = files if linked is None or linked in files else [*files, linked]
     return st.selectbox(
         label,
         options,
-        index=None,
+        index=options.index(default) if default in options else None,
         key=key,
         bind="query-params",
         accept_new_options=True,

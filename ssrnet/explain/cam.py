@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -64,6 +63,8 @@ def similarity_cam(
     embeddings that the images are compared with. Each map is stretched to its own [0, 1]; a map of
     zeros means that no cell raises the similarity. Raises ValueError for a model in training.
     """
+    from pytorch_grad_cam import GradCAM  # here: with scikit-learn and all its other methods it takes seconds
+
     if model.training or any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("similarity_cam needs a model in eval mode with requires_grad_(False), or it would change it")
     F_G = feature_map.F_G.detach().clone()  # a clone can be differentiated even if made in inference mode

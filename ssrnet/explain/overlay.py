@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 
@@ -12,5 +11,7 @@ def overlay(image: np.ndarray, heatmap: np.ndarray, opacity: float = 0.5) -> np.
     pytorch-grad-cam's own painter rescales each picture to its brightest pixel, so that two models'
     pictures of one image would differ in brightness; this one does not.
     """
+    import cv2  # here, so that a page can be drawn before it, and say what is wrong with an installation
+
     colours = cv2.applyColorMap(np.uint8(np.round(heatmap * 255)), cv2.COLORMAP_TURBO)  # BGR
     return cv2.addWeighted(image, 1 - opacity, cv2.cvtColor(colours, cv2.COLOR_BGR2RGB), opacity, 0)

@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet
 
 from ssrnet.errors import SettingsError
 
@@ -28,6 +27,8 @@ class Backbone(nn.Module):
     def __init__(
         self, name: BackboneName = "resnet50", last_stride: int = 1, stride_position: StridePosition = "conv2"
     ) -> None:
+        from torchvision.models import resnet  # here: it takes seconds, and settings and ranking need no network
+
         super().__init__()
         if last_stride not in (1, 2):
             raise SettingsError(f"last_stride is {last_stride}; the last stage of a ResNet has stride 1 or 2.")

@@ -10,10 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 import ssrnet
-from ssrnet.data.protocols import Protocol, Split
+from ssrnet.data.protocols import Protocol, ProtocolName, Split
 from ssrnet.data.records import ReIDDataset
 from ssrnet.metrics import AP_DEFINITION, Metrics
 from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.intervals import QueryScores
+from ssrnet.retrieval.queries import QueryFilter
 from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank, rank_blocks
 from ssrnet.retrieval.reranking import ReRankSettings, k_reciprocal_distances
 
@@ -26,6 +28,8 @@ class ProtocolRecord:
     dataset_hash: str
     images: str
     """Which images: "all", or a filter by an attribute such as "four-wheel"."""
+    queries_kept: str
+    """Which of the protocol's queries count: "all", or a :class:`QueryFilter`; the gallery is whole all the same."""
     protocol: str
     seed: int | None
     shots: int | None
@@ -63,11 +67,13 @@ def evaluate(
     re_rank: ReRankSettings | None = None,
     top_k: int = 20,
     images: str = "all",
+    dataset_hash: str | None = None,
 ) -> Evaluation:
     """Ranks and scores one protocol.
 
     ``features`` must cover the data set's test images; ``made_by`` says how they were made and goes
-    into the record. ``top_k`` is cut to the gallery's size. Raises :class:`ProtocolError` where the
+    into the record. ``top_k`` is cut to the gallery's size. ``dataset_hash`` is the data set's content
+    hash where the caller has it, since it takes a look at every file. Raises :class:`ProtocolError` where the
     data set cannot serve the protocol, :class:`ResourceError` where re-ranking does not fit.
     """
     split = protocol.split(dataset)
@@ -81,8 +87,9 @@ def evaluate(
         ranking = rank_blocks(distances.__getitem__, split, top_k)
     record = ProtocolRecord(
         dataset=dataset.name,
-        dataset_hash=dataset.content_hash(),
+        dataset_hash=dataset_hash or dataset.content_hash(),
         images=images,
+        queries_kept="all",
         protocol=protocol.name,
         seed=None if protocol.name == "cross_camera" else protocol.seed,
         shots=None if protocol.name == "cross_camera" else protocol.shots,
@@ -97,6 +104,31 @@ def evaluate(
         version=ssrnet.__version__,
     )
     return Evaluation(ranking, ranking.metrics, record, split)
+
+
+def with_seeds(name: ProtocolName, seeds: int, shots: int) -> list[Protocol]:
+    """The protocol, a shot protocol once for each of ``seeds`` random galleries."""
+    return [Protocol(name, seed=seed, n=shots) for seed in range(1 if name == "cross_camera" else seeds)]
+
+
+def restrict(evaluation: Evaluation, queries: QueryFilter) -> Evaluation:
+    """The same ranking of the same gallery, with those queries alone that ``queries`` names.
+
+    Raises :class:`DataError` where there is none.
+    """
+    split, record = evaluation.split, evaluation.record
+    rows = queries.required_rows(split.query)
+    ranking = evaluation.ranking.take(rows)
+    split = replace(split, query=tuple(split.query[i] for i in rows))
+    record = replace(record, queries_kept=str(queries), queries=len(rows))
+    return Evaluation(ranking, ranking.metrics, record, split)
+
+
+def query_scores(evaluation: Evaluation) -> QueryScores:
+    """What the bootstrap over vehicles needs."""
+    ranking = evaluation.ranking
+    vehicles = [image.vehicle_id for image in evaluation.split.query]
+    return QueryScores.from_queries(vehicles, ranking.average_precision, ranking.inp, ranking.first_hit)
 
 
 class Spread(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.transforms import ImageTensors, read_batches, test_transform
 from ssrnet.distributed import Processes
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import write_atomically
@@ -63,18 +62,45 @@ class FeatureSet:
             )
         return self.features[[index[image.name] for image in images]]
 
+    def only(self, branches: Sequence[str]) -> FeatureSet:
+        """The columns of some branches, in the model's order; all where ``branches`` is empty.
+
+        Raises :class:`SettingsError` for a branch that the features do not have.
+        """
+        if not branches:
+            return self
+        absent = [branch for branch in branches if branch not in self.branch_dims]
+        if absent:
+            raise SettingsError(
+                f"the features have no branch {', '.join(absent)}; they have {', '.join(self.branch_dims)}: "
+                "choose among these."
+            )
+        parts = dict(zip(self.branch_dims, self.features.split(list(self.branch_dims.values()), dim=1), strict=True))
+        kept = [branch for branch in parts if branch in branches]
+        columns = torch.cat([parts[branch] for branch in kept], dim=1)
+        return FeatureSet(columns, self.names, {branch: self.branch_dims[branch] for branch in kept})
+
     def save(self, path: Path, record: dict[str, object]) -> None:
-        """Writes ``path`` (.safetensors) atomically; ``record`` says what made the features."""
+        """Writes ``path`` (.safetensors) atomically, in float16; ``record`` says what made the features."""
         metadata = {
             "names": json.dumps(self.names),
             "branch_dims": json.dumps(self.branch_dims),
             "record": json.dumps(record),
         }
-        write_atomically(path, lambda temporary: save_file({"features": self.features}, temporary, metadata))
+        write_atomically(path, lambda temporary: save_file({"features": self._stored()}, temporary, metadata))
+
+    def rounded(self) -> FeatureSet:
+        """The features as :meth:`load` gives them back, so that numbers do not change once they come from a file."""
+        return replace(self, features=self._stored().float())
+
+    def _stored(self) -> Tensor:
+        """float16, which keeps three digits; float32 where a number is too large for it."""
+        half = self.features.half()
+        return half if torch.isfinite(half).all() else self.features
 
     @classmethod
     def load(cls, path: Path) -> tuple[FeatureSet, dict[str, object]]:
-        """The features and the record they were saved with."""
+        """The features, as float32, and the record they were saved with."""
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata()
@@ -103,6 +129,9 @@ def extract(
     how many there are (tqdm in the shell, a bar in the app). The model is put in evaluation mode.
     The processes of ``group`` share the images and all return all embeddings; each must call this.
     """
+    # Here, since torchvision takes seconds that loading features need not.
+    from ssrnet.data.transforms import ImageTensors, read_batches, test_transform
+
     group = group or Processes(device)
     own = shard(len(images), group.rank, group.world)
     data = Subset(ImageTensors(images, test_transform(settings.image_size or image_size)), own)

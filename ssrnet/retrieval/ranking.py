@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -48,6 +48,11 @@ class Ranking:
     @property
     def metrics(self) -> metrics.Metrics:
         return metrics.Metrics.from_queries(self.average_precision, self.inp, self.first_hit)
+
+    def take(self, queries: Sequence[int]) -> Ranking:
+        """The rows of some queries, in that order."""
+        rows = np.asarray(queries, dtype=np.int64)
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "top_k"})
 
     def hits(self, query: int) -> list[Hit]:
         """The ranked images of one query, nearest first."""

@@ -11,20 +11,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ssrnet.data.datasets import available_subsets, open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset
-from ssrnet.errors import DataError, ResourceError
-from ssrnet.files import write_atomically
+from ssrnet.errors import ResourceError
 from ssrnet.losses import LossSettings
-from ssrnet.metrics import Metrics
 from ssrnet.model import ModelSettings
 from ssrnet.resources import resolve_device
-from ssrnet.retrieval.evaluation import evaluate, over_seeds
+from ssrnet.retrieval.evaluation import evaluate, over_seeds, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
 from ssrnet.studies.definitions import Row
+from ssrnet.studies.results import CellResult, Score, write_json
 from ssrnet.train import train
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 from ssrnet.training.settings import TrainSettings
@@ -65,34 +63,6 @@ class Cell:
         loss = self.training.loss
         beta = f", β = {loss.beta:g}" if "+" in loss.name and loss.beta != 1 else ""
         return f"{self.training.model.title}; {loss.name}{beta}"
-
-
-@dataclass(frozen=True)
-class Score:
-    """The numbers on one test set: mean over ``seeds`` of random galleries, or of the one split there is.
-
-    ``record`` is the protocol record of the first seed; all seeds differ in the gallery's draw alone.
-    """
-
-    test_set: str
-    record: dict[str, Any]
-    seeds: tuple[int, ...]
-    mean: Metrics
-    deviation: Metrics | None
-
-
-@dataclass(frozen=True)
-class CellResult:
-    """What ``cell.json`` holds. ``training`` are the settings; ``training_set`` says name, hash and sizes."""
-
-    cell: str
-    variant: str
-    image_size: int
-    epochs: int
-    steps: int
-    training: dict[str, Any]
-    training_set: dict[str, Any]
-    scores: tuple[Score, ...]
 
 
 def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, data_hash: str, galleries: int) -> Cell:
@@ -195,33 +165,9 @@ def test_sets(cell: Cell) -> list[ReIDDataset]:
 
 def protocols_of(dataset: ReIDDataset, galleries: int) -> list[Protocol]:
     """The owners' protocol, once for each random gallery; raises :class:`ProtocolError` where unusable."""
-    seeds = [0] if dataset.protocol == "cross_camera" else range(galleries)
-    protocols = [Protocol(dataset.protocol, seed=seed) for seed in seeds]  # type: ignore[arg-type]
+    protocols = with_seeds(dataset.protocol, galleries, Protocol.n)
     protocols[0].split(dataset)
     return protocols
-
-
-def read_cell(path: Path) -> CellResult:
-    """What :func:`run_cell` wrote; raises :class:`DataError` where the file is something else."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return CellResult(**{**values, "scores": tuple(map(_score, values["scores"]))})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no cell of a study ({error}); remove it and run the study again.") from error
-
-
-def _score(values: dict[str, Any]) -> Score:
-    def metrics(values: dict[str, Any] | None) -> Metrics | None:
-        return None if values is None else Metrics(**{**values, "cmc": tuple(values["cmc"])})
-
-    mean, deviation = metrics(values["mean"]), metrics(values["deviation"])
-    return Score(**{**values, "seeds": tuple(values["seeds"]), "mean": mean, "deviation": deviation})
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes ``value`` atomically; paths become text."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssrnet.errors import DataError
 from ssrnet.files import write_atomically
 from ssrnet.studies.paper import citation, references
-from ssrnet.studies.settings import ReportSettings
 from ssrnet.studies.tables import HERE, Column, ReportTable, TableRow, report_tables
+
+if TYPE_CHECKING:  # settings bring training's libraries along, which a page that shows tables does without
+    from ssrnet.studies.settings import ReportSettings
 
 HEADING = "The paper's studies, measured here and in the paper"
 

@@ -13,9 +13,10 @@ import ssrnet
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DivergedError, SettingsError, SSRNetError, TrainingError
 from ssrnet.model import SSRNet
-from ssrnet.studies.cells import Cell, make_cell, protocols_of, run_cell, test_sets, write_json
+from ssrnet.studies.cells import Cell, make_cell, protocols_of, run_cell, test_sets
 from ssrnet.studies.complexity import measure
 from ssrnet.studies.definitions import STUDIES, STUDY_NAMES, Study
+from ssrnet.studies.results import write_json
 from ssrnet.studies.settings import StudySettings
 from ssrnet.studies.slices import training_slice
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ssrnet.errors import DataError
 from ssrnet.metrics import Metrics
-from ssrnet.studies.cells import CellResult, Score, read_cell
 from ssrnet.studies.definitions import STUDIES, Study
 from ssrnet.studies.paper import PaperTable, paper_tables, references
+from ssrnet.studies.results import CellResult, Score, read_cell
 
 ABSENT = "–"
 
@@ -75,6 +75,20 @@ def report_tables(out: Path) -> list[ReportTable]:
         else:
             tables.append(reference_table(paper))
     return tables
+
+
+def measured_tables(out: Path) -> list[ReportTable]:
+    """Those of :func:`report_tables` of which ``out`` holds at least one measured row."""
+    return [table for table in report_tables(out) if any(row.record for row in table.rows)]
+
+
+def protocol_records(out: Path, row: TableRow) -> list[dict[str, Any]]:
+    """The records behind a row's measured numbers, one a test set; empty for a row that was not measured."""
+    if row.record is None:
+        return []
+    if row.record.startswith("cells/"):
+        return [score.record for score in read_cell(out / row.record).scores]
+    return [_json(out / row.record)["record"]]
 
 
 def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os.path
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torchvision.models import get_model_weights
 
 from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.files import write_atomically
@@ -42,14 +45,12 @@ class CheckpointInfo:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A loaded network, in evaluation mode asking for no gradients; what its file says; its hash; what was dropped."""
+class StoredCheckpoint:
+    """What a checkpoint's file says, and its hash; enough wherever its features are there already."""
 
-    model: SSRNet
     info: CheckpointInfo
     path: Path
     hash: str
-    notes: tuple[str, ...] = ()
 
     @property
     def record(self) -> dict[str, object]:
@@ -57,11 +58,33 @@ class Checkpoint:
         return {"model": self.info.model.title, "checkpoint": self.path.name, "checkpoint_hash": self.hash}
 
 
+@dataclass(frozen=True)
+class Checkpoint(StoredCheckpoint):
+    """The same with its network, in evaluation mode asking for no gradients, and what was dropped, in words."""
+
+    model: SSRNet
+    notes: tuple[str, ...] = ()
+
+
 def save_checkpoint(path: Path, model: SSRNet, info: CheckpointInfo) -> None:
     """Writes ``path`` (.safetensors) atomically, weights as they are."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_checkpoint(path, model.state_dict(), info)
+
+
+def write_checkpoint(path: Path, tensors: dict[str, Tensor], info: CheckpointInfo) -> None:
+    """Writes ``path`` (.safetensors) atomically from the tensors of a state dict, each in its own precision."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "info": json.dumps(asdict(info), default=str)}
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def read_checkpoint(path: Path | str) -> StoredCheckpoint:
+    """What ``path`` says of itself, without its weights.
+
+    Raises :class:`CheckpointError` where the file is absent, damaged, or was not written by ssrnet.
+    """
+    path = Path(path)
+    return StoredCheckpoint(_info(path, read_metadata(path)), path, file_hash(path))
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
@@ -72,19 +95,12 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     tensors, metadata = read_tensors(path)
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} holds weights but not which network they are for (no ssrnet metadata); "
-            "give a checkpoint that `ssrnet train` wrote."
-        )
+    info = _info(path, metadata)
     has_classifiers = any(name.startswith("classifiers.") for name in tensors)
-    try:
-        info = _parse_info(path, metadata.get("info", ""))
+    with _buildable(path):
         model = SSRNet(info.model, info.num_classes if has_classifiers else None)
-    except SettingsError as error:
-        raise CheckpointError(f"{path} describes a network that this ssrnet cannot build: {error}") from error
     notes = load_weights(model, tensors, path)
-    return Checkpoint(model.eval().requires_grad_(False), info, path, file_hash(path), tuple(notes))
+    return Checkpoint(info, path, file_hash(path), model.eval().requires_grad_(False), tuple(notes))
 
 
 def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> list[str]:
@@ -144,6 +160,8 @@ def load_backbone(model: SSRNet, source: str) -> str:
             raise SettingsError(
                 "torchvision's ImageNet weights were trained with the stride on conv2; set stride_position to conv2."
             )
+        from torchvision.models import get_model_weights  # here, since it takes seconds that reading a file need not
+
         weights = get_model_weights(settings.backbone)["IMAGENET1K_V1"]
         try:
             tensors = weights.get_state_dict(progress=False)
@@ -179,16 +197,10 @@ def load_backbone(model: SSRNet, source: str) -> str:
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a .safetensors file, or of a .pth/.pt that unpickles to nothing but tensors."""
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint at {path}; check the path, or make one with `ssrnet train`.")
+    _check_is_there(path)
     if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, "pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
-        except (SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(
-                f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
-            ) from error
+        with _opened(path) as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
     loaded = read_pickle(path)
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
@@ -196,6 +208,32 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
     return loaded, {}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a .safetensors file says of itself; raises as :func:`read_tensors`. Other files say nothing."""
+    if path.suffix != ".safetensors":
+        return read_tensors(path)[1]
+    _check_is_there(path)
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A .safetensors file; what is wrong with it is a :class:`CheckpointError`."""
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
+        ) from error
+
+
+def _check_is_there(path: Path) -> None:
+    if not os.path.isfile(path):  # unlike Path.is_file, no error for a name longer than any file's
+        raise CheckpointError(f"there is no checkpoint at {path}; check the path, or make one with `ssrnet train`.")
 
 
 def read_pickle(path: Path) -> object:
@@ -224,6 +262,24 @@ def file_hash(path: Path) -> str:
     """First 16 hex digits of the file's SHA-256."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} holds weights but not which network they are for (no ssrnet metadata); "
+            "give a checkpoint that `ssrnet train` wrote."
+        )
+    with _buildable(path):
+        return _parse_info(path, metadata.get("info", ""))
+
+
+@contextmanager
+def _buildable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        raise CheckpointError(f"{path} describes a network that this ssrnet cannot build: {error}") from error
 
 
 def _parse_info(path: Path, text: str) -> CheckpointInfo:

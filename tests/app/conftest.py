@@ -4,13 +4,23 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import services
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
-def open_page(monkeypatch) -> Callable[..., AppTest]:
+def project(tmp_path_factory, monkeypatch) -> Path:
+    """An empty folder in the place of the project's own, which may hold the demo and is not written to by tests."""
+    folder = tmp_path_factory.mktemp("project")
+    monkeypatch.setattr(services, "ROOT", folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def open_page(project) -> Callable[..., AppTest]:
     """``open_page(view, **url)`` runs one page as the app does, with the URL's parameters."""
-    monkeypatch.chdir(REPOSITORY)
 
     def page(view: str) -> None:
         from app.widgets.page import run_view

@@ -19,8 +19,7 @@ def frames(test: AppTest) -> list[list[str]]:
     return [re.findall(r'<figure class="(\w+)"', row) for row in html(test).split('class="title"')[1:]]
 
 
-def test_the_app_opens_without_any_configuration_and_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def test_the_app_opens_without_any_configuration_and_says_what_to_do(project):
     test = AppTest.from_file(str(REPOSITORY / "app/main.py"), default_timeout=120).run()
     assert not test.exception and not test.error
     assert "ssrnet train --data DIR" in test.code[0].value

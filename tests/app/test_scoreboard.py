@@ -4,12 +4,17 @@ import base64
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ssrnet.studies.definitions import STUDIES
+from ssrnet.studies.results import write_json
+from ssrnet.studies.runner import make_plan
 from tests.app.conftest import html
+from tests.studies import small
 from tests.test_runs import line, make, scored
 
 
@@ -118,3 +123,30 @@ def test_a_folder_with_markup_in_its_name_is_shown_as_text(open_page, tmp_path):
     folder = make(tmp_path / "<b onclick=x>run", [line(1)])
     test = open_page("scoreboard", runs=[str(folder)])
     assert not test.exception and "<b onclick" not in html(test) and "&lt;b onclick=x&gt;run" in html(test)
+
+
+def test_the_bundled_study_stands_beside_the_papers_numbers(open_page, project, city):
+    out = project / "assets/tables"
+    study = STUDIES["depth"]
+    plan = make_plan(small.study("depth", city, out, sizes=((0, 128),)), [study])["depth"]
+    rows = [{"label": label, "cell": cell.name} for label, cell in plan.items()]
+    write_json(out / "studies/depth.json", {"study": "depth", "rows": rows})
+    for cell in plan.values():
+        write_json(cell.result, asdict(small.result(cell, rank_1=0.125)))
+    test = open_page("scoreboard")
+    assert not test.exception and not test.error and not test.warning
+    assert [each.value for each in test.subheader] == ["The paper's tables, measured"]
+    assert "Measured on other data." in test.caption[0].value
+    spec = json.loads(test.get("plotly_chart")[0].proto.spec)
+    cells = spec["data"][0]["cells"]["values"]
+    assert cells[0] == ["l = 1", "l = 2", "l = 3"] and "12.50" in cells[1][0] and "href" not in str(cells)
+    assert len([each for each in test.json if "gallery" in each.value]) == 3
+
+
+def test_a_damaged_study_is_one_sentence(open_page, project, two):
+    folder = project / "assets/tables/studies"
+    folder.mkdir(parents=True)
+    (folder / "depth.json").write_text("no JSON")
+    test = open_page("scoreboard", runs=two)
+    assert not test.exception and len(test.warning) == 1 and "depth.json" in test.warning[0].value
+    assert "Loss" in figures(test)

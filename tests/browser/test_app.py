@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
+from tests import tiny
 from tests.test_runs import line, make, scored
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]")
@@ -23,16 +26,19 @@ PATIENCE = 120_000
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def server():
-    """The app's address, served as the README says."""
+@contextmanager
+def serving(project: Path) -> Iterator[str]:
+    """The app's address, served as the README says from a copy of it in ``project``."""
+    for folder in ("app", ".streamlit"):
+        shutil.copytree(REPOSITORY / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true"]
     process = subprocess.Popen(
         [*command, "--server.port", str(port), "--server.address", "127.0.0.1"],
-        cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=project, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
@@ -42,9 +48,18 @@ def server():
         except OSError:
             assert process.poll() is None, "streamlit run app/main.py ended at once"
             time.sleep(0.5)
-    yield address
-    process.terminate()
-    process.wait(20)
+    try:
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The app without a demo."""
+    with serving(tmp_path_factory.mktemp("project")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +115,39 @@ def test_without_data_the_page_says_what_to_do(page, server):
     page.goto(server)
     page.get_by_text("Still missing").wait_for()
     page.get_by_text("ssrnet train --data DIR --out runs/ssrnet").wait_for()
+
+
+def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(tiny_demo, project)
+    before = tiny.files(project)
+    with serving(project) as server:
+        page.goto(server)
+        page.wait_for_selector(".ranks figure")
+        assert page.locator(".ranks .row").count() == 2
+        page.get_by_text("The bundled demo").wait_for()
+        link = page.url
+
+        page.get_by_role("link", name="Attention").click()
+        page.get_by_text("M_s, from").wait_for()
+        page.get_by_role("link", name="Scoreboard").click()
+        page.get_by_text("Nothing chosen yet").wait_for()
+        page.get_by_role("link", name="Retrieval").click()
+        page.wait_for_selector(".ranks .row")
+
+        field = page.get_by_label("Data folder")
+        field.fill("")
+        field.press("Enter")
+        page.get_by_text("Still missing: a data folder.").wait_for()
+        page.get_by_role("link", name="Attention").click()
+        page.get_by_role("heading", name="Attention").wait_for()
+        page.get_by_text("Still missing: a data folder.").wait_for()
+        page.goto(link)
+        page.wait_for_selector(".ranks .row")
+        assert page.locator("[data-testid=stException]").count() == 0
+        after = tiny.files(project)
+    assert {name: after.get(name) for name in before} == before
+    assert not (project / "runs").exists(), "an extraction would have kept its features there"
 
 
 def test_scoreboard_curves_grow_with_the_log(page, server, tmp_path):

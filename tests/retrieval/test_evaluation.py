@@ -11,8 +11,9 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import JUNK_CAMERA, JUNK_NONE, Protocol
 from ssrnet.errors import DataError, ProtocolError, SettingsError
 from ssrnet.metrics import AP_DEFINITION, Metrics
-from ssrnet.retrieval.evaluation import evaluate, keep, over_seeds
+from ssrnet.retrieval.evaluation import evaluate, keep, over_seeds, query_scores, restrict, with_seeds
 from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.queries import QueryFilter
 from ssrnet.retrieval.ranking import rank
 from ssrnet.retrieval.reranking import ReRankSettings
 from tests import naive
@@ -37,6 +38,7 @@ def test_cross_camera_and_its_record(dataset, features):
         "dataset": dataset.name,
         "dataset_hash": dataset.content_hash(),
         "images": "all",
+        "queries_kept": "all",
         "protocol": "cross_camera",
         "seed": None,
         "shots": None,
@@ -108,6 +110,35 @@ def test_features_of_another_data_set(dataset, features):
 def test_a_protocol_that_the_data_cannot_serve(dataset, features):
     with pytest.raises(ProtocolError, match="multi_gallery_shot cannot be used here: .* more than 3"):
         evaluate(features, dataset, Protocol("multi_gallery_shot"), made_by={})
+
+
+def test_some_queries_of_a_ranking_leave_the_gallery_whole(dataset, features):
+    for protocol in (Protocol(), Protocol("single_gallery_shot", seed=2)):
+        whole = evaluate(features, dataset, protocol, made_by=MADE_BY, top_k=3)
+        cars = restrict(whole, QueryFilter("vehicle_type", ("car",)))
+        rows = [i for i, image in enumerate(whole.split.query) if image.attributes["vehicle_type"] == "car"]
+        assert 0 < len(rows) < len(whole.split.query)
+        assert cars.split == dataclasses.replace(whole.split, query=tuple(whole.split.query[i] for i in rows))
+        assert cars.record == dataclasses.replace(whole.record, queries_kept="vehicle_type=car", queries=len(rows))
+        assert [cars.ranking.hits(q) for q in range(len(rows))] == [whole.ranking.hits(i) for i in rows]
+        assert cars.metrics.mAP == pytest.approx(whole.ranking.average_precision[rows].mean())
+        expected = rank(features.rows(cars.split.query), features.rows(whole.split.gallery), cars.split, top_k=3)
+        assert cars.metrics == expected.metrics
+        assert set(query_scores(cars).vehicles) == {image.vehicle_id for image in cars.split.query}
+
+
+def test_no_query_of_a_kind(dataset, features):
+    with pytest.raises(DataError, match="vehicle_type=bus leaves none of the 4 queries"):
+        restrict(evaluate(features, dataset, Protocol(), made_by={}), QueryFilter("vehicle_type", ("bus",)))
+
+
+def test_the_data_sets_hash_may_be_given(dataset, features):
+    assert evaluate(features, dataset, Protocol(), made_by={}, dataset_hash="abc").record.dataset_hash == "abc"
+
+
+def test_seeds_of_a_protocol():
+    assert with_seeds("cross_camera", 10, 6) == [Protocol("cross_camera", n=6)]
+    assert with_seeds("multi_gallery_shot", 2, 3) == [Protocol("multi_gallery_shot", seed, 3) for seed in (0, 1)]
 
 
 def test_keep_cuts_the_test_images_alone(dataset):

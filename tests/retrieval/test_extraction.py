@@ -66,6 +66,25 @@ def test_chosen_branches(model, test_images):
     assert torch.equal(features.features, whole[:, [*range(512), *range(1024, 1536)]])
 
 
+def test_columns_of_some_branches(model, test_images):
+    whole = extract(model, test_images[:2], ExtractSettings(), 32, CPU)
+    for branches in (("attn",), ("token", "G"), ("G", "attn", "token")):
+        for normalise in (False, True):
+            together = ExtractSettings(embedding=EmbeddingSettings(normalise_branches=normalise))
+            alone = ExtractSettings(embedding=EmbeddingSettings(normalise_branches=normalise, branches=branches))
+            cut = extract(model, test_images[:2], together, 32, CPU).only(branches)
+            expected = extract(model, test_images[:2], alone, 32, CPU)
+            assert torch.equal(cut.features, expected.features)
+            assert (cut.names, cut.branch_dims) == (expected.names, expected.branch_dims)
+    assert torch.equal(whole.only(()).features, whole.features)
+
+
+def test_columns_of_a_branch_that_is_not_there():
+    features = FeatureSet(torch.zeros(1, 3), ("a",), {"G": 1, "attn": 2})
+    with pytest.raises(SettingsError, match="the features have no branch part1, token; they have G, attn: choose"):
+        features.only(["G", "part1", "token"])
+
+
 def test_a_branch_that_the_model_lacks(test_images):
     settings = ExtractSettings(embedding=EmbeddingSettings(branches=("token",)))
     with pytest.raises(SettingsError, match="no branch token; it has G"):
@@ -116,11 +135,11 @@ def record(name: str) -> VehicleImage:
     return VehicleImage(name, name, "1")
 
 
-def test_a_feature_file_comes_back_as_it_was(tmp_path):
+def test_a_feature_file_comes_back_rounded_to_float16(tmp_path):
     features, made_by = feature_set(), {"model": "SSR-Net", "image_size": 256}
     features.save(tmp_path / "new/features.safetensors", made_by)
     loaded, told = FeatureSet.load(tmp_path / "new/features.safetensors")
-    assert torch.equal(loaded.features, features.features) and told == made_by
+    assert torch.equal(loaded.features, features.features.half().float()) and told == made_by
     assert (loaded.names, loaded.branch_dims) == (features.names, features.branch_dims)
     assert list(loaded.branch_dims) == ["G", "attn"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["features.safetensors"]

@@ -9,8 +9,9 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
-from ssrnet.studies.cells import effective_loss, effective_model, read_cell, run_cell, write_json
+from ssrnet.studies.cells import effective_loss, effective_model, run_cell
 from ssrnet.studies.definitions import STUDIES
+from ssrnet.studies.results import read_cell, write_json
 from ssrnet.studies.runner import distinct, make_plan
 from ssrnet.training.checkpoint import load_checkpoint
 from tests.data import layouts

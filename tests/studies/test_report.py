@@ -6,10 +6,10 @@ import pytest
 
 from ssrnet.errors import DataError
 from ssrnet.studies import page, tables
-from ssrnet.studies.cells import write_json
 from ssrnet.studies.definitions import STUDIES
 from ssrnet.studies.paper import paper_tables, references
 from ssrnet.studies.report import CAUTION, best, markdown, write_report
+from ssrnet.studies.results import write_json
 from ssrnet.studies.runner import make_plan
 from ssrnet.studies.settings import ReportSettings
 from ssrnet.studies.tables import Column, report_tables
@@ -82,6 +82,17 @@ def test_no_number_without_its_protocol_record(made, out):
                   "seed 0", "steps: 4", "recipe quick", "r50.safetensors", "4 vehicles"):  # fmt: skip
         assert words in note, words
     assert "/w/" not in note
+
+
+def test_measured_tables_and_their_rows_records(made, out):
+    shown = tables.measured_tables(out)
+    assert [table.name for table in shown] == ["components", "depth", "crop-ratio", "complexity"]
+    for table in shown:
+        assert table == made[table.name]
+        for row in table.rows:
+            records = tables.protocol_records(out, row)
+            assert len(records) == (0 if row.label == "l = 3" else 1)
+            assert all(record["version"] == "0" for record in records)
 
 
 def test_what_is_not_measured_is_said_and_left_empty(made):

@@ -7,7 +7,7 @@ import pytest
 import ssrnet.studies.runner as runner
 from ssrnet import cli
 from ssrnet.errors import DataError, DivergedError, ResourceError, SettingsError, TrainingError
-from ssrnet.studies.cells import read_cell, write_json
+from ssrnet.studies.results import read_cell, write_json
 from ssrnet.studies.runner import run_study
 from ssrnet.studies.settings import LatencySettings, ReportSettings, StudySettings
 from ssrnet.train import train

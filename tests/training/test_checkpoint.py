@@ -19,6 +19,7 @@ from ssrnet.training.checkpoint import (
     load_backbone,
     load_checkpoint,
     load_weights,
+    read_checkpoint,
     read_tensors,
     save_checkpoint,
 )  # fmt: skip
@@ -75,6 +76,20 @@ def test_what_the_file_says_of_itself(model, saved):
         "model": "GB+AB+RB, λ = 0.5", "checkpoint": "good.safetensors", "checkpoint_hash": loaded.hash,
     }  # fmt: skip
     assert load_checkpoint(str(saved)).hash == loaded.hash
+
+
+def test_what_a_file_says_is_read_without_its_weights(saved, tmp_path):
+    stored, loaded = read_checkpoint(saved), load_checkpoint(saved)
+    assert (stored.info, stored.path, stored.hash, stored.record) == (
+        loaded.info, loaded.path, loaded.hash, loaded.record
+    )  # fmt: skip
+    assert not hasattr(stored, "model")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(saved.read_bytes()[:-1])
+    fails(cut, "is damaged or no safetensors file", load=read_checkpoint)
+    fails(tmp_path / "none.safetensors", "there is no checkpoint at", load=read_checkpoint)
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
+    fails(tmp_path / "other.pth", "no ssrnet metadata", load=read_checkpoint)
 
 
 def test_the_hash_is_of_the_content(model, saved, tmp_path):

@@ -1,0 +1,37 @@
+"""The paper's tables as measured by ``ssrnet study``, beside the paper's own numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import streamlit as st
+
+from ssrnet.studies.page import curve_figure, table_figure
+from ssrnet.studies.report import CAUTION
+from ssrnet.studies.tables import measured_tables, protocol_records
+
+
+def study_tables(out: Path) -> None:
+    """Every table of which the folder holds measured rows, with its notes and protocol records.
+
+    Raises :class:`DataError` for a file in ``out`` that is not what a study writes.
+    """
+    title, explanation = CAUTION
+    st.caption(f"**{title}** {explanation}")
+    for table in measured_tables(out):
+        heading, record = st.columns([4, 1], vertical_alignment="bottom")
+        heading.markdown(f"**{table.title}**")
+        with record.popover("Protocol records", icon=":material/receipt_long:"):
+            for row in table.rows:
+                for values in protocol_records(out, row):
+                    st.markdown(f"**{row.label}**")
+                    st.json(values, expanded=False)
+        # The report's page links a row to its file, which a browser cannot open from here.
+        plain = replace(table, rows=tuple(replace(row, record=None) for row in table.rows))
+        still = {"displayModeBar": False}
+        st.plotly_chart(table_figure(plain), width="content", config=still, key=f"study_{table.name}")
+        if table.curve:
+            st.plotly_chart(curve_figure(table), width="content", key=f"study_{table.name}_curve")
+        st.caption("  \n".join(table.notes))
+

@@ -1,0 +1,145 @@
+"""How far a metric can be trusted: bootstrap intervals over the vehicles that ask.
+
+Queries of one vehicle succeed and fail together, so vehicles, not queries, are what is drawn (a cluster
+bootstrap; Davison & Hinkley, Bootstrap Methods and their Application, 1997, Sec. 3.8). A replicate takes V of
+the V vehicles with replacement, each with all its queries, and is the mean over these queries: a ratio of
+sums, in which a vehicle with many queries weighs as much as in the metric itself. Under a shot protocol the
+same vehicles are taken for every seed, and the replicate is the mean over the seeds. The interval goes from
+the 2.5th to the 97.5th percentile of the replicates.
+
+The gallery is kept as it is, with every distractor: an interval says what other vehicles asking the same
+gallery would have scored, not what another gallery or another training run would have given. Few vehicles
+hardly show how vehicles differ: under about 20 the interval is too narrow, and it has no width where all
+queries score the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ssrnet.errors import DataError, ProtocolError
+
+METRICS = ("rank-1", "rank-5", "rank-10", "mAP", "mINP")
+CONFIDENCE = 0.95
+REPLICATES = 2000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class QueryScores:
+    """What each query with a match scored: ``vehicles`` (Q,) its ids, ``values`` (Q, 5) float64 by :data:`METRICS`."""
+
+    vehicles: np.ndarray
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        assert self.values.shape == (len(self.vehicles), len(METRICS)), self.values.shape
+
+    @classmethod
+    def from_queries(
+        cls, vehicles: Sequence[str], ap: np.ndarray, inp: np.ndarray, first_hit: np.ndarray
+    ) -> QueryScores:
+        """ap, inp, first_hit: (Q,) as in :class:`ssrnet.metrics.Metrics`; queries without a match are left out."""
+        scored = first_hit > 0
+        hits = [(first_hit <= k).astype(np.float64) for k in (1, 5, 10)]
+        return cls(np.asarray(vehicles)[scored], np.stack([*hits, ap, inp], axis=1)[scored])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric in [0, 1], or a difference of two in [-1, 1], with its 95 % interval.
+
+    ``value`` and ``deviation`` are mean and standard deviation (n - 1) over seeds; one seed has no deviation.
+    """
+
+    value: float
+    low: float
+    high: float
+    deviation: float | None = None
+
+
+def estimates(seeds: Sequence[QueryScores], replicates: int = REPLICATES, seed: int = SEED) -> dict[str, Estimate]:
+    """Each of :data:`METRICS` over the vehicles of ``seeds``, the random galleries of one protocol.
+
+    ``seed`` starts numpy's PCG64. Raises :class:`DataError` where no query has a match.
+    """
+    sums = _Sums.of(seeds)
+    return _estimates(sums.over(), sums.resampled(replicates, seed))
+
+
+def differences(
+    a: Sequence[QueryScores], b: Sequence[QueryScores], replicates: int = REPLICATES, seed: int = SEED
+) -> dict[str, Estimate]:
+    """``b`` minus ``a``, paired: each replicate takes the same vehicles for both.
+
+    Raises :class:`ProtocolError` where the two scored different queries, else as :func:`estimates`.
+    """
+    if [list(scores.vehicles) for scores in a] != [list(scores.vehicles) for scores in b]:
+        raise ProtocolError("the two models scored different queries; evaluate both under one protocol.")
+    first, second = _Sums.of(a), _Sums.of(b)
+    return _estimates(
+        second.over() - first.over(), second.resampled(replicates, seed) - first.resampled(replicates, seed)
+    )
+
+
+def vehicles_of(seeds: Sequence[QueryScores]) -> set[str]:
+    """The vehicles that ask with a match under some seed."""
+    return set().union(*(scores.vehicles.tolist() for scores in seeds))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """All that a replicate needs of V vehicles: ``queries`` (S, V) of each seed, ``values`` (S, V, 5) their sums."""
+
+    queries: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, seeds: Sequence[QueryScores]) -> _Sums:
+        vehicles = np.unique(np.concatenate([scores.vehicles for scores in seeds]))
+        if not len(vehicles):
+            raise DataError("no query has a match in the gallery, so there is nothing to average.")
+        queries = np.zeros((len(seeds), len(vehicles)))
+        values = np.zeros((*queries.shape, len(METRICS)))
+        for s, scores in enumerate(seeds):
+            rows = np.searchsorted(vehicles, scores.vehicles)
+            np.add.at(queries[s], rows, 1)
+            np.add.at(values[s], rows, scores.values)
+        return cls(queries, values)
+
+    def over(self) -> np.ndarray:
+        """(S, 5) the metrics of each seed; NaN for a seed in which nobody asks."""
+        with np.errstate(invalid="ignore"):
+            return self.values.sum(1) / self.queries.sum(1)[:, None]
+
+    def resampled(self, replicates: int, seed: int) -> np.ndarray:
+        """(R, 5) the mean over seeds in each replicate."""
+        times = _times_taken(self.queries.shape[1], replicates, seed)  # (R, V)
+        queries = times @ self.queries.T  # (R, S)
+        values = np.stack([times @ own for own in self.values], axis=1)  # (R, S, 5)
+        # A slice may have vehicles that ask under some seeds only: a seed left without queries does not count.
+        asked = queries > 0
+        means = values / np.where(asked, queries, 1)[:, :, None]
+        return means.sum(1) / asked.sum(1)[:, None]
+
+
+@lru_cache(maxsize=1)  # every model and branch asks for the same vehicles
+def _times_taken(vehicles: int, replicates: int, seed: int) -> np.ndarray:
+    """(R, V) float64: how often each replicate takes each vehicle; rows are multinomial and sum to V."""
+    drawn = np.random.Generator(np.random.PCG64(seed)).integers(vehicles, size=(replicates, vehicles))
+    drawn += vehicles * np.arange(replicates)[:, None]
+    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+
+
+def _estimates(seeds: np.ndarray, replicates: np.ndarray) -> dict[str, Estimate]:
+    """seeds: (S, 5), NaN rows left out; replicates: (R, 5)."""
+    seeds = seeds[~np.isnan(seeds).any(1)]
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(replicates, (tail, 100 - tail), axis=0)
+    deviation = seeds.std(0, ddof=1).tolist() if len(seeds) > 1 else [None] * len(METRICS)
+    columns = zip(seeds.mean(0).tolist(), low.tolist(), high.tolist(), deviation, strict=True)
+    return {name: Estimate(*column) for name, column in zip(METRICS, columns, strict=True)}

@@ -1,0 +1,63 @@
+"""What a study's cell.json holds, for those who read it: no network and no training are needed here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssrnet.errors import DataError
+from ssrnet.files import write_atomically
+from ssrnet.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Score:
+    """The numbers on one test set: mean over ``seeds`` of random galleries, or of the one split there is.
+
+    ``record`` is the protocol record of the first seed; all seeds differ in the gallery's draw alone.
+    """
+
+    test_set: str
+    record: dict[str, Any]
+    seeds: tuple[int, ...]
+    mean: Metrics
+    deviation: Metrics | None
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What ``cell.json`` holds. ``training`` are the settings; ``training_set`` says name, hash and sizes."""
+
+    cell: str
+    variant: str
+    image_size: int
+    epochs: int
+    steps: int
+    training: dict[str, Any]
+    training_set: dict[str, Any]
+    scores: tuple[Score, ...]
+
+
+def read_cell(path: Path) -> CellResult:
+    """What :func:`ssrnet.studies.cells.run_cell` wrote; raises :class:`DataError` where the file is something else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return CellResult(**{**values, "scores": tuple(map(_score, values["scores"]))})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is no cell of a study ({error}); remove it and run the study again.") from error
+
+
+def _score(values: dict[str, Any]) -> Score:
+    def metrics(values: dict[str, Any] | None) -> Metrics | None:
+        return None if values is None else Metrics(**{**values, "cmc": tuple(values["cmc"])})
+
+    mean, deviation = metrics(values["mean"]), metrics(values["deviation"])
+    return Score(**{**values, "seeds": tuple(values["seeds"]), "mean": mean, "deviation": deviation})
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes ``value`` atomically; paths become text."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))

@@ -1,0 +1,69 @@
+"""What `ssrnet evaluate` and `ssrnet compare` put to the test: networks, and the images that they are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.records import ReIDDataset
+from ssrnet.errors import SettingsError
+from ssrnet.model import ModelSettings, SSRNet
+from ssrnet.resources import DeviceName, resolve_device
+from ssrnet.retrieval.evaluation import keep
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
+from ssrnet.retrieval.queries import check_values
+from ssrnet.training.checkpoint import file_hash, load_backbone, load_checkpoint
+
+
+class Subject(NamedTuple):
+    """A network, the image size it was trained to, its name in headings, and what records say of it."""
+
+    model: SSRNet
+    image_size: int
+    title: str
+    made_by: dict[str, object]
+
+
+def trained(path: Path) -> Subject:
+    """The network of a checkpoint; raises as :func:`load_checkpoint`."""
+    checkpoint = load_checkpoint(path)
+    return Subject(checkpoint.model, checkpoint.info.image_size, checkpoint.info.model.title, checkpoint.record)
+
+
+def untrained(weights: str, model: ModelSettings, image_size: int) -> Subject:
+    """A network before its training: ``weights`` for its backbone, as :func:`load_backbone` takes them."""
+    network = SSRNet(model)
+    note = load_backbone(network, weights)
+    made_by: dict[str, object] = {"model": f"untrained {model.backbone} ({note}; stride on {model.stride_position})"}
+    if Path(weights).is_file():
+        made_by |= {"checkpoint": Path(weights).name, "checkpoint_hash": file_hash(Path(weights))}
+    return Subject(network, image_size, f"Untrained {model.backbone}", made_by)
+
+
+def open_images(data: Path, subset: int | None, only: str | None) -> tuple[ReIDDataset, str]:
+    """The data set, its test images cut by ``only`` ("vehicle_type=car,truck"), and that cut in words.
+
+    Raises as :func:`open_dataset`, :class:`SettingsError` for an ``only`` of another form,
+    :class:`DataError` for a value that no test image has.
+    """
+    dataset = open_dataset(data, subset)
+    if only is None:
+        return dataset, "all"
+    attribute, equals, values = only.partition("=")
+    if not equals or not values:
+        raise SettingsError(f"--only is {only!r}; write an attribute and its values, as vehicle_type=car,truck.")
+    check_values(dataset, attribute, values.split(","))
+    return keep(dataset, attribute, values.split(",")), only
+
+
+def features_of(
+    subject: Subject, dataset: ReIDDataset, settings: ExtractSettings, device: DeviceName, workers: int
+) -> FeatureSet:
+    """The embeddings of all test images, with a bar in the shell."""
+    return extract(
+        subject.model, dataset.test, settings, subject.image_size, resolve_device(device), workers,
+        progress=lambda batches, total: tqdm(batches, total=total, unit="batch"),
+    )  # fmt: skip

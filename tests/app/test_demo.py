@@ -1,0 +1,206 @@
+"""The bundled demo, and features that are found again, through Streamlit's own test runner."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import services
+from ssrnet.errors import InstallationError
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.store import read_record
+from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
+from tests import tiny
+from tests.app.conftest import REPOSITORY, html
+
+
+@pytest.fixture
+def demo(project, tiny_demo):
+    """The project's folder with a demo in it, features included."""
+    shutil.copytree(tiny_demo, project, dirs_exist_ok=True)
+    return project
+
+
+def start_anew() -> None:
+    """Forgets what is in memory, as a new start of the app does."""
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def no_extraction(monkeypatch):
+    def extract(*arguments, **settings):
+        raise AssertionError("the features were there already")
+
+    start_anew()
+    monkeypatch.setattr(services, "extract", extract)
+
+
+def sidebar(test: AppTest) -> dict[str, str | None]:
+    widgets = (*test.sidebar.text_input, *test.sidebar.selectbox)
+    return {widget.key: widget.value for widget in widgets if widget.key in services.DEMO}
+
+
+def kept(root: Path) -> list[Path]:
+    return sorted((root / services.KEPT_FEATURES).glob("*"))
+
+
+def ranks(test: AppTest) -> int:
+    assert not test.exception and not test.error
+    return html(test).count('class="title"')
+
+
+def test_the_app_opens_on_the_demo_without_any_configuration(demo, no_extraction):
+    test = AppTest.from_file(str(REPOSITORY / "app/main.py"), default_timeout=120).run()
+    assert ranks(test) == 2 and sidebar(test) == services.DEMO
+    assert test.sidebar.radio[0].value == "cross_camera"
+    assert "bundled demo" in test.sidebar.caption[0].value and "assets/README.md" in test.sidebar.caption[0].value
+    assert kept(demo) == [] and len(list((demo / services.SHIPPED_FEATURES).iterdir())) == 2
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_it_is_found_from_anywhere(demo, open_page, no_extraction, tmp_path, monkeypatch, elsewhere):
+    if elsewhere:
+        monkeypatch.chdir(tmp_path)
+    test = open_page("retrieval")
+    assert ranks(test) == 2 and sidebar(test) == services.DEMO
+    assert test.sidebar.selectbox[0].options == [services.DEMO["baseline"], services.DEMO["ssrnet"]]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attention_opens_on_the_demo(demo, open_page):
+    test = open_page("attention")
+    assert not test.exception and not test.error
+    assert len([image for image in test.get("image") if "Grad-CAM" in image.proto.imgs[0].caption]) == 2
+
+
+def test_the_scoreboard_is_not_troubled_by_the_demo(demo, open_page):
+    test = open_page("scoreboard")
+    assert not test.exception and not test.error and "Choose one or several above" in test.markdown[0].value
+
+
+@pytest.mark.parametrize("part", services.DEMO.values())
+def test_without_a_part_of_the_demo_the_page_says_what_to_do(demo, open_page, part):
+    shutil.rmtree(demo / part) if (demo / part).is_dir() else (demo / part).unlink()
+    test = open_page("retrieval")
+    assert not test.exception and "a data folder" in test.info[0].value
+    assert set(sidebar(test).values()) <= {"", None}
+
+
+def test_what_the_url_says_wins(demo, open_page, city, checkpoints):
+    for url in ({"data": str(city)}, {"ssrnet": checkpoints["ssrnet"]}, {"data": str(city), **checkpoints}):
+        test = open_page("retrieval", **url)
+        assert ranks(test) == 2 and sidebar(test) == services.DEMO | url
+        assert any("bundled demo" in caption.value for caption in test.sidebar.caption) == ("data" not in url)
+    test = open_page("retrieval", data="")
+    assert "Still missing: a data folder." in test.info[0].value
+
+
+@pytest.mark.parametrize("typed", ["~nobody/vehicles", "x" * 5000, "assets"])
+def test_whatever_is_typed_is_answered_with_a_sentence(demo, open_page, typed):
+    for test in (open_page("retrieval", data=typed), open_page("retrieval", ssrnet=typed)):
+        assert not test.exception and len(test.error) == 1
+
+
+def test_every_field_can_be_changed(demo, open_page, city):
+    test = open_page("retrieval")
+    test.sidebar.text_input(key="data").set_value("").run()
+    assert "Still missing: a data folder." in test.info[0].value
+    test.sidebar.text_input(key="data").set_value(str(city)).run()
+    assert ranks(test) == 2 and not any("bundled" in caption.value for caption in test.sidebar.caption)
+    test.sidebar.selectbox(key="ssrnet").set_value(services.DEMO["baseline"]).run()
+    assert ranks(test) == 2 and "Second: Baseline (GB)" in html(test)
+    assert sidebar(test) == services.DEMO | {"data": str(city), "ssrnet": services.DEMO["baseline"]}
+
+
+def test_the_second_start_finds_what_the_first_extracted(open_page, project, city, checkpoints, monkeypatch, request):
+    start_anew()
+    first = open_page("retrieval", data=str(city), **checkpoints)
+    assert ranks(first) == 2
+    files = {path: path.read_bytes() for path in kept(project)}
+    assert len(files) == 2 and all(read_record(path)["split"] == "test" for path in files)
+    request.getfixturevalue("no_extraction")
+    second = open_page("retrieval", data=str(city), **checkpoints)
+    assert html(second) == html(first)
+    assert [frame.value.to_dict() for frame in second.dataframe] == [frame.value.to_dict() for frame in first.dataframe]
+    assert {path: path.read_bytes() for path in kept(project)} == files
+
+
+def test_a_changed_checkpoint_or_data_set_is_extracted_anew(demo, open_page):
+    start_anew()
+    assert ranks(open_page("retrieval")) == 2 and kept(demo) == []
+    path = demo / services.DEMO["ssrnet"]
+    checkpoint = load_checkpoint(path)
+    save_checkpoint(path, checkpoint.model, tiny.info(checkpoint.model, epoch=99))
+    assert ranks(open_page("retrieval")) == 2
+    (made,) = kept(demo)
+    assert made.name.startswith("city-ssrnet-")
+    victim = next((demo / services.DEMO["data"] / "image_test").glob("*.jpg"))
+    victim.unlink()
+    assert ranks(open_page("retrieval")) == 2
+    assert len(kept(demo)) == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign"])
+def test_a_damaged_or_foreign_feature_file_is_made_again(demo, open_page, damage):
+    start_anew()
+    shipped = sorted((demo / services.SHIPPED_FEATURES).iterdir())
+    if damage == "cut":
+        shipped[0].write_bytes(shipped[0].read_bytes()[:-1])
+    else:
+        features, record = FeatureSet.load(shipped[0])
+        features.save(shipped[0], record | {"dataset_hash": "0" * 16})
+    assert ranks(open_page("retrieval")) == 2
+    assert [path.name for path in kept(demo)] == [shipped[0].name]
+
+
+def test_where_features_cannot_be_kept_the_page_goes_on_without(open_page, project, city, checkpoints):
+    start_anew()
+    (project / "runs").write_text("a file in the folder's place")
+    assert ranks(open_page("retrieval", data=str(city), **checkpoints)) == 2
+
+
+def test_feature_files_are_not_offered_as_checkpoints(demo, open_page):
+    (demo / "runs").mkdir()
+    for number, path in enumerate((demo / services.SHIPPED_FEATURES).iterdir()):
+        shutil.copy(path, demo / f"runs/features{number}.safetensors")
+    test = open_page("retrieval")
+    assert test.sidebar.selectbox[0].options == [services.DEMO["baseline"], services.DEMO["ssrnet"]]
+
+
+def test_a_network_that_cannot_be_built_here_is_one_sentence(demo, open_page, monkeypatch):
+    def mixed():
+        raise InstallationError("torch and torchvision are not from the same build.")
+
+    start_anew()
+    monkeypatch.setattr(services, "check_installation", mixed)
+    assert ranks(open_page("retrieval")) == 2
+    test = open_page("attention")
+    assert not test.exception and test.error[0].value == "torch and torchvision are not from the same build."
+
+
+FIRST_RANK_LIST = """
+import sys
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+from app import services
+services.ROOT = Path.cwd()
+test = AppTest.from_file(sys.argv[1], default_timeout=120).run()
+assert not test.exception and not test.error
+assert any('class="row"' in element.proto.body for element in test.get("html"))
+print(sorted({"torchvision", "torch._dynamo", "cv2", "pytorch_grad_cam", "sklearn", "scipy"} & set(sys.modules)))
+"""
+
+
+def test_the_first_rank_list_of_the_demo_imports_nothing_that_it_does_not_need(demo):
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_RANK_LIST, str(REPOSITORY / "app/main.py")],
+        cwd=demo, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
