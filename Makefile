@@ -18,7 +18,7 @@ checkpoints: .venv/installed
 	for network in baseline ssrnet; do \
 	  $(BIN)/ssrnet train --recipe shipped --network $$network --data $(CITY) --more-data $(TWOCAM) \
 	    --backbone-weights $(BACKBONE) --cache runs/shipped/cache --out runs/shipped/$$network && \
-	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network/best.safetensors \
+	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network/last.safetensors \
 	    --out checkpoints/$$network.safetensors && \
 	  $(BIN)/ssrnet extract --data assets/city --checkpoint checkpoints/$$network.safetensors \
 	    --out assets/features || exit 1; \

@@ -1,0 +1,96 @@
+"""The checkpoints that come with the project, their features and their card: one cannot change without the others."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ssrnet.comparison.markdown import render
+from ssrnet.comparison.results import ModelComparison, read_comparison
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol
+from ssrnet.retrieval.evaluation import evaluate
+from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
+from ssrnet.retrieval.store import feature_record, find
+from ssrnet.training.checkpoint import load_checkpoint, read_tensors
+
+ROOT = Path(__file__).parents[1]
+CHECKPOINTS, FEATURES = ROOT / "checkpoints", ROOT / "assets/features"
+NETWORKS = ("baseline", "ssrnet")
+COMPARISONS = ("city", "twocam", "twocam-four-wheel")
+
+pytestmark = pytest.mark.skipif(
+    not (CHECKPOINTS / "ssrnet.safetensors").exists(), reason="the shipped checkpoints have not been trained yet"
+)
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def shipped(request):
+    return load_checkpoint(CHECKPOINTS / f"{request.param}.safetensors")
+
+
+@pytest.fixture(scope="module")
+def city():
+    return open_dataset(ROOT / "assets/city")
+
+
+@pytest.fixture(scope="module")
+def stored(shipped, city):
+    made_by = shipped.record | describe(ExtractSettings(), shipped.info.image_size)
+    found = find([FEATURES], feature_record(made_by, city, city.content_hash()))
+    assert found is not None, "make them again with `ssrnet extract --out assets/features`"
+    return found
+
+
+def compared(name: str) -> ModelComparison:
+    return read_comparison(CHECKPOINTS / f"{name}.json")
+
+
+def test_the_files_are_small_and_hold_no_classifier_and_nobodys_folders(shipped):
+    tensors, metadata = read_tensors(shipped.path)
+    assert shipped.path.stat().st_size <= 70e6 and shipped.notes == ()
+    assert not any(name.startswith("classifiers.") for name in tensors) and shipped.info.num_classes > 800
+    assert all(tensor.dtype == torch.float16 for tensor in tensors.values() if tensor.ndim > 1)
+    assert "/" not in json.dumps(json.loads(metadata["info"])["training"]) and shipped.info.image_size == 256
+
+
+def test_both_had_the_same_recipe_data_seed_and_steps():
+    baseline, ssrnet = (load_checkpoint(CHECKPOINTS / f"{name}.safetensors").info for name in NETWORKS)
+    ours = {"model", "network", "out"}
+    assert {k: v for k, v in baseline.training.items() if k not in ours} == {
+        k: v for k, v in ssrnet.training.items() if k not in ours
+    }
+    for name in ("dataset", "dataset_hash", "num_classes", "image_size"):
+        assert getattr(baseline, name) == getattr(ssrnet, name)
+
+
+def test_the_shipped_features_give_the_cards_numbers(shipped, city, stored):
+    """float16 may swap two images of a near tie, hence the tolerance."""
+    metrics = evaluate(stored, city, Protocol("cross_camera"), made_by={}, top_k=1).metrics
+    result = next(result for result in compared("city").protocols if result.protocol == "cross_camera")
+    row = next(
+        row for row in result.slices[0].rows if row.record["features"].get("checkpoint_hash") == shipped.hash
+    )
+    assert row.branches == ()
+    assert metrics.rank(1) == pytest.approx(row.metrics["rank-1"].value, abs=0.002)
+    assert metrics.mAP == pytest.approx(row.metrics["mAP"].value, abs=0.0005)
+
+
+def test_images_extracted_again_have_the_shipped_features(shipped, city, stored):
+    images = city.test[:: len(city.test) // 8][:8]
+    again = extract(shipped.model, images, ExtractSettings(), shipped.info.image_size, torch.device("cpu")).features
+    cosine = F.cosine_similarity(again, stored.rows(images))
+    assert len(images) == 8 and cosine.min() > 1 - 1e-5
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_card_shows_what_was_measured(name):
+    assert render(compared(name)).strip() in (CHECKPOINTS / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_measurements_are_of_these_files(name):
+    hashes = {load_checkpoint(CHECKPOINTS / f"{network}.safetensors").hash for network in NETWORKS}
+    assert hashes <= {model.features.get("checkpoint_hash") for model in compared(name).models}
