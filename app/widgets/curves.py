@@ -68,7 +68,7 @@ def chart(panel: Panel, runs: Sequence[TrainingRun], labels: Sequence[str], axis
     # Held-back metrics differ by little between runs, so their axis need not start at 0.
     figure.update_yaxes(
         rangemode="normal" if panel.sparse else "tozero",
-        tickformat=".0%" if panel.share else ".2~e" if panel.tiny else None,
+        tickformat=".3~p" if panel.share else ".2~e" if panel.tiny else None,
     )
     st.plotly_chart(figure, key=f"panel {panel.title}", config={"displaylogo": False}, alt=_describe(panel, labels))
 

@@ -74,6 +74,8 @@ class RunLog:
         self.path, self.purge_step = folder / "log.jsonl", step + 1 if step else None
         self.writer: SummaryWriter | None = None  # opened by the first line, since it makes a file at once
         _forget_after(self.path, epoch)
+        if self.path.exists():
+            self.path.touch()  # the Scoreboard takes a run whose log has long been still for stopped
 
     def __enter__(self) -> RunLog:
         return self

@@ -1,10 +1,12 @@
 import json
+import os
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ssrnet.errors import DataError, DivergedError, ResourceError
+from ssrnet.runs import read_run
 from ssrnet.training.log import EpochSums, RunLog, read_log
 
 
@@ -36,6 +38,14 @@ def test_a_run_that_goes_on_forgets_what_it_trains_again(tmp_path):
     write(tmp_path, line(2), line(3), epoch=1, step=10)
     assert read_log(tmp_path / "log.jsonl") == [line(1), line(2), line(3)]
     assert scalars(tmp_path, "loss") == [(10, 5.0), (20, 2.5), (30, pytest.approx(5 / 3))]
+
+
+def test_a_run_that_goes_on_counts_as_training_again(tmp_path):
+    write(tmp_path, line(1, seconds=10))
+    os.utime(tmp_path / "log.jsonl", (1e9, 1e9))
+    assert read_run(tmp_path).state == "stopped"
+    with RunLog(tmp_path, 1, 10):
+        assert read_run(tmp_path).state == "training"
 
 
 def test_a_line_that_was_cut_short_is_left_out_and_then_forgotten(tmp_path):
