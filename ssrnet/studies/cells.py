@@ -36,7 +36,7 @@ NOT_PART_OF_A_CELL = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant to train. ``data`` is what it is tested on; ``training.data`` may be a slice of it.
+    """One variant to train. ``data`` is what it is tested on; ``training.data`` may be a slice of it, or other data.
 
     ``training.out`` is the cell's folder of checkpoints; its numbers lie beside it in ``cell.json``.
     """
@@ -65,8 +65,12 @@ class Cell:
         return f"{self.training.model.title}; {loss.name}{beta}"
 
 
-def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, data_hash: str, galleries: int) -> Cell:
+def make_cell(
+    shared: TrainSettings, row: Row, cells: Path, data: Path, origin: Sequence[str], galleries: int
+) -> Cell:
     """The cell of a table's row, in a folder of ``cells`` named by the variant and all that shapes its numbers.
+
+    ``data`` is what it is tested on; ``origin`` tells training and test data from any other.
 
     Settings without effect on the variant are set to their defaults first, so that one variant has
     one cell, whichever tables it stands in: full SSR-Net, or beta = 0 and cross-entropy alone.
@@ -76,8 +80,7 @@ def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, data_has
     network = "ssrnet" if model.attention_branch or model.relation_branch else "baseline"
     training = replace(shared, model=model, loss=loss, network=network, resume=False)
     shaping = {name: value for name, value in asdict(training).items() if name not in NOT_PART_OF_A_CELL}
-    cut = training.data.name if training.data != data else None  # a slice's name says how it was drawn
-    shaping |= {"data_hash": data_hash, "galleries": galleries, "slice": cut}
+    shaping |= {"data": list(origin), "galleries": galleries}
     digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()[:8]
     words = re.findall(r"[A-Za-z0-9.]+", f"{model.title} {loss.name}")
     return Cell(replace(training, out=cells / "-".join([*words, digest]) / "run"), data, galleries)

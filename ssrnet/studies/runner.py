@@ -49,23 +49,25 @@ def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
         raise SettingsError(f"{dataset.root} has no training images; choose a data set with a training split.")
     # Decoded once for all cells: without a folder to share, each cell would decode every image anew.
     shared = replace(settings.training, resume=False, cache=settings.cache or settings.out / "cache")
+    origin = [dataset.content_hash()]
     if settings.train_identities is not None:
-        slices = settings.out / "slices"
-        cut = training_slice(dataset, settings.train_identities, settings.seed, slices)
+        cut = training_slice(dataset, settings.train_identities, settings.seed, settings.out / "slices")
         shared = replace(shared, data=cut)
+        origin.append(cut.name)  # which says how it was drawn
+    if settings.test_data is not None:
+        origin.append(open_dataset(settings.test_data).content_hash())
+    tested = settings.test_data or settings.data
     plan = {
         study.name: {
-            row.label: make_cell(
-                shared, row, settings.out / "cells", settings.data, dataset.content_hash(), settings.galleries
-            )
+            row.label: make_cell(shared, row, settings.out / "cells", tested, origin, settings.galleries)
             for row in study.rows
         }
         for study in studies
     }
     for cell in distinct(plan):
         check_sizes(cell)
-    for tested in test_sets(distinct(plan)[0]):
-        protocols_of(tested, settings.galleries)
+    for test_set in test_sets(distinct(plan)[0]):
+        protocols_of(test_set, settings.galleries)
     return plan
 
 

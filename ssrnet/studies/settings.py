@@ -48,6 +48,8 @@ class StudySettings(TrainSettings):
     """Which study."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = DEFAULT_OUT
     """Folder for all studies' cells, plans and reports."""
+    test_data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Data folder whose test images are ranked; by default those of --data."""
     more_data: Annotated[tuple[Path, ...], tyro.conf.Suppress] = ()
     network: Annotated[NetworkName, tyro.conf.Suppress] = "ssrnet"
     resume: Annotated[bool, tyro.conf.Suppress] = False
@@ -62,6 +64,11 @@ class StudySettings(TrainSettings):
         if self.train_identities is not None and self.train_identities < 2:
             raise SettingsError(
                 f"train_identities is {self.train_identities}; telling vehicles apart needs at least 2."
+            )
+        if self.test_data is not None and self.subset is not None:
+            raise SettingsError(
+                f"subset is {self.subset}, a part of --data's test images, and --test-data names others; "
+                "leave one of them out (every subset of --test-data is tested)."
             )
         if self.galleries < 1:
             raise SettingsError(f"galleries is {self.galleries}; at least one random gallery is needed.")

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
@@ -175,6 +176,25 @@ def test_vehicleid_is_tested_on_each_of_its_subsets(city, tmp_path, monkeypatch)
     assert len(scores) == 2 and len({score.test_set for score in scores}) == 2
     assert all(score.seeds == (0, 1, 2) and score.deviation is not None for score in scores)
     assert {score.record["protocol"] for score in scores} == {"single_gallery_shot"}
+
+
+def test_another_data_set_can_be_tested_on(city, tmp_path):
+    """Trained on one folder's training images, tested on another folder that has none."""
+    other = tmp_path / "other"
+    shutil.copytree(city, other)
+    shutil.rmtree(other / "image_train")
+    change = dict(train_identities=None, max_steps=1)
+    cell = plan(city, tmp_path / "out", ["parts"], test_data=other, **change)["parts"]["SSR-Net"]
+    assert cell.name != plan(city, tmp_path / "out", ["parts"], **change)["parts"]["SSR-Net"].name
+    assert run_cell(cell)
+    result = read_cell(cell.result)
+    assert [score.test_set for score in result.scores] == ["other"]
+    assert result.training_set["vehicles"] == 6 and result.training_set["name"] == city.name
+
+
+def test_a_subset_of_two_data_sets(city, tmp_path):
+    with pytest.raises(SettingsError, match="subset is 800, a part of --data's test images, and --test-data names"):
+        plan(city, tmp_path, ["parts"], test_data=city, subset=800)
 
 
 # Bad files
