@@ -11,7 +11,7 @@ from app.services import Services
 from app.widgets.image_picker import image_picker
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
-from ssrnet.explain.attention import spatial_attention, stretch, to_image_frame
+from ssrnet.explain.attention import spatial_attention, stretch, to_image_frame, why_no_spatial_attention
 from ssrnet.explain.cam import similarity_cam
 from ssrnet.explain.overlay import overlay
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -71,7 +71,7 @@ def _row(
     columns[0].image(square, caption=f"{image.name}, as the network sees it", width="stretch")
     M_s = spatial_attention(trace)
     if M_s is None:
-        columns[1].info("This model has no spatial attention map: nothing weighs the cells of its feature map.")
+        columns[1].info(why_no_spatial_attention(model.settings))
     else:
         low, high = float(M_s.min()), float(M_s.max())
         columns[1].image(paint(M_s), caption=f"M_s, from {low:.2f} to {high:.2f}", width="stretch")

@@ -30,7 +30,7 @@ def render(services: Services, selection: Selection) -> None:
     baseline, ssrnet = scored.values()
     left, right = st.columns([3, 1])
     with left:
-        group = _choose_group(compare(baseline.ranking, ssrnet.ranking))
+        group = _choose_group(compare(baseline, ssrnet))
     top_k = right.segmented_control(
         "Images listed", TOP_K, default=TOP_K[0], required=True, key="top_k", bind="query-params"
     )

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssrnet.model import Trace
+from ssrnet.model import ModelSettings, Trace
+
+WHY_NOT = {
+    "none": "its attention is switched off",
+    "se": "its channel attention M_c weighs the channels of F_G, and no place",
+    "bilinear": "bilinear pooling weighs products of channels, averaged over all places",
+    "stn": "a spatial transformer warps the image in its place",
+}
+
+
+class StrongestChannels(NamedTuple):
+    """``channels`` (B, n) and their ``weights`` M_c (B, n), strongest first; ``maps`` (B, n, H, W) are theirs in F_c."""
+
+    channels: np.ndarray
+    weights: np.ndarray
+    maps: np.ndarray
 
 
 def spatial_attention(trace: Trace) -> np.ndarray | None:
@@ -15,15 +32,48 @@ def spatial_attention(trace: Trace) -> np.ndarray | None:
     return None if trace.M_s is None else trace.M_s[:, 0].detach().cpu().numpy()
 
 
-def to_image_frame(maps: np.ndarray | Tensor, size: int, theta: Tensor | None = None) -> np.ndarray:
-    """(B, H, W) maps of cells -> (B, size, size) over the input image, bilinear between cell centres.
+def channel_attention(trace: Trace) -> np.ndarray | None:
+    """M_c of Eq. 1 for each image of a trace, (B, C) in (0, 1); None where the model has no channel attention."""
+    return None if trace.M_c is None else trace.M_c[:, :, 0, 0].detach().cpu().numpy()
 
-    ``theta`` (B, 2, 3) is a spatial transformer's (see :class:`ssrnet.model.FeatureMap`): the maps are
-    then in the warped image's frame and are laid back where they came from; what the warped image
-    does not show gets 0.
+
+def strongest_channels(trace: Trace, count: int = 8) -> StrongestChannels | None:
+    """The ``count`` channels that M_c lets through most, each with its map of F_c = M_c(F_G) * F_G (Eq. 1).
+
+    None where the model has no channel attention.
     """
-    cells = torch.as_tensor(maps, dtype=torch.float32)[:, None]  # (B, 1, H, W)
-    pixels = F.interpolate(cells, size=(size, size), mode="bilinear", align_corners=False)
+    if trace.M_c is None:
+        return None
+    weights, channels = trace.M_c[:, :, 0, 0].detach().topk(min(count, trace.M_c.shape[1]))  # (B, n)
+    rows = torch.arange(len(channels), device=channels.device)[:, None]
+    maps = trace.F_G.detach()[rows, channels] * weights[:, :, None, None]  # (B, n, H, W)
+    return StrongestChannels(channels.cpu().numpy(), weights.cpu().numpy(), maps.cpu().numpy())
+
+
+def why_no_spatial_attention(model: ModelSettings) -> str | None:
+    """One sentence on why a model has no M_s and what to look at in its place; None where it has one."""
+    if model.attention_branch and model.attention == "cbam":
+        return None
+    reason = "it has no attention branch, and nothing weighs the places of its feature map"
+    if model.attention_branch:
+        reason = WHY_NOT[model.attention]
+    return f"{model.title} has no spatial attention map M_s: {reason}. Where its answer comes from, a CAM shows."
+
+
+def to_image_frame(
+    maps: np.ndarray | Tensor, size: int | tuple[int, int], theta: Tensor | None = None
+) -> np.ndarray:
+    """(B, H, W) maps of cells -> (B, *size) over the input image, bilinear between cell centres.
+
+    Half a cell from the border on, the border cells' values hold. ``size`` is a side or (height, width):
+    the network's square or the photograph's own size come out alike, since the square is the stretched
+    photograph. ``theta`` (B, 2, 3) is a spatial transformer's (see :class:`ssrnet.model.FeatureMap`): the
+    maps are then in the warped image's frame and are laid back where they came from; what the warped
+    image does not show gets 0.
+    """
+    size = (size, size) if isinstance(size, int) else size
+    cells = torch.as_tensor(maps, dtype=torch.float32).cpu()[:, None]  # (B, 1, H, W)
+    pixels = F.interpolate(cells, size=size, mode="bilinear", align_corners=False)
     if theta is not None:
         last_row = torch.tensor([0.0, 0.0, 1.0]).expand(len(theta), 1, 3)
         inverse = torch.linalg.inv(torch.cat([theta.detach().cpu().float(), last_row], dim=1))[:, :2]

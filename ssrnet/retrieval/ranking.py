@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ def rank(
     where ``top_k`` is larger than the gallery.
     """
     check_features(query, gallery, split)
-    return rank_blocks(_distance_blocks(query, gallery, distance), split, top_k, query.device)
+    return rank_blocks(distance_blocks(query, gallery, distance), split, top_k, query.device)
 
 
 def check_features(query: Tensor, gallery: Tensor, split: Split) -> None:
@@ -113,17 +113,8 @@ def rank_blocks(
         raise DataError(f"nothing to rank: the split has {Q:,} queries and {G:,} gallery images; both must be present.")
     if not 1 <= top_k <= G:
         raise SettingsError(f"K is {top_k}, but the gallery has {G:,} images; choose K from 1 to {G:,}.")
-    query_ids, gallery_ids = _codes(split, "vehicle_id", device)
-    query_cameras, gallery_cameras = _codes(split, "camera_id", device)
-    step = max(1, BLOCK_ELEMENTS // G)
     rows: list[tuple[np.ndarray, ...]] = []
-    for start in range(0, Q, step):
-        block = slice(start, min(start + step, Q))
-        d = distances(block)  # (b, G)
-        same = query_ids[block, None] == gallery_ids  # (b, G)
-        junk = torch.zeros_like(same)
-        if split.same_camera_is_junk:
-            junk = same & (query_cameras[block, None] == gallery_cameras)
+    for _, d, same, junk in judged_blocks(distances, split, device):
         n = metrics.wrong_before(d, same & ~junk, ~same).cpu().numpy()
         scores = (metrics.average_precision(n), metrics.inverse_negative_penalty(n), metrics.first_hit_rank(n))
         rows.append((*_nearest(d, same, junk, top_k), *scores))
@@ -135,8 +126,33 @@ def rank_blocks(
     return Ranking(top_k, *columns)
 
 
-def _distance_blocks(query: Tensor, gallery: Tensor, name: DistanceName) -> Callable[[slice], Tensor]:
-    """Distances of a slice of the queries to all the gallery, computed when asked for."""
+class Block(NamedTuple):
+    """Some queries against the whole gallery. ``same``: of the query's vehicle; ``junk``: those that do not count."""
+
+    queries: slice
+    distance: Tensor  # (b, G) float
+    same: Tensor  # (b, G) bool
+    junk: Tensor  # (b, G) bool
+
+
+def judged_blocks(
+    distances: Callable[[slice], Tensor], split: Split, device: torch.device | str = "cpu"
+) -> Iterator[Block]:
+    """All queries of ``split`` in blocks of at most :data:`BLOCK_ELEMENTS` distances."""
+    query_ids, gallery_ids = _codes(split, "vehicle_id", device)
+    query_cameras, gallery_cameras = _codes(split, "camera_id", device)
+    Q, step = len(split.query), max(1, BLOCK_ELEMENTS // len(split.gallery))
+    for start in range(0, Q, step):
+        queries = slice(start, min(start + step, Q))
+        same = query_ids[queries, None] == gallery_ids
+        junk = torch.zeros_like(same)
+        if split.same_camera_is_junk:
+            junk = same & (query_cameras[queries, None] == gallery_cameras)
+        yield Block(queries, distances(queries), same, junk)
+
+
+def distance_blocks(query: Tensor, gallery: Tensor, name: DistanceName) -> Callable[[slice], Tensor]:
+    """Distances (b, G) of a slice of the queries (Q, D) to all the gallery (G, D), computed when asked for."""
     gallery = gallery.float()
     squared = gallery.square().sum(1)  # (G,)
 

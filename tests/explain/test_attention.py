@@ -4,18 +4,62 @@ import numpy as np
 import pytest
 import torch
 
-from ssrnet.explain.attention import spatial_attention, stretch, to_image_frame
+from ssrnet.explain.attention import (
+    channel_attention,
+    spatial_attention,
+    stretch,
+    strongest_channels,
+    to_image_frame,
+    why_no_spatial_attention,
+)
 from ssrnet.explain.overlay import overlay
+from ssrnet.model import ModelSettings
 from tests import tiny
 
 
-def test_m_s_is_the_networks_own_and_absent_from_the_baseline():
+def test_m_s_and_m_c_are_the_networks_own_and_absent_from_the_baseline():
     x = tiny.images()
     trace = tiny.network().trace(x)
-    M_s = spatial_attention(trace)
+    M_s, M_c = spatial_attention(trace), channel_attention(trace)
     np.testing.assert_array_equal(M_s, trace.M_s[:, 0].detach().numpy())
-    assert 0 < M_s.min() and M_s.max() < 1
-    assert spatial_attention(tiny.network(**tiny.BASELINE).trace(x)) is None
+    np.testing.assert_array_equal(M_c, trace.M_c[:, :, 0, 0].detach().numpy())
+    assert M_s.shape == (2, 4, 4) and M_c.shape == (2, 512)
+    assert all(0 < own.min() and own.max() < 1 for own in (M_s, M_c))
+    baseline = tiny.network(**tiny.BASELINE).trace(x)
+    assert spatial_attention(baseline) is channel_attention(baseline) is strongest_channels(baseline) is None
+
+
+def test_m_s_and_m_c_make_f_attn():
+    """Eq. 1, put together again from what is shown."""
+    trace = tiny.network().trace(tiny.images())
+    F_c = channel_attention(trace)[:, :, None, None] * trace.F_G.detach().numpy()
+    np.testing.assert_allclose(spatial_attention(trace)[:, None] * F_c, trace.F_attn.detach().numpy(), rtol=1e-5)
+
+
+def test_the_strongest_channels_are_those_that_m_c_lets_through_most():
+    trace = tiny.network().trace(tiny.images())
+    found, M_c = strongest_channels(trace, 3), channel_attention(trace)
+    assert found.channels.shape == (2, 3) and found.maps.shape == (2, 3, 4, 4)
+    for image in range(2):
+        expected = np.argsort(-M_c[image])[:3]
+        np.testing.assert_array_equal(found.channels[image], expected)
+        np.testing.assert_array_equal(found.weights[image], M_c[image, expected])
+        F_c = M_c[image, expected, None, None] * trace.F_G[image, expected.copy()].detach().numpy()
+        np.testing.assert_allclose(found.maps[image], F_c, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [(tiny.BASELINE, "Baseline (GB) has no spatial attention map M_s: it has no attention branch"),
+     ({"attention": "se"}, "M_c weighs the channels"), ({"attention": "stn"}, "warps the image"),
+     ({"attention": "bilinear"}, "products of channels"), ({"attention": "none"}, "switched off")],
+)  # fmt: skip
+def test_a_model_without_m_s_says_why(changes, words):
+    assert words in why_no_spatial_attention(ModelSettings(**changes))
+
+
+def test_the_papers_model_has_m_s():
+    assert why_no_spatial_attention(ModelSettings()) is None
 
 
 def test_a_cell_lands_on_the_pixels_it_stands_for():
@@ -25,6 +69,13 @@ def test_a_cell_lands_on_the_pixels_it_stands_for():
     y, x = np.unravel_index(pixels.argmax(), pixels.shape)
     assert 16 <= y < 32 and 32 <= x < 48
     assert pixels[20:28, 36:44].min() > pixels[:16].max()
+
+
+def test_a_photographs_own_size_is_the_stretched_square():
+    maps = np.random.default_rng(0).random((1, 4, 4), np.float32)
+    wide = to_image_frame(maps, (64, 192))
+    assert wide.shape == (1, 64, 192)
+    np.testing.assert_allclose(wide[:, :, 1::3], to_image_frame(maps, 64), atol=1e-6)
 
 
 def test_a_warped_map_goes_back_where_it_came_from():

@@ -1,13 +1,29 @@
-"""Grad-CAM of a similarity against planted truths, and what it must leave as it was."""
+"""CAMs of a similarity against formulas worked by hand and planted truths, and what they must leave as it was."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 
-from ssrnet.explain.cam import SimilarityTarget, similarity_cam
+from ssrnet.errors import SettingsError
+from ssrnet.explain.cam import (
+    CamSettings,
+    MethodName,
+    SimilarityTarget,
+    each_branch,
+    eigen_cam,
+    pair_cams,
+    similarity_cam,
+)
 from ssrnet.model import EmbeddingSettings, FeatureMap
 from tests import tiny
+from tests.explain import planted
 
+METHODS = get_args(MethodName)
+GRADIENTS = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam")
 ONLY_G = EmbeddingSettings(neck="before", branches=("G",))
 
 
@@ -15,38 +31,193 @@ def frozen(**changes):
     return tiny.network(**changes).requires_grad_(False)
 
 
-def test_the_global_branch_is_explained_as_the_formula_says():
-    """For GAP and a unit reference, the weight of channel c is r_c / HW, so the map is ReLU(sum_c r_c F_c)."""
-    model = frozen()
-    F_G = torch.rand(1, 512, 4, 4)
-    reference = torch.randn(512)
-    expected = np.maximum(np.einsum("c,chw->hw", (reference / reference.norm()).numpy(), F_G[0].numpy()), 0)
-    expected = (expected - expected.min()) / (expected.max() - expected.min())
-    cam = similarity_cam(model, FeatureMap(F_G), reference, ONLY_G)[0]
-    np.testing.assert_allclose(cam, expected, atol=1e-4)
+def cam(model, feature_map, reference, embedding=EmbeddingSettings(), method="grad-cam", **more):
+    images = more.pop("images", None)
+    return similarity_cam(model, feature_map, reference, embedding, CamSettings(method, **more), images)
 
 
-def test_a_cell_that_alone_resembles_the_reference_is_found():
+@pytest.fixture(scope="module")
+def pooled():
+    """F_G, its reference direction r (512,), and the gradient r_c / HW that GAP gives every cell of channel c."""
+    generator = torch.Generator().manual_seed(0)
+    F_G, reference = torch.rand(1, 512, 4, 4, generator=generator), torch.randn(512, generator=generator)
+    r = (reference / reference.norm()).double().numpy()
+    return F_G, reference, r / 16
+
+
+@pytest.mark.parametrize("method", GRADIENTS)
+def test_the_global_branch_is_explained_as_the_formula_says(method, pooled):
+    F_G, reference, g = pooled
+    A = F_G[0].double().numpy()
+    alpha = 1 / (2 + A.sum((1, 2)) * g)  # Eq. 19 of Grad-CAM++, its fraction reduced by g^2
+    weights = {
+        "grad-cam": g, "hires-cam": g, "layer-cam": np.maximum(g, 0), "grad-cam++": 16 * np.maximum(g, 0) * alpha
+    }[method]  # fmt: skip
+    expected = np.maximum(np.einsum("c,chw->hw", weights, A), 0)
+    found = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_contributions_of_the_global_branch_add_up_to_the_projection(pooled):
+    """Where all are positive, so that the ReLU cuts none."""
+    F_G, reference, _ = pooled
+    reference = reference.abs()
+    for method in ("grad-cam", "hires-cam"):
+        found = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method)
+        projection = F_G.mean((2, 3))[0] @ (reference / reference.norm())
+        assert found.sum() == pytest.approx(projection.item(), rel=1e-4)
+
+
+def test_the_cosines_contributions_add_up_to_nothing():
+    """It is unchanged by a longer embedding, so what speaks for the likeness and what against it are equal."""
+    F_G = torch.rand(1, 512, 4, 4, generator=torch.Generator().manual_seed(0))
+    f_G, reference = F_G.mean((2, 3))[0], torch.rand(512, generator=torch.Generator().manual_seed(1))
+    cosine = f_G @ reference / f_G.norm() / reference.norm()
+    weights = (reference / reference.norm() - cosine * f_G / f_G.norm()) / f_G.norm() / 16
+    signed = torch.einsum("c,chw->hw", weights, F_G[0])
+    assert abs(signed.sum()) < 1e-6 < signed.abs().max()
+    found = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, target="cosine")[0]
+    np.testing.assert_allclose(found, signed.clamp(min=0), rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", GRADIENTS)
+def test_an_image_with_itself_has_a_map_by_projection_and_none_by_cosine(method):
     model = frozen()
-    F_G = torch.zeros(1, 512, 4, 4)
-    F_G[0, 7, 1, 2] = 5.0  # the only cell with the channel that the reference has
-    F_G[0, 9] = 1.0
+    feature_map = model.feature_map(tiny.images(1))
+    own = model.head(feature_map).embedding()[0]
+    assert cam(model, feature_map, own, method=method).max() > 0
+    assert not cam(model, feature_map, own, method=method, target="cosine").any()
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "eigen-cam"])
+def test_a_cell_that_alone_resembles_the_reference_is_found(method):
+    image = planted.red_and_green()
+    model = frozen(**tiny.BASELINE)
+    model.backbone = planted.Patches()
     reference = torch.zeros(512)
-    reference[7] = 1.0
-    cam = similarity_cam(model, FeatureMap(F_G), reference, ONLY_G)[0]
-    assert np.unravel_index(cam.argmax(), cam.shape) == (1, 2)
-    assert cam.sum() == pytest.approx(cam.max(), rel=1e-3)
+    reference[1] = 1.0  # green
+    found = cam(model, model.feature_map(image), reference, ONLY_G, method, images=image, score_channels=None)[0]
+    assert np.unravel_index(found.argmax(), found.shape) == (3, 3)
+    assert found.sum() == pytest.approx(found[3, 3], rel=1e-4)
 
 
-def test_the_shared_model_is_left_as_it_was():
+@pytest.mark.parametrize("method", ["hires-cam", "layer-cam", "score-cam"])
+def test_a_network_that_sees_the_upper_left_crop_is_explained_by_it(method):
+    model, image = planted.upper_left_alone(), planted.red_and_green()
+    feature_map = model.feature_map(image)
+    reference = model.head(feature_map).embedding(planted.ONLY_TOKEN)[0]
+    found = cam(model, feature_map, reference, planted.ONLY_TOKEN, method, images=image)[0]
+    assert found[:2, :2].sum() > 0.999 * found.sum() > 0
+
+
+def test_grad_cam_spreads_a_crops_channels_over_the_image():
+    """Why it is not the reference for the relation branch: the same red outside of the crop, which counts nothing."""
+    model, image = planted.upper_left_alone(), planted.red_and_green()
+    image[0, 0, -16:, -16:] = 3
+    feature_map = model.feature_map(image)
+    reference = model.head(feature_map).embedding(planted.ONLY_TOKEN)[0]
+    spread, exact = (cam(model, feature_map, reference, planted.ONLY_TOKEN, m)[0] for m in ("grad-cam", "hires-cam"))
+    assert spread[3, 3] > 0 and spread[0, 0] > 0
+    assert exact[3, 3] == 0 < exact[0, 0]
+
+
+def test_branches_are_explained_apart():
     model = frozen()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     feature_map = model.feature_map(tiny.images())
-    similarity_cam(model, feature_map, model.head(feature_map).embedding())
-    assert not model.training
+    embeddings = each_branch(model)
+    assert list(embeddings) == ["all", "G", "attn", "token"]
+    assert embeddings["token"] == EmbeddingSettings(branches=("token",))
+    maps = {}
+    for branch, embedding in embeddings.items():
+        other = model.head(feature_map).embedding(embedding).flip(0)
+        maps[branch] = cam(model, feature_map, other, embedding, "hires-cam")
+    assert len({own.tobytes() for own in maps.values()}) == 4
+    assert list(each_branch(frozen(**tiny.BASELINE))) == ["all"]
+    assert list(each_branch(model, EmbeddingSettings(branches=("G", "attn")))) == ["all", "G", "attn"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_both_directions_of_a_pair_in_one_call(method):
+    model, images = frozen(), tiny.images()
+    query, gallery = (model.feature_map(images[i : i + 1]) for i in (0, 1))
+    settings = CamSettings(method, score_channels=4)
+    pair = pair_cams(model, query, gallery, settings=settings, images=(images[:1], images[1:]))
+    a, b = (model.head(one).embedding()[0] for one in (query, gallery))
+    assert pair.similarity == pytest.approx(torch.nn.functional.cosine_similarity(a, b, dim=0).item(), abs=1e-6)
+    for found, own, pixels, other in ((pair.query, query, images[:1], b), (pair.gallery, gallery, images[1:], a)):
+        assert found.shape == (4, 4) and found.min() >= 0
+        alone = similarity_cam(model, own, other, settings=settings, images=pixels)[0]
+        np.testing.assert_allclose(found, alone, rtol=1e-3, atol=1e-4 * alone.max())
+
+
+def test_a_pair_of_warped_images_keeps_both_warps():
+    model, images = frozen(attention="stn"), tiny.images()
+    query, gallery = (model.feature_map(images[i : i + 1]) for i in (0, 1))
+    assert pair_cams(model, query, gallery, settings=CamSettings("layer-cam")).gallery.shape == (4, 4)
+
+
+def test_eigen_cam_is_pytorch_grad_cams_with_its_sign_made_sure():
+    F_G = torch.relu(torch.randn(3, 512, 4, 4, generator=torch.Generator().manual_seed(0)))
+    theirs, ours = get_2d_projection(F_G.numpy()), eigen_cam(F_G)
+    for one, other in zip(ours, theirs, strict=True):
+        sides = [np.maximum(sign * other, 0) for sign in (1, -1)]
+        assert any(np.allclose(one, side, atol=1e-4) for side in sides)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_eigen_cam_shows_where_the_features_are_strong(seed):
+    F_G = 0.1 * torch.rand(1, 32, 4, 4, generator=torch.Generator().manual_seed(seed))
+    F_G[0, :, 2, 1] += 1
+    found = eigen_cam(F_G)[0]
+    assert np.unravel_index(found.argmax(), found.shape) == (2, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_shared_model_is_left_as_it_was(method):
+    model, images = frozen(), tiny.images()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    feature_map = model.feature_map(images)
+    F_G = feature_map.F_G.clone()
+    cam(model, feature_map, model.head(feature_map).embedding(), method=method, images=images, score_channels=2)
+    unchanged(model, before)
+    assert torch.equal(feature_map.F_G, F_G) and feature_map.F_G.grad is None
+
+
+def test_eight_threads_get_the_maps_of_one():
+    model, images = frozen(), tiny.images()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    feature_map = model.feature_map(images)
+    reference = model.head(feature_map).embedding().flip(0)
+    tasks = [(method, target) for method in METHODS for target in ("projection", "cosine")] * 4
+
+    def one(task):
+        method, target = task
+        return cam(model, feature_map, reference, method=method, target=target, images=images, score_channels=2)
+
+    expected = [one(task) for task in tasks]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(one, tasks))
+    for task, a, b in zip(tasks, found, expected, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=str(task))
+    unchanged(model, before)
+
+
+def unchanged(model, before):
+    assert not any(module.training for module in model.modules())
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in model.parameters())
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
+    assert not any(
+        hooks
+        for module in model.modules()
+        for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+    )
+
+
+def test_hooks_go_where_the_head_fails():
+    model = frozen()
+    with pytest.raises(SettingsError, match="no branch wheels"):
+        cam(model, FeatureMap(torch.rand(1, 512, 4, 4)), torch.ones(512), EmbeddingSettings(branches=("wheels",)))
+    assert cam(model, FeatureMap(torch.rand(1, 512, 4, 4)), torch.ones(512), ONLY_G).shape == (1, 4, 4)
 
 
 def test_feature_maps_made_in_inference_mode_will_do():
@@ -54,8 +225,9 @@ def test_feature_maps_made_in_inference_mode_will_do():
     with torch.inference_mode():
         feature_map = model.feature_map(tiny.images())
         reference = model.head(feature_map).embedding()
-    cam = similarity_cam(model, feature_map, reference)
-    assert cam.shape[0] == 2 and 0 <= cam.min() and cam.max() == pytest.approx(1, abs=1e-4)
+    for method in GRADIENTS:
+        found = cam(model, feature_map, reference, method=method)
+        assert found.shape == (2, 4, 4) and found.dtype == np.float32 and found.min() >= 0 < found.max()
 
 
 def test_a_model_in_training_is_refused():
@@ -64,6 +236,14 @@ def test_a_model_in_training_is_refused():
         similarity_cam(model, FeatureMap(torch.rand(1, 512, 4, 4)), torch.ones(1536))
 
 
-def test_the_target_projects_on_the_reference():
-    target = SimilarityTarget(torch.tensor([3.0, 4.0]))
-    assert target(torch.tensor([1.0, 2.0])).item() == pytest.approx(1 * 0.6 + 2 * 0.8)
+def test_score_cam_needs_the_images():
+    with pytest.raises(ValueError, match="masks the images"):
+        cam(frozen(), FeatureMap(torch.rand(1, 512, 4, 4)), torch.ones(1536), method="score-cam")
+    with pytest.raises(SettingsError, match="score_channels is 0; it must be at least 1."):
+        CamSettings(score_channels=0)
+
+
+def test_the_target_projects_on_the_reference_or_takes_the_cosine():
+    reference, embedding = torch.tensor([3.0, 4.0]), torch.tensor([1.0, 2.0])
+    assert SimilarityTarget(reference)(embedding).item() == pytest.approx(1 * 0.6 + 2 * 0.8)
+    assert SimilarityTarget(reference, "cosine")(embedding).item() == pytest.approx(2.2 / 5**0.5)

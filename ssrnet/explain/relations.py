@@ -1,0 +1,82 @@
+"""How alike the graph's nodes are: region to region between two images, and over-smoothing within one.
+
+Over-smoothing (paper Sec. 3.4 and 4.4): with every layer a node takes up its neighbours, until all say the same.
+H(0) of a region and every later row come from a ReLU, so they have no negative entries and their cosines lie
+in [0, 1]; only the learned token's row of H(0) may be below. A row of zeros has cosine 0 with everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssrnet.errors import SettingsError
+from ssrnet.explain.graph import no_graph
+from ssrnet.model import Trace
+from ssrnet.model.regions import REGION_NAMES
+
+
+@dataclass(frozen=True)
+class RegionCosines:
+    """cosine: (l + 1, B, 5, 5), from H(0) to H(l); row a region of the first image, column one of the second."""
+
+    regions: tuple[str, ...]
+    cosine: Tensor
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    """Mean cosine over all pairs of different nodes, by layer, (l + 1, B) each: 1 is over-smoothed for good.
+
+    nodes: over all the graph's nodes. regions: over the five local ones.
+    """
+
+    nodes: Tensor
+    regions: Tensor
+
+    def over_images(self) -> Smoothness:
+        """The mean over the batch: (l + 1,) each."""
+        return Smoothness(self.nodes.mean(1), self.regions.mean(1))
+
+
+@torch.no_grad()
+def region_cosines(a: Trace, b: Trace) -> RegionCosines:
+    """The regions of ``a`` against those of ``b``, two traces of one model, layer by layer.
+
+    B images each, or one of the two a single image that is paired with all of the other's. Raises
+    :class:`SettingsError` for a model without a graph.
+    """
+    layers = [_unit(x) @ _unit(y).transpose(1, 2) for x, y in zip(_regions(a), _regions(b), strict=True)]
+    return RegionCosines(REGION_NAMES, torch.stack(layers))
+
+
+@torch.no_grad()
+def smoothness(trace: Trace) -> Smoothness:
+    """Over-smoothing of each image of a trace; raises :class:`SettingsError` for a model without a graph.
+
+    Nodes that an edit switched off keep their rows, alone, and count.
+    """
+    regions = torch.stack([_mean_cosine(x) for x in _regions(trace)])
+    return Smoothness(torch.stack([_mean_cosine(x) for x in trace.H]), regions)
+
+
+def _regions(trace: Trace) -> list[Tensor]:
+    """[(B, 5, C)]: the local nodes of H(0) ... H(l)."""
+    if not trace.nodes:
+        raise SettingsError(no_graph("this network", pcb="part1" in trace.before))
+    rows = [trace.nodes.index(name) for name in REGION_NAMES]
+    return [H[:, rows] for H in trace.H]
+
+
+def _mean_cosine(nodes: Tensor) -> Tensor:
+    """(B, n, C) -> (B,): mean cosine over the pairs i < j."""
+    x = _unit(nodes)
+    first, second = torch.triu_indices(x.shape[1], x.shape[1], offset=1)
+    return (x @ x.transpose(1, 2))[:, first, second].mean(1)
+
+
+def _unit(nodes: Tensor) -> Tensor:
+    return F.normalize(nodes.float(), dim=2)

@@ -1,0 +1,175 @@
+"""The cosine of a pair as the sum of its branches' shares, and ranks with any of the branches.
+
+An embedding is its branches side by side (paper Sec. 3.1), so that
+
+    cos(a, b) = sum over branches of a_i . b_i / (|a| |b|)
+
+without a remainder, whatever the embedding's settings: they act within a branch. All of it comes from
+stored features; no network runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssrnet.data.protocols import Split
+from ssrnet.errors import SettingsError
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank_blocks
+
+
+@dataclass(frozen=True)
+class BranchProducts:
+    """One query against G images, branch by branch: all that a cosine or distance with some of them needs.
+
+    dot: (B, G) inner products. query: (B,) and gallery: (B, G) squared lengths. Rows in the order of ``branches``.
+    """
+
+    branches: tuple[str, ...]
+    dot: Tensor
+    query: Tensor
+    gallery: Tensor
+
+    def shares(self, branches: Sequence[str] = ()) -> Tensor:
+        """(B, G) in [-1, 1]: each branch's share of the cosine; their sum is the cosine.
+
+        With ``branches``, (len(branches), G): the shares of the embedding made of these alone, in the model's order.
+        """
+        rows = self._rows(branches)
+        # As in ranking: a zero vector has cosine 0 with everything.
+        lengths = self.query[rows].sum().clamp_min(1e-16).rsqrt() * self.gallery[rows].sum(0).clamp_min(1e-16).rsqrt()
+        return self.dot[rows] * lengths
+
+    def distance(self, name: DistanceName = "cosine", branches: Sequence[str] = ()) -> Tensor:
+        """(G,) distances as :func:`ssrnet.retrieval.ranking.rank` has them, with some of the branches."""
+        if name == "cosine":
+            return (1 - self.shares(branches).sum(0)).clamp_min(0)
+        rows = self._rows(branches)
+        squared = self.query[rows].sum() + self.gallery[rows].sum(0) - 2 * self.dot[rows].sum(0)
+        return squared.clamp_min(0).sqrt()
+
+    def _rows(self, branches: Sequence[str]) -> list[int]:
+        absent = [branch for branch in branches if branch not in self.branches]
+        if absent:
+            raise SettingsError(
+                f"the features have no branch {', '.join(absent)}; they have {', '.join(self.branches)}: "
+                "choose among these."
+            )
+        return [row for row, branch in enumerate(self.branches) if not branches or branch in branches]
+
+
+def branch_products(query: Tensor, gallery: Tensor, branch_dims: Mapping[str, int]) -> BranchProducts:
+    """query: (D,) and gallery: (G, D) embeddings; ``branch_dims`` says which columns are which branch's."""
+    parts = dict(zip(branch_dims, gallery.float().split(list(branch_dims.values()), dim=1), strict=True))
+    return _products(query, parts, {branch: part.square().sum(1) for branch, part in parts.items()})
+
+
+def _products(query: Tensor, gallery: Mapping[str, Tensor], squared: Mapping[str, Tensor]) -> BranchProducts:
+    device = next(iter(gallery.values())).device
+    parts = query.to(device, torch.float32).split([part.shape[1] for part in gallery.values()])
+    return BranchProducts(
+        tuple(gallery),
+        torch.stack([g @ q for q, g in zip(parts, gallery.values(), strict=True)]),
+        torch.stack([q.square().sum() for q in parts]),
+        torch.stack(list(squared.values())),
+    )
+
+
+@dataclass(frozen=True)
+class BranchFeatures:
+    """A split's features by branch, its gallery measured once, so that a query is ranked in milliseconds.
+
+    query: branch -> (Q, d) and gallery: branch -> (G, d), in the split's order. squared: branch -> (G,).
+    """
+
+    split: Split
+    query: Mapping[str, Tensor]
+    gallery: Mapping[str, Tensor]
+    squared: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, features: FeatureSet, split: Split) -> BranchFeatures:
+        """Raises :class:`DataError` for images that have no features, or features that are no finite numbers."""
+        rows = features.rows(split.query), features.rows(split.gallery)
+        check_features(*rows, split)
+        dims = list(features.branch_dims.values())
+        query, gallery = (dict(zip(features.branch_dims, x.split(dims, dim=1), strict=True)) for x in rows)
+        return cls(split, query, gallery, {branch: x.square().sum(1) for branch, x in gallery.items()})
+
+    def replaced(self, branch: str, query: Tensor, gallery: Tensor) -> BranchFeatures:
+        """The same with other columns, (Q, d) and (G, d), for one branch."""
+        return replace(
+            self,
+            query={**self.query, branch: query},
+            gallery={**self.gallery, branch: gallery},
+            squared={**self.squared, branch: gallery.square().sum(1)},
+        )
+
+    def embedding(self, query: int) -> Tensor:
+        """(D,): the embedding of one query."""
+        return torch.cat([x[query] for x in self.query.values()])
+
+    def products(self, query: int, embedding: Tensor | None = None) -> BranchProducts:
+        """One query, or an ``embedding`` (D,) in its place, against the gallery."""
+        vector = self.embedding(query) if embedding is None else embedding
+        return _products(vector, self.gallery, self.squared)
+
+    def rank(
+        self,
+        query: int,
+        branches: Sequence[str] = (),
+        distance: DistanceName = "cosine",
+        embedding: Tensor | None = None,
+    ) -> Ranking:
+        """The whole gallery for one query, or for an ``embedding`` (D,) in its place, with some of the branches.
+
+        Ties and junk as in every ranking. Raises :class:`SettingsError` for a branch that the features do not have.
+        """
+        return self._rank(query, self.products(query, embedding), branches, distance)
+
+    def branch_ranks(self, query: int, distance: DistanceName = "cosine") -> BranchRanks:
+        """Where each gallery image stands with all branches, and without each of them."""
+        products = self.products(query)
+
+        def ranks(branches: Sequence[str]) -> np.ndarray:
+            return image_ranks(self._rank(query, products, branches, distance))
+
+        names = products.branches
+        without = {left: ranks([b for b in names if b != left]) for left in names} if len(names) > 1 else {}
+        return BranchRanks(ranks(names), without)
+
+    def _rank(self, query: int, products: BranchProducts, branches: Sequence[str], distance: DistanceName) -> Ranking:
+        row = products.distance(distance, branches)[None]  # (1, G)
+        split = replace(self.split, query=(self.split.query[query],))
+        return rank_blocks(row.__getitem__, split, len(split.gallery), row.device)
+
+
+@dataclass(frozen=True)
+class BranchRanks:
+    """Ranks of the whole gallery for one query, (G,) int64 each, as :func:`image_ranks` gives them.
+
+    ``without`` has the ranks with all branches but one, by that one; it is empty for a model of a single branch.
+    """
+
+    whole: np.ndarray
+    without: Mapping[str, np.ndarray]
+
+    def pulled_up(self, branch: str) -> np.ndarray:
+        """(G,): ranks by which a branch pulls each image up, negative where it pushes it down; 0 for junk."""
+        return self.without[branch] - self.whole
+
+
+def image_ranks(ranking: Ranking, query: int = 0) -> np.ndarray:
+    """(G,) int64: each gallery image's rank, from 1 over the images that are not junk; 0 for junk.
+
+    ``ranking`` must list the whole gallery, as :meth:`BranchFeatures.rank` does.
+    """
+    order, junk = ranking.order[query], ranking.junk[query]
+    ranks = np.zeros(len(order), dtype=np.int64)
+    ranks[order] = np.where(junk, 0, np.cumsum(~junk))
+    return ranks

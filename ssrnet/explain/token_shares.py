@@ -1,0 +1,151 @@
+"""What the graph's nodes contribute to a cosine through f_token: exact shares at the last layer, ablation at the first.
+
+The last layer computes f_token = ReLU(sum over nodes j of P[token, j] H_j W), with P = D^-1 (A + I) (Eq. 4).
+On the units that are active the ReLU is the identity, on the others f_token is 0: so f_token is exactly the
+sum of what each node of H(l-1) brings to the active units. The neck is affine, y = s f_token + c, so behind it
+one more part, "neck", takes the constant c. An inner product of two such sums is the sum of its pairs.
+
+This says what the sum is made of, not what would happen without a node: then other units would be active. A
+node of H(0) passes through further ReLUs, so no such sum exists for it, and ablation answers instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ssrnet.errors import SettingsError
+from ssrnet.explain.graph import GraphEdit, Sides, edit_trace, graph_of
+from ssrnet.model import EmbeddingSettings, SSRNet, Trace
+from ssrnet.model.graph import normalised_adjacency
+
+NECK = "neck"
+"""The part of f_token that belongs to no node: the constant that the batch-norm neck adds."""
+
+Off = Literal["removed", "silenced"]
+"""``nodes_off`` or ``nodes_silenced`` of :class:`GraphEdit`."""
+
+
+@dataclass(frozen=True)
+class TokenShares:
+    """The token branch's share of the cosine of B pairs, split up.
+
+    parts: the nodes of H(l-1), then "neck". pair: (B, p, p), in units of cosine; row the query's part,
+    column the gallery image's.
+    """
+
+    parts: tuple[str, ...]
+    pair: Tensor
+
+    @property
+    def query(self) -> Tensor:
+        """(B, p): the share of each part of the query's token, against the gallery image's token as it is."""
+        return self.pair.sum(2)
+
+    @property
+    def gallery(self) -> Tensor:
+        """(B, p): the share of each part of the gallery image's token, against the query's token as it is."""
+        return self.pair.sum(1)
+
+    @property
+    def total(self) -> Tensor:
+        """(B,): the token branch's share, as :class:`ssrnet.explain.shares.BranchProducts` has it."""
+        return self.pair.sum((1, 2))
+
+
+@dataclass(frozen=True)
+class NodeAblation:
+    """How much the cosine of B pairs falls when a node of the graph is off. These numbers do not add up to it.
+
+    cosine: (B,) with all nodes. effect: (B, n), ``cosine`` minus the cosine without the node, positive where the
+    node raises the similarity; NaN for the node that is read out, which cannot be removed. off: what "without"
+    means. sides: whether the gallery image's graph loses the node too; "query" is asymmetric.
+    """
+
+    nodes: tuple[str, ...]
+    cosine: Tensor
+    effect: Tensor
+    off: Off
+    sides: Sides
+
+    @property
+    def asymmetric(self) -> bool:
+        return self.sides == "query"
+
+
+@torch.no_grad()
+def token_shares(
+    model: SSRNet, query: Trace, gallery: Trace, embedding: EmbeddingSettings = EmbeddingSettings()
+) -> TokenShares:
+    """Exact shares of the nodes of H(l-1) in the cosine of ``query`` and ``gallery``.
+
+    The traces are of B images each, or one of them of a single image that is paired with all of the other's.
+    Raises :class:`SettingsError` for a model without a graph, and for an embedding without its branch.
+    """
+    _check_branch(embedding)
+    rows, columns = token_parts(model, query, embedding), token_parts(model, gallery, embedding)
+    lengths = [trace.embedding(embedding).norm(dim=1).clamp_min(1e-8) for trace in (query, gallery)]
+    pair = rows @ columns.transpose(1, 2) / (lengths[0] * lengths[1])[:, None, None]
+    return TokenShares((*query.nodes, NECK), pair)
+
+
+@torch.no_grad()
+def token_parts(model: SSRNet, trace: Trace, embedding: EmbeddingSettings = EmbeddingSettings()) -> Tensor:
+    """(B, n + 1, d): the token's columns of the embedding as a sum over the nodes of H(l-1) and the neck."""
+    graph = graph_of(model)
+    P = normalised_adjacency(trace.A)
+    active = trace.f_token > 0  # (B, d)
+    nodes = P[graph.readout, :, None] * graph.weights[-1](trace.H[-2]) * active[:, None]  # (B, n, d)
+    neck = torch.zeros_like(nodes[:, :1])
+    if embedding.neck == "after":
+        norm = model.necks["token"]
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        nodes, neck = nodes * scale, neck + (norm.bias - scale * norm.running_mean)
+    parts = torch.cat([nodes, neck], dim=1)
+    if embedding.normalise_branches:
+        parts = parts / parts.sum(1, keepdim=True).norm(dim=2, keepdim=True).clamp_min(1e-12)
+    return parts
+
+
+@torch.no_grad()
+def ablate_nodes(
+    model: SSRNet,
+    query: Trace,
+    gallery: Trace,
+    embedding: EmbeddingSettings = EmbeddingSettings(),
+    off: Off = "removed",
+    sides: Sides = "query",
+) -> NodeAblation:
+    """The fall of the cosine when each node in turn is off, from H(0) on; batches as in :func:`token_shares`.
+
+    off: "removed" takes the node out of A + I and normalises the other rows anew, as a page's node switch does;
+    "silenced" sets its row of H(0) to zero and leaves A, so the node still passes on what it hears.
+    """
+    _check_branch(embedding)
+    graph = graph_of(model)
+    cosine = _cosine(query, gallery, embedding)
+    effect = cosine.new_full((len(cosine), len(graph.nodes)), torch.nan)
+    for column, node in enumerate(graph.nodes):
+        if off == "removed" and column == graph.readout:
+            continue
+        edit = GraphEdit(nodes_off=(node,)) if off == "removed" else GraphEdit(nodes_silenced=(node,))
+        own = edit_trace(model, query, edit).trace
+        other = edit_trace(model, gallery, edit).trace if sides == "both" else gallery
+        effect[:, column] = cosine - _cosine(own, other, embedding)
+    return NodeAblation(graph.nodes, cosine, effect, off, sides)
+
+
+def _check_branch(embedding: EmbeddingSettings) -> None:
+    if embedding.branches and "token" not in embedding.branches:
+        raise SettingsError(
+            f"the embedding has only {', '.join(embedding.branches)}, so the graph has no share in a cosine; "
+            "choose branches with token among them."
+        )
+
+
+def _cosine(a: Trace, b: Trace, embedding: EmbeddingSettings) -> Tensor:
+    """(B,) cosines of the embeddings; 0 for a zero vector, as in ranking."""
+    return torch.cosine_similarity(a.embedding(embedding), b.embedding(embedding), dim=1)

@@ -1,0 +1,99 @@
+"""Cosines between nodes, by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ssrnet.errors import SettingsError
+from ssrnet.explain.graph import GraphEdit, edit_trace
+from ssrnet.explain.relations import region_cosines, smoothness
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny.network().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def trace(model):
+    return model.trace(tiny.images(3))
+
+
+def with_rows(trace, rows):
+    """``trace`` with one layer of two channels: rows of global, ul, ur, mid, dl, dr, token."""
+    return replace(trace, H=(torch.tensor([rows], dtype=torch.float32),))
+
+
+def test_regions_by_hand(trace):
+    a = with_rows(trace, [[9, 9], [1, 0], [0, 2], [3, 3], [0, 0], [4, 0], [9, 9]])
+    b = with_rows(trace, [[8, 8], [2, 0], [1, 0], [0, 1], [1, 1], [3, 4], [8, 8]])
+    root = 0.5**0.5
+    found = region_cosines(a, b)
+    assert found.regions == ("ul", "ur", "mid", "dl", "dr") and found.cosine.shape == (1, 1, 5, 5)
+    expected = [
+        [1, 1, 0, root, 0.6],
+        [0, 0, 1, root, 0.8],
+        [root, root, root, 1, 1.4 * root],
+        [0, 0, 0, 0, 0],
+        [1, 1, 0, root, 0.6],
+    ]
+    np.testing.assert_allclose(found.cosine[0, 0], expected, atol=1e-6)
+
+
+def test_smoothness_by_hand(trace):
+    """Two rows along x, three along y among the regions: 1 + 3 of 10 pairs agree; global and token point along x."""
+    found = smoothness(with_rows(trace, [[5, 0], [1, 0], [2, 0], [0, 1], [0, 2], [0, 3], [7, 0]]))
+    assert found.regions.tolist() == [[pytest.approx(0.4)]]
+    assert found.nodes.tolist() == [[pytest.approx((6 + 3) / 21)]]  # 4 rows along x, 3 along y
+    alike = smoothness(with_rows(trace, [[1, 2]] * 7))
+    assert alike.nodes.item() == pytest.approx(1) and alike.regions.item() == pytest.approx(1)
+
+
+def test_layers_and_images_stand_apart(model, trace):
+    one = model.trace(tiny.images(3)[:1])
+    found = region_cosines(one, trace)
+    assert found.cosine.shape == (3, 3, 5, 5)
+    for layer in range(3):
+        expected = torch.cosine_similarity(trace.H[layer][0, 1:6, None], trace.H[layer][2, None, 1:6], dim=-1)
+        torch.testing.assert_close(found.cosine[layer, 2], expected, atol=1e-5, rtol=1e-4)
+    own = region_cosines(trace, trace).cosine
+    torch.testing.assert_close(own, own.transpose(2, 3))
+    torch.testing.assert_close(own.diagonal(dim1=2, dim2=3), torch.ones(3, 3, 5))
+    smooth = smoothness(trace)
+    assert smooth.nodes.shape == smooth.regions.shape == (3, 3)
+    torch.testing.assert_close(smooth.regions[1, 2], (own[1, 2].sum() - 5) / 20)
+    torch.testing.assert_close(smooth.over_images().nodes, smooth.nodes.mean(1))
+
+
+def test_a_graph_smooths_until_it_is_cut(model):
+    """With W = I a layer only averages, so nodes grow alike; without an edge they stay what they were."""
+    plain = tiny.network(gcn_depth=3).requires_grad_(False)
+    for layer in plain.graph.weights:
+        layer.weight.copy_(torch.eye(512))
+    trace = plain.trace(tiny.images(1))
+    over = smoothness(trace).regions[:, 0]
+    assert (over.diff() > 0).all() and over[-1] > 0.99
+    edges = {tuple(sorted((trace.nodes[i], trace.nodes[j]))) for i, j in plain.graph.A.nonzero().tolist()}
+    cut = edit_trace(plain, trace, GraphEdit(edges_off=tuple(edges))).trace
+    torch.testing.assert_close(smoothness(cut).regions[:, 0], over[:1].expand(4))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("graph", [dict(global_node=False), dict(token_node=False), dict(attention="stn")])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_every_graph_has_its_regions(graph, depth):
+    trace = tiny.network(gcn_depth=depth, **graph).trace(tiny.images(2))
+    assert region_cosines(trace, trace).cosine.shape == (depth + 1, 2, 5, 5)
+    assert smoothness(trace).nodes.isfinite().all()
+
+
+@torch.no_grad()
+def test_networks_without_regions_say_so(trace):
+    for changes, words in ((tiny.BASELINE, "this network has no relation branch"), (dict(parts="pcb"), "PCB's")):
+        bare = tiny.network(**changes).trace(tiny.images(1))
+        for function in (smoothness, lambda x: region_cosines(x, trace), lambda x: region_cosines(trace, x)):
+            with pytest.raises(SettingsError, match=words):
+                function(bare)
