@@ -17,9 +17,10 @@ from ssrnet.evaluate import EvaluateSettings, evaluate_model
 from ssrnet.export import ExportSettings, export_checkpoint
 from ssrnet.extract import ExtractFeaturesSettings, extract_features
 from ssrnet.publish import PublishSettings, publish_checkpoint
+from ssrnet.studies.explanations import explain_checkpoints
 from ssrnet.studies.report import write_report
 from ssrnet.studies.runner import run_study
-from ssrnet.studies.settings import ReportSettings, StudySettings, study_defaults
+from ssrnet.studies.settings import ExplanationSettings, ReportSettings, StudySettings, study_defaults
 from ssrnet.synth.generate import console_progress, generate
 from ssrnet.synth.settings import CityName, SynthSettings, city_recipe
 from ssrnet.train import train
@@ -49,6 +50,7 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     PublishSettings: publish_checkpoint,
     StudySettings: run_study,
     ReportSettings: write_report,
+    ExplanationSettings: explain_checkpoints,
     SynthSettings: lambda settings: print(generate(settings, console_progress())),
     BenchmarkSettings: benchmark,
     DoctorSettings: doctor,
@@ -93,10 +95,12 @@ def _train_defaults(arguments: Sequence[str]) -> TrainSettings:
 
 
 def _study_command(arguments: Sequence[str]) -> Any:
-    """`study NAME` takes all of training's options, `study report` none of them."""
+    """`study NAME` takes all of training's options, `study report` and `study explanations` none of them."""
     name = arguments[1] if arguments[:1] == ["study"] and len(arguments) > 1 else None
     if name == "report":
         return Annotated[ReportSettings, tyro.conf.subcommand("study")]
+    if name == "explanations":
+        return Annotated[ExplanationSettings, tyro.conf.subcommand("study")]
     default = study_defaults(_train_defaults(arguments), name)
     return Annotated[StudySettings, tyro.conf.subcommand("study", default=default)]
 

@@ -57,6 +57,14 @@ class EditedFeatures:
 
 
 @dataclass(frozen=True)
+class EditedFeatureSet:
+    """A data set's features with every f_token made anew; ``str(label.edit)`` belongs into an evaluation's record."""
+
+    features: FeatureSet
+    label: EditLabel
+
+
+@dataclass(frozen=True)
 class GalleryGraphs:
     """What :func:`cache_graphs` keeps of N images; ``model`` is shared and never changed.
 
@@ -105,8 +113,8 @@ class GalleryGraphs:
 
     def edit_all(
         self, features: FeatureSet, edit: GraphEdit, embedding: EmbeddingSettings = EmbeddingSettings()
-    ) -> FeatureSet:
-        """As :meth:`edit`, for :func:`ssrnet.retrieval.evaluation.evaluate`; put ``str(edit)`` into its record."""
+    ) -> EditedFeatureSet:
+        """As :meth:`edit`, for :func:`ssrnet.retrieval.evaluation.evaluate`."""
         columns = self._columns(features.branch_dims, edit, embedding)
         missing = sorted(set(features.names) - set(self.names))
         if missing:
@@ -114,7 +122,8 @@ class GalleryGraphs:
         index = {name: row for row, name in enumerate(self.names)}
         parts = list(features.features.split(list(features.branch_dims.values()), dim=1))
         parts[list(features.branch_dims).index("token")] = columns.features[[index[name] for name in features.names]]
-        return replace(features, features=torch.cat(parts, dim=1))
+        edited = replace(features, features=torch.cat(parts, dim=1))
+        return EditedFeatureSet(edited, edit_label(self.model, edit, "both", edit.crop_ratio))
 
     @torch.no_grad()
     def _columns(self, branches: Iterable[str], edit: GraphEdit, embedding: EmbeddingSettings) -> FeatureSet:

@@ -16,7 +16,7 @@ from ssrnet.failures.rows import Row
 
 HASH_SIDE = 16
 SAME_PHOTOGRAPH = 1 / 8
-"""The share of hash bits in which two files of one photograph may differ; the evidence is in :func:`near_duplicates`."""
+"""The share of hash bits in which two files of one photograph may differ; :func:`near_duplicates` says why."""
 
 
 @dataclass(frozen=True)

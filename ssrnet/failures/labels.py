@@ -49,9 +49,9 @@ class SuspectedLabel:
     def row(self) -> Row:
         return {
             "image": self.image.name, "vehicle": self.image.vehicle_id, "like_vehicle": self.like.vehicle_id,
-            "like_image": self.like.name, "nearest_own_image": self.own.name, "sibling": _sibling(self.image, self.like),
-            "agreed": self.agreed, "score": self.score, "own_distance": self.own_distances[0],
-            "other_distance": self.other_distances[0],
+            "like_image": self.like.name, "nearest_own_image": self.own.name,
+            "sibling": _sibling(self.image, self.like), "agreed": self.agreed, "score": self.score,
+            "own_distance": self.own_distances[0], "other_distance": self.other_distances[0],
         }  # fmt: skip
 
 
@@ -88,7 +88,8 @@ def suspected_labels(
     margin is, in every model, above 0 (it is nearer to another vehicle than to all its own) and ``cut`` robust
     standard deviations above the median margin. Images that are alone of their vehicle cannot be judged.
     """
-    margins = [np.log(_floored(near.own_distance)) - np.log(_floored(near.other_distance)) for near in models]
+    with np.errstate(invalid="ignore"):  # inf - inf where an image has neither
+        margins = [np.log(_floored(near.own_distance)) - np.log(_floored(near.other_distance)) for near in models]
     scores = np.min([outlying(margin) for margin in margins], axis=0)
     suspected = np.flatnonzero((np.min(margins, axis=0) > 0) & (scores > cut))
     found = []

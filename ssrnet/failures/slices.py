@@ -51,7 +51,10 @@ class Slice:
 
 @dataclass(frozen=True)
 class Slicing:
-    """All slices by one property. ``rule`` says what counts; ``unplaced`` queries with a match are in no slice."""
+    """All slices by one property. ``rule`` says what counts; ``unplaced`` queries with a match are in no slice.
+
+    Each interval is for a slice by itself: of many slices one in twenty leaves out 0 by chance.
+    """
 
     by: str
     rule: str

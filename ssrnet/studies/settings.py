@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
 from ssrnet.errors import SettingsError
+from ssrnet.resources import DeviceName
 from ssrnet.studies.definitions import StudyName
 from ssrnet.training.settings import NetworkName, TrainSettings
 
@@ -38,7 +39,8 @@ class StudySettings(TrainSettings):
 
     components: Table 1. attention: Table 2. parts: Table 3. depth: Table 4. crop-ratio: Fig. 4. beta:
     Table 5. losses: Table 6. complexity: Table 7, needs no data. all: these eight.
-    `ssrnet study report` then renders them beside the paper's numbers.
+    `ssrnet study report` then renders them beside the paper's numbers. `ssrnet study explanations` is none of the
+    paper's: it measures two checkpoints' explanations, and has options of its own.
 
     Every option of `ssrnet train` holds for all cells alike, except for what the rows themselves change.
     A variant that stands in several tables is trained once.
@@ -87,6 +89,69 @@ class ReportSettings:
     """The word `report`."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = DEFAULT_OUT
     """Folder that `ssrnet study` wrote; the reports are written there too."""
+
+
+MapName = Literal[
+    "grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam", "score-cam", "M_s"
+]
+
+
+@dataclass(frozen=True)
+class ExplanationSettings:
+    """Measure which explanation of a similarity deserves trust, on a baseline and an SSR-Net.
+
+    Deletion and insertion curves against random and centred maps, the share of each map on the parts of a vehicle
+    and on the marks that tell siblings apart, pairs of photographs that differ in one mark, and randomised weights.
+    Writes explanations.json and explanations.md; the same command again goes on where it stopped. The defaults take
+    about a quarter of an hour for ResNet-50 at 256 pixels on two free cores; parts that the data have no masks or
+    probes for are left out and said (assets/city has both).
+    """
+
+    study: Annotated[Literal["explanations"], tyro.conf.Positional]
+    """The word `explanations`."""
+    data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Data folder, or the path of a CSV manifest; its test images are explained."""
+    baseline: Path
+    """Checkpoint of the baseline, or any other."""
+    ssrnet: Path
+    """Checkpoint of SSR-Net, or any other."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/explanations")
+    """Folder for the numbers and the report."""
+    methods: tuple[MapName, ...] = get_args(MapName)
+    """Maps to judge. M_s is the network's own attention, where it has any; grad-cam-cosine explains the cosine, the
+    others the projection on the reference."""
+    images: int = 120
+    """Photographs with a part mask, each with another of its vehicle as reference: shares of parts, pointing game."""
+    curves: int = 12
+    """Of these, photographs with deletion and insertion curves and with Score-CAM: a hundred times slower."""
+    steps: int = 10
+    """Points of a curve after its start."""
+    pairs: int = 100
+    """Captures with and without one mark (the city has 67)."""
+    score_pairs: int = 8
+    """Of these, pairs that Score-CAM explains."""
+    randomised: int = 10
+    """Photographs explained by randomised weights; Score-CAM explains half of them, by the last stage alone."""
+    score_channels: int = 32
+    """Channels that Score-CAM tries, one forward pass each."""
+    seed: int = 0
+    """Draws photographs, references, random maps and random weights."""
+    image_size: int | None = None
+    """Side of the square input in pixels; by default the size a checkpoint was trained to."""
+    subset: int | None = None
+    """Test subset of VehicleID or VERI-Wild."""
+    device: DeviceName = "auto"
+    """Where to run."""
+
+    def __post_init__(self) -> None:
+        least = {"images": 1, "curves": 0, "steps": 2, "pairs": 0, "score_pairs": 0, "randomised": 0,
+                 "score_channels": 1, "seed": 0, "image_size": 32}  # fmt: skip
+        for name, value in least.items():
+            own = getattr(self, name)
+            if own is not None and own < value:
+                raise SettingsError(f"{name} is {own}; it must be at least {value}.")
+        if not self.methods:
+            raise SettingsError(f"--methods names none; choose among {', '.join(get_args(MapName))}.")
 
 
 def study_defaults(training: TrainSettings, study: str | None) -> StudySettings:

@@ -18,8 +18,12 @@ class Patches(nn.Module):
 
     channels = 512
 
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = gain
+
     def forward(self, x: Tensor) -> Tensor:
-        cells = F.relu(F.avg_pool2d(x, CELL))  # (B, 3, h / 16, w / 16)
+        cells = self.gain * F.relu(F.avg_pool2d(x, CELL))  # (B, 3, h / 16, w / 16)
         return F.pad(cells, (0, 0, 0, 0, 0, self.channels - 3))
 
 

@@ -146,7 +146,8 @@ def test_both_sides_features_are_those_of_an_edited_network(opened, edit, settin
         feature_map = model.feature_map(_pixels(image))
         expected.append(model.head(feature_map, edit.crop_ratio, edit.adjacency(model.graph)).embedding(settings))
     wanted = FeatureSet(torch.cat(expected), stored.names, stored.branch_dims)
-    found = graphs.edit_all(stored, edit, settings)
+    everywhere = graphs.edit_all(stored, edit, settings)
+    found, label = everywhere.features, everywhere.label
     assert found.names == stored.names and found.branch_dims == stored.branch_dims
     torch.testing.assert_close(found.features, wanted.features, rtol=1e-2, atol=2e-2)
     edited = graphs.edit(BranchFeatures.of(stored, split), edit, settings)
@@ -155,7 +156,7 @@ def test_both_sides_features_are_those_of_an_edited_network(opened, edit, settin
         assert torch.equal(edited.features.query[branch], again.query[branch])
         assert torch.equal(edited.features.gallery[branch], again.gallery[branch])
         torch.testing.assert_close(edited.features.squared[branch], again.squared[branch])
-    assert edited.label.sides == "both" and not edited.label.asymmetric
+    assert edited.label == label and label.sides == "both" and not label.asymmetric
     assert edited.label.test_time_ratio == (edit.crop_ratio == 1)
     whole = rank(found.rows(split.query), found.rows(split.gallery), split, top_k=len(split.gallery))
     for query in range(len(split.query)):

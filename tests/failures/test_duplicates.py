@@ -1,3 +1,4 @@
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
-from ssrnet.failures.duplicates import difference_hash, near_duplicates
+from ssrnet.failures.duplicates import SAME_PHOTOGRAPH, difference_hash, near_duplicates
 from ssrnet.failures.neighbours import Neighbours, Pool, neighbours
 
 COPIES = {"2-copy.jpg": ("2-0.jpg", "other"), "7-copy.jpg": ("7-1.jpg", "7")}
@@ -90,3 +92,17 @@ def test_the_hash_forgives_encoding_size_and_brightness_and_not_another_photogra
     assert (difference_hash(one.resize((200, 150))) != bits).mean() < 0.06
     assert (difference_hash(one.point(lambda v: v * 0.8)) != bits).mean() < 0.06
     assert (difference_hash(other) != bits).mean() > 0.3
+
+
+def test_the_limit_parts_the_citys_photographs_from_each_other_and_not_from_their_copies():
+    """Every sixth of the city, siblings by one camera among them; the docstring's numbers are those of all."""
+    dataset = open_dataset(Path(__file__).parents[2] / "assets/city")
+    pictures = [read_image(image.path) for image in dataset.test[::6]]
+    bits = np.array([difference_hash(picture) for picture in pictures])
+    ones = bits.astype(np.float32)
+    different = (ones @ (1 - ones).T + (1 - ones) @ ones.T) / bits.shape[1]
+    assert different[np.triu_indices(len(bits), 1)].min() > SAME_PHOTOGRAPH
+    for own, picture in zip(bits, pictures, strict=True):
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=75)
+        assert (difference_hash(Image.open(file)) != own).mean() < SAME_PHOTOGRAPH / 2

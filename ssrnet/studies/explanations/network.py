@@ -1,0 +1,102 @@
+"""A network that is asked for maps by the names of ``--methods``, and what its answers cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssrnet.data.images import read_image
+from ssrnet.data.records import VehicleImage
+from ssrnet.data.transforms import test_transform
+from ssrnet.explain.attention import spatial_attention
+from ssrnet.explain.cam import WHOLE, CamSettings, each_branch, similarity_cam
+from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
+from ssrnet.studies.settings import ExplanationSettings
+
+BRANCHES_BY = "hires-cam"
+"""The method that explains each branch alone: it keeps to the places that a branch sees."""
+CAM_COST = 0.5
+"""Of a forward pass: a pass through the head and back."""
+
+
+class Seen(NamedTuple):
+    """One photograph as the network takes it (1, 3, h, w), its F_G, and its embedding (1, D)."""
+
+    pixels: Tensor
+    feature_map: FeatureMap
+    embedding: Tensor
+
+
+class Network:
+    """A network with its image size, asked for maps by the names of ``--methods``."""
+
+    def __init__(self, model: SSRNet, image_size: int, settings: ExplanationSettings, device: torch.device) -> None:
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.settings = settings
+        self.device = device
+        self.size = settings.image_size or image_size
+        self.transform = test_transform(self.size)
+
+    @property
+    def quick(self) -> list[str]:
+        """The methods that this model has and that cost less than a forward pass."""
+        has_M_s = self.model.settings.attention_branch and self.model.settings.attention == "cbam"
+        return [name for name in self.settings.methods if name != "score-cam" and (name != "M_s" or has_M_s)]
+
+    @property
+    def branches(self) -> dict[str, EmbeddingSettings]:
+        """Embedding settings of each branch alone."""
+        return {name: own for name, own in each_branch(self.model).items() if name != WHOLE}
+
+    def methods(self, with_score_cam: bool) -> list[str]:
+        """In the order in which they were asked for."""
+        quick = set(self.quick)
+        return [n for n in self.settings.methods if n in quick or (n == "score-cam" and with_score_cam)]
+
+    @torch.no_grad()
+    def look(self, image: VehicleImage, model: SSRNet | None = None) -> Seen:
+        """One forward pass."""
+        pixels = self.transform(read_image(image.path))[None].to(self.device)
+        feature_map = (model or self.model).feature_map(pixels)
+        return Seen(pixels, feature_map, (model or self.model).head(feature_map).embedding())
+
+    def maps(
+        self, seen: Seen, reference: Seen, names: Sequence[str], model: SSRNet | None = None
+    ) -> dict[str, np.ndarray]:
+        """Each (H, W) on the cells of F_G, at least 0."""
+        return {name: self._map(seen, reference, name, model or self.model) for name in names}
+
+    def branch_maps(self, seen: Seen, reference: Seen) -> dict[str, np.ndarray]:
+        """Each branch's own similarity explained, by :data:`BRANCHES_BY`; empty for a model with one branch."""
+        found = {}
+        for branch, embedding in self.branches.items():
+            with torch.no_grad():
+                other = self.model.head(reference.feature_map).embedding(embedding)
+            cam = CamSettings(BRANCHES_BY)
+            found[branch_title(branch)] = similarity_cam(self.model, seen.feature_map, other, embedding, cam)[0]
+        return found
+
+    def maps_cost(self, names: Sequence[str]) -> float:
+        """Forward passes that :meth:`maps` takes."""
+        return sum(self.settings.score_channels + 1 if name == "score-cam" else CAM_COST for name in names)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(n, 3, h, w) -> (n, D), the whole embedding."""
+        return self.model.trace(images).embedding()
+
+    def _map(self, seen: Seen, reference: Seen, name: str, model: SSRNet) -> np.ndarray:
+        if name == "M_s":
+            with torch.no_grad():
+                return spatial_attention(model.head(seen.feature_map))[0]
+        method, target = ("grad-cam", "cosine") if name == "grad-cam-cosine" else (name, "projection")
+        cam = CamSettings(method, target, self.settings.score_channels)
+        return similarity_cam(model, seen.feature_map, reference.embedding[0], settings=cam, images=seen.pixels)[0]
+
+
+def branch_title(branch: str) -> str:
+    """The name of a branch's map."""
+    return f"{BRANCHES_BY}, {branch} branch"

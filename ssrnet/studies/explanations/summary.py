@@ -1,0 +1,197 @@
+"""From rows to the numbers of the report, and to a verdict: which maps tell the truth about their network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
+from ssrnet.explain.faithfulness import Curve, Curves
+from ssrnet.studies.explanations.intervals import Interval, difference, interval, mean, ratio, spearman
+from ssrnet.studies.explanations.measure import CENTRE, CONTROLS, RANDOM
+from ssrnet.studies.explanations.results import ModelFindings, Row
+
+MOST_LIKE_TRAINED = 0.5
+"""A map whose rank correlation with the trained network's stays above this under random weights fails: our choice."""
+FEWEST = 5
+"""Photographs under which a part's share is not reported, and vehicles under which a test is not judged."""
+
+TESTS = ("faithful", "finds the change", "depends on training")
+
+
+@dataclass(frozen=True)
+class MethodSummary:
+    """One map's numbers; None where it was not measured.
+
+    gain: area under insertion minus deletion, with its parts; over_random and over_centre: how much more than the
+    controls' on the same photographs. hits: pointing game. marks: mass on marks over their area; parts: the same by
+    label. pair_share: mass on a pair's mark over its area; pair_change: the same of the maps' difference; agreement:
+    rank correlation, over pairs, of the mark's mass with how much its removal changed the similarity (large marks
+    have more of both: compare with the controls'). randomised: rank correlation with the trained map by stage;
+    other: with another photograph's.
+    """
+
+    name: str
+    insertion: Interval | None
+    deletion: Interval | None
+    gain: Interval | None
+    over_random: Interval | None
+    over_centre: Interval | None
+    hits: Interval | None
+    marks: Interval | None
+    parts: dict[str, float]
+    pair_share: Interval | None
+    pair_change: Interval | None
+    agreement: Interval | None
+    randomised: dict[str, Interval]
+    other: Interval | None
+
+    @property
+    def is_control(self) -> bool:
+        return self.name in CONTROLS
+
+    @property
+    def tests(self) -> dict[str, bool | None]:
+        """By :data:`TESTS`; None where there is nothing to judge by."""
+        controls = _enough(self.over_random), _enough(self.over_centre)
+        faithful = None if None in controls else all(own.is_positive for own in controls)
+        change, last = _enough(self.pair_change), _enough(self.untrained)
+        finds, depends = change and change.low > 1, last and last.high < MOST_LIKE_TRAINED
+        return dict(zip(TESTS, (faithful, finds, depends), strict=True))
+
+    @property
+    def untrained(self) -> Interval | None:
+        """The correlation once all weights are random."""
+        return list(self.randomised.values())[-1] if self.randomised else None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Passed every test that could be made, the curves among them."""
+        return not self.is_control and self.tests["faithful"] is True and False not in self.tests.values()
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """``methods`` in the order measured, controls last; ``chance``: of the pointing game, on the same photographs.
+
+    removed, moved: change of the similarity when a mark goes or is elsewhere; fell: share of removals that cost
+    similarity. siblings_only: marks and pointing are of vehicles with look-alikes alone.
+    """
+
+    title: str
+    methods: tuple[MethodSummary, ...]
+    chance: Interval | None
+    removed: Interval | None
+    moved: Interval | None
+    fell: Interval | None
+    siblings_only: bool
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON, with the verdict."""
+        verdicts = {one.name: one.tests for one in self.methods if not one.is_control}
+        return {**asdict(self), "tests": verdicts, "trusted": [one.name for one in self.trusted]}
+
+    @property
+    def trusted(self) -> list[MethodSummary]:
+        """Best first, by gain."""
+        return sorted((one for one in self.methods if one.is_trusted), key=lambda one: -one.gain.value)
+
+
+def summarise(model: ModelFindings, labels: Sequence[str]) -> ModelSummary:
+    """All numbers of one network, with intervals over vehicles; ``labels``: the names of the masks' parts."""
+    photographs, pairs, randomised = (model.parts.get(part, []) for part in ("photographs", "pairs", "randomised"))
+    marked = [row for row in photographs if row["chance"] is not None]
+    siblings = [row for row in marked if row["sibling"]]
+    marked = siblings or marked
+    curves = [row for row in photographs if row["curves"]]
+    names = _names(photographs, curves, pairs)
+    gains = {name: {row["image"]: _curves(row, name) for row in curves if name in row["curves"]} for name in names}
+
+    def of_method(name: str) -> MethodSummary:
+        with_curve = [row for row in curves if name in row["curves"]]
+        own = [gains[name][row["image"]] for row in with_curve]
+        vehicles = [row["vehicle"] for row in with_curve]
+
+        def over(control: str) -> Interval | None:
+            if name in CONTROLS:
+                return None
+            both = [(gains[name][row["image"]].gain, gains[control][row["image"]].gain) for row in with_curve]
+            return interval(vehicles, np.array(both), difference)
+
+        def of(rows: Iterable[Row], values: Callable[[Row], object], statistic: Callable) -> Interval | None:
+            there = [row for row in rows if name in row["maps"]]
+            return interval([row["vehicle"] for row in there], np.array([values(row) for row in there]), statistic)
+
+        return MethodSummary(
+            name,
+            insertion=interval(vehicles, np.array([one.insertion.auc for one in own]), mean),
+            deletion=interval(vehicles, np.array([one.deletion.auc for one in own]), mean),
+            gain=interval(vehicles, np.array([one.gain for one in own]), mean),
+            over_random=over(RANDOM),
+            over_centre=over(CENTRE),
+            hits=of(marked, lambda row: row["maps"][name]["hit"], mean),
+            marks=of(marked, lambda row: (row["maps"][name]["marks"], row["marks"]), ratio),
+            parts=_parts(photographs, name, labels),
+            pair_share=of(pairs, lambda row: (row["maps"][name]["share"], row["area"]), ratio),
+            pair_change=of(pairs, lambda row: (row["maps"][name]["change"], row["area"]), ratio),
+            agreement=of(pairs, lambda row: (row["maps"][name]["share"], abs(_change(row, REMOVED))), spearman),
+            randomised=_randomised(randomised, name),
+            other=_correlation(randomised, lambda row: row["other"], name),
+        )
+
+    def change(to: str, statistic: Callable = mean, sign: bool = False) -> Interval | None:
+        there = [row for row in pairs if to in row["similarity"]]
+        values = [_change(row, to) for row in there]
+        values = [value < 0 for value in values] if sign else values
+        return interval([row["vehicle"] for row in there], np.array(values), statistic)
+
+    chance = interval([row["vehicle"] for row in marked], np.array([row["chance"] for row in marked]), mean)
+    return ModelSummary(
+        model.title, tuple(of_method(name) for name in names), chance, change(REMOVED), change(MOVED),
+        change(REMOVED, sign=True), bool(siblings),
+    )  # fmt: skip
+
+
+def _enough(own: Interval | None) -> Interval | None:
+    return own if own is not None and own.vehicles >= FEWEST else None
+
+
+def _names(photographs: list[Row], curves: list[Row], pairs: list[Row]) -> list[str]:
+    found = [*(name for row in photographs + pairs for name in row["maps"])]
+    found += [name for row in curves for name in row["curves"]]
+    distinct = list(dict.fromkeys(found))
+    return [name for name in distinct if name not in CONTROLS] + [name for name in CONTROLS if name in distinct]
+
+
+def _curves(row: Row, name: str) -> Curves:
+    own = row["curves"][name]
+    return Curves(Curve(np.array(own["deletion"])), Curve(np.array(own["insertion"])))
+
+
+def _parts(photographs: list[Row], name: str, labels: Sequence[str]) -> dict[str, float]:
+    """Mass over area by label, over the photographs that show it."""
+    found = {}
+    for label in labels:
+        there = [row for row in photographs if name in row["maps"] and label in row["area"]]
+        if len(there) >= FEWEST:
+            mass = sum(row["maps"][name]["mass"][label] for row in there)
+            found[label] = mass / sum(row["area"][label] for row in there)
+    return found
+
+
+def _change(row: Row, to: str) -> float:
+    return row["similarity"][to] - row["similarity"][AS_IT_IS]
+
+
+def _randomised(rows: list[Row], name: str) -> dict[str, Interval]:
+    stages = list(rows[0]["stages"]) if rows else []
+    found = {stage: _correlation(rows, lambda row, stage=stage: row["stages"][stage], name) for stage in stages}
+    return {stage: own for stage, own in found.items() if own is not None}
+
+
+def _correlation(rows: list[Row], values: Callable[[Row], dict[str, float]], name: str) -> Interval | None:
+    there = [row for row in rows if name in values(row)]
+    return interval([row["vehicle"] for row in there], np.array([values(row)[name] for row in there]), mean)

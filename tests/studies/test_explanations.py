@@ -1,0 +1,221 @@
+"""`ssrnet study explanations` from the command line to the report, on networks and data small enough to wait for."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssrnet import cli
+from ssrnet.data.datasets import open_dataset
+from ssrnet.errors import DataError, SettingsError
+from ssrnet.explain import sanity
+from ssrnet.studies.explanations import explain_checkpoints, measure
+from ssrnet.studies.explanations.network import Network
+from ssrnet.studies.explanations.run import draw
+from ssrnet.studies.explanations.sample import draw_pairs, draw_views, in_turns
+from ssrnet.studies.settings import ExplanationSettings
+from ssrnet.training.checkpoint import file_hash
+from tests import tiny
+from tests.explain import planted
+from tests.studies.marked_city import LABELS, marked_city
+
+BASELINE, SSRNET = "Baseline (GB)", "SSR-Net (GB+AB+RB)"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return marked_city(tmp_path_factory.mktemp("explained") / "toys")
+
+
+@pytest.fixture(scope="module")
+def settings(data, checkpoints, tmp_path_factory):
+    return ExplanationSettings(
+        "explanations", data, Path(checkpoints["baseline"]), Path(checkpoints["ssrnet"]),
+        tmp_path_factory.mktemp("out"), images=6, curves=2, steps=2, score_pairs=1, randomised=2, score_channels=2,
+        image_size=32, device="cpu",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(settings):
+    """explanations.json and the report of a whole run."""
+    explain_checkpoints(settings)
+    return json.loads((settings.out / "explanations.json").read_text()), (settings.out / "explanations.md").read_text()
+
+
+def test_the_command_line_knows_it(monkeypatch):
+    caught = []
+    monkeypatch.setattr(cli, "HANDLERS", dict.fromkeys(cli.HANDLERS, caught.append))
+    arguments = "study explanations --data d --baseline b --ssrnet s --out o --pairs 3 --methods layer-cam M_s --seed 4"
+    cli.run(arguments.split())
+    (found,) = caught
+    assert isinstance(found, ExplanationSettings)
+    assert (found.pairs, found.methods, found.seed, found.out) == (3, ("layer-cam", "M_s"), 4, Path("o"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"images": 0}, "images is 0; it must be at least 1."), ({"steps": 1}, "steps is 1; it must be at least 2."),
+     ({"methods": ()}, "--methods names none; choose among grad-cam,")],
+)  # fmt: skip
+def test_bad_values_are_one_sentence(settings, changes, sentence):
+    with pytest.raises(SettingsError, match=f"^{sentence}"):
+        replace(settings, **changes)
+
+
+def test_the_file_records_what_was_done(written, settings):
+    found, _ = written
+    record = found["record"]
+    assert found["format"] == "ssrnet explanations 1" and found["left_out"] == {}
+    assert record["dataset_hash"] == open_dataset(settings.data).content_hash()
+    assert len(record["photographs"]) == 6 and len(record["pairs"]) == 2 and record["settings"]["seed"] == 0
+    assert not {"data", "out", "baseline", "device"} & record["settings"].keys()
+    baseline, ssr_net = found["models"]
+    assert (baseline["title"], ssr_net["title"]) == (BASELINE, SSRNET)
+    assert ssr_net["made_by"]["checkpoint_hash"] == file_hash(settings.ssrnet)
+    assert "no attention branch" in baseline["no_M_s"] and ssr_net["no_M_s"] is None
+
+
+def test_every_photograph_has_its_maps(written):
+    found, _ = written
+    quick = {"grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam", "random", "centre"}
+    for model, own in zip(found["models"], (set(), {"M_s", *(f"hires-cam, {b} branch" for b in ("G", "attn", "token"))})):
+        for number, row in enumerate(model["parts"]["photographs"]):
+            score = {"score-cam"} if number < 2 else set()
+            assert set(row["maps"]) == quick | own | score
+            assert (row["curves"] is not None) == (number < 2)
+            assert row["area"] == pytest.approx({"background": 0.1, "body": 0.9 - 64 / 1920, "sticker": 64 / 1920}, abs=1e-5)
+            assert row["marks"] == pytest.approx(64 / 1920, abs=1e-5)
+            for shares in row["maps"].values():
+                assert sum(shares["mass"].values()) == pytest.approx(1, abs=1e-4)
+                assert shares["marks"] == pytest.approx(shares["mass"]["sticker"], abs=1e-5)
+            if number < 2:
+                assert set(row["curves"]) == {name for name in row["maps"] if "branch" not in name}
+                ends = {(c["deletion"][0], c["deletion"][-1], c["insertion"][0]) for c in row["curves"].values()}
+                assert len(ends) == 1 and {c["insertion"][-1] for c in row["curves"].values()} == {next(iter(ends))[0]}
+
+
+def test_every_pair_says_what_its_mark_does(written):
+    for model in written[0]["models"]:
+        rows = model["parts"]["pairs"]
+        assert [set(row["similarity"]) for row in rows] == [{"as it is", "removed", "moved"}] * 2
+        assert ["score-cam" in row["maps"] for row in rows] == [True, False]
+        for row in rows:
+            assert row["area"] == pytest.approx(64 / 1920, abs=1e-5)
+            assert row["maps"]["random"]["change"] == pytest.approx(row["area"], abs=1e-5)
+
+
+def test_every_stage_is_randomised(written, settings):
+    for model, stages in zip(written[0]["models"], (6, 7)):
+        first, second = model["parts"]["randomised"]
+        assert len(first["stages"]) == len(second["stages"]) == stages
+        for row in (first, second):
+            assert all(-1 <= own <= 1 for stage in row["stages"].values() for own in stage.values())
+        assert "score-cam" in first["stages"]["stem"] and "score-cam" not in second["stages"]["stem"]
+        assert "score-cam" not in first["stages"]["layer1"]
+
+
+def test_the_report_names_every_table_and_record(written, settings):
+    found, text = written
+    assert f"- **{BASELINE}**: no map was tested: " in text  # two vehicles' curves test nothing
+    assert "has no spatial attention map M_s" in text.split("## SSR-Net")[0] and "HiResCAM, token branch" in text
+    for words in ("Areas under the curves, 2 photographs of 2 vehicles", "Marks in sight: ", "all with look-alikes",
+                  "| sticker |", "Removing a mark changes the similarity by", "2 pairs of 2 vehicles",
+                  "as weights are randomised", found["record"]["dataset_hash"], file_hash(settings.ssrnet)):  # fmt: skip
+        assert words in text
+    for table in (block for block in text.split("\n\n") if block.startswith("|")):
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_a_run_goes_on_where_it_stopped(written, settings, monkeypatch, tmp_path):
+    again = replace(settings, out=tmp_path)
+    monkeypatch.setattr(measure, "randomised", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        explain_checkpoints(again)
+    stopped = json.loads((tmp_path / "explanations.json").read_text())
+    assert [list(model["parts"]) for model in stopped["models"]] == [["photographs", "pairs"], []]
+    monkeypatch.undo()
+    asked = []
+    for name in ("photographs", "pairs", "randomised"):
+        own = getattr(measure, name)
+        monkeypatch.setattr(measure, name, lambda *a, name=name, own=own: asked.append(name) or own(*a))
+    explain_checkpoints(again)
+    assert asked == ["randomised", "photographs", "pairs", "randomised"]
+    assert tiny.files(tmp_path) == tiny.files(settings.out), "the same numbers as in one go"
+    asked.clear()
+    explain_checkpoints(again)
+    assert asked == []
+    explain_checkpoints(replace(again, pairs=1))
+    assert len(asked) == 6, "other settings are measured anew"
+
+
+def test_data_without_masks_and_probes_have_curves_alone(settings, city, tmp_path):
+    few = replace(settings, data=city, out=tmp_path, randomised=0, methods=("layer-cam",))
+    explain_checkpoints(few)
+    found, text = json.loads((tmp_path / "explanations.json").read_text()), (tmp_path / "explanations.md").read_text()
+    assert set(found["left_out"]) == {"masks", "pairs", "randomised"}
+    (rows,) = found["models"][0]["parts"].values()
+    assert len(rows) == 2 and all(row["curves"] and not row["maps"] for row in rows)
+    assert "has no part masks (parts.txt" in text and "Areas under the curves" in text
+
+
+def test_a_foreign_file_is_left_alone(settings, tmp_path):
+    (tmp_path / "explanations.json").write_text('{"format": "diary"}')
+    with pytest.raises(DataError, match="move it away"):
+        explain_checkpoints(replace(settings, out=tmp_path))
+    assert (tmp_path / "explanations.json").read_text() == '{"format": "diary"}'
+
+
+def test_the_sample_is_drawn_by_its_seed_one_vehicle_after_the_other(data):
+    dataset = open_dataset(data)
+    views = draw_views(dataset, 12, seed=0)
+    assert len({view.image.vehicle_id for view in views[:4]}) == len({view.image.vehicle_id for view in views[4:8]}) == 4
+    assert views == draw_views(dataset, 12, seed=0) != draw_views(dataset, 12, seed=1)
+    for view in views:
+        assert view.reference.vehicle_id == view.image.vehicle_id and view.reference.camera_id != view.image.camera_id
+        assert view.is_sibling == (view.image.vehicle_id != "0009")
+    # camera 1's photograph shows 0 degrees, camera 2's 30 and 60: the nearer one is the reference
+    assert all(v.reference.attributes["azimuth"] == "30" for v in views if v.image.camera_id == "c001")
+    pairs = draw_pairs(dataset, 5, seed=0)
+    assert {pair.vehicle for pair in pairs} == {"0006", "0008"}
+    assert [n for n in in_turns([11, 12, 21, 31, 32, 33], lambda n: str(n // 10), 0)][-1] in (31, 32, 33)
+
+
+def test_the_cost_foretold_is_the_cost_told(data, settings):
+    sample, _ = draw(open_dataset(data), settings)
+    for changes in ({}, tiny.BASELINE):
+        network = Network(tiny.network(**changes), 32, settings, torch.device("cpu"))
+        for foretold, rows in (
+            (measure.photographs_cost(network, sample.views),
+             lambda tick: measure.photographs(network, sample.views, open_dataset(data), LABELS, tick)),
+            (measure.pairs_cost(network, sample.pairs),
+             lambda tick: measure.pairs(network, sample.pairs, LABELS, tick)),
+            (measure.randomised_cost(network, sample.views[:2]),
+             lambda tick: measure.randomised(network, sample.views[:2], tick)),
+        ):  # fmt: skip
+            told = []
+            list(rows(told.append))
+            assert sum(told) == pytest.approx(foretold)
+
+
+def test_a_network_that_sees_one_crop_is_found_out(data, settings, monkeypatch):
+    """The sticker lies in the upper-left crop that the token sees; moved, it lies outside and does not count."""
+    model = planted.upper_left_alone()
+    model.backbone = planted.Patches(gain=100)  # so that colours outweigh the token's own vector
+    model.necks["G"].weight.zero_()  # nothing of the whole image is left in the embedding
+    network = Network(model, 64, replace(settings, methods=("hires-cam", "layer-cam")), torch.device("cpu"))
+    monkeypatch.setattr(sanity, "SSRNet", None)  # nothing here may build another network
+    pairs = draw_pairs(open_dataset(data), 2, 0)
+    for row in measure.pairs(network, pairs, LABELS, lambda cost: None):
+        similarity = row["similarity"]
+        assert similarity["moved"] == pytest.approx(similarity["removed"], abs=2e-6)
+        assert abs(similarity["as it is"] - similarity["removed"]) > 1e-3
+        for name in ("hires-cam", "layer-cam"):
+            assert row["maps"][name]["change"] > 3 * row["area"] > 0
+    views = draw_views(open_dataset(data), 1, 0)
+    (row,) = measure.photographs(network, views, open_dataset(data), LABELS, lambda cost: None)
+    gain = {n: np.mean(own["insertion"]) - np.mean(own["deletion"]) for n, own in row["curves"].items()}
+    assert gain["hires-cam"] > gain["random"]
