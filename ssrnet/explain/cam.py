@@ -188,7 +188,7 @@ def pair_cams(
     with torch.no_grad():
         embeddings = model.head(both).embedding(embedding)  # (2, D)
     pixels = None if images is None else torch.cat(images)
-    maps = similarity_cam(model, both, embeddings.flip(0), embedding, settings, pixels)
+    maps = similarity_cam(model, both, embeddings, embedding, settings, pixels)
     return PairMaps(maps[0], maps[1], F.cosine_similarity(embeddings[0], embeddings[1], dim=0).item())
 
 
