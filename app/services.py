@@ -176,7 +176,8 @@ class Services:
     def evaluation(self, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol) -> Evaluation:
         """Ranking and metrics of one model under one protocol."""
         features = self.features(checkpoint, opened)
-        return _evaluation(checkpoint.hash, opened.hash, protocol, checkpoint, opened, features)
+        root = str(opened.dataset.root)  # a copy of the folder has the same hash and other paths
+        return _evaluation(checkpoint.hash, opened.hash, root, protocol, checkpoint, opened, features)
 
     def thumbnail(self, image: VehicleImage, height: int = 160) -> str:
         """A small JPEG as a data URI; a grey field for an image that cannot be read."""
@@ -229,7 +230,7 @@ def _feature_store() -> FeatureStore:
 
 @st.cache_resource(max_entries=16, show_spinner="Ranking")
 def _evaluation(
-    checkpoint_hash: str, dataset_hash: str, protocol: Protocol,
+    checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol,
     _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _features: FeatureSet,
 ) -> Evaluation:  # fmt: skip
     return evaluate(

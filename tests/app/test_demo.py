@@ -51,7 +51,7 @@ def kept(root: Path) -> list[Path]:
 
 
 def ranks(test: AppTest) -> int:
-    assert not test.exception and not test.error
+    assert not test.exception and not test.error, [e.value for e in test.error]
     return html(test).count('class="title"')
 
 
@@ -75,7 +75,7 @@ def test_it_is_found_from_anywhere(demo, open_page, no_extraction, tmp_path, mon
 
 def test_attention_opens_on_the_demo(demo, open_page):
     test = open_page("attention")
-    assert not test.exception and not test.error
+    assert not test.exception and not test.error, [e.value for e in test.error]
     assert len([image for image in test.get("image") if "Grad-CAM" in image.proto.imgs[0].caption]) == 2
 
 
