@@ -117,7 +117,8 @@ def test_two_processes_extract_the_features_of_one(together, city):
     model, images = load_checkpoint(together / "run/last.safetensors").model, open_dataset(city).test
     expected = extract(model, images, ExtractSettings(), 32, torch.device("cpu"))
     assert features.names == expected.names
-    assert torch.allclose(features.features, expected.features, rtol=1e-5, atol=1e-5)
+    step = 2**-10  # of float16, in which the file holds them
+    assert torch.allclose(features.features, expected.features, rtol=step, atol=1e-5)
 
 
 @pytest.mark.parametrize(("count", "world"), [(0, 2), (1, 4), (5, 2), (7, 3), (8, 4), (9, 1)])

@@ -20,7 +20,7 @@ WHY_NOT = {
 
 
 class StrongestChannels(NamedTuple):
-    """``channels`` (B, n) and their ``weights`` M_c (B, n), strongest first; ``maps`` (B, n, H, W) are theirs in F_c."""
+    """``channels`` (B, n) with their ``weights`` M_c (B, n), strongest first; ``maps`` (B, n, H, W), theirs in F_c."""
 
     channels: np.ndarray
     weights: np.ndarray
@@ -60,9 +60,7 @@ def why_no_spatial_attention(model: ModelSettings) -> str | None:
     return f"{model.title} has no spatial attention map M_s: {reason}. Where its answer comes from, a CAM shows."
 
 
-def to_image_frame(
-    maps: np.ndarray | Tensor, size: int | tuple[int, int], theta: Tensor | None = None
-) -> np.ndarray:
+def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:
     """(B, H, W) maps of cells -> (B, *size) over the input image, bilinear between cell centres.
 
     Half a cell from the border on, the border cells' values hold. ``size`` is a side or (height, width):

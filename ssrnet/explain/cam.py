@@ -7,18 +7,24 @@ All maps have one value a cell of F_G, are never negative, and are not stretched
 similarity, so that maps of two images can be compared. What each method does with F_G = A and the gradient g
 of the similarity (target :class:`SimilarityTarget`), for a channel c and a cell p:
 
-grad-cam    ReLU(sum_c mean_p(g_c) A_c(p)); Selvaraju et al., ICCV 2017. A channel weighs the same everywhere,
-            which is exact for the global branch; for the relation branch, whose crops weigh places apart, a
-            channel that counts in one crop is lit up outside of it as well.
-grad-cam++  weights sum_p alpha_c(p) ReLU(g_c(p)), alpha of Eq. 19; Chattopadhyay et al., WACV 2018. Their derivation
-            takes exp(score) for the number explained and needs the score linear in A: the projection on the
-            reference is, for the global branch; for the other branches and for the cosine it approximates.
-hires-cam   ReLU(sum_c g_c(p) A_c(p)); Draelos and Carin, 2020. Where the score is linear in A, the sum over cells before
-            the ReLU is the score itself, whatever a branch crops: the reference for the others.
-layer-cam   sum_c ReLU(g_c(p)) A_c(p); Jiang et al., TIP 2021. Keeps places apart, but only what speaks for the likeness.
-eigen-cam   F_G's first principal component; Muhammad and Yeasin, IJCNN 2020. It looks at neither reference nor
-            branch: a control, more than an explanation of a similarity.
-score-cam   see :mod:`ssrnet.explain.score_cam`; the only one that asks the network about masked images.
+grad-cam
+    ReLU(sum_c mean_p(g_c) A_c(p)); Selvaraju et al., ICCV 2017. A channel weighs the same everywhere, which is exact
+    for the global branch; of the relation branch, whose crops weigh places apart, a channel that counts in one
+    crop is lit up outside of it as well.
+grad-cam++
+    Weights sum_p alpha_c(p) ReLU(g_c(p)), alpha of Eq. 19; Chattopadhay et al., WACV 2018. Their derivation takes
+    exp(score) for the number explained and needs the score linear in A: the projection on the reference is, for the
+    global branch; for the other branches and for the cosine it is an approximation.
+hires-cam
+    ReLU(sum_c g_c(p) A_c(p)); Draelos and Carin, 2020. Where the score is linear in A, its cells before the ReLU add
+    up to the score but for a constant, whatever a branch crops: the reference for the others.
+layer-cam
+    sum_c ReLU(g_c(p)) A_c(p); Jiang et al., TIP 2021. Keeps places apart, but counts only what speaks for the likeness.
+eigen-cam
+    F_G's first principal component; Muhammad and Yeasin, IJCNN 2020. It looks at neither reference nor branch: a
+    control, more than an explanation of a similarity.
+score-cam
+    See :mod:`ssrnet.explain.score_cam`; the only one that asks the network about masked images.
 """
 
 from __future__ import annotations
@@ -188,7 +194,7 @@ def pair_cams(
     with torch.no_grad():
         embeddings = model.head(both).embedding(embedding)  # (2, D)
     pixels = None if images is None else torch.cat(images)
-    maps = similarity_cam(model, both, embeddings, embedding, settings, pixels)
+    maps = similarity_cam(model, both, embeddings.flip(0), embedding, settings, pixels)
     return PairMaps(maps[0], maps[1], F.cosine_similarity(embeddings[0], embeddings[1], dim=0).item())
 
 

@@ -17,7 +17,6 @@ from torch import nn
 
 from ssrnet.model import SSRNet
 
-
 SHIFT = 7919
 """So that a network whose training began from the same seed is not given its own first weights."""
 

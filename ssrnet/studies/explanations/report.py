@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from ssrnet.explain.faithfulness import TOLERANCE
 from ssrnet.studies.explanations.intervals import Interval
 from ssrnet.studies.explanations.results import Findings, ModelFindings
 from ssrnet.studies.explanations.summary import FEWEST, MOST_LIKE_TRAINED, TESTS, MethodSummary, ModelSummary
@@ -17,25 +18,25 @@ MAPS = {
 }  # fmt: skip
 
 READING = f"""\
-In brackets: 95 % intervals from draws of the vehicles, with replacement; with fewer than about 20 vehicles they are too \
-narrow. *random* is a map drawn cell by cell, *centre* a Gaussian in the middle of the image: a map that is no better \
-than these two says nothing.
+In brackets: 95 % intervals from draws of the vehicles, with replacement; with fewer than about 20 vehicles they are
+too narrow. *random* is a map drawn cell by cell, *centre* a Gaussian in the middle of the image: a map that is no
+better than these two says nothing.
 
-- **Faithful** (Petsiuk et al., RISE, BMVC 2018): pixels are taken away, or brought back, in the map's order; the score is \
-the cosine to the reference. Insertion's area minus deletion's must exceed both controls', intervals above 0.
-- **Finds the change**: of two renderings that differ in one mark, the difference of the two maps must lie on the mark \
-more than its area explains, interval above 1. F_G has 16 x 16 cells and a mark covers less than one, so most of a \
-perfect map's mass lies beside it.
-- **Depends on training** (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018): with all weights random, the \
-rank correlation with the trained network's map must stay under {MOST_LIKE_TRAINED:g}, interval included. The limit is \
-our choice.
-- **Trusted** is a map that passes every test that could be made, on this network and these photographs. A test on fewer than {FEWEST} vehicles is none.
+- **Faithful** (Petsiuk et al., RISE, BMVC 2018): pixels are taken away, or brought back, in the map's order; the score
+  is the cosine to the reference. Insertion's area minus deletion's must exceed both controls', intervals above 0.
+- **Finds the change**: of two renderings that differ in one mark, the difference of the two maps must lie on the mark
+  more than its area explains, interval above 1. Most marks are smaller than a cell of F_G, so that even a perfect map
+  has most of its mass beside them.
+- **Depends on training** (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018): with all weights random, the
+  rank correlation with the trained network's map must stay under {MOST_LIKE_TRAINED:g}, interval included. The limit
+  is our choice.
+- **Trusted** is a map that passes every test that could be made, on this network and these photographs. A test on
+  fewer than {FEWEST} vehicles is none.
 
-Where a map lies says as much about the network as about the map: one that is faithful to a network which does not look \
-at stickers must not show them. So shares of parts and the pointing game (Zhang et al., IJCV 2018; the maximum within \
-1/16 of the side from a mark) are findings, no tests. Shares are mass over area: 1 is chance. M_s belongs to the image \
-alone, not to a pair, and is a weight that is nowhere 0: its shares stay near 1.
-"""
+Where a map lies says as much about the network as about the map: one that is faithful to a network which does not
+look at stickers must not show them. So shares of parts and the pointing game (Zhang et al., IJCV 2018; the maximum
+within {TOLERANCE:g} of the side from a mark) are findings, no tests. Shares are mass over area: 1 is chance. M_s
+belongs to the image alone, not to a pair, and is a weight that is nowhere 0: its shares stay near 1."""
 
 
 def markdown(findings: Findings, summaries: Sequence[ModelSummary]) -> str:
@@ -49,7 +50,7 @@ def markdown(findings: Findings, summaries: Sequence[ModelSummary]) -> str:
     ]
     for model, summary in zip(findings.models, summaries, strict=True):
         parts += [f"## {summary.title}", *_model(model, summary)]
-    parts += ["## How to read this", READING.strip(), "## What was measured", _record(findings)]
+    parts += ["## How to read this", READING, "## What was measured", _record(findings)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -62,53 +63,71 @@ def map_title(name: str) -> str:
 def _verdict(summary: ModelSummary) -> str:
     if summary.trusted:
         best, *others = (map_title(one.name) for one in summary.trusted)
-        also = f"; {', '.join(others)} pass as well" if len(others) > 1 else f"; {others[0]} passes as well" * len(others)
-        return f"{best} deserves trust: of the maps that pass every test it gains most{also}."
+        also = f" {' and '.join(others)} {'pass' if len(others) > 1 else 'passes'} as well." if others else ""
+        return f"{best} deserves trust: of the maps that pass every test it gains most.{also}"
     judged = [one for one in summary.methods if not one.is_control and one.tests["faithful"] is not None]
-    return "no map passes every test." if judged else "no map was tested: there are no deletion and insertion curves."
+    too_few = f"no map was tested: fewer than {FEWEST} vehicles have deletion and insertion curves."
+    return "no map passes every test." if judged else too_few
 
 
 def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
     parts = [model.no_M_s] if model.no_M_s else []
-    judged = [one for one in summary.methods if one.gain or one.pair_change or one.randomised]
+    methods = summary.methods
+    judged = [one for one in methods if one.gain or one.pair_change or one.randomised]
     if judged:
-        parts.append(_table(["", "faithful: gain", *("more than " + c for c in ("random", "centre")),
-                             "finds the change", "random weights", "trusted"],
-                            [[map_title(one.name), _number(one.gain), _signed(one.over_random), _signed(one.over_centre),
-                              _times(one.pair_change), _number(one.untrained), _trusted(one)] for one in judged]))  # fmt: skip
-    curves = [one for one in summary.methods if one.gain]
+        parts.append(_by_map(judged, {
+            "faithful: gain": lambda one: _number(one.gain),
+            "more than random": lambda one: _signed(one.over_random),
+            "more than centre": lambda one: _signed(one.over_centre),
+            "finds the change": lambda one: _times(one.pair_change),
+            "random weights": lambda one: _number(one.untrained),
+            "trusted": _trusted,
+        }))  # fmt: skip
+    curves = [one for one in methods if one.gain]
     if curves:
-        photos = curves[0].gain
-        parts.append(f"Areas under the curves, {_count(photos)}. Score-CAM and the curves are of these alone.")
-        parts.append(_table(["", "insertion (high is good)", "deletion (low is good)"],
-                            [[map_title(one.name), _number(one.insertion), _number(one.deletion)] for one in curves]))  # fmt: skip
-    marks = [one for one in summary.methods if one.hits]
+        said = f"Areas under the curves, {_count(curves[0].gain)}. Score-CAM and the curves are of these alone."
+        parts += [said, _by_map(curves, {
+            "insertion (high is good)": lambda one: _number(one.insertion),
+            "deletion (low is good)": lambda one: _number(one.deletion),
+        })]  # fmt: skip
+    marks = [one for one in methods if one.hits]
     if marks:
         who = ", all with look-alikes" if summary.siblings_only else ""
-        parts.append(f"Marks in sight: {_count(max((one.hits for one in marks), key=lambda own: own.rows))}{who}. "
-                     f"A random point hits one in {_percent(summary.chance)}.")  # fmt: skip
-        parts.append(_table(["", "pointing game", "mass on marks", "photographs"],
-                            [[map_title(one.name), _percent(one.hits), _times(one.marks), f"{one.hits.rows:,}"]
-                             for one in marks]))  # fmt: skip
+        said = f"Marks in sight: {_count(max((one.hits for one in marks), key=lambda own: own.rows))}{who}. "
+        parts += [f"{said}A random point hits one in {_percent(summary.chance)}.", _by_map(marks, {
+            "pointing game": lambda one: _percent(one.hits),
+            "mass on marks": lambda one: _times(one.marks),
+            "photographs": lambda one: f"{one.hits.rows:,}",
+        })]  # fmt: skip
+    if any(one.parts for one in methods):
         parts += ["Mass over area of each part, over the photographs that show it.", _parts_table(summary)]
     if summary.removed:
-        parts.append(f"Removing a mark changes the similarity by {_signed(summary.removed, 4)} "
-                     f"({_count(summary.removed, 'pair')}; it falls in {_percent(summary.fell)}), "
-                     f"moving it by {_signed(summary.moved, 4)}.")  # fmt: skip
-        parts.append(_table(["", "mass on the mark", "change on the mark", "rank correlation of mass and effect", "pairs"],
-                            [[map_title(one.name), _times(one.pair_share), _times(one.pair_change),
-                              _number(one.agreement), f"{one.pair_share.rows:,}"]
-                             for one in summary.methods if one.pair_share]))  # fmt: skip
-    if any(one.randomised for one in summary.methods):
-        parts += ["Rank correlation with the trained network's map, as weights are randomised from the output on; "
-                  "last column: with the trained map of another photograph.", _stages_table(summary)]  # fmt: skip
+        said = f"Removing a mark changes the similarity by {_signed(summary.removed, 4)} "
+        said += f"({_count(summary.removed, 'pair')}; it falls in {_percent(summary.fell)})"
+        said += f", moving it by {_signed(summary.moved, 4)}." if summary.moved else "."
+        parts += [said, _by_map([one for one in methods if one.pair_share], {
+            "mass on the mark": lambda one: _times(one.pair_share),
+            "change on the mark": lambda one: _times(one.pair_change),
+            "rank correlation of mass and effect": lambda one: _number(one.agreement),
+            "pairs": lambda one: f"{one.pair_share.rows:,}",
+        })]  # fmt: skip
+    if any(one.randomised for one in methods):
+        said = "Rank correlation with the trained network's map, as weights are randomised from the output on; "
+        parts += [f"{said}last column: with the trained map of another photograph.", _stages_table(summary)]
     return parts
+
+
+def _by_map(methods: Sequence[MethodSummary], columns: dict[str, Callable[[MethodSummary], str]]) -> str:
+    lines = [[map_title(one.name), *(say(one) for say in columns.values())] for one in methods]
+    return _table(["", *columns], lines)
 
 
 def _parts_table(summary: ModelSummary) -> str:
     shown = [one for one in summary.methods if one.parts]
-    labels = list(dict.fromkeys(label for one in shown for label in one.parts))
-    lines = [[label, *(f"{one.parts[label]:.2f}" if label in one.parts else ABSENT for one in shown)] for label in labels]
+    labels = dict.fromkeys(label for one in shown for label in one.parts)
+    lines = [
+        [label, *(f"{one.parts[label]:.2f}" if label in one.parts else ABSENT for one in shown)] for label in labels
+    ]
     return _table(["mass / area", *(map_title(one.name) for one in shown)], lines)
 
 
@@ -129,11 +148,11 @@ def _record(findings: Findings) -> str:
              f"{model.made_by['image_size']} px." for model in findings.models]  # fmt: skip
     lines += [
         f"- Data: {record['dataset']}, hash {record['dataset_hash']}, masks and probes {record['annotations_hash']}.",
-        f"- Similarity: {record['similarity']}. Deletion to {record['deletion']}; insertion from {record['insertion']}; "
-        f"{settings['steps']} steps.",
+        f"- Similarity: {record['similarity']}.",
+        f"- Deletion to {record['deletion']}; insertion from {record['insertion']}; {settings['steps']} steps.",
         f"- Score-CAM by {settings['score_channels']} channels; branches by HiResCAM.",
-        f"- Sample and random numbers: seed {settings['seed']}; ssrnet {record['version']}. The JSON file beside this one "
-        "names every photograph.",
+        f"- Sample and random numbers: seed {settings['seed']}; ssrnet {record['version']}. "
+        "The JSON file beside this one names every photograph.",
     ]
     lines += [f"- Left out: {part} ({reason})." for part, reason in findings.left_out.items()]
     return "\n".join(lines)
@@ -144,6 +163,8 @@ def _trusted(one: MethodSummary) -> str:
         return ABSENT
     failed = [test for test in TESTS if one.tests[test] is False]
     unknown = [test for test in TESTS if one.tests[test] is None]
+    if len(unknown) == len(TESTS):
+        return "not tested"
     said = f"fails: {', '.join(failed)}" if failed else "yes"
     if not failed and one.tests["faithful"] is None:
         said = "unknown"

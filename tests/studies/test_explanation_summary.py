@@ -1,0 +1,137 @@
+"""Numbers and verdict from rows whose truth was planted, and the intervals that they rest on."""
+
+import numpy as np
+import pytest
+
+from ssrnet.studies.explanations.intervals import difference, interval, mean, ratio, spearman
+from ssrnet.studies.explanations.report import markdown
+from ssrnet.studies.explanations.results import Findings, ModelFindings, read_findings
+from ssrnet.studies.explanations.summary import summarise
+
+LABELS = ("background", "body", "sticker")
+
+
+def photograph(vehicle, jitter):
+    """One row: "good" deletes fast and points at the sticker, "bad" does neither, "centre" lies between."""
+    area = {"background": 0.2, "body": 0.75, "sticker": 0.05}
+
+    def shown(sticker, hit):
+        return {"mass": {"background": 0.1, "body": 0.9 - sticker, "sticker": sticker}, "hit": hit, "marks": sticker}
+
+    curve = {"good": (0.2, 0.9), "bad": (0.5, 0.6), "random": (0.5, 0.6), "centre": (0.4, 0.7)}
+    return {
+        "image": f"{vehicle}.jpg", "reference": "r.jpg", "vehicle": vehicle, "similarity": 1.0, "sibling": True,
+        "area": area, "marks": 0.05, "chance": 0.1,
+        "maps": {"good": shown(0.25, True), "bad": shown(0.05, False), "random": shown(0.05, False),
+                 "centre": shown(0.05, False)},
+        "curves": {name: {"deletion": [1, d + jitter, 0], "insertion": [0, i + jitter, 1]}
+                   for name, (d, i) in curve.items()},
+    }  # fmt: skip
+
+
+def pair(vehicle, number):
+    fall = 0.01 * (number + 1)
+    maps = {"good": {"share": 0.02 + fall, "change": 0.4}, "bad": {"share": 0.04 - fall / 2, "change": 0.02}}
+    maps |= {control: {"share": 0.02, "change": 0.02} for control in ("random", "centre")}
+    similarity = {"as it is": 0.9, "removed": 0.9 - fall, "moved": 0.9 - fall / 2}
+    return {"image": f"p{number}.jpg", "reference": "r.jpg", "vehicle": vehicle, "mark": "sticker-1", "kind": "sticker",
+            "area": 0.02, "similarity": similarity, "maps": maps}  # fmt: skip
+
+
+def randomised(vehicle):
+    stages = {"heads": {"good": 0.8, "bad": 0.99}, "stem": {"good": 0.1, "bad": 0.97}}
+    return {"image": "a.jpg", "reference": "r.jpg", "vehicle": vehicle, "stages": stages, "other": {"good": 0.3}}
+
+
+@pytest.fixture
+def model():
+    vehicles = [f"{number:04d}" for number in range(6)]
+    parts = {
+        "photographs": [photograph(vehicle, 0.01 * number) for number, vehicle in enumerate(vehicles)],
+        "pairs": [pair(vehicle, number) for number, vehicle in enumerate(vehicles)],
+        "randomised": [randomised(vehicle) for vehicle in vehicles],
+    }
+    made_by = {"checkpoint": "m.safetensors", "checkpoint_hash": "00", "image_size": 64}
+    return ModelFindings("Toy", made_by, "key", None, parts)
+
+
+def test_the_true_map_is_trusted_and_the_other_is_not(model):
+    summary = summarise(model, LABELS)
+    by_name = {one.name: one for one in summary.methods}
+    assert list(by_name) == ["good", "bad", "random", "centre"]
+    good, bad = by_name["good"], by_name["bad"]
+    assert good.tests == {"faithful": True, "finds the change": True, "depends on training": True}
+    assert bad.tests == {"faithful": False, "finds the change": False, "depends on training": False}
+    assert [one.name for one in summary.trusted] == ["good"]
+    # insertion (0 + 2 * 0.9 + 1) / 4 minus deletion (1 + 2 * 0.2 + 0) / 4, the jitter in both alike
+    assert good.gain.value == pytest.approx(0.35) and good.over_centre.value == pytest.approx(0.35 - 0.15)
+    assert good.hits.value == 1 and bad.hits.value == 0 and summary.chance.value == pytest.approx(0.1)
+    assert good.marks.value == pytest.approx(5) and good.parts["sticker"] == pytest.approx(5)
+    assert good.parts["background"] == pytest.approx(0.5)
+    assert good.pair_change.value == pytest.approx(20) and bad.pair_change.value == pytest.approx(1)
+    assert good.agreement.value == pytest.approx(1) and bad.agreement.value == pytest.approx(-1)
+    assert list(good.randomised) == ["heads", "stem"] and good.untrained.value == pytest.approx(0.1)
+    assert summary.removed.value == pytest.approx(-0.035) and summary.moved.value == pytest.approx(-0.0175)
+    assert summary.fell.value == 1 and summary.siblings_only
+
+
+def test_a_map_no_better_than_a_centred_one_is_not_faithful(model):
+    for row in model.parts["photographs"]:
+        row["curves"]["good"] = row["curves"]["centre"]
+    good = summarise(model, LABELS).methods[0]
+    assert good.over_random.is_positive and good.tests["faithful"] is False and not good.is_trusted
+
+
+def test_few_vehicles_judge_nothing(model):
+    for part in model.parts.values():
+        for row in part:
+            row["vehicle"] = "0001"
+    good = summarise(model, LABELS).methods[0]
+    assert set(good.tests.values()) == {None} and not good.is_trusted
+
+
+def test_marks_of_vehicles_without_look_alikes_count_where_there_are_no_others(model):
+    for row in model.parts["photographs"][:2]:
+        row |= {"sibling": False}
+    assert summarise(model, LABELS).methods[0].hits.rows == 4
+    for row in model.parts["photographs"]:
+        row |= {"sibling": False}
+    summary = summarise(model, LABELS)
+    assert summary.methods[0].hits.rows == 6 and not summary.siblings_only
+
+
+def test_the_report_gives_the_verdict_and_the_file_reads_back(model, tmp_path):
+    record = {
+        "dataset": "toys", "dataset_hash": "1", "annotations_hash": "2", "photographs": [["a", "b"]], "pairs": [],
+        "similarity": "cosine", "deletion": "mean colour", "insertion": "blur", "version": "0",
+        "settings": {"steps": 2, "score_channels": 2, "seed": 0},
+    }  # fmt: skip
+    findings = Findings(record, {"masks": "none"}, [model])
+    summary = summarise(model, LABELS)
+    text = markdown(findings, [summary])
+    assert "- **Toy**: good deserves trust: of the maps that pass every test it gains most." in text
+    assert "fails: faithful, finds the change, depends on training |" in text and "Left out: masks (none)." in text
+    assert "Removing a mark changes the similarity by −0.0350" in text
+    findings.write(tmp_path / "e.json", [summary.plain()])
+    assert read_findings(tmp_path / "e.json") == findings
+    assert summary.plain()["trusted"] == ["good"]
+
+
+def test_intervals_draw_vehicles_not_rows():
+    """Two vehicles that differ: a replicate is all of one, half and half, or all of the other."""
+    rows = np.array([0.0] * 10 + [1.0] * 10)
+    found = interval(["a"] * 10 + ["b"] * 10, rows, mean)
+    assert (found.value, found.low, found.high, found.rows, found.vehicles) == (0.5, 0, 1, 20, 2)
+    alone = interval(["a"] * 20, rows, mean)
+    assert alone.low == alone.high == 0.5
+    assert interval([], np.array([]), mean) is None
+
+
+def test_statistics_by_hand():
+    rows = np.array([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]])
+    assert difference(rows) == 1 and ratio(rows) == 1.5
+    assert spearman(np.array([[1, 10], [2, 30], [3, 20]])) == pytest.approx(0.5)
+    # ties share ranks: 1.5, 1.5, 3 against 1, 2, 3
+    assert spearman(np.array([[1, 1], [1, 2], [2, 3]])) == pytest.approx(0.75**0.5)
+    assert np.isnan(spearman(rows)) and np.isnan(ratio(rows * 0))
+    assert interval(["a", "b", "c"], rows, spearman) is None
