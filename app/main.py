@@ -8,13 +8,7 @@ import streamlit as st
 # Streamlit puts this file's folder on the path; the packages `app` and `ssrnet` stand one above.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.widgets.page import as_page  # noqa: E402
+from app.widgets.page import VIEWS, as_page  # noqa: E402
 
 st.set_page_config(page_title="SSR-Net Explorer", page_icon="🚗", layout="wide")
-st.navigation(
-    [
-        as_page("retrieval", "Retrieval", ":material/image_search:", default=True),
-        as_page("attention", "Attention", ":material/visibility:"),
-        as_page("scoreboard", "Scoreboard", ":material/monitoring:"),
-    ]
-).run()
+st.navigation([as_page(view) for view in VIEWS]).run()

@@ -48,15 +48,17 @@ def image_picker(
     """The chosen image, the first at the start; None where there is none to choose.
 
     ``thumbnail`` gives an image's picture as a URI, and is asked for the visible page alone. The
-    choice is kept in the URL under ``key``, by name.
+    choice is kept in the URL under ``key``, by name, and goes along to other pages.
     """
     if not images:
         return None
     search, pager = st.columns([4, 1], vertical_alignment="bottom")
     words = search.text_input("Search", key=f"{key}_search", placeholder="vehicle, camera, type or file name")
     found = [image for image in images if all(word in _searched(image) for word in words.lower().split())]
-    linked = st.query_params.get(key)
-    chosen = next((image for image in images if image.name == linked), images[0])
+    before = st.session_state.get(f"{key}_kept")
+    chosen = chosen_image(key, images)
+    if before not in (None, chosen.name):
+        st.rerun()  # the one before is not among these images, and the sidebar shows it
     if not found:
         st.caption(f"Nothing matches “{words}” among {len(images):,} images.")
         return chosen
@@ -70,9 +72,28 @@ def image_picker(
     items = [{"key": image.name, "label": _label(image), "uri": thumbnail(image)} for image in visible]
     result = _grid(data={"items": items, "chosen": chosen.name}, key=f"{key}_grid", on_picked_change=lambda: None)
     if result.picked and result.picked != chosen.name:
-        st.query_params[key] = result.picked
+        choose(key, result.picked)
         st.rerun()
     return chosen
+
+
+def chosen_image(key: str, images: Sequence[VehicleImage]) -> VehicleImage:
+    """The image that the URL names, else the one chosen on another page, else the first; the URL names it from now on."""
+    by_name = {image.name: image for image in images}
+    for name in (st.query_params.get(key), st.session_state.get(f"{key}_kept")):
+        if name in by_name:
+            break
+    else:
+        name = images[0].name
+    choose(key, name)
+    return by_name[name]
+
+
+def choose(key: str, name: str) -> None:
+    """Makes the image of this name the chosen one, here and on other pages."""
+    st.session_state[f"{key}_kept"] = name  # Streamlit drops the URL's parameters when another page opens
+    if st.query_params.get(key) != name:
+        st.query_params[key] = name
 
 
 def _label(image: VehicleImage) -> str:

@@ -1,7 +1,8 @@
-"""The frame around every page: checks, sidebar, and errors as sentences."""
+"""The frame around every page: the list of pages, checks, sidebar, and errors as sentences."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 
 import streamlit as st
@@ -11,13 +12,29 @@ from ssrnet.errors import SSRNetError
 from ssrnet.installation import check_torch
 
 
-def as_page(view: str, title: str, icon: str, default: bool = False) -> StreamlitPage:
+@dataclass(frozen=True)
+class View:
+    title: str
+    icon: str
+
+
+VIEWS = {
+    "retrieval": View("Retrieval", ":material/image_search:"),
+    "attention": View("Attention", ":material/visibility:"),
+    "scoreboard": View("Scoreboard", ":material/monitoring:"),
+}
+"""Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
+HOME = "retrieval"
+
+
+def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there.
 
-    A view that says ``NEEDS_SOURCE = False`` has ``render(services)`` and no sidebar.
+    A view that says ``NEEDS_SOURCE = False`` has ``render(services)`` and no sidebar. Also what ``st.switch_page``
+    and ``st.page_link`` take to lead to the page.
     """
-
-    return st.Page(lambda: run_view(view, title), title=title, icon=icon, url_path=view, default=default)
+    title, icon = VIEWS[view].title, VIEWS[view].icon
+    return st.Page(lambda: run_view(view, title), title=title, icon=icon, url_path=view, default=view == HOME)
 
 
 def run_view(view: str, title: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.services import OpenedDataset, Services
+from app.widgets.image_picker import chosen_image
 from ssrnet.data.protocols import Protocol, available_protocols
 from ssrnet.training.checkpoint import StoredCheckpoint
 
@@ -79,6 +80,7 @@ def choose_source(services: Services) -> Selection | None:
     with st.sidebar:
         protocol = _choose_protocol(opened)
         st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
+        _show_query(services, opened)
     if protocol is None:
         st.info("This data set has no test images that a protocol could use; the sidebar says why for each.")
         return None
@@ -87,7 +89,7 @@ def choose_source(services: Services) -> Selection | None:
 
 def keep_source() -> None:
     """Remembers the sidebar's choice on a page that does not draw it; Streamlit forgets what a page leaves out."""
-    for key in ("data", "baseline", "ssrnet", "protocol", "seed"):
+    for key in ("data", "baseline", "ssrnet", "protocol", "seed", "n"):
         if key in st.session_state:
             st.session_state[key] = st.session_state[key]
 
@@ -135,10 +137,19 @@ def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
         )
     if name is None:
         return None
-    seed = 0
+    seed, n = 0, Protocol.n
     if name != "cross_camera":
         seed = st.number_input("Seed of the random gallery", 0, 10_000, 0, key="seed", bind="query-params")
-    return Protocol(name, seed=int(seed))
+    if name == "multi_gallery_shot":
+        n = st.number_input("Gallery images a vehicle (n)", 1, 50, n, key="n", bind="query-params")
+    return Protocol(name, seed=int(seed), n=int(n))
+
+
+def _show_query(services: Services, opened: OpenedDataset) -> None:
+    """The image that the pages are about, which any of them may have chosen."""
+    if opened.dataset.test:
+        image = chosen_image("query", opened.dataset.test)
+        st.image(services.thumbnail(image), caption=f"Query: {image.name}")
 
 
 def _guide(data: str, baseline: str | None, ssrnet: str | None) -> None:

@@ -35,7 +35,7 @@ from ssrnet.retrieval.store import Record, feature_record, find, keep, read_reco
 from ssrnet.runs import StoredMetrics, find_runs, find_studies, stored_metrics
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 """The project's folder, where the bundled demo lies; the app may be started from anywhere."""
 DEMO = {
     "data": "assets/city",
