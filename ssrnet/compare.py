@@ -22,8 +22,12 @@ from ssrnet.comparison.results import ComparedModel, LeftOut, ModelComparison
 from ssrnet.data.protocols import Protocol, ProtocolName
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import ProtocolError, SettingsError
+from ssrnet.failures.inspection import inspect
+from ssrnet.failures.rows import Row, write_csv
+from ssrnet.failures.table import table
+from ssrnet.files import check_writable
 from ssrnet.resources import DeviceName
-from ssrnet.retrieval.evaluation import with_seeds
+from ssrnet.retrieval.evaluation import evaluate, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, describe
 from ssrnet.retrieval.queries import slices
 from ssrnet.retrieval.ranking import DistanceName
@@ -42,6 +46,8 @@ class CompareSettings:
     """Checkpoint in question: SSR-Net, or any other."""
     out: Path
     """JSON file for the numbers and their protocol records."""
+    queries_csv: Path | None = None
+    """CSV file with a line a query and protocol: AP and first hit of both, which identity captured it, attributes."""
     untrained: str | None = None
     """Weights (a file, or `imagenet`) with which the baseline's backbone began, for a row before training."""
     protocols: tuple[ProtocolName, ...] = get_args(ProtocolName)
@@ -72,6 +78,8 @@ class CompareSettings:
             raise SettingsError(f"--protocols names none; choose among {', '.join(get_args(ProtocolName))}.")
         if self.out.suffix != ".json":
             raise SettingsError(f"{self.out} does not end in .json; name the file of the comparison so.")
+        if self.queries_csv is not None and self.queries_csv.suffix != ".csv":
+            raise SettingsError(f"{self.queries_csv} does not end in .csv; name the table of the queries so.")
 
 
 def compare_checkpoints(settings: CompareSettings) -> None:
@@ -83,6 +91,8 @@ def compare_checkpoints(settings: CompareSettings) -> None:
         subjects.insert(0, untrained(settings.untrained, start, before.image_size))
     dataset, images = open_images(settings.data, settings.subset, settings.only)
     print(dataset.summary())
+    for path in filter(None, (settings.out, settings.queries_csv)):
+        check_writable(path)  # before minutes of work, not after
     asked = {text: slices(text, dataset) for text in settings.slices}
     served, left_out = _served(settings, dataset)
     contestants = []
@@ -111,6 +121,27 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     )
     print("\n" + render(comparison), end="")
     comparison.write(settings.out)
+    if settings.queries_csv is not None:
+        first_seeds = [protocols[0] for protocols in served]
+        write_csv(settings.queries_csv, query_rows(dataset, *contestants[-2:], first_seeds, settings.distance))
+
+
+def query_rows(
+    dataset: ReIDDataset, a: Contestant, b: Contestant, protocols: Sequence[Protocol], distance: DistanceName
+) -> list[Row]:
+    """:func:`ssrnet.failures.table.table` of two models for each protocol, which its first columns name."""
+    rows: list[Row] = []
+    for protocol in protocols:
+        first, second = (
+            inspect(
+                one.features,
+                evaluate(one.features, dataset, protocol, made_by=one.made_by, distance=distance, top_k=1),
+            )
+            for one in (a, b)
+        )
+        named: Row = {"protocol": protocol.name, "seed": first.evaluation.record.seed}
+        rows += [{**named, **row} for row in table(first, second)]
+    return rows
 
 
 def distinct_titles(subjects: Sequence[Subject]) -> list[str]:

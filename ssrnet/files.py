@@ -37,6 +37,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Makes the folder of ``path`` and raises :class:`ResourceError` where no file can be written there."""
+    write_atomically(path.with_name(f".{path.name}.probe"), Path.touch)
+    path.with_name(f".{path.name}.probe").unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files in and under ``folder`` of processes that were killed while they wrote."""
     for path in folder.rglob(".*.part"):

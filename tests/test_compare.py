@@ -1,3 +1,4 @@
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ssrnet.compare import CompareSettings, compare_checkpoints, distinct_titles
 from ssrnet.comparison.markdown import render
 from ssrnet.comparison.results import read_comparison
 from ssrnet.data.datasets import open_dataset
-from ssrnet.errors import CheckpointError, DataError, ProtocolError, SettingsError
+from ssrnet.errors import CheckpointError, DataError, ProtocolError, ResourceError, SettingsError
 from ssrnet.retrieval.extraction import ExtractSettings
 from ssrnet.subjects import Subject
 from ssrnet.training.checkpoint import file_hash, save_checkpoint
@@ -123,6 +124,31 @@ def test_only_some_images(settings):
     )  # fmt: skip
 
 
+def test_a_line_a_query_and_protocol(settings, tmp_path):
+    asked = replace(settings, queries_csv=tmp_path / "new/queries.csv")
+    compare_checkpoints(asked)
+    with open(asked.queries_csv, newline="") as file:
+        rows = list(csv.DictReader(file))
+    camera, shot = read_comparison(settings.out).protocols
+    for result, seed in ((camera, ""), (shot, "0")):
+        own = [row for row in rows if row["protocol"] == result.protocol and row["seed"] == seed]
+        assert len(own) == result.slices[0].queries[0] + result.slices[0].excluded[0]
+        if result is camera:  # the JSON has the mean over seeds
+            model = next(row for row in result.slices[0].rows if (row.model, row.branches) == (SSRNET, ()))
+            aps = [float(row["ap_b"]) for row in own if row["ap_b"]]
+            assert sum(aps) / len(aps) == pytest.approx(model.metrics["mAP"].value)
+    assert {"captured_by_a", "has_sibling", "vehicle_type"} <= set(rows[0])
+
+
+@pytest.mark.parametrize("name", ["out", "queries_csv"])
+def test_a_file_that_cannot_be_written_is_told_before_extraction(settings, monkeypatch, tmp_path, name):
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(subjects, "extract", None)
+    path = tmp_path / "taken" / ("c.json" if name == "out" else "c.csv")
+    with pytest.raises(ResourceError, match="cannot write .*taken"):
+        compare_checkpoints(replace(settings, **{name: path}))
+
+
 def test_multi_gallery_shot_with_n(settings):
     compare_checkpoints(replace(settings, protocols=("multi_gallery_shot",), shots=2))
     comparison = read_comparison(settings.out)
@@ -161,6 +187,7 @@ def test_what_cannot_work_is_told_before_extraction(settings, monkeypatch, tmp_p
         ({"seeds": 0}, "seeds is 0; at least one"),
         ({"protocols": ()}, "--protocols names none; choose among cross_camera"),
         ({"out": Path("c.md")}, "c.md does not end in .json"),
+        ({"queries_csv": Path("c.md")}, "c.md does not end in .csv"),
     ],
 )
 def test_settings_that_cannot_work(settings, changes, message):
