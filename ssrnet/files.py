@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
 from ssrnet.errors import ResourceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -35,6 +40,29 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with suppress(OSError):  # where the folder is none, there is nothing to remove
             temporary.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """A .safetensors file, atomically, of which the same content always gives the same bytes, and so the same hash."""
+    from safetensors.torch import save_file  # imports torch, which the renderer's workers have no use for
+
+    def write(temporary: Path) -> None:
+        save_file(dict(tensors), temporary, dict(metadata))
+        _sort_metadata(temporary)
+
+    write_atomically(path, write)
+
+
+def _sort_metadata(path: Path) -> None:
+    """safetensors writes the metadata in another order each time."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:  # else JSON was escaped otherwise than here, and the file is good as it is
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def check_writable(path: Path) -> None:

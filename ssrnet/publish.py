@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ssrnet.errors import CheckpointError, SettingsError
+from ssrnet.files import write_atomically
+from ssrnet.runs import LOG, SETTINGS
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 
 COMPARED_IMAGES = 4
@@ -37,7 +40,8 @@ def publish_checkpoint(settings: PublishSettings) -> None:
 
     Matrices and convolution kernels become float16, which halves the file; batch-norm statistics, biases and
     all else of one dimension stay as they are. The classifiers are left out, their number of identities stays
-    in the metadata. Of every path in the training settings only the last name is kept.
+    in the metadata. Of every path in the training settings only the last name is kept. The run's log and settings,
+    where they lie beside the checkpoint, go along into a folder named as the file, so that its curves can be shown.
 
     Raises :class:`CheckpointError` for a checkpoint that cannot be loaded or does not survive float16,
     :class:`ResourceError` where the file cannot be written.
@@ -51,18 +55,33 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     training = {name: without_folders(value) for name, value in checkpoint.info.training.items()}
     shortened = [name for name, value in training.items() if value != checkpoint.info.training[name]]
     write_checkpoint(settings.out, tensors, replace(checkpoint.info, training=training))
+    copied = publish_log(settings.checkpoint.parent, settings.out.with_suffix(""))
     published = load_checkpoint(settings.out)
     difference, largest = compare(checkpoint, published)
     size = settings.out.stat().st_size / 1e6
     print(f"{settings.out}: {published.info.model.title}, {size:.1f} MB, {len(tensors)} tensors, hash {published.hash}")
     if checkpoint.model.classifiers:
         print(f"left out: classifiers over {checkpoint.info.num_classes:,} training identities")
+    if copied:
+        print(f"the run's curves: {settings.out.with_suffix('')}")
     if shortened:
         print(f"shortened to the last name of their path: {', '.join(shortened)}")
     print(
         f"embeddings of {COMPARED_IMAGES} random images differ by at most {difference:.1e}, where the largest number "
         f"is {largest:.1f}"
     )
+
+
+def publish_log(run: Path, folder: Path) -> bool:
+    """Copies a training run's log, and its settings without folders, into ``folder``; False where there is none."""
+    log, settings = run / LOG, run / SETTINGS
+    if not (log.exists() and settings.exists()):
+        return False
+    shortened = without_folders(json.loads(settings.read_text(encoding="utf-8")))
+    lines = log.read_bytes()
+    write_atomically(folder / LOG, lambda temporary: temporary.write_bytes(lines))
+    write_atomically(folder / SETTINGS, lambda temporary: temporary.write_text(json.dumps(shortened, indent=2) + "\n"))
+    return True
 
 
 def to_half(name: str, tensor: Tensor, source: Path) -> Tensor:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from ssrnet.errors import CheckpointError, ResourceError, SettingsError
 from ssrnet.publish import PublishSettings, publish_checkpoint, without_folders
+from ssrnet.runs import read_run
 from ssrnet.training.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from tests import tiny
 
@@ -55,6 +56,18 @@ def test_the_published_network_is_the_same_but_for_rounding(settings, capsys):
     assert f"hash {file_hash(settings.out)}" in said and "classifiers over 5 training identities" in said
     difference = float(said.split("differ by at most ")[1].split(",")[0])
     assert 0 < difference < 0.02 * expected.abs().max().item()
+
+
+def test_the_runs_curves_go_along_without_its_folders(settings):
+    run = settings.checkpoint.parent
+    (run / "settings.json").write_text(json.dumps({**TRAINING, "recipe": "quick", "epochs": 1}))
+    (run / "log.jsonl").write_text('{"epoch": 1, "step": 3, "seconds": 2.0, "loss": 1.5}\n')
+    publish_checkpoint(settings)
+    published = read_run(settings.out.with_suffix(""))
+    assert published.state == "finished" and published.series("loss") == ([1], [1.5])
+    assert published.settings["recipe"] == "quick"
+    text = (published.folder / "settings.json").read_text()
+    assert "VeRi" in text and HOME not in text and "Somebody" not in text
 
 
 def test_the_metadata_stays_but_for_the_folders_of_the_machine(settings, capsys):

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -33,7 +32,7 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.explain.graph import EditedRanking, EditLabel, GraphEdit, edit_label, graph_of, token_columns
 from ssrnet.explain.shares import BranchFeatures
-from ssrnet.files import write_atomically
+from ssrnet.files import write_tensors
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
 from ssrnet.model.graph import RelationGraph
 from ssrnet.model.regions import Box, region_boxes
@@ -139,7 +138,7 @@ class GalleryGraphs:
         about = {"names": self.names, "ratios": self.ratios, "size": self.size, "record": record}
         tensors = {"products": self.products, "by_ratio": self.by_ratio}
         metadata = {"graphs": json.dumps(about)}
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+        write_tensors(path, tensors, metadata)
 
     @classmethod
     def load(cls, path: Path, model: SSRNet) -> tuple[GalleryGraphs, dict[str, object]]:

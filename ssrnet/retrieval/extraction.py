@@ -9,14 +9,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from ssrnet.data.records import VehicleImage
 from ssrnet.distributed import Processes
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.files import write_atomically
+from ssrnet.files import write_tensors
 from ssrnet.model import EmbeddingSettings, SSRNet
 
 
@@ -87,7 +86,7 @@ class FeatureSet:
             "branch_dims": json.dumps(self.branch_dims),
             "record": json.dumps(record),
         }
-        write_atomically(path, lambda temporary: save_file({"features": self._stored()}, temporary, metadata))
+        write_tensors(path, {"features": self._stored()}, metadata)
 
     def rounded(self) -> FeatureSet:
         """The features as :meth:`load` gives them back, so that numbers do not change once they come from a file."""

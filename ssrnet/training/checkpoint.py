@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ssrnet.errors import CheckpointError, SettingsError
-from ssrnet.files import write_atomically
+from ssrnet.files import write_tensors
 from ssrnet.model import ModelSettings, SSRNet
 
 FORMAT = "ssrnet 1"
@@ -75,7 +74,7 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], info: CheckpointInf
     """Writes ``path`` (.safetensors) atomically from the tensors of a state dict, each in its own precision."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "info": json.dumps(asdict(info), default=str)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    write_tensors(path, tensors, metadata)
 
 
 def read_checkpoint(path: Path | str) -> StoredCheckpoint:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from urllib.error import URLError
 
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
 from ssrnet.errors import CheckpointError, ResourceError, SettingsError
 from ssrnet.model import ModelSettings, SSRNet
-from ssrnet.training import checkpoint
 from ssrnet.training.checkpoint import (
     FORMAT,
     file_hash,
@@ -275,7 +275,7 @@ def test_a_crash_while_writing_leaves_the_old_file(model, saved, tmp_path, monke
         target.write_bytes(b"half of it")
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(checkpoint, "save_file", crash)
+    monkeypatch.setattr(safetensors.torch, "save_file", crash)
     with pytest.raises(Exception, match="power cut"):
         save_checkpoint(path, model, tiny.info(model))
     assert path.read_bytes() == saved.read_bytes() and os.listdir(tmp_path) == [path.name]
