@@ -1,93 +1,190 @@
-"""Attention: where SSR-Net looks (M_s, paper Fig. 3), and where each model's similarity comes from (Grad-CAM)."""
+"""Attention: where SSR-Net looks (M_s, paper Fig. 3), and where each model's similarity comes from (CAMs)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.services import Services
+from app.services import attention as maps
+from app.services.attention import ImageMap
+from app.widgets.curves import COLOURS
+from app.widgets.explain import explain
+from app.widgets.export import chart
 from app.widgets.image_picker import image_picker
+from app.widgets.map_sheet import Map, MapRow, map_sheet
+from app.widgets.progress import progress
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
-from ssrnet.explain.attention import spatial_attention, stretch, to_image_frame, why_no_spatial_attention
-from ssrnet.explain.cam import similarity_cam
-from ssrnet.explain.overlay import overlay
-from ssrnet.training.checkpoint import StoredCheckpoint
+from ssrnet.explain.attention import spatial_attention, strongest_channels, why_no_spatial_attention
+from ssrnet.failures.attributes import SIBLING
 
-EXPLANATION = r"""
-**M_s** is the spatial attention map of SSR-Net's attention branch,
-$F_{Attn} = M_s(F_c) \otimes F_c$ with $F_c = M_c(F_G) \otimes F_G$ (paper, Eq. 1). It belongs to the image alone.
-The baseline has no attention map.
+METHODS = {
+    "grad-cam": "Grad-CAM",
+    "grad-cam++": "Grad-CAM++",
+    "hires-cam": "HiResCAM",
+    "layer-cam": "Layer-CAM",
+    "eigen-cam": "Eigen-CAM",
+    "score-cam": "Score-CAM",
+}
+BRANCHES = {"": "All branches", "G": "Global", "attn": "Attention", "token": "Relation"}
+COUNTS = (1, 3, 6, 12)
+CHANNELS = 8
+MOST_PARTS = 12
 
-**Grad-CAM** asks another question: which cells of $F_G$ raise the similarity between this image's embedding and
-that of the image it is compared with? It exists for both models.
+EQUATIONS = (
+    r"F_c = M_c(F_G) \otimes F_G, \qquad F_{Attn} = M_s(F_c) \otimes F_c \qquad (1)",
+    r"\text{Grad-CAM}(p) = \mathrm{ReLU} \sum_c \Big( \frac{1}{HW} \sum_{p'} \frac{\partial s}{\partial F_G^c(p')} "
+    r"\Big) F_G^c(p), \qquad s = f \cdot \frac{f_{ref}}{\lVert f_{ref} \rVert}",
+)
+LOOK_FOR = """
+**M_s** belongs to the image alone: SSR-Net's attention branch weighs each cell of F_G with it. The baseline has none.
+**M_c** weighs the channels in the same branch, before M_s.
 
-Each map is stretched to its own range for the colours, blue lowest and red highest; M_s's range stands below it.
-Maps have one value a cell of $F_G$ and are brought to the image's size bilinearly. Look for: the same part of the
-vehicle lit in both images, or a background that should not matter.
+**A CAM** asks another question, and exists for both models: which cells raise the similarity *s* between this image's
+embedding and the query's? (The query itself is explained by the second image.) No classifier is needed. Eigen-CAM looks
+at neither query nor branch: take it as a control. Score-CAM masks the image 64 times and takes about ten seconds an image.
 
-Functions: `ssrnet.explain.attention.spatial_attention`, `ssrnet.explain.cam.similarity_cam`.
+Each map is stretched to its own range for the colours, blue lowest and red highest; the numbers below it say what they
+stand for. Maps have one value a cell of F_G and are brought to the image bilinearly. Look for: the same part of the vehicle
+lit in several images; a background that should not matter; on the city, whether look-alikes are told apart by their marks.
 """
 
 
 def render(services: Services, selection: Selection) -> None:
-    """A picker, then a row a model: the image, M_s where there is one, and Grad-CAM."""
+    """A picker, a sheet of maps over up to twelve images, the channels of M_c, and the maps' mass by part."""
     images = selection.opened.dataset.test
     image = image_picker("query", images, services.thumbnail)
-    others = {other.name: other for other in _same_vehicle(image, images)}
-    left, right = st.columns([3, 2])
-    name = left.selectbox(
-        "Grad-CAM explains the similarity to",
-        others,
-        format_func=lambda name: _say(others[name], image),
-        help="Other images of the same vehicle come first; the image itself shows what its own embedding is made of.",
-    )
-    reference = others[name]
+    shown = _choose_images(image, images)
+    left, middle, right = st.columns([2, 3, 2])
+    method = left.selectbox("CAM", METHODS, format_func=METHODS.get, key="attention_cam", bind="query-params")
+    known = {"", *(branch for one in selection.models.values() for branch in services.model(one).branches)}
+    branch = middle.segmented_control(
+        "Of the similarity by", [each for each in BRANCHES if each in known], default="", required=True,
+        format_func=BRANCHES.get, key="attention_branch", bind="query-params",
+    )  # fmt: skip
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
+    rows, by_title = _rows(services, selection, shown, method, branch)
+    captions = {_caption(each, image): maps.photograph(str(each.path), services.stamp(each)) for each in shown}
+    map_sheet("shown", captions, rows, opacity)
+    _parts(selection, shown, by_title)
+    _strongest(services, selection, image, opacity)
+    from ssrnet.explain.cam import similarity_cam  # loaded with the first map
+
+    explain(EQUATIONS, LOOK_FOR, [spatial_attention, strongest_channels, similarity_cam])
+
+
+def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
+    """The query first, then the images to set beside it."""
+    same = [other for other in images if other.vehicle_id == image.vehicle_id and other != image]
+    same.sort(key=lambda other: (other.camera_id == image.camera_id, other.name))
+    group = image.attributes.get(SIBLING)
+    alike = {} if group is None else {o.vehicle_id: o for o in reversed(images) if o.attributes.get(SIBLING) == group}
+    alike.pop(image.vehicle_id, None)
+    others = list({o.vehicle_id: o for o in reversed(images) if o.vehicle_id != image.vehicle_id}.values())
+    sets = {"vehicle": same, "siblings": list(alike.values()), "others": others}
+    titles = {"vehicle": "Its vehicle", "siblings": "Its look-alikes", "others": "Other vehicles"}
+    left, right = st.columns([3, 2])
+    beside = left.segmented_control(
+        "Beside the query", [name for name, found in sets.items() if found or name == "vehicle"], default="vehicle",
+        required=True, format_func=titles.get, key="attention_set", bind="query-params",
+    )  # fmt: skip
+    count = right.segmented_control(
+        "Images", COUNTS, default=6, required=True, key="attention_images", bind="query-params"
+    )
+    return [image, *sets[beside][: count - 1]]
+
+
+def _rows(
+    services: Services, selection: Selection, shown: Sequence[VehicleImage], method: str, branch: str
+) -> tuple[list[MapRow], dict[str, list[ImageMap]]]:
+    """The sheet's rows and their maps: M_s and a CAM of each model, or the reason why it has none."""
+    rows: list[MapRow] = []
+    by_title: dict[str, list[ImageMap]] = {}
+    query, second = shown[0], shown[min(1, len(shown) - 1)]
+    with progress("Computing the maps", "attention") as report:
+        for at, (title, checkpoint) in enumerate(selection.models.items()):
+            model = services.model(checkpoint)
+            why = why_no_spatial_attention(model.settings)
+            cam_title = f"{title}: {METHODS[method]}"
+            has_branch = not branch or branch in model.branches
+            attention, cams = [], []
+            for i, image in enumerate(shown):
+                if why is None:
+                    attention.append(maps.attention_map(services, checkpoint, image))
+                if has_branch:
+                    other = second if image == query else query
+                    own = branch if len(model.branches) > 1 else ""
+                    cams.append(maps.similarity_map(services, checkpoint, image, other, method, own))
+                report(at * len(shown) + i + 1, len(selection.models) * len(shown))
+            if why is None:
+                by_title[f"{title}: M_s"] = attention
+                ranges = [f"{one.cells.min():.2f} to {one.cells.max():.2f}" for one in attention]
+                rows.append(MapRow(f"{title}: M_s", _painted(attention, ranges)))
+            else:
+                rows.append(MapRow(f"{title}: M_s", note=why))
+            if has_branch:
+                by_title[cam_title] = [one.map for one in cams]
+                said = [
+                    f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it")
+                    for one in cams
+                ]
+                rows.append(MapRow(cam_title, _painted(by_title[cam_title], said)))
+            else:
+                rows.append(MapRow(cam_title, note=f"{title} has no {BRANCHES[branch].lower()} branch."))
+    return rows, by_title
+
+
+def _painted(found: Sequence[ImageMap], captions: Sequence[str]) -> list[Map]:
+    return [Map(maps.coloured(one), caption) for one, caption in zip(found, captions, strict=True)]
+
+
+def _caption(image: VehicleImage, query: VehicleImage) -> str:
+    camera = f" · {image.camera_id}" if image.camera_id else ""
+    return f"{'Query · ' if image == query else ''}{image.vehicle_id}{camera} · {image.name}"
+
+
+def _parts(selection: Selection, shown: Sequence[VehicleImage], by_title: dict[str, list[ImageMap]]) -> None:
+    """Where part masks exist: how much of each map lies on each part, beside the part's share of the image."""
+    dataset = selection.opened.dataset
+    masked = maps.masked_images(dataset, shown)
+    if not masked:
+        if maps.masked_images(dataset, dataset.test):
+            st.caption("None of these images has a part mask, so the maps' mass by part is not shown.")
+        return
+    at = [shown.index(image) for image in masked]
+    masses = {}
+    for title, found in by_title.items():
+        masses[title], area = maps.mass_by_part(dataset, masked, [found[i] for i in at])
+    parts = sorted(area, key=lambda part: max(mass[part] for mass in masses.values()))[-MOST_PARTS:]
+    figure = go.Figure()
+    figure.add_bar(y=parts, x=[area[part] for part in parts], name="area", orientation="h", marker_color="#94a3b8")
+    for colour, (title, mass) in zip(COLOURS, masses.items()):
+        figure.add_bar(y=parts, x=[mass[part] for part in parts], name=title, orientation="h", marker_color=colour)
+    figure.update_layout(
+        barmode="group", height=90 + 34 * len(parts), margin={"t": 10, "b": 10}, legend={"orientation": "h", "y": 1.08},
+        xaxis={"tickformat": ".0%", "title": "share of the map, and of the image"}, yaxis={"title": ""},
+    )  # fmt: skip
+    st.subheader("Mass by part", anchor=False)
+    st.caption(
+        f"Mean over the {len(masked)} of {len(shown)} images that have a part mask. A bar longer than the part's area is "
+        "attention beyond chance."
+    )
+    chart(figure, "mass-by-part", f"Share of each map on {len(parts)} parts of the vehicle, beside the parts' areas.")
+
+
+def _strongest(services: Services, selection: Selection, image: VehicleImage, opacity: float) -> None:
+    """The channels that M_c lets through most, for the models that have it."""
     for title, checkpoint in selection.models.items():
-        st.subheader(title, anchor=False)
-        _row(services, checkpoint, image, reference, opacity)
-    with st.expander("Explain", icon=":material/help:"):
-        st.markdown(EXPLANATION)
-
-
-def _row(
-    services: Services, checkpoint: StoredCheckpoint, image: VehicleImage, reference: VehicleImage, opacity: float
-) -> None:
-    model = services.model(checkpoint)
-    feature_map = services.feature_map(checkpoint, image)
-    trace = model.head(feature_map)
-    other = model.head(services.feature_map(checkpoint, reference)).embedding()
-    square = services.square(checkpoint, image)
-
-    def paint(cells: np.ndarray) -> np.ndarray:
-        """A (1, H, W) map of cells over the image."""
-        return overlay(square, stretch(to_image_frame(cells, len(square), trace.theta)[0]), opacity)
-
-    columns = st.columns(4)
-    columns[0].image(square, caption=f"{image.name}, as the network sees it", width="stretch")
-    M_s = spatial_attention(trace)
-    if M_s is None:
-        columns[1].info(why_no_spatial_attention(model.settings))
-    else:
-        low, high = float(M_s.min()), float(M_s.max())
-        columns[1].image(paint(M_s), caption=f"M_s, from {low:.2f} to {high:.2f}", width="stretch")
-    cam = similarity_cam(model, feature_map, other[0])
-    columns[2].image(paint(cam), caption=f"Grad-CAM of the similarity to {reference.name}", width="stretch")
-    if reference != image:
-        columns[3].image(services.square(checkpoint, reference), caption=f"{reference.name}", width="stretch")
-
-
-def _same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
-    """Other images of the vehicle, other cameras first, then the image itself."""
-    others = [other for other in images if other.vehicle_id == image.vehicle_id and other != image]
-    return [*sorted(others, key=lambda other: (other.camera_id == image.camera_id, other.name)), image]
-
-
-def _say(other: VehicleImage, image: VehicleImage) -> str:
-    if other == image:
-        return f"{other.name} (the image itself)"
-    return f"{other.name} (same vehicle{f', camera {other.camera_id}' if other.camera_id else ''})"
+        found = maps.channels(services, checkpoint, image, CHANNELS)
+        if not found:
+            continue
+        st.subheader(f"{title}: the {len(found)} channels that M_c lets through most", anchor=False)
+        photograph = maps.photograph(str(image.path), services.stamp(image))
+        captions = {f"channel {one.number} · M_c {one.weight:.3f}": photograph for one in found}
+        said = [f"F_c up to {one.map.cells.max():.2f}" for one in found]
+        rows = [MapRow("F_c of the query", _painted([one.map for one in found], said))]
+        map_sheet("channel", captions, rows, opacity, across=CHANNELS)

@@ -1,0 +1,75 @@
+"""Images side by side, each row of the sheet the same images under another map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+STYLE = """
+<style>
+.sheet { display: grid; gap: 0.35rem 0.5rem; font-size: 0.78rem; line-height: 1.25; overflow-x: auto; }
+.sheet b { grid-column: 1 / -1; font-size: 0.95rem; margin-top: 0.5rem; }
+.sheet p { grid-column: 1 / -1; margin: 0; opacity: 0.8; }
+.sheet figure { margin: 0; min-width: 0; }
+.sheet .picture { position: relative; aspect-ratio: 1; border-radius: 6px; overflow: hidden; background-size: cover; }
+.sheet .picture img { position: absolute; inset: 0; width: 100%; height: 100%; }
+.sheet figcaption { padding-top: 0.15rem; overflow-wrap: anywhere; }
+</style>
+"""
+
+
+@dataclass(frozen=True)
+class Map:
+    """A coloured map as a data URI, and the number that belongs to it."""
+
+    uri: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """``maps`` has one map an image, or is empty where ``note`` says why there is none."""
+
+    title: str
+    maps: Sequence[Map] = ()
+    note: str = ""
+
+
+def map_sheet(
+    name: str, photographs: Mapping[str, str], rows: Sequence[MapRow], opacity: float, across: int = 6
+) -> None:
+    """Blocks of ``across`` images: the photographs, then each row's maps over them.
+
+    ``photographs`` maps each image's caption to its picture's data URI, and is sent once, whatever the rows;
+    ``name`` tells the page's sheets apart.
+    """
+    captions = list(photographs)
+    faces = "".join(f".{name}{i} {{ background-image: url({uri}); }}" for i, uri in enumerate(photographs.values()))
+    parts = [STYLE, f"<style>{faces}</style>"]
+    for start in range(0, len(captions), across):
+        block = range(start, min(start + across, len(captions)))
+        cells = [_cell(f"{name}{i}", captions[i], captions[i]) for i in block]
+        for row in rows:
+            cells.append(f"<b>{escape(row.title)}</b>")
+            if row.note:
+                cells.append(f"<p>{escape(row.note)}</p>")
+            for i in block if row.maps else ():
+                label, one = f"{row.title}, {captions[i]}", row.maps[i]
+                cells.append(_cell(f"{name}{i}", label, one.caption, one.uri, opacity))
+        columns = min(across, len(captions))
+        parts.append(
+            f'<div class="sheet" style="grid-template-columns: repeat({columns}, minmax(96px, 210px))">'
+            f"{''.join(cells)}</div>"
+        )
+    st.html("".join(parts))
+
+
+def _cell(face: str, label: str, caption: str, uri: str = "", opacity: float = 0.0) -> str:
+    image = f'<img src="{uri}" alt="" style="opacity: {opacity}">' if uri else ""
+    return (
+        f'<figure><div class="picture {face}" role="img" aria-label="{escape(label, quote=True)}">{image}'
+        f"</div><figcaption>{escape(caption)}</figcaption></figure>"
+    )
