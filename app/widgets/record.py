@@ -30,7 +30,13 @@ def metrics_table(evaluations: Mapping[str, Evaluation]) -> None:
         hide_index=True,
         column_config={name: share for name in ("Rank-1", "Rank-5", "mAP", "mINP")},
     )
-    with record.popover("Protocol record", icon=":material/receipt_long:"):
+    with record:
+        record_popover(evaluations)
+
+
+def record_popover(evaluations: Mapping[str, Evaluation]) -> None:
+    """A button that opens the record of each model's numbers."""
+    with st.popover("Protocol record", icon=":material/receipt_long:"):
         for title, evaluation in evaluations.items():
             st.markdown(f"**{title}**")
             st.json(asdict(evaluation.record))

@@ -1,0 +1,81 @@
+"""Are two images of the same vehicle? What a threshold on their cosine gets wrong, counted over a protocol's pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ssrnet.data.protocols import Split
+from ssrnet.errors import ProtocolError
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.ranking import check_features, distance_blocks, judged_blocks
+
+BINS = 4000
+"""Over cosines from -1 to 1, so that thresholds are told apart by 0.0005; pairs are counted, never held."""
+EDGES = np.linspace(-1, 1, BINS + 1)
+
+
+class ErrorRates(NamedTuple):
+    """``false_match``: pairs of two vehicles that are accepted; ``false_non_match``: of one that are not; in [0, 1]."""
+
+    false_match: float
+    false_non_match: float
+
+
+class EqualError(NamedTuple):
+    """The ``threshold`` at which both error rates are nearest to each other, and their mean there."""
+
+    threshold: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Pairs by their cosine: ``same`` vehicle and ``different`` ones, (:data:`BINS`,) int64 counts each.
+
+    A pair is accepted where its cosine is at least the threshold, which counts as the nearest edge of a bin.
+    """
+
+    same: np.ndarray
+    different: np.ndarray
+
+    def rates(self, threshold: float) -> ErrorRates:
+        """Both error rates of a threshold in [-1, 1]."""
+        at = int(np.clip(round((threshold + 1) / 2 * BINS), 0, BINS))
+        return ErrorRates(
+            float(self.different[at:].sum() / self.different.sum()), float(self.same[:at].sum() / self.same.sum())
+        )
+
+    def roc(self) -> tuple[np.ndarray, np.ndarray]:
+        """False match rate and true match rate (BINS + 1,) of each edge as a threshold, from the highest down."""
+        accepted = [np.concatenate([[0], np.cumsum(counts[::-1])]) / counts.sum() for counts in (self.different, self.same)]
+        return accepted[0], accepted[1]
+
+    def equal_error(self) -> EqualError:
+        false_match, true_match = self.roc()
+        at = int(np.abs(false_match - (1 - true_match)).argmin())
+        return EqualError(float(EDGES[BINS - at]), float((false_match[at] + 1 - true_match[at]) / 2))
+
+
+def verify(features: FeatureSet, split: Split) -> Verification:
+    """Counts every pair of a query and a gallery image that is not junk.
+
+    Costs what ranking costs. Raises :class:`ProtocolError` where the split has no pair of one vehicle or none of two,
+    :class:`ssrnet.errors.DataError` for features that are missing or no numbers.
+    """
+    query, gallery = features.rows(split.query), features.rows(split.gallery)
+    check_features(query, gallery, split)
+    counts = np.zeros((2, BINS), dtype=np.int64)
+    for block in judged_blocks(distance_blocks(query, gallery, "cosine"), split, query.device):
+        cosine = (1 - block.distance).clamp(-1, 1).cpu().numpy()
+        same, junk = (flags.cpu().numpy() for flags in (block.same, block.junk))
+        for row, pairs in enumerate((same & ~junk, ~same & ~junk)):
+            counts[row] += np.histogram(cosine[pairs], EDGES)[0]
+    if not counts.sum(1).all():
+        raise ProtocolError(
+            "verification needs pairs of one vehicle and pairs of two; this protocol's queries and gallery lack "
+            f"{'the first' if not counts[0].sum() else 'the second'}, so choose another protocol or more data."
+        )
+    return Verification(counts[0], counts[1])

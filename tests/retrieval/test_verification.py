@@ -1,0 +1,63 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssrnet.data.protocols import Split
+from ssrnet.data.records import VehicleImage
+from ssrnet.errors import ProtocolError
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.verification import verify
+
+
+def image(name, vehicle, camera):
+    return VehicleImage(Path(name), name, vehicle, camera)
+
+
+QUERY = (image("q1", "a", "c1"), image("q2", "b", "c1"))
+GALLERY = (image("g1", "a", "c2"), image("g2", "b", "c2"), image("g3", "a", "c1"))
+ANGLES = {"q1": 0, "g1": 60, "g2": 90, "q2": 90, "g3": 0}
+"""Degrees of unit vectors; cosines: q1 with g1 0.5 (same), g2 0 (different), g3 junk; q2 with g1 0.866, g2 1, g3 0."""
+
+
+@pytest.fixture
+def split():
+    return Split(QUERY, GALLERY, same_camera_is_junk=True, excluded_vehicles=0)
+
+
+@pytest.fixture
+def features():
+    angles = np.deg2rad([ANGLES[one.name] for one in (*QUERY, *GALLERY)])
+    vectors = torch.tensor(np.stack([np.cos(angles), np.sin(angles)], 1), dtype=torch.float32)
+    return FeatureSet(vectors, tuple(one.name for one in (*QUERY, *GALLERY)), {"G": 2})
+
+
+def test_rates_by_hand(features, split):
+    """Same: 0.5 and 1. Different: 0 (q1, g2), 0.866 (q2, g1), 0 (q2, g3). q1 with g3 is junk."""
+    found = verify(features, split)
+    assert (found.same.sum(), found.different.sum()) == (2, 3)
+    for threshold, rates in {-1: (1, 0), 0.3: (1 / 3, 0), 0.6: (1 / 3, 1 / 2), 0.9: (0, 1 / 2), 1: (0, 1)}.items():
+        assert found.rates(threshold) == pytest.approx(rates)
+
+
+def test_the_roc_rises_from_nothing_accepted_to_all(features, split):
+    false_match, true_match = verify(features, split).roc()
+    assert (false_match[0], true_match[0], false_match[-1], true_match[-1]) == (0, 0, 1, 1)
+    assert (np.diff(false_match) >= 0).all() and (np.diff(true_match) >= 0).all()
+    assert (false_match[true_match >= 0.5].min(), false_match[true_match >= 1].min()) == pytest.approx((0, 1 / 3))
+
+
+def test_the_equal_error_threshold_balances_both(features, split):
+    found = verify(features, split)
+    threshold, rate = found.equal_error()
+    both = found.rates(threshold)
+    assert rate == pytest.approx(sum(both) / 2) and 0.5 < threshold < 0.87
+    assert abs(both.false_match - both.false_non_match) <= 1 / 6 + 1e-9
+
+
+@pytest.mark.parametrize(("gallery", "lacks"), [(GALLERY[1:2], "the first"), (GALLERY[:1], "the second")])
+def test_pairs_of_both_kinds_are_needed(features, split, gallery, lacks):
+    with pytest.raises(ProtocolError, match=f"lack {lacks}"):
+        verify(features, replace(split, query=QUERY[:1], gallery=gallery))
