@@ -15,6 +15,7 @@ from ssrnet.files import write_atomically
 from ssrnet.model import ModelSettings
 from ssrnet.resources import DeviceName
 from ssrnet.retrieval.evaluation import Evaluation, evaluate, over_seeds, query_scores, restrict, with_seeds
+from ssrnet.retrieval.expansion import ExpansionSettings
 from ssrnet.retrieval.extraction import ExtractSettings, describe
 from ssrnet.retrieval.intervals import CONFIDENCE, REPLICATES, SEED, Estimate, estimates, vehicles_of
 from ssrnet.retrieval.queries import QueryFilter
@@ -55,6 +56,9 @@ class EvaluateSettings:
     re_rank: bool = False
     """k-reciprocal re-ranking."""
     re_ranking: ReRankSettings = ReRankSettings()
+    expand: bool = False
+    """Query expansion: a query's nearest gallery features are averaged into it."""
+    expansion: ExpansionSettings = ExpansionSettings()
     extraction: ExtractSettings = ExtractSettings()
     out: Path | None = None
     """JSON file for the numbers and their protocol records."""
@@ -70,6 +74,8 @@ def evaluate_model(settings: EvaluateSettings) -> None:
         raise SettingsError(f"seeds is {settings.seeds}; at least one random gallery is needed.")
     if settings.re_rank and settings.distance != "cosine":
         raise SettingsError("k-reciprocal re-ranking starts from cosine distances; leave out --distance or --re-rank.")
+    if settings.expand and settings.distance != "cosine":
+        raise SettingsError("query expansion starts from cosine distances; leave out --distance or --expand.")
     subject = _subject(settings)
     dataset, images = open_images(settings.data, settings.subset, settings.only)
     print(dataset.summary())
@@ -85,7 +91,8 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     evaluations = [
         evaluate(
             features, dataset, protocol, made_by=made_by, distance=settings.distance,
-            re_rank=settings.re_ranking if settings.re_rank else None, images=images,
+            re_rank=settings.re_ranking if settings.re_rank else None,
+            expansion=settings.expansion if settings.expand else None, images=images,
         )
         for protocol in protocols
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from ssrnet.metrics import Metrics
 from ssrnet.model import EmbeddingSettings, ModelSettings
 from ssrnet.retrieval import reranking
 from ssrnet.retrieval.evaluation import over_seeds
+from ssrnet.retrieval.expansion import ExpansionSettings
 from ssrnet.retrieval.extraction import ExtractSettings
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
@@ -157,6 +158,14 @@ def test_re_ranking(settings, capsys):
     evaluate_model(replace(settings, re_rank=True))
     _, record = printed_record(capsys)
     assert record["re_ranking"] == "k-reciprocal {'k1': 20, 'k2': 6, 'weight': 0.3}"
+
+
+def test_query_expansion(settings, capsys):
+    evaluate_model(replace(settings, expand=True, expansion=ExpansionSettings(3, alpha=3)))
+    _, record = printed_record(capsys)
+    assert record["query_expansion"] == "alpha = 3, 3 neighbours"
+    with pytest.raises(SettingsError, match="starts from cosine"):
+        evaluate_model(replace(settings, distance="euclidean", expand=True))
 
 
 def test_re_ranking_that_does_not_fit(settings, monkeypatch):

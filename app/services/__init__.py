@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -136,18 +136,26 @@ class Services:
         """What a checkpoint says that it scored; read anew when the file changes."""
         return _stored_metrics(str(path), _stamp(path))
 
-    def stored_features(self, checkpoint: StoredCheckpoint, opened: OpenedDataset) -> FeatureSet | None:
+    def stored_features(
+        self, checkpoint: StoredCheckpoint, opened: OpenedDataset, settings: ExtractSettings = ExtractSettings()
+    ) -> FeatureSet | None:
         """Embeddings of the data set's test images from memory, from the demo, or from an earlier extraction."""
-        store, key = _feature_store(), (checkpoint.hash, opened.hash)
+        store, key = _feature_store(), (checkpoint.hash, opened.hash, settings)
         features = store.get(key)
         if features is None:
             folders = [ROOT / SHIPPED_FEATURES, ROOT / KEPT_FEATURES]
-            features = find(folders, _feature_record(checkpoint, opened))
+            features = find(folders, _feature_record(checkpoint, opened, settings))
             if features is not None:
                 store.add(key, features)
         return features
 
-    def features(self, checkpoint: StoredCheckpoint, opened: OpenedDataset, report: Report | None = None) -> FeatureSet:
+    def features(
+        self,
+        checkpoint: StoredCheckpoint,
+        opened: OpenedDataset,
+        report: Report | None = None,
+        settings: ExtractSettings = ExtractSettings(),
+    ) -> FeatureSet:
         """Stored embeddings of the test images, or else new ones, which are kept; ``report`` hears of every batch."""
 
         def reporting(batches, total):
@@ -156,20 +164,20 @@ class Services:
                 if report:
                     report(done + 1, total)
 
-        features = self.stored_features(checkpoint, opened)
+        features = self.stored_features(checkpoint, opened, settings)
         if features is not None:
             return features
         store = _feature_store()
         with store.extracting:
-            features = self.stored_features(checkpoint, opened)  # which another session may have made meanwhile
+            features = self.stored_features(checkpoint, opened, settings)  # another session may have made it
             if features is None:
                 features = extract(
-                    self.model(checkpoint), opened.dataset.test, ExtractSettings(batch_size=16),
+                    self.model(checkpoint), opened.dataset.test, replace(settings, batch_size=16),
                     checkpoint.info.image_size, resolve_device(), progress=reporting,
                 ).rounded()  # fmt: skip
-                store.add((checkpoint.hash, opened.hash), features)
+                store.add((checkpoint.hash, opened.hash, settings), features)
                 with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
-                    keep(ROOT / KEPT_FEATURES, features, _feature_record(checkpoint, opened))
+                    keep(ROOT / KEPT_FEATURES, features, _feature_record(checkpoint, opened, settings))
                     remove_oldest(ROOT / KEPT_FEATURES, MOST_KEPT)
         return features
 
@@ -182,6 +190,10 @@ class Services:
     def thumbnail(self, image: VehicleImage, height: int = 160) -> str:
         """A small JPEG as a data URI; a grey field for an image that cannot be read."""
         return _thumbnail(str(image.path), _stamp(image.path), height)
+
+    def stamp(self, image: VehicleImage) -> tuple[int, int]:
+        """Changes when the image's file does; what is computed from the image is cached under it."""
+        return _stamp(image.path)
 
     def square(self, checkpoint: StoredCheckpoint, image: VehicleImage) -> np.ndarray:
         """The image as the network sees it but for normalisation: (size, size, 3) uint8."""
@@ -234,7 +246,7 @@ def _evaluation(
     _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _features: FeatureSet,
 ) -> Evaluation:  # fmt: skip
     return evaluate(
-        _features, _opened.dataset, protocol, made_by=_made_by(_checkpoint) | {"rounded_to": "float16"},
+        _features, _opened.dataset, protocol, made_by=made_by(_checkpoint) | {"rounded_to": "float16"},
         top_k=LONGEST_LIST, dataset_hash=_opened.hash,
     )  # fmt: skip
 
@@ -260,12 +272,13 @@ def _feature_map(checkpoint_hash: str, path: str, stamp: tuple, _model: SSRNet, 
         return _model.feature_map(test_transform(size)(read_image(path))[None].to(device))
 
 
-def _made_by(checkpoint: StoredCheckpoint) -> Record:
-    return checkpoint.record | describe(ExtractSettings(), checkpoint.info.image_size)
+def made_by(checkpoint: StoredCheckpoint, settings: ExtractSettings = ExtractSettings()) -> Record:
+    """What a record says of features that the app has made or found."""
+    return checkpoint.record | describe(settings, checkpoint.info.image_size)
 
 
-def _feature_record(checkpoint: StoredCheckpoint, opened: OpenedDataset) -> Record:
-    return feature_record(_made_by(checkpoint), opened.dataset, opened.hash)
+def _feature_record(checkpoint: StoredCheckpoint, opened: OpenedDataset, settings: ExtractSettings) -> Record:
+    return feature_record(made_by(checkpoint, settings), opened.dataset, opened.hash)
 
 
 def _locate(path: str) -> Path:

@@ -14,12 +14,9 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from app.services import OpenedDataset, Report, Services
-from ssrnet.data.protocols import Protocol, Split
+from app.services import Report, Services
 from ssrnet.data.uploads import Uploads, read_uploads
 from ssrnet.model import FeatureMap
-from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.verification import Verification, verify
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 KEPT = "uploaded_pictures"
@@ -69,22 +66,6 @@ def forget(pictures: Mapping[str, Image.Image]) -> None:
     kept = st.session_state.get(KEPT, {})
     for key in [key for key in kept if key[0] != "read" and not left & set(key)]:
         del kept[key]
-
-
-def verification(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol
-) -> Verification:
-    """The pairs of the opened data set under the protocol, by their cosine."""
-    features = services.features(checkpoint, opened)
-    root = str(opened.dataset.root)
-    return _verification(checkpoint.hash, opened.hash, root, protocol, features, protocol.split(opened.dataset))
-
-
-@st.cache_resource(max_entries=16, show_spinner="Counting pairs")
-def _verification(
-    checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol, _features: FeatureSet, _split: Split
-) -> Verification:
-    return verify(_features, _split)
 
 
 def _kept(key: tuple, make: Callable[[], Any]) -> Any:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from app.services import Services, pictures
+from app.services.pairs import verification
 from app.widgets.explain import explain
 from app.widgets.export import table
 from app.widgets.features import evaluations
@@ -105,7 +106,7 @@ def _compare(
     columns, rows = st.columns(len(selection.models), gap="medium"), []
     for column, (title, checkpoint) in zip(columns, selection.models.items()):
         found = pictures.pair(services, checkpoint, first, second, "grad-cam")
-        pairs = pictures.verification(services, checkpoint, selection.opened, selection.protocol)
+        pairs = verification(services, checkpoint, selection.opened, selection.protocol)
         threshold, rate = pairs.equal_error()
         own = pairs.rates(found.similarity)
         with column:

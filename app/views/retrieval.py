@@ -1,18 +1,28 @@
-"""Retrieval: one query, what each model ranks first, row under row (paper Figs. 5 and 6)."""
+"""Retrieval: one query, what each model ranks first, row under row (paper Figs. 5 and 6), and why."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import streamlit as st
 
 from app.services import Services
-from app.widgets.features import evaluations
+from app.services.matches import RankingOptions, ranked
+from app.widgets.explain import explain
 from app.widgets.image_picker import image_picker
+from app.widgets.match import why_this_match
+from app.widgets.progress import progress
 from app.widgets.rank_list import RankRow, legend, rank_list
+from app.widgets.ranking_options import ranking_options, say
 from app.widgets.record import metrics_table
+from app.widgets.sheet import sheets
 from app.widgets.source import Selection
+from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.compare import Comparison, Outcome, compare
 from ssrnet.retrieval.evaluation import Evaluation
-from ssrnet.retrieval.ranking import Hit, Ranking
+from ssrnet.retrieval.expansion import expand_queries
+from ssrnet.retrieval.ranking import Hit, Ranking, rank
+from ssrnet.retrieval.reranking import k_reciprocal_distances
 
 TOP_K = (5, 10, 20)
 OUTCOMES: dict[Outcome, str] = {
@@ -21,25 +31,82 @@ OUTCOMES: dict[Outcome, str] = {
     "broken": "SSR-Net breaks",
     "both wrong": "Both wrong",
 }
+MATCH = "match"
+"""The URL's name for the gallery image that *Why this match?* is open on."""
+
+EQUATIONS = (
+    r"d(q, g) = 1 - \cos(x_q, x_g), \qquad x = [f_G,\; f_{Attn},\; f_{token}]",
+    r"\cos(x_q, x_g) = \sum_{b} \frac{x_q^b \cdot x_g^b}{\|x_q\|\,\|x_g\|}",
+    r"q' \propto q + \sum_{i \le n} (q \cdot x_i)^{\alpha}\, x_i",
+)
+LOOK_FOR = """
+Each row ranks the gallery by the cosine distance to the query (paper, Sec. 4.7, Figs. 5 and 6). An embedding is its
+branches side by side, so a cosine is the sum of its **branch shares**. A branch *pulls an image up* by the ranks that it
+would lose without that branch. Click an image for its maps: does the same part of the vehicle light up in both
+images? A wrong image that only the global branch favours often shares a type and a colour with the query, and no mark.
+
+**Query expansion** asks again with the nearest images averaged in; **re-ranking** believes neighbours that name each
+other. Both help where the first ranks are right, and hurt where they are not. Neither looks at labels, so junk may be
+among the neighbours.
+"""
 
 
 def render(services: Services, selection: Selection) -> None:
-    """Metrics of both models, a query picker, and two rows of ranked images."""
-    scored = evaluations(services, selection)
-    metrics_table(scored)
+    """Metrics of both models, a query gallery, two rows of ranked images, and why one of them stands there."""
+    top = st.container()
+    left, middle, right = st.columns([5, 2, 2], vertical_alignment="bottom")
+    with right:
+        options = ranking_options(checkpoint.info.model for checkpoint in selection.models.values())
+    with top:
+        scored = _ranked(services, selection, options)
+        metrics_table(scored)
+        if options.touched:
+            st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
     baseline, ssrnet = scored.values()
-    left, right = st.columns([3, 1])
     with left:
         group = _choose_group(compare(baseline, ssrnet))
-    top_k = right.segmented_control(
+    top_k = middle.segmented_control(
         "Images listed", TOP_K, default=TOP_K[0], required=True, key="top_k", bind="query-params"
     )
     query = _choose_query(services, baseline, group)
     if query is None:
         st.info("No query in this group: choose another.")
-        return
+    else:
+        _forget_match_of_another(baseline.split.query[query].name)
+        st.fragment(_ranks)(services, selection, scored, options, query, top_k)
+    st.subheader("Sheets of six queries", anchor=False)
+    st.fragment(sheets)(services, selection, options)
+    explain(
+        EQUATIONS, LOOK_FOR,
+        (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks),
+    )  # fmt: skip
 
-    split = baseline.split
+
+def _ranked(services: Services, selection: Selection, options: RankingOptions) -> dict[str, Evaluation]:
+    """Each model's evaluation by row title; what takes long, embedding and re-ranking, behind a bar."""
+    scored = {}
+    for at, (title, checkpoint) in enumerate(selection.models.items()):
+        mirrored = " and their mirror images" if options.flip_test else ""
+        key = f"flip_{at}" if options.flip_test else f"embed_{at}"
+        with progress(f"Embedding the test images{mirrored} with {title}", key) as report:
+            services.features(checkpoint, selection.opened, report, options.extraction)
+    for at, (title, checkpoint) in enumerate(selection.models.items()):
+        with progress(f"Re-ranking with {title}", f"re_rank_{at}") as report:
+
+            def now_and_then(done: int, total: int, report=report) -> None:
+                if done % 16 == 0:
+                    report(done, total)
+
+            scored[title] = ranked(services, checkpoint, selection.opened, selection.protocol, options, now_and_then)
+    return scored
+
+
+def _ranks(
+    services: Services, selection: Selection, scored: Mapping[str, Evaluation], options: RankingOptions,
+    query: int, top_k: int,
+) -> None:  # fmt: skip
+    """The rows, and the panel of the image that was clicked; a fragment, so that a click draws these alone."""
+    split = next(iter(scored.values())).split
     if top_k > len(split.gallery):
         st.caption(f"The gallery has only {len(split.gallery):,} images, so fewer than {top_k} are listed.")
     rows = [
@@ -47,8 +114,35 @@ def render(services: Services, selection: Selection) -> None:
         for title, evaluation in scored.items()
     ]
     shown = {split.query[query], *(split.gallery[hit.index] for row in rows for hit in row.hits)}
-    rank_list(split.query[query], rows, split.gallery, {image.name: services.thumbnail(image) for image in shown})
+    asked = st.query_params.get(MATCH)
+    rank_list(
+        split.query[query], rows, split.gallery, {image.name: services.thumbnail(image) for image in shown},
+        key="ranks", chosen=asked, on_pick=_open_match,
+    )  # fmt: skip
     legend()
+    match = next((at for at, image in enumerate(split.gallery) if image.name == asked), None)
+    if match is None:
+        st.caption("Click an image, or reach it with Tab, the arrows and Enter, to see why it stands where it does.")
+    else:
+        why_this_match(services, selection, scored, options, query, match, _close_match)
+
+
+def _open_match(name: str) -> None:
+    """A second click on the same image closes its panel."""
+    if st.query_params.get(MATCH) == name:
+        _close_match()
+    else:
+        st.query_params[MATCH] = name
+
+
+def _close_match() -> None:
+    st.query_params.pop(MATCH, None)
+
+
+def _forget_match_of_another(query: str) -> None:
+    if st.session_state.get("match_query") not in (None, query):
+        _close_match()
+    st.session_state["match_query"] = query
 
 
 def _choose_group(comparison: Comparison) -> list[int]:

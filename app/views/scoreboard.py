@@ -1,4 +1,4 @@
-"""Scoreboard: what training runs have learnt so far, side by side, while they train and after."""
+"""Scoreboard: both models' numbers and curves, training runs side by side, and the paper's tables as measured."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from pathlib import Path
 import streamlit as st
 
 from app.services import Services
-from app.widgets.curves import AXES, MOST_RUNS, chart, legend
+from app.services.pairs import verification
+from app.widgets import curves
+from app.widgets.curves import AXES, MOST_RUNS, legend
+from app.widgets.export import chart
+from app.widgets.features import evaluations
+from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
+from app.widgets.record import metrics_table
+from app.widgets.source import Selection
 from app.widgets.study_tables import study_tables
-from ssrnet.errors import SSRNetError
+from ssrnet.errors import ProtocolError, SSRNetError
 from ssrnet.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
 
 NEEDS_SOURCE = False
-"""The page reads the runs' own folders, and works without a data set and without two models."""
+"""Runs have folders of their own, so that the page works without a data set and without two models."""
 REFRESH, REST = 3.0, 20.0
 """Seconds between two looks at runs of which one is going on, and where none is: a stopped one may be resumed."""
 COLUMNS = 3
@@ -32,6 +39,10 @@ No run yet? This trains a network and keeps 20 vehicles back, so that mAP and ra
 COMMAND = "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
 
 EXPLANATION = """
+**CMC@k** is the share of queries with a match among the first k; junk takes no rank. **Cosines of pairs** and the **ROC** take
+every pair of query and gallery image that is not junk: far apart the two densities of a model are what a threshold needs;
+the ROC's false matches stand on a logarithmic axis, since of millions of pairs one in a hundred is many.
+
 **Loss** and its terms, **training accuracy** (share of training images whose vehicle the classifiers name rightly,
 averaged over the branches) and **images per second** are means over an epoch; **learning rate** is that of the epoch's
 last step. Runs are told apart by colour, branches (G global, attn attention, token relation) by dash. The loss is the
@@ -50,8 +61,11 @@ Functions: `ssrnet.runs.read_run`, `ssrnet.runs.differing_settings`, `ssrnet.run
 """
 
 
-def render(services: Services) -> None:
-    """A choice of runs, then their curves, numbers and differences, drawn anew while one is going on."""
+def render(services: Services, selection: Selection | None) -> None:
+    """The chosen models' numbers; a choice of runs with their curves, drawn anew while one is going on; studies."""
+    if selection is not None:
+        _models(services, selection)
+    st.subheader("Training runs", anchor=False)
     folders, axis = _choose(services)
     if not folders:
         st.markdown(GUIDE)
@@ -64,6 +78,27 @@ def render(services: Services) -> None:
     _studies(services)
     with st.expander("Explain", icon=":material/help:"):
         st.markdown(EXPLANATION)
+
+
+def _models(services: Services, selection: Selection) -> None:
+    """Metrics, CMC, cosines of pairs and ROC of both models under the sidebar's protocol."""
+    scored = evaluations(services, selection)
+    metrics_table(scored)
+    try:
+        pairs = {
+            title: verification(services, checkpoint, selection.opened, selection.protocol)
+            for title, checkpoint in selection.models.items()
+        }
+    except ProtocolError as error:
+        st.info(str(error))
+        return
+    left, middle, right = st.columns(3)
+    with left:
+        chart(cmc_figure(scored), "cmc", "CMC curves of both models")
+    with middle:
+        chart(distribution_figure(pairs), "cosines", "Densities of the cosines of pairs of one vehicle and of two")
+    with right:
+        chart(roc_figure(pairs), "roc", "ROC of accepting a pair as one vehicle, false matches on a logarithmic axis")
 
 
 def _studies(services: Services) -> None:
@@ -131,7 +166,7 @@ def _board(services: Services, found: list[TrainingRun | str], axis: Axis) -> No
     for first in range(0, len(drawn), COLUMNS):
         for column, panel in zip(st.columns(COLUMNS), drawn[first : first + COLUMNS]):
             with column:
-                chart(panel, runs, labels, axis)
+                curves.chart(panel, runs, labels, axis)
     if drawn:
         _last_epochs(runs, labels)
     else:

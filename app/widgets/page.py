@@ -19,19 +19,26 @@ class View:
 
 
 VIEWS = {
-    "retrieval": View("Retrieval", ":material/image_search:"),
+    "start": View("Start", ":material/home:"),
     "attention": View("Attention", ":material/visibility:"),
+    "regions": View("Regions", ":material/crop:"),
+    "graph": View("Graph", ":material/hub:"),
+    "retrieval": View("Retrieval", ":material/image_search:"),
+    "failures": View("Failures", ":material/error_outline:"),
+    "probes": View("Probes", ":material/science:"),
+    "images": View("Your images", ":material/upload:"),
+    "map": View("Gallery map", ":material/scatter_plot:"),
     "scoreboard": View("Scoreboard", ":material/monitoring:"),
 }
 """Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
-HOME = "retrieval"
+HOME = "start"
 
 
 def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there.
 
-    A view that says ``NEEDS_SOURCE = False`` has ``render(services)`` and no sidebar. Also what ``st.switch_page``
-    and ``st.page_link`` take to lead to the page.
+    A view that says ``NEEDS_SOURCE = False`` is drawn without them too, with None for the selection. Also what
+    ``st.switch_page`` and ``st.page_link`` take to lead to the page.
     """
     title, icon = VIEWS[view].title, VIEWS[view].icon
     return st.Page(lambda: run_view(view, title), title=title, icon=icon, url_path=view, default=view == HOME)
@@ -46,16 +53,21 @@ def run_view(view: str, title: str) -> None:
             check_torch()
             # After the check, and none of them imports torchvision: Services checks that once a network is needed.
             from app.services import Services
-            from app.widgets.source import choose_source, keep_source
+            from app.widgets.source import choose_source, guide
 
         services = Services()
         module = import_module(f"app.views.{view}")
-        if not getattr(module, "NEEDS_SOURCE", True):
-            keep_source()
-            module.render(services)
-            return
-        selection = choose_source(services)
-        if selection is not None:
+        needed = getattr(module, "NEEDS_SOURCE", True)
+        selection = None
+        try:
+            selection = choose_source(services)
+        except SSRNetError as error:
+            if needed:
+                raise
+            st.error(str(error), icon=":material/error:")
+        if selection is not None or not needed:
             module.render(services, selection)
+        else:
+            guide()
     except SSRNetError as error:
         st.error(str(error), icon=":material/error:")

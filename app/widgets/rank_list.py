@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -10,26 +10,80 @@ import streamlit as st
 
 from ssrnet.data.records import VehicleImage
 from ssrnet.retrieval.ranking import Hit
+from ssrnet.retrieval.sheets import BLUE, GREEN, GREY, RED
 
-BLUE, GREEN, RED, GREY = "#2563eb", "#16a34a", "#dc2626", "#9ca3af"
-
-STYLE = f"""
-<style>
-.ranks {{ display: grid; row-gap: 1.2rem; font-size: 0.8rem; }}
-.ranks .row {{ display: flex; gap: 0.55rem; overflow-x: auto; align-items: flex-start; padding-bottom: 0.3rem; }}
+CSS = f"""
+.ranks {{ display: grid; grid-template-columns: minmax(0, 1fr); row-gap: 1.2rem; font-size: 0.8rem; }}
+.ranks .row {{ display: flex; gap: 0.55rem; overflow-x: auto; align-items: flex-start; padding: 4px 4px 0.3rem 4px; }}
 .ranks .title {{ font-weight: 600; font-size: 0.95rem; margin: 0 0 0.35rem 0; }}
 .ranks .title span {{ font-weight: 400; opacity: 0.75; margin-left: 0.6rem; }}
-.ranks figure {{ margin: 0; flex: 0 0 auto; width: 132px; }}
-.ranks img {{ width: 132px; height: 118px; object-fit: cover; display: block; border: 5px solid; border-radius: 6px;
+.ranks figure {{ margin: 0; flex: 0 1 132px; min-width: 104px; border-radius: 6px; }}
+.ranks img {{ width: 100%; height: 118px; object-fit: cover; display: block; border: 5px solid; border-radius: 6px;
   box-sizing: border-box; }}
-.ranks figcaption {{ line-height: 1.25; padding-top: 0.2rem; }}
+.ranks figcaption {{ line-height: 1.25; padding: 0.2rem 5px 0.15rem 5px; overflow-wrap: anywhere; }}
 .ranks .query img {{ border-color: {BLUE}; }} .ranks .query b {{ color: {BLUE}; }}
 .ranks .hit img {{ border-color: {GREEN}; }} .ranks .hit b {{ color: {GREEN}; }}
 .ranks .error img {{ border-color: {RED}; }} .ranks .error b {{ color: {RED}; }}
 .ranks .junk img {{ border-color: {GREY}; opacity: 0.65; }} .ranks .junk b {{ color: {GREY}; }}
 .ranks .gap {{ flex: 0 0 1px; align-self: stretch; background: currentColor; opacity: 0.2; margin: 0 0.3rem; }}
-</style>
 """
+
+_CLICKABLE_CSS = """
+.ranks { font-family: var(--st-font); color: var(--st-text-color); line-height: 1.5; }
+.ranks figure[role="button"] { cursor: pointer; }
+.ranks figure[role="button"]:hover img { filter: brightness(1.1); }
+.ranks figure[role="button"]:focus { outline: none; }
+.ranks figure[role="button"]:focus-visible { outline: 2px dashed var(--st-text-color); outline-offset: 2px; }
+.ranks figure[aria-pressed="true"] { box-shadow: 0 0 0 3px var(--st-text-color); }
+@media (max-width: 640px) {
+  .ranks figure { flex: 0 0 108px; }
+  .ranks img { height: 96px; }
+  .ranks .title span { display: block; margin-left: 0; }
+}
+"""
+
+_JS = """
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const place = parentElement.querySelector(".place");
+  if (place.shown !== data.html) {
+    const focused = parentElement.activeElement?.dataset?.at;
+    place.shown = data.html;
+    place.innerHTML = data.html;  // every name in it has been escaped
+    if (focused !== undefined) place.querySelector(`[data-at="${focused}"]`)?.focus();
+  }
+  const rows = [...place.querySelectorAll(".row")].map((row) => [...row.querySelectorAll("[role=button]")]);
+  for (const row of rows) {
+    const chosen = row.findIndex((figure) => figure.dataset.name === data.chosen);
+    row.forEach((figure, at) => {
+      figure.setAttribute("aria-pressed", String(at === chosen));
+      figure.tabIndex = at === Math.max(0, chosen) ? 0 : -1;  // one stop a row for the Tab key
+    });
+  }
+  const choose = (figure) => setTriggerValue("picked", figure.dataset.name);
+  place.onclick = (event) => {
+    const figure = event.target.closest("[role=button]");
+    if (figure) choose(figure);
+  };
+  place.onkeydown = (event) => {
+    const figure = event.target.closest("[role=button]");
+    if (!figure) return;
+    const y = rows.findIndex((row) => row.includes(figure));
+    const x = rows[y].indexOf(figure);
+    const to = {
+      ArrowRight: rows[y][x + 1], ArrowLeft: rows[y][x - 1], Home: rows[y][0], End: rows[y].at(-1),
+      ArrowDown: rows[y + 1]?.[Math.min(x, rows[y + 1].length - 1)],
+      ArrowUp: rows[y - 1]?.[Math.min(x, rows[y - 1].length - 1)],
+    }[event.key];
+    if (to) to.focus();
+    else if (event.key === "Enter" || event.key === " ") choose(figure);
+    else return;
+    event.preventDefault();
+  };
+}
+"""
+
+_clickable = st.components.v2.component("rank_list", html='<div class="place"></div>', css=CSS + _CLICKABLE_CSS, js=_JS)
 
 
 @dataclass(frozen=True)
@@ -42,22 +96,30 @@ class RankRow:
 
 
 def rank_list(
-    query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage], thumbnails: Mapping[str, str]
+    query: VehicleImage,
+    rows: Sequence[RankRow],
+    gallery: Sequence[VehicleImage],
+    thumbnails: Mapping[str, str],
+    key: str | None = None,
+    chosen: str | None = None,
+    on_pick: Callable[[str], None] | None = None,
 ) -> None:
-    """Draws the rows; ``thumbnails`` maps the name of the query and of every listed image to a picture's URI."""
-    parts = [STYLE, '<div class="ranks">']
-    for row in rows:
-        pictures = [_figure("query", thumbnails[query.name], query, "<b>Query</b>"), '<div class="gap"></div>']
-        for hit in row.hits:
-            image = gallery[hit.index]
-            kind = "junk" if hit.rank is None else "hit" if hit.match else "error"
-            sign = {"junk": "junk", "hit": f"{hit.rank} ✓", "error": f"{hit.rank} ✗"}[kind]
-            pictures.append(_figure(kind, thumbnails[image.name], image, f"<b>{sign}</b> · {hit.distance:.3f}"))
-        parts.append(
-            f'<div><p class="title">{escape(row.title)}<span>{escape(row.note)}</span></p>'
-            f'<div class="row">{"".join(pictures)}</div></div>'
-        )
-    st.html("".join([*parts, "</div>"]))
+    """Draws the rows; ``thumbnails`` maps the name of the query and of every listed image to a picture's URI.
+
+    With ``on_pick`` (and a ``key``) the listed images can be clicked, and reached by Tab and arrows and chosen by
+    Enter: it hears the image's name before the page runs again. ``chosen`` is the name that is marked.
+    """
+    html = _rows(query, rows, gallery, thumbnails, on_pick is not None)
+    if on_pick is None:
+        st.html(f"<style>{CSS}</style>{html}")
+        return
+
+    def picked() -> None:
+        name = st.session_state[key].picked
+        if name:
+            on_pick(name)
+
+    _clickable(data={"html": html, "chosen": chosen}, key=key, on_picked_change=picked)
 
 
 def legend() -> None:
@@ -68,11 +130,41 @@ def legend() -> None:
     )
 
 
-def _figure(kind: str, uri: str, image: VehicleImage, heading: str) -> str:
+def kind_of(hit: Hit) -> str:
+    """hit, error or junk."""
+    return "junk" if hit.rank is None else "hit" if hit.match else "error"
+
+
+def _rows(
+    query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage], thumbnails: Mapping[str, str],
+    clickable: bool,
+) -> str:  # fmt: skip
+    parts = ['<div class="ranks">']
+    for y, row in enumerate(rows):
+        pictures = [_figure("query", thumbnails[query.name], query, "<b>Query</b>"), '<div class="gap"></div>']
+        for x, hit in enumerate(row.hits):
+            image, kind = gallery[hit.index], kind_of(hit)
+            sign = {"junk": "junk", "hit": f"{hit.rank} ✓", "error": f"{hit.rank} ✗"}[kind]
+            reason = ""
+            if kind == "junk":
+                reason = "the query itself" if image.name == query.name else "same camera"
+            heading = f"<b>{sign}</b> · {hit.distance:.3f}"
+            at = f"{y}.{x}" if clickable else None
+            pictures.append(_figure(kind, thumbnails[image.name], image, heading, reason, at))
+        parts.append(
+            f'<div><p class="title">{escape(row.title)}<span>{escape(row.note)}</span></p>'
+            f'<div class="row">{"".join(pictures)}</div></div>'
+        )
+    return "".join([*parts, "</div>"])
+
+
+def _figure(kind: str, uri: str, image: VehicleImage, heading: str, reason: str = "", at: str | None = None) -> str:
     camera = f" · {escape(image.camera_id)}" if image.camera_id else ""
-    label = f"{kind}: vehicle {image.vehicle_id}, {image.name}"
+    label = f"{kind}: vehicle {image.vehicle_id}, {image.name}{f' ({reason})' if reason else ''}"
+    name, said = escape(image.name, quote=True), escape(label, quote=True)
+    button = "" if at is None else f' role="button" data-at="{at}" data-name="{name}" aria-label="{said}"'
+    lines = [heading, f"{escape(image.vehicle_id)}{camera}", *([f"<i>{reason}</i>"] if reason else [])]
     return (
-        f'<figure class="{kind}" title="{escape(image.name, quote=True)}">'
-        f'<img src="{uri}" alt="{escape(label, quote=True)}">'
-        f"<figcaption>{heading}<br>{escape(image.vehicle_id)}{camera}</figcaption></figure>"
+        f'<figure class="{kind}" title="{name}"{button}>'
+        f'<img src="{uri}" alt="{said}"><figcaption>{"<br>".join(lines)}</figcaption></figure>'
     )

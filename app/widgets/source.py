@@ -56,7 +56,7 @@ class Selection:
 
 
 def choose_source(services: Services) -> Selection | None:
-    """Draws the sidebar; None, with a guide on the page, until data and both checkpoints are named.
+    """Draws the sidebar; None until data and both checkpoints are named.
 
     Fields start with the bundled demo, where it is there; what the URL says goes before.
     Raises :class:`SSRNetError` for what is named but cannot be used.
@@ -73,7 +73,6 @@ def choose_source(services: Services) -> Selection | None:
         baseline = _choose_checkpoint("Baseline checkpoint", "baseline", files, demo.get("baseline"))
         ssrnet = _choose_checkpoint("SSR-Net checkpoint", "ssrnet", files, demo.get("ssrnet"))
     if not (data and baseline and ssrnet):
-        _guide(data, baseline, ssrnet)
         return None
     opened = services.dataset(data)
     checkpoints = [services.checkpoint(path) for path in (baseline, ssrnet)]
@@ -85,13 +84,6 @@ def choose_source(services: Services) -> Selection | None:
         st.info("This data set has no test images that a protocol could use; the sidebar says why for each.")
         return None
     return Selection(opened, *checkpoints, protocol)
-
-
-def keep_source() -> None:
-    """Remembers the sidebar's choice on a page that does not draw it; Streamlit forgets what a page leaves out."""
-    for key in ("data", "baseline", "ssrnet", "protocol", "seed", "n"):
-        if key in st.session_state:
-            st.session_state[key] = st.session_state[key]
 
 
 def _choose_checkpoint(label: str, key: str, files: list[str], default: str | None) -> str | None:
@@ -152,15 +144,19 @@ def _show_query(services: Services, opened: OpenedDataset) -> None:
         st.image(services.thumbnail(image), caption=f"Query: {image.name}")
 
 
-def _guide(data: str, baseline: str | None, ssrnet: str | None) -> None:
+def guide() -> None:
+    """What is needed to start, and what of it is still missing."""
+    missing = {"a data folder": "data", "a baseline checkpoint": "baseline", "an SSR-Net checkpoint": "ssrnet"}
+    missing = [words for words, key in missing.items() if not st.session_state.get(key)]
+    if not missing:
+        return  # all is named, and what is wrong with it has been said
     st.markdown(GUIDE)
     st.code(COMMANDS, language="bash")
     st.markdown(
         "Then name all three in the sidebar. `ssrnet doctor --data DIR` says whether a folder is understood. After "
         "`make app` the command is found once `source .venv/bin/activate` has been run in the shell."
     )
-    missing = {"a data folder": data, "a baseline checkpoint": baseline, "an SSR-Net checkpoint": ssrnet}
-    st.info("Still missing: " + ", ".join(name for name, value in missing.items() if not value) + ".")
+    st.info("Still missing: " + ", ".join(missing) + ".")
 
 
 def _describe(opened: OpenedDataset) -> str:

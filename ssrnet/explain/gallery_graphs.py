@@ -193,6 +193,13 @@ def extract_graphs(
     return cache_graphs(model, maps, [image.name for image in images], dtype)
 
 
+def joined(parts: Sequence[GalleryGraphs]) -> GalleryGraphs:
+    """The graphs of several lists of images as of one list; all of one model, and at least one."""
+    names = tuple(name for part in parts for name in part.names)
+    products, by_ratio = (torch.cat([getattr(part, kept) for part in parts], 1) for kept in ("products", "by_ratio"))
+    return replace(parts[0], names=names, products=products, by_ratio=by_ratio)
+
+
 @torch.no_grad()
 def cache_graphs(
     model: SSRNet, feature_maps: Iterable[FeatureMap], names: Sequence[str], dtype: torch.dtype = torch.float16

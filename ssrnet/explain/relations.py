@@ -54,6 +54,17 @@ def region_cosines(a: Trace, b: Trace) -> RegionCosines:
 
 
 @torch.no_grad()
+def node_cosines(trace: Trace) -> Tensor:
+    """(l + 1, B, n, n): every node against every node of its own image, from H(0) to H(l), in the order of ``nodes``.
+
+    Raises :class:`SettingsError` for a model without a graph.
+    """
+    if not trace.nodes:
+        raise SettingsError(no_graph("this network", pcb="part1" in trace.before))
+    return torch.stack([_unit(H) @ _unit(H).transpose(1, 2) for H in trace.H])
+
+
+@torch.no_grad()
 def smoothness(trace: Trace) -> Smoothness:
     """Over-smoothing of each image of a trace; raises :class:`SettingsError` for a model without a graph.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
@@ -12,7 +12,9 @@ import numpy as np
 import ssrnet
 from ssrnet.data.protocols import Protocol, ProtocolName, Split
 from ssrnet.data.records import ReIDDataset
+from ssrnet.errors import SettingsError
 from ssrnet.metrics import AP_DEFINITION, Metrics
+from ssrnet.retrieval.expansion import ExpansionSettings, expand_queries
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.intervals import QueryScores
 from ssrnet.retrieval.queries import QueryFilter
@@ -43,6 +45,7 @@ class ProtocolRecord:
     features: dict[str, object]
     """How the features were made: model, checkpoint hash, image size, flip test, neck, branches."""
     version: str
+    query_expansion: str = "none"
 
     def json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
@@ -65,25 +68,34 @@ def evaluate(
     made_by: dict[str, object],
     distance: DistanceName = "cosine",
     re_rank: ReRankSettings | None = None,
+    expansion: ExpansionSettings | None = None,
     top_k: int = 20,
     images: str = "all",
     dataset_hash: str | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Ranks and scores one protocol.
 
     ``features`` must cover the data set's test images; ``made_by`` says how they were made and goes
     into the record. ``top_k`` is cut to the gallery's size. ``dataset_hash`` is the data set's content
-    hash where the caller has it, since it takes a look at every file. Raises :class:`ProtocolError` where the
-    data set cannot serve the protocol, :class:`ResourceError` where re-ranking does not fit.
+    hash where the caller has it, since it takes a look at every file. Queries are expanded before re-ranking;
+    ``report`` hears how many of them re-ranking has done, and of how many.
+    Raises :class:`ProtocolError` where the data set cannot serve the protocol, :class:`ResourceError` where
+    re-ranking does not fit, :class:`SettingsError` for query expansion with another distance than the cosine.
     """
+    if expansion is not None and distance != "cosine":
+        raise SettingsError(f"query expansion averages cosine neighbours; the distance is {distance}: use cosine.")
     split = protocol.split(dataset)
     query, gallery = features.rows(split.query), features.rows(split.gallery)
+    if expansion is not None:
+        check_features(query, gallery, split)
+        query = expand_queries(query, gallery, expansion)
     top_k = min(top_k, len(split.gallery))
     if re_rank is None:
         ranking = rank(query, gallery, split, distance, top_k)
     else:
         check_features(query, gallery, split)
-        distances = k_reciprocal_distances(query, gallery, re_rank)
+        distances = k_reciprocal_distances(query, gallery, re_rank, report=report)
         ranking = rank_blocks(distances.__getitem__, split, top_k)
     record = ProtocolRecord(
         dataset=dataset.name,
@@ -102,6 +114,7 @@ def evaluate(
         re_ranking="none" if re_rank is None else f"k-reciprocal {asdict(re_rank)}",
         features=made_by,
         version=ssrnet.__version__,
+        query_expansion="none" if expansion is None else str(expansion),
     )
     return Evaluation(ranking, ranking.metrics, record, split)
 

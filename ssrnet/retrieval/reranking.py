@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,13 +36,18 @@ class ReRankSettings:
 
 
 def k_reciprocal_distances(
-    query: Tensor, gallery: Tensor, settings: ReRankSettings = ReRankSettings(), memory: int | None = None
+    query: Tensor,
+    gallery: Tensor,
+    settings: ReRankSettings = ReRankSettings(),
+    memory: int | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """(Q, G) re-ranked distances in [0, 1] of query (Q, D) and gallery (G, D) features.
 
     Features are L2-normalised first, so the original distance is the squared chord of the cosine.
-    Raises :class:`ResourceError`, naming the memory needed, where the square matrices over Q + G
-    images do not fit in ``memory`` bytes (default: what is free on the device).
+    ``report`` hears how many queries are done, and of how many. Raises :class:`ResourceError`, naming the memory
+    needed, where the square matrices over Q + G images do not fit in ``memory`` bytes (default: what is free on
+    the device).
     """
     N = len(query) + len(gallery)
     needed = MATRICES * N * N * 4
@@ -76,6 +82,8 @@ def k_reciprocal_distances(
         columns = V[i].nonzero().flatten()
         overlap = torch.minimum(V[i, columns], V[Q:, columns]).sum(1)  # (G,); rows sum to 1
         jaccard[i] = 1 - overlap / (2 - overlap)
+        if report:
+            report(i + 1, Q)
     return (1 - settings.weight) * jaccard + settings.weight * original[:Q, Q:]
 
 

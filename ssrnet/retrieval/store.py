@@ -74,12 +74,15 @@ def remove_outdated(folder: Path, record: Record) -> list[Path]:
     return removed
 
 
-def remove_oldest(folder: Path, most: int) -> None:
-    """Removes the feature files written longest ago, until those left take at most ``most`` bytes; the newest stays."""
-    files = [(path.stat(), path) for path in folder.glob(FILES)]
-    files.sort(key=lambda file: file[0].st_mtime_ns, reverse=True)
+def remove_oldest(folder: Path, most: int, files: str = FILES) -> None:
+    """Removes the feature files written longest ago, until those left take at most ``most`` bytes; the newest stays.
+
+    ``files`` is another pattern, for other files that are named by :func:`file_name`.
+    """
+    written = [(path.stat(), path) for path in folder.glob(files)]
+    written.sort(key=lambda file: file[0].st_mtime_ns, reverse=True)
     taken = 0
-    for number, (status, path) in enumerate(files):
+    for number, (status, path) in enumerate(written):
         taken += status.st_size
         if number and taken > most:
             path.unlink(missing_ok=True)

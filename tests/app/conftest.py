@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,5 +38,12 @@ def open_page(project) -> Callable[..., AppTest]:
 
 
 def html(test: AppTest) -> str:
-    """All raw HTML on the page."""
-    return "".join(element.proto.body for element in test.get("html"))
+    """All raw HTML on the page, that within clickable rows included."""
+    clickable = [json.loads(element.proto.json or "{}") for element in test.get("bidi_component")]
+    return "".join([element.proto.body for element in test.get("html")] + [each.get("html", "") for each in clickable])
+
+
+def rows_of_pictures(test: AppTest) -> list[dict]:
+    """What the page's rows of pictures were given to draw."""
+    given = [json.loads(element.proto.json or "{}") for element in test.get("bidi_component")]
+    return [row for each in given for row in each.get("rows", [])]

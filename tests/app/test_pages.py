@@ -79,21 +79,6 @@ def test_single_gallery_shot_lists_one_image_a_vehicle_and_no_junk(open_page, ci
         assert row.count("hit") == 1 and row.count("junk") == 0 and len(row) == 1 + 4
 
 
-def test_attention_shows_m_s_for_ssrnet_alone_and_grad_cam_for_both(open_page, city, checkpoints):
-    test = open_page("attention", data=str(city), **checkpoints)
-    assert not test.exception and not test.error
-    captions = [image.proto.imgs[0].caption for image in test.get("image")]
-    assert sum(caption.startswith("M_s, from 0.") for caption in captions) == 1
-    assert sum(caption.startswith("Grad-CAM of the similarity to") for caption in captions) == 2
-    assert "no spatial attention map" in test.info[0].value
-
-
-def test_attention_compares_first_with_the_same_vehicle_by_another_camera(open_page, city, checkpoints):
-    test = open_page("attention", data=str(city), query="0007_c001_00000000_0.jpg", **checkpoints)
-    assert test.main.selectbox[0].value == "0007_c002_00000001_0.jpg"
-    assert test.main.selectbox[0].options[-1].endswith("(the image itself)")
-
-
 @pytest.mark.parametrize("view", PAGES)
 def test_a_missing_data_folder_is_one_sentence(open_page, checkpoints, tmp_path, view):
     test = open_page(view, data=str(tmp_path / "nowhere"), **checkpoints)

@@ -135,7 +135,7 @@ def test_the_bundled_study_stands_beside_the_papers_numbers(open_page, project, 
         write_json(cell.result, asdict(small.result(cell, rank_1=0.125)))
     test = open_page("scoreboard")
     assert not test.exception and not test.error and not test.warning
-    assert [each.value for each in test.subheader] == ["The paper's tables, measured"]
+    assert [each.value for each in test.subheader] == ["Training runs", "The paper's tables, measured"]
     assert "Measured on other data." in test.caption[0].value
     spec = json.loads(test.get("plotly_chart")[0].proto.spec)
     cells = spec["data"][0]["cells"]["values"]
@@ -150,3 +150,23 @@ def test_a_damaged_study_is_one_sentence(open_page, project, two):
     test = open_page("scoreboard", runs=two)
     assert not test.exception and len(test.warning) == 1 and "depth.json" in test.warning[0].value
     assert "Loss" in figures(test)
+
+
+def test_the_chosen_models_have_their_curves(open_page, city, checkpoints):
+    test = open_page("scoreboard", data=str(city), **checkpoints)
+    assert not test.exception and not test.error
+    cmc, cosines, roc = (json.loads(each.proto.spec)["data"] for each in test.get("plotly_chart"))
+    titles = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+    assert [trace["name"] for trace in cmc] == titles
+    pairs = [f"{title}, {pair}" for title in titles for pair in ("one vehicle", "two vehicles")]
+    assert [trace["name"] for trace in cosines] == pairs
+    assert [trace["name"].split(", equal error")[0] for trace in roc] == titles
+    assert test.dataframe[0].value["Model"].tolist() == titles
+
+
+def test_a_broken_checkpoint_does_not_hide_the_runs(open_page, city, checkpoints, tmp_path):
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights at all")
+    broken = str(tmp_path / "broken.safetensors")
+    test = open_page("scoreboard", data=str(city), baseline=checkpoints["baseline"], ssrnet=broken)
+    assert "broken.safetensors" in test.error[0].value
+    assert [each.value for each in test.subheader] == ["Training runs"]

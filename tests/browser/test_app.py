@@ -81,8 +81,13 @@ def page(browser):
     page.close()
 
 
+def menu(page, title):
+    """Opens a page by its entry in the menu; pages have links of their own."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
+
+
 def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, city, checkpoints):
-    page.goto(f"{server}/?{urlencode({'data': str(city), **checkpoints})}")
+    page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
     page.wait_for_selector(".ranks .row")
     assert page.locator(".ranks .row").count() == 2
 
@@ -105,10 +110,12 @@ def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, 
 
 def test_attention_draws_its_maps(page, server, city, checkpoints):
     page.goto(f"{server}/attention?{urlencode({'data': str(city), **checkpoints})}")
-    page.get_by_text("M_s, from").wait_for()
-    page.get_by_text("Grad-CAM of the similarity to").nth(1).wait_for()
+    page.get_by_text("SSR-Net (GB+AB+RB): M_s").wait_for()
+    page.get_by_text("Baseline (GB): Grad-CAM").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
-    page.wait_for_function("[...document.querySelectorAll('[data-testid=stImage] img')].every(i => i.naturalWidth > 0)")
+    page.wait_for_function("[...document.querySelectorAll('.sheet .picture img')].every(i => i.naturalWidth > 0)")
+    # of both models' CAMs and SSR-Net's M_s, over three images each, and of eight channels
+    assert page.locator(".sheet .picture img").count() == 3 * 3 + 8
 
 
 def test_without_data_the_page_says_what_to_do(page, server):
@@ -123,23 +130,25 @@ def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path
     before = tiny.files(project)
     with serving(project) as server:
         page.goto(server)
+        page.get_by_text("The loaded models").wait_for()
+        page.get_by_text("The bundled demo").wait_for()
+        menu(page, "Retrieval")
         page.wait_for_selector(".ranks figure")
         assert page.locator(".ranks .row").count() == 2
-        page.get_by_text("The bundled demo").wait_for()
         link = page.url
 
-        page.get_by_role("link", name="Attention").click()
-        page.get_by_text("M_s, from").wait_for()
-        page.get_by_role("link", name="Scoreboard").click()
+        menu(page, "Attention")
+        page.get_by_text("SSR-Net (GB+AB+RB): M_s").wait_for()
+        menu(page, "Scoreboard")
         page.get_by_text("Nothing chosen yet").wait_for()
-        page.get_by_role("link", name="Retrieval").click()
+        menu(page, "Retrieval")
         page.wait_for_selector(".ranks .row")
 
         field = page.get_by_label("Data folder")
         field.fill("")
         field.press("Enter")
         page.get_by_text("Still missing: a data folder.").wait_for()
-        page.get_by_role("link", name="Attention").click()
+        menu(page, "Attention")
         page.get_by_role("heading", name="Attention").wait_for()
         page.get_by_text("Still missing: a data folder.").wait_for()
         page.goto(link)
@@ -167,9 +176,9 @@ def test_scoreboard_curves_grow_with_the_log(page, server, tmp_path):
 
 
 def test_scoreboard_forgets_nothing_of_the_sidebar(page, server, city, checkpoints):
-    page.goto(f"{server}/?{urlencode({'data': str(city), **checkpoints})}")
+    page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
     page.wait_for_selector(".ranks .row")
-    page.get_by_role("link", name="Scoreboard").click()
+    menu(page, "Scoreboard")
     page.get_by_text("Nothing chosen yet").wait_for()
-    page.get_by_role("link", name="Retrieval").click()
+    menu(page, "Retrieval")
     page.wait_for_selector(".ranks .row")

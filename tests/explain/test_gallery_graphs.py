@@ -203,3 +203,14 @@ def test_images_and_branches_that_are_not_there(opened):
 def test_networks_without_a_graph_say_so_before_any_image_is_read(changes, words, city):
     with pytest.raises(SettingsError, match=words):
         extract_graphs(tiny.network(**changes), open_dataset(city).test, 32, progress=lambda *_: pytest.fail("read"))
+
+
+def test_lists_that_were_cached_one_after_another_are_as_one():
+    model = tiny.network()
+    feature_map = FeatureMap(torch.rand(5, 512, 4, 4, generator=torch.Generator().manual_seed(0)))
+    whole = cache_graphs(model, [feature_map], NAMES)
+    parts = [cache_graphs(model, [FeatureMap(feature_map.F_G[rows])], NAMES[rows]) for rows in (slice(2), slice(2, 5))]
+    together = gallery_graphs.joined(parts)
+    assert together.names == whole.names and together.ratios == whole.ratios and together.size == whole.size
+    torch.testing.assert_close(together.products, whole.products, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(together.by_ratio, whole.by_ratio, rtol=1e-3, atol=1e-3)

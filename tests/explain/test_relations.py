@@ -8,7 +8,7 @@ import torch
 
 from ssrnet.errors import SettingsError
 from ssrnet.explain.graph import GraphEdit, edit_trace
-from ssrnet.explain.relations import region_cosines, smoothness
+from ssrnet.explain.relations import node_cosines, region_cosines, smoothness
 from tests import tiny
 
 
@@ -97,3 +97,21 @@ def test_networks_without_regions_say_so(trace):
         for function in (smoothness, lambda x: region_cosines(x, trace), lambda x: region_cosines(trace, x)):
             with pytest.raises(SettingsError, match=words):
                 function(bare)
+
+
+def test_node_cosines_by_hand(trace):
+    rows = [[1, 0], [0, 1], [3, 4], [0, 0], [2, 0], [0, 5], [-1, 0]]
+    found = node_cosines(with_rows(trace, rows))
+    assert found.shape == (1, 1, 7, 7)
+    expected = [1, 0, 0.6, 0, 1, 0, -1]
+    np.testing.assert_allclose(found[0, 0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(found[0, 0, :, 0], expected, atol=1e-6)
+    assert found[0, 0, 3].tolist() == [0] * 7
+
+
+def test_node_cosines_average_to_the_smoothness(trace):
+    found = node_cosines(trace)
+    above = found[:, :, *np.triu_indices(7, 1)].mean(-1)
+    np.testing.assert_allclose(above, smoothness(trace).nodes, atol=1e-6)
+    with pytest.raises(SettingsError, match="no relation branch"):
+        node_cosines(replace(trace, nodes=()))

@@ -62,6 +62,19 @@ def test_only_the_nearest_pairs_are_looked_at(photographs):
     assert [one.b.name for one in near_duplicates(photographs, near, candidates=1)] == ["2-copy.jpg"]
 
 
+def test_progress_hears_of_every_pair(photographs):
+    seen = []
+
+    def progress(pairs, total):
+        for pair in pairs:
+            seen.append(total)
+            yield pair
+
+    near = neighbours(photographs.images, features(photographs))
+    found = near_duplicates(photographs, near, candidates=2, progress=progress)
+    assert seen == [4] * 4 and found == near_duplicates(photographs, near, candidates=2)
+
+
 def test_a_set_without_copies(photographs):
     clean = Pool(photographs.images[:20], photographs.splits[:20])
     assert near_duplicates(clean, neighbours(clean.images, features(photographs)[:20])) == ()

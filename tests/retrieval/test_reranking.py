@@ -23,6 +23,12 @@ def test_against_sets(k1, k2, weight, seed):
     assert np.allclose(got, naive.k_reciprocal(x, 8, k1, k2, weight), atol=1e-5)
 
 
+def test_every_query_is_reported():
+    x, heard = torch.tensor(clustered()), []
+    k_reciprocal_distances(x[:8], x[8:], report=lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 8) for done in range(1, 9)]
+
+
 def test_the_weight_1_leaves_the_order_as_it_was():
     x = torch.tensor(clustered())
     got = k_reciprocal_distances(x[:8], x[8:], ReRankSettings(weight=1))

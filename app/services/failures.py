@@ -1,0 +1,237 @@
+"""What the Failures page computes and keeps: two models looked at query by query."""
+
+from __future__ import annotations
+
+import io
+import threading
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.services import Report, Services
+from app.widgets.source import Selection
+from ssrnet.data.records import VehicleImage
+from ssrnet.failures.captures import Captures, captures
+from ssrnet.failures.choices import choices
+from ssrnet.failures.differences import DeltaHistogram, delta_histogram
+from ssrnet.failures.duplicates import NearDuplicate, near_duplicates
+from ssrnet.failures.examples import largest_gain, worst_failure
+from ssrnet.failures.inspection import Inspection, inspect
+from ssrnet.failures.labels import SuspectedLabel, SuspectedPair, suspected_labels, suspected_pairs
+from ssrnet.failures.neighbours import neighbours, pool
+from ssrnet.failures.rows import Row, csv_text
+from ssrnet.failures.slices import Slicing
+from ssrnet.failures.table import table
+from ssrnet.retrieval.compare import Comparison, compare
+from ssrnet.retrieval.evaluation import query_scores
+from ssrnet.retrieval.intervals import Estimate, differences
+from ssrnet.training.checkpoint import StoredCheckpoint
+
+MOST_QUERIES = 60
+"""Queries in one PDF of sheets: fifteen pages."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Both models on one protocol, ``a`` the first of the sidebar's. ``gain``: the mean ΔAP with its interval."""
+
+    titles: tuple[str, str]
+    a: Inspection
+    b: Inspection
+    comparison: Comparison
+    rows: list[Row]
+    histogram: DeltaHistogram
+    gain: Estimate | None
+    captures: tuple[Captures, Captures]
+    key: tuple
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Each query's position in the split by its name."""
+        return {image.name: q for q, image in enumerate(self.comparison.split.query)}
+
+
+@dataclass(frozen=True)
+class Suspicions:
+    """What the features do not believe of the test images' labels, and images that are there twice."""
+
+    labels: tuple[SuspectedLabel, ...]
+    pairs: tuple[SuspectedPair, ...]
+    copies: tuple[NearDuplicate, ...]
+    images: int
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Queries that show a point, by the rules of :mod:`ssrnet.failures.examples`; None where none does."""
+
+    gain: VehicleImage | None
+    worst: VehicleImage | None
+
+
+def failures(services: Services, selection: Selection) -> Failures:
+    """Everything but the slices and the suspicions; the features must be there already, or are computed unseen."""
+    first, second = (_inspection(services, selection, checkpoint) for checkpoint in selection.models.values())
+    return _failures(_key(selection), tuple(selection.models), first, second)
+
+
+def examples(found: Failures) -> Examples:
+    """``gain`` of the second model over the first, and the second model's ``worst`` failure."""
+    return _examples(found.key, found)
+
+
+def slicing(found: Failures, name: str) -> Slicing:
+    """One of :func:`ssrnet.failures.choices.choices`, by its name."""
+    return _slicing(found.key, name, found)
+
+
+def slicings(found: Failures) -> dict[str, str]:
+    """The titles of the slicings that the protocol serves, by name."""
+    return _slicings(found.key, found)
+
+
+def figure(found: Failures, make: Callable[..., go.Figure], *arguments: Any, kind: str = "") -> go.Figure:
+    """``make(*arguments)``, once for each of its words among the arguments and for each ``kind``."""
+    words = tuple(argument for argument in arguments if isinstance(argument, str | None))
+    return _figure(found.key, make.__name__, words, kind, make, arguments)
+
+
+def kept_suspicions(selection: Selection) -> Suspicions | None:
+    """What an earlier :func:`suspicions` found."""
+    return _kept().get(("suspicions", *_key(selection)))
+
+
+def suspicions(services: Services, selection: Selection, report: Report) -> Suspicions:
+    """Looks through the test images: all pairs of features of both models, then the pixels of the nearest pairs."""
+    dataset = selection.opened.dataset
+    images = pool(dataset)
+    near = [
+        neighbours(images.images, images.features(services.features(checkpoint, selection.opened)))
+        for checkpoint in selection.models.values()
+    ]
+    found = Suspicions(
+        suspected_labels(images.images, near),
+        suspected_pairs(images.images, near),
+        near_duplicates(images, near[-1], progress=_reporting(report)),
+        len(images.images),
+    )
+    return _kept().add(("suspicions", *_key(selection)), found)
+
+
+def kept_sheets(found: Failures, outcome: str) -> Any:
+    """The PDF that an earlier :func:`sheets` drew, as :class:`ssrnet.failures.sheets.Sheets`; else None."""
+    return _kept().get(("sheets", outcome, *found.key))
+
+
+def sheets(found: Failures, outcome: str, queries: Sequence[int], heading: str, report: Report) -> Any:
+    """The queries on A4 pages, as :class:`ssrnet.failures.sheets.Sheets`."""
+    from ssrnet.failures.sheets import draw_sheets  # imports matplotlib, which takes seconds
+
+    drawn = draw_sheets(found.comparison, found.titles, queries, heading, MOST_QUERIES, _reporting(report))
+    return _kept().add(("sheets", outcome, *found.key), drawn)
+
+
+def archive(tables: dict[str, Sequence[Row]], found: Failures) -> bytes:
+    """A ZIP with each table as ``NAME.csv`` and both models' protocol records."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, rows in tables.items():
+            file.writestr(f"{name}.csv", csv_text(rows).encode(errors="surrogateescape"))
+        for side, evaluation in (("a", found.comparison.a), ("b", found.comparison.b)):
+            file.writestr(f"protocol-{side}.json", evaluation.record.json())
+    return buffer.getvalue()
+
+
+def _key(selection: Selection) -> tuple:
+    """Changes with whatever changes a number; a copy of a data folder has the same hash and other paths."""
+    opened = selection.opened
+    return (*_hashes(selection), opened.hash, str(opened.dataset.root), selection.protocol)
+
+
+def _hashes(selection: Selection) -> list[str]:
+    return [checkpoint.hash for checkpoint in selection.models.values()]
+
+
+def _inspection(services: Services, selection: Selection, checkpoint: StoredCheckpoint) -> Inspection:
+    opened = selection.opened
+    evaluation = services.evaluation(checkpoint, opened, selection.protocol)
+    key = (checkpoint.hash, opened.hash, str(opened.dataset.root), selection.protocol)
+    return _inspected(key, services.features(checkpoint, opened), evaluation)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking at every match")
+def _inspected(key: tuple, _features, _evaluation) -> Inspection:
+    return inspect(_features, _evaluation)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing the two models query by query")
+def _failures(key: tuple, titles: tuple[str, str], _a: Inspection, _b: Inspection) -> Failures:
+    comparison = compare(_a.evaluation, _b.evaluation)
+    scores = query_scores(comparison.a), query_scores(comparison.b)
+    gain = differences([scores[0]], [scores[1]])["mAP"] if len(scores[0].vehicles) else None
+    histogram = delta_histogram(comparison.delta_ap)
+    taken = captures(_a), captures(_b)
+    return Failures(titles, _a, _b, comparison, table(_a, _b), histogram, gain, taken, key)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _examples(key: tuple, _found: Failures) -> Examples:
+    return Examples(largest_gain(_found.comparison), worst_failure(_found.b))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Drawing vehicles for the intervals")
+def _slicing(key: tuple, name: str, _found: Failures) -> Slicing:
+    return choices(_found.comparison.split)[name].make(_found.a, _found.b)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _slicings(key: tuple, _found: Failures) -> dict[str, str]:
+    return {name: choice.title for name, choice in choices(_found.comparison.split).items()}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _figure(key: tuple, name: str, words: tuple, kind: str, _make: Callable[..., go.Figure], _arguments) -> go.Figure:
+    return _make(*_arguments)
+
+
+@dataclass
+class _Kept:
+    """The last few results of work that reports its progress: Streamlit's caches replay what is drawn inside."""
+
+    entries: OrderedDict[tuple, Any] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    most: int = 6
+
+    def get(self, key: tuple) -> Any:
+        with self.lock:
+            if key in self.entries:
+                self.entries.move_to_end(key)
+            return self.entries.get(key)
+
+    def add(self, key: tuple, result: Any) -> Any:
+        with self.lock:
+            self.entries[key] = result
+            while len(self.entries) > self.most:
+                self.entries.popitem(last=False)
+        return result
+
+
+@st.cache_resource(max_entries=1)
+def _kept() -> _Kept:
+    return _Kept()
+
+
+def _reporting(report: Report) -> Callable[[Iterable, int], Iterable]:
+    """``report`` hears of every item as the next one is asked for."""
+
+    def wrap(items: Iterable, total: int) -> Iterable:
+        for done, item in enumerate(items, 1):
+            yield item
+            report(done, total)
+
+    return wrap

@@ -1,0 +1,175 @@
+"""Failures: the two models query by query, slice by slice, and where the labels themselves may be wrong."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.services import Services
+from app.services.failures import Failures, failures, figure, slicing, slicings
+from app.widgets.explain import explain
+from app.widgets.export import chart, table
+from app.widgets.failure_captures import first_places
+from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, most_asked, scatter, short
+from app.widgets.failure_labels import labels_and_copies
+from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
+from app.widgets.features import ensure_features
+from app.widgets.image_picker import choose
+from app.widgets.record import metrics_table
+from app.widgets.source import Selection
+from ssrnet.failures.captures import captures
+from ssrnet.failures.inspection import inspect
+from ssrnet.failures.labels import suspected_labels
+from ssrnet.failures.rows import Row
+from ssrnet.failures.slices import FEW_VEHICLES, by_attribute
+from ssrnet.retrieval.compare import compare
+from ssrnet.retrieval.intervals import differences
+
+SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
+CHART = "failures_scatter"
+
+EQUATIONS = (
+    r"mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP_q \quad \text{(paper, Eq. 9)}",
+    r"\Delta AP_q = AP_q^{\,b} - AP_q^{\,a}, \qquad \Delta mAP = \frac{1}{Q} \sum_{q=1}^{Q} \Delta AP_q",
+)
+LOOK_FOR = """
+- **AP against AP**: points above the dotted line are queries on which the second model is better. *Fixed* and *broken*
+  go by rank 1: wrong first image before and right after, or the other way round. A cloud along the line means that
+  both find the same queries hard.
+- **Slices**: an interval that leaves out 0 in the right-hand chart. Intervals come from 2,000 draws of the vehicles
+  (not the queries) with replacement, the same draws for both models. Hollow marks stand for fewer than 20 vehicles,
+  where intervals are too narrow. Of many slices one in twenty leaves out 0 by chance.
+- **Who took the first place**: an attribute in which captures agree far more often than chance is what the model
+  goes by. *Siblings* are vehicles that differ by their marks alone.
+- **Labels and copies**: a suspicion is worth a look and nothing more.
+"""
+FUNCTIONS = (compare, inspect, differences, by_attribute, captures, suspected_labels)
+
+
+def render(services: Services, selection: Selection) -> None:
+    """Metrics of both models, then one of the sections, of which only the visible one is computed."""
+    ensure_features(services, selection)
+    found = failures(services, selection)
+    metrics_table(dict(zip(found.titles, (found.comparison.a, found.comparison.b), strict=True)))
+    section = st.segmented_control(
+        "Show", SECTIONS, default=SECTIONS[0], required=True, key="failures_show", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if found.gain is None and section != SECTIONS[-1]:
+        st.info("No query has a match in the gallery, so there is nothing to compare under this protocol.")
+    elif section == SECTIONS[0]:
+        _ap_against_ap(services, found)
+    elif section == SECTIONS[1]:
+        queries_table(services, found)
+    elif section == SECTIONS[2]:
+        _slices(found)
+    elif section == SECTIONS[3]:
+        first_places(services, found)
+    else:
+        labels_and_copies(services, selection, found)
+    all_tables(found)
+    explain(EQUATIONS, LOOK_FOR, FUNCTIONS)
+
+
+def _ap_against_ap(services: Services, found: Failures) -> None:
+    left, right = st.columns([3, 2], gap="medium")
+    query = query_in(found)
+    with left:
+        chart(
+            figure(found, scatter, found.comparison, found.titles, _drawn_large(query.name)),
+            "ap-against-ap",
+            f"AP of {found.titles[1]} over AP of {found.titles[0]} for {len(found.rows):,} queries: {_outcomes(found)}",
+            key=CHART, on_select=_point_clicked, selection_mode="points",
+        )  # fmt: skip
+        st.caption(
+            "A click on a point shows its query beside the chart. Fixed and broken: right at rank 1 in one model alone."
+        )
+    with right:
+        query_at(services, found, query, same_point=True)
+    spread, gain = found.histogram, found.gain
+    st.markdown(
+        f"**ΔAP** of the queries: {spread.better:,} rise, {spread.worse:,} fall, {spread.same:,} do not change. "
+        f"Mean {gain.value:+.4f} (95 % interval {gain.low:+.4f} to {gain.high:+.4f}), which is the difference of mAP."
+    )
+    alt = f"Histogram of ΔAP: {spread.better:,} queries rise, {spread.worse:,} fall, mean {gain.value:+.3f}"
+    chart(figure(found, histogram, spread, found.titles, gain.value), "delta-ap", alt, key="failures_histogram")
+
+
+def _outcomes(found: Failures) -> str:
+    outcomes = found.comparison.outcomes.tolist()
+    return ", ".join(f"{outcomes.count(name):,} {name}" for name in dict.fromkeys(outcomes))
+
+
+def _point_clicked() -> None:
+    points = st.session_state[CHART].selection.points
+    if points:
+        name = points[0]["customdata"][0]
+        st.session_state["failures_clicked"] = name
+        choose("query", name)
+
+
+def _drawn_large(name: str) -> str:
+    """The query that the figure marks from the start: the chosen one, until another is clicked in the chart.
+
+    Plotly marks what is clicked by itself; a figure that changed would be drawn anew and forget how far it is zoomed.
+    """
+    if name != st.session_state.get("failures_clicked"):
+        st.session_state["failures_marked"] = name
+    return st.session_state.setdefault("failures_marked", name)
+
+
+@st.fragment
+def _slices(found: Failures) -> None:
+    """A forest plot and a table of the slices by one property."""
+    titles = slicings(found)
+    if not titles:
+        st.info(
+            "This data set says nothing of its images that would part the queries: no cameras, and no attributes with "
+            "2 to 20 values or with numbers. Columns of a manifest.csv appear here."
+        )
+        return
+    left, right = st.columns([2, 1])
+    name = left.selectbox(
+        "Slices by", list(titles), format_func=titles.__getitem__, key="failures_by", bind="query-params"
+    )
+    metric = right.segmented_control(
+        "Metric", list(METRICS), default="mAP", required=True, key="failures_metric", bind="query-params",
+        format_func=METRICS.__getitem__,
+    )  # fmt: skip
+    done = slicing(found, name)
+    if not done.slices:
+        st.info("No query with a match has a value here.")
+        return
+    few = sum(one.few for one in done.slices)
+    notes = [f"In a slice, {done.rule}. In brackets: queries."]
+    if few:
+        notes.append(f"{few} of {len(done.slices)} slices have fewer than {FEW_VEHICLES} vehicles (hollow marks).")
+    if done.unplaced:
+        notes.append(f"{done.unplaced:,} queries are in no slice.")
+    if len(done.slices) > MOST_SLICES_DRAWN:
+        notes.append(f"The chart has the {MOST_SLICES_DRAWN} with the most queries, the table all {len(done.slices)}.")
+    st.caption(" ".join(notes))
+    shown = most_asked(done.slices)
+    alt = f"{METRICS[metric]} of both models on {len(shown)} slices by {titles[name]}, with 95 % intervals"
+    chart(
+        figure(found, forest, done.slices, found.titles, metric, kind=name),
+        f"slices-{name}",
+        alt,
+        key="failures_forest",
+    )
+    rows = done.rows(list(METRICS))
+    columns = _columns(rows[0], short(found.titles))
+    order = [column for column in rows[0] if column.startswith(f"{metric}_") or column.split("_")[0] not in METRICS]
+    table(rows, f"slices {name}", columns, column_order=order[1:])
+
+
+def _columns(row: Row, titles: tuple[str, str]) -> dict:
+    """Column titles in words; the CSV keeps the short names, and has every metric."""
+    sides = {"a": titles[0], "b": titles[1], "delta": "difference"}
+    config = {"pairs": "query-match pairs", "few_vehicles": f"fewer than {FEW_VEHICLES} vehicles"}
+    for column in row:
+        metric, *parts = column.split("_")
+        if metric in METRICS:
+            bound = {"low": ", from", "high": ", to"}[parts[1]] if len(parts) > 1 else ""
+            label = f"{METRICS[metric]}, {sides[parts[0]]}{bound}"
+            config[column] = st.column_config.NumberColumn(label, format="percent")
+    return config

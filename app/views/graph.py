@@ -1,0 +1,263 @@
+"""Graph: the relation graph over the vehicle, what its nodes and edges do, and where its layers put them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+from plotly.subplots import make_subplots
+
+from app.services import Services
+from app.services import graphs as ask
+from app.widgets.explain import explain
+from app.widgets.export import chart, table
+from app.widgets.features import evaluations
+from app.widgets.image_picker import image_picker
+from app.widgets.node_graph import NODE_TITLES, Switches, node_graph
+from app.widgets.node_maps import node_maps
+from app.widgets.rank_list import RankRow, legend, rank_list
+from app.widgets.source import Selection
+from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
+from ssrnet.explain.projection import project
+from ssrnet.explain.relations import node_cosines, smoothness
+from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
+from ssrnet.model import Trace
+from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency
+from ssrnet.retrieval.evaluation import Evaluation
+from ssrnet.retrieval.ranking import Ranking
+from ssrnet.training.checkpoint import StoredCheckpoint
+
+TOP_K = 5
+REMOVED, SILENCED = "taken out", "silenced"
+FAINT_TO_BLUE = {"light": [[0, "#f1f5f9"], [1, "#2563eb"]], "dark": [[0, "#1e293b"], [1, "#3b82f6"]]}
+"""Opaque, so that Plotly finds a colour for the numbers that can be read on each cell."""
+
+EQUATIONS = (
+    r"a_{ij} = 1 \text{ if } v_i \text{ and } v_j \text{ are connected, else } 0, \qquad \tilde A = A + I \quad (3)",
+    r"H^{(l+1)} = \sigma\!\left(\tilde D^{-1} \tilde A\, H^{(l)} W^{(l)}\right), \qquad \sigma = \mathrm{ReLU} \quad (4)",
+)
+LOOK_FOR = """
+**Nodes.** Five regions of $F_{Attn}$, each drawn at the centre of its crop; the global node and the learned token stand
+beside the picture. The global node meets the regions only through the token. The token's row after the last layer is
+$f_{token}$.
+
+**Switches.** *Taken out* removes a node's row and column of $A + I$ and normalises the other rows anew; *silenced*
+makes its row of $H^{(0)}$ zero, so that it still passes on what it hears. The node that is read out can only be
+silenced. Only the query's graph is edited; the gallery stays as stored, hence *asymmetric*.
+
+**Look for** a node without which $f_{token}$ hardly turns (it adds little), a switch that changes the ranks, and
+rows that grow alike from layer to layer: when all cosines go to 1 the graph is over-smoothed (paper, Sec. 3.4 and 4.4).
+In UMAP and t-SNE only neighbourhoods mean something; distances between groups do not.
+"""
+
+
+def render(services: Services, selection: Selection) -> None:
+    """The graph with its switches, every node by itself, and the nodes of several images layer by layer."""
+    graphed = {title: checkpoint for title, checkpoint in selection.models.items() if ask.has_graph(checkpoint)}
+    for title, checkpoint in selection.models.items():
+        if title not in graphed:
+            pcb = checkpoint.info.model.relation_branch and checkpoint.info.model.parts == "pcb"
+            sentence = no_graph(title, pcb=pcb)
+            st.caption(sentence.partition(";")[0] + ".") if graphed else st.info(sentence)
+    if graphed:
+        title = list(graphed)[-1]
+        if len(graphed) > 1:
+            title = st.segmented_control(
+                "Network", list(graphed), default=title, required=True, key="graph_network", bind="query-params"
+            )
+        _page(services, selection, title, graphed[title])
+    explain(
+        EQUATIONS, LOOK_FOR,
+        (adjacency, normalised_adjacency, edit_trace, token_shares, ablate_nodes, node_cosines, smoothness, project),
+    )  # fmt: skip
+
+
+def _page(services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint) -> None:
+    evaluation = evaluations(services, selection)[title]
+    image = image_picker("query", evaluation.split.query, services.thumbnail)
+    query = evaluation.split.query.index(image)
+    st.fragment(_switchboard)(services, selection, checkpoint, evaluation, query)
+    _single_nodes(services, selection, checkpoint, evaluation, query)
+    node_maps(services, selection, checkpoint, evaluation, query)
+
+
+def _switchboard(
+    services: Services, selection: Selection, checkpoint: StoredCheckpoint, evaluation: Evaluation, query: int
+) -> None:
+    """The drawing, what its switches do to the token and to the ranks, and the matrices of Eqs. 3 and 4."""
+    graph = services.model(checkpoint).graph
+    switches = _switches().of(graph)
+    image = evaluation.split.query[query]
+    trace = ask.trace(services, checkpoint, image)
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        node_graph(
+            "graph_drawing", graph, trace.boxes, tuple(trace.F_attn.shape[2:]), services.thumbnail(image, 240),
+            ask.aspect(image), switches, _keep_switches,
+        )  # fmt: skip
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Click a node or an edge to switch it off or on; Tab and Enter do the same.", width="stretch")
+            st.button(
+                "All on", key="graph_reset", on_click=_keep_switches, args=(Switches(),),
+                disabled=switches == Switches(), icon=":material/restart_alt:",
+            )  # fmt: skip
+        how = st.segmented_control(
+            "A node that is off is", (REMOVED, SILENCED), default=REMOVED, required=True, key="graph_how",
+            bind="query-params",
+        )  # fmt: skip
+    edit = switches.edit(graph, removed=how == REMOVED)
+    found = ask.answer(
+        services, checkpoint, selection.opened, selection.protocol, evaluation.split, query, edit
+    )  # fmt: skip
+    with right:
+        _effects(found, evaluation, str(edit))
+        _matrices(graph, found.after.trace)
+    _ranks(services, evaluation, query, found, edit.switches, str(edit))
+    _cosines(found.after.trace, edit.switches)
+
+
+def _switches() -> Switches:
+    """What the URL says."""
+    off, cut = (tuple(filter(None, st.query_params.get(f"graph_{key}", "").split(","))) for key in ("off", "cut"))
+    return Switches(off, tuple(edge for edge in cut if edge.count("-") == 1))
+
+
+def _keep_switches(switches: Switches) -> None:
+    for key, names in (("graph_off", switches.off), ("graph_cut", switches.cut)):
+        if names:
+            st.query_params[key] = ",".join(names)
+        elif key in st.query_params:
+            del st.query_params[key]
+
+
+def _effects(found: ask.Answer, evaluation: Evaluation, edit: str) -> None:
+    before, after = found.ranking, found.edited_ranking
+    columns = st.columns(4)
+    columns[0].metric("f_token", f"{found.token_cosine:.3f}", help="Cosine of the edited to the unedited token.")
+    columns[1].metric(
+        "Embedding", f"{found.embedding_cosine:.3f}", help="Cosine of the whole embedding to the unedited one."
+    )
+    columns[2].metric("First hit", _first(after), help=f"Rank of the first match; {_first(before)} unedited.")
+    columns[3].metric(
+        "AP", f"{after.average_precision[0]:.3f}",
+        help=f"Average precision of this query; {before.average_precision[0]:.3f} unedited.",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        sentences = found.after.label.sentences or ("Unedited: cosines to the graph as it is are 1.",)
+        st.caption(" ".join(sentences), width="stretch")
+        with st.popover("Protocol record", icon=":material/receipt_long:", type="tertiary"):
+            st.json(asdict(evaluation.record) | {"graph": edit, "graph_edited_on": found.after.label.sides})
+
+
+def _first(ranking: Ranking) -> str:
+    return str(int(ranking.first_hit[0])) if ranking.first_hit[0] else "none"
+
+
+def _matrices(graph: RelationGraph, trace: Trace) -> None:
+    """A + I and D^-1 (A + I), as edited."""
+    A_tilde = trace.A.cpu() + torch.eye(len(graph.nodes))
+    P = normalised_adjacency(trace.A.cpu())
+    degree = A_tilde.sum(1)
+    fractions = [[f"1/{int(degree[i])}" if value and degree[i] > 1 else f"{value:g}" for value in row]
+                 for i, row in enumerate(P.tolist())]  # fmt: skip
+    whole = [[f"{value:g}" for value in row] for row in A_tilde.tolist()]
+    panels = {"A + I (Eq. 3)": (A_tilde, whole), "D⁻¹(A + I) (Eq. 4)": (P, fractions)}
+    sheet = _heatmaps(graph.nodes, {name: (values.numpy(), text) for name, (values, text) in panels.items()})
+    chart(
+        sheet, "graph_matrices", "The adjacency matrix with self loops, and the same with every row divided by its sum",
+        key="graph_matrices",
+    )  # fmt: skip
+
+
+def _heatmaps(nodes: Sequence[str], panels: dict[str, tuple[np.ndarray, list[list[str]]]]) -> go.Figure:
+    """Small tables of nodes against nodes, side by side, with their numbers in them."""
+    sheet = make_subplots(1, len(panels), subplot_titles=list(panels), horizontal_spacing=0.04, shared_yaxes=True)
+    for column, (values, text) in enumerate(panels.values(), start=1):
+        sheet.add_heatmap(
+            z=values, x=list(nodes), y=list(nodes), text=text, texttemplate="%{text}", textfont={"size": 10},
+            colorscale=FAINT_TO_BLUE[st.context.theme.type or "light"], zmin=0, zmax=1, showscale=False, xgap=1, ygap=1, row=1, col=column,
+            hovertemplate="%{y} from %{x}: %{text}<extra></extra>",
+        )  # fmt: skip
+    sheet.update_yaxes(autorange="reversed", tickfont={"size": 10}, showgrid=False, ticks="")
+    sheet.update_xaxes(tickfont={"size": 10}, showgrid=False, tickangle=45, ticks="")
+    sheet.update_layout(height=290, margin={"l": 0, "r": 0, "t": 30, "b": 0})
+    sheet.update_annotations(font_size=13)
+    return sheet
+
+
+def _ranks(services: Services, evaluation: Evaluation, query: int, found: ask.Answer, edited: bool, edit: str) -> None:
+    """The query's top 5 as it is and, where something is off, after the edit."""
+    split = evaluation.split
+    rankings = {"Graph as it is": found.ranking} | ({f"Edited: {edit}": found.edited_ranking} if edited else {})
+    rows = []
+    for title, ranking in rankings.items():
+        hits = ranking.hits(0)
+        last = max((i for i, hit in enumerate(hits) if hit.rank is not None and hit.rank <= TOP_K), default=-1)
+        note = f"first hit at rank {_first(ranking)}" if ranking.first_hit[0] else "no image counts as a match"
+        asymmetric = ", asymmetric: the gallery's graphs are not edited" if title.startswith("Edited") else ""
+        rows.append(RankRow(title, hits[: last + 1], note + asymmetric))
+    shown = {split.query[query], *(split.gallery[hit.index] for row in rows for hit in row.hits)}
+    rank_list(split.query[query], rows, split.gallery, {image.name: services.thumbnail(image) for image in shown})
+    legend()
+
+
+def _cosines(trace: Trace, edited: bool) -> None:
+    """Every node against every node of this image, layer by layer."""
+    st.subheader("Cosines between this image's nodes", anchor=False)
+    found = node_cosines(trace)[:, 0].cpu().numpy()
+    smooth = smoothness(trace)
+    panels = {
+        f"H{layer}: mean {smooth.nodes[layer, 0]:.2f}, regions {smooth.regions[layer, 0]:.2f}": (
+            cosine, [[f"{value:.2f}" for value in row] for row in cosine],
+        )
+        for layer, cosine in enumerate(found)
+    }  # fmt: skip
+    sheet = _heatmaps(trace.nodes, panels)
+    sheet.update_layout(height=320)
+    chart(sheet, "graph_cosines", "Cosines between the nodes of this image in every layer", key="graph_cosines")
+    state = "with the switches above" if edited else "of the graph as it is"
+    st.caption(
+        f"H0 is what the graph is given, H{len(found) - 1} its last layer, {state}. Means are over all pairs of "
+        "different nodes, and over the five regions alone."
+    )
+
+
+def _single_nodes(
+    services: Services, selection: Selection, checkpoint: StoredCheckpoint, evaluation: Evaluation, query: int
+) -> None:
+    """A table of what each node does alone."""
+    split = evaluation.split
+    ranking = ask.answer(
+        services, checkpoint, selection.opened, selection.protocol, split, query, GraphEdit()
+    ).ranking  # fmt: skip
+    hit = ask.first_listed(ranking)
+    st.subheader("Every node by itself", anchor=False)
+    if hit is None:
+        st.info("The gallery holds nothing but junk for this query, so there is no match to take apart.")
+        return
+    rows = ask.single_nodes(
+        services, checkpoint, selection.opened, selection.protocol, split, query, hit.index
+    )  # fmt: skip
+    other = split.gallery[hit.index]
+    table(
+        [
+            {
+                "Node": "constant of the neck" if row.node == NECK else NODE_TITLES[row.node], "Switched off": row.off,
+                "f_token's cosine without it": row.token_cosine, "First hit without it": row.first_hit,
+                "Share in the match's cosine": row.share, "Fall of the match's cosine": row.fall,
+            }
+            for row in rows
+        ],
+        "graph_nodes",
+        {name: st.column_config.NumberColumn(format="%.4f") for name in (
+            "f_token's cosine without it", "Share in the match's cosine", "Fall of the match's cosine")},
+    )  # fmt: skip
+    st.caption(
+        f"The match is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "
+        f"token branch's share, {sum(row.share for row in rows):.4f}, and say what the last layer's sum is made of. "
+        "The fall is what happens when the query loses the node from the first layer on (asymmetric); falls do not add up."
+    )

@@ -1,0 +1,191 @@
+"""Probes: one thing changes, all else stays; what each model and each branch makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.services import Services
+from app.services import probes as kept
+from app.widgets.curves import COLOURS
+from app.widgets.explain import explain
+from app.widgets.export import chart, table
+from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
+from app.widgets.progress import progress
+from app.widgets.source import Selection
+from ssrnet.data.probes import ProbeSeries
+from ssrnet.errors import SSRNetError
+from ssrnet.explain.cam import WHOLE, similarity_cam
+from ssrnet.explain.faithfulness import region_share
+from ssrnet.explain.probes import branch_cosines, nearest_other
+
+SERIES = {
+    "turn": ("Azimuth", "Side that the camera sees (0 deg: the front)"),
+    "sun": ("Sun", "Hour of the day"),
+    "light": ("Light", "Weather, and lamps at night"),
+    "distance": ("Blur and distance", "Share of the pixels that are left, then blur"),
+    "occluder": ("Occlusion", "Where a post stands (-1: one edge, 1: the other)"),
+}
+"""Titles, and what the axis counts, of the city's series; others keep their own names."""
+DASHES = {"G": "dash", "attn": "dot", "token": "dashdot"}
+MARKERS = {WHOLE: "circle", "G": "square", "attn": "diamond", "token": "triangle-up"}
+STRIP, PLOT = 110, 330
+"""Most pixels of height that the strip of photographs gets, and those of the curves above it."""
+PICTURE = 110
+VIEWS = {"series": "One thing changes", "marks": "Mark on, mark off"}
+EQUATIONS = (
+    r"s(x) = \cos\big(f(x), f(x_{\mathrm{ref}})\big), \qquad s_b(x) = \cos\big(f_b(x), f_b(x_{\mathrm{ref}})\big)",
+    r"\Delta s = s(x_{\mathrm{mark\ off}}) - s(x_{\mathrm{mark\ on}})",
+)
+LOOK_FOR = """
+The photographs of a series are one vehicle under one camera, with one thing changed from each to the next. $f$ is a
+model's embedding and $f_b$ the part of it that one branch gives; every line compares with the reference by itself.
+
+- **Azimuth**: how far a model carries a vehicle from side to side. Below the thin line of its colour, *nearest other
+  vehicle*, the vehicle itself stands behind a stranger in a rank list for the reference.
+- **Light, blur, occlusion**: a branch whose line stays up is the one to trust there.
+- **Mark on, mark off**: the same capture with one mark and without it. The reference is a photograph of the vehicle
+  that shows such a mark, so taking it away should lower the likeness; near 0 the model does not look at it.
+- **Grad-CAM** on the mark: the mark's share of the map beside its share of the picture, which a map that knows nothing
+  would give. Grad-CAM weighs a channel the same everywhere and so leaks out of the relation branch's crops; HiResCAM
+  does not.
+"""
+
+
+def render(services: Services, selection: Selection) -> None:
+    """The series of the data set's probes, or the pairs with a mark on and off."""
+    series, pairs = kept.series(selection.opened), kept.pairs(selection.opened)
+    usable = [name for name, there in (("series", series), ("marks", pairs)) if there]
+    if not usable:
+        st.info(
+            f"{selection.opened.dataset.name} has no probes: they need a `probes.csv` beside the images, as the "
+            "bundled city has it."
+        )
+        return
+    view = st.segmented_control(
+        "Show", usable, default=usable[0], required=True, key="probes_view", bind="query-params",
+        format_func=VIEWS.__getitem__,
+    )  # fmt: skip
+    if view == "series":
+        _series(services, selection)
+    else:
+        mark_pairs(services, selection)
+    explain(EQUATIONS, LOOK_FOR, (branch_cosines, nearest_other, similarity_cam, region_share))
+
+
+@st.fragment
+def _series(services: Services, selection: Selection) -> None:
+    try:
+        _draw_series(services, selection, kept.series(selection.opened))
+    except SSRNetError as error:  # the page's own frame hears of none when only this part is drawn
+        st.error(str(error), icon=":material/error:")
+
+
+def _draw_series(services: Services, selection: Selection, found: list[ProbeSeries]) -> None:
+    """Likeness to the reference over one series, with its photographs beneath."""
+    names = list(dict.fromkeys(each.name for each in found))
+    left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
+    name = left.segmented_control(
+        "What changes", names, default=names[0], required=True, key="probes_series", bind="query-params",
+        format_func=lambda each: SERIES.get(each, (each,))[0],
+    )  # fmt: skip
+    vehicles = [each.vehicle_id for each in found if each.name == name]
+    if st.session_state.get("probes_vehicle") not in vehicles:
+        st.session_state.pop("probes_vehicle", None)
+    vehicle = middle.selectbox("Vehicle", vehicles, key="probes_vehicle", bind="query-params")
+    series = next(each for each in found if (each.name, each.vehicle_id) == (name, vehicle))
+    key = f"probes_reference_{name}"
+    value = right.selectbox("Reference (or click a point)", series.values, key=key, bind="query-params")
+    at = series.values.index(value)
+    reference = series.photographs[at]
+
+    cosines: dict[str, dict[str, np.ndarray]] = {}
+    levels: dict[str, float | None] = {}
+    for number, (title, checkpoint) in enumerate(selection.models.items()):
+        label = f"{name} {vehicle}"
+        with progress(f"Embedding the series with {title}", f"probes_embed_{number}") as report:
+            features = kept.embeddings(services, checkpoint, selection.opened, label, series.photographs, report)
+        cosines[title] = branch_cosines(features, reference.name)
+        levels[title] = kept.other_vehicle(services, checkpoint, selection.opened, features, reference)
+
+    def take_point() -> None:
+        """The clicked photograph becomes the reference."""
+        points = st.session_state["probes_chart"].selection.points
+        if points:
+            st.session_state[key] = series.values[round(points[0]["x"])]
+
+    figure = _figure(services, series, cosines, levels, at)
+    title = SERIES.get(name, (name,))[0]
+    chart(
+        figure, f"probes-{name}-{vehicle}", f"{title}: cosine to the reference {value}, by model and branch.",
+        key="probes_chart", on_select=take_point, selection_mode="points",
+    )  # fmt: skip
+    if any(level is None for level in levels.values()):
+        st.caption("The level of the nearest other vehicle appears once Retrieval has embedded the gallery.")
+    _least_alike(services, series, cosines, at)
+    lines = {line_name(model, branch): row for model, own in cosines.items() for branch, row in own.items()}
+    rows = [
+        {title: step, "image": image.name} | {line: float(row[i]) for line, row in lines.items()}
+        for i, (step, image) in enumerate(zip(series.values, series.photographs))
+    ]
+    with st.expander("Numbers", icon=":material/table:"):
+        table(rows, f"probes-{name}-{vehicle}-numbers")
+
+
+def _figure(
+    services: Services, series: ProbeSeries, cosines: Mapping[str, Mapping[str, np.ndarray]],
+    levels: Mapping[str, float | None], reference: int,
+) -> go.Figure:  # fmt: skip
+    """Lines above, and each step's photograph beneath its point."""
+    figure, count = go.Figure(), len(series.values)
+    strip = min(STRIP, 900 / count)
+    cut = strip / (PLOT + strip)
+    for (title, own), colour in zip(cosines.items(), MODEL_COLOURS):
+        for branch, values in own.items():
+            figure.add_scatter(
+                x=list(range(count)), y=values, name=line_name(title, branch), mode="lines+markers",
+                customdata=series.values, hovertemplate="%{customdata}: %{y:.3f}",
+                line={"color": colour, "dash": DASHES.get(branch, "solid"), "width": 3 if branch == WHOLE else 1.5},
+                marker={"symbol": MARKERS.get(branch, "circle"), "size": 8 if branch == WHOLE else 6},
+                unselected={"marker": {"opacity": 1}},
+            )  # fmt: skip
+        if levels[title] is not None:
+            figure.add_scatter(
+                x=[-0.5, count - 0.5], y=[levels[title]] * 2, name=f"{title}: nearest other vehicle", mode="lines",
+                line={"color": colour, "width": 1}, hoverinfo="skip",
+            )  # fmt: skip
+    for i, image in enumerate(series.photographs):
+        figure.add_layout_image(
+            source=services.thumbnail(image, PICTURE), x=i, y=0.5, xref="x", yref="y2", sizex=0.96, sizey=1,
+            xanchor="center", yanchor="middle", sizing="contain",
+        )  # fmt: skip
+    figure.add_vline(
+        x=reference, line={"color": COLOURS[7], "dash": "dot", "width": 2}, annotation_text="reference",
+        annotation_position="top",
+    )  # fmt: skip
+    axis = SERIES.get(series.name, (series.name, series.name))[1]
+    ticks = [value.replace(" deg", "°") for value in series.values]
+    figure.update_layout(
+        height=round(PLOT + strip + 90), margin={"l": 0, "r": 8, "t": 30, "b": 0}, clickmode="event+select",
+        xaxis={"title": axis, "tickvals": list(range(count)), "ticktext": ticks, "range": [-0.5, count - 0.5],
+               "anchor": "y2", "showgrid": False},
+        yaxis={"title": "Cosine to the reference", "domain": [cut + 0.02, 1]},
+        yaxis2={"domain": [0, cut], "range": [0, 1], "visible": False, "fixedrange": True},
+        legend={"orientation": "h", "y": 1.06, "yanchor": "bottom"},
+    )  # fmt: skip
+    return figure
+
+
+def _least_alike(
+    services: Services, series: ProbeSeries, cosines: Mapping[str, Mapping[str, np.ndarray]], reference: int
+) -> None:
+    """The reference beside the photograph that each model finds least like it."""
+    shown = {"Reference": (reference, f"{series.values[reference]}")}
+    for title, own in cosines.items():
+        at = int(own[WHOLE].argmin())
+        shown[f"Least alike for {title}"] = (at, f"{series.values[at]}, cosine {own[WHOLE][at]:.3f}")
+    for column, (title, (at, words)) in zip(st.columns(4), shown.items()):
+        column.image(services.thumbnail(series.photographs[at], 240), caption=f"{title}: {words}", width="stretch")

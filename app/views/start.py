@@ -1,0 +1,205 @@
+"""Start: what this is, the network, the numbers of the loaded models, and three guided tours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from app.services import Services
+from app.services.failures import examples, failures
+from app.widgets.explain import explain
+from app.widgets.features import evaluations
+from app.widgets.image_picker import chosen_image
+from app.widgets.links import linked
+from app.widgets.network_diagram import network_diagram, ratio_in_words
+from app.widgets.page import VIEWS, as_page
+from app.widgets.record import metrics_table
+from app.widgets.source import Selection, guide
+from ssrnet.data.records import VehicleImage
+from ssrnet.failures.examples import LARGEST_GAIN, WORST, largest_gain, worst_failure
+from ssrnet.model import ModelSettings, SSRNet
+from ssrnet.retrieval.evaluation import evaluate
+
+NEEDS_SOURCE = False
+"""What this is and how the network is built need neither data nor models; what needs them waits for them."""
+
+ABOUT = """
+SSR-Net (Xu et al., ACM TOMM 2022) recognises a vehicle again in the images of other cameras, by what five regions of
+the image and the whole say about each other. Here you open a trained SSR-Net, see inside it on any vehicle image,
+compare it with its baseline on the same gallery, and find out why it fails. It starts on a bundled synthetic city;
+name your own folder and checkpoints in the sidebar to look at those.
+"""
+EQUATIONS = (
+    r"F_{Attn} = M_s(F_c) \otimes F_c, \quad F_c = M_c(F_G) \otimes F_G \tag{Eq. 1}",
+    r"H_L = \lfloor \lambda H \rfloor, \quad W_L = \lfloor \lambda W \rfloor \tag{Eq. 2}",
+    r"H^{(l+1)} = \sigma(\widetilde{D}^{-1} \widetilde{A} H^{(l)} W^{(l)}) \tag{Eq. 4}",
+)
+LOOK_FOR = f"""
+Follow an image from left to right: one feature map, three branches, one embedding, one ranked gallery. Each block leads
+to the page that shows it at work. The global branch alone is the baseline.
+
+Queries of the tours are found by rules. *The token*: {LARGEST_GAIN} *A failure*: {WORST}
+"""
+MEASURING = "start_measuring"
+
+
+@dataclass(frozen=True)
+class Step:
+    """``params`` go into the URL of the page ``view``."""
+
+    view: str
+    label: str
+    look_for: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tour:
+    title: str
+    intro: str
+    steps: Sequence[Step] = ()
+
+
+def render(services: Services, selection: Selection | None) -> None:
+    """The page stands without a source as well; what needs one says so."""
+    st.markdown(ABOUT.replace("\n", " "))
+    st.subheader("The network", anchor=False)
+    settings, cells = ModelSettings(), None
+    if selection is not None:
+        info = selection.ssrnet.info
+        settings, cells = info.model, info.image_size // (16 if info.model.last_stride == 1 else 32)
+    opened = network_diagram(settings, cells, VIEWS, "start_network")
+    st.caption("Blocks with a coloured frame lead to their pages.")
+    if selection is not None:
+        st.subheader("The loaded models", anchor=False)
+        measured = _numbers(services, selection)
+        st.subheader("Three guided tours", anchor=False)
+        _tours(services, selection, measured)
+    else:
+        guide()
+    explain(EQUATIONS, LOOK_FOR, (SSRNet, evaluate, largest_gain, worst_failure))
+    if opened in VIEWS:
+        query = {"query": st.query_params["query"]} if "query" in st.query_params else {}
+        st.switch_page(as_page(opened), query_params=linked(**query))
+
+
+def _numbers(services: Services, selection: Selection) -> bool:
+    """Metrics of both models, at once where their features are there; whether they are shown."""
+    missing = [
+        title
+        for title, checkpoint in selection.models.items()
+        if services.stored_features(checkpoint, selection.opened) is None
+    ]
+    if missing and not st.session_state.get(MEASURING):
+        images = len(selection.opened.dataset.test)
+        st.info(f"{' and '.join(missing)}: not measured on this data yet. That takes a look at {images:,} test images.")
+        st.button("Measure now", on_click=_measure, icon=":material/speed:")
+        return False
+    metrics_table(evaluations(services, selection))
+    st.session_state.pop(MEASURING, None)
+    for title, checkpoint in selection.models.items():
+        info = checkpoint.info
+        epochs = f", {info.epoch:,} epoch{'s' if info.epoch != 1 else ''}" if info.epoch else ""
+        st.caption(
+            f"**{title}**: `{checkpoint.path.name}`, trained on {info.dataset or 'data that it does not name'}"
+            f"{epochs}, at {info.image_size} × {info.image_size} pixels."
+        )
+    return True
+
+
+def _measure() -> None:
+    st.session_state[MEASURING] = True
+
+
+def _tours(services: Services, selection: Selection, measured: bool) -> None:
+    query = chosen_image("query", selection.opened.dataset.test)
+    gain, worst = None, None
+    if measured:
+        found = examples(failures(services, selection))
+        gain, worst = found.gain, found.worst
+    model = selection.ssrnet.info.model
+    graphed = model.relation_branch and model.parts == "regions"
+    missing = f"{model.title} has no graph of five regions, so there is nothing to tour."
+    tours = (
+        _regions_tour(query, model) if graphed else Tour("Five regions", missing),
+        _token_tour(gain, query, model) if graphed and model.token_node else Tour("The token", missing),
+        _failure_tour(worst, measured, list(selection.models)[-1]),
+    )
+    for column, tour in zip(st.columns(3), tours, strict=True):
+        with column.container(border=True):
+            _draw(tour)
+
+
+def _draw(tour: Tour) -> None:
+    st.markdown(f"**{tour.title}**  \n{tour.intro}")
+    for number, step in enumerate(tour.steps, 1):
+        label = f"{number}. {step.label}"
+        if step.view in VIEWS:
+            st.page_link(
+                as_page(step.view), label=label, icon=VIEWS[step.view].icon, query_params=linked(**step.params)
+            )
+        else:
+            st.markdown(label)
+        st.caption(step.look_for)
+
+
+def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
+    at = {"query": query.name}
+    own = f"{model.crop_ratio:.3f}"
+    return Tour(
+        "Five regions",
+        f"What the relation branch cuts out of {query.name}, the current query, and why as large as it does.",
+        (
+            Step("attention", "Where it looks", "Warm cells lie at the corners and in the middle of the vehicle: that "
+                 "is why the paper cuts there (Sec. 3.4).", at),
+            Step("regions", f"Its own crops, λ = {ratio_in_words(model.crop_ratio)}", "The boxes overlap, so that a "
+                 "lamp between two lies whole in one of them.", at | {"regions_lambda": own}),
+            Step("regions", "Small crops, λ = 1/8", "Each sees a few cells; most of the vehicle belongs to none.",
+                 at | {"regions_lambda": "0.125"}),
+            Step("regions", "Everything, λ = 1", "Five times the same crop: all cosines are 1, and the graph has "
+                 "nothing to relate.", at | {"regions_lambda": "1.000"}),
+        ),
+    )  # fmt: skip
+
+
+def _token_tour(gain: VehicleImage | None, query: VehicleImage, model: ModelSettings) -> Tour:
+    image = gain or query
+    at = {"query": image.name}
+    which = "the query that SSR-Net puts right with the largest gain of AP" if gain else "the current query"
+    steps = [
+        Step("retrieval", "What it is good for", "Two rows, one a model: look at rank 1." if gain else
+             "Two rows, one a model.", at),
+        Step("graph", "The whole graph", "The token is joined to all other nodes; its row after the last layer is the "
+             "branch's feature.", at),
+        Step("graph", "One corner off", "How far does the token turn, and do the ranks change?",
+             at | {"graph_off": "ul"}),
+    ]  # fmt: skip
+    if model.global_node:
+        steps.append(
+            Step("graph", "The global node off", "It meets the five regions only through the token (paper, Sec. 3.4).",
+                 at | {"graph_off": "global"})
+        )  # fmt: skip
+    return Tour("The token", f"How seven nodes become one feature, on {image.name}: {which}.", steps)
+
+
+def _failure_tour(worst: VehicleImage | None, measured: bool, title: str) -> Tour:
+    if not measured:
+        return Tour("A failure", "Measure both models first: the tour looks for a query that goes wrong.")
+    if worst is None:
+        return Tour("A failure", f"{title} lists a right vehicle first for every query that has a match.")
+    at = {"query": worst.name}
+    return Tour(
+        "A failure",
+        f"Why {title} does not find {worst.name}: of its failures the one with the lowest AP (rule: see *Explain*).",
+        (
+            Step("failures", "Where it lies among all queries", "The large mark in the chart, and beside it who came "
+                 "first.", at),
+            Step("retrieval", "What came before it", "Is the first vehicle a look-alike? In which parts does it "
+                 "differ?", at),
+            Step("attention", "Where the models look", "Is the difference lit, or passed over?", at),
+            Step("failures", "Is it one of many?", "Who takes whose place, and what the two have in common, against "
+                 "chance.", at | {"failures_show": "Who took the first place"}),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,170 @@
+"""The charts of the Failures page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app.widgets.curves import COLOURS
+from ssrnet.failures.captures import Captures
+from ssrnet.failures.choices import in_words
+from ssrnet.failures.differences import DeltaHistogram
+from ssrnet.failures.slices import Slice
+from ssrnet.retrieval.compare import Comparison
+
+FIRST, SECOND, NEUTRAL = COLOURS[0], COLOURS[1], "#94a3b8"
+"""The two models' colours, and that of what is neither's."""
+MARKS = {
+    "both right": ("both right", NEUTRAL, "circle"),
+    "fixed": ("fixed", SECOND, "triangle-up"),
+    "broken": ("broken", FIRST, "triangle-down"),
+    "both wrong": ("both wrong", "#ec4899", "x"),
+}
+"""Of each outcome its name, colour and sign."""
+MOST_SLICES_DRAWN = 40
+MANY = 3000
+"""Points from which WebGL draws them."""
+METRICS = {"mAP": "mAP", "rank-1": "Rank-1", "rank-5": "Rank-5", "mINP": "mINP"}
+
+
+def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None) -> go.Figure:
+    """AP of the second model over the first's, a point a query; the query of name ``marked`` is drawn large.
+
+    ``customdata`` of each point is (name, vehicle).
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": NEUTRAL, "dash": "dot", "width": 1}, hoverinfo="skip",
+        showlegend=False,
+    )  # fmt: skip
+    a, b = comparison.a.ranking.average_precision, comparison.b.ranking.average_precision
+    draw = go.Scattergl if len(a) > MANY else go.Scatter
+    for outcome, (name, colour, symbol) in MARKS.items():
+        queries = np.flatnonzero(comparison.outcomes == outcome)
+        images = [comparison.split.query[q] for q in queries]
+        chosen = [i for i, image in enumerate(images) if image.name == marked]
+        figure.add_trace(
+            draw(
+                x=a[queries], y=b[queries], mode="markers", name=f"{name} ({len(queries):,})",
+                customdata=[[image.name, image.vehicle_id] for image in images],
+                marker={"color": colour, "symbol": symbol, "size": 9, "opacity": 0.6},
+                selected={"marker": {"opacity": 1, "size": 19}}, unselected={"marker": {"opacity": 0.6}},
+                selectedpoints=chosen if marked else None,
+                hovertemplate="%{customdata[0]}<br>vehicle %{customdata[1]}<br>AP %{x:.3f} → %{y:.3f}<extra></extra>",
+            )
+        )  # fmt: skip
+    reach = [-0.04, 1.04]
+    figure.update_xaxes(title=f"AP, {titles[0]}", range=reach, constrain="domain", zeroline=False)
+    figure.update_yaxes(title=f"AP, {titles[1]}", range=reach, zeroline=False)
+    figure.update_layout(
+        height=500, margin={"l": 0, "r": 8, "t": 8, "b": 0}, dragmode="pan",
+        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},  # above, the chart's own buttons cover it
+    )  # fmt: skip
+    return figure
+
+
+def histogram(spread: DeltaHistogram, titles: tuple[str, str], mean: float | None) -> go.Figure:
+    """Queries by ΔAP; bars left of the middle one are the first model's, right of it the second's."""
+    figure = go.Figure()
+    sides = (
+        (spread.centres < -spread.width / 2, FIRST, f"{titles[0]} better"),
+        (np.abs(spread.centres) <= spread.width / 2, NEUTRAL, f"within ±{spread.width / 2:.3g}"),
+        (spread.centres > spread.width / 2, SECOND, f"{titles[1]} better"),
+    )
+    for among, colour, name in sides:
+        figure.add_bar(
+            x=spread.centres[among], y=spread.queries[among], width=0.9 * spread.width, marker_color=colour,
+            name=name, hovertemplate="ΔAP about %{x:.2f}: %{y} queries<extra></extra>",
+        )  # fmt: skip
+    if mean is not None:
+        figure.add_vline(
+            x=mean, line={"dash": "dash", "width": 1.5, "color": NEUTRAL}, annotation_text=f"mean {mean:+.3f}"
+        )
+    figure.update_xaxes(title="ΔAP", range=[-1.04, 1.04])
+    figure.update_yaxes(title="Queries")
+    figure.update_layout(
+        height=290, margin={"l": 0, "r": 8, "t": 8, "b": 0}, barmode="overlay",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )  # fmt: skip
+    return figure
+
+
+def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str) -> go.Figure:
+    """Both models' ``metric`` on each slice with its interval, and the difference beside them; the first slice on top.
+
+    A slice with few vehicles has hollow marks. At most :data:`MOST_SLICES_DRAWN` slices, those with the most queries.
+    """
+    shown = most_asked(slices)
+    names = [f"{one.title} ({one.queries:,})" for one in shown]
+    figure = make_subplots(
+        cols=2, shared_yaxes=True, column_widths=[0.58, 0.42], horizontal_spacing=0.03,
+        subplot_titles=(METRICS[metric], f"difference: {titles[1]} minus {titles[0]}"),
+    )  # fmt: skip
+    at = np.arange(len(shown))[::-1]
+    columns = (
+        (1, titles[0], FIRST, "circle", 0.14, "a"),
+        (1, titles[1], SECOND, "diamond", -0.14, "b"),
+        (2, "difference", NEUTRAL, "square", 0.0, "difference"),
+    )
+    for column, name, colour, symbol, shift, side in columns:
+        estimates = [getattr(one, side)[metric] for one in shown]
+        value, low, high = (np.array([getattr(each, part) for each in estimates]) for part in ("value", "low", "high"))
+        figure.add_scatter(
+            x=value, y=at + shift, mode="markers", name=name, row=1, col=column, showlegend=column == 1,
+            error_x={"array": high - value, "arrayminus": value - low, "color": colour, "thickness": 1.5},
+            marker={
+                "color": colour, "size": 9, "symbol": [symbol + ("-open" if one.few else "") for one in shown],
+                "line": {"width": 1.5, "color": colour},
+            },
+            customdata=[[title, *bounds] for title, *bounds in zip(names, low, high, strict=True)],
+            hovertemplate="%{customdata[0]}<br>%{x:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%})",
+        )  # fmt: skip
+    figure.add_vline(x=0, line={"dash": "dot", "width": 1.5, "color": NEUTRAL}, row=1, col=2)
+    figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.7, len(shown) - 0.3], showgrid=False, zeroline=False)
+    figure.update_xaxes(tickformat=".0%", zeroline=False)
+    figure.update_annotations(font_size=14)
+    figure.update_layout(
+        height=130 + 34 * len(shown), margin={"l": 0, "r": 8, "t": 64, "b": 0},
+        legend={"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
+    )  # fmt: skip
+    return figure
+
+
+def short(titles: tuple[str, str]) -> tuple[str, str]:
+    """The titles without what is in brackets, where that still tells them apart."""
+    first, second = (title.split(" (")[0] for title in titles)
+    return titles if first == second else (first, second)
+
+
+def most_asked(slices: Sequence[Slice]) -> list[Slice]:
+    """Those that a chart has room for, in their order."""
+    kept = sorted(slices, key=lambda one: -one.queries)[:MOST_SLICES_DRAWN]
+    return [one for one in slices if one in kept]
+
+
+def shares(taken: Sequence[Captures], titles: tuple[str, str]) -> go.Figure:
+    """How often query and capturing image agree on an attribute, for each model, against chance."""
+    figure = go.Figure()
+    names = [in_words(share.attribute) for share in taken[0].shares()]
+    at = np.arange(len(names))[::-1]
+    looks = ((FIRST, "circle", 0.13), (SECOND, "diamond", -0.13))
+    for own, title, (colour, symbol, shift) in zip(taken, titles, looks, strict=True):
+        marks = (
+            ("chance", f"{title}: by chance", {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}),
+            ("share", title, {"symbol": symbol, "size": 11}),
+        )
+        for part, name, marker in marks:
+            figure.add_scatter(
+                x=[getattr(share, part) for share in own.shares()], y=at + shift, mode="markers", name=name,
+                marker={"color": colour, **marker}, hovertemplate="%{x:.1%}",
+            )  # fmt: skip
+    figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.6, len(names) - 0.4], zeroline=False)
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Captures in which both agree")
+    figure.update_layout(
+        height=110 + 44 * len(names), margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,219 @@
+"""Queries on the Failures page: a sortable table, sheets on paper, and one query beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from app.services import Services
+from app.services.failures import MOST_QUERIES, Failures, archive, kept_sheets, sheets
+from app.widgets.export import table
+from app.widgets.failure_charts import short
+from app.widgets.image_picker import choose, chosen_image
+from app.widgets.progress import progress
+from app.widgets.query_panel import LISTED, Listed, query_panel
+from ssrnet.data.records import VehicleImage
+from ssrnet.failures.rows import Row
+from ssrnet.retrieval.evaluation import Evaluation
+
+FAILED = "failed"
+GROUPS = {
+    FAILED: "One of them wrong, or both",
+    "fixed": "Fixed",
+    "broken": "Broken",
+    "both wrong": "Both wrong",
+    "both right": "Both right",
+    "all": "All",
+}
+"""Queries by what the models list first."""
+TABLE = "failures_table"
+
+
+def queries_table(services: Services, found: Failures) -> None:
+    """The table of one group of queries, its sheets, and the row that is chosen."""
+    group = st.segmented_control(
+        "At rank 1", list(GROUPS), default=FAILED, required=True, key="failures_group", bind="query-params",
+        format_func=GROUPS.__getitem__,
+        help="Fixed: the first model lists a wrong vehicle first, the second a right one. Broken: the other way round.",
+    )  # fmt: skip
+    queries = _select(found, group)
+    if not len(queries):
+        st.info("No query in this group: choose another.")
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        rows = [found.rows[q] for q in queries]
+        st.session_state["failures_listed"] = [row["query"] for row in rows]
+        table(
+            rows, f"queries {group}", _columns(short(found.titles)), key=TABLE, height=520, on_select=_row_clicked,
+            selection_mode="single-row", column_order=_order(rows[0]),
+        )  # fmt: skip
+        st.caption(
+            f"{len(rows):,} of {len(found.rows):,} queries, largest change of AP first; a click on a column's name sorts "
+            f"by it, one at the left end of a row shows its query. In CSV files a is {found.titles[0]} and b is {found.titles[1]}."
+        )
+        _sheets(found, group, queries)
+    with right:
+        query_at(services, found, query_in(found))
+
+
+def query_in(found: Failures) -> VehicleImage:
+    """The chosen query; the first one where what was chosen on another page is none of this protocol."""
+    before = st.session_state.get("query_kept")
+    query = chosen_image("query", found.comparison.split.query)
+    if before not in (None, query.name):
+        st.rerun()  # the sidebar shows the one before
+    return query
+
+
+def query_at(services: Services, found: Failures, query: VehicleImage, same_point: bool = False) -> None:
+    """The chosen query in small, and with ``same_point`` a choice among those with the same two APs."""
+    q = found.positions[query.name]
+    row, comparison = found.rows[q], found.comparison
+    if same_point:
+        _same_point(found, q)
+    attributes = [f"vehicle {query.vehicle_id}"] + ([f"camera {query.camera_id}"] if query.camera_id else [])
+    said = ("type", "vehicle_type", "colour", "color")
+    attributes += [query.attributes[name] for name in said if name in query.attributes]
+    sentences = [", ".join(attributes), _outcome(row)]
+    models = []
+    for side, title, evaluation in zip("ab", found.titles, (comparison.a, comparison.b), strict=True):
+        models.append((title, _note(row, side), _listed(services, evaluation, q)))
+    query_panel(query, services.thumbnail(query), sentences, models)
+
+
+def all_tables(found: Failures) -> None:
+    """One download with the queries and the captures of both models, and the protocol records."""
+
+    def make() -> bytes:
+        tables: dict[str, Sequence[Row]] = {"queries": found.rows}
+        for side, own in zip("ab", found.captures, strict=True):
+            tables[f"captures-{side}"] = own.rows()
+            tables[f"confusions-{side}"] = [one._asdict() for one in own.confusions()]
+            tables[f"agreement-{side}"] = [one._asdict() for one in own.shares()]
+        return archive(tables, found)
+
+    st.download_button(
+        "All queries and captures, with protocol records (ZIP of CSV)", make, "failures.zip", "application/zip",
+        key="failures_zip", icon=":material/folder_zip:", type="tertiary", on_click="ignore",
+    )  # fmt: skip
+
+
+def _select(found: Failures, group: str) -> np.ndarray:
+    """Positions of the queries, largest change of AP first."""
+    if group not in (FAILED, "all"):
+        return found.comparison.select(group)
+    outcomes, change = found.comparison.outcomes, -np.abs(found.comparison.delta_ap)
+    kept = np.isin(outcomes, ("fixed", "broken", "both wrong")) if group == FAILED else np.full(len(outcomes), True)
+    return np.flatnonzero(kept)[np.argsort(change[kept], kind="stable")]  # NaN, without a match, comes last
+
+
+def _row_clicked() -> None:
+    rows = st.session_state[TABLE].selection.rows
+    listed = st.session_state.get("failures_listed", [])
+    if rows and rows[0] < len(listed):
+        choose("query", listed[rows[0]])
+
+
+def _order(row: Row) -> list[str]:
+    """What is compared first, then what is known of the query."""
+    first = [
+        "query",
+        "outcome",
+        "delta_ap",
+        "ap_a",
+        "ap_b",
+        "first_hit_a",
+        "first_hit_b",
+        "captured_by_a",
+        "captured_by_b",
+    ]
+    return [*first, *(column for column in row if column not in first)]
+
+
+def _columns(titles: tuple[str, str]) -> dict:
+    number = st.column_config.NumberColumn
+    config = {"delta_ap": number("ΔAP", format="%+.3f"), "has_sibling": "sibling in the gallery"}
+    for side, title in zip("ab", titles, strict=True):
+        config |= {
+            f"ap_{side}": number(f"AP, {title}", format="%.3f"),
+            f"first_hit_{side}": number(f"first match, {title}"),
+            f"captured_by_{side}": f"taken by, {title}",
+            f"captured_image_{side}": f"first image, {title}",
+            f"images_before_{side}": number(f"its images before, {title}"),
+            f"captured_by_sibling_{side}": f"a sibling, {title}",
+        }
+    return config
+
+
+def _sheets(found: Failures, group: str, queries: np.ndarray) -> None:
+    """A PDF of the group, drawn when it is asked for."""
+    drawn = kept_sheets(found, group)
+    if drawn is None and st.session_state.get("failures_drawing") == (group, found.key):
+        with progress("Drawing the sheets", "failures_sheets") as report:
+            drawn = sheets(found, group, queries.tolist(), f"{GROUPS[group]} at rank 1", report)
+        st.session_state.pop("failures_drawing")
+    if drawn is None:
+        most = min(len(queries), MOST_QUERIES)
+        asked = "" if most == len(queries) else f" of {len(queries):,}"
+        st.button(
+            f"Draw sheets of {most}{asked} queries (PDF)", icon=":material/picture_as_pdf:",
+            on_click=_draw, args=((group, found.key),),
+            help="A4 pages of four queries: each with both models' first five images, framed green and red.",
+        )  # fmt: skip
+        return
+    cut = "" if drawn.queries == drawn.asked else f", those with the largest change of AP of {drawn.asked:,}"
+    st.download_button(
+        f"Sheets of {drawn.queries} queries, {drawn.pages} pages (PDF)", drawn.pdf,
+        f"failures-{group.replace(' ', '-')}.pdf",
+        "application/pdf", key="failures_pdf", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+    st.caption(f"{drawn.queries} queries{cut}; the last page has the protocol records.")
+
+
+def _draw(what: tuple) -> None:
+    st.session_state["failures_drawing"] = what
+    st.session_state.pop("failures_sheets_cancelled", None)
+
+
+def _same_point(found: Failures, q: int) -> None:
+    """A point may be many queries, of which a click finds one."""
+    a, b = (each.ranking.average_precision for each in (found.comparison.a, found.comparison.b))
+    same = np.flatnonzero((a == a[q]) & (b == b[q]))
+    if len(same) < 2:
+        return
+    names = [found.comparison.split.query[i].name for i in same]
+    key = f"failures_same_{same[0]}"
+    st.session_state[key] = names[same.tolist().index(q)]
+    st.selectbox(
+        f"{len(names):,} queries lie on this point", names, key=key,
+        on_change=lambda: choose("query", st.session_state[key]),
+    )  # fmt: skip
+
+
+def _outcome(row: Row) -> str:
+    if row["delta_ap"] is None:
+        return "no match in the gallery"
+    return f"{row['outcome']} at rank 1, ΔAP {row['delta_ap']:+.3f}"
+
+
+def _note(row: Row, side: str) -> str:
+    """How one model did, in words."""
+    if row[f"first_hit_{side}"] is None:
+        return "no match in the gallery"
+    note = f"AP {row[f'ap_{side}']:.3f}, first match at rank {row[f'first_hit_{side}']}"
+    if row[f"captured_by_{side}"] is None:
+        return note
+    sibling = ", a sibling," if row.get(f"captured_by_sibling_{side}") else ""
+    before = row[f"images_before_{side}"]
+    images = f"{before} image{'s' if before > 1 else ''}"
+    return f"{note}; {images} of vehicle {row[f'captured_by_{side}']}{sibling} before it"
+
+
+def _listed(services: Services, evaluation: Evaluation, q: int) -> list[Listed]:
+    hits = [hit for hit in evaluation.ranking.hits(q) if hit.rank is not None][:LISTED]
+    images = [evaluation.split.gallery[hit.index] for hit in hits]
+    pairs = zip(hits, images, strict=True)
+    return [Listed(hit.rank, hit.match, image, services.thumbnail(image)) for hit, image in pairs]

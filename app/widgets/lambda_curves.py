@@ -1,0 +1,57 @@
+"""Curves over the crop ratio lambda (paper Fig. 4), with the lambda of the moment marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.widgets.curves import COLOURS
+from app.widgets.export import chart
+
+HERE, SSRNET = COLOURS[7], COLOURS[1]
+DASHES = ("solid", "dash", "dot", "dashdot")
+SYMBOLS = ("circle", "square", "diamond", "cross")
+
+
+def cosine_curves(ratios: Sequence[float], means: np.ndarray, here: float, name: str) -> None:
+    """Mean cosine between one image's regions, ``means`` (S, l + 1): a line a layer of the graph."""
+    figure = go.Figure()
+    for layer, values in enumerate(means.T):
+        figure.add_scatter(
+            x=ratios, y=values, name=f"H({layer})", mode="lines+markers", hovertemplate="%{y:.3f}",
+            line={"color": COLOURS[layer], "dash": DASHES[layer]}, marker_symbol=SYMBOLS[layer],
+        )  # fmt: skip
+    _style(figure, here, "Mean cosine between regions, this image")
+    figure.update_yaxes(range=[0, 1.02])
+    chart(figure, "region-cosines-over-lambda", f"Mean cosine between the regions of {name} over λ, by layer.")
+
+
+def score_curves(
+    series: Mapping[str, tuple[Sequence[float], Mapping[str, Sequence[float]]]], here: float, name: str, title: str
+) -> None:
+    """Rank-1 and mAP, shares by metric, over each label's lambdas: a colour a label, a dash a metric."""
+    figure = go.Figure()
+    for colour, (label, (x, curves)) in zip((SSRNET, *COLOURS[2:]), series.items()):
+        for dash, (metric, values) in zip(("solid", "dash"), curves.items()):
+            figure.add_scatter(
+                x=x, y=values, name=f"{label}: {metric}" if len(series) > 1 else metric, mode="lines+markers",
+                line={"color": colour, "dash": dash}, marker_symbol="circle" if dash == "solid" else "square",
+                hovertemplate="%{y:.2%}",
+            )  # fmt: skip
+    _style(figure, here, title)
+    figure.update_yaxes(tickformat=".0%")
+    chart(figure, name, f"Rank-1 and mAP over λ: {title}.")
+
+
+def _style(figure: go.Figure, here: float, title: str) -> None:
+    figure.add_vline(
+        x=here, line={"color": HERE, "dash": "dot", "width": 2}, annotation_text=f"λ = {here:.3g}",
+        annotation_position="top",
+    )  # fmt: skip
+    figure.update_layout(
+        title={"text": title, "x": 0, "font": {"size": 15}}, height=330, margin={"l": 0, "r": 8, "t": 64, "b": 0},
+        hovermode="x unified", legend={"orientation": "h", "y": -0.32, "yanchor": "top"},
+    )  # fmt: skip
+    figure.update_xaxes(title="Crop ratio λ", range=[0.1, 1.03])

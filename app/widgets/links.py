@@ -1,0 +1,13 @@
+"""Links from one page to another that keep data, models and protocol."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+SOURCE = ("data", "baseline", "ssrnet", "protocol", "seed", "n")
+"""The sidebar's keys in the URL."""
+
+
+def linked(**own: str) -> dict[str, str]:
+    """The URL's parameters for another page: the sidebar's as they stand, and ``own``."""
+    return {key: st.query_params[key] for key in SOURCE if key in st.query_params} | own

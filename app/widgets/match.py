@@ -1,0 +1,270 @@
+"""*Why this match?*: one query and one gallery image, explained by both models side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+
+import streamlit as st
+
+from app.services import Services
+from app.services.matches import PairGraph, PairShares, RankingOptions, pair_graph, pair_pictures, pair_shares
+from app.widgets.ranking_options import branch_title, say
+from app.widgets.source import Selection
+from ssrnet.data.records import VehicleImage
+from ssrnet.model import ModelSettings
+from ssrnet.retrieval.evaluation import Evaluation
+
+METHODS = {
+    "grad-cam": "Grad-CAM",
+    "grad-cam++": "Grad-CAM++",
+    "hires-cam": "HiResCAM",
+    "layer-cam": "LayerCAM",
+    "eigen-cam": "Eigen-CAM (a control)",
+}
+"""Score-CAM is left out: with 64 forward passes a map it takes minutes where others take a tenth of a second."""
+BRANCH_COLOURS = {"G": "#0d9488", "attn": "#7c3aed", "token": "#b45309"}
+REGIONS = {"ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left", "dr": "lower right"}
+
+STYLE = """
+<style>
+.pair { display: flex; gap: 0.6rem; font-size: 0.8rem; }
+.pair figure { margin: 0; flex: 1 1 0; min-width: 0; max-width: 260px; }
+.pair img { width: 100%; display: block; border-radius: 6px; }
+.pair figcaption { line-height: 1.3; padding-top: 0.25rem; overflow-wrap: anywhere; }
+</style>
+"""
+
+
+def why_this_match(
+    services: Services, selection: Selection, scored: Mapping[str, Evaluation], options: RankingOptions,
+    query: int, gallery: int, on_close: Callable[[], None],
+) -> None:  # fmt: skip
+    """The panel for ``query`` and ``gallery``, both as positions in the split."""
+    split = next(iter(scored.values())).split
+    images = split.query[query], split.gallery[gallery]
+    with st.container(border=True, key="match_panel"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.subheader("Why this match?", anchor=False)
+            st.button("Close", icon=":material/close:", type="tertiary", on_click=on_close, key="match_close")
+        st.markdown(_describe(*images, split.same_camera_is_junk))
+        method, branch = _controls(selection)
+        shares = {
+            title: pair_shares(
+                services, checkpoint, selection.opened, selection.protocol, options, split, query, gallery
+            )
+            for title, checkpoint in selection.models.items()
+        }
+        columns = st.columns(len(selection.models), gap="medium")
+        for column, (title, checkpoint) in zip(columns, selection.models.items()):
+            with column:
+                _model(services, checkpoint, title, images, shares[title], method, branch, options)
+        _caution(options)
+        _share_chart(shares)
+        for title, checkpoint in selection.models.items():
+            if _has_graph(checkpoint.info.model):
+                branches = options.branches if "token" in options.branches else ()
+                _graph(title, pair_graph(services, checkpoint, *images, branches))
+
+
+def _controls(selection: Selection) -> tuple[str, str]:
+    """Method of the maps, and the branch that they explain ("all" or one)."""
+    has = [checkpoint.info.model for checkpoint in selection.models.values()]
+    branches = ["all", "G"]
+    branches += ["attn"] if any(model.attention_branch for model in has) else []
+    branches += ["token"] if any(map(_has_graph, has)) else []
+    left, right = st.columns(2)
+    method = left.selectbox(
+        "Map of the similarity", list(METHODS), format_func=METHODS.__getitem__, key="match_method", bind="query-params"
+    )
+    branch = right.segmented_control(
+        "Branch that it explains", branches, default="all", required=True, key="match_branch", bind="query-params",
+        format_func=lambda branch: "All" if branch == "all" else branch_title(branch),
+    )  # fmt: skip
+    return method, branch
+
+
+def _model(
+    services: Services, checkpoint, title: str, images: tuple[VehicleImage, VehicleImage], shares: PairShares,
+    method: str, branch: str, options: RankingOptions,
+) -> None:  # fmt: skip
+    """One model's maps, and what its branches did."""
+    place = f"rank {shares.rank}" if shares.rank else "junk, so without a rank"
+    st.markdown(f"**{title}**: {place}, cosine {shares.cosine:.3f}")
+    model, explained = checkpoint.info.model, ()
+    own = ["G"] + ["attn"] * model.attention_branch + ["token"] * _has_graph(model)
+    if branch in own:
+        explained = (branch,)
+    elif branch == "all":
+        explained = tuple(each for each in own if each in options.branches)
+    with st.spinner(f"Looking at the pair with {title}"):
+        pictures = pair_pictures(services, checkpoint, *images, method, explained)
+    figures = []
+    for name, uri, empty, image in zip(
+        ("Query", "This image"), (pictures.query, pictures.gallery), pictures.empty, images
+    ):
+        alt = f"{METHODS[method]} of the similarity by {title} over {image.name}"
+        note = "no cell raises the similarity" if empty else escape(image.name)
+        figures.append(
+            f'<figure><img src="{uri}" alt="{escape(alt, quote=True)}"><figcaption>{name}: {note}</figcaption></figure>'
+        )
+    st.html(f'{STYLE}<div class="pair">{"".join(figures)}</div>')
+    if branch not in ("all", *own):
+        st.caption(f"{title} has no {branch_title(branch).lower()} branch; its maps explain all it has.")
+    lines = [pulled(branch, ranks) for branch, ranks in shares.pulled_up.items()]
+    if len(shares.shares) == 1:
+        lines = [f"Its {branch_title(next(iter(shares.shares))).lower()} branch alone makes the whole cosine."]
+    elif not shares.rank:
+        lines = ["Junk has no rank that a branch could change."]
+    st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def pulled(branch: str, ranks: int) -> str:
+    """What a branch did to a rank, in words."""
+    name = f"The {branch_title(branch).lower()} branch"
+    if ranks == 0:
+        return f"{name} does not change its rank."
+    places = f"{abs(ranks):,} rank{'s' * (abs(ranks) != 1)}"
+    return f"{name} pulled this image **{'up' if ranks > 0 else 'down'} by {places}**."
+
+
+def _describe(query: VehicleImage, other: VehicleImage, same_camera_is_junk: bool) -> str:
+    if other.vehicle_id != query.vehicle_id:
+        verdict = ":red[✗ another vehicle]"
+    elif same_camera_is_junk and other.camera_id == query.camera_id:
+        verdict = ":grey[junk: the query's vehicle by the query's camera]"
+    else:
+        verdict = ":green[✓ the same vehicle]"
+    return f"{_name(query)} asks, {_name(other)} answers: {verdict}."
+
+
+def _name(image: VehicleImage) -> str:
+    camera = f", camera {image.camera_id}" if image.camera_id else ""
+    return f"`{image.name}` (vehicle `{image.vehicle_id}`{camera})"
+
+
+def _caution(options: RankingOptions) -> None:
+    text = (
+        "Both maps of a model are on one scale, blue for none. Branch ranks are those without the branch, compared "
+        "with those of all that count; without re-ranking and query expansion."
+    )
+    if options.expansion or options.re_rank or options.flip_test:
+        text += (
+            f" The rows above were ranked with {say(options)}; maps and the graph look at the two images as they are."
+        )
+    st.caption(text)
+
+
+def _share_chart(shares: Mapping[str, PairShares]) -> None:
+    import plotly.graph_objects as go  # here, since a first rank list needs none of it
+
+    from app.widgets.export import chart
+
+    figure = go.Figure()
+    branches = list(dict.fromkeys(branch for each in shares.values() for branch in each.shares))
+    titles = list(shares)
+    for branch in branches:
+        values = [shares[title].shares.get(branch) for title in titles]
+        figure.add_bar(
+            y=titles, x=values, orientation="h", name=branch_title(branch),
+            marker={"color": BRANCH_COLOURS.get(branch)},
+            text=["" if value is None else f"{branch_title(branch)} {value:.3f}" for value in values],
+            textposition="inside", insidetextanchor="middle", textangle=0, textfont={"color": "white"},
+            hovertemplate=f"{branch_title(branch)}: %{{x:.4f}}<extra>%{{y}}</extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        barmode="relative",
+        uniformtext={"minsize": 9, "mode": "hide"},  # on a phone the legend says what is too small to be written
+        legend={"orientation": "h", "y": -0.45, "traceorder": "normal"},
+        showlegend=len(branches) > 1,
+        height=140 + 45 * len(titles),
+        margin={"l": 0, "r": 8, "t": 36, "b": 0},
+        title={"text": "Branch shares: they add up to the cosine", "x": 0, "font": {"size": 15}},
+    )
+    figure.update_xaxes(title="Share of the cosine")
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    said = "; ".join(
+        f"{title}: " + ", ".join(f"{branch_title(branch)} {value:.3f}" for branch, value in each.shares.items())
+        for title, each in shares.items()
+    )
+    chart(figure, "branch_shares", f"Shares of the branches in the cosine. {said}", key="match_shares")
+
+
+def _graph(title: str, graph: PairGraph | None) -> None:
+    """Region against region, and the shares of the graph's nodes within the token."""
+    if graph is None:
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _region_chart(title, graph)
+    with right:
+        if graph.parts:
+            _token_chart(title, graph)
+        else:
+            st.info(f"The relation branch of {title} does not count here, so the token has no share in the cosine.")
+
+
+def _region_chart(title: str, graph: PairGraph) -> None:
+    import plotly.graph_objects as go
+
+    from app.widgets.export import chart
+
+    layers = len(graph.regions)
+    key = f"match_layer_{title}"
+    layer = st.segmented_control(
+        "Layer of the graph", range(layers), default=0, required=True, format_func=lambda layer: f"H({layer})",
+        key="match_layer", bind="query-params",
+        help="H(0) are the pooled regions; each layer mixes in a node's neighbours, so all grow alike.",
+    )  # fmt: skip
+    cosine = graph.regions[layer]
+    names = [REGIONS.get(name, name) for name in graph.names]
+    figure = go.Figure(
+        go.Heatmap(
+            z=cosine, x=names, y=names, zmin=0, zmax=1, colorscale="Viridis", texttemplate="%{z:.2f}",
+            hovertemplate="query %{y}, this image %{x}: %{z:.3f}<extra></extra>", colorbar={"title": "cosine"},
+        )
+    )  # fmt: skip
+    figure.update_layout(
+        title={"text": f"Regions of the two images, H({layer})", "x": 0, "font": {"size": 15}},
+        height=340, margin={"l": 0, "r": 0, "t": 36, "b": 0},
+    )  # fmt: skip
+    figure.update_xaxes(title="this image")
+    figure.update_yaxes(title="query", autorange="reversed", automargin=True)
+    best = divmod(int(cosine.argmax()), cosine.shape[1])
+    alt = (
+        f"Cosines between the five regions of the query and those of this image at H({layer}) of {title}, from "
+        f"{cosine.min():.2f} to {cosine.max():.2f}; most alike: {names[best[0]]} and {names[best[1]]}"
+    )
+    chart(figure, "region_cosines", alt, key=f"{key}_chart")
+
+
+def _token_chart(title: str, graph: PairGraph) -> None:
+    import plotly.graph_objects as go
+
+    from app.widgets.export import chart
+
+    names = [REGIONS.get(name, name) for name in graph.parts]
+    figure = go.Figure()
+    for side, colour, pattern, column in (
+        ("query's token", "#0d9488", "", 0),
+        ("this image's token", "#b45309", "/", 1),
+    ):
+        figure.add_bar(
+            y=names, x=graph.tokens[:, column], orientation="h", name=side,
+            marker={"color": colour, "pattern": {"shape": pattern}},
+        )  # fmt: skip
+    total = float(graph.tokens[:, 0].sum())
+    figure.update_layout(
+        title={"text": f"Relation branch's {total:.3f} by node", "x": 0, "font": {"size": 15}},
+        height=420, margin={"l": 0, "r": 8, "t": 36, "b": 0}, barmode="group",
+        legend={"orientation": "h", "y": -0.2},
+    )  # fmt: skip
+    figure.update_xaxes(title="Share of the cosine")
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    strongest = names[int(graph.tokens[:, 0].argmax())]
+    alt = f"Shares of the graph's nodes in the cosine through the token of {title}; the largest is {strongest}'s"
+    chart(figure, "token_shares", alt, key=f"match_token_{title}")
+
+
+def _has_graph(model: ModelSettings) -> bool:
+    return model.relation_branch and model.parts == "regions"

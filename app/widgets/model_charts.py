@@ -1,0 +1,61 @@
+"""What a protocol says of both models beyond four numbers: CMC, cosines of pairs, ROC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.widgets.curves import COLOURS
+from ssrnet.retrieval.evaluation import Evaluation
+from ssrnet.retrieval.verification import EDGES, Verification
+
+HEIGHT = 320
+DRAWN_BINS = 100
+"""Of the histogram; the counts are finer."""
+DASHES = {"same": "solid", "different": "dot"}
+
+
+def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:
+    """The share of queries with a match among the first k, over k."""
+    figure = go.Figure()
+    for colour, (title, evaluation) in zip(COLOURS, scored.items()):
+        shares = evaluation.metrics.cmc
+        figure.add_scatter(x=list(range(1, len(shares) + 1)), y=shares, name=title, line={"color": colour})
+    return _laid_out(figure, "rank k", "CMC@k", y={"tickformat": ".0%"})
+
+
+def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
+    """The density of the cosines of pairs of one vehicle and of two, each model's on its own."""
+    figure, step = go.Figure(), (len(EDGES) - 1) // DRAWN_BINS
+    centres = (EDGES[:-1:step] + EDGES[step::step]) / 2
+    lowest = 1.0
+    for colour, (title, own) in zip(COLOURS, pairs.items()):
+        for kind, words in (("same", "one vehicle"), ("different", "two vehicles")):
+            counts = getattr(own, kind).reshape(DRAWN_BINS, step).sum(1)
+            lowest = min(lowest, float(centres[np.flatnonzero(counts)[0]]))
+            density = counts / counts.sum() / (centres[1] - centres[0])
+            line = {"color": colour, "dash": DASHES[kind]}
+            figure.add_scatter(x=centres, y=density, name=f"{title}, {words}", line=line)
+    return _laid_out(figure, "cosine of a pair", "density", x={"range": [lowest - 0.05, 1]})
+
+
+def roc_figure(pairs: Mapping[str, Verification]) -> go.Figure:
+    """Pairs of one vehicle that are accepted over pairs of two that are, for every threshold."""
+    figure = go.Figure()
+    for colour, (title, own) in zip(COLOURS, pairs.items()):
+        false_match, true_match = own.roc()
+        seen = false_match > 0
+        label = f"{title}, equal error {own.equal_error().rate:.1%}"
+        figure.add_scatter(x=false_match[seen], y=true_match[seen], name=label, line={"color": colour})
+    return _laid_out(
+        figure, "false match rate", "true match rate", x={"type": "log", "tickformat": ".2~%"}, y={"tickformat": ".0%"}
+    )
+
+
+def _laid_out(figure: go.Figure, x_title: str, y_title: str, x: dict | None = None, y: dict | None = None) -> go.Figure:
+    return figure.update_layout(
+        height=HEIGHT, margin={"t": 10, "b": 10, "l": 10, "r": 10}, legend={"orientation": "h", "y": -0.3},
+        xaxis={"title": x_title, **(x or {})}, yaxis={"title": y_title, **(y or {})},
+    )  # fmt: skip

@@ -1,0 +1,186 @@
+"""The network (paper Fig. 2) as a drawing whose blocks lead to pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from html import escape
+from typing import Literal
+
+import streamlit as st
+
+from ssrnet.model.settings import ModelSettings
+
+_CSS = """
+.network { container-type: inline-size; }
+svg { width: 100%; height: auto; display: block; font-family: var(--st-font); }
+svg.tall { display: none; max-width: 26rem; margin: 0 auto; }
+@container (max-width: 640px) { svg.tall { display: block; } svg.wide { display: none; } }
+rect { fill: var(--st-secondary-background-color); stroke: var(--st-border-color); stroke-width: 1.5; }
+text { fill: var(--st-text-color); text-anchor: middle; }
+.title { font-weight: 600; } .sub { opacity: 0.8; }
+a rect { stroke: var(--st-primary-color); } a { cursor: pointer; } a .title { fill: var(--st-link-color); }
+a:hover rect, a:focus-visible rect { stroke-width: 3; } a:focus { outline: none; }
+.absent rect { stroke-dasharray: 5 4; } .absent { opacity: 0.5; }
+path { fill: none; stroke: var(--st-text-color); stroke-width: 1.4; opacity: 0.6; }
+marker path { fill: var(--st-text-color); stroke: none; opacity: 1; }
+.edge { font-size: 12px; font-style: italic; opacity: 0.85; text-anchor: start; }
+"""
+
+_JS = """
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const place = parentElement.querySelector(".network");
+  if (place.drawn !== data.svg) {
+    place.innerHTML = data.svg;
+    place.drawn = data.svg;
+  }
+  for (const link of place.querySelectorAll("a")) {
+    link.setAttribute("href", link.dataset.view + window.location.search);
+    link.onclick = (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;  // a new tab is the browser's own
+      event.preventDefault();
+      setTriggerValue("opened", link.dataset.view);
+    };
+  }
+}
+"""
+
+_diagram = st.components.v2.component("network_diagram", html='<div class="network"></div>', css=_CSS, js=_JS)
+
+
+@dataclass(frozen=True)
+class Block:
+    """``title`` and ``sub`` are SVG text already; ``view`` the page that it leads to; ``plain`` its title as words."""
+
+    title: str
+    sub: str
+    view: str
+    plain: str
+    absent: bool = False
+
+
+Layout = Literal["wide", "tall"]
+PLACES: Mapping[Layout, Mapping[str, tuple[int, int, int]]] = {
+    "wide": {
+        "image": (2, 122, 120), "backbone": (158, 122, 150), "global": (340, 12, 176), "attention": (340, 122, 176),
+        "regions": (340, 232, 176), "graph": (566, 232, 170), "embedding": (770, 122, 140), "ranking": (950, 122, 148),
+        "scores": (950, 12, 148), "failures": (950, 232, 148),
+    },
+    "tall": {
+        "image": (95, 2, 160), "backbone": (95, 92, 160), "global": (2, 192, 152), "attention": (178, 192, 152),
+        "regions": (178, 282, 152), "graph": (178, 372, 152), "embedding": (95, 472, 160), "ranking": (95, 562, 160),
+        "scores": (2, 658, 152), "failures": (178, 658, 152),
+    },
+}  # fmt: skip
+"""Upper left corner and width of each block."""
+TALL_SIZES, WIDE_SIZES = (348, 722), (1100, 302)
+HEIGHT = 58
+FONTS: Mapping[Layout, tuple[float, float]] = {"wide": (18.5, 14.5), "tall": (16, 12.5)}
+"""Of a block's title and of what is below it."""
+EDGES: Mapping[Layout, Mapping[str, tuple[str, ...]]] = {
+    "wide": {
+        "": ("M122 151H152", "M308 151H334", "M910 151H944", "M1024 122V76", "M1024 180V226"),
+        "global": ("M322 151V41H334", "M516 30H840V116"),
+        "attention": ("M516 151H764",),
+        "regions": ("M428 180V226", "M516 261H560"),
+        "graph": ("M516 52H651V226", "M736 261H840V186"),
+    },
+    "tall": {
+        "": ("M175 60V86", "M175 530V556", "M110 620V652", "M240 620V652"),
+        "global": ("M120 150V186", "M30 250V501H89"),
+        "attention": ("M230 150V186", "M330 221H342V501H261"),
+        "regions": ("M254 250V276", "M254 340V366"),
+        "graph": ("M78 250V401H172", "M220 430V466"),
+    },
+}
+"""Arrows as SVG paths, by the block without which they are not."""
+
+
+def network_diagram(settings: ModelSettings, cells: int | None, views: Collection[str], key: str) -> str | None:
+    """Draws the network; the page that was clicked, else None.
+
+    ``cells``: the side of F_G where it is known. Only blocks whose page is among ``views`` are links; those that the
+    network of ``settings`` does not have are dashed and say so.
+    """
+    blocks = _blocks(settings, cells)
+    drawn = "".join(_svg(layout, blocks, views) for layout in ("wide", "tall"))
+    return _diagram(data={"svg": drawn}, key=key, on_opened_change=lambda: None).opened
+
+
+def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
+    graphed = settings.relation_branch and settings.parts == "regions"
+    kept = ["G"] + ["attn"] * settings.attention_branch + ["token"] * settings.relation_branch
+    nodes = 5 + settings.global_node + settings.token_node
+    source = _symbol("F", "attn") if settings.attention_branch else _symbol("F", "G")
+    backbone = settings.backbone.replace("resnet", "ResNet-")
+    size = f": {cells} × {cells} cells" if cells else ""
+    return {
+        "image": Block("Image", "of one vehicle", "images", "Image"),
+        "backbone": Block(backbone, f"{_symbol('F', 'G')}{size}", "attention", backbone),
+        "global": Block(
+            "Global branch", f"average of {_symbol('F', 'G')} → {_symbol('f', 'G')}", "attention", "Global branch"
+        ),
+        "attention": Block(
+            "Attention branch", f"{_symbol('M', 'c')}, {_symbol('M', 's')} → {_symbol('F', 'attn')}", "attention",
+            "Attention branch", not settings.attention_branch,
+        ),
+        "regions": Block(
+            "Five regions", f"of {source}, λ = {ratio_in_words(settings.crop_ratio)}", "regions", "Five regions",
+            not graphed,
+        ),
+        "graph": Block(
+            f"Graph of {nodes} nodes", f"{settings.gcn_depth} graph convolutions", "graph", "Graph", not graphed
+        ),
+        "embedding": Block("Embedding", ", ".join(_symbol("f", each) for each in kept), "map", "Embedding"),
+        "ranking": Block("Ranked gallery", "nearest first", "retrieval", "Ranked gallery"),
+        "scores": Block("Scores", "Rank-1, mAP", "scoreboard", "Scores"),
+        "failures": Block("Failures", "query by query", "failures", "Failures"),
+    }  # fmt: skip
+
+
+def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str]) -> str:
+    width, height = WIDE_SIZES if layout == "wide" else TALL_SIZES
+    head = (
+        f'<svg class="{layout}" viewBox="0 0 {width} {height}" role="group" aria-label="The network, from image to '
+        f'ranked gallery"><defs><marker id="tip-{layout}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" '
+        f'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8Z"/></marker></defs>'
+    )
+    parts = [head]
+    for owner, paths in EDGES[layout].items():
+        if not owner or not blocks[owner].absent:
+            parts += [f'<path d="{path}" marker-end="url(#tip-{layout})"/>' for path in paths]
+    for name, block in blocks.items():
+        parts.append(_draw(block, *PLACES[layout][name], FONTS[layout], views))
+    return "".join([*parts, "</svg>"])
+
+
+def _draw(
+    block: Block, x: int, y: int, width: int, fonts: tuple[float, float], views: Collection[str]
+) -> str:  # fmt: skip
+    middle = x + width / 2
+    inside = (
+        f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="9"/>'
+        f'<text class="title" x="{middle}" y="{y + 25}" font-size="{fonts[0]}">{block.title}</text>'
+        f'<text class="sub" x="{middle}" y="{y + 45}" font-size="{fonts[1]}">'
+        f"{'not in this model' if block.absent else block.sub}</text>"
+    )
+    if block.absent or block.view not in views:
+        return f'<g class="{"absent" if block.absent else "plain"}">{inside}</g>'
+    said = escape(f"{block.plain}: open the page {block.view}", quote=True)
+    return f'<a data-view="{block.view}" tabindex="0" aria-label="{said}">{inside}</a>'
+
+
+def ratio_in_words(ratio: float) -> str:
+    """2/3 rather than 0.667; digits where no small fraction is meant."""
+    fraction = Fraction(ratio).limit_denominator(16)
+    return str(fraction) if abs(float(fraction) - ratio) < 1e-6 else f"{ratio:.3g}"
+
+
+def _symbol(letter: str, below: str) -> str:
+    """A letter with what stands below it; ``dy`` is what every browser knows."""
+    return (
+        f'<tspan font-style="italic">{letter}</tspan><tspan dy="3" font-size="75%">{below}</tspan>'
+        '<tspan dy="-3">\u200b</tspan>'
+    )

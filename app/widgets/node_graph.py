@@ -1,0 +1,196 @@
+"""The relation graph drawn over the vehicle; a click on a node or an edge switches it off and on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from ssrnet.explain.graph import GraphEdit
+from ssrnet.model.graph import RelationGraph
+from ssrnet.model.regions import REGION_NAMES, Box
+
+NODE_TITLES = {
+    "global": "global", "ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left",
+    "dr": "lower right", "token": "token",
+}  # fmt: skip
+"""The paper's v_G, v_ul, v_ur, v_mid, v_dl, v_dr and v_token in words."""
+
+_CSS = """
+svg { display: block; width: 100%; max-height: 480px; font-family: var(--st-font); }
+.edge line { stroke: var(--line); stroke-width: 1.1; }
+.edge .wide { stroke: transparent; stroke-width: 6; }
+.edge.off line:first-child { stroke-dasharray: 2 2; opacity: 0.55; }
+.edge .cross { stroke: #dc2626; stroke-width: 1.1; stroke-dasharray: none; visibility: hidden; }
+.edge.off .cross { visibility: visible; }
+.node circle { fill: var(--fill); stroke: #ffffff; stroke-width: 0.8; }
+.node text { font-size: 4.2px; font-weight: 600; fill: #ffffff; text-anchor: middle; dominant-baseline: central;
+  pointer-events: none; }
+.node .name { fill: var(--st-text-color); font-weight: 400; }
+.node.off circle { fill: #6b7280; stroke-dasharray: 1.5 1; }
+.cross { pointer-events: none; }
+.node .cross { stroke: #ffffff; stroke-width: 1.2; visibility: hidden; }
+.node.off .cross { visibility: visible; } .node.off text:not(.name) { opacity: 0.45; }
+.node, .edge { cursor: pointer; outline: none; }
+.node:hover circle, .node:focus-visible circle { stroke: #facc15; stroke-width: 1.4; }
+.edge:hover line:first-child, .edge:focus-visible line:first-child { stroke: #facc15; stroke-width: 2; }
+.box { fill: #facc15; fill-opacity: 0.12; stroke: #facc15; stroke-width: 0.9; pointer-events: none; }
+"""
+
+_JS = r"""
+const SVG = "http://www.w3.org/2000/svg";
+function make(name, attributes, parent) {
+  const element = document.createElementNS(SVG, name);
+  Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, value));
+  if (parent) parent.append(element);
+  return element;
+}
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const svg = parentElement.querySelector("svg");
+  const focused = parentElement.activeElement?.dataset?.name;
+  svg.replaceChildren();
+  svg.setAttribute("viewBox", data.viewBox.join(" "));
+  svg.setAttribute("aria-label", data.alt);
+  const off = new Set(data.off), cut = new Set(data.cut);
+  make("image", { href: data.image, x: 0, y: 0, width: data.size[0], height: data.size[1], preserveAspectRatio: "none" }, svg);
+  const box = make("rect", { class: "box", visibility: "hidden" }, svg);
+  const place = Object.fromEntries(data.nodes.map((node) => [node.name, node]));
+
+  function switching(group, set, name, label) {
+    group.dataset.name = name;
+    group.setAttribute("tabindex", "0");
+    group.setAttribute("role", "switch");
+    const show = () => {
+      group.classList.toggle("off", set.has(name));
+      group.setAttribute("aria-checked", String(!set.has(name)));
+      group.setAttribute("aria-label", label);
+    };
+    const act = () => {
+      set.has(name) ? set.delete(name) : set.add(name);
+      show();
+      setTriggerValue("switched", { off: [...off], cut: [...cut] });
+    };
+    group.onclick = act;
+    group.onkeydown = (event) => {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); act(); }
+    };
+    make("title", {}, group).textContent = label;
+    show();
+  }
+
+  for (const [a, b] of data.edges) {
+    const p = place[a], q = place[b], group = make("g", { class: "edge" }, svg);
+    const onPicture = [p, q].every((n) => n.box);
+    group.style.setProperty("--line", onPicture ? "#ffffff" : "#60a5fa");
+    const line = { x1: p.x, y1: p.y, x2: q.x, y2: q.y };
+    make("line", line, group);
+    make("line", { ...line, class: "wide" }, group);
+    const x = p.x + (q.x - p.x) * 0.45, y = p.y + (q.y - p.y) * 0.45, r = 2.2;
+    make("line", { class: "cross", x1: x - r, y1: y - r, x2: x + r, y2: y + r }, group);
+    make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
+    switching(group, cut, `${a}-${b}`, `edge ${p.title} - ${q.title}`);
+  }
+  for (const node of data.nodes) {
+    const group = make("g", { class: "node" }, svg);
+    group.style.setProperty("--fill", node.name === "token" ? "#c2410c" : node.name === "global" ? "#1d4ed8" : "#0f766e");
+    const { x, y } = node, r = 6.2;
+    make("circle", { cx: x, cy: y, r }, group);
+    make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
+    make("text", { x, y }, group).textContent = node.short;
+    if (!node.box) make("text", { x, y: y + 9.5, class: "name" }, group).textContent = node.title;
+    switching(group, off, node.name, `node ${node.title}`);
+    const over = (shown) => {
+      if (!node.box) return;
+      const [left, top, width, height] = node.box;
+      Object.entries({ x: left, y: top, width, height }).forEach(([k, v]) => box.setAttribute(k, v));
+      box.setAttribute("visibility", shown ? "visible" : "hidden");
+    };
+    group.onpointerenter = group.onfocus = () => over(true);
+    group.onpointerleave = group.onblur = () => over(false);
+  }
+  if (focused) svg.querySelector(`[data-name="${focused}"]`)?.focus();
+}
+"""
+
+_component = st.components.v2.component("node_graph", html='<svg role="group"></svg>', css=_CSS, js=_JS)
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Names of the nodes that are off, and of the edges as "ul-mid"."""
+
+    off: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+
+    def of(self, graph: RelationGraph) -> Switches:
+        """Those that this graph has: a link may come from another network."""
+        edges = {f"{a}-{b}" for a, b in graph_edges(graph)}
+        turned = ("-".join(reversed(edge.split("-"))) for edge in self.cut)
+        cut = [edge if edge in edges else other for edge, other in zip(self.cut, turned)]
+        return Switches(
+            tuple(node for node in graph.nodes if node in self.off), tuple(dict.fromkeys(e for e in cut if e in edges))
+        )
+
+    def edit(self, graph: RelationGraph, removed: bool) -> GraphEdit:
+        """What they change: nodes are taken out or, as the one that is read out always, silenced."""
+        readout = graph.nodes[graph.readout]
+        out = tuple(node for node in self.off if removed and node != readout)
+        silent = tuple(node for node in self.off if node not in out)
+        return GraphEdit(out, silent, tuple(tuple(edge.split("-")) for edge in self.cut))
+
+
+def graph_edges(graph: RelationGraph) -> list[tuple[str, str]]:
+    """The edges of Eq. 3, each once."""
+    pairs = graph.A.triu(1).nonzero().tolist()
+    return [(graph.nodes[a], graph.nodes[b]) for a, b in pairs]
+
+
+def node_graph(
+    key: str,
+    graph: RelationGraph,
+    boxes: Sequence[Box],
+    cells: tuple[int, int],
+    picture: str,
+    aspect: float,
+    switches: Switches,
+    on_switch: Callable[[Switches], None],
+) -> None:
+    """``boxes`` in cells (H, W) of the feature map, ``picture`` a URI, ``aspect`` its width over its height.
+
+    ``on_switch`` is called with the new state before the page runs anew.
+    """
+    width, height = 100 * aspect**0.5, 100 / aspect**0.5
+    scale = width / cells[1], height / cells[0]
+    places = {}
+    for name, box in zip(REGION_NAMES, boxes):
+        left, top, right, bottom = box.scaled(*scale)
+        places[name] = {
+            "x": (left + right) / 2, "y": (top + bottom) / 2, "box": [left, top, right - left, bottom - top],
+        }  # fmt: skip
+    # Both belong to the whole image, whose centre is the middle region's: they stand below a wide one, beside a high one.
+    beside = [name for name in ("token", "global") if name in graph.nodes]
+    below = aspect > 1.2
+    for i, name in enumerate(beside):
+        x, y = (width * (0.5 + 0.32 * i), height + 16) if below else (width + 22 + 30 * i, height / 2)
+        places[name] = {"x": x, "y": y, "box": None}
+    extent = (width, height + 29) if below else (width + 14 + 30 * len(beside), height)
+    nodes = [
+        {"name": name, "short": "G" if name == "global" else "T" if name == "token" else name,
+         "title": NODE_TITLES[name], **places[name]}
+        for name in graph.nodes
+    ]  # fmt: skip
+    data = {
+        "viewBox": [-2, -2, extent[0] + 4, extent[1] + 4],
+        "image": picture, "size": [width, height], "nodes": nodes, "edges": [list(e) for e in graph_edges(graph)],
+        "off": list(switches.off), "cut": list(switches.cut),
+        "alt": "The relation graph over the vehicle: every node and every edge is a switch",
+    }  # fmt: skip
+
+    def changed() -> None:
+        state = st.session_state[key].switched
+        if state:
+            on_switch(Switches(tuple(state["off"]), tuple(state["cut"])))
+
+    _component(key=key, data=data, on_switched_change=changed)

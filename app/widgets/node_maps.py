@@ -1,0 +1,150 @@
+"""Nodes of several images, layer by layer: maps of them, and how alike they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from app.services import Services
+from app.services import graphs as ask
+from app.widgets.curves import COLOURS, DASHES
+from app.widgets.export import chart, export_buttons, print_figure
+from app.widgets.node_graph import NODE_TITLES
+from app.widgets.progress import progress
+from app.widgets.scatter import Panel, Things, figure, scatter
+from app.widgets.source import Selection
+from ssrnet.data.records import VehicleImage
+from ssrnet.errors import DataError
+from ssrnet.explain.graph import GraphEdit
+from ssrnet.explain.relations import smoothness
+from ssrnet.model import Trace
+from ssrnet.model.regions import REGION_NAMES
+from ssrnet.retrieval.evaluation import Evaluation
+from ssrnet.training.checkpoint import StoredCheckpoint
+
+CHOICES = {
+    ask.QUERY: "This image", ask.VEHICLE: "Its vehicle", ask.ALIKE: "Its look-alikes", ask.WRONG: "First wrong hits",
+    ask.RANDOM: "Random vehicles",
+}  # fmt: skip
+METHODS = ("PCA", "UMAP", "t-SNE")
+COLOURINGS = ("node", "identity", "camera")
+
+
+def node_maps(
+    services: Services, selection: Selection, checkpoint: StoredCheckpoint, evaluation: Evaluation, query: int
+) -> None:
+    """Nodes of several images, layer by layer, in the plane."""
+    st.subheader("Nodes of several images, layer by layer", anchor=False)
+    split, image = evaluation.split, evaluation.split.query[query]
+    offered = ask.choices(image)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        choice = st.segmented_control(
+            "Images", offered, default=ask.QUERY, required=True, key="graph_images", bind="query-params",
+            format_func=CHOICES.__getitem__,
+        )  # fmt: skip
+        method = st.segmented_control(
+            "Projection", METHODS, default="PCA", required=True, key="graph_method", bind="query-params"
+        )
+        colouring = st.segmented_control(
+            "Colour", COLOURINGS, default="node", required=True, key="graph_colour", bind="query-params"
+        )
+        most, seed = 12, 0
+        if choice != ask.QUERY:
+            most = st.number_input("Images at most", 2, 48, 12, key="graph_most", bind="query-params", width=140)
+        if choice == ask.RANDOM:
+            seed = st.number_input("Seed", 0, 10_000, 0, key="graph_seed", bind="query-params", width=110)
+    if colouring == "camera" and image.camera_id is None:
+        st.info("This data set does not say which camera took each image; choose another colour.")
+        return
+    answer = ask.answer(
+        services, checkpoint, selection.opened, selection.protocol, split, query,
+        GraphEdit(),
+    )  # fmt: skip
+    images = ask.chosen_images(
+        choice, image, selection.opened.dataset.test, answer.ranking, split, int(most), int(seed)
+    )  # fmt: skip
+    with progress("Looking at the images", "graph_nodes") as report:
+        H = ask.nodes(services, checkpoint, images, report)
+    panels = []
+    try:
+        with progress(f"Drawing the map with {method}", "graph_map") as report:
+            for layer, nodes in enumerate(H):
+                found = ask.node_map(checkpoint, images, layer, nodes, method, report)
+                note = "" if found.variance is None else "{:.0%} + {:.0%} of the variance".format(*found.variance)
+                panels.append(Panel(f"H{layer}", found.points, note))
+    except DataError as error:
+        st.info(str(error))
+        return
+    trace = answer.before
+    things = _things(services, trace, images, colouring)
+    scatter("graph_scatter", panels, things, f"Nodes of {len(images)} images in {len(panels)} layers by {method}")
+    export_buttons("graph_nodes_map", lambda format: print_figure(figure(panels, things), format), key="graph_scatter")
+    st.caption(
+        f"{_images(len(images))}, {len(trace.nodes)} nodes each, of the graph as it is"
+        f"{'; rings mark this image' if len(images) > 1 else ''}. Each layer has axes of its own. "
+        "Hover a point to see its crop."
+    )
+    _smoothness(trace, H)
+
+
+def _things(services: Services, trace: Trace, images: Sequence[VehicleImage], colouring: str) -> Things:
+    """The nodes of the images as points with their crops."""
+    cells = trace.F_attn.shape[2:]
+    boxes = dict(zip(REGION_NAMES, trace.boxes))
+    crops = {name: boxes[name].scaled(1 / cells[1], 1 / cells[0]) if name in boxes else (0, 0, 1, 1)
+             for name in trace.nodes}  # fmt: skip
+    labels, kinds, picture, crop = [], [], [], []
+    for at, image in enumerate(images):
+        camera = f" · {image.camera_id}" if image.camera_id else ""
+        for node in trace.nodes:
+            what = "token (learned, no crop)" if node == "token" else NODE_TITLES[node]
+            labels.append(f"{what} · vehicle {image.vehicle_id}{camera} · {image.name}")
+            kinds.append({
+                "node": NODE_TITLES[node], "identity": f"vehicle {image.vehicle_id}", "camera": image.camera_id or "none",
+            }[colouring])  # fmt: skip
+            picture.append(at)
+            crop.append(crops[node])
+    marked = range(len(trace.nodes)) if len(images) > 1 else ()
+    order = [NODE_TITLES[node] for node in trace.nodes] if colouring == "node" else ()
+    return Things(
+        labels, kinds, [services.thumbnail(image) for image in images], picture, crop, list(marked), "this image", order
+    )
+
+
+def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
+    """Mean cosine between nodes over the layers, of the chosen images."""
+    found = smoothness(replace(trace, H=tuple(torch.from_numpy(layer) for layer in H)))
+    layers = [f"H{layer}" for layer in range(len(H))]
+    sheet = go.Figure()
+    for name, values, colour, dash in zip(
+        ("all pairs of nodes", "the five regions"), (found.nodes, found.regions), COLOURS, DASHES
+    ):
+        sheet.add_scatter(
+            x=layers, y=values.mean(1).tolist(), name=name, mode="lines+markers+text",
+            text=[f"{value:.2f}" for value in values.mean(1).tolist()],
+            textposition="bottom center" if values is found.nodes else "top center",
+            error_y={"type": "data", "array": values.std(1, unbiased=False).tolist(), "thickness": 1},
+            line={"color": colour, "dash": dash}, hovertemplate="%{y:.3f}",
+        )  # fmt: skip
+    sheet.update_layout(
+        title={"text": "Mean cosine between the nodes of an image: 1 is over-smoothed", "font": {"size": 15}},
+        height=300, margin={"l": 0, "r": 8, "t": 40, "b": 0}, hovermode="x unified",
+        legend={"orientation": "h", "y": -0.12},
+    )  # fmt: skip
+    sheet.update_yaxes(range=[min(0, float(found.nodes.min()) - 0.05), 1.12])
+    alt = "Mean cosine by layer: " + ", ".join(
+        f"{name} {value:.2f}" for name, value in zip(layers, found.nodes.mean(1))
+    )
+    chart(sheet, "graph_smoothness", alt, key="graph_smoothness")
+    images = found.nodes.shape[1]
+    bars = "; bars are one standard deviation between images" if images > 1 else ""
+    st.caption(f"Mean over {_images(images)}{bars}.")
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"

@@ -1,0 +1,86 @@
+"""The switches of the Retrieval page: what is done to features and distances before images are ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from app.services.matches import RankingOptions
+from ssrnet.model import ModelSettings
+from ssrnet.retrieval.expansion import ExpansionSettings
+
+BRANCH_TITLES = {"G": "Global", "attn": "Attention", "token": "Relation"}
+ALPHA = 3.0
+"""Radenovic et al.'s."""
+EXPANSIONS = {"none": "None", "average": "Average (AQE)", "alpha": f"Weighted (αQE, α = {ALPHA:g})"}
+
+
+def branch_title(branch: str) -> str:
+    """A branch in the paper's words; PCB's stripes by their number."""
+    return BRANCH_TITLES.get(branch, f"Stripe {branch.removeprefix('part')}")
+
+
+def ranking_options(models: Iterable[ModelSettings]) -> RankingOptions:
+    """Draws the switches behind one button; all of them are in the URL."""
+    models = list(models)
+    button = st.container()
+    with button.popover("Ranking options", icon=":material/tune:", width="stretch"):
+        re_rank = st.toggle(
+            "k-reciprocal re-ranking", key="re_rank", bind="query-params",
+            help="Zhong et al., CVPR 2017: k1 = 20, k2 = 6, weight 0.3. Distances are then no longer cosines.",
+        )  # fmt: skip
+        flip_test = st.toggle(
+            "Flip test", key="flip", bind="query-params",
+            help="The features of an image and of its mirror image, averaged. The first time, all test images go "
+            "through both networks twice.",
+        )  # fmt: skip
+        expansion = st.segmented_control(
+            "Query expansion", list(EXPANSIONS), default="none", required=True, format_func=EXPANSIONS.__getitem__,
+            key="expansion", bind="query-params", help="The query's nearest gallery images are averaged into it.",
+        )  # fmt: skip
+        neighbours = ExpansionSettings.neighbours
+        if expansion != "none":
+            neighbours = st.number_input(
+                "Images averaged into the query", 1, 50, neighbours, key="expansion_n", bind="query-params"
+            )
+        branches = _branches(models)
+    chosen = None
+    if expansion != "none":
+        chosen = ExpansionSettings(int(neighbours), ALPHA if expansion == "alpha" else 0.0)
+    return RankingOptions(re_rank, flip_test, chosen, branches)
+
+
+def say(options: RankingOptions) -> str:
+    """The options that differ from plain ranking, in one sentence; empty where none does."""
+    parts = []
+    if options.flip_test:
+        parts.append("flip test")
+    if options.branches:
+        parts.append(f"only {' and '.join(branch_title(branch).lower() for branch in options.branches)} branch")
+    if options.expansion is not None:
+        parts.append(f"query expansion ({options.expansion})")
+    if options.re_rank:
+        parts.append("k-reciprocal re-ranking")
+    return ", ".join(parts)
+
+
+def _branches(models: list[ModelSettings]) -> tuple[str, ...]:
+    """The chosen branches of those that any of the models has; empty where that is all of them."""
+    has = {
+        "G": True,
+        "attn": any(model.attention_branch for model in models),
+        "token": any(model.relation_branch and model.parts == "regions" for model in models),
+    }
+    there = [branch for branch in BRANCH_TITLES if has[branch]]
+    if len(there) == 1:
+        return ()
+    chosen = st.pills(
+        "Branches that count", there, selection_mode="multi", default=there, format_func=branch_title,
+        key="branches", bind="query-params",
+        help="A part of the embedding is left out; no network runs. A model that has none of the chosen branches, "
+        "as the baseline without the global one, keeps its own.",
+    )  # fmt: skip
+    if not chosen:
+        st.caption("None chosen: all count.")
+    return () if len(chosen) in (0, len(there)) else tuple(branch for branch in there if branch in chosen)

@@ -1,0 +1,153 @@
+"""Points in one or several panels side by side: hover shows the picture, a lasso, a box or a click selects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from app.widgets.curves import COLOURS
+
+SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x")
+"""Seven beside eight colours: 56 kinds of points before one comes again."""
+LONGEST_LEGEND = 24
+"""Kinds of points that the legend still names."""
+
+_HTML = """
+<div class="scatter" role="group">
+  <div class="tools"></div><div class="panels"></div><div class="legend"></div><div class="tip" hidden></div>
+</div>
+"""
+
+_CSS = """
+.scatter { position: relative; font: 0.85rem/1.35 var(--st-font); color: var(--st-text-color); }
+.tools { display: flex; flex-wrap: wrap; gap: 0.35rem; margin-bottom: 0.4rem; align-items: center; }
+.tools button { font: inherit; color: inherit; background: transparent; border: 1px solid var(--st-border-color);
+  border-radius: 6px; padding: 0.1rem 0.6rem; cursor: pointer; }
+.tools button[aria-pressed="true"] { border-color: var(--st-primary-color); color: var(--st-primary-color);
+  font-weight: 600; }
+.tools span { opacity: 0.75; margin-left: 0.5rem; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 0.8rem; }
+.panel b { font-weight: 600; } .panel small { opacity: 0.75; margin-left: 0.5rem; font-size: 0.8rem; }
+canvas { display: block; width: 100%; margin-top: 0.25rem; border: 1px solid var(--st-border-color);
+  border-radius: 8px; box-sizing: border-box; }
+.legend { display: flex; flex-wrap: wrap; gap: 0.15rem 1rem; margin-top: 0.5rem; }
+.legend span { display: inline-flex; align-items: center; gap: 0.35rem; }
+.legend canvas { border: 0; width: 14px; height: 14px; margin: 0; }
+.tip { position: absolute; z-index: 9; pointer-events: none; max-width: 260px; padding: 0.35rem;
+  background: var(--st-background-color); border: 1px solid var(--st-border-color); border-radius: 8px;
+  box-shadow: 0 4px 14px rgba(0, 0, 0, 0.25); font-size: 0.8rem; }
+.tip canvas { border: 0; margin: 0 0 0.25rem 0; border-radius: 5px; }
+"""
+
+_JS = Path(__file__).with_name("scatter.js").read_text()
+
+_component = st.components.v2.component("scatter", html=_HTML, css=_CSS, js=_JS)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """points: (N, 2); the same N things in every panel."""
+
+    title: str
+    points: np.ndarray
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Things:
+    """What the points are: a label each, which stands beside its picture; the kind that gives colour and shape.
+
+    pictures: URIs; picture: which of them each point shows, and crop: what of it, (left, top, right, bottom) in
+    [0, 1]. marked: points with a ring, named ``mark`` where it is one.
+    """
+
+    labels: Sequence[str]
+    kinds: Sequence[str]
+    pictures: Sequence[str] = ()
+    picture: Sequence[int] = ()
+    crop: Sequence[tuple[float, float, float, float]] = ()
+    marked: Sequence[int] = ()
+    mark: str = "query"
+    order: Sequence[str] = field(default=())
+    """Kinds in the legend's order; by name where it is empty."""
+
+    @property
+    def kind_names(self) -> list[str]:
+        return list(self.order) or sorted(set(self.kinds))
+
+
+def scatter(
+    key: str,
+    panels: Sequence[Panel],
+    things: Things,
+    alt: str,
+    selected: Sequence[int] = (),
+    on_select: Callable[[list[int]], None] | None = None,
+    height: int = 400,
+) -> None:
+    """Draws the panels; ``on_select`` is called with the chosen points before the page runs anew."""
+    names = things.kind_names
+    place = {name: i for i, name in enumerate(names)}
+    named = len(names) <= LONGEST_LEGEND
+    data = {
+        "panels": [
+            {"title": panel.title, "note": panel.note, "x": _short(panel.points[:, 0]), "y": _short(panel.points[:, 1])}
+            for panel in panels
+        ],
+        "labels": list(things.labels),
+        "kind": [place[kind] for kind in things.kinds],
+        "kinds": [
+            {"label": name, "colour": COLOURS[i % len(COLOURS)], "shape": SHAPES[i % len(SHAPES)], "named": named}
+            for i, name in enumerate(names)
+        ],
+        "pictures": list(things.pictures) or None,
+        "picture": list(things.picture),
+        "crop": [list(box) for box in things.crop] or None,
+        "marked": list(things.marked), "mark": things.mark,
+        "selected": list(selected), "selectable": on_select is not None,
+        "height": height, "alt": alt,
+    }  # fmt: skip
+
+    def changed() -> None:
+        chosen = st.session_state[key].selected
+        if on_select is not None and chosen is not None:
+            on_select([int(i) for i in chosen])
+
+    _component(key=key, data=data, on_selected_change=changed)
+    if not named:
+        st.caption(f"{len(names):,} kinds of points; hover one to see its name, and rings on all others of its kind.")
+
+
+def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
+    """The same for print, as :func:`app.widgets.export.print_figure` takes it."""
+    names = things.kind_names
+    sheet = make_subplots(1, len(panels), subplot_titles=[panel.title for panel in panels])
+    kinds = np.array(things.kinds)
+    for column, panel in enumerate(panels, start=1):
+        for i, name in enumerate(names):
+            rows = kinds == name
+            sheet.add_scatter(
+                x=panel.points[rows, 0], y=panel.points[rows, 1], mode="markers", name=name, legendgroup=name,
+                showlegend=column == 1 and len(names) <= LONGEST_LEGEND, row=1, col=column,
+                marker={"color": COLOURS[i % len(COLOURS)], "symbol": SHAPES[i % len(SHAPES)], "size": 5},
+            )  # fmt: skip
+        for i in things.marked:
+            sheet.add_scatter(
+                x=[panel.points[i, 0]], y=[panel.points[i, 1]], mode="markers+text", showlegend=False, row=1, col=column,
+                text=[things.mark if len(things.marked) == 1 else ""], textposition="middle right",
+                marker={"symbol": "circle-open", "size": 14, "color": "black", "line": {"width": 2}},
+            )  # fmt: skip
+    sheet.update_xaxes(showticklabels=False, zeroline=False).update_yaxes(showticklabels=False, zeroline=False)
+    sheet.update_layout(width=900, height=380, margin={"l": 10, "r": 10, "t": 30, "b": 10})
+    return sheet
+
+
+def _short(values: np.ndarray) -> list[float]:
+    """Five digits are enough for any screen, and a third of the bytes."""
+    return [float(f"{value:.5g}") for value in values.tolist()]

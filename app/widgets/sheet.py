@@ -1,0 +1,71 @@
+"""Buttons that make sheets of six queries, as the paper's Figs. 5 and 6."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.services import Services
+from app.services.matches import RankingOptions
+from app.services.sheets import drawn_sheet
+from app.widgets.progress import progress
+from app.widgets.source import Selection
+from ssrnet.errors import DataError
+from ssrnet.retrieval.sheets import SheetFigure, fig5, fig6
+
+SHEET = "sheet"
+"""The URL's name for the sheet that is shown."""
+FIGURES = {"fig5": fig5, "fig6": fig6}
+RULES = {"sample": "At random", "differ": "Where the models differ most", "fixed": "Where only SSR-Net is right"}
+CONDITIONS = {
+    "fig5": "single-gallery-shot, top-5",
+    "fig6": "multi-gallery-shot with n = 6, top-10",
+}
+
+
+def sheets(services: Services, selection: Selection, options: RankingOptions) -> None:
+    """The two buttons, how the queries are chosen, and the sheet; a fragment of the page."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        seed = st.number_input(
+            "Seed", 0, 10_000, 0, key="sheet_seed", bind="query-params", width=120,
+            help="Of the random gallery, and of the queries where they are drawn at random.",
+        )  # fmt: skip
+        rule = st.selectbox(
+            "Six queries", list(RULES), format_func=RULES.__getitem__, key="sheet_rule", bind="query-params", width=280
+        )
+        figures = {name: make(int(seed)) for name, make in FIGURES.items()}
+        reasons = {name: figure.protocol.unavailable(selection.opened.dataset) for name, figure in figures.items()}
+        shown = st.query_params.get(SHEET)
+        for name, figure in figures.items():
+            st.button(
+                figure.title, key=f"sheet_{name}", icon=":material/grid_on:", disabled=reasons[name] is not None,
+                type="primary" if shown == name else "secondary", on_click=_toggle, args=(name,),
+                help=f"Six queries, {CONDITIONS[name]}",
+            )  # fmt: skip
+    for name, reason in reasons.items():
+        if reason:
+            st.caption(f"{figures[name].title} ({CONDITIONS[name]}) cannot be made: {reason}.")
+    if shown in figures and reasons[shown] is None:
+        _sheet(services, selection, options, shown, figures[shown], rule, int(seed))
+
+
+def _sheet(
+    services: Services, selection: Selection, options: RankingOptions, name: str, figure: SheetFigure, rule: str,
+    seed: int,
+) -> None:  # fmt: skip
+    from app.widgets.export import export_buttons  # here: Plotly comes with it
+
+    try:
+        with progress(f"Drawing {figure.title}", "sheet_drawing") as report:
+            drawn = drawn_sheet(services, selection.models, selection.opened, figure, options, rule, seed, report)
+    except DataError as error:
+        st.info(str(error))
+        return
+    st.image(drawn.preview, width="stretch", alt=drawn.sheet.caption)
+    export_buttons(f"{name}_{rule}_seed{seed}", drawn.sheet.export, key=f"export_{name}")
+
+
+def _toggle(name: str) -> None:
+    if st.query_params.get(SHEET) == name:
+        st.query_params.pop(SHEET, None)
+    else:
+        st.query_params[SHEET] = name

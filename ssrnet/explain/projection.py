@@ -1,0 +1,136 @@
+"""Many long vectors as points in the plane: PCA, UMAP and t-SNE.
+
+All three see the vectors at unit length, since ranking compares directions: on the unit sphere the squared Euclidean
+distance is 2 - 2 cos. UMAP and t-SNE start from the first principal components and have a fixed seed, so the same
+vectors give the same map on one machine. Only PCA keeps distances, as far as two axes can; in the two others near
+points are near, while the size of a group and the gap between two groups say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.linalg import eigh
+
+from ssrnet.errors import DataError, SettingsError
+
+ProjectionName = Literal["PCA", "UMAP", "t-SNE"]
+Report = Callable[[int, int], None]
+"""Told how many rounds are done and how many there are."""
+
+FEWEST = 5
+"""UMAP and t-SNE are made of neighbourhoods, which fewer points than this do not have."""
+REDUCED = 50
+"""Principal components that UMAP and t-SNE are given, as their authors advise for long vectors."""
+EPOCHS, EPOCHS_LARGE, LARGE = 400, 200, 10_000
+"""UMAP's rounds, and those from LARGE points on."""
+NEIGHBOURS, PERPLEXITY = 15, 30
+
+
+@dataclass(frozen=True)
+class Projection:
+    """points: (N, 2) float32. variance: the shares of the two axes in the whole variance, of PCA alone."""
+
+    points: np.ndarray
+    method: ProjectionName
+    variance: tuple[float, float] | None = None
+
+
+def project(vectors: np.ndarray, method: ProjectionName, report: Report | None = None, seed: int = 0) -> Projection:
+    """(N, D) vectors as N points. ``report`` hears of UMAP's rounds; what it raises ends the work.
+
+    Raises :class:`SettingsError` for an unknown method, :class:`DataError` for vectors that are no finite numbers,
+    for none at all, and for fewer than :data:`FEWEST` where the method needs neighbourhoods.
+    """
+    if method not in get_args(ProjectionName):
+        raise SettingsError(f"the projection is {method!r}; choose one of {', '.join(get_args(ProjectionName))}.")
+    if not len(vectors):
+        raise DataError("there is no vector to draw a map of; choose images.")
+    if not np.isfinite(vectors).all():
+        raise DataError("the vectors hold NaN or infinity; the checkpoint or the feature file is damaged.")
+    if method != "PCA" and len(vectors) < FEWEST:
+        raise DataError(
+            f"{method} needs at least {FEWEST} points, and here are {len(vectors)}; choose PCA or more images."
+        )
+    x = unit_rows(vectors)
+    components, shares = principal_components(x, 2 if method == "PCA" else REDUCED)
+    if method == "PCA":
+        return Projection(components, method, (float(shares[0]), float(shares[1])))
+    fit = _umap if method == "UMAP" else _tsne
+    return Projection(fit(components, report, seed).astype(np.float32), method)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """(N, D) float32 at unit length; a row of zeros stays."""
+    x = np.asarray(vectors, dtype=np.float32)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+
+
+def principal_components(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first ``count`` principal components of (N, D) vectors, (N, count) float32, and their shares of the variance.
+
+    Of a component, whose sign is free, the largest coordinate is positive. Components that are not there are zeros.
+    """
+    x = vectors - vectors.mean(0)
+    N, D = x.shape
+    k = min(count, N, D)
+    gram = x @ x.T if N <= D else x.T @ x  # the smaller of the two has the same eigenvalues
+    values, axes = eigh(gram.astype(np.float64), subset_by_index=[len(gram) - k, len(gram) - 1])
+    values, axes = np.maximum(values[::-1], 0), axes[:, ::-1]
+    points = axes * np.sqrt(values) if N <= D else x @ axes
+    points *= np.where(points[np.abs(points).argmax(0), np.arange(k)] < 0, -1, 1)
+    total = max(float(np.trace(gram)), 1e-30)
+    padding = count - k
+    return np.pad(points, ((0, 0), (0, padding))).astype(np.float32), np.pad(values / total, (0, padding))
+
+
+def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarray:
+    import warnings
+
+    from umap import UMAP  # numba, which takes seconds to load, and a minute the first time
+
+    epochs = EPOCHS if len(components) < LARGE else EPOCHS_LARGE
+    reducer = UMAP(
+        n_neighbors=min(NEIGHBOURS, len(components) - 1), n_epochs=epochs, init=_start(components, 10.0),
+        random_state=seed, n_jobs=1, tqdm_kwds=_rounds(epochs, report),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fixed seed takes one core, as it should
+        return reducer.fit_transform(components)
+
+
+def _tsne(components: np.ndarray, report: Report | None, seed: int) -> np.ndarray:
+    from sklearn.manifold import TSNE  # takes a second
+
+    perplexity = min(PERPLEXITY, (len(components) - 1) / 3)
+    start = _start(components, 1e-4)
+    return TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(components)
+
+
+def _start(components: np.ndarray, spread: float) -> np.ndarray:
+    """The first two components, the first of them with a standard deviation of ``spread``."""
+    return (components[:, :2] * (spread / max(float(components[:, 0].std()), 1e-12))).astype(np.float32)
+
+
+def _rounds(epochs: int, report: Report | None) -> dict[str, object]:
+    """Settings of UMAP's own progress bar that make it call ``report`` in place of writing."""
+    if report is None:
+        return {"disable": True}
+    return {"disable": False, "bar_format": "{n_fmt}", "file": _Listener(epochs, report), "mininterval": 0.2}
+
+
+class _Listener:
+    """A file that hears the numbers written to it."""
+
+    def __init__(self, total: int, report: Report) -> None:
+        self.total, self.report = total, report
+
+    def write(self, text: str) -> None:
+        if text.strip().isdigit():
+            self.report(int(text), self.total)
+
+    def flush(self) -> None:
+        pass

@@ -1,0 +1,170 @@
+"""The Failures page through Streamlit's own test runner."""
+
+import io
+import json
+import re
+import shutil
+import zipfile
+
+import pytest
+import streamlit as st
+
+from app.services import failures as kept
+from ssrnet.data.datasets import open_dataset
+from tests.app.conftest import html
+from tests.data import layouts
+
+SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
+
+
+@pytest.fixture
+def open_failures(open_page, city, checkpoints):
+    def run(**url: str):
+        test = open_page("failures", **{"data": str(city), **checkpoints, **url})
+        assert not test.exception and not test.error, [each.value for each in test.error]
+        return test
+
+    return run
+
+
+def spec(test, at: int = 0) -> dict:
+    return json.loads(test.get("plotly_chart")[at].proto.spec)
+
+
+def points(figure: dict) -> list[list[str]]:
+    return [point for trace in figure["data"] for point in trace.get("customdata", [])]
+
+
+def links(test) -> list[str]:
+    return [link.proto.label for link in test.get("page_link")]
+
+
+def test_every_query_is_a_point_and_the_chosen_one_stands_beside_the_chart(open_failures, city):
+    name = "0008_c001_00000000_0.jpg"
+    test = open_failures(query=name)
+    scatter, histogram = spec(test), spec(test, 1)
+    assert sorted(point[0] for point in points(scatter)) == sorted(image.name for image in open_dataset(city).query)
+    marked = [trace["customdata"][i][0] for trace in scatter["data"] for i in trace.get("selectedpoints", [])]
+    assert marked == [name]
+    assert [axis["title"]["text"] for axis in (scatter["layout"]["xaxis"], scatter["layout"]["yaxis"])] == [
+        "AP, Baseline (GB)", "AP, SSR-Net (GB+AB+RB)",
+    ]  # fmt: skip
+    assert len(histogram["data"]) == 3
+    panel = html(test)
+    assert panel.count('<figure class="hit"') + panel.count('<figure class="error"') == 6
+    assert f"query {name}" in panel and "first match at rank" in panel
+    assert any("interval" in each.value for each in test.markdown)
+    assert test.session_state["query_kept"] == name
+    assert "Open this query in Retrieval" in links(test)
+
+
+def test_the_url_opens_each_section_and_no_other_is_computed(open_failures, monkeypatch):
+    asked = []
+    monkeypatch.setattr(kept, "_slicing", lambda key, name, found: asked.append(name) or pytest.fail("not asked for"))
+    for section in (SECTIONS[0], SECTIONS[1], SECTIONS[3], SECTIONS[4]):
+        test = open_failures(failures_show=section)
+        assert test.segmented_control(key="failures_show").value == section
+    assert not asked
+
+
+def test_the_table_lists_the_group_that_the_url_names(open_failures):
+    test = open_failures(failures_show="Queries", failures_group="All")
+    frame = test.dataframe[1].value
+    assert len(frame) == 4 and {"query", "delta_ap", "ap_a", "ap_b", "captured_by_b", "vehicle_type"} <= set(
+        frame.columns
+    )
+    change = frame["delta_ap"].abs().tolist()
+    assert change == sorted(change, reverse=True)
+
+
+def test_sheets_are_drawn_when_asked_for_and_say_how_many(open_failures):
+    test = open_failures(failures_show="Queries", failures_group="All")
+    button = next(each for each in test.button if each.label.startswith("Draw sheets"))
+    assert button.label == "Draw sheets of 4 queries (PDF)"
+    test = button.click().run()
+    assert not test.exception and not test.error
+    assert any("4 queries; the last page has the protocol records" in each.value for each in test.caption)
+    assert not [each for each in test.button if each.label.startswith("Draw sheets")]
+
+
+def test_slices_by_type_with_intervals_and_the_metric_of_the_url(open_failures):
+    test = open_failures(failures_show="Slices", failures_by="vehicle type", failures_metric="Rank-1")
+    assert test.selectbox(key="failures_by").value == "vehicle_type"
+    figure = spec(test)
+    assert figure["layout"]["yaxis"]["ticktext"] == ["car (2)", "motorcycle (1)", "truck (1)"]
+    assert figure["layout"]["annotations"][0]["text"] == "Rank-1"
+    assert all(symbol.endswith("-open") for symbol in figure["data"][0]["marker"]["symbol"]), "few vehicles: hollow"
+    frame = test.dataframe[1].value
+    assert {"rank-1_a_low", "rank-1_delta_high", "mINP_b"} <= set(frame.columns) and frame["queries"].tolist() == [
+        2,
+        1,
+        1,
+    ]
+    test = test.selectbox(key="failures_by").select("camera_id.pair").run()
+    assert not test.exception and spec(test)["layout"]["yaxis"]["ticktext"] == ["c001 → c002 (4)"]
+
+
+def test_who_took_the_first_place_or_a_sentence(open_failures):
+    test = open_failures(failures_show="Who took the first place")
+    said = " ".join(each.value for each in (*test.markdown, *test.success))
+    assert re.search(r"takes the first place of \d|lists? a right vehicle first", said)
+
+
+def test_labels_wait_for_a_click_and_find_a_copy_under_another_label(open_page, city, checkpoints, tmp_path):
+    root = tmp_path / "copied"
+    shutil.copytree(city, root)
+    source = root / "image_test/0007_c002_00000001_0.jpg"
+    shutil.copy(source, root / "image_test/0009_c002_00000009_0.jpg")
+    test = open_page("failures", data=str(root), failures_show="Labels and copies", **checkpoints)
+    assert not test.subheader
+    test = next(each for each in test.button if each.label == "Look for them").click().run()
+    assert not test.exception and not test.error
+    assert [each.value for each in test.subheader][-1] == "Photographs that are there twice"
+    copies = next(frame.value for frame in test.dataframe if "different_bits" in frame.value.columns)
+    pairs = set(zip(copies["image_a"], copies["image_b"]))
+    assert ("0007_c002_00000001_0.jpg", "0009_c002_00000009_0.jpg") in {tuple(sorted(pair)) for pair in pairs}
+
+
+def test_without_cameras_and_attributes_there_are_no_slices(open_page, checkpoints, tmp_path):
+    root = tmp_path / "plain"
+    lines = ["image,vehicle_id,split"]
+    for vehicle in range(3):
+        for number, split in enumerate(("query", "gallery")):
+            layouts.jpeg(root / f"{vehicle}-{number}.jpg")
+            lines.append(f"{vehicle}-{number}.jpg,{vehicle},{split}")
+    layouts.write(root / "manifest.csv", lines)
+    for section in SECTIONS:
+        test = open_page("failures", data=str(root), failures_show=section, **checkpoints)
+        assert not test.exception and not test.error, section
+        if section == "Slices":
+            assert "says nothing of its images" in test.info[0].value
+
+
+@pytest.mark.parametrize("view", ["failures"])
+def test_missing_data_and_a_broken_checkpoint_are_one_sentence_each(open_page, city, checkpoints, tmp_path, view):
+    test = open_page(view, data=str(tmp_path / "nowhere"), **checkpoints)
+    assert not test.exception and "does not exist" in test.error[0].value
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights at all")
+    test = open_page(view, data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
+    assert not test.exception and "broken.safetensors" in test.error[0].value
+    layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
+    test = open_page(view, data=str(tmp_path / "trainonly"), **checkpoints)
+    assert not test.exception and not test.error and "no test images" in test.info[0].value
+
+
+def test_the_archive_has_every_table_and_both_records(open_failures, monkeypatch):
+    offered, plain = {}, st.download_button
+
+    def download_button(label, data, *arguments, **options):
+        offered[options["key"]] = data
+        return plain(label, b"", *arguments, **options)
+
+    monkeypatch.setattr(st, "download_button", download_button)
+    open_failures()
+    archive = zipfile.ZipFile(io.BytesIO(offered["failures_zip"]()))
+    assert {"queries.csv", "captures-a.csv", "confusions-b.csv", "protocol-a.json", "protocol-b.json"} <= set(
+        archive.namelist()
+    )
+    assert len(archive.read("queries.csv").decode().splitlines()) == 1 + 4
+    assert json.loads(archive.read("protocol-b.json"))["features"]["model"] == "SSR-Net (GB+AB+RB)"

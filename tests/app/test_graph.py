@@ -1,0 +1,176 @@
+"""The Graph page: switches, what they do to token and ranks, matrices, and nodes of several images."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from app import services as app_services
+from app.services import Services, graphs
+from app.widgets.node_graph import Switches, graph_edges
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol
+from ssrnet.explain.graph import GraphEdit
+from ssrnet.model.graph import RelationGraph
+from ssrnet.training.checkpoint import save_checkpoint
+from tests import tiny
+from tests.app.conftest import html
+
+QUERY = "0007_c001_00000000_0.jpg"
+NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return RelationGraph(8, 4)
+
+
+def components(test, name: str) -> list[dict]:
+    """What each mounted component of this name was given."""
+    found = [element.proto for element in test.get("bidi_component")]
+    return [json.loads(proto.json) for proto in found if proto.component_name.endswith(name)]
+
+
+def heatmaps(test, position: int) -> list[np.ndarray]:
+    spec = json.loads(test.get("plotly_chart")[position].proto.spec)
+    return [_matrix(trace["z"]) for trace in spec["data"]]
+
+
+def _matrix(z) -> np.ndarray:
+    """Plotly sends arrays in binary."""
+    if isinstance(z, dict):
+        shape = [int(n) for n in z["shape"].split(",")]
+        return np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"]).reshape(shape)
+    return np.array(z)
+
+
+def test_the_graph_as_it_is(open_page, city, checkpoints):
+    test = open_page("graph", data=str(city), query=QUERY, **checkpoints)
+    assert not test.exception and not test.error
+    assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
+    drawing = components(test, "node_graph")[0]
+    assert [node["name"] for node in drawing["nodes"]] == NODES and len(drawing["edges"]) == 4 + 4 + 6
+    assert drawing["off"] == drawing["cut"] == []
+    places = {
+        node["name"]: (node["x"] / drawing["size"][0], node["y"] / drawing["size"][1]) for node in drawing["nodes"]
+    }
+    # A 64 px image has a 4x4 map, and 2/3 of it are 2 cells: centres at 1, 3 and 2 of 4.
+    assert places["ul"] == pytest.approx((0.25, 0.25)) and places["dr"] == pytest.approx((0.75, 0.75))
+    assert [metric.value for metric in test.metric[:2]] == ["1.000", "1.000"]
+    assert html(test).count('class="row"') == 1, "without an edit there is nothing to set beside the graph as it is"
+    A, P = heatmaps(test, 0)
+    assert A.sum() == 7 + 2 * 14 and (A.diagonal() == 1).all()
+    assert P[0].tolist() == [0.5, 0, 0, 0, 0, 0, 0.5] and P.sum(1) == pytest.approx(1)
+    assert len(heatmaps(test, 1)) == 3, "cosines of H0, H1 and H2"
+
+
+def test_switches_in_the_url_change_token_matrices_and_label(open_page, city, checkpoints):
+    test = open_page("graph", data=str(city), query=QUERY, graph_off="ul,token", graph_cut="ur-mid", **checkpoints)
+    assert not test.exception and not test.error
+    drawing = components(test, "node_graph")[0]
+    assert drawing["off"] == ["ul", "token"] and drawing["cut"] == ["ur-mid"]
+    assert float(test.metric[0].value) < 1
+    assert any("Asymmetric: the query's graph is edited" in caption.value for caption in test.caption)
+    assert "without ul, token silenced, without edge mid-ur" in html(test) and html(test).count('class="row"') == 2
+    A, P = heatmaps(test, 0)
+    assert A[1].tolist() == [0, 1, 0, 0, 0, 0, 0] and A[2, 3] == A[3, 2] == 0
+    assert P[6].tolist() == pytest.approx([1 / 6, 0, 1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
+    silenced = open_page("graph", data=str(city), query=QUERY, graph_off="ul", graph_how="silenced", **checkpoints)
+    assert heatmaps(silenced, 0)[0].sum() == 7 + 2 * 14, "a silenced node keeps its edges"
+    assert "ul silenced" in html(silenced)
+
+
+def test_all_on_takes_the_switches_back(open_page, city, checkpoints):
+    test = open_page("graph", data=str(city), query=QUERY, graph_off="ul", **checkpoints)
+    test.button(key="graph_reset").click().run()
+    assert "graph_off" not in test.query_params and test.metric[0].value == "1.000"
+
+
+def test_shares_of_the_nodes_add_up(open_page, city, checkpoints):
+    test = open_page("graph", data=str(city), query=QUERY, **checkpoints)
+    rows = test.dataframe[-1].value
+    assert rows["Node"].tolist()[-1] == "constant of the neck" and len(rows) == 8
+    assert rows["Switched off"].tolist()[:7] == ["removed"] * 6 + ["silenced"]
+    total = rows["Share in the match's cosine"].sum()
+    assert any(f"{total:.4f}" in caption.value for caption in test.caption)
+
+
+def test_nodes_of_a_vehicle_are_drawn_layer_by_layer(open_page, city, checkpoints):
+    url = {"graph_images": "Its vehicle", "graph_colour": "camera", "graph_method": "t-SNE"}
+    test = open_page("graph", data=str(city), query=QUERY, **url, **checkpoints)
+    assert not test.exception and not test.error
+    drawn = components(test, "scatter")[0]
+    assert [panel["title"] for panel in drawn["panels"]] == ["H0", "H1", "H2"]
+    assert [len(panel["x"]) for panel in drawn["panels"]] == [21, 21, 21]
+    assert [kind["label"] for kind in drawn["kinds"]] == ["c001", "c002"]
+    assert drawn["marked"] == list(range(7)) and len(drawn["pictures"]) == 3
+    assert drawn["crop"][1] == [0, 0, 0.5, 0.5] and drawn["crop"][0] == [0, 0, 1, 1]
+    assert any("Mean over 3 images" in caption.value for caption in test.caption)
+
+
+def test_a_baseline_alone_is_one_sentence(open_page, city, checkpoints):
+    test = open_page("graph", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"])
+    assert not test.exception and not test.error
+    assert "has no relation branch, so it has no nodes to look at; choose an SSR-Net" in test.info[0].value
+    assert not components(test, "node_graph")
+
+
+def test_a_network_without_token_has_six_nodes(open_page, city, checkpoints, tmp_path):
+    model = tiny.network(token_node=False, gcn_depth=1)
+    path = tmp_path / "notoken.safetensors"
+    save_checkpoint(path, model, tiny.info(model))
+    test = open_page("graph", data=str(city), query=QUERY, baseline=checkpoints["baseline"], ssrnet=str(path),
+                     graph_off="global", graph_cut="ul-nowhere")  # fmt: skip
+    assert not test.exception and not test.error
+    assert [node["name"] for node in components(test, "node_graph")[0]["nodes"]] == NODES[:6]
+    assert "global silenced" in html(test) and len(heatmaps(test, 1)) == 2
+
+
+def test_what_the_page_cannot_use_is_one_sentence(open_page, city, checkpoints, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights at all")
+    test = open_page("graph", data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
+    assert not test.exception and "broken.safetensors" in test.error[0].value
+    test = open_page("graph", data=str(tmp_path / "nowhere"), **checkpoints)
+    assert not test.exception and "does not exist" in test.error[0].value
+
+
+def test_switches_fit_the_graph(graph):
+    asked = Switches(("token", "ul", "wheel"), ("mid-ul", "ul-mid", "global-ul")).of(graph)
+    assert asked == Switches(("ul", "token"), ("ul-mid",)), "names in the graph's order, and no edge that it lacks"
+    assert asked.edit(graph, True) == GraphEdit(("ul",), ("token",), (("ul", "mid"),))
+    assert asked.edit(graph, False) == GraphEdit((), ("ul", "token"), (("ul", "mid"),))
+    assert len(graph_edges(graph)) == 14
+
+
+def test_an_answer_without_an_edit_is_the_stored_ranking(project, city, checkpoints):
+    services = Services()
+    opened = app_services.OpenedDataset(open_dataset(city), open_dataset(city).content_hash())
+    checkpoint = services.checkpoint(checkpoints["ssrnet"])
+    protocol = Protocol()
+    evaluation = services.evaluation(checkpoint, opened, protocol)
+    found = graphs.answer(services, checkpoint, opened, protocol, evaluation.split, 1, GraphEdit())
+    assert found.token_cosine == pytest.approx(1) and found.embedding_cosine == pytest.approx(1)
+    listed = [hit.index for hit in evaluation.ranking.hits(1)]
+    np.testing.assert_allclose(
+        found.ranking.distance[0, : len(listed)], evaluation.ranking.distance[1, : len(listed)], atol=2e-3
+    )
+    assert torch.equal(found.before.f_token, found.after.trace.f_token)
+
+
+def test_choices_of_images(city):
+    dataset = open_dataset(city)
+    image = dataset.query[0]
+    assert graphs.choices(image) == ["query", "vehicle", "wrong", "random"], "no look-alikes without sibling groups"
+    split = Protocol().split(dataset)
+
+    def names(choice, most=6, seed=0):
+        found = graphs.chosen_images(choice, image, dataset.test, None, split, most, seed)
+        assert found[0] == image and len(set(found)) == len(found) <= most
+        return found
+
+    assert {other.vehicle_id for other in names("vehicle")} == {image.vehicle_id} and len(names("vehicle")) == 3
+    drawn = names("random", 12)
+    assert len({other.vehicle_id for other in drawn}) == 4 and names("random", 12) == drawn != names("random", 12, 1)

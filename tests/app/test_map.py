@@ -1,0 +1,164 @@
+"""The Gallery map: both models' points, colours, selections by kind, tags, views, and the file that keeps them."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from app.services import maps
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.records import VehicleImage
+from ssrnet.explain.gallery_notes import GalleryNotes
+from ssrnet.explain.projection import Projection
+from tests.app.test_graph import components
+from tests.data import layouts
+
+QUERY = "0007_c001_00000000_0.jpg"
+
+
+@pytest.fixture
+def opened(open_page, city, checkpoints):
+    return open_page("map", data=str(city), query=QUERY, **checkpoints)
+
+
+def drawn(test) -> dict:
+    return components(test, "scatter")[0]
+
+
+def notes(test) -> GalleryNotes:
+    return test.session_state["map_notes"]
+
+
+def test_both_models_are_drawn_and_the_query_is_marked(opened, city):
+    assert not opened.exception and not opened.error
+    data = drawn(opened)
+    assert [panel["title"] for panel in data["panels"]] == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+    assert all(len(panel["x"]) == len(panel["y"]) == 12 for panel in data["panels"])
+    assert "% of the variance" in data["panels"][0]["note"]
+    assert data["panels"][0]["x"] != data["panels"][1]["x"]
+    assert [data["labels"][i] for i in data["marked"]] == [f"vehicle 0007 · c001 · {QUERY}"]
+    assert [kind["label"] for kind in data["kinds"]] == [f"vehicle 000{i}" for i in (6, 7, 8, 9)]
+    assert len({(kind["colour"], kind["shape"]) for kind in data["kinds"]}) == 4
+    assert len(open_dataset(city).test) == 12
+
+
+def test_controls_come_from_the_url(open_page, city, checkpoints):
+    url = {"map_colour": "camera", "map_branch": "attn"}
+    test = open_page("map", data=str(city), query=QUERY, **url, **checkpoints)
+    data = drawn(test)
+    assert [kind["label"] for kind in data["kinds"]] == ["c001", "c002"]
+    titles = [panel["title"] for panel in data["panels"]]
+    assert titles == ["Baseline (GB)", "SSR-Net (GB+AB+RB), attn alone"], "the baseline has no such branch"
+    whole = drawn(open_page("map", data=str(city), query=QUERY, **checkpoints))
+    assert data["panels"][0] == whole["panels"][0] and data["panels"][1] != whole["panels"][1]
+
+
+def test_a_selection_shows_its_pictures_and_gets_a_tag(opened):
+    opened.multiselect(key="map_kinds_vehicle").select("vehicle 0008").run()
+    assert not opened.exception
+    pictures = components(opened, "thumbnails")[0]["items"]
+    assert len(pictures) == 3 and all(item["key"].startswith("0008") for item in pictures)
+    assert [drawn(opened)["labels"][i].split(" · ")[0] for i in drawn(opened)["selected"]] == ["vehicle 0008"] * 3
+
+    opened.text_input(key="map_tag").input("odd label")
+    opened.button[_button(opened, "Tag")].click().run()
+    assert list(notes(opened).tags) == ["odd label"] and len(notes(opened).tags["odd label"]) == 3
+    opened.selectbox(key="map_colour").select("tag").run()
+    assert [kind["label"] for kind in drawn(opened)["kinds"]] == ["no tag", "odd label"]
+
+
+def _button(test, label: str) -> int:
+    return [button.label for button in test.button].index(label)
+
+
+def test_a_kept_view_opens_again(opened):
+    opened.multiselect(key="map_kinds_vehicle").select("vehicle 0009").run()
+    opened.text_input(key="map_view").input("nine")
+    opened.button[_button(opened, "Keep")].click().run()
+    opened.selectbox(key="map_colour").select("camera_id").run()
+    opened.session_state["map_selected"] = ("", [])
+    opened.run()
+    assert not drawn(opened)["selected"]
+    opened.button(key="map_view_open").click().run()
+    assert not opened.exception
+    assert opened.selectbox(key="map_colour").value == "vehicle" and len(drawn(opened)["selected"]) == 3
+
+
+def test_a_file_is_loaded_or_refused_with_one_sentence(opened, city):
+    dataset = open_dataset(city)
+    good = GalleryNotes(dataset.name, dataset.content_hash()).with_tag("night", [QUERY])
+    upload = opened.file_uploader(key="map_upload")
+    upload.upload("notes.json", good.json().encode(), "application/json").run()
+    assert not opened.exception and "Tags: 1, views: 0" in opened.success[0].value
+    assert notes(opened).tags == {"night": (QUERY,)}
+
+    other = json.loads(good.json()) | {"dataset_hash": "ffff", "dataset": "VeRi"}
+    for content, message in ((json.dumps(other), "belongs to the data set VeRi"), ("{", "is no JSON")):
+        upload = opened.file_uploader(key="map_upload")
+        upload.upload("notes.json", content.encode(), "application/json").run()
+        assert not opened.exception and message in opened.error[0].value
+    assert notes(opened).tags == {"night": (QUERY,)}, "a refused file changes nothing"
+
+
+def test_what_the_page_cannot_use_is_one_sentence(open_page, city, checkpoints, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights at all")
+    test = open_page("map", data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
+    assert not test.exception and "broken.safetensors" in test.error[0].value
+    layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
+    test = open_page("map", data=str(tmp_path / "trainonly"), **checkpoints)
+    assert not test.exception and not test.error and "no test images" in test.info[0].value
+
+
+def image(name, **attributes):
+    return VehicleImage(None, name, "1", None, attributes)
+
+
+def test_many_numbers_are_put_into_bins():
+    images = [image(f"{i}", angle=str(i), kind="car") for i in range(60)] + [image("x")]
+    found = maps.kinds(images, "angle")
+    assert found[0] == found[9] == "1: 0 to 9.833" and found[59].startswith("6: ") and found[60] == "none"
+    assert [found.count(name) for name in sorted(set(found) - {"none"})] == [10] * 6
+    assert maps.kinds(images, "kind") == ["car"] * 60 + ["none"]
+    assert maps.colourings(images) == ["vehicle", "angle", "kind"]
+
+
+def test_work_goes_on_while_a_page_leaves_and_comes_back(monkeypatch, project):
+    calls, go = [], threading.Event()
+
+    def slow(vectors, method, report):
+        calls.append(method)
+        while not go.wait(0.01):
+            report(1, 4)
+        return Projection(np.zeros((1, 2)), method)
+
+    monkeypatch.setattr(maps, "project", slow)
+    monkeypatch.setattr(maps, "TICK", 0.02)
+
+    class Left(BaseException):
+        pass
+
+    def leave(done, total):
+        raise Left
+
+    with pytest.raises(Left):
+        maps.projected(("test", "leave"), lambda: None, "PCA", leave)
+    heard = []
+
+    def stay(done, total):
+        heard.append(done)
+        if len(heard) > 3:
+            go.set()
+
+    assert maps.projected(("test", "leave"), lambda: None, "PCA", stay).method == "PCA"
+    assert calls == ["PCA"] and heard[-1] == 300 + 700 // 4
+
+
+def test_work_that_nobody_waits_for_ends(monkeypatch):
+    monkeypatch.setattr(maps, "PATIENCE", 0.05)
+    work = maps.Work()
+    time.sleep(0.1)
+    with pytest.raises(maps.Abandoned):
+        work.listen(1, 4)

@@ -1,0 +1,150 @@
+"""The Regions page: lambda, the regions' boxes and cosines, and what the gallery lists at another lambda."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.services import Services
+from app.services import regions as kept
+from app.widgets.region_boxes import crop_ratios
+from ssrnet.data.protocols import Protocol
+from ssrnet.model.regions import region_boxes
+from ssrnet.training.checkpoint import save_checkpoint
+from tests import tiny
+from tests.app.conftest import html
+
+RANK = "regions_rank"
+
+
+@pytest.fixture(autouse=True)
+def no_gallery_in_memory():
+    kept._graph_store.clear()
+
+
+def slider(test) -> dict:
+    """What the slider's component was given."""
+    [component] = [each for each in test.get("bidi_component") if each.proto.component_name == "region_boxes"]
+    return json.loads(component.proto.json or component.proto.mixed.json)
+
+
+def titles(test) -> list[str]:
+    return re.findall(r'class="title">([^<]*)<', html(test))
+
+
+def test_the_slider_starts_where_a_region_has_a_cell_and_has_the_networks_own_lambda():
+    on_sixteen = crop_ratios(16, 16, 2 / 3)
+    assert on_sixteen[0] == 1 / 8 and on_sixteen[-1] == 1 and 2 / 3 in on_sixteen and len(on_sixteen) == 43
+    assert crop_ratios(4, 4, 2 / 3)[0] == 1 / 4
+    assert 0.7 in crop_ratios(16, 16, 0.7)
+
+
+def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_page, city, checkpoints):
+    test = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
+    assert not test.exception and not test.error
+    data = slider(test)
+    step = data["steps"][data["chosen"]]
+    assert step["ratio"] == 0.75 and step["note"] == "changed at test time"
+    assert data["sets"][step["set"]]["boxes"] == [list(box) for box in region_boxes(4, 4, 0.75)]
+    assert np.array(data["sets"][step["set"]]["counts"]).tolist() == [
+        [2, 3, 3, 1],
+        [3, 5, 5, 2],
+        [3, 5, 5, 2],
+        [1, 2, 2, 1],
+    ]
+    assert [each["note"] for each in data["steps"] if each["own"]] == ["2/3, as trained"]
+    assert any("4 × 4 cells, so λ starts" in caption.value for caption in test.caption)
+
+
+def test_a_lambda_that_is_none_is_the_networks_own_and_stands_in_the_url(open_page, city, checkpoints):
+    test = open_page("regions", data=str(city), regions_lambda="wide", **checkpoints)
+    assert not test.exception and not test.error
+    assert test.query_params["regions_lambda"] == "0.667"
+    assert "Top-5 at λ = 0.667" in [each.value for each in test.subheader]
+
+
+def test_cosines_need_no_gallery_and_ranks_say_what_is_missing(open_page, city, checkpoints):
+    test = open_page("regions", data=str(city), **checkpoints)
+    assert not test.exception and not test.error
+    assert titles(test) == [], "no features yet, so nothing is ranked"
+    assert any("Mean cosine over pairs of different regions: H(0) 0." in each.value for each in test.caption)
+    assert any("once the gallery is ranked" in each.value for each in test.info)
+    assert any("No `crop-ratio` study" in each.value for each in test.caption)
+    assert not list(Path("runs").rglob("*.graphs"))
+
+
+def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_page, city, checkpoints):
+    test = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
+    test.button(key=RANK).click().run()
+    assert not test.exception and not test.error
+    assert titles(test) == ["λ = 0.667, as trained", "λ = 0.75 at test time, query and gallery"]
+    sentence = next(each.value for each in test.caption if "Test-time λ" in each.value)
+    assert "trained at 0.667" in sentence and "Fig. 4" in sentence and "Asymmetric" not in sentence
+    [kept_file] = Path("runs").rglob("*.graphs")
+    assert kept_file.name not in "".join(Services().checkpoint_files())
+
+    kept._graph_store.clear()
+    again = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
+    assert titles(again) == titles(test) and RANK not in [each.key for each in again.button]
+
+
+def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_page, city, checkpoints):
+    open_page("retrieval", data=str(city), **checkpoints)  # embeds the test images
+    test = open_page("regions", data=str(city), regions_lambda="1", **checkpoints)
+    assert not test.exception and not test.error
+    assert titles(test)[1] == "λ = 1 at test time, query alone"
+    assert any(each.value.startswith("Asymmetric: the query's graph is edited") for each in test.caption)
+    assert titles(open_page("regions", data=str(city), **checkpoints)) == ["λ = 0.667, as trained"]
+
+
+def test_ranks_and_metrics_at_a_lambda_are_those_of_a_network_asked_at_it(project, city, checkpoints):
+    services = Services()
+    checkpoint, opened, protocol = services.checkpoint(checkpoints["ssrnet"]), services.dataset(str(city)), Protocol()
+    parts = []
+    graphs = kept.gallery_graphs(services, checkpoint, opened, lambda done, total: parts.append((done, total)))
+    assert parts[0] == (0, 12) and graphs.names == tuple(image.name for image in opened.dataset.test)
+    asked = tiny.network(crop_ratio=0.75)
+    path = project / "runs/wider.safetensors"
+    save_checkpoint(path, asked, tiny.info(asked))  # the same weights with lambda = 3/4 for their own
+    wider = services.checkpoint(str(path))
+    for query in range(4):
+        expected = kept.rank_as_trained(services, wider, opened, protocol, query, 5)
+        got = kept.rank_at(services, checkpoint, opened, protocol, query, 0.75, 5, graphs)
+        assert [hit.index for hit in got.hits] == [hit.index for hit in expected.hits]
+        assert got.average_precision == pytest.approx(expected.average_precision)
+        assert got.label.test_time_ratio and not got.label.asymmetric
+    features = services.features(checkpoint, opened)
+    measured = kept.metrics_at(checkpoint, opened, protocol, features, graphs, 0.75)
+    assert measured.metrics.mAP == pytest.approx(services.evaluation(wider, opened, protocol).metrics.mAP)
+    assert measured.record.features["graph_edit"] == "λ = 0.75 at test time"
+
+
+def test_a_pass_that_was_broken_off_goes_on(project, city, checkpoints, monkeypatch):
+    monkeypatch.setattr(kept, "PART", 4)
+    services = Services()
+    checkpoint, opened = services.checkpoint(checkpoints["ssrnet"]), services.dataset(str(city))
+
+    def stop(done: int, total: int) -> None:
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.gallery_graphs(services, checkpoint, opened, stop)
+    heard = []
+    kept.gallery_graphs(services, checkpoint, opened, lambda done, total: heard.append(done))
+    assert heard == [8]
+
+
+def test_a_model_without_regions_is_one_sentence(open_page, city, checkpoints):
+    test = open_page("regions", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"])
+    assert not test.exception and not test.error
+    assert "no relation branch" in test.info[0].value
+
+
+def test_a_broken_checkpoint_is_one_sentence(open_page, city, checkpoints, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights at all")
+    test = open_page("regions", data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
+    assert not test.exception and "broken.safetensors" in test.error[0].value

@@ -1,0 +1,213 @@
+"""The Retrieval page: its gallery of queries, its switches, *Why this match?*, and the sheets."""
+
+import json
+import re
+import time
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app.services import Services
+from app.services.matches import RankingOptions
+from app.widgets.image_picker import MORE, PAGE
+from app.widgets.match import pulled
+from ssrnet.data.protocols import Protocol
+from ssrnet.retrieval.extraction import FeatureSet
+from tests.app import many
+from tests.app.conftest import html
+
+QUERY = "0008_c001_00000000_0.jpg"
+SAME, OTHER = "0008_c002_00000001_0.jpg", "0007_c002_00000001_0.jpg"
+
+
+def whole(test: AppTest) -> AppTest:
+    assert not test.exception and not test.error, [element.value for element in (*test.exception, *test.error)]
+    return test
+
+
+def component(test: AppTest, name: str) -> dict:
+    (found,) = [each for each in test.get("bidi_component") if each.proto.component_name == name]
+    return json.loads(found.proto.json)
+
+
+def gallery(**url: str) -> AppTest:
+    test = AppTest.from_function(many.page, default_timeout=60)
+    for key, value in url.items():
+        test.query_params[key] = value
+    many.ASKED.clear()
+    return whole(test.run())
+
+
+def records(test: AppTest) -> list[dict]:
+    return [json.loads(each.value) for each in test.json if "average_precision" in each.value]
+
+
+def test_of_thousands_of_images_a_page_of_thumbnails_is_asked_for_and_quickly():
+    test = gallery()
+    assert many.ASKED == [f"{i:05d}.jpg" for i in range(PAGE)]
+    shown = component(test, "image_picker")
+    assert len(shown["items"]) == PAGE and (shown["from"], shown["to"], shown["total"]) == (1, PAGE, 5000)
+    many.ASKED.clear()
+    began = time.process_time()
+    whole(test.run())
+    assert len(many.ASKED) == PAGE
+    assert time.process_time() - began < 0.5
+
+    whole(test.toggle(key="query_large").set_value(True).run())
+    assert len(component(test, "image_picker")["items"]) == MORE
+
+
+def test_search_and_filters_narrow_the_gallery_and_stand_in_the_url():
+    test = gallery(query_search="v0007")
+    assert [item["key"] for item in component(test, "image_picker")["items"]] == [f"{i:05d}.jpg" for i in range(35, 40)]
+    test = gallery(query_is_type="bus", query_is_camera="c04")
+    shown = component(test, "image_picker")
+    expected = [image.name for image in many.IMAGES if image.attributes["type"] == "bus" and image.camera_id == "c04"]
+    assert shown["total"] == len(expected) and [each["key"] for each in shown["items"]] == expected[:PAGE]
+    # neither an attribute of one value nor one that tells every image from every other
+    assert [each.label for each in test.multiselect] == ["Type", "Colour", "Camera"]
+    test = gallery(query_search="no such vehicle")
+    assert "Nothing matches" in test.caption[0].value and many.ASKED == []
+
+
+def test_the_gallery_opens_where_the_chosen_image_is():
+    shown = component(gallery(query="03000.jpg"), "image_picker")
+    assert shown["chosen"] == "03000.jpg" and "03000.jpg" in [item["key"] for item in shown["items"]]
+    assert shown["from"] == 3000 // PAGE * PAGE + 1
+
+
+def test_junk_says_why(open_page, city, checkpoints):
+    page = html(whole(open_page("retrieval", data=str(city), query=QUERY, **checkpoints)))
+    (first, *_) = re.findall(r'<figure class="junk".*?</figure>', page)
+    assert QUERY in first and "<i>the query itself</i>" in first
+
+
+@pytest.mark.parametrize(
+    ("url", "field", "expected"),
+    [
+        ({"re_rank": "true"}, "re_ranking", "k-reciprocal {'k1': 20, 'k2': 6, 'weight': 0.3}"),
+        ({"expansion": "Average (AQE)", "expansion_n": "3"}, "query_expansion", "average, 3 neighbours"),
+        ({"expansion": "Weighted (αQE, α = 3)"}, "query_expansion", "alpha = 3, 5 neighbours"),
+    ],
+)
+def test_each_option_is_in_the_url_and_in_the_record(open_page, city, checkpoints, url, field, expected):
+    plain = records(whole(open_page("retrieval", data=str(city), **checkpoints)))
+    test = whole(open_page("retrieval", data=str(city), **url, **checkpoints))
+    changed = records(test)
+    assert [record[field] for record in changed] == [expected] * 2
+    assert [record | {field: "none"} for record in changed] == plain
+    assert any("Ranked with" in caption.value for caption in test.caption)
+
+
+def test_the_flip_test_embeds_mirror_images_and_keeps_them(open_page, project, city, checkpoints):
+    test = whole(open_page("retrieval", data=str(city), flip="true", **checkpoints))
+    assert [record["features"]["flip_test"] for record in records(test)] == [True, True]
+    made = list((project / "runs/features").glob("*.safetensors"))
+    records_kept = [FeatureSet.load(path)[1] for path in made]
+    assert len(records_kept) == 2 and all(record["flip_test"] for record in records_kept)
+
+
+def test_a_branch_subset_needs_no_network_and_equals_ranking_with_those_columns(
+    open_page, city, checkpoints, monkeypatch
+):
+    whole(open_page("retrieval", data=str(city), **checkpoints))
+    monkeypatch.setattr(Services, "model", lambda *_: pytest.fail("no network is needed"))
+    test = whole(open_page("retrieval", data=str(city), branches="Relation", query=QUERY, **checkpoints))
+    baseline, ssrnet = records(test)
+    assert baseline["features"]["branches"] == [] and ssrnet["features"]["branches"] == ["token"]
+    assert any("only relation branch" in caption.value for caption in test.caption)
+
+    services = Services()
+    opened, checkpoint = services.dataset(str(city)), services.checkpoint(checkpoints["ssrnet"])
+    features = services.features(checkpoint, opened).only(["token"])
+    split = Protocol("cross_camera").split(opened.dataset)
+    query = [image.name for image in split.query].index(QUERY)
+    d = 1 - torch.cosine_similarity(features.rows(split.query)[query][None], features.rows(split.gallery))
+    nearest = [split.gallery[i].name for i in d.argsort()][:3]
+    row = html(test).split('class="title"')[2]
+    assert re.findall(r'<figure class="\w+" title="([^"]+)"', row)[1:4] == nearest
+
+
+def test_why_this_match_explains_with_both_models(open_page, city, checkpoints):
+    test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **checkpoints))
+    assert "Why this match?" in [each.value for each in test.subheader]
+    assert component(test, "rank_list")["chosen"] == OTHER
+    page = html(test)
+    assert page.count('<div class="pair">') == 2 and page.count("Grad-CAM of the similarity by") == 4
+    text = " ".join(each.value for each in test.markdown)
+    assert "another vehicle" in text and "Its global branch alone makes the whole cosine." in text
+    assert len(re.findall(r"The (?:global|attention|relation) branch (?:pulled|does not)", text)) == 3
+
+    shares, regions, tokens = (json.loads(each.proto.spec) for each in test.get("plotly_chart"))
+    cosines = [float(found) for found in re.findall(r"cosine (-?[\d.]+)", text)]
+    parts = [[float(re.search(r"-?[\d.]+$", text)[0]) for text in bar["text"] if text] for bar in shares["data"]]
+    assert [bar["name"] for bar in shares["data"]] == ["Global", "Attention", "Relation"]
+    assert sum(part[-1] for part in parts) == pytest.approx(cosines[1], abs=0.002)
+    assert parts[0][0] == pytest.approx(cosines[0], abs=0.001)
+    assert regions["data"][0]["type"] == "heatmap" and regions["data"][0]["x"][2] == "middle"
+    relation = parts[2][0]
+    assert tokens["layout"]["title"]["text"].startswith(f"Relation branch's {relation:.3f}")
+
+
+def test_ranks_in_the_panel_are_those_of_the_rows(open_page, city, checkpoints):
+    url = {"data": str(city), "query": QUERY, "top_k": "20", **checkpoints}
+    test = whole(open_page("retrieval", match=SAME, **url))
+    listed = re.findall(rf'<figure class="hit" title="{SAME}".*?<b>(\d+) ✓</b>', html(test))
+    said = re.findall(r"rank (\d+), cosine", " ".join(each.value for each in test.markdown))
+    assert len(said) == 2 and said == listed
+
+
+@pytest.mark.parametrize(
+    ("match", "said"),
+    [(QUERY, "junk, so without a rank"), ("not_in_the_gallery.jpg", None), (SAME, "the same vehicle")],
+)
+def test_any_image_may_be_named(open_page, city, checkpoints, match, said):
+    test = whole(open_page("retrieval", data=str(city), query=QUERY, match=match, **checkpoints))
+    text = " ".join(each.value for each in test.markdown)
+    assert (said in text) if said else "Why this match?" not in [each.value for each in test.subheader]
+
+
+def test_one_branch_of_a_model_that_lacks_it(open_page, city, checkpoints):
+    """The baseline twice: no graph, no attention branch, and no word of them."""
+    twice = {"baseline": checkpoints["baseline"], "ssrnet": checkpoints["baseline"]}
+    test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **twice))
+    assert len(test.get("plotly_chart")) == 1 and html(test).count('<div class="pair">') == 2
+    test = whole(
+        open_page("retrieval", data=str(city), query=QUERY, match=OTHER, match_branch="Relation",
+                  match_method="HiResCAM", **checkpoints)
+    )  # fmt: skip
+    assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
+    assert "HiResCAM of the similarity" in html(test)
+
+
+def test_what_a_branch_did_in_words():
+    assert pulled("token", 7) == "The relation branch pulled this image **up by 7 ranks**."
+    assert pulled("attn", -1) == "The attention branch pulled this image **down by 1 rank**."
+    assert pulled("G", 0) == "The global branch does not change its rank."
+
+
+def test_options_that_a_model_has_none_of_leave_it_as_it_is():
+    features = FeatureSet(torch.zeros(1, 3), ("a",), {"G": 1, "attn": 1, "token": 1})
+    assert RankingOptions(branches=("token", "G")).own(features) == ("G", "token")
+    assert RankingOptions(branches=("token",)).own(features.only(["G"])) == ()
+    assert RankingOptions(branches=("G",)).own(features.only(["G"])) == (), "all it has"
+
+
+def test_fig_5_is_drawn_and_fig_6_says_why_not(open_page, city, checkpoints):
+    test = whole(open_page("retrieval", data=str(city), sheet="fig5", **checkpoints))
+    buttons = {each.label: each for each in test.button}
+    assert not buttons["Fig. 5"].disabled and buttons["Fig. 6"].disabled
+    assert any("Fig. 6" in each.value and "no test vehicle" in each.value for each in test.caption)
+    (image,) = test.main.get("image")
+    assert image.proto.imgs[0].alt.startswith("As the paper's Fig. 5")
+    assert {each.label for each in test.get("download_button")} >= {"PNG", "SVG", "PDF"}
+    whole(buttons["Fig. 5"].click().run())
+    assert not test.main.get("image") and "sheet" not in test.query_params
+
+
+def test_a_rule_without_queries_is_one_sentence(open_page, city, checkpoints):
+    twice = {"baseline": checkpoints["baseline"], "ssrnet": checkpoints["baseline"]}
+    url = {"sheet": "fig5", "sheet_rule": "Where the models differ most"}
+    test = whole(open_page("retrieval", data=str(city), **url, **twice))
+    assert any("no query fits the rule" in each.value for each in test.info)

@@ -1,0 +1,63 @@
+"""Failures and Start in a real Chromium: a point opens its query, and a block of the network its page."""
+
+import io
+import zipfile
+from urllib.parse import urlencode
+
+from tests.browser.test_app import browser, page, server  # noqa: F401
+
+POINT = """name => {
+  const chart = document.querySelector('.js-plotly-plot'), layout = chart._fullLayout;
+  const box = chart.getBoundingClientRect();
+  for (const trace of chart._fullData) {
+    const at = (trace.customdata || []).findIndex(point => point && point[0] === name);
+    if (at >= 0) return [box.left + layout.xaxis._offset + layout.xaxis.d2p(trace.x[at]),
+                         box.top + layout.yaxis._offset + layout.yaxis.d2p(trace.y[at])];
+  }
+}"""
+OTHERS = "() => document.querySelector('.js-plotly-plot')._fullData.flatMap(t => (t.customdata || []).map(c => c[0]))"
+CHOSEN = "name => document.querySelector('.panel .head b')?.textContent === name"
+
+
+def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, checkpoints):  # noqa: F811
+    first = "0006_c001_00000000_0.jpg"
+    page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, 'query': first})}")
+    page.wait_for_selector(".js-plotly-plot .point")
+    page.wait_for_function(CHOSEN, arg=first)
+    spots = {name: page.evaluate(POINT, name) for name in page.evaluate(OTHERS)}
+    assert len(spots) == 4
+    # one that no later point covers, and that is not the first's own
+    name = next(name for name in reversed(spots) if spots[name] != spots[first])
+    page.mouse.move(spots[name][0] - 5, spots[name][1])
+    page.mouse.click(*spots[name])
+    page.wait_for_function(f"first => !({CHOSEN})(first)", arg=first)
+    name = page.locator(".panel .head b").inner_text()
+    page.wait_for_url(f"**query={name}*")
+    assert page.locator("[data-testid=stException]").count() == 0
+
+    page.get_by_role("link", name="Open this query in Retrieval").click()
+    page.wait_for_selector(f'.ranks .query img[alt*="{name}"]')
+    assert f"query={name}" in page.url and "data=" in page.url
+
+
+def test_a_deep_link_to_slices_and_the_archive(page, server, city, checkpoints):  # noqa: F811
+    own = {"failures_show": "Slices", "failures_by": "vehicle type", "failures_metric": "Rank-1"}
+    page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, **own})}")
+    page.locator(".js-plotly-plot").get_by_text("motorcycle (1)").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="All queries and captures").click()
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    assert archive.testzip() is None and "queries.csv" in archive.namelist()
+
+
+def test_a_block_of_the_network_leads_to_its_page(page, server, city, checkpoints):  # noqa: F811
+    page.goto(f"{server}/start?{urlencode({'data': str(city), **checkpoints})}")
+    block = page.locator("svg.wide a[data-view=retrieval]")
+    block.wait_for()
+    assert page.locator("svg.tall").is_hidden()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("svg.tall").wait_for()
+    assert page.locator("svg.wide").is_hidden()
+    page.locator("svg.tall a[data-view=retrieval]").click()
+    page.wait_for_selector(".ranks .row")
+    assert "/start" not in page.url and "data=" in page.url

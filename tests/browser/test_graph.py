@@ -1,0 +1,42 @@
+"""The Graph page in Chromium: a click on a node or an edge in the drawing changes token and ranks."""
+
+from urllib.parse import urlencode
+
+from tests.browser.test_app import browser, page, server  # noqa: F401  fixtures
+
+
+def test_nodes_and_edges_are_switched_in_the_drawing(page, server, city, checkpoints):  # noqa: F811
+    page.goto(f"{server}/graph?{urlencode({'data': str(city), **checkpoints})}")
+    page.wait_for_selector("g.node")
+    assert page.locator("g.node").count() == 7 and page.locator("g.edge").count() == 14
+    assert page.locator(".ranks .row").count() == 1
+
+    node = page.locator('g.node[data-name="ul"]')
+    node.locator("circle").click()
+    page.get_by_text("Edited: without ul").wait_for()
+    assert node.get_attribute("aria-checked") == "false"
+    assert page.locator(".ranks .row").count() == 2
+    page.get_by_text("Asymmetric: the query's graph is edited").wait_for()
+
+    page.locator('g.edge[data-name="global-token"]').focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Edited: without ul, without edge global-token").wait_for()
+    assert "graph_off=ul" in page.url and "graph_cut=global-token" in page.url
+
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.get_by_text("Edited: without ul, without edge global-token").wait_for()
+    page.get_by_role("button", name="All on").click()
+    page.get_by_text("Unedited: cosines").wait_for()
+
+    canvas = page.locator(".panel canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    for y in range(4, int(box["height"]), 12):  # PCA's points span the width or the height, so some row meets one
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + y)
+        page.mouse.move(box["x"] + 18, box["y"] + y)
+        if page.locator(".tip canvas").count():
+            break
+    page.wait_for_selector(".tip canvas")
+    assert page.locator("[data-testid=stException]").count() == 0

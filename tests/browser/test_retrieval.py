@@ -1,0 +1,92 @@
+"""Retrieval in a real Chromium: click a hit, read why, by mouse and by keyboard; the sheets as files; on a phone."""
+
+from urllib.parse import urlencode
+
+import pytest
+from PIL import Image
+
+from tests.browser.test_app import PATIENCE, browser, page, server  # noqa: F401
+
+QUERY, OTHER = "0008_c001_00000000_0.jpg", "0007_c002_00000001_0.jpg"
+
+
+@pytest.fixture
+def address(server, city, checkpoints):  # noqa: F811
+    return f"{server}/retrieval?{urlencode({'data': str(city), 'query': QUERY, **checkpoints})}"
+
+
+def open_retrieval(page, address, **url):  # noqa: F811
+    """Also where Retrieval is the app's home, whose URL has no name."""
+    page.goto(f"{address}&{urlencode(url)}" if url else address)
+    page.wait_for_selector(".ranks .row")
+    if page.get_by_text("Page not found").count():
+        page.keyboard.press("Escape")
+
+
+def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):  # noqa: F811
+    open_retrieval(page, address)
+    figure = page.locator(".ranks .row").nth(1).locator("[role=button]").nth(1)
+    name = figure.get_attribute("data-name")
+    figure.click()
+    page.get_by_role("heading", name="Why this match?").wait_for()
+    page.get_by_text("Regions of the two images").wait_for()
+    assert page.locator(".pair img").count() == 4 and f"match={name}" in page.url
+    assert page.locator(f'.ranks [data-name="{name}"][aria-pressed=true]').count() >= 1
+    link = page.url
+    page.get_by_role("button", name="Close").click()
+    page.locator(".pair").first.wait_for(state="detached")
+    assert "match=" not in page.url
+
+    page.goto("about:blank")
+    page.goto(link)
+    page.get_by_role("heading", name="Why this match?").wait_for()
+    # another query has other neighbours: its panel is not open
+    page.get_by_role("button", name="0009 · c001").first.click()
+    page.wait_for_selector('.ranks .query img[alt*="vehicle 0009"]')
+    page.get_by_text("Click an image, or reach it with Tab").wait_for()
+    assert "match=" not in page.url
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_rows_and_gallery_by_keyboard(page, address):  # noqa: F811
+    open_retrieval(page, address)
+    first = page.locator('.ranks [data-at="0.0"]')
+    first.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    focused = page.locator('.ranks [data-at="1.2"]')
+    name = focused.get_attribute("data-name")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Why this match?").wait_for()
+    assert f"match={name}" in page.url
+
+    page.locator(".grid button[aria-pressed=true]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector('.ranks .query img[alt*="vehicle 0009"]')
+    assert "query=0009_c001" in page.url
+
+
+def test_fig_5_is_exported_at_print_size(page, address):  # noqa: F811
+    open_retrieval(page, address)
+    page.get_by_role("button", name="Fig. 5").click()
+    page.wait_for_selector('[data-testid=stImage] img[alt*="As the paper"]')
+    assert "sheet=fig5" in page.url and page.get_by_role("button", name="Fig. 6").is_disabled()
+    page.get_by_role("button", name="Export").last.click()
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="PNG").click()
+    image = Image.open(download.value.path())
+    assert image.width / 300 * 25.4 == pytest.approx(180, abs=0.1)
+    assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_on_a_phone_the_rows_scroll_and_nothing_is_clipped(page, address):  # noqa: F811
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_retrieval(page, address, match=OTHER, top_k="10")
+    page.get_by_text("Regions of the two images").wait_for()
+    wide = "document.querySelector('[data-testid=stMain]').scrollWidth"
+    assert page.evaluate(wide) <= 390
+    row = page.locator(".ranks .row").first
+    assert row.evaluate("row => row.scrollWidth > row.clientWidth && row.clientWidth <= 390")
+    boxes = [picture.bounding_box() for picture in page.locator(".pair figure").all()]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)

@@ -1,0 +1,80 @@
+"""Projections of vectors whose principal components are known by hand."""
+
+import numpy as np
+import pytest
+
+from ssrnet.errors import DataError, SettingsError
+from ssrnet.explain.projection import FEWEST, principal_components, project, unit_rows
+
+GROUPS = np.repeat(np.arange(3), 8)
+
+
+@pytest.fixture(scope="module")
+def groups():
+    """24 vectors around three orthogonal directions."""
+    return np.eye(3, 12)[GROUPS] * 5 + np.random.default_rng(0).normal(0, 0.1, (24, 12))
+
+
+def test_principal_components_by_hand():
+    # A cross: variance 8 of 10 along the first axis, 2 of 10 along the second, moved off the origin.
+    x = np.array([[2, 0, 7], [-2, 0, 7], [0, 1, 7], [0, -1, 7]], dtype=float)
+    points, shares = principal_components(x, 3)
+    np.testing.assert_allclose(np.abs(points), [[2, 0, 0], [2, 0, 0], [0, 1, 0], [0, 1, 0]], atol=1e-6)
+    np.testing.assert_allclose(shares, [0.8, 0.2, 0], atol=1e-9)
+    assert points[:, 0].sum() == pytest.approx(0) and (np.abs(points).max(0) == points.max(0))[:2].all()
+
+
+def test_wide_and_tall_data_agree(groups):
+    wide, _ = principal_components(groups[:8], 2)
+    padded = np.vstack([groups[:8]] * 2)  # each twice: the same axes, from the other side
+    tall, _ = principal_components(padded, 2)
+    assert groups[:8].shape[0] < groups.shape[1] < len(padded)
+    np.testing.assert_allclose(tall[:8], wide, atol=1e-4)
+
+
+def test_pca_looks_at_directions_not_at_lengths(groups):
+    long = project(groups * np.linspace(1, 9, 24)[:, None], "PCA")
+    np.testing.assert_allclose(long.points, project(groups, "PCA").points, atol=1e-5)
+    assert long.variance[0] >= long.variance[1] > 0 and sum(long.variance) <= 1
+
+
+def test_zero_rows_and_copies_have_a_place():
+    assert unit_rows(np.zeros((2, 3))).tolist() == [[0, 0, 0]] * 2
+    same = project(np.ones((4, 6)), "PCA")
+    np.testing.assert_allclose(same.points, 0, atol=1e-5)
+    assert project(np.ones((1, 6)), "PCA").points.shape == (1, 2)
+
+
+@pytest.mark.parametrize("method", ["UMAP", "t-SNE"])
+def test_groups_stay_together_and_a_second_run_is_the_same(groups, method):
+    heard = []
+    found = project(groups, method, lambda done, total: heard.append((done, total)))
+    assert found.points.shape == (24, 2) and found.variance is None
+    near = np.linalg.norm(found.points[:, None] - found.points, axis=2)
+    np.fill_diagonal(near, np.inf)
+    assert (GROUPS[near.argmin(1)] == GROUPS).all()
+    np.testing.assert_array_equal(project(groups, method).points, found.points)
+    if method == "UMAP":
+        assert heard[-1][0] == heard[-1][1]
+
+
+def test_a_report_can_end_the_work(groups):
+    class Cancelled(Exception):
+        pass
+
+    def report(done, total):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        project(groups, "UMAP", report)
+
+
+def test_what_cannot_be_drawn_says_why(groups):
+    with pytest.raises(DataError, match=f"UMAP needs at least {FEWEST} points, and here are 4"):
+        project(groups[:4], "UMAP")
+    with pytest.raises(DataError, match="no vector"):
+        project(groups[:0], "PCA")
+    with pytest.raises(DataError, match="NaN"):
+        project(np.full((6, 2), np.nan), "PCA")
+    with pytest.raises(SettingsError, match="choose one of PCA, UMAP, t-SNE"):
+        project(groups, "MDS")
