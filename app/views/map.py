@@ -185,7 +185,7 @@ def _file(selection: Selection, notes: GalleryNotes, view: View) -> None:
     st.file_uploader(
         "Load tags and views", "json", key="map_upload", on_change=_load, args=(selection,), max_upload_size=20
     )
-    message = st.session_state.pop("map_message", None)
+    message = st.session_state.get("map_message")  # stands until another file is chosen, or none
     if message:
         kind, text = message
         (st.success if kind == "loaded" else st.error)(text)
@@ -251,6 +251,7 @@ def _load(selection: Selection) -> None:
     """Takes up an uploaded file's notes, or says why not."""
     file = st.session_state["map_upload"]
     if file is None:
+        st.session_state.pop("map_message", None)
         return
     opened = selection.opened
     try:

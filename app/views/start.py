@@ -82,7 +82,7 @@ def render(services: Services, selection: Selection | None) -> None:
     explain(EQUATIONS, LOOK_FOR, (SSRNet, evaluate, largest_gain, worst_failure))
     if opened in VIEWS:
         query = {"query": st.query_params["query"]} if "query" in st.query_params else {}
-        st.switch_page(as_page(opened), query_params=linked(**query))
+        st.switch_page(as_page(opened), query_params=query)
 
 
 def _numbers(services: Services, selection: Selection) -> bool:

@@ -9,7 +9,6 @@ from app.services.failures import Failures, figure
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import shares
 from app.widgets.image_picker import choose
-from app.widgets.links import linked
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from ssrnet.failures.attributes import SIBLING
@@ -110,7 +109,7 @@ def _pictures(services: Services, own: Captures, one: Confusion) -> None:
     opened = picture_rows(rows, "failures_captures", "Open this query in Retrieval")
     if opened:
         choose("query", opened)
-        st.switch_page(as_page("retrieval"), query_params=linked(query=opened))
+        st.switch_page(as_page("retrieval"), query_params={"query": opened})
 
 
 def _caption(image) -> str:

@@ -10,7 +10,6 @@ from app.services import Services
 from app.services.failures import Failures, Suspicions, kept_suspicions, suspicions
 from app.widgets.export import table
 from app.widgets.image_picker import choose
-from app.widgets.links import linked
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.progress import progress
@@ -75,7 +74,7 @@ def _section(done: Suspicions, title: str, name: str, rows: Sequence[PictureRow]
         table(cells, name)
     if opened:
         choose("query", opened)
-        st.switch_page(as_page("retrieval"), query_params=linked(query=opened))
+        st.switch_page(as_page("retrieval"), query_params={"query": opened})
 
 
 def _labels(services: Services, done: Suspicions, askable: set[str]) -> list[PictureRow]:

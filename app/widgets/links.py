@@ -9,5 +9,8 @@ SOURCE = ("data", "baseline", "ssrnet", "protocol", "seed", "n")
 
 
 def linked(**own: str) -> dict[str, str]:
-    """The URL's parameters for another page: the sidebar's as they stand, and ``own``."""
+    """The URL's parameters for ``st.page_link``: the sidebar's as they stand, and ``own``.
+
+    ``st.switch_page`` takes ``own`` alone: it refuses parameters that widgets are bound to, and keeps those.
+    """
     return {key: st.query_params[key] for key in SOURCE if key in st.query_params} | own

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.services import Services
+from app.services import Services, _feature_store
 from app.services import regions as kept
 from app.widgets.region_boxes import crop_ratios
 from ssrnet.data.protocols import Protocol
@@ -22,6 +22,7 @@ RANK = "regions_rank"
 @pytest.fixture(autouse=True)
 def no_gallery_in_memory():
     kept._graph_store.clear()
+    _feature_store.clear()  # which earlier tests may have filled for the same data and checkpoints
 
 
 def slider(test) -> dict:

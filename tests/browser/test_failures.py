@@ -1,10 +1,12 @@
 """Failures and Start in a real Chromium: a point opens its query, and a block of the network its page."""
 
 import io
+import shutil
 import zipfile
+from contextlib import suppress
 from urllib.parse import urlencode
 
-from tests.browser.test_app import browser, page, server  # noqa: F401
+from tests.browser.test_app import browser, page, playwright, server  # noqa: F401
 
 POINT = """name => {
   const chart = document.querySelector('.js-plotly-plot'), layout = chart._fullLayout;
@@ -19,18 +21,28 @@ OTHERS = "() => document.querySelector('.js-plotly-plot')._fullData.flatMap(t =>
 CHOSEN = "name => document.querySelector('.panel .head b')?.textContent === name"
 
 
-def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, checkpoints):  # noqa: F811
+def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, checkpoints, tmp_path):  # noqa: F811
+    # two vehicles whose pictures are exchanged in camera 2 are hard to find, and the other two are not
+    data = shutil.copytree(city, tmp_path / "city")
+    for number in (1, 2):
+        one, other = (data / f"image_test/{vehicle:04d}_c002_{number:08d}_0.jpg" for vehicle in (6, 7))
+        pixels = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(pixels)
     first = "0006_c001_00000000_0.jpg"
-    page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, 'query': first})}")
+    page.goto(f"{server}/failures?{urlencode({'data': str(data), **checkpoints, 'query': first})}")
     page.wait_for_selector(".js-plotly-plot .point")
     page.wait_for_function(CHOSEN, arg=first)
-    spots = {name: page.evaluate(POINT, name) for name in page.evaluate(OTHERS)}
-    assert len(spots) == 4
-    # one that no later point covers, and that is not the first's own
-    name = next(name for name in reversed(spots) if spots[name] != spots[first])
-    page.mouse.move(spots[name][0] - 5, spots[name][1])
-    page.mouse.click(*spots[name])
-    page.wait_for_function(f"first => !({CHOSEN})(first)", arg=first)
+    for _ in range(20):  # until the chart stands still: what is below it may still push it about
+        spots = {name: page.evaluate(POINT, name) for name in page.evaluate(OTHERS)}
+        assert len(spots) == 4
+        # one that no later point covers, and that is not the first's own
+        name = next(name for name in reversed(spots) if spots[name] != spots[first])
+        page.mouse.move(spots[name][0] - 5, spots[name][1])
+        page.mouse.click(*spots[name])
+        with suppress(playwright.TimeoutError):
+            page.wait_for_function(f"first => !({CHOSEN})(first)", arg=first, timeout=6_000)
+            break
     name = page.locator(".panel .head b").inner_text()
     page.wait_for_url(f"**query={name}*")
     assert page.locator("[data-testid=stException]").count() == 0
@@ -56,8 +68,9 @@ def test_a_block_of_the_network_leads_to_its_page(page, server, city, checkpoint
     block.wait_for()
     assert page.locator("svg.tall").is_hidden()
     page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()  # a phone's first visit: the sidebar is closed, which would cover the page
     page.locator("svg.tall").wait_for()
     assert page.locator("svg.wide").is_hidden()
     page.locator("svg.tall a[data-view=retrieval]").click()
     page.wait_for_selector(".ranks .row")
-    assert "/start" not in page.url and "data=" in page.url
+    page.wait_for_url("**/retrieval?*data=*")
