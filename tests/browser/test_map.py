@@ -38,7 +38,8 @@ def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, serv
     page.get_by_text("No tags yet").wait_for()
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_text("all of them (12)").wait_for()
-    path.write_text(path.read_text().replace('"dataset_hash": "', '"dataset_hash": "other'))
-    page.locator("input[type=file]").set_input_files(path)
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text(path.read_text().replace('"dataset_hash": "', '"dataset_hash": "other'))
+    page.locator("input[type=file]").set_input_files(foreign)
     page.get_by_text("belongs to the data set").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
