@@ -16,9 +16,11 @@ checkpoints: .venv/installed
 	@test -d "$(CITY)" -a -d "$(TWOCAM)" -a -f "$(BACKBONE)" || \
 	  { echo "usage: make checkpoints CITY=DIR TWOCAM=DIR BACKBONE=FILE (the data sets, the ImageNet ResNet-50)"; exit 1; }
 	for network in baseline ssrnet; do \
-	  $(BIN)/ssrnet train --recipe shipped --network $$network --data $(CITY) --more-data $(TWOCAM) \
-	    --backbone-weights $(BACKBONE) --cache runs/shipped/cache --out runs/shipped/$$network && \
-	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network/last.safetensors \
+	  train="$(BIN)/ssrnet train --network $$network --data $(CITY) --more-data $(TWOCAM) --cache runs/shipped/cache"; \
+	  $$train --recipe shipped --backbone-weights $(BACKBONE) --out runs/shipped/$$network && \
+	  $$train --recipe shipped-256 --backbone-weights none --start-from runs/shipped/$$network/last.safetensors \
+	    --out runs/shipped/$$network-256 && \
+	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network-256/last.safetensors \
 	    --out checkpoints/$$network.safetensors && \
 	  $(BIN)/ssrnet extract --data assets/city --checkpoint checkpoints/$$network.safetensors \
 	    --out assets/features || exit 1; \

@@ -41,7 +41,8 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     Matrices and convolution kernels become float16, which halves the file; batch-norm statistics, biases and
     all else of one dimension stay as they are. The classifiers are left out, their number of identities stays
     in the metadata. Of every path in the training settings only the last name is kept. The run's log and settings,
-    where they lie beside the checkpoint, go along into a folder named as the file, so that its curves can be shown.
+    where they lie beside the checkpoint, go along into a folder named as the file, so that its curves can be shown;
+    those of the run that it went on from (`--start-from`) into one with "-start" after that name.
 
     Raises :class:`CheckpointError` for a checkpoint that cannot be loaded or does not survive float16,
     :class:`ResourceError` where the file cannot be written.
@@ -55,7 +56,11 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     training = {name: without_folders(value) for name, value in checkpoint.info.training.items()}
     shortened = [name for name, value in training.items() if value != checkpoint.info.training[name]]
     write_checkpoint(settings.out, tensors, replace(checkpoint.info, training=training))
-    copied = publish_log(settings.checkpoint.parent, settings.out.with_suffix(""))
+    folder = settings.out.with_suffix("")
+    copied = [folder] if publish_log(settings.checkpoint.parent, folder) else []
+    start, start_folder = checkpoint.info.training.get("start_from"), folder.with_name(f"{folder.name}-start")
+    if start and publish_log(Path(start).parent, start_folder):
+        copied.append(start_folder)
     published = load_checkpoint(settings.out)
     difference, largest = compare(checkpoint, published)
     size = settings.out.stat().st_size / 1e6
@@ -63,7 +68,7 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     if checkpoint.model.classifiers:
         print(f"left out: classifiers over {checkpoint.info.num_classes:,} training identities")
     if copied:
-        print(f"the run's curves: {settings.out.with_suffix('')}")
+        print(f"curves: {', '.join(map(str, copied))}")
     if shortened:
         print(f"shortened to the last name of their path: {', '.join(shortened)}")
     print(

@@ -70,6 +70,20 @@ def test_the_runs_curves_go_along_without_its_folders(settings):
     assert "VeRi" in text and HOME not in text and "Somebody" not in text
 
 
+def test_the_curves_of_the_run_before_go_along_too(settings, tmp_path):
+    for folder, loss in ((tmp_path, 1.5), (tmp_path / "first", 2.5)):
+        folder.mkdir(exist_ok=True)
+        (folder / "settings.json").write_text(json.dumps({**TRAINING, "recipe": "quick", "epochs": 1}))
+        (folder / "log.jsonl").write_text(json.dumps({"epoch": 1, "step": 3, "seconds": 2.0, "loss": loss}) + "\n")
+    model = tiny.network(num_classes=5)
+    started = TRAINING | {"start_from": str(tmp_path / "first/last.safetensors")}
+    save_checkpoint(settings.checkpoint, model, tiny.info(model, training=started))
+    publish_checkpoint(settings)
+    folder = settings.out.with_suffix("")
+    assert read_run(folder).series("loss") == ([1], [1.5])
+    assert read_run(folder.with_name("ssrnet-start")).series("loss") == ([1], [2.5])
+
+
 def test_the_metadata_stays_but_for_the_folders_of_the_machine(settings, capsys):
     publish_checkpoint(settings)
     before, after = load_checkpoint(settings.checkpoint).info, load_checkpoint(settings.out).info
