@@ -90,8 +90,10 @@ def principal_components(vectors: np.ndarray, count: int) -> tuple[np.ndarray, n
 def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarray:
     import warnings
 
+    import torch
     from umap import UMAP  # numba, which takes seconds to load, and a minute the first time
 
+    threads = torch.get_num_threads()
     epochs = EPOCHS if len(components) < LARGE else EPOCHS_LARGE
     reducer = UMAP(
         n_neighbors=min(NEIGHBOURS, len(components) - 1), n_epochs=epochs, init=_start(components, 10.0),
@@ -99,7 +101,10 @@ def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarra
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fixed seed takes one core, as it should
-        return reducer.fit_transform(components)
+        try:
+            return reducer.fit_transform(components)
+        finally:
+            torch.set_num_threads(threads)  # numba sets OpenMP's number, which is torch's too
 
 
 def _tsne(components: np.ndarray, report: Report | None, seed: int) -> np.ndarray:

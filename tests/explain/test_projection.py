@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.explain.projection import FEWEST, principal_components, project, unit_rows
@@ -56,6 +57,18 @@ def test_groups_stay_together_and_a_second_run_is_the_same(groups, method):
     np.testing.assert_array_equal(project(groups, method).points, found.points)
     if method == "UMAP":
         assert heard[-1][0] == heard[-1][1]
+
+
+@pytest.mark.parametrize("method", ["UMAP", "t-SNE"])
+def test_torch_keeps_its_number_of_threads(groups, method):
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            project(groups, method)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_report_can_end_the_work(groups):

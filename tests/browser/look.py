@@ -1,0 +1,191 @@
+"""Pictures of every page on the bundled demo, and how long each page's main gesture takes, in a real Chromium.
+
+    python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.png and -dark.png
+    python -m tests.browser.look times        # assets/figures/pages/times.md
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from app.widgets.page import VIEWS
+from tests.browser.test_app import CHROMIUM, PATIENCE, REPOSITORY, serving
+
+OUT = REPOSITORY / "assets/figures/pages"
+TIMES = 10
+QUIET = 700
+"""Milliseconds without a change after which a page counts as painted."""
+SIZE = {"width": 1440, "height": 1000}
+SHOWN = {"failures": {"failures_show": "AP against AP"}, "map": {"map_method": "UMAP"}}
+"""What a picture shows that is not the page's default."""
+
+WATCH = """() => {
+  const changed = () => { window.lookLast = performance.now(); };
+  if (!window.lookObserver) {
+    const options = { subtree: true, childList: true, attributes: true, characterData: true };
+    window.lookObserver = new MutationObserver((found) => {
+      const own = found.filter((one) => !(one.target.closest && one.target.closest('[data-testid=stStatusWidget],'
+        + '[data-testid=stToolbar],[data-testid=stSidebar],[data-testid=stTooltipHoverTarget]'))
+        && one.target !== document.body && !one.target.matches?.('[data-testid=stApp]'));
+      if (own.length) changed();
+    });
+    window.lookObserver.observe(document.body, options);
+    document.addEventListener('load', changed, true);
+    const seen = new WeakSet();
+    const roots = () => { for (const each of document.querySelectorAll('*'))
+      if (each.shadowRoot && !seen.has(each.shadowRoot)) {
+        seen.add(each.shadowRoot);
+        window.lookObserver.observe(each.shadowRoot, options);
+        each.shadowRoot.addEventListener('load', changed, true);
+      } };
+    roots();
+    setInterval(roots, 50);
+  }
+  window.lookStart = window.lookLast = performance.now();
+}"""
+IDLE = f"""() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
+  && performance.now() - window.lookLast > {QUIET}"""
+
+
+def settle(page: Page) -> float:
+    """Waits until nothing runs and nothing has changed for a while; milliseconds from WATCH to the last change."""
+    page.wait_for_timeout(150)  # a request that has not reached the server yet is no sign of quiet
+    page.wait_for_function(IDLE, timeout=10 * PATIENCE)
+    return page.evaluate("window.lookLast - window.lookStart")
+
+
+def open_page(browser: Browser, server: str, view: str, theme: str = "light", **url: str) -> Page:
+    page = browser.new_page(viewport=SIZE, color_scheme=theme)
+    page.set_default_timeout(PATIENCE)
+    query = "&".join(f"{name}={value.replace(' ', '+')}" for name, value in url.items())
+    page.goto(f"{server}/{view}?{query}")
+    page.wait_for_selector("[data-testid=stHeading] h2:not([data-testid=stSidebar] h2)")
+    page.evaluate(WATCH)
+    settle(page)
+    return page
+
+
+def pictures(browser: Browser, server: str) -> None:
+    """One PNG a page and theme, of the first screen."""
+    for view in VIEWS:
+        for theme in ("light", "dark"):
+            page = open_page(browser, server, view, theme, **SHOWN.get(view, {}))
+            if view == "images":
+                upload(page)
+            page.screenshot(path=OUT / f"{view}-{theme}.png")
+            page.close()
+            print(view, theme, flush=True)
+
+
+def upload(page: Page) -> None:
+    page.locator("input[type=file]").first.set_input_files(_photographs("image_query")[0])
+    settle(page)
+    page.locator("input[type=file]").last.set_input_files(_photographs("image_test")[:12])
+    settle(page)
+
+
+@dataclass(frozen=True)
+class Gesture:
+    """What a hand does on a page, the turn's number given; ``again`` brings the page back, untimed."""
+
+    words: str
+    do: Callable[[Page, int], None]
+    url: Mapping[str, str] = field(default_factory=dict)
+    again: Callable[[Page], object] = lambda page: None
+
+
+def one_of(*labels: str) -> Callable[[Page, int], None]:
+    """Clicks one button of a segmented control after the other."""
+    buttons = "[data-testid^=stBaseButton-segmented_control]"
+    return lambda page, turn: page.locator(buttons, has_text=labels[turn % len(labels)]).first.click()
+
+
+def _point(page: Page, turn: int) -> None:
+    points = page.locator(".js-plotly-plot .scatterlayer .trace").first.locator(".points path")
+    place = points.nth(turn % 4).bounding_box()
+    page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+
+
+def _arrow(page: Page, turn: int) -> None:
+    page.get_by_label("Crop ratio λ").press("ArrowLeft" if turn % 2 else "ArrowRight")
+
+
+def _second_picture(page: Page, turn: int) -> None:
+    page.locator("input[type=file]").last.set_input_files(_photographs("image_test")[40 + turn])
+
+
+GESTURES = {
+    "start": Gesture(
+        "a block of the diagram, until Retrieval stands",
+        lambda page, turn: page.locator("svg.wide a[data-view=retrieval]").click(),
+        again=lambda page: page.get_by_test_id("stSidebarNav").get_by_role("link", name="Start", exact=True).click(),
+    ),
+    "attention": Gesture("another query", lambda page, turn: page.locator(".grid [data-key]").nth(turn + 1).click()),
+    "regions": Gesture("λ by one step, with cosines and URL", _arrow),
+    "graph": Gesture("a node off or on", lambda page, turn: page.locator("g.node circle").nth(turn % 6).click()),
+    "retrieval": Gesture("another query", lambda page, turn: page.locator(".grid [data-key]").nth(turn + 1).click()),
+    "failures": Gesture("another section", one_of("Slices", "AP against AP")),
+    "probes": Gesture("another reference view", _point),
+    "images": Gesture("another second picture", _second_picture, {"images_mode": "Compare two images"}),
+    "map": Gesture("one branch, then the whole embedding", one_of("G", "whole embedding")),
+    "scoreboard": Gesture("another horizontal axis", one_of("Step", "Epoch")),
+}
+
+
+def times(browser: Browser, server: str) -> None:
+    """A table of the first gesture after opening, and of the median and slowest of :data:`TIMES` after one warm-up."""
+    lines = ["| page | gesture | first, ms | median, ms | slowest, ms |", "|---|---|---|---|---|"]
+    for view, gesture in GESTURES.items():
+        page = open_page(browser, server, view, **gesture.url)
+        if view == "images":
+            page.locator("input[type=file]").first.set_input_files(_photographs("image_query")[0])
+            settle(page)
+        measured = []
+        for turn in range(TIMES + 1):
+            page.evaluate(WATCH)
+            gesture.do(page, turn)
+            measured.append(settle(page))
+            gesture.again(page)
+            settle(page)
+        page.close()
+        first, *warm = measured
+        lines.append(
+            f"| {VIEWS[view].title} | {gesture.words} | {first:.0f} | {statistics.median(warm):.0f} | {max(warm):.0f} |"
+        )
+        print(lines[-1], flush=True)
+    (OUT / "times.md").write_text("\n".join(lines) + "\n")
+
+
+def _photographs(folder: str) -> list[Path]:
+    return sorted((REPOSITORY / "assets/city" / folder).glob("*.jpg"))
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The app on the repository's demo."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        for name in ("assets", "checkpoints"):
+            (project / name).symlink_to(REPOSITORY / name)
+        with serving(project) as server:
+            yield server
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["pictures"], ["times"]):
+        sys.exit("usage: python -m tests.browser.look pictures|times")
+    OUT.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as driver, served() as server:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        {"pictures": pictures, "times": times}[sys.argv[1]](browser, server)
+        browser.close()
