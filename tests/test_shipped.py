@@ -21,10 +21,6 @@ CHECKPOINTS, FEATURES = ROOT / "checkpoints", ROOT / "assets/features"
 NETWORKS = ("baseline", "ssrnet")
 COMPARISONS = ("city", "twocam", "twocam-four-wheel")
 
-pytestmark = pytest.mark.skipif(
-    not (CHECKPOINTS / "ssrnet.safetensors").exists(), reason="the shipped checkpoints have not been trained yet"
-)
-
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def shipped(request):
@@ -70,9 +66,7 @@ def test_the_shipped_features_give_the_cards_numbers(shipped, city, stored):
     """float16 may swap two images of a near tie, hence the tolerance."""
     metrics = evaluate(stored, city, Protocol("cross_camera"), made_by={}, top_k=1).metrics
     result = next(result for result in compared("city").protocols if result.protocol == "cross_camera")
-    row = next(
-        row for row in result.slices[0].rows if row.record["features"].get("checkpoint_hash") == shipped.hash
-    )
+    row = next(row for row in result.slices[0].rows if row.record["features"].get("checkpoint_hash") == shipped.hash)
     assert row.branches == ()
     assert metrics.rank(1) == pytest.approx(row.metrics["rank-1"].value, abs=0.002)
     assert metrics.mAP == pytest.approx(row.metrics["mAP"].value, abs=0.0005)

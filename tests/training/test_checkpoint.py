@@ -378,7 +378,6 @@ def test_without_a_connection(monkeypatch):
 
 
 def test_a_full_disk_is_a_sentence(model, saved, tmp_path):
-    with tiny.small_disk():
-        with pytest.raises(ResourceError, match="cannot write .*last.safetensors .*free space"):
-            save_checkpoint(tmp_path / "last.safetensors", model, tiny.info(model))
+    with tiny.small_disk(), pytest.raises(ResourceError, match="cannot write .*last.safetensors .*free space"):
+        save_checkpoint(tmp_path / "last.safetensors", model, tiny.info(model))
     assert os.listdir(tmp_path) == []

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ssrnet.runs import read_run
-from ssrnet.training.curves import CurvesSettings, draw_curves, main
+from ssrnet.training.curves import CurvesSettings, draw_curves, main, read_stages
 
 
 @pytest.fixture
@@ -19,8 +19,20 @@ def run(tmp_path):
 
 
 def test_losses_are_shared_among_the_branches_and_shares_are_percent(run):
-    drawn = [axis.lines[0].get_xydata().tolist() for axis in draw_curves([read_run(run)]).axes]
+    drawn = [axis.lines[0].get_xydata().tolist() for axis in draw_curves([[read_run(run)]]).axes]
     assert drawn == [[[1, 4.5], [2, 3.0]], [[1, 25], [2, 50]], [[2, 60]], [[2, 40]]]
+
+
+def test_a_stage_follows_the_one_before(run, tmp_path):
+    second = tmp_path / "second"
+    for name in ("second", "second-start"):
+        (tmp_path / name).mkdir()
+        for file in ("log.jsonl", "settings.json"):
+            (tmp_path / name / file).write_text((run / file).read_text())
+    assert [stage.folder.name for stage in read_stages(second)] == ["second-start", "second"]
+    figure = draw_curves([read_stages(second), read_stages(run)])
+    drawn = [line.get_xydata().tolist() for line in figure.axes[1].lines]
+    assert drawn == [[[1, 25], [2, 50], [3, 25], [4, 50]], [[1, 25], [2, 50]]]
 
 
 def test_the_same_runs_give_the_same_file(run, tmp_path):
