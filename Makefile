@@ -38,7 +38,7 @@ checkpoints: .venv/installed
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.txt -e ".[test,synth,export]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.txt -e ".[test,synth,export,index]"
 	touch $@
 
 clean:

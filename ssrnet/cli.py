@@ -16,6 +16,8 @@ from ssrnet.doctor import DoctorSettings, doctor
 from ssrnet.evaluate import EvaluateSettings, evaluate_model
 from ssrnet.export import ExportSettings, export_checkpoint
 from ssrnet.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.imports import ImportSettings, import_features
+from ssrnet.index.commands import IndexSettings, index_command
 from ssrnet.publish import PublishSettings, publish_checkpoint
 from ssrnet.studies.explanations import explain_checkpoints
 from ssrnet.studies.report import write_report
@@ -46,6 +48,8 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     EvaluateSettings: evaluate_model,
     CompareSettings: compare_checkpoints,
     ExtractFeaturesSettings: extract_features,
+    ImportSettings: import_features,
+    IndexSettings: index_command,
     ExportSettings: export_checkpoint,
     PublishSettings: publish_checkpoint,
     StudySettings: run_study,
@@ -76,6 +80,8 @@ def _commands(arguments: Sequence[str]) -> Any:
         | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
         | Annotated[CompareSettings, tyro.conf.subcommand("compare")]
         | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
+        | Annotated[ImportSettings, tyro.conf.subcommand("import")]
+        | Annotated[IndexSettings, tyro.conf.subcommand("index")]
         | Annotated[ExportSettings, tyro.conf.subcommand("export")]
         | Annotated[PublishSettings, tyro.conf.subcommand("publish")]
         | study

@@ -31,6 +31,7 @@ from ssrnet.model import FeatureMap, SSRNet
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
+from ssrnet.retrieval.imported import ImportedModel
 from ssrnet.retrieval.store import Record, feature_record, find, keep, read_record, remove_oldest
 from ssrnet.runs import StoredMetrics, find_runs, find_studies, stored_metrics
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
@@ -49,6 +50,8 @@ MOST_KEPT = 2 * 2**30
 LONGEST_LIST = 20
 """The longest rank list that a page shows."""
 
+Model = StoredCheckpoint | ImportedModel
+"""What ranks a data set: a network's checkpoint, or features that another program made."""
 Report = Callable[[int, int], None]
 """Told how many batches are done and how many there are."""
 
@@ -137,21 +140,28 @@ class Services:
         return _stored_metrics(str(path), _stamp(path))
 
     def stored_features(
-        self, checkpoint: StoredCheckpoint, opened: OpenedDataset, settings: ExtractSettings = ExtractSettings()
+        self, checkpoint: Model, opened: OpenedDataset, settings: ExtractSettings = ExtractSettings()
     ) -> FeatureSet | None:
-        """Embeddings of the data set's test images from memory, from the demo, or from an earlier extraction."""
-        store, key = _feature_store(), (checkpoint.hash, opened.hash, settings)
+        """Embeddings of the data set's test images from memory, from the demo, or from an earlier extraction.
+
+        Imported ones are what they are, whatever the settings.
+        """
+        imported = isinstance(checkpoint, ImportedModel)
+        store, key = _feature_store(), (checkpoint.hash, opened.hash, None if imported else settings)
         features = store.get(key)
         if features is None:
             folders = [ROOT / SHIPPED_FEATURES, ROOT / KEPT_FEATURES]
-            features = find(folders, _feature_record(checkpoint, opened, settings))
+            if imported:
+                features = checkpoint.features()
+            else:
+                features = find(folders, _feature_record(checkpoint, opened, settings))
             if features is not None:
                 store.add(key, features)
         return features
 
     def features(
         self,
-        checkpoint: StoredCheckpoint,
+        checkpoint: Model,
         opened: OpenedDataset,
         report: Report | None = None,
         settings: ExtractSettings = ExtractSettings(),
@@ -181,7 +191,7 @@ class Services:
                     remove_oldest(ROOT / KEPT_FEATURES, MOST_KEPT)
         return features
 
-    def evaluation(self, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol) -> Evaluation:
+    def evaluation(self, checkpoint: Model, opened: OpenedDataset, protocol: Protocol) -> Evaluation:
         """Ranking and metrics of one model under one protocol."""
         features = self.features(checkpoint, opened)
         root = str(opened.dataset.root)  # a copy of the folder has the same hash and other paths
@@ -243,7 +253,7 @@ def _feature_store() -> FeatureStore:
 @st.cache_resource(max_entries=16, show_spinner="Ranking")
 def _evaluation(
     checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol,
-    _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _features: FeatureSet,
+    _checkpoint: Model, _opened: OpenedDataset, _features: FeatureSet,
 ) -> Evaluation:  # fmt: skip
     return evaluate(
         _features, _opened.dataset, protocol, made_by=made_by(_checkpoint) | {"rounded_to": "float16"},
@@ -272,8 +282,10 @@ def _feature_map(checkpoint_hash: str, path: str, stamp: tuple, _model: SSRNet, 
         return _model.feature_map(test_transform(size)(read_image(path))[None].to(device))
 
 
-def made_by(checkpoint: StoredCheckpoint, settings: ExtractSettings = ExtractSettings()) -> Record:
-    """What a record says of features that the app has made or found."""
+def made_by(checkpoint: Model, settings: ExtractSettings = ExtractSettings()) -> Record:
+    """What a record says of features that the app has made or found; the settings of imported ones are not known."""
+    if isinstance(checkpoint, ImportedModel):
+        return checkpoint.record
     return checkpoint.record | describe(settings, checkpoint.info.image_size)
 
 

@@ -6,14 +6,14 @@ import io
 import threading
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.services import Report, Services
+from app.services import Model, Report, Services
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
 from ssrnet.failures.captures import Captures, captures
@@ -30,7 +30,6 @@ from ssrnet.failures.table import table
 from ssrnet.retrieval.compare import Comparison, compare
 from ssrnet.retrieval.evaluation import query_scores
 from ssrnet.retrieval.intervals import Estimate, differences
-from ssrnet.training.checkpoint import StoredCheckpoint
 
 MOST_QUERIES = 60
 """Queries in one PDF of sheets: fifteen pages."""
@@ -38,9 +37,10 @@ MOST_QUERIES = 60
 
 @dataclass(frozen=True)
 class Failures:
-    """Both models on one protocol, ``a`` the first of the sidebar's. ``gain``: the mean ΔAP with its interval."""
+    """Two models on one protocol. ``gain``: the mean ΔAP with its interval. ``places``: theirs among the sidebar's."""
 
     titles: tuple[str, str]
+    places: tuple[int, int]
     a: Inspection
     b: Inspection
     comparison: Comparison
@@ -74,10 +74,15 @@ class Examples:
     worst: VehicleImage | None
 
 
-def failures(services: Services, selection: Selection) -> Failures:
-    """Everything but the slices and the suspicions; the features must be there already, or are computed unseen."""
-    first, second = (_inspection(services, selection, checkpoint) for checkpoint in selection.models.values())
-    return _failures(_key(selection), tuple(selection.models), first, second)
+def failures(services: Services, selection: Selection, models: Mapping[str, Model]) -> Failures:
+    """Everything but the slices and the suspicions, of two models by title, ``a`` the first.
+
+    The features must be there already, or are computed unseen.
+    """
+    first, second = (_inspection(services, selection, model) for model in models.values())
+    listed = list(selection.compared)
+    places = tuple(listed.index(title) for title in models)
+    return _failures(_key(selection, models), tuple(models), places, first, second)
 
 
 def examples(found: Failures) -> Examples:
@@ -101,26 +106,26 @@ def figure(found: Failures, make: Callable[..., go.Figure], *arguments: Any, kin
     return _figure(found.key, make.__name__, words, kind, make, arguments)
 
 
-def kept_suspicions(selection: Selection) -> Suspicions | None:
+def kept_suspicions(found: Failures) -> Suspicions | None:
     """What an earlier :func:`suspicions` found."""
-    return _kept().get(("suspicions", *_key(selection)))
+    return _kept().get(("suspicions", *found.key))
 
 
-def suspicions(services: Services, selection: Selection, report: Report) -> Suspicions:
+def suspicions(services: Services, selection: Selection, found: Failures, report: Report) -> Suspicions:
     """Looks through the test images: all pairs of features of both models, then the pixels of the nearest pairs."""
     dataset = selection.opened.dataset
     images = pool(dataset)
     near = [
-        neighbours(images.images, images.features(services.features(checkpoint, selection.opened)))
-        for checkpoint in selection.models.values()
+        neighbours(images.images, images.features(services.features(selection.compared[title], selection.opened)))
+        for title in found.titles
     ]
-    found = Suspicions(
+    suspected = Suspicions(
         suspected_labels(images.images, near),
         suspected_pairs(images.images, near),
         near_duplicates(images, near[-1], progress=_reporting(report)),
         len(images.images),
     )
-    return _kept().add(("suspicions", *_key(selection)), found)
+    return _kept().add(("suspicions", *found.key), suspected)
 
 
 def kept_sheets(found: Failures, outcome: str) -> Any:
@@ -147,21 +152,18 @@ def archive(tables: dict[str, Sequence[Row]], found: Failures) -> bytes:
     return buffer.getvalue()
 
 
-def _key(selection: Selection) -> tuple:
-    """Changes with whatever changes a number; a copy of a data folder has the same hash and other paths."""
+def _key(selection: Selection, models: Mapping[str, Model]) -> tuple:
+    """Changes with whatever changes a number or a title; a copy of a data folder has the same hash, but other paths."""
     opened = selection.opened
-    return (*_hashes(selection), opened.hash, str(opened.dataset.root), selection.protocol)
+    named = tuple((title, model.hash) for title, model in models.items())
+    return (*named, opened.hash, str(opened.dataset.root), selection.protocol)
 
 
-def _hashes(selection: Selection) -> list[str]:
-    return [checkpoint.hash for checkpoint in selection.models.values()]
-
-
-def _inspection(services: Services, selection: Selection, checkpoint: StoredCheckpoint) -> Inspection:
+def _inspection(services: Services, selection: Selection, model: Model) -> Inspection:
     opened = selection.opened
-    evaluation = services.evaluation(checkpoint, opened, selection.protocol)
-    key = (checkpoint.hash, opened.hash, str(opened.dataset.root), selection.protocol)
-    return _inspected(key, services.features(checkpoint, opened), evaluation)
+    evaluation = services.evaluation(model, opened, selection.protocol)
+    key = (model.hash, opened.hash, str(opened.dataset.root), selection.protocol)
+    return _inspected(key, services.features(model, opened), evaluation)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Looking at every match")
@@ -170,13 +172,13 @@ def _inspected(key: tuple, _features, _evaluation) -> Inspection:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the two models query by query")
-def _failures(key: tuple, titles: tuple[str, str], _a: Inspection, _b: Inspection) -> Failures:
+def _failures(key: tuple, titles: tuple[str, str], places: tuple[int, int], _a: Inspection, _b: Inspection) -> Failures:
     comparison = compare(_a.evaluation, _b.evaluation)
     scores = query_scores(comparison.a), query_scores(comparison.b)
     gain = differences([scores[0]], [scores[1]])["mAP"] if len(scores[0].vehicles) else None
     histogram = delta_histogram(comparison.delta_ap)
     taken = captures(_a), captures(_b)
-    return Failures(titles, _a, _b, comparison, table(_a, _b), histogram, gain, taken, key)
+    return Failures(titles, places, _a, _b, comparison, table(_a, _b), histogram, gain, taken, key)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -12,11 +12,10 @@ from itertools import pairwise
 import numpy as np
 import streamlit as st
 
-from app.services import OpenedDataset, Report, Services
+from app.services import Model, OpenedDataset, Report, Services
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.projection import Projection, ProjectionName, project
 from ssrnet.failures.attributes import CAMERA, attribute_names, values
-from ssrnet.training.checkpoint import StoredCheckpoint
 
 PATIENCE = 5.0
 """Seconds after which nobody waits any more for work that nobody has asked about."""
@@ -112,7 +111,7 @@ def projected(
 
 def gallery_map(
     services: Services,
-    checkpoint: StoredCheckpoint,
+    checkpoint: Model,
     opened: OpenedDataset,
     method: ProjectionName,
     branch: str | None = None,

@@ -15,7 +15,7 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from app.services import LONGEST_LIST, FeatureStore, OpenedDataset, Report, Services, _stamp, made_by
+from app.services import LONGEST_LIST, FeatureStore, Model, OpenedDataset, Report, Services, _stamp, made_by
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.shares import BranchFeatures
@@ -95,7 +95,7 @@ class PairGraph:
 
 
 def ranked(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol,
+    services: Services, checkpoint: Model, opened: OpenedDataset, protocol: Protocol,
     options: RankingOptions, report: Report | None = None,
 ) -> Evaluation:  # fmt: skip
     """Ranking and metrics under a protocol with the options; ``report`` hears of the queries that are re-ranked."""
@@ -118,7 +118,7 @@ def ranked(
 
 
 def pair_shares(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol,
+    services: Services, checkpoint: Model, opened: OpenedDataset, protocol: Protocol,
     options: RankingOptions, split: Split, query: int, gallery: int,
 ) -> PairShares:  # fmt: skip
     """One gallery image for one query, both as positions in the split; of cosines, without expansion or re-ranking."""

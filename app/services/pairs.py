@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.services import OpenedDataset, Services
+from app.services import Model, OpenedDataset, Services
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.verification import Verification, verify
-from ssrnet.training.checkpoint import StoredCheckpoint
 
 
-def verification(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol
-) -> Verification:
+def verification(services: Services, checkpoint: Model, opened: OpenedDataset, protocol: Protocol) -> Verification:
     """The pairs of the opened data set under the protocol, by their cosine."""
     features = services.features(checkpoint, opened)
     root = str(opened.dataset.root)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
+
 import streamlit as st
 
-from app.services import Services
+from app.services import Model, Services
 from app.services.failures import Failures, failures, figure, slicing, slicings
 from app.widgets.explain import explain
 from app.widgets.export import chart, table
@@ -13,6 +16,7 @@ from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histo
 from app.widgets.failure_labels import labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
 from app.widgets.features import ensure_features
+from app.widgets.fragment import fragment
 from app.widgets.image_picker import choose
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection
@@ -46,9 +50,10 @@ FUNCTIONS = (compare, inspect, differences, by_attribute, captures, suspected_la
 
 
 def render(services: Services, selection: Selection) -> None:
-    """Metrics of both models, then one of the sections, of which only the visible one is computed."""
-    ensure_features(services, selection)
-    found = failures(services, selection)
+    """Metrics of two models, then one of the sections, of which only the visible one is computed."""
+    models = _pair(selection)
+    ensure_features(services, selection, models)
+    found = failures(services, selection, models)
     metrics_table(dict(zip(found.titles, (found.comparison.a, found.comparison.b), strict=True)))
     section = st.segmented_control(
         "Show", SECTIONS, default=SECTIONS[0], required=True, key="failures_show", bind="query-params",
@@ -70,12 +75,25 @@ def render(services: Services, selection: Selection) -> None:
     explain(EQUATIONS, LOOK_FOR, FUNCTIONS)
 
 
+def _pair(selection: Selection) -> Mapping[str, Model]:
+    """The two networks; where there is a third model, the two that are chosen."""
+    if selection.third is None:
+        return selection.models
+    # A link goes by the sidebar's words for the networks, since their titles change with the checkpoints.
+    roles = dict(zip(selection.compared, ("Baseline", "SSR-Net", selection.third.title), strict=True))
+    pair = st.selectbox(
+        "Compare", list(combinations(roles, 2)), key="failures_compare", bind="query-params", width=420,
+        format_func=lambda pair: " against ".join(roles[title] for title in pair),
+    )  # fmt: skip
+    return {title: selection.compared[title] for title in pair}
+
+
 def _ap_against_ap(services: Services, found: Failures) -> None:
     left, right = st.columns([3, 2], gap="medium")
     query = query_in(found)
     with left:
         chart(
-            figure(found, scatter, found.comparison, found.titles, _drawn_large(query.name)),
+            figure(found, scatter, found.comparison, found.titles, _drawn_large(query.name), found.places),
             "ap-against-ap",
             f"AP of {found.titles[1]} over AP of {found.titles[0]} for {len(found.rows):,} queries: {_outcomes(found)}",
             key=CHART, on_select=_point_clicked, selection_mode="points",
@@ -91,7 +109,7 @@ def _ap_against_ap(services: Services, found: Failures) -> None:
         f"Mean {gain.value:+.4f} (95 % interval {gain.low:+.4f} to {gain.high:+.4f}), which is the difference of mAP."
     )
     alt = f"Histogram of ΔAP: {spread.better:,} queries rise, {spread.worse:,} fall, mean {gain.value:+.3f}"
-    chart(figure(found, histogram, spread, found.titles, gain.value), "delta-ap", alt, key="failures_histogram")
+    chart(figure(found, histogram, spread, found.titles, gain.value, found.places), "delta-ap", alt, key="failures_histogram")
 
 
 def _outcomes(found: Failures) -> str:
@@ -117,7 +135,7 @@ def _drawn_large(name: str) -> str:
     return st.session_state.setdefault("failures_marked", name)
 
 
-@st.fragment
+@fragment
 def _slices(found: Failures) -> None:
     """A forest plot and a table of the slices by one property."""
     titles = slicings(found)
@@ -151,7 +169,7 @@ def _slices(found: Failures) -> None:
     shown = most_asked(done.slices)
     alt = f"{METRICS[metric]} of both models on {len(shown)} slices by {titles[name]}, with 95 % intervals"
     chart(
-        figure(found, forest, done.slices, found.titles, metric, kind=name),
+        figure(found, forest, done.slices, found.titles, metric, found.places, kind=name),
         f"slices-{name}",
         alt,
         key="failures_forest",

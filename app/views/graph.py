@@ -16,6 +16,7 @@ from app.services import graphs as ask
 from app.widgets.explain import explain
 from app.widgets.export import chart, table
 from app.widgets.features import evaluations
+from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.node_graph import NODE_TITLES, Switches, node_graph
 from app.widgets.node_maps import node_maps
@@ -80,7 +81,7 @@ def _page(services: Services, selection: Selection, title: str, checkpoint: Stor
     evaluation = evaluations(services, selection)[title]
     image = image_picker("query", evaluation.split.query, services.thumbnail)
     query = evaluation.split.query.index(image)
-    st.fragment(_switchboard)(services, selection, checkpoint, evaluation, query)
+    fragment(_switchboard)(services, selection, checkpoint, evaluation, query)
     _single_nodes(services, selection, checkpoint, evaluation, query)
     node_maps(services, selection, checkpoint, evaluation, query)
 

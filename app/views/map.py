@@ -1,4 +1,4 @@
-"""Gallery map: all test images as both models embed them; selections get tags, tags and views go into a file."""
+"""Gallery map: all test images as the models embed them; selections get tags, tags and views go into a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.services import maps as ask
 from app.widgets.explain import explain
 from app.widgets.export import export_buttons, print_figure
 from app.widgets.features import ensure_features
+from app.widgets.fragment import fragment
 from app.widgets.image_picker import choose, chosen_image
 from app.widgets.progress import progress
 from app.widgets.scatter import Panel, Things, figure, scatter
@@ -39,18 +40,18 @@ two axes can; its title says how much of the variance they hold. **UMAP** (50 pr
 0) keeps neighbourhoods: how large a group is, and how far apart two groups are, says nothing.
 
 **Look for** vehicles whose images fall into one group with one model and into several with the other; groups made of
-one camera in place of one vehicle; single points amid another vehicle's. The same images are marked in both maps.
+one camera in place of one vehicle; single points amid another vehicle's. The same images are marked in every map.
 """
 
 
 def render(services: Services, selection: Selection) -> None:
-    """Both models' maps, the selection's pictures, tags, and the file that keeps them."""
+    """The models' maps, the selection's pictures, tags, and the file that keeps them."""
     images = selection.opened.dataset.test
     if len(images) < 2:
         st.info(f"{selection.opened.dataset.name} has fewer than two test images, too few for a map.")
         return
-    features = ensure_features(services, selection)
-    branches = list(dict.fromkeys(branch for found in features.values() for branch in found.branch_dims))
+    features = ensure_features(services, selection, selection.compared)
+    branches = list(dict.fromkeys(branch for title in selection.models for branch in features[title].branch_dims))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
             "Projection", METHODS, default="PCA", required=True, key="map_method", bind="query-params"
@@ -65,7 +66,7 @@ def render(services: Services, selection: Selection) -> None:
         )
     panels = []
     try:
-        for at, (title, checkpoint) in enumerate(selection.models.items()):
+        for at, (title, checkpoint) in enumerate(selection.compared.items()):
             with progress(f"Drawing the map of {title} with {method}", f"map_{at}") as report:
                 found = ask.gallery_map(services, checkpoint, selection.opened, method, branch, report)
             has = branch in features[title].branch_dims
@@ -75,7 +76,7 @@ def render(services: Services, selection: Selection) -> None:
         st.info(str(error))
         return
     shown = chosen_image("query", images)
-    st.fragment(_board)(services, selection, panels, colouring, method, None if branch == WHOLE else branch, shown)
+    fragment(_board)(services, selection, panels, colouring, method, None if branch == WHOLE else branch, shown)
     explain(EQUATIONS, LOOK_FOR, (extract, project, GalleryNotes, read_notes))
 
 
@@ -127,7 +128,7 @@ def _board(
 def _pictures(services: Services, chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
     st.subheader(f"Selected: {len(chosen):,}", anchor=False)
     if not chosen:
-        st.caption("Draw around points in either map, and their pictures stand here.")
+        st.caption("Draw around points in a map, and their pictures stand here.")
         return
     vehicles = len({image.vehicle_id for image in chosen})
     more = f" The first {MOST_SHOWN} are shown." if len(chosen) > MOST_SHOWN else ""
@@ -275,7 +276,7 @@ def _record(selection: Selection, method: str, branch: str | None, images: int) 
     return {
         "dataset": opened.dataset.name, "dataset_hash": opened.hash, "images": f"all {images:,} test images",
         "projection": method, **settings, "branch": branch or WHOLE,
-        "models": {title: checkpoint.record for title, checkpoint in selection.models.items()},
+        "models": {title: checkpoint.record for title, checkpoint in selection.compared.items()},
     }  # fmt: skip
 
 

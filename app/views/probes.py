@@ -13,6 +13,7 @@ from app.services import probes as kept
 from app.widgets.curves import COLOURS
 from app.widgets.explain import explain
 from app.widgets.export import chart, table
+from app.widgets.fragment import fragment
 from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
 from app.widgets.progress import progress
 from app.widgets.source import Selection
@@ -76,7 +77,7 @@ def render(services: Services, selection: Selection) -> None:
     explain(EQUATIONS, LOOK_FOR, (branch_cosines, nearest_other, similarity_cam, region_share))
 
 
-@st.fragment
+@fragment
 def _series(services: Services, selection: Selection) -> None:
     try:
         _draw_series(services, selection, kept.series(selection.opened))

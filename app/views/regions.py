@@ -13,6 +13,7 @@ from app.services import regions as kept
 from app.widgets.explain import explain
 from app.widgets.export import chart
 from app.widgets.features import ensure_features
+from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.lambda_curves import cosine_curves, score_curves
 from app.widgets.progress import progress
@@ -73,7 +74,7 @@ def render(services: Services, selection: Selection) -> None:
     explain(EQUATIONS, LOOK_FOR, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
 
 
-@st.fragment
+@fragment
 def _explore(
     services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
     studies: Mapping[str, kept.StudyCurve],

@@ -9,6 +9,7 @@ import streamlit as st
 from app.services import Services
 from app.services.matches import RankingOptions, ranked
 from app.widgets.explain import explain
+from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.match import why_this_match
 from app.widgets.progress import progress
@@ -52,7 +53,7 @@ among the neighbours.
 
 
 def render(services: Services, selection: Selection) -> None:
-    """Metrics of both models, a query gallery, two rows of ranked images, and why one of them stands there."""
+    """Metrics of the models, a query gallery, a row of ranked images a model, and why one of them stands there."""
     top = st.container()
     left, middle, right = st.columns([5, 2, 2], vertical_alignment="bottom")
     with right:
@@ -62,7 +63,9 @@ def render(services: Services, selection: Selection) -> None:
         metrics_table(scored)
         if options.touched:
             st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
-    baseline, ssrnet = scored.values()
+        if selection.third and (options.flip_test or options.branches):
+            st.caption(f"{selection.third.title} has no network and no branches: these options leave it as it is.")
+    baseline, ssrnet, *_ = scored.values()
     with left:
         group = _choose_group(compare(baseline, ssrnet))
     top_k = middle.segmented_control(
@@ -73,9 +76,9 @@ def render(services: Services, selection: Selection) -> None:
         st.info("No query in this group: choose another.")
     else:
         _forget_match_of_another(baseline.split.query[query].name)
-        st.fragment(_ranks)(services, selection, scored, options, query, top_k)
+        fragment(_ranks)(services, selection, scored, options, query, top_k)
     st.subheader("Sheets of six queries", anchor=False)
-    st.fragment(sheets)(services, selection, options)
+    fragment(sheets)(services, selection, options)
     explain(
         EQUATIONS, LOOK_FOR,
         (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks),
@@ -85,12 +88,12 @@ def render(services: Services, selection: Selection) -> None:
 def _ranked(services: Services, selection: Selection, options: RankingOptions) -> dict[str, Evaluation]:
     """Each model's evaluation by row title; what takes long, embedding and re-ranking, behind a bar."""
     scored = {}
-    for at, (title, checkpoint) in enumerate(selection.models.items()):
+    for at, (title, checkpoint) in enumerate(selection.compared.items()):
         mirrored = " and their mirror images" if options.flip_test else ""
         key = f"flip_{at}" if options.flip_test else f"embed_{at}"
         with progress(f"Embedding the test images{mirrored} with {title}", key) as report:
             services.features(checkpoint, selection.opened, report, options.extraction)
-    for at, (title, checkpoint) in enumerate(selection.models.items()):
+    for at, (title, checkpoint) in enumerate(selection.compared.items()):
         with progress(f"Re-ranking with {title}", f"re_rank_{at}") as report:
 
             def now_and_then(done: int, total: int, report=report) -> None:

@@ -1,4 +1,4 @@
-"""Scoreboard: both models' numbers and curves, training runs side by side, and the paper's tables as measured."""
+"""Scoreboard: the models' numbers and curves, training runs side by side, and the paper's tables as measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.widgets import curves
 from app.widgets.curves import AXES, MOST_RUNS, legend
 from app.widgets.export import chart
 from app.widgets.features import evaluations
+from app.widgets.fragment import fragment
 from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection
@@ -74,27 +75,27 @@ def render(services: Services, selection: Selection | None) -> None:
         found = _read(folders)
         _board(services, found, axis)
         going_on = any(isinstance(run, TrainingRun) and run.going_on for run in found)
-        st.fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
+        fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
     _studies(services)
     with st.expander("Explain", icon=":material/help:"):
         st.markdown(EXPLANATION)
 
 
 def _models(services: Services, selection: Selection) -> None:
-    """Metrics, CMC, cosines of pairs and ROC of both models under the sidebar's protocol."""
-    scored = evaluations(services, selection)
+    """Metrics, CMC, cosines of pairs and ROC of the models under the sidebar's protocol."""
+    scored = evaluations(services, selection, selection.compared)
     metrics_table(scored)
     try:
         pairs = {
             title: verification(services, checkpoint, selection.opened, selection.protocol)
-            for title, checkpoint in selection.models.items()
+            for title, checkpoint in selection.compared.items()
         }
     except ProtocolError as error:
         st.info(str(error))
         return
     left, middle, right = st.columns(3)
     with left:
-        chart(cmc_figure(scored), "cmc", "CMC curves of both models")
+        chart(cmc_figure(scored), "cmc", f"CMC curves of {' and '.join(scored)}")
     with middle:
         chart(distribution_figure(pairs), "cosines", "Densities of the cosines of pairs of one vehicle and of two")
     with right:

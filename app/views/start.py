@@ -117,7 +117,7 @@ def _tours(services: Services, selection: Selection, measured: bool) -> None:
     query = chosen_image("query", selection.opened.dataset.test)
     gain, worst = None, None
     if measured:
-        found = examples(failures(services, selection))
+        found = examples(failures(services, selection, selection.models))
         gain, worst = found.gain, found.worst
     model = selection.ssrnet.info.model
     graphed = model.relation_branch and model.parts == "regions"

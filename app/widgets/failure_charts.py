@@ -15,22 +15,25 @@ from ssrnet.failures.differences import DeltaHistogram
 from ssrnet.failures.slices import Slice
 from ssrnet.retrieval.compare import Comparison
 
-FIRST, SECOND, NEUTRAL = COLOURS[0], COLOURS[1], "#94a3b8"
-"""The two models' colours, and that of what is neither's."""
+NEUTRAL = "#94a3b8"
+"""Of what is neither model's. A model's colour is that of its place in the sidebar, on every page."""
 MARKS = {
-    "both right": ("both right", NEUTRAL, "circle"),
-    "fixed": ("fixed", SECOND, "triangle-up"),
-    "broken": ("broken", FIRST, "triangle-down"),
-    "both wrong": ("both wrong", "#ec4899", "x"),
+    "both right": (NEUTRAL, "circle"),
+    "fixed": ("second", "triangle-up"),
+    "broken": ("first", "triangle-down"),
+    "both wrong": (COLOURS[3], "x"),
 }
-"""Of each outcome its name, colour and sign."""
+"""Of each outcome its colour, or whose it is, and its sign."""
+Places = tuple[int, int]
 MOST_SLICES_DRAWN = 40
 MANY = 3000
 """Points from which WebGL draws them."""
 METRICS = {"mAP": "mAP", "rank-1": "Rank-1", "rank-5": "Rank-5", "mINP": "mINP"}
 
 
-def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None) -> go.Figure:
+def scatter(
+    comparison: Comparison, titles: tuple[str, str], marked: str | None, places: Places = (0, 1)
+) -> go.Figure:
     """AP of the second model over the first's, a point a query; the query of name ``marked`` is drawn large.
 
     ``customdata`` of each point is (name, vehicle).
@@ -42,15 +45,16 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None)
     )  # fmt: skip
     a, b = comparison.a.ranking.average_precision, comparison.b.ranking.average_precision
     draw = go.Scattergl if len(a) > MANY else go.Scatter
-    for outcome, (name, colour, symbol) in MARKS.items():
+    own = dict(zip(("first", "second"), _colours(places)))
+    for outcome, (colour, symbol) in MARKS.items():
         queries = np.flatnonzero(comparison.outcomes == outcome)
         images = [comparison.split.query[q] for q in queries]
         chosen = [i for i, image in enumerate(images) if image.name == marked]
         figure.add_trace(
             draw(
-                x=a[queries], y=b[queries], mode="markers", name=f"{name} ({len(queries):,})",
+                x=a[queries], y=b[queries], mode="markers", name=f"{outcome} ({len(queries):,})",
                 customdata=[[image.name, image.vehicle_id] for image in images],
-                marker={"color": colour, "symbol": symbol, "size": 9, "opacity": 0.6},
+                marker={"color": own.get(colour, colour), "symbol": symbol, "size": 9, "opacity": 0.6},
                 selected={"marker": {"opacity": 1, "size": 19}}, unselected={"marker": {"opacity": 0.6}},
                 selectedpoints=chosen if marked else None,
                 hovertemplate="%{customdata[0]}<br>vehicle %{customdata[1]}<br>AP %{x:.3f} → %{y:.3f}<extra></extra>",
@@ -66,13 +70,16 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None)
     return figure
 
 
-def histogram(spread: DeltaHistogram, titles: tuple[str, str], mean: float | None) -> go.Figure:
+def histogram(
+    spread: DeltaHistogram, titles: tuple[str, str], mean: float | None, places: Places = (0, 1)
+) -> go.Figure:
     """Queries by ΔAP; bars left of the middle one are the first model's, right of it the second's."""
     figure = go.Figure()
+    first, second = _colours(places)
     sides = (
-        (spread.centres < -spread.width / 2, FIRST, f"{titles[0]} better"),
+        (spread.centres < -spread.width / 2, first, f"{titles[0]} better"),
         (np.abs(spread.centres) <= spread.width / 2, NEUTRAL, f"within ±{spread.width / 2:.3g}"),
-        (spread.centres > spread.width / 2, SECOND, f"{titles[1]} better"),
+        (spread.centres > spread.width / 2, second, f"{titles[1]} better"),
     )
     for among, colour, name in sides:
         figure.add_bar(
@@ -92,7 +99,9 @@ def histogram(spread: DeltaHistogram, titles: tuple[str, str], mean: float | Non
     return figure
 
 
-def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str) -> go.Figure:
+def forest(
+    slices: Sequence[Slice], titles: tuple[str, str], metric: str, places: Places = (0, 1)
+) -> go.Figure:
     """Both models' ``metric`` on each slice with its interval, and the difference beside them; the first slice on top.
 
     A slice with few vehicles has hollow marks. At most :data:`MOST_SLICES_DRAWN` slices, those with the most queries.
@@ -104,9 +113,10 @@ def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str) -> go.
         subplot_titles=(METRICS[metric], f"difference: {titles[1]} minus {titles[0]}"),
     )  # fmt: skip
     at = np.arange(len(shown))[::-1]
+    first, second = _colours(places)
     columns = (
-        (1, titles[0], FIRST, "circle", 0.14, "a"),
-        (1, titles[1], SECOND, "diamond", -0.14, "b"),
+        (1, titles[0], first, "circle", 0.14, "a"),
+        (1, titles[1], second, "diamond", -0.14, "b"),
         (2, "difference", NEUTRAL, "square", 0.0, "difference"),
     )
     for column, name, colour, symbol, shift, side in columns:
@@ -139,18 +149,23 @@ def short(titles: tuple[str, str]) -> tuple[str, str]:
     return titles if first == second else (first, second)
 
 
+def _colours(places: Places) -> tuple[str, str]:
+    return COLOURS[places[0]], COLOURS[places[1]]
+
+
 def most_asked(slices: Sequence[Slice]) -> list[Slice]:
     """Those that a chart has room for, in their order."""
     kept = sorted(slices, key=lambda one: -one.queries)[:MOST_SLICES_DRAWN]
     return [one for one in slices if one in kept]
 
 
-def shares(taken: Sequence[Captures], titles: tuple[str, str]) -> go.Figure:
+def shares(taken: Sequence[Captures], titles: tuple[str, str], places: Places = (0, 1)) -> go.Figure:
     """How often query and capturing image agree on an attribute, for each model, against chance."""
     figure = go.Figure()
     names = [in_words(share.attribute) for share in taken[0].shares()]
     at = np.arange(len(names))[::-1]
-    looks = ((FIRST, "circle", 0.13), (SECOND, "diamond", -0.13))
+    first, second = _colours(places)
+    looks = ((first, "circle", 0.13), (second, "diamond", -0.13))
     for own, title, (colour, symbol, shift) in zip(taken, titles, looks, strict=True):
         marks = (
             ("chance", f"{title}: by chance", {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}),

@@ -23,10 +23,10 @@ ASKED = "failures_looking"
 
 def labels_and_copies(services: Services, selection: Selection, found: Failures) -> None:
     """A button, then three lists with pictures; what was found once is there at once."""
-    done = kept_suspicions(selection)
+    done = kept_suspicions(found)
     if done is None and st.session_state.get(ASKED) == found.key:
         with progress("Looking through the test images", "failures_labels") as report:
-            done = suspicions(services, selection, report)
+            done = suspicions(services, selection, found, report)
         st.session_state.pop(ASKED)
     if done is None:
         images = len(selection.opened.dataset.test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-SOURCE = ("data", "baseline", "ssrnet", "protocol", "seed", "n")
+SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n")
 """The sidebar's keys in the URL."""
 
 

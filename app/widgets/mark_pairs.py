@@ -12,6 +12,7 @@ from app.services import Report, Services
 from app.services import probes as kept
 from app.widgets.curves import COLOURS
 from app.widgets.export import chart, table
+from app.widgets.fragment import fragment
 from app.widgets.progress import progress
 from app.widgets.source import Selection
 from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
@@ -27,7 +28,7 @@ MODEL_COLOURS = COLOURS[:2]
 """Of the first and the second model, the baseline first."""
 
 
-@st.fragment
+@fragment
 def mark_pairs(services: Services, selection: Selection) -> None:
     """All pairs as a table, then one of them; drawn anew by itself."""
     try:

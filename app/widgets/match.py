@@ -1,4 +1,4 @@
-"""*Why this match?*: one query and one gallery image, explained by both models side by side."""
+"""*Why this match?*: one query and one gallery image, explained by the models side by side."""
 
 from __future__ import annotations
 
@@ -53,12 +53,14 @@ def why_this_match(
             title: pair_shares(
                 services, checkpoint, selection.opened, selection.protocol, options, split, query, gallery
             )
-            for title, checkpoint in selection.models.items()
+            for title, checkpoint in selection.compared.items()
         }
         columns = st.columns(len(selection.models), gap="medium")
         for column, (title, checkpoint) in zip(columns, selection.models.items()):
             with column:
                 _model(services, checkpoint, title, images, shares[title], method, branch, options)
+        if selection.third:
+            _without_network(selection.third.title, shares.pop(selection.third.title))
         _caution(options)
         _share_chart(shares)
         for title, checkpoint in selection.models.items():
@@ -89,8 +91,7 @@ def _model(
     method: str, branch: str, options: RankingOptions,
 ) -> None:  # fmt: skip
     """One model's maps, and what its branches did."""
-    place = f"rank {shares.rank}" if shares.rank else "junk, so without a rank"
-    st.markdown(f"**{title}**: {place}, cosine {shares.cosine:.3f}")
+    st.markdown(_standing(title, shares))
     model, explained = checkpoint.info.model, ()
     own = ["G"] + ["attn"] * model.attention_branch + ["token"] * _has_graph(model)
     if branch in own:
@@ -117,6 +118,17 @@ def _model(
     elif not shares.rank:
         lines = ["Junk has no rank that a branch could change."]
     st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def _without_network(title: str, shares: PairShares) -> None:
+    """What features alone can say of the pair."""
+    st.markdown(_standing(title, shares))
+    st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
+
+
+def _standing(title: str, shares: PairShares) -> str:
+    place = f"rank {shares.rank}" if shares.rank else "junk, so without a rank"
+    return f"**{title}**: {place}, cosine {shares.cosine:.3f}"
 
 
 def pulled(branch: str, ranks: int) -> str:

@@ -1,4 +1,4 @@
-"""What a protocol says of both models beyond four numbers: CMC, cosines of pairs, ROC."""
+"""What a protocol says of the models beyond four numbers: CMC, cosines of pairs, ROC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from app.widgets.curves import COLOURS
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.verification import EDGES, Verification
 
-HEIGHT = 320
+HEIGHT, LINE, CURVES_NAMED = 320, 20, 4
+"""Pixels of a chart, and of each further line in a legend of more curves than it has room for."""
 DRAWN_BINS = 100
 """Of the histogram; the counts are finer."""
 DASHES = {"same": "solid", "different": "dot"}
@@ -55,7 +56,8 @@ def roc_figure(pairs: Mapping[str, Verification]) -> go.Figure:
 
 
 def _laid_out(figure: go.Figure, x_title: str, y_title: str, x: dict | None = None, y: dict | None = None) -> go.Figure:
+    more = max(0, len(figure.data) - CURVES_NAMED)  # lines of the legend, for which the plot would shrink
     return figure.update_layout(
-        height=HEIGHT, margin={"t": 10, "b": 10, "l": 10, "r": 10}, legend={"orientation": "h", "y": -0.3},
+        height=HEIGHT + LINE * more, margin={"t": 10, "b": 10, "l": 10, "r": 10}, legend={"orientation": "h", "y": -0.3},
         xaxis={"title": x_title, **(x or {})}, yaxis={"title": y_title, **(y or {})},
     )  # fmt: skip

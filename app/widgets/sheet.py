@@ -44,6 +44,8 @@ def sheets(services: Services, selection: Selection, options: RankingOptions) ->
     for name, reason in reasons.items():
         if reason:
             st.caption(f"{figures[name].title} ({CONDITIONS[name]}) cannot be made: {reason}.")
+    if selection.third:
+        st.caption("The sheets set the two networks side by side, as the paper does.")
     if shown in figures and reasons[shown] is None:
         _sheet(services, selection, options, shown, figures[shown], rule, int(seed))
 

@@ -1,4 +1,4 @@
-"""The sidebar: data, the two models, the protocol."""
+"""The sidebar: data, the two models, an imported third one, the protocol."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.services import OpenedDataset, Services
+from app.services import Model, OpenedDataset, Services
+from app.services.imports import imported_models
 from app.widgets.image_picker import chosen_image
+from app.widgets.links import SOURCE
 from ssrnet.data.protocols import Protocol, available_protocols
+from ssrnet.retrieval.imported import ImportedModel
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 PROTOCOL_TITLES = {
@@ -45,6 +48,8 @@ class Selection:
     baseline: StoredCheckpoint
     ssrnet: StoredCheckpoint
     protocol: Protocol
+    third: ImportedModel | None = None
+    """Features without a network; where rankings are compared, it stands beside the two."""
 
     @property
     def models(self) -> dict[str, StoredCheckpoint]:
@@ -54,6 +59,11 @@ class Selection:
             titles = [f"{role}: {title}" for role, title in zip(("First", "Second"), titles)]
         return dict(zip(titles, (self.baseline, self.ssrnet)))
 
+    @property
+    def compared(self) -> dict[str, Model]:
+        """``models``, and the third one where there is one."""
+        return {**self.models, **({self.third.title: self.third} if self.third else {})}
+
 
 def choose_source(services: Services) -> Selection | None:
     """Draws the sidebar; None until data and both checkpoints are named.
@@ -61,6 +71,18 @@ def choose_source(services: Services) -> Selection | None:
     Fields start with the bundled demo, where it is there; what the URL says goes before.
     Raises :class:`SSRNetError` for what is named but cannot be used.
     """
+    # Streamlit forgets a page's widgets with the page, and the menu's links carry no parameters of theirs.
+    kept = st.session_state.setdefault("source", {})
+    for key in SOURCE:
+        if key in kept and key not in st.session_state and key not in st.query_params:
+            st.session_state[key] = kept[key]
+    try:
+        return _draw(services)
+    finally:
+        kept.update({key: st.session_state[key] for key in SOURCE if key in st.session_state})
+
+
+def _draw(services: Services) -> Selection | None:
     demo = services.demo()
     with st.sidebar:
         st.header("Data and models", anchor=False)
@@ -77,13 +99,21 @@ def choose_source(services: Services) -> Selection | None:
     opened = services.dataset(data)
     checkpoints = [services.checkpoint(path) for path in (baseline, ssrnet)]
     with st.sidebar:
+        imported = imported_models(opened)
+        third = _choose_third(list(imported))
         protocol = _choose_protocol(opened)
         st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
         _show_query(services, opened)
+    if third is not None and third not in imported:
+        st.warning(
+            f"`{third}` is no imported model of this data set, so it is left out: clear *Third model* in the sidebar, "
+            f"or make it with `ssrnet import --data {opened.dataset.root} --name NAME --features FILE.npz`.",
+            icon=":material/error:",
+        )
     if protocol is None:
         st.info("This data set has no test images that a protocol could use; the sidebar says why for each.")
         return None
-    return Selection(opened, *checkpoints, protocol)
+    return Selection(opened, *checkpoints, protocol, imported.get(third))
 
 
 def _choose_checkpoint(label: str, key: str, files: list[str], default: str | None) -> str | None:
@@ -99,6 +129,18 @@ def _choose_checkpoint(label: str, key: str, files: list[str], default: str | No
         accept_new_options=True,
         placeholder="choose one, or type a path",
     )
+
+
+def _choose_third(imported: list[str]) -> str | None:
+    """The name of an import for this data set, or what the URL says; nothing is drawn where there is none to offer."""
+    linked = st.query_params.get("third")
+    options = imported if linked is None or linked in imported else [*imported, linked]
+    if not options:
+        return None
+    return st.selectbox(
+        "Third model", options, index=None, key="third", bind="query-params", placeholder="none",
+        help="Features made by `ssrnet import`; in Retrieval, Failures, Gallery map and Scoreboard.",
+    )  # fmt: skip
 
 
 def _choose_protocol(opened: OpenedDataset) -> Protocol | None:

@@ -142,13 +142,18 @@ def extract(
     with torch.inference_mode():
         batches = read_batches(loader)
         for batch, index in progress(batches, len(loader)) if progress else batches:
-            batch = batch.to(device)
-            embedding = model.trace(batch).embedding(settings.embedding)
-            if settings.flip_test:
-                embedding = (embedding + model.trace(batch.flip(-1)).embedding(settings.embedding)) / 2
+            embedding = embeddings(model, batch.to(device), settings)
             # By index: an image that two processes had to take lands on one row.
-            features[group.gather(index.to(device)).cpu()] = group.gather(embedding.float()).cpu()
+            features[group.gather(index.to(device)).cpu()] = group.gather(embedding).cpu()
     return FeatureSet(features, tuple(image.name for image in images), dims)
+
+
+def embeddings(model: SSRNet, batch: Tensor, settings: ExtractSettings) -> Tensor:
+    """(B, D) float32 of a batch (B, 3, S, S) of normalised images, on its device."""
+    embedding = model.trace(batch).embedding(settings.embedding)
+    if settings.flip_test:
+        embedding = (embedding + model.trace(batch.flip(-1)).embedding(settings.embedding)) / 2
+    return embedding.float()
 
 
 def shard(count: int, rank: int, world: int) -> list[int]:

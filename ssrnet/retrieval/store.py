@@ -99,10 +99,14 @@ def read_record(path: Path) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
+def in_letters(name: str) -> str:
+    """A name's part of a file name, in letters that every file system takes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "unnamed"
+
+
 def _prefix(record: Record) -> str:
-    """Data set and checkpoint in letters that every file system takes."""
-    names = (str(record["dataset"]), Path(str(record["checkpoint"])).stem)
-    return "-".join(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "unnamed" for name in names)
+    """Data set and checkpoint, as a file name begins."""
+    return "-".join(map(in_letters, (str(record["dataset"]), Path(str(record["checkpoint"])).stem)))
 
 
 def _key(record: Record) -> str:

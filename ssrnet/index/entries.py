@@ -1,0 +1,222 @@
+"""What a gallery index holds besides features, and what a search can ask of it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ssrnet.errors import DataError, SettingsError
+
+NAMESPACE = uuid.UUID("6b0f3a5e-6a0c-5f0e-9d0b-2f7f5a3f6c11")
+"""Makes the keys of entries; another one would double every entry of every index that exists."""
+
+CITY_TIME = re.compile(r"day (\d+) (\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One indexed image.
+
+    ``source`` is the data set and split it comes from, ``name`` its name there (no two images of one source share
+    one), ``content`` the SHA-256 of its file, 64 hex digits. Vehicle, camera and time are None where not known; the
+    time is as the data set writes it (see :func:`read_time`). ``path`` is where the file was found.
+    Raises :class:`DataError` for a name that is not UTF-8.
+    """
+
+    source: str
+    name: str
+    content: str
+    vehicle_id: str | None = None
+    camera_id: str | None = None
+    time: str | None = None
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        for text in (self.source, self.name, self.vehicle_id or "", self.camera_id or "", self.time or "", self.path):
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise DataError(f"{text!r} is not UTF-8, which an index needs; rename the file or folder.")
+
+    @cached_property
+    def key(self) -> str:
+        """A UUID that the same file of the same name and source always has, on every machine and in every backend."""
+        return str(uuid.uuid5(NAMESPACE, f"{self.source}\0{self.name}\0{self.content}"))
+
+    @property
+    def seconds(self) -> float | None:
+        """The time in seconds, None where it is not known or not written as :func:`read_time` reads it."""
+        return None if self.time is None else read_time(self.time)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which entries a search looks at; all of them by default, and conditions of several kinds must all hold.
+
+    ``vehicle_ids`` and ``cameras``: any one of these; ``not_vehicle_ids`` and ``not_cameras``: none of these, which
+    holds for entries whose vehicle or camera is not known. ``after`` and ``before``: seconds, both inclusive; an
+    entry whose time is not known is outside. Raises :class:`SettingsError` where ``after`` is later than ``before``.
+    """
+
+    vehicle_ids: tuple[str, ...] = ()
+    not_vehicle_ids: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    not_cameras: tuple[str, ...] = ()
+    after: float | None = None
+    before: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.after is not None and self.before is not None and self.after > self.before:
+            raise SettingsError(
+                f"the time range runs from {self.after:g} s to {self.before:g} s, which is empty; "
+                "give an earlier start or a later end."
+            )
+
+
+EVERYTHING = Filters()
+
+
+class Neighbour(NamedTuple):
+    """One result of a search: the entry, and its cosine distance in [0, 2]."""
+
+    entry: Entry
+    distance: float
+
+
+class GalleryIndex(Protocol):
+    """What every backend can do; ``dimension`` is the length of the features that it takes.
+
+    A search is exact in each: nothing approximate stands between a query and its neighbours. Neighbours at equal
+    distance are ordered by name, then source and key, so that the order does not depend on who was added first.
+    """
+
+    dimension: int
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+
+    def add(self, entries: Sequence[Entry], features: np.ndarray) -> int:
+        """Adds entries with features (N, dimension); returns how many were new.
+
+        An entry whose key is there already stays as it is. What was added when this returns survives the process.
+        """
+
+    def relabel(self, entries: Sequence[Entry]) -> None:
+        """Takes vehicle, camera, time and path of entries that are there already from these."""
+
+    def delete(self, keys: Collection[str]) -> int:
+        """Removes entries by key; returns how many were there."""
+
+    def named(self, source: str, names: Sequence[str]) -> list[Entry]:
+        """The entries of these names, in no order."""
+
+    def entries(self) -> Iterator[Entry]:
+        """All of them, in no order."""
+
+    def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
+        """For each of the queries (Q, dimension) its ``k`` nearest entries, or fewer where fewer pass the filters."""
+
+    def save(self) -> None:
+        """Waits until all that was added is on the disk, or with the server."""
+
+    def close(self) -> None:
+        """Lets go of files and connections."""
+
+
+def read_time(text: str) -> float | None:
+    """Seconds, from a number of seconds, an ISO 8601 date and time, or the bundled city's ``day 13 10:21:24``.
+
+    ISO times without an offset are taken as UTC; the city counts from the start of its day 0. None for other text.
+    """
+    city = CITY_TIME.fullmatch(text.strip())
+    if city:
+        day, hour, minute, second = map(float, city.groups())
+        return ((day * 24 + hour) * 60 + minute) * 60 + second
+    try:
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        return number if np.isfinite(number) else None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def checked_features(features: np.ndarray, count: int, dimension: int) -> np.ndarray:
+    """The features (count, dimension) as float16, as :class:`FeatureSet` stores them too.
+
+    Raises :class:`DataError` for another shape, NaN, infinity, or a number that float16 cannot hold.
+    """
+    features = np.asarray(features)
+    if features.shape != (count, dimension):
+        raise DataError(
+            f"the features are {' x '.join(map(str, features.shape))}, but {count:,} entries of an index of "
+            f"{dimension:,} numbers need {count} x {dimension}; extract them with the index's own checkpoint."
+        )
+    with np.errstate(over="ignore"):
+        half = features.astype("<f2")
+    if not np.isfinite(half).all():
+        raise DataError(
+            "features hold NaN, infinity or numbers beyond 65,504, which float16 cannot store; check the checkpoint, "
+            "or extract with --extraction.embedding.normalise-branches."
+        )
+    return half
+
+
+def positions(entries: Sequence[Entry]) -> dict[str, int]:
+    """Where each key stands first, in order."""
+    first: dict[str, int] = {}
+    for i, entry in enumerate(entries):
+        first.setdefault(entry.key, i)
+    return first
+
+
+def checked_queries(queries: np.ndarray, k: int, dimension: int) -> np.ndarray:
+    """The queries (Q, dimension) as float32; raises :class:`DataError` or, for ``k``, :class:`SettingsError`."""
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    if queries.ndim != 2 or queries.shape[1] != dimension:
+        raise DataError(
+            f"the queries are {' x '.join(map(str, queries.shape))}, but this index holds {dimension:,} numbers an "
+            "image; extract them with the index's own checkpoint and settings."
+        )
+    if not np.isfinite(queries).all():
+        raise DataError("the query features hold NaN or infinity; the checkpoint is damaged.")
+    if k < 1:
+        raise SettingsError(f"k is {k}; ask for at least 1 neighbour.")
+    return queries
+
+
+def exact_distances(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """(n,) float32 cosine distances of query (D,) to vectors (n, D), computed in float64 and then rounded.
+
+    Each row by itself, unlike in a matrix product, so that equal vectors have equal distances wherever they lie.
+    A zero vector has cosine 0 with everything, as in :func:`ssrnet.retrieval.ranking.distance_blocks`.
+    """
+    query, vectors = query.astype(np.float64), vectors.astype(np.float64)
+    squared = np.square(vectors).sum(1) * np.square(query).sum()
+    cosine = (vectors * query).sum(1) / np.sqrt(np.maximum(squared, 1e-32))
+    return np.maximum(1 - cosine, 0).astype(np.float32)
+
+
+def nearest(candidates: Sequence[Entry], distances: np.ndarray, k: int) -> list[Neighbour]:
+    """The ``k`` nearest of the candidates, nearest first; at equal distance by name, source and key."""
+    pairs = [Neighbour(entry, float(distance)) for entry, distance in zip(candidates, distances, strict=True)]
+    pairs.sort(key=lambda pair: (pair.distance, pair.entry.name, pair.entry.source, pair.entry.key))
+    return pairs[:k]
+
+
+def tolerance(dimension: int) -> float:
+    """How far two float32 cosines of ``dimension`` terms may be off together.
+
+    Rounding errors of a sum grow with the root of its terms (Higham and Mary, SISC 2019, a probabilistic bound);
+    8 times that, for each of the two.
+    """
+    return 16 * dimension**0.5 * 2.0**-24

@@ -1,0 +1,90 @@
+"""What an index folder says of itself: which backend, of what dimension, and what made its features."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from ssrnet.errors import DataError
+from ssrnet.files import write_atomically
+from ssrnet.model import EmbeddingSettings
+from ssrnet.retrieval.extraction import ExtractSettings
+
+FORMAT = "ssrnet index 1"
+FILE = "index.json"
+
+Backend = Literal["exact", "qdrant"]
+
+SHAPING = ("checkpoint_hash", "image_size", "flip_test", "neck", "normalise_branches", "branches")
+"""What of ``features`` decides the numbers; two indexes that differ in the rest can be compared."""
+
+
+@dataclass(frozen=True)
+class IndexRecord:
+    """``dimension``: numbers of a feature as the checkpoint computes it; ``stored``: as the index keeps it.
+
+    The two differ by a projection, which lies beside. ``features`` is a checkpoint's record with what
+    :func:`ssrnet.retrieval.extraction.describe` says of the extraction. ``url`` and ``collection`` are Qdrant's; the
+    URL is None where Qdrant's files lie in the folder itself.
+    """
+
+    backend: Backend
+    dimension: int
+    stored: int
+    features: dict[str, object]
+    version: str
+    url: str | None = None
+    collection: str | None = None
+
+    def save(self, folder: Path) -> None:
+        """Writes the folder's ``index.json``; raises :class:`ResourceError` where that cannot be done."""
+        text = json.dumps({"format": FORMAT} | asdict(self), indent=2)
+        write_atomically(folder / FILE, lambda path: path.write_text(text + "\n"))
+
+    @property
+    def extraction(self) -> ExtractSettings:
+        """The settings that queries must be extracted with."""
+        of = self.features
+        embedding = EmbeddingSettings(of["neck"], of["normalise_branches"], tuple(of["branches"]))
+        return ExtractSettings(image_size=of["image_size"], flip_test=of["flip_test"], embedding=embedding)
+
+    def check(self, folder: Path, features: dict[str, object]) -> None:
+        """Raises :class:`DataError` where features made as ``features`` says cannot be compared with the index's."""
+        for name in SHAPING:
+            own, given = _plain(self.features.get(name)), _plain(features.get(name))
+            if own != given:
+                raise DataError(
+                    f"{folder} was built with {name.replace('_', ' ')} {own} ({self.features.get('checkpoint')}), but "
+                    f"{name.replace('_', ' ')} {given} was given ({features.get('checkpoint')}); use the index's own "
+                    "checkpoint and settings, or build another index in a folder of its own."
+                )
+
+
+def read_index_record(folder: Path) -> IndexRecord:
+    """The record of the index in ``folder``; raises :class:`DataError` where there is none, or a damaged one."""
+    path = folder / FILE
+    try:
+        values = json.loads(path.read_text())
+        if values.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        record = IndexRecord(**values)
+        sizes = (record.dimension, record.stored)
+        if record.backend not in ("exact", "qdrant") or not all(isinstance(n, int) and n > 0 for n in sizes):
+            raise ValueError("its backend or dimension is none that can be")
+        _ = record.extraction, record.features["checkpoint_hash"]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(
+            f"{folder} is no gallery index: it has no {FILE}; build one with `ssrnet index build`."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is damaged ({error}); restore it, or build the index again in another folder."
+        ) from error
+    return record
+
+
+def _plain(value: object) -> object:
+    """Lists and tuples are the same once they have been in a file."""
+    return list(value) if isinstance(value, tuple) else value

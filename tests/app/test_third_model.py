@@ -1,0 +1,202 @@
+"""An imported model as the third one, through Streamlit's own test runner."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from app.services import Services
+from app.widgets.curves import COLOURS
+from ssrnet.data.datasets import open_dataset
+from ssrnet.imports import ImportSettings, import_features
+from tests import tiny
+from tests.app.conftest import html
+from tests.app.test_graph import components
+
+QUERY, OTHER = "0008_c001_00000000_0.jpg", "0007_c002_00000001_0.jpg"
+NETWORKS = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+TITLE = "agw (imported)"
+TITLES = [*NETWORKS, TITLE]
+
+
+def vectors(count: int = 12) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
+
+
+@pytest.fixture
+def make_import(project, tmp_path):
+    """``make_import(root, name)`` runs the command on features drawn at random, in the data set's order."""
+
+    def make(root, name="agw") -> None:
+        images = open_dataset(root).test
+        paths = np.array([image.name for image in images])
+        np.savez(tmp_path / f"{name}.npz", features=vectors(len(images)), paths=paths)
+        import_features(ImportSettings(tmp_path / f"{name}.npz", root, name, project / "runs/imported"))
+
+    return make
+
+
+@pytest.fixture
+def open_three(open_page, make_import, city, checkpoints):
+    """``open_three(view, **url)`` opens a page with the third model chosen."""
+    make_import(city)
+
+    def run(view: str, **url: str):
+        return whole(open_page(view, **{"data": str(city), "third": "agw", **checkpoints, **url}))
+
+    return run
+
+
+def whole(test):
+    said = [element.value for element in (*test.exception, *test.error, *test.warning)]
+    assert not said, said
+    return test
+
+
+def records(test) -> list[dict]:
+    return [json.loads(each.value) for each in test.json if "average_precision" in each.value]
+
+
+def specs(test) -> list[dict]:
+    return [json.loads(each.proto.spec) for each in test.get("plotly_chart")]
+
+
+def text(test) -> str:
+    return " ".join(each.value for each in (*test.markdown, *test.caption))
+
+
+def test_retrieval_has_a_third_row_ranked_by_the_imported_features(open_three, city):
+    test = open_three("retrieval", query=QUERY)
+    _, *rows = html(test).split('class="title"')
+    assert [row[1:].split("<")[0] for row in rows] == TITLES
+    assert test.dataframe[0].value["Model"].tolist() == TITLES
+    images = open_dataset(city).test
+    features = vectors() / np.linalg.norm(vectors(), axis=1, keepdims=True)
+    cosines = features @ features[[image.name for image in images].index(QUERY)]
+    nearest = [images[i].name for i in np.argsort(-cosines)]
+    assert re.findall(r'<figure class="\w+" title="([^"]+)"', rows[2])[1:6] == nearest[:5]
+    *networks, third = (record["features"] for record in records(test))
+    assert third["model"] == TITLE and third["imported_from"] == "agw.npz" and len(third["imported_hash"]) == 16
+    assert all("checkpoint_hash" in record for record in networks) and "flip_test" not in third
+    assert any("two networks side by side" in each.value for each in test.caption)
+
+
+def test_why_this_match_says_that_an_import_has_no_network(open_three):
+    test = open_three("retrieval", query=QUERY, match=OTHER)
+    assert html(test).count('<div class="pair">') == 2
+    assert re.search(rf"\*\*{re.escape(TITLE)}\*\*: rank \d+, cosine -?0\.\d+", text(test))
+    assert text(test).count("An imported model has no network to look into") == 1
+    shares = specs(test)[0]
+    assert [bar["name"] for bar in shares["data"]] == ["Global", "Attention", "Relation"]
+    assert all(bar["y"] == NETWORKS for bar in shares["data"])
+
+
+def test_options_that_need_a_network_leave_the_third_model_as_it_is(open_three):
+    plain = open_three("retrieval", query=QUERY)
+    test = open_three("retrieval", query=QUERY, branches="Relation", re_rank="true")
+    assert f"{TITLE} has no network and no branches" in text(test)
+    assert [record["re_ranking"][:12] for record in records(test)] == ["k-reciprocal"] * 3
+    assert records(test)[2]["features"] == records(plain)[2]["features"]
+
+
+def test_failures_compares_any_two_of_the_three(open_three):
+    test = open_three("failures")
+    choice = test.selectbox(key="failures_compare")
+    assert choice.options == [
+        "Baseline against SSR-Net", f"Baseline against {TITLE}", f"SSR-Net against {TITLE}",
+    ]  # fmt: skip
+    assert test.dataframe[0].value["Model"].tolist() == NETWORKS
+    test = whole(choice.select_index(2).run())
+    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[1], TITLE]
+    assert all("third=agw" in link.proto.query_string for link in test.get("page_link")), "links keep the third model"
+    scatter, histogram = specs(test)
+    axes = [scatter["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")]
+    assert axes == [f"AP, {NETWORKS[1]}", f"AP, {TITLE}"]
+    bars = histogram["data"]
+    assert [bars[0]["marker"]["color"], bars[2]["marker"]["color"]] == [COLOURS[1], COLOURS[2]], "a colour a model"
+
+
+@pytest.mark.parametrize("section", ["Queries", "Slices", "Who took the first place", "Labels and copies"])
+def test_every_section_of_failures_takes_the_pair(open_three, section):
+    url = {"failures_compare": f"Baseline against {TITLE}", "failures_show": section, "failures_group": "All"}
+    test = open_three("failures", **url)
+    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[0], TITLE]
+    if section == "Labels and copies":
+        test = whole(next(each for each in test.button if each.label == "Look for them").click().run())
+        assert "Photographs that are there twice" in [each.value for each in test.subheader]
+
+
+def test_the_gallery_map_has_a_third_panel(open_three):
+    test = open_three("map", query=QUERY)
+    panels = components(test, "scatter")[0]["panels"]
+    assert [panel["title"] for panel in panels] == TITLES and all(len(panel["x"]) == 12 for panel in panels)
+    assert "imported" not in test.segmented_control(key="map_branch").options
+    (record,) = (json.loads(each.value) for each in test.json)
+    assert list(record["models"]) == TITLES and record["models"][TITLE]["imported_from"] == "agw.npz"
+    one = components(open_three("map", query=QUERY, map_branch="token"), "scatter")[0]["panels"]
+    assert [panel["title"] for panel in one] == [NETWORKS[0], f"{NETWORKS[1]}, token alone", TITLE]
+    assert one[2] == panels[2]
+
+
+def test_the_scoreboard_has_a_third_curve(open_three):
+    test = open_three("scoreboard")
+    assert test.dataframe[0].value["Model"].tolist() == TITLES
+    cmc, cosines, roc = specs(test)
+    assert [trace["name"] for trace in cmc["data"]] == TITLES
+    assert [trace["line"]["color"] for trace in cmc["data"]] == list(COLOURS[:3])
+    assert [trace["name"] for trace in cosines["data"]][4:] == [f"{TITLE}, one vehicle", f"{TITLE}, two vehicles"]
+    assert roc["data"][2]["name"].startswith(f"{TITLE}, equal error")
+
+
+def test_pages_that_open_the_network_keep_to_the_two(open_three):
+    assert TITLE not in html(open_three("attention", query=QUERY))
+    start = open_three("start")
+    assert start.dataframe[0].value["Model"].tolist() == NETWORKS
+    assert start.sidebar.selectbox(key="third").value == "agw"
+
+
+def test_nothing_is_offered_where_there_is_nothing_to_offer(open_page, make_import, city, checkpoints, tmp_path):
+    def offered(**url) -> list[str]:
+        test = whole(open_page("retrieval", data=str(city), **checkpoints, **url))
+        assert html(test).count('class="title"') == 2
+        return [name for each in test.sidebar.selectbox if each.key == "third" for name in each.options]
+
+    assert offered() == []
+    other = tmp_path / "other"
+    tiny.city(other)
+    (other / "image_test/0007_c002_00000001_0.jpg").unlink()
+    make_import(other, "of other data")
+    assert offered() == []
+    make_import(city, "agw")
+    assert offered() == ["agw"], "offered, and not chosen by itself"
+    files = Services().checkpoint_files()
+    assert not any("imported" in name for name in files), "features are no checkpoints"
+
+
+def test_a_third_model_that_is_not_there_is_one_sentence(open_page, make_import, city, checkpoints):
+    for made in (False, True):
+        if made:
+            make_import(city)
+        test = open_page("retrieval", data=str(city), third="gone", **checkpoints)
+        assert not test.exception and not test.error
+        (said,) = (each.value for each in test.warning)
+        assert "`gone` is no imported model of this data set" in said and f"ssrnet import --data {city}" in said
+        assert html(test).count('class="title"') == 2
+    test = whole(test.sidebar.selectbox(key="third").select("agw").run())
+    assert html(test).count('class="title"') == 3
+
+
+def test_a_damaged_import_is_one_sentence_or_not_offered(open_page, make_import, project, city, checkpoints):
+    make_import(city)
+    (path,) = (project / "runs/imported").iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    test = open_page("retrieval", data=str(city), third="agw", **checkpoints)
+    assert not test.exception and len(test.error) + len(test.warning) == 1
+
+
+def test_two_imports_of_one_file_keep_their_own_names(open_page, make_import, city, checkpoints):
+    for name in ("one", "two"):
+        make_import(city, name)
+        test = whole(open_page("scoreboard", data=str(city), third=name, **checkpoints))
+        assert records(test)[2]["features"]["model"] == f"{name} (imported)"
