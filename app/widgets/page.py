@@ -60,7 +60,7 @@ def run_view(view: str, title: str) -> None:
         needed = getattr(module, "NEEDS_SOURCE", True)
         selection = None
         try:
-            selection = choose_source(services)
+            selection = choose_source(services, view)
         except SSRNetError as error:
             if needed:
                 raise

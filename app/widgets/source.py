@@ -65,24 +65,13 @@ class Selection:
         return {**self.models, **({self.third.title: self.third} if self.third else {})}
 
 
-def choose_source(services: Services) -> Selection | None:
+def choose_source(services: Services, view: str) -> Selection | None:
     """Draws the sidebar; None until data and both checkpoints are named.
 
     Fields start with the bundled demo, where it is there; what the URL says goes before.
     Raises :class:`SSRNetError` for what is named but cannot be used.
     """
-    # Streamlit forgets a page's widgets with the page, and the menu's links carry no parameters of theirs.
-    kept = st.session_state.setdefault("source", {})
-    for key in SOURCE:
-        if key in kept and key not in st.session_state and key not in st.query_params:
-            st.session_state[key] = kept[key]
-    try:
-        return _draw(services)
-    finally:
-        kept.update({key: st.session_state[key] for key in SOURCE if key in st.session_state})
-
-
-def _draw(services: Services) -> Selection | None:
+    _bring_along(view)
     demo = services.demo()
     with st.sidebar:
         st.header("Data and models", anchor=False)
@@ -104,6 +93,7 @@ def _draw(services: Services) -> Selection | None:
         protocol = _choose_protocol(opened)
         st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
         _show_query(services, opened)
+    st.session_state["source_url"] = {key: st.query_params[key] for key in SOURCE if key in st.query_params}
     if third is not None and third not in imported:
         st.warning(
             f"`{third}` is no imported model of this data set, so it is left out: clear *Third model* in the sidebar, "
@@ -114,6 +104,17 @@ def _draw(services: Services) -> Selection | None:
         st.info("This data set has no test images that a protocol could use; the sidebar says why for each.")
         return None
     return Selection(opened, *checkpoints, protocol, imported.get(third))
+
+
+def _bring_along(view: str) -> None:
+    """What was chosen on another page: the menu's links carry no parameters, so that the sidebar would start anew."""
+    other_page = st.session_state.get("source_view") != view
+    for key in SOURCE:
+        if key in st.session_state and key not in st.query_params:
+            st.session_state[key] = st.session_state[key]
+            if other_page and key in st.session_state.get("source_url", {}):
+                st.query_params[key] = st.session_state["source_url"][key]
+    st.session_state["source_view"] = view
 
 
 def _choose_checkpoint(label: str, key: str, files: list[str], default: str | None) -> str | None:

@@ -177,13 +177,14 @@ def test_scoreboard_curves_grow_with_the_log(page, server, tmp_path):
 
 def test_the_menu_keeps_data_and_models(page, server, city, checkpoints):
     """The server has no demo, so a page without them would say what is missing."""
-    page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints, 'protocol': 'Single-gallery-shot'})}")
+    shots = {"protocol": "Single-gallery-shot", "seed": "3"}
+    page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints, **shots})}")
     page.wait_for_selector(".ranks .row")
     for title, there in (("Failures", ".js-plotly-plot"), ("Regions", ".grid rect.box"), ("Gallery map", ".panel canvas")):
         menu(page, title)
         page.wait_for_selector(there)
         page.wait_for_url("**data=*")
-        assert "protocol=Single-gallery-shot" in page.url
+        assert "protocol=Single-gallery-shot" in page.url and "seed=3" in page.url
     field = page.get_by_label("Data folder")
     field.fill("")
     field.press("Enter")
