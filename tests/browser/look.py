@@ -1,6 +1,6 @@
 """Pictures of every page on the bundled demo, and how long each page's main gesture takes, in a real Chromium.
 
-    python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.png and -dark.png
+    python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.jpg and -dark.jpg
     python -m tests.browser.look times        # assets/figures/pages/times.md
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app.widgets.page import VIEWS
+from app.widgets.page import HOME, VIEWS
 from tests.browser.test_app import CHROMIUM, PATIENCE, REPOSITORY, serving
 
 OUT = REPOSITORY / "assets/figures/pages"
@@ -66,7 +66,7 @@ def open_page(browser: Browser, server: str, view: str, theme: str = "light", **
     page = browser.new_page(viewport=SIZE, color_scheme=theme)
     page.set_default_timeout(PATIENCE)
     query = "&".join(f"{name}={value.replace(' ', '+')}" for name, value in url.items())
-    page.goto(f"{server}/{view}?{query}")
+    page.goto(f"{server}/{'' if view == HOME else view}?{query}")
     page.wait_for_selector("[data-testid=stHeading] h2:not([data-testid=stSidebar] h2)")
     page.evaluate(WATCH)
     settle(page)
@@ -74,13 +74,13 @@ def open_page(browser: Browser, server: str, view: str, theme: str = "light", **
 
 
 def pictures(browser: Browser, server: str) -> None:
-    """One PNG a page and theme, of the first screen."""
+    """One picture a page and theme, of the first screen."""
     for view in VIEWS:
         for theme in ("light", "dark"):
             page = open_page(browser, server, view, theme, **SHOWN.get(view, {}))
             if view == "images":
                 upload(page)
-            page.screenshot(path=OUT / f"{view}-{theme}.png")
+            page.screenshot(path=OUT / f"{view}-{theme}.jpg", type="jpeg", quality=85)
             page.close()
             print(view, theme, flush=True)
 
