@@ -1,7 +1,7 @@
 """Pictures of every page on the bundled demo, and how long each page's main gesture takes, in a real Chromium.
 
-    python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.jpg and -dark.jpg
-    python -m tests.browser.look times        # assets/figures/pages/times.md
+python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.jpg and -dark.jpg
+python -m tests.browser.look times        # assets/figures/pages/times.md
 """
 
 from __future__ import annotations
@@ -104,8 +104,15 @@ class Gesture:
 
 def one_of(*labels: str) -> Callable[[Page, int], None]:
     """Clicks one button of a segmented control after the other."""
-    buttons = "[data-testid^=stBaseButton-segmented_control]"
-    return lambda page, turn: page.locator(buttons, has_text=labels[turn % len(labels)]).first.click()
+
+    def click(page: Page, turn: int) -> None:
+        page.get_by_test_id("stButtonGroup").get_by_text(labels[turn % len(labels)], exact=True).first.click()
+
+    return click
+
+
+def _pick(page: Page, turn: int) -> None:
+    page.locator(".grid [data-key]").nth((turn + 1) % 9).click()
 
 
 def _point(page: Page, turn: int) -> None:
@@ -128,10 +135,10 @@ GESTURES = {
         lambda page, turn: page.locator("svg.wide a[data-view=retrieval]").click(),
         again=lambda page: page.get_by_test_id("stSidebarNav").get_by_role("link", name="Start", exact=True).click(),
     ),
-    "attention": Gesture("another query", lambda page, turn: page.locator(".grid [data-key]").nth(turn + 1).click()),
+    "attention": Gesture("another query", _pick),
     "regions": Gesture("λ by one step, with cosines and URL", _arrow),
     "graph": Gesture("a node off or on", lambda page, turn: page.locator("g.node circle").nth(turn % 6).click()),
-    "retrieval": Gesture("another query", lambda page, turn: page.locator(".grid [data-key]").nth(turn + 1).click()),
+    "retrieval": Gesture("another query", _pick),
     "failures": Gesture("another section", one_of("Slices", "AP against AP")),
     "probes": Gesture("another reference view", _point),
     "images": Gesture("another second picture", _second_picture, {"images_mode": "Compare two images"}),
