@@ -9,18 +9,17 @@ from __future__ import annotations
 import base64
 import io
 import os.path
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
-import torch
 from PIL import Image
 
+from app.services.forward import forward
+from app.services.recent import Recent
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
@@ -64,29 +63,6 @@ class OpenedDataset:
     hash: str
 
 
-@dataclass
-class FeatureStore:
-    """The last few feature sets in memory. ``extracting``: one at a time, since each uses all cores."""
-
-    entries: OrderedDict[tuple, FeatureSet] = field(default_factory=OrderedDict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    extracting: threading.Lock = field(default_factory=threading.Lock)
-    most: int = 6
-
-    def get(self, key: tuple) -> FeatureSet | None:
-        with self.lock:
-            if key in self.entries:
-                self.entries.move_to_end(key)
-            return self.entries.get(key)
-
-    def add(self, key: tuple, features: FeatureSet) -> FeatureSet:
-        with self.lock:
-            self.entries[key] = features
-            while len(self.entries) > self.most:
-                self.entries.popitem(last=False)
-        return features
-
-
 class Services:
     """What the pages ask for. Everything comes from a cache where nothing has changed on disk."""
 
@@ -102,7 +78,6 @@ class Services:
 
     def model(self, checkpoint: StoredCheckpoint) -> SSRNet:
         """The checkpoint's network, loaded when it is first asked for."""
-        check_installation()
         return _model(str(checkpoint.path), checkpoint.hash)
 
     def demo(self) -> dict[str, str]:
@@ -178,7 +153,7 @@ class Services:
         if features is not None:
             return features
         store = _feature_store()
-        with store.extracting:
+        with store.making:
             features = self.stored_features(checkpoint, opened, settings)  # another session may have made it
             if features is None:
                 features = extract(
@@ -212,8 +187,18 @@ class Services:
 
     def feature_map(self, checkpoint: StoredCheckpoint, image: VehicleImage) -> FeatureMap:
         """F_G of one image, (1, C, H, W): embed once, ask many times."""
-        stamp, size = _stamp(image.path), checkpoint.info.image_size
-        return _feature_map(checkpoint.hash, str(image.path), stamp, self.model(checkpoint), size)
+        return self.feature_maps(checkpoint, [image])[0]
+
+    def feature_maps(self, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage]) -> list[FeatureMap]:
+        """F_G of each image, (1, C, H, W); those that are not there yet go through the network together."""
+        store, size = _feature_maps(), checkpoint.info.image_size
+        keys = [(checkpoint.hash, str(image.path), _stamp(image.path)) for image in images]
+        found = {key: store.get(key) for key in keys}
+        new = {key: image for key, image in zip(keys, images, strict=True) if found[key] is None}
+        if new:
+            made = forward(self.model(checkpoint), [read_image(image.path) for image in new.values()], size)
+            found |= {key: store.add(key, one) for key, one in zip(new, made, strict=True)}
+        return [found[key] for key in keys]
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the data set")
@@ -229,6 +214,7 @@ def _checkpoint(path: str, stamp: tuple) -> StoredCheckpoint:
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the checkpoint")
 def _model(path: str, file_hash: str) -> SSRNet:
+    check_installation()
     checkpoint = load_checkpoint(path)
     if checkpoint.hash != file_hash:
         raise CheckpointError(f"{path} was written anew while this page looked at it; reload the page.")
@@ -246,8 +232,13 @@ def _stored_metrics(path: str, stamp: tuple) -> list[StoredMetrics]:
 
 
 @st.cache_resource
-def _feature_store() -> FeatureStore:
-    return FeatureStore()
+def _feature_store() -> Recent[FeatureSet]:
+    return Recent(most=6)
+
+
+@st.cache_resource
+def _feature_maps() -> Recent[FeatureMap]:
+    return Recent(most=96)  # of 2 MB each at 256 pixels
 
 
 @st.cache_resource(max_entries=16, show_spinner="Ranking")
@@ -271,15 +262,6 @@ def _thumbnail(path: str, stamp: tuple, height: int) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _feature_map(checkpoint_hash: str, path: str, stamp: tuple, _model: SSRNet, size: int) -> FeatureMap:
-    from ssrnet.data.transforms import test_transform  # imports torchvision, as the model has done by now
-
-    device = next(_model.parameters()).device
-    with torch.no_grad():
-        return _model.feature_map(test_transform(size)(read_image(path))[None].to(device))
 
 
 def made_by(checkpoint: Model, settings: ExtractSettings = ExtractSettings()) -> Record:

@@ -13,11 +13,18 @@ import torch
 from PIL import Image
 
 from app.services import Services
+from app.services.forward import joined
 from ssrnet.data.images import read_image
 from ssrnet.data.parts import folder_of, part_names, read_mask
 from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.explain.attention import spatial_attention, stretch, strongest_channels, to_image_frame
-from ssrnet.model import EmbeddingSettings
+from ssrnet.explain.attention import (
+    spatial_attention,
+    stretch,
+    strongest_channels,
+    to_image_frame,
+    why_no_spatial_attention,
+)
+from ssrnet.model import EmbeddingSettings, Trace
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 MAP_SIDE = 128
@@ -53,23 +60,43 @@ class Channel:
     map: ImageMap
 
 
-def attention_map(services: Services, checkpoint: StoredCheckpoint, image: VehicleImage) -> ImageMap | None:
-    """M_s of an image; None where the model has no spatial attention."""
-    return _attention_map(checkpoint.hash, str(image.path), services.stamp(image), services, checkpoint, image)
+def attention_maps(
+    services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage]
+) -> list[ImageMap] | None:
+    """M_s of each image; None where the model has no spatial attention."""
+    if why_no_spatial_attention(services.model(checkpoint).settings):
+        return None
+    whole = _trace(checkpoint.hash, _keys(services, images), services, checkpoint, images)
+    thetas = [None] * len(images) if whole.theta is None else whole.theta.split(1)
+    return [ImageMap(own, theta) for own, theta in zip(spatial_attention(whole), thetas, strict=True)]
 
 
-def similarity_map(
-    services: Services, checkpoint: StoredCheckpoint, image: VehicleImage, reference: VehicleImage,
-    method: str, branch: str,
-) -> SimilarityMap:  # fmt: skip
-    """The image explained by its similarity to ``reference``, in one ``branch`` of the model or, where "", in all."""
-    keys = [(str(each.path), services.stamp(each)) for each in (image, reference)]
-    return _similarity_map(checkpoint.hash, keys, method, branch, services, checkpoint, image, reference)
+def similarity_maps(
+    services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage],
+    references: Sequence[VehicleImage], method: str, branch: str,
+) -> list[SimilarityMap]:  # fmt: skip
+    """Each image explained by its similarity to its reference, in one ``branch`` of the model or, where "", in all."""
+    keys = _keys(services, (*images, *references))
+    return _similarity_maps(checkpoint.hash, keys, method, branch, services, checkpoint, images, references)
 
 
-def channels(services: Services, checkpoint: StoredCheckpoint, image: VehicleImage, count: int) -> list[Channel]:
-    """The channels that M_c lets through most; none where the model has no channel attention."""
-    return _channels(checkpoint.hash, str(image.path), services.stamp(image), count, services, checkpoint, image)
+def _keys(services: Services, images: Sequence[VehicleImage]) -> list[tuple]:
+    return [(str(image.path), services.stamp(image)) for image in images]
+
+
+def channels(
+    services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage], count: int
+) -> list[Channel]:
+    """The channels that M_c lets through most of the first image; none where the model has no channel attention."""
+    whole = _trace(checkpoint.hash, _keys(services, images), services, checkpoint, images)
+    found = strongest_channels(whole, count)
+    if found is None:
+        return []
+    theta = None if whole.theta is None else whole.theta[:1]
+    return [
+        Channel(int(number), float(weight), ImageMap(own, theta))
+        for number, weight, own in zip(found.channels[0], found.weights[0], found.maps[0], strict=True)
+    ]
 
 
 def masked_images(dataset: ReIDDataset, images: Sequence[VehicleImage]) -> list[VehicleImage]:
@@ -113,47 +140,35 @@ def coloured(one: ImageMap) -> str:
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", colours)[1].tobytes()).decode()
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
-def _attention_map(
-    checkpoint_hash: str, path: str, stamp: tuple, _services: Services, _checkpoint: StoredCheckpoint,
-    _image: VehicleImage,
-) -> ImageMap | None:  # fmt: skip
-    feature_map = _services.feature_map(_checkpoint, _image)
-    M_s = spatial_attention(_services.model(_checkpoint).head(feature_map))
-    return None if M_s is None else ImageMap(M_s[0], feature_map.theta)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _trace(
+    checkpoint_hash: str, keys: list, _services: Services, _checkpoint: StoredCheckpoint,
+    _images: Sequence[VehicleImage],
+) -> Trace:  # fmt: skip
+    """Of all images together; up to 50 MB for twelve."""
+    with torch.no_grad():
+        return _services.model(_checkpoint).head(joined(_services.feature_maps(_checkpoint, _images)))
 
 
-@st.cache_data(max_entries=2000, show_spinner=False)
-def _similarity_map(
+@st.cache_data(max_entries=200, show_spinner=False)
+def _similarity_maps(
     checkpoint_hash: str, keys: list, method: str, branch: str, _services: Services, _checkpoint: StoredCheckpoint,
-    _image: VehicleImage, _reference: VehicleImage,
-) -> SimilarityMap:  # fmt: skip
+    _images: Sequence[VehicleImage], _references: Sequence[VehicleImage],
+) -> list[SimilarityMap]:  # fmt: skip
     from ssrnet.data.transforms import test_transform  # these import torchvision and grad-cam
     from ssrnet.explain.cam import CamSettings, similarity_cam
 
     model = _services.model(_checkpoint)
     embedding = EmbeddingSettings(branches=(branch,) if branch else ())
-    feature_map, other = (_services.feature_map(_checkpoint, each) for each in (_image, _reference))
-    with torch.no_grad():
-        own, reference = (model.head(each).embedding(embedding)[0] for each in (feature_map, other))
+    shown = list(dict.fromkeys((*_images, *_references)))
+    whole = _trace(_checkpoint.hash, _keys(_services, shown), _services, _checkpoint, shown)
+    embedded = dict(zip(shown, whole.embedding(embedding), strict=True))
+    own, references = (torch.stack([embedded[each] for each in images]) for images in (_images, _references))
     pixels = None
     if method == "score-cam":
-        pixels = test_transform(_checkpoint.info.image_size)(read_image(_image.path))[None]
-    cells = similarity_cam(model, feature_map, reference, embedding, CamSettings(method=method), pixels)[0]
-    similarity = torch.nn.functional.cosine_similarity(own, reference, dim=0).item()
-    return SimilarityMap(ImageMap(cells, feature_map.theta), similarity)
-
-
-@st.cache_data(max_entries=200, show_spinner=False)
-def _channels(
-    checkpoint_hash: str, path: str, stamp: tuple, count: int, _services: Services, _checkpoint: StoredCheckpoint,
-    _image: VehicleImage,
-) -> list[Channel]:  # fmt: skip
-    feature_map = _services.feature_map(_checkpoint, _image)
-    found = strongest_channels(_services.model(_checkpoint).head(feature_map), count)
-    if found is None:
-        return []
-    return [
-        Channel(int(number), float(weight), ImageMap(own, feature_map.theta))
-        for number, weight, own in zip(found.channels[0], found.weights[0], found.maps[0], strict=True)
-    ]
+        pixels = torch.stack([test_transform(_checkpoint.info.image_size)(read_image(each.path)) for each in _images])
+    explained = joined(_services.feature_maps(_checkpoint, _images))
+    cells = similarity_cam(model, explained, references, embedding, CamSettings(method=method), pixels)
+    cosines = torch.nn.functional.cosine_similarity(own, references).tolist()
+    thetas = [None] * len(_images) if explained.theta is None else explained.theta.split(1)
+    return [SimilarityMap(ImageMap(*one), cosine) for *one, cosine in zip(cells, thetas, cosines, strict=True)]

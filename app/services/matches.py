@@ -15,7 +15,8 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from app.services import LONGEST_LIST, FeatureStore, Model, OpenedDataset, Report, Services, _stamp, made_by
+from app.services import LONGEST_LIST, Model, OpenedDataset, Report, Services, _stamp, made_by
+from app.services.recent import Recent
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.shares import BranchFeatures
@@ -165,9 +166,9 @@ def pair_graph(
 
 
 @st.cache_resource
-def _rankings() -> FeatureStore:
+def _rankings() -> Recent:
     """The last few rankings with options. No cached function makes them, since those cannot report to a bar."""
-    return FeatureStore(most=16)
+    return Recent(most=16)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

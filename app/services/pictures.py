@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from app.services import Report, Services
+from app.services.forward import forward
 from ssrnet.data.uploads import Uploads, read_uploads
 from ssrnet.model import FeatureMap
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -35,7 +36,9 @@ class Pair:
 
 def uploads(files: Sequence) -> Uploads:
     """The images in Streamlit's uploaded files, read anew only when the files change."""
-    return _kept(("read", *(file.file_id for file in files)), lambda: read_uploads((f.name, f.getvalue()) for f in files))
+    return _kept(
+        ("read", *(file.file_id for file in files)), lambda: read_uploads((f.name, f.getvalue()) for f in files)
+    )
 
 
 def embeddings(
@@ -49,7 +52,9 @@ def embeddings(
     return torch.stack(rows)
 
 
-def pair(services: Services, checkpoint: StoredCheckpoint, first: Image.Image, second: Image.Image, method: str) -> Pair:
+def pair(
+    services: Services, checkpoint: StoredCheckpoint, first: Image.Image, second: Image.Image, method: str
+) -> Pair:
     """Similarity maps of two pictures, in both directions, on one scale."""
     key = ("pair", checkpoint.hash, _digest(first), _digest(second), method)
     return _kept(key, lambda: _pair(services, checkpoint, first, second, method))
@@ -87,13 +92,8 @@ def _embedding(services: Services, checkpoint: StoredCheckpoint, picture: Image.
     return _kept(("embedding", checkpoint.hash, _digest(picture)), embed)
 
 
-@torch.no_grad()
 def _feature_map(services: Services, checkpoint: StoredCheckpoint, picture: Image.Image) -> FeatureMap:
-    from ssrnet.data.transforms import test_transform  # imports torchvision
-
-    model = services.model(checkpoint)
-    pixels = test_transform(checkpoint.info.image_size)(picture)[None]
-    return model.feature_map(pixels.to(next(model.parameters()).device))
+    return forward(services.model(checkpoint), [picture], checkpoint.info.image_size)[0]
 
 
 def _pair(
@@ -103,7 +103,9 @@ def _pair(
     from ssrnet.explain.cam import CamSettings, pair_cams
     from ssrnet.explain.overlay import overlay
 
-    feature_maps = [_feature_map(services, checkpoint, each) for each in (first, second)]
+    # The first picture is compared with many, so its map stays; 2 MB at 256 pixels.
+    own = _kept(("map", checkpoint.hash, _digest(first)), lambda: _feature_map(services, checkpoint, first))
+    feature_maps = [own, _feature_map(services, checkpoint, second)]
     found = pair_cams(services.model(checkpoint), *feature_maps, settings=CamSettings(method=method))
     highest = max(float(found.query.max()), float(found.gallery.max())) or 1.0
     painted = []

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from app import services as base
-from app.services import FeatureStore, OpenedDataset, Report, Services, made_by
+from app.services import OpenedDataset, Report, Services, made_by
+from app.services.recent import Recent
 from ssrnet.data.images import read_image
 from ssrnet.data.parts import AS_IT_IS, REMOVED, folder_of, part_names
 from ssrnet.data.probes import ProbeSeries, probe_series
@@ -139,9 +140,7 @@ def mark_maps(
     return _mark_maps(checkpoint.hash, stamps, branch, method, services, checkpoint, opened, pair)
 
 
-def _record(
-    checkpoint: StoredCheckpoint, opened: OpenedDataset, name: str, images: Sequence[VehicleImage]
-) -> Record:
+def _record(checkpoint: StoredCheckpoint, opened: OpenedDataset, name: str, images: Sequence[VehicleImage]) -> Record:
     digest = hashlib.sha256()  # the data set's own hash does not cover its probes
     for image in images:
         digest.update(f"{image.name}\0{base._stamp(image.path)[1]}\n".encode(errors="surrogateescape"))
@@ -167,8 +166,8 @@ def _grown(region: np.ndarray) -> np.ndarray:
 
 
 @st.cache_resource
-def _store() -> FeatureStore:
-    return FeatureStore(most=64)
+def _store() -> Recent:
+    return Recent(most=64)
 
 
 @st.cache_resource

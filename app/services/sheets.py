@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from app.services import FeatureStore, OpenedDataset, Report, Services
+from app.services import OpenedDataset, Report, Services
 from app.services.matches import RankingOptions, ranked
+from app.services.recent import Recent
 from ssrnet.retrieval.compare import compare
 from ssrnet.retrieval.sheets import RuleName, Sheet, SheetFigure, caption, choose_queries, draw_sheet
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -45,6 +46,6 @@ def drawn_sheet(
 
 
 @st.cache_resource
-def _sheets() -> FeatureStore:
+def _sheets() -> Recent:
     """The last few sheets; some 10 MB each. Not made by a cached function, which could not report to a bar."""
-    return FeatureStore(most=4)
+    return Recent(most=4)

@@ -71,7 +71,7 @@ def render(services: Services, selection: Selection) -> None:
     captions = {_caption(each, image): maps.photograph(str(each.path), services.stamp(each)) for each in shown}
     map_sheet("shown", captions, rows, opacity)
     _parts(selection, shown, by_title)
-    _strongest(services, selection, image, opacity)
+    _strongest(services, selection, shown, opacity)
     from ssrnet.explain.cam import similarity_cam  # loaded with the first map
 
     explain(EQUATIONS, LOOK_FOR, [spatial_attention, strongest_channels, similarity_cam])
@@ -104,37 +104,34 @@ def _rows(
     """The sheet's rows and their maps: M_s and a CAM of each model, or the reason why it has none."""
     rows: list[MapRow] = []
     by_title: dict[str, list[ImageMap]] = {}
-    query, second = shown[0], shown[min(1, len(shown) - 1)]
+    references = [shown[min(1, len(shown) - 1)], *[shown[0]] * (len(shown) - 1)]
+    # Score-CAM takes ten seconds an image, each of which should move the bar; the others are quicker together.
+    at_once = 1 if method == "score-cam" else len(shown)
+    parts = [slice(start, start + at_once) for start in range(0, len(shown), at_once)]
     with progress("Computing the maps", "attention") as report:
         for at, (title, checkpoint) in enumerate(selection.models.items()):
             model = services.model(checkpoint)
-            why = why_no_spatial_attention(model.settings)
-            cam_title = f"{title}: {METHODS[method]}"
-            has_branch = not branch or branch in model.branches
-            attention, cams = [], []
-            for i, image in enumerate(shown):
-                if why is None:
-                    attention.append(maps.attention_map(services, checkpoint, image))
-                if has_branch:
-                    other = second if image == query else query
-                    own = branch if len(model.branches) > 1 else ""
-                    cams.append(maps.similarity_map(services, checkpoint, image, other, method, own))
-                report(at * len(shown) + i + 1, len(selection.models) * len(shown))
-            if why is None:
+            attention = maps.attention_maps(services, checkpoint, shown)
+            if attention is not None:
                 by_title[f"{title}: M_s"] = attention
                 ranges = [f"{one.cells.min():.2f} to {one.cells.max():.2f}" for one in attention]
                 rows.append(MapRow(f"{title}: M_s", _painted(attention, ranges)))
             else:
-                rows.append(MapRow(f"{title}: M_s", note=why))
-            if has_branch:
-                by_title[cam_title] = [one.map for one in cams]
-                said = [
-                    f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it")
-                    for one in cams
-                ]
-                rows.append(MapRow(cam_title, _painted(by_title[cam_title], said)))
-            else:
+                rows.append(MapRow(f"{title}: M_s", note=why_no_spatial_attention(model.settings)))
+            cam_title = f"{title}: {METHODS[method]}"
+            if branch and branch not in model.branches:
                 rows.append(MapRow(cam_title, note=f"{title} has no {BRANCHES[branch].lower()} branch."))
+                continue
+            cams = []
+            for done, part in enumerate(parts):
+                own = branch if len(model.branches) > 1 else ""
+                cams += maps.similarity_maps(services, checkpoint, shown[part], references[part], method, own)
+                report(at * len(parts) + done + 1, len(selection.models) * len(parts))
+            by_title[cam_title] = [one.map for one in cams]
+            said = [
+                f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it") for one in cams
+            ]
+            rows.append(MapRow(cam_title, _painted(by_title[cam_title], said)))
     return rows, by_title
 
 
@@ -176,14 +173,14 @@ def _parts(selection: Selection, shown: Sequence[VehicleImage], by_title: dict[s
     chart(figure, "mass-by-part", f"Share of each map on {len(parts)} parts of the vehicle, beside the parts' areas.")
 
 
-def _strongest(services: Services, selection: Selection, image: VehicleImage, opacity: float) -> None:
-    """The channels that M_c lets through most, for the models that have it."""
+def _strongest(services: Services, selection: Selection, shown: Sequence[VehicleImage], opacity: float) -> None:
+    """The channels that M_c lets through most of the query, for the models that have it."""
     for title, checkpoint in selection.models.items():
-        found = maps.channels(services, checkpoint, image, CHANNELS)
+        found = maps.channels(services, checkpoint, shown, CHANNELS)
         if not found:
             continue
         st.subheader(f"{title}: the {len(found)} channels that M_c lets through most", anchor=False)
-        photograph = maps.photograph(str(image.path), services.stamp(image))
+        photograph = maps.photograph(str(shown[0].path), services.stamp(shown[0]))
         captions = {f"channel {one.number} · M_c {one.weight:.3f}": photograph for one in found}
         said = [f"F_c up to {one.map.cells.max():.2f}" for one in found]
         rows = [MapRow("F_c of the query", _painted([one.map for one in found], said))]

@@ -109,7 +109,12 @@ def _ap_against_ap(services: Services, found: Failures) -> None:
         f"Mean {gain.value:+.4f} (95 % interval {gain.low:+.4f} to {gain.high:+.4f}), which is the difference of mAP."
     )
     alt = f"Histogram of ΔAP: {spread.better:,} queries rise, {spread.worse:,} fall, mean {gain.value:+.3f}"
-    chart(figure(found, histogram, spread, found.titles, gain.value, found.places), "delta-ap", alt, key="failures_histogram")
+    chart(
+        figure(found, histogram, spread, found.titles, gain.value, found.places),
+        "delta-ap",
+        alt,
+        key="failures_histogram",
+    )
 
 
 def _outcomes(found: Failures) -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
-import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 import torch
-from plotly.subplots import make_subplots
 
 from app.services import Services
 from app.services import graphs as ask
 from app.widgets.explain import explain
-from app.widgets.export import chart, table
+from app.widgets.export import table
 from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
+from app.widgets.matrices import Matrix, matrices
 from app.widgets.node_graph import NODE_TITLES, Switches, node_graph
 from app.widgets.node_maps import node_maps
 from app.widgets.rank_list import RankRow, legend, rank_list
@@ -34,8 +31,6 @@ from ssrnet.training.checkpoint import StoredCheckpoint
 
 TOP_K = 5
 REMOVED, SILENCED = "taken out", "silenced"
-FAINT_TO_BLUE = {"light": [[0, "#f1f5f9"], [1, "#2563eb"]], "dark": [[0, "#1e293b"], [1, "#3b82f6"]]}
-"""Opaque, so that Plotly finds a colour for the numbers that can be read on each cell."""
 
 EQUATIONS = (
     r"a_{ij} = 1 \text{ if } v_i \text{ and } v_j \text{ are connected, else } 0, \qquad \tilde A = A + I \quad (3)",
@@ -166,28 +161,12 @@ def _matrices(graph: RelationGraph, trace: Trace) -> None:
     fractions = [[f"1/{int(degree[i])}" if value and degree[i] > 1 else f"{value:g}" for value in row]
                  for i, row in enumerate(P.tolist())]  # fmt: skip
     whole = [[f"{value:g}" for value in row] for row in A_tilde.tolist()]
-    panels = {"A + I (Eq. 3)": (A_tilde, whole), "D⁻¹(A + I) (Eq. 4)": (P, fractions)}
-    sheet = _heatmaps(graph.nodes, {name: (values.numpy(), text) for name, (values, text) in panels.items()})
-    chart(
-        sheet, "graph_matrices", "The adjacency matrix with self loops, and the same with every row divided by its sum",
-        key="graph_matrices",
-    )  # fmt: skip
-
-
-def _heatmaps(nodes: Sequence[str], panels: dict[str, tuple[np.ndarray, list[list[str]]]]) -> go.Figure:
-    """Small tables of nodes against nodes, side by side, with their numbers in them."""
-    sheet = make_subplots(1, len(panels), subplot_titles=list(panels), horizontal_spacing=0.04, shared_yaxes=True)
-    for column, (values, text) in enumerate(panels.values(), start=1):
-        sheet.add_heatmap(
-            z=values, x=list(nodes), y=list(nodes), text=text, texttemplate="%{text}", textfont={"size": 10},
-            colorscale=FAINT_TO_BLUE[st.context.theme.type or "light"], zmin=0, zmax=1, showscale=False, xgap=1, ygap=1, row=1, col=column,
-            hovertemplate="%{y} from %{x}: %{text}<extra></extra>",
-        )  # fmt: skip
-    sheet.update_yaxes(autorange="reversed", tickfont={"size": 10}, showgrid=False, ticks="")
-    sheet.update_xaxes(tickfont={"size": 10}, showgrid=False, tickangle=45, ticks="")
-    sheet.update_layout(height=290, margin={"l": 0, "r": 0, "t": 30, "b": 0})
-    sheet.update_annotations(font_size=13)
-    return sheet
+    panels = {
+        "A + I (Eq. 3)": Matrix(A_tilde.numpy(), whole),
+        "D⁻¹(A + I) (Eq. 4)": Matrix(P.numpy(), fractions),
+    }
+    said = "The adjacency matrix with self loops, and the same with every row divided by its sum"
+    matrices(panels, graph.nodes, "graph_matrices", said, "graph_matrices")
 
 
 def _ranks(services: Services, evaluation: Evaluation, query: int, found: ask.Answer, edited: bool, edit: str) -> None:
@@ -212,14 +191,11 @@ def _cosines(trace: Trace, edited: bool) -> None:
     found = node_cosines(trace)[:, 0].cpu().numpy()
     smooth = smoothness(trace)
     panels = {
-        f"H{layer}: mean {smooth.nodes[layer, 0]:.2f}, regions {smooth.regions[layer, 0]:.2f}": (
-            cosine, [[f"{value:.2f}" for value in row] for row in cosine],
-        )
+        f"H{layer}: mean {smooth.nodes[layer, 0]:.2f}, regions {smooth.regions[layer, 0]:.2f}": Matrix(cosine)
         for layer, cosine in enumerate(found)
-    }  # fmt: skip
-    sheet = _heatmaps(trace.nodes, panels)
-    sheet.update_layout(height=320)
-    chart(sheet, "graph_cosines", "Cosines between the nodes of this image in every layer", key="graph_cosines")
+    }
+    said = "Cosines between the nodes of this image in every layer"
+    matrices(panels, trace.nodes, "graph_cosines", said, "graph_cosines")
     state = "with the switches above" if edited else "of the graph as it is"
     st.caption(
         f"H0 is what the graph is given, H{len(found) - 1} its last layer, {state}. Means are over all pairs of "

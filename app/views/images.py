@@ -97,9 +97,7 @@ def _rank(services: Services, selection: Selection, query: Image.Image, gallery:
     return kept if kept in gallery else first
 
 
-def _compare(
-    services: Services, selection: Selection, first: Image.Image, second: Image.Image, name: str
-) -> None:
+def _compare(services: Services, selection: Selection, first: Image.Image, second: Image.Image, name: str) -> None:
     """Maps in both directions, cosine, threshold and error rates of each model."""
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
     scored = evaluations(services, selection)

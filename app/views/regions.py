@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from app.services import Services
 from app.services import regions as kept
 from app.widgets.explain import explain
-from app.widgets.export import chart
 from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.lambda_curves import cosine_curves, score_curves
+from app.widgets.matrices import Matrix, matrices
 from app.widgets.progress import progress
 from app.widgets.rank_list import RankRow, legend, rank_list
 from app.widgets.record import metrics_table
@@ -200,24 +199,12 @@ def _matrices(
         format_func=lambda each: "itself" if each == "itself" else f"{each} (same vehicle)",
     )  # fmt: skip
     layers = kept.cosines(services, checkpoint, image, others[name], ratio).cosine[:, 0].numpy(force=True)
-    tables = {"Overlap of the boxes (IoU)": overlap(region_boxes(*size, ratio))}
-    tables |= {f"Cosine, H({layer})": values for layer, values in enumerate(layers)}
-    figure = make_subplots(1, len(tables), subplot_titles=list(tables), horizontal_spacing=0.045)
-    for column, values in enumerate(tables.values(), start=1):
-        figure.add_heatmap(
-            z=values, x=REGION_NAMES, y=REGION_NAMES, zmin=0, zmax=1, coloraxis="coloraxis", texttemplate="%{z:.2f}",
-            hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>", row=1, col=column,
-        )  # fmt: skip
-    figure.update_layout(
-        height=300, margin={"l": 0, "r": 0, "t": 36, "b": 0},
-        coloraxis={"colorscale": "Blues", "cmin": 0, "cmax": 1, "showscale": False},
-    )  # fmt: skip
-    figure.update_yaxes(autorange="reversed")
-    figure.update_annotations(font_size=14)
+    panels = {"Overlap of the boxes (IoU)": Matrix(overlap(region_boxes(*size, ratio)))}
+    panels |= {f"Cosine, H({layer})": Matrix(values) for layer, values in enumerate(layers)}
     different = ~np.eye(len(REGION_NAMES), dtype=bool)
     means = ", ".join(f"H({layer}) {values[different].mean():.2f}" for layer, values in enumerate(layers))
     what = f"Region overlaps and cosines of {image.name} and {name} at λ = {ratio:.3g}."
-    chart(figure, "region-cosines", f"{what} Mean over different regions: {means}.")
+    matrices(panels, REGION_NAMES, "region-cosines", f"{what} Mean over different regions: {means}.", "region-cosines")
     st.caption(f"Mean cosine over pairs of different regions: {means}. 1 means that they all say the same.")
 
 

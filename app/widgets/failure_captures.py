@@ -30,7 +30,12 @@ def first_places(services: Services, found: Failures) -> None:
             st.markdown(f"**{title}**: {_summary(own, found)}")
         if found.captures[0].same:
             alt = "Share of captures in which query and first image agree on an attribute, against chance, by model"
-            chart(figure(found, shares, found.captures, found.titles, found.places), "captures", alt, key="failures_shares")
+            chart(
+                figure(found, shares, found.captures, found.titles, found.places),
+                "captures",
+                alt,
+                key="failures_shares",
+            )
             st.caption("Upright lines: how often a wrong image drawn at random would agree.")
         else:
             st.info("This data set names nothing that query and first image could agree on.")

@@ -31,9 +31,7 @@ MANY = 3000
 METRICS = {"mAP": "mAP", "rank-1": "Rank-1", "rank-5": "Rank-5", "mINP": "mINP"}
 
 
-def scatter(
-    comparison: Comparison, titles: tuple[str, str], marked: str | None, places: Places = (0, 1)
-) -> go.Figure:
+def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None, places: Places = (0, 1)) -> go.Figure:
     """AP of the second model over the first's, a point a query; the query of name ``marked`` is drawn large.
 
     ``customdata`` of each point is (name, vehicle).
@@ -99,9 +97,7 @@ def histogram(
     return figure
 
 
-def forest(
-    slices: Sequence[Slice], titles: tuple[str, str], metric: str, places: Places = (0, 1)
-) -> go.Figure:
+def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str, places: Places = (0, 1)) -> go.Figure:
     """Both models' ``metric`` on each slice with its interval, and the difference beside them; the first slice on top.
 
     A slice with few vehicles has hollow marks. At most :data:`MOST_SLICES_DRAWN` slices, those with the most queries.

@@ -17,9 +17,7 @@ def evaluations(
     """Each model's evaluation under the chosen protocol, by row title; of the two networks where ``models`` is None."""
     models = selection.models if models is None else models
     ensure_features(services, selection, models)
-    return {
-        title: services.evaluation(model, selection.opened, selection.protocol) for title, model in models.items()
-    }
+    return {title: services.evaluation(model, selection.opened, selection.protocol) for title, model in models.items()}
 
 
 def ensure_features(
@@ -27,9 +25,7 @@ def ensure_features(
 ) -> dict[str, FeatureSet]:
     """Each model's embeddings of the data set's test images, by row title; ``models`` as in :func:`evaluations`."""
     models = selection.models if models is None else models
-    return {
-        title: _features(services, selection, title, model, at) for at, (title, model) in enumerate(models.items())
-    }
+    return {title: _features(services, selection, title, model, at) for at, (title, model) in enumerate(models.items())}
 
 
 def _features(services: Services, selection: Selection, title: str, model: Model, at: int) -> FeatureSet:

@@ -217,9 +217,7 @@ def _graph(title: str, graph: PairGraph | None) -> None:
 
 
 def _region_chart(title: str, graph: PairGraph) -> None:
-    import plotly.graph_objects as go
-
-    from app.widgets.export import chart
+    from app.widgets.matrices import Matrix, matrices
 
     layers = len(graph.regions)
     key = f"match_layer_{title}"
@@ -230,24 +228,13 @@ def _region_chart(title: str, graph: PairGraph) -> None:
     )  # fmt: skip
     cosine = graph.regions[layer]
     names = [REGIONS.get(name, name) for name in graph.names]
-    figure = go.Figure(
-        go.Heatmap(
-            z=cosine, x=names, y=names, zmin=0, zmax=1, colorscale="Viridis", texttemplate="%{z:.2f}",
-            hovertemplate="query %{y}, this image %{x}: %{z:.3f}<extra></extra>", colorbar={"title": "cosine"},
-        )
-    )  # fmt: skip
-    figure.update_layout(
-        title={"text": f"Regions of the two images, H({layer})", "x": 0, "font": {"size": 15}},
-        height=340, margin={"l": 0, "r": 0, "t": 36, "b": 0},
-    )  # fmt: skip
-    figure.update_xaxes(title="this image")
-    figure.update_yaxes(title="query", autorange="reversed", automargin=True)
     best = divmod(int(cosine.argmax()), cosine.shape[1])
     alt = (
         f"Cosines between the five regions of the query and those of this image at H({layer}) of {title}, from "
         f"{cosine.min():.2f} to {cosine.max():.2f}; most alike: {names[best[0]]} and {names[best[1]]}"
     )
-    chart(figure, "region_cosines", alt, key=f"{key}_chart")
+    panels = {f"Regions of the two images, H({layer})": Matrix(cosine)}
+    matrices(panels, names, "region_cosines", alt, f"{key}_chart", axes=("query", "this image"))
 
 
 def _token_chart(title: str, graph: PairGraph) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -71,3 +73,17 @@ def run_view(view: str, title: str) -> None:
             guide()
     except SSRNetError as error:
         st.error(str(error), icon=":material/error:")
+    else:
+        _set_aside(view)
+
+
+@st.cache_resource(show_spinner=False)
+def _set_aside(view: str) -> None:
+    """Keeps the garbage collector off all that ``view`` has imported and loaded, once a server.
+
+    Streamlit collects all generations after every run, which takes a sixth of a second over PyTorch's objects; the
+    browser waits that long for what the run has drawn.
+    """
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # else libraries complain, when the server ends, of what was never collected

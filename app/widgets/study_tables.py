@@ -34,4 +34,3 @@ def study_tables(out: Path) -> None:
         if table.curve:
             st.plotly_chart(curve_figure(table), width="content", key=f"study_{table.name}_curve")
         st.caption("  \n".join(table.notes))
-

@@ -1,13 +1,17 @@
 import json
+import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import services
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+CELLS = re.compile(r"<td[^>]*>([^<]*)</td>")
 
 
 @pytest.fixture
@@ -41,6 +45,18 @@ def html(test: AppTest) -> str:
     """All raw HTML on the page, that within clickable rows included."""
     clickable = [json.loads(element.proto.json or "{}") for element in test.get("bidi_component")]
     return "".join([element.proto.body for element in test.get("html")] + [each.get("html", "") for each in clickable])
+
+
+def matrices(test: AppTest) -> list[dict[str, np.ndarray]]:
+    """Each group of small matrices on the page: the numbers in the cells, by the matrix's title."""
+    groups = [element.proto.body for element in test.get("html") if 'class="matrices"' in element.proto.body]
+    return [
+        {
+            title: np.array([[float(Fraction(cell)) for cell in CELLS.findall(row)] for row in rows.split("</tr>")[1:-1]])
+            for title, rows in re.findall(r"<caption>(.*?)</caption>(.*?)</table>", group)
+        }
+        for group in groups
+    ]
 
 
 def rows_of_pictures(test: AppTest) -> list[dict]:

@@ -1,6 +1,5 @@
 """The Graph page: switches, what they do to token and ranks, matrices, and nodes of several images."""
 
-import base64
 import json
 
 import numpy as np
@@ -16,7 +15,7 @@ from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.graph import RelationGraph
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import html
+from tests.app.conftest import html, matrices
 
 QUERY = "0007_c001_00000000_0.jpg"
 NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
@@ -33,19 +32,6 @@ def components(test, name: str) -> list[dict]:
     return [json.loads(proto.json) for proto in found if proto.component_name.endswith(name)]
 
 
-def heatmaps(test, position: int) -> list[np.ndarray]:
-    spec = json.loads(test.get("plotly_chart")[position].proto.spec)
-    return [_matrix(trace["z"]) for trace in spec["data"]]
-
-
-def _matrix(z) -> np.ndarray:
-    """Plotly sends arrays in binary."""
-    if isinstance(z, dict):
-        shape = [int(n) for n in z["shape"].split(",")]
-        return np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"]).reshape(shape)
-    return np.array(z)
-
-
 def test_the_graph_as_it_is(open_page, city, checkpoints):
     test = open_page("graph", data=str(city), query=QUERY, **checkpoints)
     assert not test.exception and not test.error
@@ -60,10 +46,10 @@ def test_the_graph_as_it_is(open_page, city, checkpoints):
     assert places["ul"] == pytest.approx((0.25, 0.25)) and places["dr"] == pytest.approx((0.75, 0.75))
     assert [metric.value for metric in test.metric[:2]] == ["1.000", "1.000"]
     assert html(test).count('class="row"') == 1, "without an edit there is nothing to set beside the graph as it is"
-    A, P = heatmaps(test, 0)
+    A, P = matrices(test)[0].values()
     assert A.sum() == 7 + 2 * 14 and (A.diagonal() == 1).all()
     assert P[0].tolist() == [0.5, 0, 0, 0, 0, 0, 0.5] and P.sum(1) == pytest.approx(1)
-    assert len(heatmaps(test, 1)) == 3, "cosines of H0, H1 and H2"
+    assert len(matrices(test)[1]) == 3, "cosines of H0, H1 and H2"
 
 
 def test_switches_in_the_url_change_token_matrices_and_label(open_page, city, checkpoints):
@@ -74,11 +60,11 @@ def test_switches_in_the_url_change_token_matrices_and_label(open_page, city, ch
     assert float(test.metric[0].value) < 1
     assert any("Asymmetric: the query's graph is edited" in caption.value for caption in test.caption)
     assert "without ul, token silenced, without edge mid-ur" in html(test) and html(test).count('class="row"') == 2
-    A, P = heatmaps(test, 0)
+    A, P = matrices(test)[0].values()
     assert A[1].tolist() == [0, 1, 0, 0, 0, 0, 0] and A[2, 3] == A[3, 2] == 0
     assert P[6].tolist() == pytest.approx([1 / 6, 0, 1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
     silenced = open_page("graph", data=str(city), query=QUERY, graph_off="ul", graph_how="silenced", **checkpoints)
-    assert heatmaps(silenced, 0)[0].sum() == 7 + 2 * 14, "a silenced node keeps its edges"
+    assert matrices(silenced)[0]["A + I (Eq. 3)"].sum() == 7 + 2 * 14, "a silenced node keeps its edges"
     assert "ul silenced" in html(silenced)
 
 
@@ -125,7 +111,7 @@ def test_a_network_without_token_has_six_nodes(open_page, city, checkpoints, tmp
                      graph_off="global", graph_cut="ul-nowhere")  # fmt: skip
     assert not test.exception and not test.error
     assert [node["name"] for node in components(test, "node_graph")[0]["nodes"]] == NODES[:6]
-    assert "global silenced" in html(test) and len(heatmaps(test, 1)) == 2
+    assert "global silenced" in html(test) and len(matrices(test)[1]) == 2
 
 
 def test_what_the_page_cannot_use_is_one_sentence(open_page, city, checkpoints, tmp_path):

@@ -15,7 +15,7 @@ from app.widgets.match import pulled
 from ssrnet.data.protocols import Protocol
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many
-from tests.app.conftest import html
+from tests.app.conftest import html, matrices
 
 QUERY = "0008_c001_00000000_0.jpg"
 SAME, OTHER = "0008_c002_00000001_0.jpg", "0007_c002_00000001_0.jpg"
@@ -139,13 +139,16 @@ def test_why_this_match_explains_with_both_models(open_page, city, checkpoints):
     assert "another vehicle" in text and "Its global branch alone makes the whole cosine." in text
     assert len(re.findall(r"The (?:global|attention|relation) branch (?:pulled|does not)", text)) == 3
 
-    shares, regions, tokens = (json.loads(each.proto.spec) for each in test.get("plotly_chart"))
+    shares, tokens = (json.loads(each.proto.spec) for each in test.get("plotly_chart"))
     cosines = [float(found) for found in re.findall(r"cosine (-?[\d.]+)", text)]
     parts = [[float(re.search(r"-?[\d.]+$", text)[0]) for text in bar["text"] if text] for bar in shares["data"]]
     assert [bar["name"] for bar in shares["data"]] == ["Global", "Attention", "Relation"]
     assert sum(part[-1] for part in parts) == pytest.approx(cosines[1], abs=0.002)
     assert parts[0][0] == pytest.approx(cosines[0], abs=0.001)
-    assert regions["data"][0]["type"] == "heatmap" and regions["data"][0]["x"][2] == "middle"
+    regions = matrices(test)[0]["Regions of the two images, H(0)"]
+    assert regions.shape == (5, 5) and 0 <= regions.min() < regions.max() <= 1
+    low, high = re.search(r"at H\(0\) of .*?, from (\S+) to ([\d.]+);", page).groups()  # what a screen reader says
+    assert (float(low), float(high)) == (regions.min(), regions.max()) and ">middle</th>" in page
     relation = parts[2][0]
     assert tokens["layout"]["title"]["text"].startswith(f"Relation branch's {relation:.3f}")
 

@@ -1,0 +1,90 @@
+"""Small matrices of shares and cosines as tables, since Plotly takes a quarter of a second to draw four of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from app.widgets.export import export_buttons, print_figure
+
+STYLE = """
+<style>
+.matrices { display: flex; flex-wrap: wrap; gap: 0.6rem 1.6rem; }
+.matrices table { border-collapse: separate; border-spacing: 1px; font-size: 0.75rem; border: 0; }
+.matrices caption { caption-side: top; text-align: left; color: inherit; font-size: 0.85rem; padding: 0 0 0.3rem; }
+.matrices th { border: 0; padding: 0.1rem 0.35rem; font-weight: 400; opacity: 0.75; text-align: center; }
+.matrices th[scope=row] { text-align: right; }
+.matrices td { border: 0; padding: 0.25rem 0; min-width: 2.5rem; text-align: center;
+  background: rgb(37 99 235 / calc(0.06 + 0.94 * var(--value))); }
+.matrices td.strong { color: white; }
+</style>
+"""
+STRONG = 0.5
+"""Values from which the numbers are white in both themes."""
+
+
+class Matrix(NamedTuple):
+    """``values`` (N, M), drawn from 0, faint, to 1; ``texts`` in their place, where two decimals are not it."""
+
+    values: np.ndarray
+    texts: Sequence[Sequence[str]] | None = None
+
+    def written(self) -> list[list[str]]:
+        """What stands in the cells."""
+        if self.texts is not None:
+            return [list(row) for row in self.texts]
+        return [[f"{value:.2f}" for value in row] for row in self.values]
+
+
+def matrices(
+    panels: Mapping[str, Matrix],
+    names: Sequence[str],
+    export: str,
+    alt: str,
+    key: str,
+    axes: tuple[str, str] = ("", ""),
+) -> None:
+    """Draws ``panels``, by their titles, side by side with their export; rows and columns are ``names``.
+
+    ``export`` is the exported files' first name, ``alt`` says in words what they show, ``axes`` what rows and
+    columns are.
+    """
+    tables = "".join(_table(title, panel, names, axes) for title, panel in panels.items())
+    st.html(f'{STYLE}<div class="matrices" role="group" aria-label="{escape(alt, quote=True)}">{tables}</div>')
+    export_buttons(export, lambda format: print_figure(_figure(panels, names, axes), format), key=key)
+
+
+def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str]) -> str:
+    corner = escape(" \\ ".join(filter(None, axes)))
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    rows = []
+    for name, values, texts in zip(names, panel.values.tolist(), panel.written(), strict=True):
+        cells = "".join(
+            f'<td style="--value: {min(max(value, 0), 1):.3f}"{" class=strong" if value >= STRONG else ""}>'
+            f"{escape(text)}</td>"
+            for value, text in zip(values, texts, strict=True)
+        )
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
+    return f"<table><caption>{escape(title)}</caption><tr><th>{corner}</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _figure(panels: Mapping[str, Matrix], names: Sequence[str], axes: tuple[str, str]):
+    """The same as Plotly draws it, for paper."""
+    from plotly.subplots import make_subplots  # only an export needs it
+
+    sheet = make_subplots(1, len(panels), subplot_titles=list(panels), horizontal_spacing=0.05)
+    for column, panel in enumerate(panels.values(), start=1):
+        sheet.add_heatmap(
+            z=panel.values, x=list(names), y=list(names), text=panel.written(), texttemplate="%{text}",
+            textfont={"size": 8}, colorscale=[[0, "#f1f5f9"], [1, "#2563eb"]], zmin=0, zmax=1, showscale=False,
+            xgap=1, ygap=1, row=1, col=column,
+        )  # fmt: skip
+    sheet.update_yaxes(autorange="reversed", tickfont={"size": 8}, title=axes[0] or None, showgrid=False, ticks="")
+    sheet.update_xaxes(tickfont={"size": 8}, title=axes[1] or None, showgrid=False, tickangle=45, ticks="")
+    sheet.update_layout(width=320 * len(panels), height=340, margin={"l": 0, "r": 0, "t": 40, "b": 0})
+    sheet.update_annotations(font_size=10)
+    return sheet
