@@ -32,7 +32,6 @@ from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
 from ssrnet.retrieval.imported import ImportedModel
 from ssrnet.retrieval.store import Record, feature_record, find, keep, read_record, remove_oldest
-from ssrnet.runs import StoredMetrics, find_runs, find_studies, stored_metrics
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -101,18 +100,6 @@ class Services:
             for name, path in found.items()
             if not path.name.startswith(".") and not _holds_features(str(path), _stamp(path))
         )
-
-    def run_folders(self) -> list[str]:
-        """Training runs lying in ``runs/`` and ``checkpoints/`` of the working folder."""
-        return [str(folder) for folder in find_runs([Path("runs"), Path("checkpoints")])]
-
-    def study_folders(self) -> list[str]:
-        """Folders of ``ssrnet study``: the bundled one, then those in ``runs/`` of the working folder."""
-        return [str(folder) for folder in find_studies([ROOT / "assets", Path("runs")])]
-
-    def stored_metrics(self, path: Path) -> list[StoredMetrics]:
-        """What a checkpoint says that it scored; read anew when the file changes."""
-        return _stored_metrics(str(path), _stamp(path))
 
     def stored_features(
         self, checkpoint: Model, opened: OpenedDataset, settings: ExtractSettings = ExtractSettings()
@@ -224,11 +211,6 @@ def _model(path: str, file_hash: str) -> SSRNet:
 @st.cache_data(max_entries=1000, show_spinner=False)
 def _holds_features(path: str, stamp: tuple) -> bool:
     return read_record(Path(path)) is not None
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _stored_metrics(path: str, stamp: tuple) -> list[StoredMetrics]:
-    return stored_metrics(Path(path))
 
 
 @st.cache_resource

@@ -28,7 +28,6 @@ from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import Hit, Ranking
 from ssrnet.retrieval.store import Record, feature_record, file_name, remove_oldest
-from ssrnet.studies.tables import CurvePoint, measured_tables, protocol_records
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 KEPT_GRAPHS, SUFFIX = "runs/graphs", ".graphs"
@@ -37,7 +36,6 @@ MOST_KEPT = 2 * 2**30
 """Bytes of gallery graphs kept on the disk: some 80 times the demo's, or 4 times VeRi-776's."""
 LEAST_RATIO = 1 / 8
 """The smallest of the paper's Fig. 4."""
-STUDY = "crop-ratio"
 
 
 PART, BATCH = 32, 8
@@ -71,14 +69,6 @@ class RankedAt(NamedTuple):
     first_hit: int
     average_precision: float
     label: EditLabel
-
-
-class StudyCurve(NamedTuple):
-    """Fig. 4 as a ``crop-ratio`` study measured it: points, the notes below its table, and its protocol records."""
-
-    points: tuple[CurvePoint, ...]
-    notes: tuple[str, ...]
-    records: tuple[Record, ...]
 
 
 def split(opened: OpenedDataset, protocol: Protocol) -> Split:
@@ -198,20 +188,6 @@ def metrics_at(
     kept = ratio_at_boxes(graphs.ratios, *graphs.size, ratio)
     root = str(opened.dataset.root)
     return _metrics_at(checkpoint.hash, opened.hash, root, protocol, kept, checkpoint, opened, features, graphs)
-
-
-def study_curves(services: Services) -> dict[str, StudyCurve]:
-    """Every folder with a measured ``crop-ratio`` study, by its path; one that cannot be read is left out."""
-    curves = {}
-    for folder in services.study_folders():
-        if not (Path(folder) / "studies" / f"{STUDY}.json").is_file():
-            continue
-        with suppress(DataError):
-            for table in measured_tables(Path(folder)):
-                if table.name == STUDY and table.curve:
-                    records = [record for row in table.rows for record in protocol_records(Path(folder), row)]
-                    curves[folder] = StudyCurve(table.curve, table.notes, tuple(records))
-    return curves
 
 
 def _ranked(ranking: Ranking, top_k: int, label: EditLabel) -> RankedAt:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.services import Services
 from app.services import regions as kept
+from app.services.runs import StudyCurve, study_curves
 from app.widgets.explain import explain
 from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
@@ -69,14 +70,14 @@ def render(services: Services, selection: Selection) -> None:
     if image is None:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
         return
-    _explore(services, selection, title, checkpoint, image, kept.study_curves(services))
+    _explore(services, selection, title, checkpoint, image, study_curves())
     explain(EQUATIONS, LOOK_FOR, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
 
 
 @fragment
 def _explore(
     services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
-    studies: Mapping[str, kept.StudyCurve],
+    studies: Mapping[str, StudyCurve],
 ) -> None:  # fmt: skip
     """All that follows lambda, drawn anew by itself when the slider is let go."""
     try:
@@ -87,7 +88,7 @@ def _explore(
 
 def _follow(
     services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
-    studies: Mapping[str, kept.StudyCurve],
+    studies: Mapping[str, StudyCurve],
 ) -> None:  # fmt: skip
     whole = kept.trace(services, checkpoint, image)
     size, own = tuple(whole.F_attn.shape[2:]), checkpoint.info.model.crop_ratio
@@ -216,7 +217,7 @@ def _same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[V
 
 def _over_lambda(
     services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
-    ratio: float, graphs: GalleryGraphs | None, studies: Mapping[str, kept.StudyCurve],
+    ratio: float, graphs: GalleryGraphs | None, studies: Mapping[str, StudyCurve],
 ) -> None:  # fmt: skip
     """What the whole range of lambda does: to the cosines, to the ranks of this network, and as a study trained it."""
     st.subheader("Over all λ", anchor=False)
@@ -267,7 +268,7 @@ def _measure(
     return measured
 
 
-def _study(studies: Mapping[str, kept.StudyCurve], ratio: float) -> None:
+def _study(studies: Mapping[str, StudyCurve], ratio: float) -> None:
     """Fig. 4 as a study measured it."""
     if not studies:
         st.caption(

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.services import Services
+from app.services import runs as kept
 from app.services.pairs import verification
 from app.widgets import curves
 from app.widgets.curves import AXES, MOST_RUNS, legend
@@ -32,7 +33,7 @@ GUIDE = """
 #### Nothing chosen yet
 
 A *run* is the folder that `ssrnet train` had as `--out`. Choose one or several above, or type a path; runs below
-`runs/` and `checkpoints/` of the folder that the app was started in are offered. The curves grow while a run trains.
+`runs/` and `checkpoints/` of the folder that the app was started in, and of the project, are offered. The curves grow while a run trains.
 
 No run yet? This trains a network and keeps 20 vehicles back, so that mAP and rank-1 have curves too:
 """
@@ -67,16 +68,16 @@ def render(services: Services, selection: Selection | None) -> None:
     if selection is not None:
         _models(services, selection)
     st.subheader("Training runs", anchor=False)
-    folders, axis = _choose(services)
+    folders, axis = _choose(selection)
     if not folders:
         st.markdown(GUIDE)
         st.code(COMMAND, language="bash")
     else:
         found = _read(folders)
-        _board(services, found, axis)
+        _board(found, axis)
         going_on = any(isinstance(run, TrainingRun) and run.going_on for run in found)
         fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
-    _studies(services)
+    _studies()
     with st.expander("Explain", icon=":material/help:"):
         st.markdown(EXPLANATION)
 
@@ -102,9 +103,9 @@ def _models(services: Services, selection: Selection) -> None:
         chart(roc_figure(pairs), "roc", "ROC of accepting a pair as one vehicle, false matches on a logarithmic axis")
 
 
-def _studies(services: Services) -> None:
+def _studies() -> None:
     """The paper's tables as measured here, where a study has been run."""
-    folders = services.study_folders()
+    folders = kept.study_folders()
     if not folders:
         return
     st.subheader("The paper's tables, measured", anchor=False)
@@ -117,12 +118,15 @@ def _studies(services: Services) -> None:
         st.warning(str(error), icon=":material/error:")
 
 
-def _choose(services: Services) -> tuple[list[Path], Axis]:
+def _choose(selection: Selection | None) -> tuple[list[Path], Axis]:
+    """The runs to draw, at the start those that made the loaded models; and what they are drawn over."""
     left, right = st.columns([3, 1])
     linked = st.query_params.get_all("runs")
+    own = [name for one in selection.models.values() for name in kept.runs_of(one)] if selection else []
     chosen = left.multiselect(
         "Training runs",
-        list(dict.fromkeys([*services.run_folders(), *linked])),
+        list(dict.fromkeys([*kept.run_folders(), *linked])),
+        default=list(dict.fromkeys(own))[:MOST_RUNS],
         key="runs",
         bind="query-params",
         accept_new_options=True,
@@ -133,7 +137,7 @@ def _choose(services: Services) -> tuple[list[Path], Axis]:
         "Horizontal axis", list(AXES), default="epoch", required=True, key="axis", bind="query-params",
         format_func=AXES.__getitem__,
     )  # fmt: skip
-    return [Path(folder).expanduser() for folder in chosen], axis
+    return [kept.run_folder(folder) for folder in chosen], axis
 
 
 def _read(folders: list[Path]) -> list[TrainingRun | str]:
@@ -153,7 +157,7 @@ def _watch(folders: list[Path], shown: list[TrainingRun | str]) -> None:
         st.rerun()
 
 
-def _board(services: Services, found: list[TrainingRun | str], axis: Axis) -> None:
+def _board(found: list[TrainingRun | str], axis: Axis) -> None:
     """Curves and tables of the runs; where a folder has none, a sentence instead."""
     for problem in found:
         if isinstance(problem, str):
@@ -173,7 +177,7 @@ def _board(services: Services, found: list[TrainingRun | str], axis: Axis) -> No
     else:
         st.info("The first epoch has not ended yet; curves appear here by themselves once it has.")
     _differences(runs, labels)
-    _checkpoints(services, runs, labels)
+    _checkpoints(runs, labels)
 
 
 def _last_epochs(runs: list[TrainingRun], labels: list[str]) -> None:
@@ -227,14 +231,14 @@ def _differences(runs: list[TrainingRun], labels: list[str]) -> None:
         st.caption("None: these runs were started with the same settings.")
 
 
-def _checkpoints(services: Services, runs: list[TrainingRun], labels: list[str]) -> None:
+def _checkpoints(runs: list[TrainingRun], labels: list[str]) -> None:
     """Metrics that the runs' checkpoints hold, each with its record one click away."""
     stored: list[tuple[str, StoredMetrics]] = []
     for run, label in zip(runs, labels):
         for path in (run.folder / name for name in BEST_CHECKPOINTS):
             try:
                 if path.exists():
-                    stored += [(f"{label}/{path.name}", each) for each in services.stored_metrics(path)]
+                    stored += [(f"{label}/{path.name}", each) for each in kept.stored_metrics(path)]
             except SSRNetError as error:
                 st.warning(str(error), icon=":material/error:")
     st.subheader("Metrics in the checkpoints", anchor=False)

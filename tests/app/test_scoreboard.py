@@ -170,3 +170,25 @@ def test_a_broken_checkpoint_does_not_hide_the_runs(open_page, city, checkpoints
     test = open_page("scoreboard", data=str(city), baseline=checkpoints["baseline"], ssrnet=broken)
     assert "broken.safetensors" in test.error[0].value
     assert [each.value for each in test.subheader] == ["Training runs"]
+
+
+def test_the_loaded_models_runs_are_drawn_at_the_start(open_page, city, checkpoints, project):
+    folder = project / "checkpoints"
+    folder.mkdir()
+    for name in ("baseline", "ssrnet"):
+        shutil.copy(checkpoints[name], folder / f"{name}.safetensors")
+        make(folder / name, [line(1), line(2)])
+    make(folder / "ssrnet-start", [line(1)])
+    make(folder / "other", [line(1)])
+    url = {
+        "data": str(city),
+        "baseline": "checkpoints/baseline.safetensors",
+        "ssrnet": "checkpoints/ssrnet.safetensors",
+    }
+    test = open_page("scoreboard", **url)
+    assert not test.exception and not test.error
+    assert test.multiselect(key="runs").value == [
+        f"checkpoints/{name}" for name in ("baseline", "ssrnet", "ssrnet-start")
+    ]
+    test.multiselect(key="runs").set_value([]).run()
+    assert "Choose one or several above" in " ".join(each.value for each in test.markdown)
