@@ -17,6 +17,8 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.explain.projection import Projection, ProjectionName, project
 from ssrnet.failures.attributes import CAMERA, attribute_names, values
 
+METHODS = ("PCA", "UMAP")
+WHOLE = "whole embedding"
 PATIENCE = 5.0
 """Seconds after which nobody waits any more for work that nobody has asked about."""
 TICK = 0.2

@@ -8,11 +8,13 @@ import streamlit as st
 
 from app.services import Services
 from app.services import maps as ask
+from app.services.maps import METHODS, WHOLE
 from app.widgets.explain import explain
 from app.widgets.export import export_buttons, print_figure
 from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import choose, chosen_image
+from app.widgets.map_notes import current_notes, file, select, selected, tags
 from app.widgets.progress import progress
 from app.widgets.scatter import Panel, Things, figure, scatter
 from app.widgets.source import Selection
@@ -25,8 +27,6 @@ from ssrnet.failures.attributes import CAMERA
 from ssrnet.failures.rows import csv_text
 from ssrnet.retrieval.extraction import extract
 
-METHODS = ("PCA", "UMAP")
-WHOLE = "whole embedding"
 MOST_SHOWN = 60
 """Thumbnails of a selection that travel to the browser."""
 
@@ -46,6 +46,11 @@ one camera in place of one vehicle; single points amid another vehicle's. The sa
 
 def render(services: Services, selection: Selection) -> None:
     """The models' maps, the selection's pictures, tags, and the file that keeps them."""
+    _page(services, selection)
+    explain(EQUATIONS, LOOK_FOR, (extract, project, GalleryNotes, read_notes))
+
+
+def _page(services: Services, selection: Selection) -> None:
     images = selection.opened.dataset.test
     if len(images) < 2:
         st.info(f"{selection.opened.dataset.name} has fewer than two test images, too few for a map.")
@@ -77,7 +82,6 @@ def render(services: Services, selection: Selection) -> None:
         return
     shown = chosen_image("query", images)
     fragment(_board)(services, selection, panels, colouring, method, None if branch == WHOLE else branch, shown)
-    explain(EQUATIONS, LOOK_FOR, (extract, project, GalleryNotes, read_notes))
 
 
 def _board(
@@ -88,19 +92,19 @@ def _board(
     images = selection.opened.dataset.test
     if chosen_image("query", images) != query:
         st.rerun()  # a picture was clicked, and the sidebar shows the query too
-    notes = _notes(selection)
+    notes = current_notes(selection)
     if colouring == ask.TAG:
         tagged = notes.by_image()
         kinds = [" + ".join(tagged.get(image.name, ())) or "no tag" for image in images]
     else:
         kinds = ask.kinds(images, colouring)
-    chosen = _selected(selection)
+    chosen = selected(selection)
     place = {image.name: i for i, image in enumerate(images)}
     things = Things([_label(image) for image in images], kinds, marked=[place[query.name]])
     alt = f"{len(images):,} test images by {method}, coloured by {_say_colouring(colouring)}; the query is marked"
     rows = [place[name] for name in chosen]
     scatter(
-        "map_scatter", panels, things, alt, rows, lambda found: _select(selection, [images[i].name for i in found]), 430
+        "map_scatter", panels, things, alt, rows, lambda found: select(selection, [images[i].name for i in found]), 430
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
@@ -121,8 +125,8 @@ def _board(
     with left:
         _pictures(services, [images[place[name]] for name in chosen], query)
     with right:
-        _tags(selection, notes, chosen)
-        _file(selection, notes, View(method, branch, colouring, query.name, tuple(chosen)))
+        tags(selection, notes, chosen)
+        file(selection, notes, View(method, branch, colouring, query.name, tuple(chosen)))
 
 
 def _pictures(services: Services, chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
@@ -137,135 +141,9 @@ def _pictures(services: Services, chosen: Sequence[VehicleImage], query: Vehicle
     thumbnails("map_pictures", chosen[:MOST_SHOWN], services.thumbnail, query.name, lambda name: choose("query", name))
 
 
-def _tags(selection: Selection, notes: GalleryNotes, chosen: Sequence[str]) -> None:
-    st.subheader("Tags", anchor=False)
-    with (
-        st.form("map_tag_form", border=False, clear_on_submit=True),
-        st.container(horizontal=True, vertical_alignment="bottom"),
-    ):
-        st.text_input("Tag for the selection", key="map_tag", placeholder="for example: odd label", max_chars=60)
-        st.form_submit_button("Tag", on_click=_tag, args=(selection,), disabled=not chosen, icon=":material/new_label:")
-    if not notes.tags:
-        st.caption("No tags yet.")
-        return
-    tag = st.pills(
-        "Tags of this data set", list(notes.tags), key="map_tags",
-        format_func=lambda tag: f"{tag} ({len(notes.tags.get(tag, ())):,})",
-    )  # fmt: skip
-    tag = tag if tag in notes.tags else None
-    with st.container(horizontal=True):
-        st.button(
-            "Select its images", disabled=tag is None, key="map_tag_select",
-            on_click=lambda: _select(selection, notes.tags[tag]),
-        )  # fmt: skip
-        st.button(
-            "Remove the tag", disabled=tag is None, key="map_tag_remove",
-            on_click=_remove_tag, args=(selection, tag),
-        )  # fmt: skip
-
-
-def _file(selection: Selection, notes: GalleryNotes, view: View) -> None:
-    """Views by name, and all notes as a file."""
-    st.subheader("Views", anchor=False)
-    with (
-        st.form("map_view_form", border=False, clear_on_submit=True),
-        st.container(horizontal=True, vertical_alignment="bottom"),
-    ):
-        st.text_input("Name for what is shown now", key="map_view", placeholder="a view's name", max_chars=60)
-        st.form_submit_button("Keep", on_click=_keep_view, args=(selection, view), icon=":material/bookmark_add:")
-    if notes.views:
-        name = st.selectbox("Views of this data set", list(notes.views), key="map_views")
-        # A full run: the controls above the maps belong to the view.
-        if st.button("Open the view", key="map_view_open", on_click=_open, args=(selection, notes.views[name])):
-            st.rerun()
-    st.subheader("File", anchor=False)
-    st.download_button(
-        "Save tags and views", notes.json(), f"{selection.opened.dataset.name}-map.json", "application/json",
-        key="map_save", icon=":material/download:", on_click="ignore", disabled=not (notes.tags or notes.views),
-    )  # fmt: skip
-    st.file_uploader(
-        "Load tags and views", "json", key="map_upload", on_change=_load, args=(selection,), max_upload_size=20
-    )
-    message = st.session_state.get("map_message")  # stands until another file is chosen, or none
-    if message:
-        kind, text = message
-        (st.success if kind == "loaded" else st.error)(text)
-
-
-def _notes(selection: Selection) -> GalleryNotes:
-    opened = selection.opened
-    kept = st.session_state.get("map_notes")
-    if kept is None or kept.dataset_hash != opened.hash:
-        kept = GalleryNotes(opened.dataset.name, opened.hash)
-    return kept
-
-
-def _keep(selection: Selection, notes: GalleryNotes) -> None:
-    st.session_state["map_notes"] = notes
-
-
-def _selected(selection: Selection) -> list[str]:
-    """Names of the selected images; none where they are another data set's."""
-    owner, names = st.session_state.get("map_selected", ("", []))
-    return list(names) if owner == selection.opened.hash else []
-
-
-def _select(selection: Selection, names: Sequence[str]) -> None:
-    st.session_state["map_selected"] = (selection.opened.hash, list(names))
-
-
 def _select_kinds(selection: Selection, images: Sequence[VehicleImage], kinds: Sequence[str], key: str) -> None:
     wanted = set(st.session_state[key])
-    _select(selection, [image.name for image, kind in zip(images, kinds) if kind in wanted])
-
-
-def _tag(selection: Selection) -> None:
-    tag, chosen = st.session_state["map_tag"].strip(), _selected(selection)
-    if tag and chosen:
-        _keep(selection, _notes(selection).with_tag(tag, chosen))
-
-
-def _remove_tag(selection: Selection, tag: str) -> None:
-    st.session_state["map_tags"] = None
-    _keep(selection, _notes(selection).without_tag(tag))
-
-
-def _keep_view(selection: Selection, view: View) -> None:
-    name = st.session_state["map_view"].strip()
-    if name:
-        _keep(selection, _notes(selection).with_view(name, view))
-
-
-def _open(selection: Selection, view: View) -> None:
-    """Sets the controls; what this data set or these models do not have is left as it is."""
-    images = selection.opened.dataset.test
-    if view.method in METHODS:
-        st.session_state["map_method"] = view.method
-    st.session_state["map_branch"] = view.branch or WHOLE
-    if view.colouring in (*ask.colourings(images), ask.TAG):
-        st.session_state["map_colour"] = view.colouring
-    choose("query", view.query)
-    _select(selection, view.selected)
-
-
-def _load(selection: Selection) -> None:
-    """Takes up an uploaded file's notes, or says why not."""
-    file = st.session_state["map_upload"]
-    if file is None:
-        st.session_state.pop("map_message", None)
-        return
-    opened = selection.opened
-    try:
-        found = read_notes(
-            file.getvalue(), file.name, opened.dataset.name, opened.hash, {i.name for i in opened.dataset.test}
-        )
-    except DataError as error:
-        st.session_state["map_message"] = ("refused", str(error))
-        return
-    _keep(selection, _notes(selection).joined(found))
-    st.session_state["map_message"] = (
-        "loaded", f"{file.name} is loaded. Tags: {len(found.tags):,}, views: {len(found.views):,}.",
-    )  # fmt: skip
+    select(selection, [image.name for image, kind in zip(images, kinds) if kind in wanted])
 
 
 def _record(selection: Selection, method: str, branch: str | None, images: int) -> dict[str, object]:

@@ -18,7 +18,6 @@ from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
 from app.widgets.progress import progress
 from app.widgets.source import Selection
 from ssrnet.data.probes import ProbeSeries
-from ssrnet.errors import SSRNetError
 from ssrnet.explain.cam import WHOLE, similarity_cam
 from ssrnet.explain.faithfulness import region_share
 from ssrnet.explain.probes import branch_cosines, nearest_other
@@ -58,6 +57,11 @@ model's embedding and $f_b$ the part of it that one branch gives; every line com
 
 def render(services: Services, selection: Selection) -> None:
     """The series of the data set's probes, or the pairs with a mark on and off."""
+    _page(services, selection)
+    explain(EQUATIONS, LOOK_FOR, (branch_cosines, nearest_other, similarity_cam, region_share))
+
+
+def _page(services: Services, selection: Selection) -> None:
     series, pairs = kept.series(selection.opened), kept.pairs(selection.opened)
     usable = [name for name, there in (("series", series), ("marks", pairs)) if there]
     if not usable:
@@ -71,21 +75,13 @@ def render(services: Services, selection: Selection) -> None:
         format_func=VIEWS.__getitem__,
     )  # fmt: skip
     if view == "series":
-        _series(services, selection)
+        _series(services, selection, series)
     else:
         mark_pairs(services, selection)
-    explain(EQUATIONS, LOOK_FOR, (branch_cosines, nearest_other, similarity_cam, region_share))
 
 
 @fragment
-def _series(services: Services, selection: Selection) -> None:
-    try:
-        _draw_series(services, selection, kept.series(selection.opened))
-    except SSRNetError as error:  # the page's own frame hears of none when only this part is drawn
-        st.error(str(error), icon=":material/error:")
-
-
-def _draw_series(services: Services, selection: Selection, found: list[ProbeSeries]) -> None:
+def _series(services: Services, selection: Selection, found: list[ProbeSeries]) -> None:
     """Likeness to the reference over one series, with its photographs beneath."""
     names = list(dict.fromkeys(each.name for each in found))
     left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")

@@ -22,7 +22,6 @@ from app.widgets.record import metrics_table
 from app.widgets.region_boxes import crop_ratios, region_boxes_slider
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
-from ssrnet.errors import SSRNetError
 from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
 from ssrnet.explain.overlaps import overlap
@@ -60,17 +59,15 @@ since every region's row comes from a ReLU.
 def render(services: Services, selection: Selection) -> None:
     """A query, the slider with boxes and crops, the top-5, cosines, and curves over lambda."""
     found = _with_graph(selection)
+    split = kept.split(selection.opened, selection.protocol)
     if found is None:
         settings = selection.ssrnet.info.model
         st.info(no_graph(settings.title, settings.relation_branch and settings.parts == "pcb"))
-        return
-    title, checkpoint = found
-    split = kept.split(selection.opened, selection.protocol)
-    image = image_picker("query", split.query, services.thumbnail)
-    if image is None:
+    elif not split.query:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
-        return
-    _explore(services, selection, title, checkpoint, image, study_curves())
+    else:
+        image = image_picker("query", split.query, services.thumbnail)
+        _explore(services, selection, *found, image, study_curves())
     explain(EQUATIONS, LOOK_FOR, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
 
 
@@ -80,16 +77,6 @@ def _explore(
     studies: Mapping[str, StudyCurve],
 ) -> None:  # fmt: skip
     """All that follows lambda, drawn anew by itself when the slider is let go."""
-    try:
-        _follow(services, selection, title, checkpoint, image, studies)
-    except SSRNetError as error:  # the page's own frame hears of none when only this part is drawn
-        st.error(str(error), icon=":material/error:")
-
-
-def _follow(
-    services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
-    studies: Mapping[str, StudyCurve],
-) -> None:  # fmt: skip
     whole = kept.trace(services, checkpoint, image)
     size, own = tuple(whole.F_attn.shape[2:]), checkpoint.info.model.crop_ratio
     listed = crop_ratios(*size, own)

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import services
+from app.widgets.page import VIEWS
 from ssrnet.errors import InstallationError
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.store import read_record
@@ -74,9 +75,15 @@ def test_it_is_found_from_anywhere(demo, open_page, no_extraction, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_attention_opens_on_the_demo(demo, open_page):
-    test = open_page("attention")
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_page_opens_on_the_demo(demo, open_page, view):
+    test = open_page(view)
     assert not test.exception and not test.error, [e.value for e in test.error]
+    assert sidebar(test) == services.DEMO and test.expander[-1].label == "Explain", "the page is drawn to its end"
+
+
+def test_attention_draws_cams_of_both_models_on_the_demo(demo, open_page):
+    test = open_page("attention")
     assert html(test).count("Grad-CAM</b>") == 2
 
 
@@ -191,6 +198,7 @@ import sys
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
 from app import services
+from app.widgets.page import VIEWS
 services.ROOT = Path.cwd()
 page = f"from app.widgets.page import run_view; run_view({sys.argv[1]!r}, '')"
 test = AppTest.from_string(page, default_timeout=120).run()

@@ -1,4 +1,4 @@
-"""Both pages through Streamlit's own test runner: what they draw, and what they say where something is missing."""
+"""All pages through Streamlit's own test runner: what they draw, and what they say where something is missing."""
 
 import re
 import shutil
@@ -6,12 +6,11 @@ import shutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.widgets.page import VIEWS
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from tests.app.conftest import REPOSITORY, html
 from tests.data import layouts
-
-PAGES = ("retrieval", "attention")
 
 
 def frames(test: AppTest) -> list[list[str]]:
@@ -26,10 +25,13 @@ def test_the_app_opens_without_any_configuration_and_says_what_to_do(project):
     assert "a data folder" in test.info[0].value and "SSR-Net checkpoint" in test.info[0].value
 
 
-@pytest.mark.parametrize("view", PAGES)
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_page_says_what_is_still_missing(open_page, city, view):
     test = open_page(view, data=str(city))
     assert not test.exception
+    if view == "scoreboard":  # training runs need neither data nor models
+        assert test.multiselect(key="runs").options == [] and "Choose one or several above" in test.markdown[0].value
+        return
     assert "a baseline checkpoint" in test.info[0].value
     assert "a data folder" not in test.info[0].value
 
@@ -79,14 +81,14 @@ def test_single_gallery_shot_lists_one_image_a_vehicle_and_no_junk(open_page, ci
         assert row.count("hit") == 1 and row.count("junk") == 0 and len(row) == 1 + 4
 
 
-@pytest.mark.parametrize("view", PAGES)
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_missing_data_folder_is_one_sentence(open_page, checkpoints, tmp_path, view):
     test = open_page(view, data=str(tmp_path / "nowhere"), **checkpoints)
     assert not test.exception
     assert "nowhere" in test.error[0].value and "does not exist" in test.error[0].value
 
 
-@pytest.mark.parametrize("view", PAGES)
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_broken_checkpoint_is_one_sentence(open_page, city, checkpoints, tmp_path, view):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"no weights at all")
@@ -95,7 +97,7 @@ def test_a_broken_checkpoint_is_one_sentence(open_page, city, checkpoints, tmp_p
     assert "broken.safetensors" in test.error[0].value
 
 
-@pytest.mark.parametrize("view", PAGES)
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_data_set_without_test_images_says_why_no_protocol_applies(open_page, checkpoints, tmp_path, view):
     layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
     test = open_page(view, data=str(tmp_path / "trainonly"), **checkpoints)

@@ -1,6 +1,7 @@
 """The Start page through Streamlit's own test runner."""
 
 import re
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -59,6 +60,19 @@ def test_links_carry_query_switches_and_source(measured, city):
     assert any("regions_lambda=0.125" in each for each in queries) and len(queries) == 3 * ("regions" in VIEWS)
     for each in queries:
         assert "query=0008_c001_00000000_0.jpg" in each and "data=" in each and "ssrnet=" in each
+
+
+def test_every_link_of_the_tours_opens_what_it_promises(measured, open_page):
+    steps = [link.proto for link in measured(query="0008_c001_00000000_0.jpg").get("page_link")]
+    assert {step.page for step in steps} >= {"attention", "regions", "graph", "retrieval"}
+    for step in steps:
+        asked = dict(parse_qsl(step.query_string))
+        test = open_page(step.page or HOME, **asked)
+        assert not test.exception and not test.error, (step.label, [each.value for each in test.error])
+        if asked.get("regions_lambda") == "0.125":
+            asked["regions_lambda"] = "0.250"  # where λ starts on a map of 4x4 cells
+        # Streamlit takes a value that a widget refuses out of the URL
+        assert {name: test.query_params[name] for name in asked} == asked, step.label
 
 
 def test_unmeasured_models_are_not_measured_unasked(open_page, city, checkpoints, monkeypatch):
