@@ -17,7 +17,7 @@ from app.widgets.image_picker import image_picker
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.node_graph import NODE_TITLES, Switches, node_graph
 from app.widgets.node_maps import node_maps
-from app.widgets.rank_list import RankRow, legend, rank_list
+from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
 from app.widgets.source import Selection
 from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
 from ssrnet.explain.projection import project
@@ -183,6 +183,7 @@ def _ranks(services: Services, evaluation: Evaluation, query: int, found: ask.An
     shown = {split.query[query], *(split.gallery[hit.index] for row in rows for hit in row.hits)}
     rank_list(split.query[query], rows, split.gallery, {image.name: services.thumbnail(image) for image in shown})
     legend()
+    ranks_export(f"ranks_graph_{split.query[query].name}", split.query[query], rows, split.gallery)
 
 
 def _cosines(trace: Trace, edited: bool) -> None:

@@ -16,11 +16,14 @@ from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.lambda_curves import cosine_curves, score_curves
 from app.widgets.matrices import Matrix, matrices
+from app.widgets.prints import pictures_export
 from app.widgets.progress import progress
-from app.widgets.rank_list import RankRow, legend, rank_list
+from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
 from app.widgets.record import metrics_table
 from app.widgets.region_boxes import crop_ratios, region_boxes_slider
+from app.widgets.region_prints import printed_regions
 from app.widgets.source import Selection
+from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
@@ -82,6 +85,10 @@ def _explore(
     listed = crop_ratios(*size, own)
     ratio = _chosen(listed, own)
     region_boxes_slider(SLIDER, services.thumbnail(image, 320), f"Query {image.name}", size, listed, ratio, own)
+    pictures_export(
+        f"regions_lambda_{ratio:.3f}_{image.name}", lambda: printed_regions(read_image(image.path), size, ratio),
+        key="regions_boxes",
+    )  # fmt: skip
     if listed[0] > kept.LEAST_RATIO + 1e-9:
         st.caption(f"The feature map has {size[0]} × {size[1]} cells, so λ starts where a region has one.")
     graphs = _ranks(services, selection, title, checkpoint, image, ratio)
@@ -160,6 +167,7 @@ def _ranks(
     shown = {image, *(split.gallery[hit.index] for row in rows for hit in row.hits)}
     rank_list(image, rows, split.gallery, {one.name: services.thumbnail(one) for one in shown})
     legend()
+    ranks_export(f"ranks_lambda_{ratio:.3f}_{image.name}", image, rows, split.gallery)
     if sentences:
         st.caption(" ".join(sentences))
     else:

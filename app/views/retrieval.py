@@ -13,7 +13,7 @@ from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.match import why_this_match
 from app.widgets.progress import progress
-from app.widgets.rank_list import RankRow, legend, rank_list
+from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
 from app.widgets.ranking_options import ranking_options, say
 from app.widgets.record import metrics_table
 from app.widgets.sheet import sheets
@@ -123,6 +123,7 @@ def _ranks(
         key="ranks", chosen=asked, on_pick=_open_match,
     )  # fmt: skip
     legend()
+    ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == asked), None)
     if match is None:
         st.caption("Click an image, or reach it with Tab, the arrows and Enter, to see why it stands where it does.")

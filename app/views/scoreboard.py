@@ -12,7 +12,7 @@ from app.services import runs as kept
 from app.services.pairs import verification
 from app.widgets import curves
 from app.widgets.curves import AXES, MOST_RUNS, legend
-from app.widgets.export import chart
+from app.widgets.export import chart, table
 from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
 from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
@@ -183,10 +183,10 @@ def _board(found: list[TrainingRun | str], axis: Axis) -> None:
 def _last_epochs(runs: list[TrainingRun], labels: list[str]) -> None:
     st.subheader("Last epoch", anchor=False)
     percent = st.column_config.NumberColumn(format="%.2f %%")
-    st.dataframe(
+    table(
         [{"Run": label, "Network": run.title or None, **_last_numbers(run)} for run, label in zip(runs, labels)],
-        hide_index=True,
-        column_config={
+        "runs_last_epoch",
+        {
             "Loss": st.column_config.NumberColumn(format="%.4f"),
             "Learning rate": st.column_config.NumberColumn(format="%.3g"),
             "Images/s": st.column_config.NumberColumn(format="%.1f"),
@@ -226,7 +226,7 @@ def _differences(runs: list[TrainingRun], labels: list[str]) -> None:
     st.subheader("Settings that differ", anchor=False)
     rows = differing_settings(runs)
     if rows:
-        st.dataframe([{"Setting": name, **dict(zip(labels, values))} for name, values in rows.items()], hide_index=True)
+        table([{"Setting": name, **dict(zip(labels, values))} for name, values in rows.items()], "runs_settings")
     else:
         st.caption("None: these runs were started with the same settings.")
 
@@ -248,22 +248,19 @@ def _checkpoints(runs: list[TrainingRun], labels: list[str]) -> None:
             "measures any checkpoint on a test split."
         )
         return
-    table, record = st.columns([4, 1], vertical_alignment="center")
-    share = st.column_config.NumberColumn(format="%.2f %%")
     shares = {"Rank-1": "rank-1", "Rank-5": "rank-5", "mAP": "mAP", "mINP": "mINP"}
-    table.dataframe(
-        [
-            {
-                "Checkpoint": name, "Network": each.model, "Epoch": each.epoch, "Measured on": each.on,
-                **{title: _percent(each.values.get(key)) for title, key in shares.items()},
-                "Queries": _number(each.values.get("queries")),
-            }
-            for name, each in stored
-        ],
-        hide_index=True,
-        column_config=dict.fromkeys(shares, share),
-    )  # fmt: skip
-    with record.popover("Protocol records", icon=":material/receipt_long:"):
+    rows = [
+        {
+            "Checkpoint": name, "Network": each.model, "Epoch": each.epoch, "Measured on": each.on,
+            **{title: _percent(each.values.get(key)) for title, key in shares.items()},
+            "Queries": _number(each.values.get("queries")),
+        }
+        for name, each in stored
+    ]  # fmt: skip
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with left:
+        table(rows, "checkpoints", dict.fromkeys(shares, st.column_config.NumberColumn(format="%.2f %%")))
+    with right.popover("Protocol records", icon=":material/receipt_long:"):
         for name, each in stored:
             st.markdown(f"**{name}**, {each.on}")
             st.json(dict(each.record))

@@ -8,6 +8,7 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.widgets import export
 from ssrnet.runs import Axis, Panel, TrainingRun
 
 COLOURS = ("#3b82f6", "#f97316", "#10b981", "#ec4899", "#a16207", "#8b5cf6", "#06b6d4", "#94a3b8")
@@ -70,7 +71,7 @@ def chart(panel: Panel, runs: Sequence[TrainingRun], labels: Sequence[str], axis
         rangemode="normal" if panel.sparse else "tozero",
         tickformat=".3~p" if panel.share else ".2~e" if panel.tiny else None,
     )
-    st.plotly_chart(figure, key=f"panel {panel.title}", config={"displaylogo": False}, alt=_describe(panel, labels))
+    export.chart(figure, f"runs_{panel.title}", _describe(panel, labels), key=f"panel {panel.title}")
 
 
 def _branch_legend(figure: go.Figure, branches: Sequence[str]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 
 from ssrnet.errors import ResourceError
 from ssrnet.failures.rows import Row, csv_text
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 PRINT_WIDTH_MM = 180
 """A text block's width in a two-column journal."""
@@ -45,11 +47,16 @@ def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: S
 def table(rows: Sequence[Row], name: str, column_config: Mapping[str, Any] | None = None, **options: Any) -> Any:
     """Draws rows as a sortable table with its CSV beneath; ``options`` go to ``st.dataframe``."""
     drawn = st.dataframe(list(rows), hide_index=True, column_config=column_config, **options)
+    csv_button(rows, name)
+    return drawn
+
+
+def csv_button(rows: Sequence[Row], name: str) -> None:
+    """One download of the rows; ``name`` is the file's first name, and tells the page's buttons apart."""
     st.download_button(
         "CSV", lambda: csv_text(rows), f"{name}.csv", "text/csv", key=f"{name}_csv", icon=":material/download:",
         type="tertiary", on_click="ignore",
     )  # fmt: skip
-    return drawn
 
 
 def print_figure(figure: go.Figure, format: str) -> bytes:
@@ -57,6 +64,8 @@ def print_figure(figure: go.Figure, format: str) -> bytes:
 
     Raises :class:`ResourceError` where Kaleido finds no Chrome or Chromium to draw with.
     """
+    import plotly.graph_objects as go  # with the first figure, since some pages have none
+
     sheet = go.Figure(figure)
     sheet.update_layout(template="plotly_white", paper_bgcolor="white", font={"family": "Arial", "size": 11})
     width = PRINT_WIDTH_MM * PIXELS_PER_MM

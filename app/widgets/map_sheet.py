@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
+from PIL import Image
+
+from app.widgets.prints import Cell, Row, from_uri, pictures_export
 
 STYLE = """
 <style>
@@ -65,6 +68,25 @@ def map_sheet(
             f"{''.join(cells)}</div>"
         )
     st.html("".join(parts))
+    pictures_export(f"{name}-maps", lambda: _printed(photographs, rows, opacity, across), key=f"{name}_maps")
+
+
+def _printed(photographs: Mapping[str, str], rows: Sequence[MapRow], opacity: float, across: int) -> list[Row]:
+    """The same blocks for paper."""
+    captions, faces = list(photographs), [from_uri(uri) for uri in photographs.values()]
+    printed = []
+    for start in range(0, len(captions), across):
+        block = range(start, min(start + across, len(captions)))
+        printed.append(Row("", [Cell(faces[i], captions[i]) for i in block]))
+        for row in rows:
+            cells = [Cell(_under(faces[i], row.maps[i].uri, opacity), row.maps[i].caption) for i in block if row.maps]
+            printed.append(Row(row.title, cells, row.note))
+    return printed
+
+
+def _under(face: Image.Image, uri: str, opacity: float) -> Image.Image:
+    """A photograph under its map, as the browser lays it."""
+    return Image.blend(face, from_uri(uri).resize(face.size, Image.Resampling.BILINEAR), opacity)
 
 
 def _cell(face: str, label: str, caption: str, uri: str = "", opacity: float = 0.0) -> str:

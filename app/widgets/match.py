@@ -9,6 +9,9 @@ import streamlit as st
 
 from app.services import Services
 from app.services.matches import PairGraph, PairShares, RankingOptions, pair_graph, pair_pictures, pair_shares
+from app.widgets.export import chart
+from app.widgets.matrices import Matrix, matrices
+from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.ranking_options import branch_title, say
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
@@ -110,6 +113,11 @@ def _model(
             f'<figure><img src="{uri}" alt="{escape(alt, quote=True)}"><figcaption>{name}: {note}</figcaption></figure>'
         )
     st.html(f'{STYLE}<div class="pair">{"".join(figures)}</div>')
+    heading = f"{title}: {METHODS[method]} of the similarity, cosine {shares.cosine:.3f}"
+    cells = [Cell(from_uri(uri), image.name) for uri, image in zip((pictures.query, pictures.gallery), images)]
+    pictures_export(
+        f"match_{images[0].name}_{images[1].name}", lambda: [Row(heading, cells)], key=f"match_maps_{title}"
+    )
     if branch not in ("all", *own):
         st.caption(f"{title} has no {branch_title(branch).lower()} branch; its maps explain all it has.")
     lines = [pulled(branch, ranks) for branch, ranks in shares.pulled_up.items()]
@@ -170,8 +178,6 @@ def _caution(options: RankingOptions) -> None:
 def _share_chart(shares: Mapping[str, PairShares]) -> None:
     import plotly.graph_objects as go  # here, since a first rank list needs none of it
 
-    from app.widgets.export import chart
-
     figure = go.Figure()
     branches = list(dict.fromkeys(branch for each in shares.values() for branch in each.shares))
     titles = list(shares)
@@ -217,8 +223,6 @@ def _graph(title: str, graph: PairGraph | None) -> None:
 
 
 def _region_chart(title: str, graph: PairGraph) -> None:
-    from app.widgets.matrices import Matrix, matrices
-
     layers = len(graph.regions)
     key = f"match_layer_{title}"
     layer = st.segmented_control(
@@ -239,8 +243,6 @@ def _region_chart(title: str, graph: PairGraph) -> None:
 
 def _token_chart(title: str, graph: PairGraph) -> None:
     import plotly.graph_objects as go
-
-    from app.widgets.export import chart
 
     names = [REGIONS.get(name, name) for name in graph.parts]
     figure = go.Figure()

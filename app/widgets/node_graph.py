@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.widgets.export import export_buttons, print_figure
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.graph import RelationGraph
 from ssrnet.model.regions import REGION_NAMES, Box
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+NODE, EDGE, OFF = "#0f766e", "#3b82f6", "#6b7280"
+"""Of the print: nodes, edges, and what is switched off."""
 NODE_TITLES = {
     "global": "global", "ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left",
     "dr": "lower right", "token": "token",
@@ -194,3 +201,32 @@ def node_graph(
             on_switch(Switches(tuple(state["off"]), tuple(state["cut"])))
 
     _component(key=key, data=data, on_switched_change=changed)
+    export_buttons("relation_graph", lambda format: print_figure(_figure(data), format), key=f"{key}_print")
+
+
+def _figure(data: dict[str, Any]) -> go.Figure:
+    """The drawing for paper; what is off is grey and dotted."""
+    import plotly.graph_objects as go  # only an export needs it
+
+    left, top, width, height = data["viewBox"]
+    places = {node["name"]: (node["x"], node["y"]) for node in data["nodes"]}
+    figure = go.Figure()
+    figure.add_layout_image(
+        source=data["image"], x=0, y=0, sizex=data["size"][0], sizey=data["size"][1], xref="x", yref="y",
+        sizing="stretch", layer="below",
+    )  # fmt: skip
+    for a, b in data["edges"]:
+        off = f"{a}-{b}" in data["cut"] or {a, b} & set(data["off"])
+        line = {"color": OFF if off else EDGE, "dash": "dot" if off else "solid", "width": 2.5}
+        figure.add_scatter(x=[places[a][0], places[b][0]], y=[places[a][1], places[b][1]], mode="lines", line=line)
+    figure.add_scatter(
+        x=[x for x, _ in places.values()], y=[y for _, y in places.values()], mode="markers+text",
+        text=[node["short"] for node in data["nodes"]], textfont={"color": "white", "size": 11},
+        marker={"size": 30, "color": [OFF if name in data["off"] else NODE for name in places],
+                "line": {"color": "white", "width": 2}},
+    )  # fmt: skip
+    figure.update_xaxes(range=[left, left + width], visible=False)
+    figure.update_yaxes(range=[top + height, top], visible=False, scaleanchor="x")
+    return figure.update_layout(
+        width=700, height=round(700 * height / width), showlegend=False, margin=dict.fromkeys("lrtb", 0)
+    )

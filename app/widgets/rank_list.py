@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
+from PIL import Image, ImageOps
 
+from app.widgets.prints import Cell, Row, pictures_export
+from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.errors import DataError
 from ssrnet.retrieval.ranking import Hit
-from ssrnet.retrieval.sheets import BLUE, GREEN, GREY, RED
+from ssrnet.retrieval.sheets import ASPECT, BLUE, GREEN, GREY, RED
 
 CSS = f"""
 .ranks {{ display: grid; grid-template-columns: minmax(0, 1fr); row-gap: 1.2rem; font-size: 0.8rem; }}
@@ -122,6 +126,31 @@ def rank_list(
     _clickable(data={"html": html, "chosen": chosen}, key=key, on_picked_change=picked)
 
 
+def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> None:
+    """Buttons that make the rows for paper, from the photographs themselves."""
+    pictures_export(name, lambda: _printed(query, rows, gallery), key=name)
+
+
+def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> list[Row]:
+    colours = {"hit": GREEN, "error": RED, "junk": GREY}
+    printed = []
+    for row in rows:
+        cells = [Cell(_cut(query), f"Query {_name(query)}", BLUE)]
+        for hit in row.hits:
+            image, kind = gallery[hit.index], kind_of(hit)
+            cells.append(Cell(_cut(image), f"{_sign(hit)} {hit.distance:.3f} {_name(image)}", colours[kind]))
+        printed.append(Row(f"{row.title}: {row.note}" if row.note else row.title, cells))
+    return printed
+
+
+def _cut(image: VehicleImage) -> Image.Image:
+    """The photograph cut to the shape that all have in a row; a grey field for one that cannot be read."""
+    try:
+        return ImageOps.fit(read_image(image.path), (400, round(400 * ASPECT)), Image.Resampling.LANCZOS)
+    except DataError:
+        return Image.new("RGB", (400, round(400 * ASPECT)), (128, 128, 128))
+
+
 def legend() -> None:
     """What the frames mean, in words and signs as well as colours."""
     st.caption(
@@ -135,6 +164,14 @@ def kind_of(hit: Hit) -> str:
     return "junk" if hit.rank is None else "hit" if hit.match else "error"
 
 
+def _sign(hit: Hit) -> str:
+    return {"junk": "junk", "hit": f"{hit.rank} ✓", "error": f"{hit.rank} ✗"}[kind_of(hit)]
+
+
+def _name(image: VehicleImage) -> str:
+    return f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id
+
+
 def _rows(
     query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage], thumbnails: Mapping[str, str],
     clickable: bool,
@@ -144,11 +181,10 @@ def _rows(
         pictures = [_figure("query", thumbnails[query.name], query, "<b>Query</b>"), '<div class="gap"></div>']
         for x, hit in enumerate(row.hits):
             image, kind = gallery[hit.index], kind_of(hit)
-            sign = {"junk": "junk", "hit": f"{hit.rank} ✓", "error": f"{hit.rank} ✗"}[kind]
             reason = ""
             if kind == "junk":
                 reason = "the query itself" if image.name == query.name else "same camera"
-            heading = f"<b>{sign}</b> · {hit.distance:.3f}"
+            heading = f"<b>{_sign(hit)}</b> · {hit.distance:.3f}"
             at = f"{y}.{x}" if clickable else None
             pictures.append(_figure(kind, thumbnails[image.name], image, heading, reason, at))
         parts.append(
@@ -159,11 +195,10 @@ def _rows(
 
 
 def _figure(kind: str, uri: str, image: VehicleImage, heading: str, reason: str = "", at: str | None = None) -> str:
-    camera = f" · {escape(image.camera_id)}" if image.camera_id else ""
     label = f"{kind}: vehicle {image.vehicle_id}, {image.name}{f' ({reason})' if reason else ''}"
     name, said = escape(image.name, quote=True), escape(label, quote=True)
     button = "" if at is None else f' role="button" data-at="{at}" data-name="{name}" aria-label="{said}"'
-    lines = [heading, f"{escape(image.vehicle_id)}{camera}", *([f"<i>{reason}</i>"] if reason else [])]
+    lines = [heading, escape(_name(image)), *([f"<i>{reason}</i>"] if reason else [])]
     return (
         f'<figure class="{kind}" title="{name}"{button}>'
         f'<img src="{uri}" alt="{said}"><figcaption>{"<br>".join(lines)}</figcaption></figure>'

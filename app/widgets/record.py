@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
+from app.widgets.export import csv_button
 from ssrnet.retrieval.evaluation import Evaluation
 
 
@@ -30,8 +31,9 @@ def metrics_table(evaluations: Mapping[str, Evaluation]) -> None:
         hide_index=True,
         column_config={name: share for name in ("Rank-1", "Rank-5", "mAP", "mINP")},
     )
-    with record:
+    with record.container(horizontal=True):
         record_popover(evaluations)
+        csv_button([{"Model": title, **row} for title, row in rows.items()], "metrics")
 
 
 def record_popover(evaluations: Mapping[str, Evaluation]) -> None:

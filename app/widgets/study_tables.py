@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.widgets.export import chart
 from ssrnet.studies.page import curve_figure, table_figure
 from ssrnet.studies.report import CAUTION
 from ssrnet.studies.tables import measured_tables, protocol_records
@@ -29,8 +30,7 @@ def study_tables(out: Path) -> None:
                     st.json(values, expanded=False)
         # The report's page links a row to its file, which a browser cannot open from here.
         plain = replace(table, rows=tuple(replace(row, record=None) for row in table.rows))
-        still = {"displayModeBar": False}
-        st.plotly_chart(table_figure(plain), width="content", config=still, key=f"study_{table.name}")
+        chart(table_figure(plain), f"study_{table.name}", table.title, width="content")
         if table.curve:
-            st.plotly_chart(curve_figure(table), width="content", key=f"study_{table.name}_curve")
+            chart(curve_figure(table), f"study_{table.name}_curve", f"{table.title} as curves", width="content")
         st.caption("  \n".join(table.notes))

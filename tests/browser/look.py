@@ -2,6 +2,7 @@
 
 python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.jpg and -dark.jpg
 python -m tests.browser.look times        # assets/figures/pages/times.md
+python -m tests.browser.look memory       # assets/figures/pages/memory.md: the server's over 640 gestures
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.widgets.page import HOME, VIEWS
-from tests.browser.test_app import CHROMIUM, PATIENCE, REPOSITORY, serving
+from tests.browser.test_app import CHROMIUM, PATIENCE, REPOSITORY, menu, started
 
 OUT = REPOSITORY / "assets/figures/pages"
 TIMES = 10
+VISITS = 8
+"""Of every page but Start and Your images, with :data:`TIMES` gestures each: 640 in all."""
 QUIET = 700
 """Milliseconds without a change after which a page counts as painted."""
 SIZE = {"width": 1440, "height": 1000}
@@ -73,7 +76,7 @@ def open_page(browser: Browser, server: str, view: str, theme: str = "light", **
     return page
 
 
-def pictures(browser: Browser, server: str) -> None:
+def pictures(browser: Browser, server: str, pid: int) -> None:
     """One picture a page and theme, of the first screen."""
     for view in VIEWS:
         for theme in ("light", "dark"):
@@ -147,7 +150,7 @@ GESTURES = {
 }
 
 
-def times(browser: Browser, server: str) -> None:
+def times(browser: Browser, server: str, pid: int) -> None:
     """A table of the first gesture after opening, and of the median and slowest of :data:`TIMES` after one warm-up."""
     lines = ["| page | gesture | first, ms | median, ms | slowest, ms |", "|---|---|---|---|---|"]
     for view, gesture in GESTURES.items():
@@ -171,28 +174,62 @@ def times(browser: Browser, server: str) -> None:
     (OUT / "times.md").write_text("\n".join(lines) + "\n")
 
 
+def memory(browser: Browser, server: str, pid: int) -> None:
+    """A table of the server's resident memory after every visit of all pages, with new queries in each."""
+    lines = ["| gestures | resident memory, MB |", "|---|---|"]
+    pages = [view for view in GESTURES if view not in ("start", "images")]
+    page, done = open_page(browser, server, HOME), 0
+    for visit in range(VISITS):
+        for view in pages:
+            menu(page, VIEWS[view].title)
+            page.get_by_test_id("stHeading").get_by_role("heading", name=VIEWS[view].title, exact=True).wait_for()
+            page.evaluate(WATCH)
+            settle(page)
+            for turn in range(TIMES):
+                page.evaluate(WATCH)
+                later = page.get_by_label("Later images")
+                if turn == 0 and later.count():
+                    later.click()
+                else:
+                    GESTURES[view].do(page, turn + visit)
+                settle(page)
+                done += 1
+        assert page.get_by_test_id("stException").count() == 0
+        lines.append(f"| {done} | {_resident(pid)} |")
+        print(lines[-1], flush=True)
+    (OUT / "memory.md").write_text("\n".join(lines) + "\n")
+
+
+def _resident(pid: int) -> int:
+    """MB of a process's memory that lie in RAM."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return round(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
+
+
 def _photographs(folder: str) -> list[Path]:
     return sorted((REPOSITORY / "assets/city" / folder).glob("*.jpg"))
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The app on the repository's demo."""
+def served() -> Iterator[tuple[str, int]]:
+    """The app on the repository's demo: its address, and its process."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         for name in ("assets", "checkpoints"):
             (project / name).symlink_to(REPOSITORY / name)
-        with serving(project) as server:
+        with started(project) as server:
             yield server
 
 
+WAYS = {"pictures": pictures, "times": times, "memory": memory}
+
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["pictures"], ["times"]):
-        sys.exit("usage: python -m tests.browser.look pictures|times")
+    if len(sys.argv) != 2 or sys.argv[1] not in WAYS:
+        sys.exit(f"usage: python -m tests.browser.look {'|'.join(WAYS)}")
     OUT.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as driver, served() as server:
+    with sync_playwright() as driver, served() as (server, pid):
         browser = driver.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
         )
-        {"pictures": pictures, "times": times}[sys.argv[1]](browser, server)
+        WAYS[sys.argv[1]](browser, server, pid)
         browser.close()

@@ -29,6 +29,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @contextmanager
 def serving(project: Path) -> Iterator[str]:
     """The app's address, served as the README says from a copy of it in ``project``."""
+    with started(project) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(project: Path) -> Iterator[tuple[str, int]]:
+    """As :func:`serving`, with the server's process number."""
     for folder in ("app", ".streamlit"):
         shutil.copytree(REPOSITORY / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
     with socket.socket() as probe:
@@ -49,7 +56,7 @@ def serving(project: Path) -> Iterator[str]:
             assert process.poll() is None, "streamlit run app/main.py ended at once"
             time.sleep(0.5)
     try:
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait(20)

@@ -1,0 +1,105 @@
+"""Pictures, maps, regions and the graph for paper."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.widgets.export import with_dpi
+from app.widgets.map_sheet import Map, MapRow
+from app.widgets.map_sheet import _printed as printed_maps
+from app.widgets.node_graph import OFF
+from app.widgets.node_graph import _figure as printed_graph
+from app.widgets.prints import Cell, Row, from_uri, print_pictures
+from app.widgets.rank_list import GREEN, GREY, RED, RankRow
+from app.widgets.rank_list import _printed as printed_ranks
+from app.widgets.region_prints import printed_regions
+from ssrnet.data.datasets import open_dataset
+from ssrnet.model.regions import REGION_NAMES
+from ssrnet.retrieval.ranking import Hit
+
+BLACK, WHITE = Image.new("RGB", (60, 40)), Image.new("RGB", (60, 40), "white")
+RED_FIELD = Image.new("RGB", (60, 60), (255, 0, 0))
+
+
+def uri_of(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def inked(data: bytes) -> np.ndarray:
+    """Where a PNG is not white."""
+    return (np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) < 250).any(2)
+
+
+def test_a_print_is_180_mm_wide_in_every_format():
+    rows = [Row("Photographs", [Cell(BLACK, "a vehicle"), Cell(WHITE, "another", "#dc2626")]), Row("", note="None.")]
+    picture = Image.open(io.BytesIO(print_pictures(rows, "png")))
+    assert picture.width == pytest.approx(180 / 25.4 * 300, abs=1) and picture.info["dpi"][0] == pytest.approx(
+        300, 0.01
+    )
+    assert print_pictures(rows, "pdf").startswith(b"%PDF")
+    svg = print_pictures(rows, "svg").decode()
+    assert "510.236220pt" in svg.replace("510.23622pt", "510.236220pt"), "180 mm in points"
+    assert print_pictures(rows, "png") == print_pictures(rows, "png")
+
+
+def test_rows_do_not_overlap_and_notes_take_their_place():
+    one, two = (print_pictures([Row("Title", [Cell(BLACK)])] * n, "png") for n in (1, 2))
+    heights = [Image.open(io.BytesIO(each)).height for each in (one, two)]
+    assert heights[1] > 1.8 * heights[0] - 100
+    black = np.asarray(Image.open(io.BytesIO(two)).convert("L")) < 10
+    runs = np.flatnonzero(np.diff(black[:, 200].astype(int)))  # through both pictures
+    assert len(runs) == 4, "two pictures with white between them"
+    longer = print_pictures([Row("Title", note="word " * 90), Row("", [Cell(BLACK)])], "png")
+    assert inked(longer).sum() > inked(print_pictures([Row("Title", note="word"), Row("", [Cell(BLACK)])], "png")).sum()
+
+
+def test_maps_lie_on_their_photographs_at_the_pages_opacity():
+    photographs = {f"image {i}": uri_of(WHITE.resize((60, 60))) for i in range(3)}
+    rows = [MapRow("M_s", [Map(uri_of(RED_FIELD), f"{i}") for i in range(3)]), MapRow("none", note="has none")]
+    printed = printed_maps(photographs, rows, 0.5, across=2)
+    assert [(row.title, len(row.cells), row.note) for row in printed] == [
+        ("", 2, ""), ("M_s", 2, ""), ("none", 0, "has none"), ("", 1, ""), ("M_s", 1, ""), ("none", 0, "has none"),
+    ]  # fmt: skip
+    assert np.abs(np.asarray(printed[4].cells[0].picture).mean((0, 1)) - [255, 127.5, 127.5]).max() < 3
+    assert printed[4].cells[0].words == "2"
+
+
+def test_ranks_keep_their_frames_and_signs(city):
+    images = open_dataset(city).test
+    hits = [Hit(1, 0.0, True, None), Hit(2, 0.25, True, 1), Hit(3, 0.5, False, 2)]
+    (row,) = printed_ranks(images[0], [RankRow("SSR-Net", hits, "first hit at rank 1")], images)
+    assert row.title == "SSR-Net: first hit at rank 1" and len(row.cells) == 4
+    assert [cell.colour for cell in row.cells[1:]] == [GREY, GREEN, RED]
+    assert [cell.words.split(" 0.")[0] for cell in row.cells[1:]] == ["junk", "1 ✓", "2 ✗"]
+
+
+def test_printed_regions_are_eq_2s_crops():
+    half = Image.new("RGB", (64, 64))
+    half.paste((0, 255, 0), (32, 0, 64, 64))
+    (row,) = printed_regions(half, (16, 16), 0.5)
+    assert [cell.words for cell in row.cells[1:]] == list(REGION_NAMES)
+    green = {cell.words: np.asarray(cell.picture)[..., 1].mean() / 255 for cell in row.cells[1:]}
+    assert green["ul"] < 0.05 and green["ur"] > 0.95 and green["mid"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_printed_graph_greys_what_is_off():
+    nodes = [{"name": name, "short": name, "x": x, "y": 1.0} for x, name in enumerate(("ul", "ur", "token"))]
+    data = {"viewBox": [0, 0, 4, 2], "image": uri_of(BLACK), "size": [4, 2], "nodes": nodes,
+            "edges": [["ul", "ur"], ["ur", "token"], ["ul", "token"]], "off": ["ul"], "cut": ["ur-token"]}  # fmt: skip
+    *edges, drawn = printed_graph(data).data
+    assert [edge.line.color == OFF for edge in edges] == [True, True, True]
+    assert [colour == OFF for colour in drawn.marker.color] == [True, False, False]
+    data |= {"off": [], "cut": ["ul-token"]}
+    assert [edge.line.dash for edge in printed_graph(data).data[:3]] == ["solid", "solid", "dot"]
+
+
+def test_a_data_uri_comes_back_as_its_picture():
+    assert np.array_equal(np.asarray(from_uri(uri_of(RED_FIELD))), np.asarray(RED_FIELD))
+    buffer = io.BytesIO()
+    RED_FIELD.save(buffer, "PNG")
+    assert Image.open(io.BytesIO(with_dpi(buffer.getvalue()))).info["dpi"][0] == pytest.approx(300, 0.01)
