@@ -3,14 +3,14 @@ import os
 import pytest
 
 from ssrnet import cli
-from ssrnet.benchmarks.training import BenchmarkSettings, TrainingSpeed, benchmark
+from ssrnet.benchmarks.training import TrainingBenchmarkSettings, TrainingSpeed, benchmark_training
 from ssrnet.errors import SettingsError
 from tests import tiny
 
 
 def test_the_benchmark_times_every_way_in_one_run(city, tmp_path, capsys):
     training = tiny.training(city, tmp_path / "out", sizes=((0, 32),))
-    speed = benchmark(BenchmarkSettings("training", city, training, rounds=2, steps=1, warmup=1))
+    speed = benchmark_training(TrainingBenchmarkSettings(city, training, rounds=2, steps=1, warmup=1))
     assert min(speed.step, speed.cached, speed.decoded, speed.resnet50) > 0
     assert 0 <= speed.loader_share < 1 and 0 <= speed.decoding_share < 1
     assert 50e6 < speed.memory < 50e9
@@ -32,12 +32,12 @@ def test_the_command_line(city, monkeypatch):
     caught = []
     monkeypatch.setattr(cli, "HANDLERS", dict.fromkeys(cli.HANDLERS, caught.append))
     cli.run(["benchmark", "training", "--data", str(city), "--steps", "3", "--training.identities-per-batch", "4"])
-    (settings,) = caught
-    assert isinstance(settings, BenchmarkSettings) and settings.what == "training" and settings.steps == 3
+    settings = caught[0].what
+    assert isinstance(settings, TrainingBenchmarkSettings) and settings.steps == 3
     assert settings.training.identities_per_batch == 4 and settings.training.recipe == "strong"
 
 
 @pytest.mark.parametrize("name", ["rounds", "steps"])
 def test_settings_that_cannot_work(city, name):
     with pytest.raises(SettingsError, match=f"{name} is 0; it must be at least 1"):
-        BenchmarkSettings("training", city, **{name: 0})
+        TrainingBenchmarkSettings(city, **{name: 0})

@@ -26,13 +26,11 @@ FILTERS = [
 
 
 def city_features() -> FeatureSet:
-    """What is shipped, or else what the app has left here."""
-    for folder in ("assets/features", "runs/features"):
-        for path in sorted((ROOT / folder).glob("city-ssrnet-*.safetensors")):
-            features, record = FeatureSet.load(path)
-            if record["split"] == "test":
-                return features
-    pytest.skip("no features of the city: assets/features is not made yet, and the app has extracted none here")
+    """What is shipped."""
+    (path,) = (ROOT / "assets/features").glob("city-ssrnet-*.safetensors")
+    features, record = FeatureSet.load(path)
+    assert record["split"] == "test"
+    return features
 
 
 def test_the_demo_in_both_backends(tmp_path):

@@ -1,0 +1,35 @@
+"""Your images in Chromium: pictures are uploaded, compared and ranked, and not kept."""
+
+import zipfile
+from urllib.parse import urlencode
+
+from tests.browser.test_app import browser, page, server  # noqa: F401  fixtures
+
+
+def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, checkpoints, tmp_path):  # noqa: F811
+    photographs = sorted((city / "image_test").glob("*.jpg"))
+    page.goto(f"{server}/images?{urlencode({'data': str(city), 'images_mode': 'Compare two images', **checkpoints})}")
+    page.get_by_text("Upload both to see").wait_for()
+    page.locator("input[type=file]").first.set_input_files(photographs[0])
+    page.locator("input[type=file]").last.set_input_files(photographs[1])
+    page.get_by_text(f"Is {photographs[1].name} the same vehicle?").wait_for()
+    page.wait_for_function("[...document.querySelectorAll('[data-testid=stMain] [data-testid=stImage] img')].length === 4")
+    assert page.get_by_text("threshold").count() >= 2
+
+    archive = tmp_path / "gallery.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for photograph in photographs[:6]:
+            packed.write(photograph, photograph.name)
+        packed.writestr("notes.txt", "no picture")
+    page.get_by_text("Rank a gallery", exact=True).click()
+    page.get_by_text("Gallery: pictures, or a zip file of them").wait_for()
+    page.locator("input[type=file]").first.set_input_files(photographs[0])
+    page.locator("input[type=file]").last.set_input_files(archive)
+    page.wait_for_selector(".rows .row >> nth=1")
+    assert page.locator(".rows .row").first.locator("figure").count() == 1 + 6
+    # the query itself is in the gallery, and nothing is nearer
+    assert page.locator(".rows .row").first.locator("figcaption").nth(1).inner_text().startswith("1 · 1.000")
+    assert page.locator("[data-testid=stException]").count() == 0
+
+    page.reload()
+    page.get_by_text("Upload both to see").wait_for()
