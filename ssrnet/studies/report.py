@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssrnet.errors import DataError
 from ssrnet.files import write_atomically
 from ssrnet.studies.paper import citation, references
+from ssrnet.studies.results import read_cell, write_json
 from ssrnet.studies.tables import HERE, Column, ReportTable, TableRow, report_tables
 
 if TYPE_CHECKING:  # settings bring training's libraries along, which a page that shows tables does without
@@ -37,7 +39,26 @@ def write_report(settings: ReportSettings) -> tuple[Path, Path]:
     for path, text in zip(paths, (markdown(tables), html_page(tables))):
         write_atomically(path, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8"))
         print(path)
+    if settings.publish is not None:
+        publish_numbers(out, settings.publish)
     return paths
+
+
+def publish_numbers(out: Path, to: Path) -> None:
+    """Copies a study's plans and its cells' numbers; of the paths in the training settings only the last name stays.
+
+    Raises :class:`DataError` for a cell that cannot be read.
+    """
+    from ssrnet.publish import without_folders  # brings PyTorch along
+
+    plans, cells = sorted(out.glob("studies/*.json")), sorted(out.glob("cells/*/cell.json"))
+    for path in cells:
+        read_cell(path)  # says what is wrong with it
+        values = json.loads(path.read_text(encoding="utf-8"))
+        write_json(to / path.relative_to(out), values | {"training": without_folders(values["training"])})
+    for path in plans:
+        write_json(to / path.relative_to(out), json.loads(path.read_text(encoding="utf-8")))
+    print(f"{to}: {len(plans)} studies, {len(cells)} rows")
 
 
 def markdown(tables: list[ReportTable]) -> str:

@@ -89,6 +89,9 @@ class ReportSettings:
     """The word `report`."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = DEFAULT_OUT
     """Folder that `ssrnet study` wrote; the reports are written there too."""
+    publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Also copy the numbers there, without the weights and without the folders of this machine: to commit, or to show
+    in the app, which looks in assets/ and runs/."""
 
 
 MapName = Literal[

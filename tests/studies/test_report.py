@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -178,6 +179,20 @@ def test_the_files(out, capsys):
     assert html.count("Plotly.newPlot(") == 11 and html.count("<h2") == 11  # ten tables, a curve; references
     assert "Measured on other data." in html and 'src="http' not in html
     assert str(paths[1]) in capsys.readouterr().out
+
+
+def test_published_numbers_make_the_same_tables_and_name_no_folder(out, tmp_path):
+    here, to = tmp_path / "here", tmp_path / "tables"
+    shutil.copytree(out, here)
+    cell = next(here.glob("cells/*GN*/cell.json"))
+    values = json.loads(cell.read_text())
+    write_json(cell, values | {"training": values["training"] | {"data": "/home/someone/city", "recipe": "quick"}})
+    write_report(ReportSettings("report", here, publish=to))
+    assert [(table.name, table.rows) for table in report_tables(to)] == [(t.name, t.rows) for t in report_tables(here)]
+    published = json.loads((to / cell.relative_to(here)).read_text())
+    assert published["training"]["data"] == "city" and published["training"]["recipe"] == "quick"
+    assert "w/o" in published["variant"], "a slash that is no folder's stays"
+    assert {path.suffix for path in to.rglob("*") if path.is_file()} == {".json"}
 
 
 def test_a_folder_without_studies_and_a_damaged_plan(tmp_path):
