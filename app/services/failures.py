@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import threading
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.services import Model, Report, Services
+from app.services.recent import Recent
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
 from ssrnet.failures.captures import Captures, captures
@@ -201,31 +200,10 @@ def _figure(key: tuple, name: str, words: tuple, kind: str, _make: Callable[...,
     return _make(*_arguments)
 
 
-@dataclass
-class _Kept:
-    """The last few results of work that reports its progress: Streamlit's caches replay what is drawn inside."""
-
-    entries: OrderedDict[tuple, Any] = field(default_factory=OrderedDict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    most: int = 6
-
-    def get(self, key: tuple) -> Any:
-        with self.lock:
-            if key in self.entries:
-                self.entries.move_to_end(key)
-            return self.entries.get(key)
-
-    def add(self, key: tuple, result: Any) -> Any:
-        with self.lock:
-            self.entries[key] = result
-            while len(self.entries) > self.most:
-                self.entries.popitem(last=False)
-        return result
-
-
 @st.cache_resource(max_entries=1)
-def _kept() -> _Kept:
-    return _Kept()
+def _kept() -> Recent[Any]:
+    """Of work that reports its progress: Streamlit's caches replay what is drawn inside."""
+    return Recent(most=6)
 
 
 def _reporting(report: Report) -> Callable[[Iterable, int], Iterable]:
