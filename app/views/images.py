@@ -13,6 +13,8 @@ from app.services.pairs import verification
 from app.widgets.explain import explain
 from app.widgets.export import table
 from app.widgets.features import evaluations
+from app.widgets.fragment import fragment
+from app.widgets.index_search import index_search
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.progress import progress
 from app.widgets.record import record_popover
@@ -40,19 +42,27 @@ Look for: whether both maps light the same part of the vehicle; a high cosine th
 
 
 def render(services: Services, selection: Selection) -> None:
-    """Two ways to ask, each with its uploads; below, what both models answer."""
+    """Three ways to ask, each with its uploads; below, what the models answer."""
     mode = st.segmented_control(
-        "What to do", ["Rank a gallery", "Compare two images"], default="Rank a gallery", required=True,
+        "What to do", ["Rank a gallery", "Compare two images", "Search an index"], default="Rank a gallery", required=True,
         key="images_mode", bind="query-params",
     )  # fmt: skip
     left, right = st.columns(2)
-    if mode == "Rank a gallery":
+    if mode == "Search an index":
+        one, many = _upload(left, "Query", "images_query", 1, "one picture, cropped to the vehicle"), Uploads({}, ())
+    elif mode == "Rank a gallery":
         one = _upload(left, "Query", "images_query", 1, "one picture, cropped to the vehicle")
         many = _upload(right, "Gallery", "images_gallery", MOST_PICTURES, "pictures, or a zip file of them")
     else:
         one = _upload(left, "First picture", "images_first", 1, "cropped to the vehicle")
         many = _upload(right, "Second picture", "images_second", 1, "cropped to the vehicle")
-    if one.pictures and many.pictures:
+    if mode == "Search an index":
+        if one.pictures:
+            query = next(iter(one.pictures.values()))
+            fragment(index_search)(services, selection, "images", lambda: query)
+        else:
+            st.info("Upload a query to search for.")
+    elif one.pictures and many.pictures:
         query = next(iter(one.pictures.values()))
         if mode == "Rank a gallery":
             chosen = _rank(services, selection, query, many.pictures)

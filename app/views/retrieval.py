@@ -11,6 +11,7 @@ from app.services.matches import RankingOptions, ranked
 from app.widgets.explain import explain
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
+from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
 from app.widgets.progress import progress
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
@@ -18,6 +19,7 @@ from app.widgets.ranking_options import ranking_options, say
 from app.widgets.record import metrics_table
 from app.widgets.sheet import sheets
 from app.widgets.source import Selection
+from ssrnet.data.images import read_image
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.compare import Comparison, Outcome, compare
 from ssrnet.retrieval.evaluation import Evaluation
@@ -79,6 +81,10 @@ def render(services: Services, selection: Selection) -> None:
         fragment(_ranks)(services, selection, scored, options, query, top_k)
     st.subheader("Sheets of six queries", anchor=False)
     fragment(sheets)(services, selection, options)
+    if query is not None:
+        image = baseline.split.query[query]
+        with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):
+            fragment(index_search)(services, selection, "retrieval", lambda: read_image(image.path), image.camera_id)
     explain(
         EQUATIONS, LOOK_FOR,
         (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks),

@@ -1,0 +1,79 @@
+"""One picture searched for in a gallery index of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image
+
+from app.services import Services
+from app.services.indexes import fitting, index_folders, search
+from app.widgets.export import table
+from app.widgets.picture_rows import Picture, PictureRow, picture_rows
+from app.widgets.source import Selection
+from ssrnet.data.records import VehicleImage
+from ssrnet.errors import SSRNetError
+from ssrnet.index.entries import Filters, Neighbour
+
+MOST = 100
+HOW = (
+    "`ssrnet index build --data DIR --checkpoint FILE --out runs/NAME` makes an index of any number of images; those "
+    "below `runs/` are offered here."
+)
+
+
+def index_search(
+    services: Services, selection: Selection, key: str, picture: Callable[[], Image.Image], camera: str | None = None
+) -> None:
+    """A choice of index and filters, and the nearest images; ``camera`` is the picture's own, where it is known.
+
+    ``picture`` is called once an index is chosen; ``key`` tells the pages' searches apart.
+    """
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    linked = st.query_params.get("index")
+    offered = list(dict.fromkeys([*index_folders(), *([linked] if linked else [])]))
+    folder = left.selectbox(
+        "Gallery index", offered, index=None, key="index", bind="query-params", accept_new_options=True,
+        placeholder="choose one, or type a folder's path",
+    )  # fmt: skip
+    k = right.number_input("Images", 1, MOST, 10, key="index_k", bind="query-params")
+    if not folder:
+        st.caption(HOW)
+        return
+    left, right = st.columns(2, vertical_alignment="bottom")
+    cameras = left.text_input(
+        "Cameras", key="index_cameras", bind="query-params", placeholder="all; or names, separated by commas"
+    )
+    own = camera is not None and right.toggle(
+        f"Leave out the query's own camera, {camera}", value=True, key="index_other_cameras", bind="query-params"
+    )
+    wanted = tuple(name.strip() for name in cameras.split(",") if name.strip())
+    try:
+        title, checkpoint = fitting(folder, selection.models)
+        filters = Filters(cameras=wanted, not_cameras=(camera,) if own else ())
+        found = search(services, folder, checkpoint, picture(), int(k), filters)
+    except SSRNetError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if not found.neighbours:
+        st.info(f"None of the index's {found.size:,} images passes the filters.")
+        return
+    listed = [_picture(services, rank, each) for rank, each in enumerate(found.neighbours, 1)]
+    note = f"the nearest of {found.size:,} images in {Path(folder).name}, compared one by one"
+    picture_rows([PictureRow(title, note, listed)], f"{key}_index_rows", "")
+    rows = [
+        {"rank": rank, "distance": distance, "vehicle": entry.vehicle_id, "camera": entry.camera_id,
+         "time": entry.time, "image": entry.name, "from": entry.source}
+        for rank, (entry, distance) in enumerate(found.neighbours, 1)
+    ]  # fmt: skip
+    table(rows, "index_search", {"distance": st.column_config.NumberColumn(format="%.4f")})
+
+
+def _picture(services: Services, rank: int, found: Neighbour) -> Picture:
+    """The image where its file still is; a grey field else."""
+    entry = found.entry
+    image = VehicleImage(Path(entry.path or entry.name), entry.name, entry.vehicle_id or "", entry.camera_id)
+    whose = " · ".join(filter(None, (entry.vehicle_id, entry.camera_id)))
+    return Picture(services.thumbnail(image), f"rank {rank}: {entry.name}", f"{rank} · {found.distance:.3f} · {whose}")
