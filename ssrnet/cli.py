@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 import torch
 import tyro
 
-from ssrnet.benchmarks.training import BenchmarkSettings, benchmark
+from ssrnet.benchmarks.commands import BenchmarkSettings, benchmark
 from ssrnet.compare import CompareSettings, compare_checkpoints
 from ssrnet.doctor import DoctorSettings, doctor
 from ssrnet.evaluate import EvaluateSettings, evaluate_model

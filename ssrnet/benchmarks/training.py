@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import tyro
@@ -32,11 +32,9 @@ from ssrnet.training.step import TrainingStep, autocast, place, set_training_mod
 
 
 @dataclass(frozen=True)
-class BenchmarkSettings:
-    """Measure a part of ssrnet against others, as ratios in one run."""
+class TrainingBenchmarkSettings:
+    """Time a training step, alone and with the loader, beside torchvision's ResNet-50."""
 
-    what: tyro.conf.Positional[Literal["training"]]
-    """What to measure."""
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Data folder; only its training images are read."""
     training: TrainSettings = field(default_factory=lambda: replace(recipe("strong"), backbone_weights="none"))
@@ -80,7 +78,7 @@ class TrainingSpeed:
         return max(0.0, 1 - self.decoded / self.step)
 
 
-def benchmark(settings: BenchmarkSettings) -> TrainingSpeed:
+def benchmark_training(settings: TrainingBenchmarkSettings) -> TrainingSpeed:
     """Runs the command and prints what it found; the cache lies in --training.cache or a temporary folder."""
     group = processes(settings.training.device)
     with ExitStack() as stack:
@@ -104,7 +102,7 @@ def benchmark(settings: BenchmarkSettings) -> TrainingSpeed:
     return speed
 
 
-def measure(settings: BenchmarkSettings, training: TrainSettings, group: Processes) -> TrainingSpeed:
+def measure(settings: TrainingBenchmarkSettings, training: TrainSettings, group: Processes) -> TrainingSpeed:
     """Times all ways in turn, so that a machine that slows down slows all of them."""
     dataset = open_dataset(training.data, training.subset)
     fit, _ = hold_back(dataset, 0, training.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,11 +14,14 @@ import tyro
 
 from ssrnet.data.images import read_image
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.index.build import BuildSettings, build_index
-from ssrnet.index.entries import Filters, Neighbour, exact_distances, read_time
+from ssrnet.index.build import FULL, BuildSettings, build_index
+from ssrnet.index.entries import Filters, GalleryIndex, Neighbour, read_time
 from ssrnet.index.opening import open_index
+from ssrnet.index.pca import ReScored
 from ssrnet.index.qdrant import connect, said
 from ssrnet.index.record import read_index_record
+from ssrnet.index.store import ExactIndex
+from ssrnet.index.vectors import exact_distances
 from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.extraction import describe, embeddings
 from ssrnet.training.checkpoint import load_checkpoint
@@ -53,6 +57,8 @@ class SearchSettings:
     """Only images taken then or later: seconds, 2026-05-01T12:00, or "day 13 10:21:24", as the data set writes it."""
     before: str | None = None
     """Only images taken then or earlier."""
+    rescore: int | None = None
+    """Of an index built with --pca: compare so many, the nearest by projected features, once more by whole ones."""
     device: DeviceName = "auto"
     """Where to run."""
 
@@ -106,6 +112,11 @@ def search_index(settings: SearchSettings) -> None:
     if settings.k < 1:
         raise SettingsError(f"k is {settings.k}; ask for at least 1 neighbour.")
     record = read_index_record(settings.index)
+    if settings.rescore is not None and (record.stored == record.dimension or settings.rescore < settings.k):
+        raise SettingsError(
+            f"--rescore is {settings.rescore}; it needs an index built with --pca, and at least k ({settings.k}): "
+            "change it, or leave it out."
+        )
     image = read_image(settings.image)
     checkpoint = load_checkpoint(settings.checkpoint)
     extraction = record.extraction
@@ -114,12 +125,14 @@ def search_index(settings: SearchSettings) -> None:
     batch = test_transform(extraction.image_size or checkpoint.info.image_size)(image)[None]  # (1, 3, S, S)
     with torch.inference_mode():
         query = embeddings(checkpoint.model.to(device), batch.to(device), extraction).cpu().numpy()
-    index, _ = open_index(settings.index)
-    try:
-        (found,) = index.search(query, settings.k, filters)
+    with ExitStack() as stack:
+        index = stack.enter_context(closing(open_index(settings.index)[0]))
+        searched: GalleryIndex | ReScored = index
+        if settings.rescore is not None:
+            whole = stack.enter_context(ExactIndex(settings.index / FULL, record.dimension))
+            searched = ReScored(index, whole, settings.rescore)
+        (found,) = searched.search(query, settings.k, filters)
         size = len(index)
-    finally:
-        index.close()
     if not found:
         raise DataError(f"none of the {size:,} images of {settings.index} passes the filters; loosen one of them.")
     print(table(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -40,8 +40,10 @@ class Entry:
 
     def __post_init__(self) -> None:
         for text in (self.source, self.name, self.vehicle_id or "", self.camera_id or "", self.time or "", self.path):
-            if any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise DataError(f"{text!r} is not UTF-8, which an index needs; rename the file or folder.")
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise DataError(f"{text!r} is not UTF-8, which an index needs; rename the file or folder.") from error
 
     @cached_property
     def key(self) -> str:
@@ -79,6 +81,10 @@ class Filters:
 
 
 EVERYTHING = Filters()
+
+
+FIELDS = tuple(field.name for field in fields(Entry))
+"""What of an entry is stored, in its order."""
 
 
 class Neighbour(NamedTuple):
@@ -148,75 +154,3 @@ def read_time(text: str) -> float | None:
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def checked_features(features: np.ndarray, count: int, dimension: int) -> np.ndarray:
-    """The features (count, dimension) as float16, as :class:`FeatureSet` stores them too.
-
-    Raises :class:`DataError` for another shape, NaN, infinity, or a number that float16 cannot hold.
-    """
-    features = np.asarray(features)
-    if features.shape != (count, dimension):
-        raise DataError(
-            f"the features are {' x '.join(map(str, features.shape))}, but {count:,} entries of an index of "
-            f"{dimension:,} numbers need {count} x {dimension}; extract them with the index's own checkpoint."
-        )
-    with np.errstate(over="ignore"):
-        half = features.astype("<f2")
-    if not np.isfinite(half).all():
-        raise DataError(
-            "features hold NaN, infinity or numbers beyond 65,504, which float16 cannot store; check the checkpoint, "
-            "or extract with --extraction.embedding.normalise-branches."
-        )
-    return half
-
-
-def positions(entries: Sequence[Entry]) -> dict[str, int]:
-    """Where each key stands first, in order."""
-    first: dict[str, int] = {}
-    for i, entry in enumerate(entries):
-        first.setdefault(entry.key, i)
-    return first
-
-
-def checked_queries(queries: np.ndarray, k: int, dimension: int) -> np.ndarray:
-    """The queries (Q, dimension) as float32; raises :class:`DataError` or, for ``k``, :class:`SettingsError`."""
-    queries = np.ascontiguousarray(queries, dtype=np.float32)
-    if queries.ndim != 2 or queries.shape[1] != dimension:
-        raise DataError(
-            f"the queries are {' x '.join(map(str, queries.shape))}, but this index holds {dimension:,} numbers an "
-            "image; extract them with the index's own checkpoint and settings."
-        )
-    if not np.isfinite(queries).all():
-        raise DataError("the query features hold NaN or infinity; the checkpoint is damaged.")
-    if k < 1:
-        raise SettingsError(f"k is {k}; ask for at least 1 neighbour.")
-    return queries
-
-
-def exact_distances(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """(n,) float32 cosine distances of query (D,) to vectors (n, D), computed in float64 and then rounded.
-
-    Each row by itself, unlike in a matrix product, so that equal vectors have equal distances wherever they lie.
-    A zero vector has cosine 0 with everything, as in :func:`ssrnet.retrieval.ranking.distance_blocks`.
-    """
-    query, vectors = query.astype(np.float64), vectors.astype(np.float64)
-    squared = np.square(vectors).sum(1) * np.square(query).sum()
-    cosine = (vectors * query).sum(1) / np.sqrt(np.maximum(squared, 1e-32))
-    return np.maximum(1 - cosine, 0).astype(np.float32)
-
-
-def nearest(candidates: Sequence[Entry], distances: np.ndarray, k: int) -> list[Neighbour]:
-    """The ``k`` nearest of the candidates, nearest first; at equal distance by name, source and key."""
-    pairs = [Neighbour(entry, float(distance)) for entry, distance in zip(candidates, distances, strict=True)]
-    pairs.sort(key=lambda pair: (pair.distance, pair.entry.name, pair.entry.source, pair.entry.key))
-    return pairs[:k]
-
-
-def tolerance(dimension: int) -> float:
-    """How far two float32 cosines of ``dimension`` terms may be off together.
-
-    Rounding errors of a sum grow with the root of its terms (Higham and Mary, SISC 2019, a probabilistic bound);
-    8 times that, for each of the two.
-    """
-    return 16 * dimension**0.5 * 2.0**-24

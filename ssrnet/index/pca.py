@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import write_tensors
 from ssrnet.index.entries import EVERYTHING, Entry, Filters, GalleryIndex, Neighbour
+from ssrnet.index.store import ExactIndex
 
 FILE = "projection.safetensors"
 FITTED_ON = 100_000
@@ -124,6 +125,24 @@ class ProjectedIndex:
                 "numbers an image; extract them with the index's own checkpoint and settings."
             )
         return features
+
+
+@dataclass
+class ReScored:
+    """An index of projected features whose ``candidates`` nearest are compared once more, by the whole features.
+
+    ``whole`` has every entry of ``projected``. The distances are exact; that the nearest are among the candidates is
+    not certain, and the larger their number the likelier.
+    """
+
+    projected: GalleryIndex
+    whole: ExactIndex
+    candidates: int
+
+    def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
+        """As :meth:`ssrnet.index.entries.GalleryIndex.search`."""
+        found = self.projected.search(queries, max(k, self.candidates), filters)
+        return self.whole.among(queries, [[entry.key for entry, _ in row] for row in found], k)
 
 
 def evenly(blocks: Iterable[np.ndarray], count: int, most: int = FITTED_ON) -> Iterator[np.ndarray]:

@@ -19,18 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssrnet.errors import DataError, InstallationError, ResourceError, SettingsError
-from ssrnet.index.entries import (
-    EVERYTHING,
-    Entry,
-    Filters,
-    Neighbour,
-    checked_features,
-    checked_queries,
-    exact_distances,
-    nearest,
-    positions,
-    tolerance,
-)
+from ssrnet.index import vectors
+from ssrnet.index.entries import EVERYTHING, FIELDS, Entry, Filters, Neighbour
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -43,7 +33,6 @@ AT_ONCE = 64
 """Points in one request: 64 features of 3,072 numbers are about 4 MB as JSON."""
 SLACK = 16
 """Points asked for beyond k; where more tie with the k-th, twice as many are asked for."""
-PAYLOAD = ("source", "name", "content", "vehicle_id", "camera_id", "time", "path")
 INDEXED = {"source": "keyword", "name": "keyword", "vehicle_id": "keyword", "camera_id": "keyword", "seconds": "float"}
 
 # Said of every search in local mode; on a server the same parameters are what makes a search exact.
@@ -81,8 +70,8 @@ class QdrantIndex:
             return self.client.count(self.collection, exact=True).count
 
     def add(self, entries: Sequence[Entry], features: np.ndarray) -> int:
-        half = checked_features(features, len(entries), self.dimension)
-        first = positions(entries)
+        half = vectors.checked_features(features, len(entries), self.dimension)
+        first = vectors.positions(entries)
         added = 0
         with said(self.collection):
             for keys in _parts(list(first)):
@@ -126,7 +115,7 @@ class QdrantIndex:
         return self._scroll(None)
 
     def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
-        queries = checked_queries(queries, k, self.dimension)
+        queries = vectors.checked_queries(queries, k, self.dimension)
         with said(self.collection):
             return [self._nearest(query, k, _filter(filters)) for query in queries]
 
@@ -146,11 +135,11 @@ class QdrantIndex:
                 self.collection, query=query.tolist(), query_filter=condition, limit=limit, with_payload=True,
                 with_vectors=True, search_params=_models().SearchParams(exact=True),
             ).points  # fmt: skip
-            if len(points) < limit or points[-1].score < points[k - 1].score - tolerance(self.dimension):
+            if len(points) < limit or points[-1].score < points[k - 1].score - vectors.tolerance(self.dimension):
                 break
             limit *= 2
-        vectors = np.array([point.vector for point in points], dtype=np.float32).reshape(-1, self.dimension)
-        return nearest([_entry(point.payload) for point in points], exact_distances(query, vectors), k)
+        rows = np.array([point.vector for point in points], dtype=np.float32).reshape(-1, self.dimension)
+        return vectors.nearest([_entry(point.payload) for point in points], vectors.exact_distances(query, rows), k)
 
     def _scroll(self, condition: Any) -> Iterator[Entry]:
         offset: Any = None
@@ -177,8 +166,8 @@ class QdrantIndex:
             raise DataError(
                 f"{where} has no collection {self.collection}; build it with `ssrnet index build --backend qdrant`."
             )
-        vectors = self.client.get_collection(self.collection).config.params.vectors
-        size, distance = getattr(vectors, "size", None), getattr(vectors, "distance", None)
+        params = self.client.get_collection(self.collection).config.params.vectors
+        size, distance = getattr(params, "size", None), getattr(params, "distance", None)
         if size != self.dimension or distance != _models().Distance.COSINE:
             raise DataError(
                 f"the collection {self.collection} of {where} has dimension {size} and distance {distance}, but this "
@@ -240,13 +229,13 @@ def _filter(filters: Filters) -> Any:
 
 
 def _payload(entry: Entry) -> dict[str, object]:
-    payload = {name: getattr(entry, name) for name in PAYLOAD} | {"seconds": entry.seconds}
+    payload = {name: getattr(entry, name) for name in FIELDS} | {"seconds": entry.seconds}
     return {name: value for name, value in payload.items() if value is not None}
 
 
 def _entry(payload: dict[str, Any]) -> Entry:
     try:
-        return Entry(**{name: payload[name] for name in PAYLOAD if name in payload})
+        return Entry(**{name: payload[name] for name in FIELDS if name in payload})
     except TypeError as error:
         raise DataError(
             f"the collection holds a point that is no image of ssrnet (its payload has {', '.join(payload) or 'nothing'});"

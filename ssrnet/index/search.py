@@ -60,7 +60,7 @@ def _cosines(matrix: np.ndarray, rows: np.ndarray, norms: np.ndarray, q: Tensor,
     """(Q, b) float32 cosines of queries of length 1 with some of the rows; the block is read from the disk here."""
     wanted = rows[part]
     whole = wanted[-1] - wanted[0] + 1 == len(wanted)
-    # Without deletions and filters the rows are a piece of the file, which needs no gathering.
-    block = np.array(matrix[wanted[0] : wanted[-1] + 1] if whole else matrix[wanted])
+    # Without deletions and filters the rows are a piece of the file, which needs no gathering and no copy.
+    block = np.asarray(matrix[wanted[0] : wanted[-1] + 1] if whole else matrix[wanted])
     inverse = torch.from_numpy(1 / np.maximum(norms[part], 1e-8)).float()
     return (q @ torch.from_numpy(block).float().T) * inverse

@@ -19,19 +19,9 @@ from typing import Self
 import numpy as np
 
 from ssrnet.errors import DataError, ResourceError
+from ssrnet.index import vectors
 from ssrnet.index.columns import Columns
-from ssrnet.index.entries import (
-    EVERYTHING,
-    Entry,
-    Filters,
-    Neighbour,
-    checked_features,
-    checked_queries,
-    exact_distances,
-    nearest,
-    positions,
-    tolerance,
-)
+from ssrnet.index.entries import EVERYTHING, FIELDS, Entry, Filters, Neighbour
 from ssrnet.index.search import candidates
 
 MATRIX, INDEX = "features.f16", "entries.sqlite"
@@ -40,7 +30,7 @@ WAIT_SECONDS = 30
 AT_ONCE = 500
 """Values in one SQL statement; SQLite may be built to take no more than 999."""
 
-COLUMNS = ("source", "name", "content", "vehicle_id", "camera_id", "time", "path")
+COLUMNS = ", ".join(FIELDS)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     row INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, so that a reader's row stays what it was
@@ -82,19 +72,19 @@ class ExactIndex:
             return self._db.execute("SELECT count(*) FROM entries").fetchone()[0]
 
     def add(self, entries: Sequence[Entry], features: np.ndarray) -> int:
-        half = checked_features(features, len(entries), self.dimension)
-        first = positions(entries)
+        half = vectors.checked_features(features, len(entries), self.dimension)
+        first = vectors.positions(entries)
         with self._readable(), self._transaction():
             known = {row[0] for row in self._select("key", "key", list(first))}
             fresh = sorted(i for key, i in first.items() if key not in known)
             start = self._rows_given()
             self._write_rows(start, half[fresh])
             self._db.executemany(
-                f"INSERT INTO entries (row, key, seconds, norm, crc, {', '.join(COLUMNS)}) "
-                f"VALUES (?, ?, ?, ?, ?{', ?' * len(COLUMNS)})",
+                f"INSERT INTO entries (row, key, seconds, norm, crc, {COLUMNS}) "
+                f"VALUES (?, ?, ?, ?, ?{', ?' * len(FIELDS)})",
                 [
                     (start + n + 1, entries[i].key, entries[i].seconds, _norm(half[i]), zlib.crc32(half[i].tobytes()),
-                     *(getattr(entries[i], name) for name in COLUMNS))
+                     *(getattr(entries[i], name) for name in FIELDS))
                     for n, i in enumerate(fresh)
                 ],
             )  # fmt: skip
@@ -116,7 +106,7 @@ class ExactIndex:
 
     def named(self, source: str, names: Sequence[str]) -> list[Entry]:
         with self._readable():
-            rows = self._select(", ".join(COLUMNS), "name", names, "source=? AND", (source,))
+            rows = self._select(COLUMNS, "name", names, "source=? AND", (source,))
             return [Entry(*row) for row in rows]
 
     def entries(self) -> Iterator[Entry]:
@@ -128,22 +118,20 @@ class ExactIndex:
             yield part, self._rows(rows)
 
     def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
-        queries = checked_queries(queries, k, self.dimension)
+        queries = vectors.checked_queries(queries, k, self.dimension)
         with self._readable():
             columns = self._current_columns()
             rows, norms = columns.passing(filters)
-            places = candidates(self._matrix(), rows, norms, queries, k, tolerance(self.dimension))
-            results = []
-            for query, place in zip(queries, places, strict=True):
-                wanted = rows[place]
-                selected = self._select(f"row, {', '.join(COLUMNS)}", "row", (wanted + 1).tolist())
-                known = {row[0] - 1: Entry(*row[1:]) for row in selected}
-                wanted = np.array([row for row in wanted if int(row) in known], dtype=np.int64)  # others deleted since
-                # In parts, since all of a gallery may tie with the k-th.
-                parts = [exact_distances(query, self._rows(part)) for part in _parts(wanted, 4096)]
-                distances = np.concatenate([np.zeros(0, dtype=np.float32), *parts])
-                results.append(nearest([known[int(row)] for row in wanted], distances, k))
-        return results
+            places = candidates(self._matrix(), rows, norms, queries, k, vectors.tolerance(self.dimension))
+            return [
+                self._nearest(query, "row", rows[place] + 1, k) for query, place in zip(queries, places, strict=True)
+            ]
+
+    def among(self, queries: np.ndarray, keys: Sequence[Sequence[str]], k: int) -> list[list[Neighbour]]:
+        """As :meth:`search`, each of the queries against the entries of its own ``keys`` alone."""
+        queries = vectors.checked_queries(queries, k, self.dimension)
+        with self._readable():
+            return [self._nearest(query, "key", own, k) for query, own in zip(queries, keys, strict=True)]
 
     def verify(self) -> None:
         """Reads every row and compares it with its checksum; raises :class:`DataError` for the first that differs."""
@@ -167,6 +155,16 @@ class ExactIndex:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _nearest(self, query: np.ndarray, column: str, values: Sequence, k: int) -> list[Neighbour]:
+        """The ``k`` nearest of the entries whose row number or key is one of ``values``."""
+        values = np.asarray(values).tolist()
+        found = sorted(self._select(f"row, {COLUMNS}", column, values))  # without those deleted since
+        rows = np.array([row[0] - 1 for row in found], dtype=np.int64)
+        # In parts, since all of a gallery may tie with the k-th.
+        parts = [vectors.exact_distances(query, self._rows(part)) for part in _parts(rows, 4096)]
+        distances = np.concatenate([np.zeros(0, dtype=np.float32), *parts])
+        return vectors.nearest([Entry(*row[1:]) for row in found], distances, k)
 
     def _write_rows(self, start: int, half: np.ndarray) -> None:
         with open(self._matrix_path, "r+b") as file:
@@ -195,7 +193,8 @@ class ExactIndex:
         if not given:
             return np.zeros((0, self.dimension), dtype="<f2")  # an empty file cannot be mapped
         self._check_size()
-        return np.memmap(self._matrix_path, "<f2", "r", shape=(given, self.dimension))
+        # Copy-on-write, since torch warns of arrays that it could not write; nothing is ever written.
+        return np.memmap(self._matrix_path, "<f2", "c", shape=(given, self.dimension))
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
         """(n, dimension) float16, each checked against its checksum."""
@@ -211,7 +210,7 @@ class ExactIndex:
         while True:
             with self._readable():
                 found = self._db.execute(
-                    f"SELECT row, {', '.join(COLUMNS)} FROM entries WHERE row > ? ORDER BY row LIMIT ?", (last, size)
+                    f"SELECT row, {COLUMNS} FROM entries WHERE row > ? ORDER BY row LIMIT ?", (last, size)
                 ).fetchall()
             if not found:
                 return

@@ -54,14 +54,14 @@ WATCH = """() => {
   }
   window.lookStart = window.lookLast = performance.now();
 }"""
-IDLE = f"""() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
-  && performance.now() - window.lookLast > {QUIET}"""
+IDLE = """(quiet) => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
+  && performance.now() - window.lookLast > quiet"""
 
 
-def settle(page: Page) -> float:
-    """Waits until nothing runs and nothing has changed for a while; milliseconds from WATCH to the last change."""
+def settle(page: Page, quiet: int = QUIET) -> float:
+    """Waits until nothing runs and nothing has changed for ``quiet`` ms; milliseconds from WATCH to the last change."""
     page.wait_for_timeout(150)  # a request that has not reached the server yet is no sign of quiet
-    page.wait_for_function(IDLE, timeout=10 * PATIENCE)
+    page.wait_for_function(IDLE, arg=quiet, timeout=10 * PATIENCE)
     return page.evaluate("window.lookLast - window.lookStart")
 
 
@@ -192,7 +192,7 @@ def memory(browser: Browser, server: str, pid: int) -> None:
                     later.click()
                 else:
                     GESTURES[view].do(page, turn + visit)
-                settle(page)
+                settle(page, quiet=100)
                 done += 1
         assert page.get_by_test_id("stException").count() == 0
         lines.append(f"| {done} | {_resident(pid)} |")

@@ -131,6 +131,22 @@ def test_pca_reports_its_loss_and_follows_the_data(settings, tmp_path, capsys):
         build_index(replace(settings, pca=5))
 
 
+def test_rescoring_orders_by_whole_features(settings, capsys):
+    image = sorted((settings.data / "image_query").iterdir())[1]
+    build_index(replace(settings, out=settings.out.with_name("whole")))
+    build_index(replace(settings, pca=2))
+    capsys.readouterr()
+    tables = []
+    for out, changes in (("whole", {}), ("index", {"rescore": 12}), ("index", {})):
+        search_index(replace(ask(settings, image, k=5, **changes), index=settings.out.with_name(out)))
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1] != tables[2]
+    with pytest.raises(SettingsError, match=r"--rescore is 4; it needs an index built with --pca, and at least k \(5\)"):
+        search_index(ask(settings, image, k=5, rescore=4))
+    with pytest.raises(SettingsError, match="--rescore is 20; it needs an index built with --pca"):
+        search_index(replace(ask(settings, image, rescore=20), index=settings.out.with_name("whole")))
+
+
 def test_pca_goes_on_where_it_was_stopped(settings, capsys, monkeypatch):
     settings = replace(settings, pca=6)
     build_index(replace(settings, out=settings.out.with_name("whole")))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from ssrnet.errors import DataError, SettingsError
+from ssrnet.index.entries import Filters
 from ssrnet.index.opening import make_index, open_index
-from ssrnet.index.pca import FILE, Projection, evenly
-from tests.index.galleries import BACKENDS, DIMENSION, MADE_BY, entries, features
+from ssrnet.index.pca import FILE, Projection, ReScored, evenly
+from tests.index.galleries import BACKENDS, DIMENSION, MADE_BY, entries, features, make
 
 COUNT = 60
 
@@ -72,6 +73,26 @@ def test_a_projected_index_searches_projected_features(tmp_path, projection, bac
     with pytest.raises(DataError, match="the features are 1 x 8, but this index takes 24 numbers"):
         again.search(np.zeros((1, 8)), 1)
     again.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_candidates_are_ordered_by_whole_features(tmp_path, projection, backend):
+    if backend == "qdrant":
+        pytest.importorskip("qdrant_client")
+    short, _ = make_index(tmp_path / "short", backend, MADE_BY, DIMENSION, projection)
+    whole = make(tmp_path / "whole", "exact")
+    for index in (short, whole):
+        index.add(entries(COUNT), features(COUNT))
+    queries, filters = features(4, seed=3), Filters(not_cameras=("c1",))
+    for asked in (Filters(), filters):
+        exact = whole.search(queries, 10, asked)
+        assert ReScored(short, whole, COUNT).search(queries, 10, asked) == exact
+        assert short.search(queries, 10, asked) != exact
+        found, everything = ReScored(short, whole, 15).search(queries, 10, asked), whole.search(queries, COUNT)
+        for row, near, ordered in zip(found, short.search(queries, 15, asked), everything, strict=True):
+            candidates = {entry for entry, _ in near}
+            assert row == [neighbour for neighbour in ordered if neighbour.entry in candidates][:10]
+    short.close()
 
 
 def test_a_damaged_or_foreign_projection_is_refused(tmp_path, projection):

@@ -1,0 +1,36 @@
+"""``ssrnet benchmark training | ranking | cost | edits``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from ssrnet.benchmarks.cost import CostBenchmarkSettings, benchmark_cost
+from ssrnet.benchmarks.edits import EditsBenchmarkSettings, benchmark_edits
+from ssrnet.benchmarks.ranking import RankingBenchmarkSettings, benchmark_ranking
+from ssrnet.benchmarks.training import TrainingBenchmarkSettings, benchmark_training
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """Measure a part of ssrnet against others, as ratios in one run."""
+
+    what: Annotated[
+        Annotated[TrainingBenchmarkSettings, tyro.conf.subcommand("training")]
+        | Annotated[RankingBenchmarkSettings, tyro.conf.subcommand("ranking")]
+        | Annotated[CostBenchmarkSettings, tyro.conf.subcommand("cost")]
+        | Annotated[EditsBenchmarkSettings, tyro.conf.subcommand("edits")],
+        tyro.conf.arg(name=""),
+    ]
+
+
+def benchmark(settings: BenchmarkSettings) -> None:
+    """Runs one of them."""
+    commands: dict[type, Callable[[Any], object]] = {
+        TrainingBenchmarkSettings: benchmark_training, RankingBenchmarkSettings: benchmark_ranking,
+        CostBenchmarkSettings: benchmark_cost, EditsBenchmarkSettings: benchmark_edits,
+    }  # fmt: skip
+    commands[type(settings.what)](settings.what)
