@@ -14,6 +14,8 @@ from ssrnet.data.protocols import Protocol
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
 from ssrnet.retrieval.store import feature_record, find
+from ssrnet.studies.results import read_cell
+from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_tensors
 
 ROOT = Path(__file__).parents[1]
@@ -88,3 +90,18 @@ def test_the_card_shows_what_was_measured(name):
 def test_the_measurements_are_of_these_files(name):
     hashes = {load_checkpoint(CHECKPOINTS / f"{network}.safetensors").hash for network in NETWORKS}
     assert hashes <= {model.features.get("checkpoint_hash") for model in compared(name).models}
+
+
+def test_table_1_was_measured_on_one_footing_and_is_what_the_readme_says():
+    (table,) = measured_tables(ROOT / "assets/tables")
+    assert table.name == "components" and len(table.rows) == 7
+    cells = [read_cell(path) for path in sorted((ROOT / "assets/tables").glob("cells/*/cell.json"))]
+    assert len(cells) == 7
+    for name in ("epochs", "steps", "image_size", "training_set"):
+        assert all(getattr(cell, name) == getattr(cells[0], name) for cell in cells), name
+    for name in ("seed", "recipe", "optimiser", "augment", "loss", "backbone_weights", "sizes"):
+        assert all(cell.training[name] == cells[0].training[name] for cell in cells), name
+    said = (ROOT / "README.md").read_text()
+    whole = next(cell for cell in cells if cell.variant.startswith("SSR-Net"))
+    score = whole.scores[0].mean
+    assert f"+AB+RB {100 * score.mAP:.1f} / {100 * score.rank(1):.1f}" in said
