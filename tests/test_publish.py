@@ -107,7 +107,8 @@ def test_a_published_checkpoint_can_be_published_again(settings):
 )
 def test_a_weight_that_does_not_survive_float16(settings, layer, number):
     model = load_checkpoint(settings.checkpoint).model
-    model.backbone.state_dict()[layer].flatten()[0] = number
+    weight = model.backbone.state_dict()[layer]
+    weight[(0,) * weight.dim()] = number
     save_checkpoint(settings.checkpoint, model, tiny.info(model))
     with pytest.raises(CheckpointError, match=f"best.safetensors cannot be published: backbone.{layer} goes up to"):
         publish_checkpoint(settings)

