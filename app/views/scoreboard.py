@@ -67,19 +67,24 @@ def render(services: Services, selection: Selection | None) -> None:
     """The chosen models' numbers; a choice of runs with their curves, drawn anew while one is going on; studies."""
     if selection is not None:
         _models(services, selection)
+    fragment(_training)(selection)
+    _studies()
+    with st.expander("Explain", icon=":material/help:"):
+        st.markdown(EXPLANATION)
+
+
+def _training(selection: Selection | None) -> None:
+    """A choice of runs, and what they have recorded."""
     st.subheader("Training runs", anchor=False)
     folders, axis = _choose(selection)
     if not folders:
         st.markdown(GUIDE)
         st.code(COMMAND, language="bash")
-    else:
-        found = _read(folders)
-        _board(found, axis)
-        going_on = any(isinstance(run, TrainingRun) and run.going_on for run in found)
-        fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
-    _studies()
-    with st.expander("Explain", icon=":material/help:"):
-        st.markdown(EXPLANATION)
+        return
+    found = _read(folders)
+    _board(found, axis)
+    going_on = any(isinstance(run, TrainingRun) and run.going_on for run in found)
+    fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
 
 
 def _models(services: Services, selection: Selection) -> None:
