@@ -68,6 +68,15 @@ class Processes:
         everyone[self.rank] = rows
         return torch.cat(everyone)
 
+    def from_first(self, rows: Tensor) -> None:
+        """Writes the first process's ``rows`` (N, ...) into those of every other one, some thousand at a time."""
+        if self.world == 1:
+            return
+        for part in rows.split(4096):
+            sent = part.to(self.device)
+            dist.broadcast(sent, 0)
+            part.copy_(sent)
+
     def any(self, flag: bool) -> bool:
         """Whether any process says so; all must ask at the same point."""
         if self.world == 1:

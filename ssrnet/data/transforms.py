@@ -24,8 +24,16 @@ def test_transform(size: int) -> Callable[[Image.Image], Tensor]:
 
 
 def pixel_transform(size: int) -> Callable[[Image.Image], Tensor]:
-    """PIL RGB image -> (size, size, 3) uint8, stretched to a square: what training stores and augments."""
+    """PIL RGB image -> (size, size, 3) uint8, stretched to a square: what training stores and augments, and extraction reads."""
     return v2.Compose([*_square(size), _channels_last])
+
+
+def to_input(pixels: Tensor) -> Tensor:
+    """(B, S, S, 3) uint8 of :func:`pixel_transform` -> (B, 3, S, S) float32, bit for bit as :func:`test_transform`'s.
+
+    They lie channels last, as the kernels do, and came from a worker process as a quarter of the bytes.
+    """
+    return normalise(v2.functional.to_dtype(pixels.permute(0, 3, 1, 2), torch.float32, scale=True))
 
 
 def normalise(images: Tensor) -> Tensor:

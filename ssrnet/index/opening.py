@@ -73,7 +73,10 @@ def make_index(
 
 def collection_name(features: dict[str, object], projection: Projection | None = None) -> str:
     """``ssrnet-0123456789abcdef``: a hash over checkpoint, extraction settings and projection, which never mix."""
-    digest = hashlib.sha256(json.dumps({name: features.get(name) for name in SHAPING}).encode())
+    shaping = {name: features.get(name) for name in SHAPING}
+    if "precision" in features:  # of float32 nothing is said, so that collections made before there was more are found
+        shaping["precision"] = features["precision"]
+    digest = hashlib.sha256(json.dumps(shaping).encode())
     if projection is not None:
         digest.update(projection.directions.tobytes())
     return f"ssrnet-{digest.hexdigest()[:16]}"
@@ -102,11 +105,12 @@ def _check_same(
     record.check(folder, features)
     wanted = {
         "backend": backend, "dimension stored": None if projection is None else len(projection.directions), "url": url,
-        "collection": collection or record.collection,
+        "collection": collection or record.collection, "precision": features.get("precision", "float32"),
     }  # fmt: skip
     own = {
         "backend": record.backend, "dimension stored": record.stored if record.stored != record.dimension else None,
         "url": record.url, "collection": record.collection,
+        "precision": record.features.get("precision", "float32"),
     }  # fmt: skip
     for name, value in own.items():
         if wanted[name] != value:

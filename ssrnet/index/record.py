@@ -45,7 +45,11 @@ class IndexRecord:
 
     @property
     def extraction(self) -> ExtractSettings:
-        """The settings that queries must be extracted with."""
+        """The settings that queries must be extracted with.
+
+        float32 even where the index is of bfloat16: the two differ in the third digit, and a query may be asked
+        on a machine without CUDA.
+        """
         of = self.features
         embedding = EmbeddingSettings(of["neck"], of["normalise_branches"], tuple(of["branches"]))
         return ExtractSettings(image_size=of["image_size"], flip_test=of["flip_test"], embedding=embedding)

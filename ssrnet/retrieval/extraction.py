@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from ssrnet.data.records import VehicleImage
 from ssrnet.distributed import Processes
-from ssrnet.errors import DataError, SettingsError
+from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.files import write_tensors
 from ssrnet.model import EmbeddingSettings, SSRNet
+
+CPU_BATCH = 16
+"""Images a forward pass on a CPU; `ssrnet benchmark extraction` says what is best on a machine."""
+CUDA_BATCH = 256
+"""Images that a GPU is offered at first; halved until its memory takes them."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,13 @@ class ExtractSettings:
 
     image_size: int | None = None
     """Side of the square input in pixels; by default the size the checkpoint was trained to."""
-    batch_size: int = 32
-    """Images a forward pass."""
+    batch_size: int | None = None
+    """Images a forward pass; by default chosen for the device, on CUDA as many as its memory takes."""
     flip_test: bool = False
     """Average the embeddings of an image and its mirror image."""
     embedding: EmbeddingSettings = EmbeddingSettings()
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 is faster, on CUDA alone, and gives other features in the third digit."""
 
     def __post_init__(self) -> None:
         for name in ("image_size", "batch_size"):
@@ -112,6 +120,16 @@ class FeatureSet:
             ) from error
 
 
+class Part(Protocol):
+    """Rows of an extraction that outlive its process; see :class:`ssrnet.index.partial.PartialFeatures`."""
+
+    def restore(self, images: Sequence[VehicleImage], features: Tensor) -> Tensor:
+        """Fills the rows of ``features`` (N, D) that are there; returns (N,) bool, which these are."""
+
+    def keep(self, images: Sequence[VehicleImage], features: Tensor) -> None:
+        """Adds the features (B, D) float32 of a batch of the images."""
+
+
 def extract(
     model: SSRNet,
     images: Sequence[VehicleImage],
@@ -121,39 +139,106 @@ def extract(
     workers: int = 0,
     progress: Callable[[Iterable, int], Iterable] | None = None,
     group: Processes | None = None,
+    part: Part | None = None,
 ) -> FeatureSet:
     """Embeddings of ``images``, in order, as float32 on the CPU.
 
     ``image_size`` is used where the settings name none. ``progress`` wraps the batches and is told
-    how many there are (tqdm in the shell, a bar in the app). The model is put in evaluation mode.
+    how many there are (tqdm in the shell, a bar in the app). The model is put in evaluation mode, channels last.
     The processes of ``group`` share the images and all return all embeddings; each must call this.
+    What ``part`` has of an earlier run is not computed again, and each new batch is added to it; of a group the
+    first process's part counts. Raises as :func:`embedded`.
+    """
+    check_precision(settings, device)
+    group = group or Processes(device)
+    dims = branch_dims(model, settings)
+    features = torch.zeros(len(images), sum(dims.values()))
+    there = torch.zeros(len(images), dtype=torch.uint8)
+    if part is not None:
+        if group.first:
+            there.copy_(part.restore(images, features))
+        group.from_first(there)
+        group.from_first(features)
+    missing = (there == 0).nonzero().flatten()
+    own = missing[shard(len(missing), group.rank, group.world)]
+    batches = embedded(model, [images[i] for i in own.tolist()], settings, image_size, device, workers)
+    total = -(-len(own) // batch_size(settings, device))
+    for positions, rows in progress(batches, total) if progress else batches:
+        # By position: an image that two processes had to take lands on one row.
+        positions, rows = group.gather(own[positions].to(device)).cpu(), group.gather(rows).cpu()
+        features[positions] = rows
+        if part is not None and group.first:
+            part.keep([images[i] for i in positions.tolist()], rows)
+    return FeatureSet(features, tuple(image.name for image in images), dims)
+
+
+@torch.inference_mode()
+def embedded(
+    model: SSRNet, images: Sequence[VehicleImage], settings: ExtractSettings, image_size: int, device: torch.device,
+    workers: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
+    """The images batch by batch, in order: their positions (B,) on the CPU, and embeddings (B, D) float32 on the device.
+
+    ``workers`` processes decode. Raises :class:`DataError` for an image that cannot be read, :class:`ResourceError`
+    where the GPU's memory takes no batch of the size that was asked for, :class:`SettingsError` as
+    :func:`check_precision` and for a branch that the model lacks.
     """
     # Here, since torchvision takes seconds that loading features need not.
-    from ssrnet.data.transforms import ImageTensors, read_batches, test_transform
+    from ssrnet.data.transforms import ImageTensors, pixel_transform, read_batches
 
-    group = group or Processes(device)
-    own = shard(len(images), group.rank, group.world)
-    data = Subset(ImageTensors(images, test_transform(settings.image_size or image_size)), own)
-    loader = DataLoader(data, batch_size=settings.batch_size, num_workers=workers)
-    model.eval().to(device)
-    chosen = settings.embedding.branches
-    dims = {branch: dim for branch, dim in model.branch_dims.items() if not chosen or branch in chosen}
-    features = torch.zeros(len(images), sum(dims.values()))
-    with torch.inference_mode():
-        batches = read_batches(loader)
-        for batch, index in progress(batches, len(loader)) if progress else batches:
-            embedding = embeddings(model, batch.to(device), settings)
-            # By index: an image that two processes had to take lands on one row.
-            features[group.gather(index.to(device)).cpu()] = group.gather(embedding).cpu()
-    return FeatureSet(features, tuple(image.name for image in images), dims)
+    check_precision(settings, device)
+    data = ImageTensors(images, pixel_transform(settings.image_size or image_size))
+    most = batch_size(settings, device)
+    loader = DataLoader(data, most, num_workers=workers, pin_memory=device.type == "cuda")
+    model.eval().to(device, memory_format=torch.channels_last)
+    for pixels, positions in read_batches(loader):
+        pixels = pixels.to(device, non_blocking=True)  # (B, S, S, 3) uint8
+        while (rows := _if_memory_allows(model, pixels, settings, most)) is None:
+            most //= 2
+        yield positions, rows
+
+
+def _if_memory_allows(model: SSRNet, pixels: Tensor, settings: ExtractSettings, most: int) -> Tensor | None:
+    """Embeddings (B, D) of pixels (B, S, S, 3), ``most`` images a forward pass; None where these are too many."""
+    from ssrnet.data.transforms import to_input
+
+    try:
+        return torch.cat([embeddings(model, to_input(some), settings) for some in pixels.split(most)])
+    except torch.OutOfMemoryError as error:
+        if settings.batch_size is not None or most == 1:
+            raise ResourceError(
+                f"the memory of {pixels.device} does not take {most} images of {pixels.shape[1]} pixels a forward pass; "
+                "give a smaller --extraction.batch-size or --extraction.image-size, or --device cpu."
+            ) from error
+        return None  # and so lets go of the error, which would keep alive what lies on the device
 
 
 def embeddings(model: SSRNet, batch: Tensor, settings: ExtractSettings) -> Tensor:
     """(B, D) float32 of a batch (B, 3, S, S) of normalised images, on its device."""
-    embedding = model.trace(batch).embedding(settings.embedding)
-    if settings.flip_test:
-        embedding = (embedding + model.trace(batch.flip(-1)).embedding(settings.embedding)) / 2
-    return embedding.float()
+    with torch.autocast(batch.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        embedding = model.trace(batch).embedding(settings.embedding).float()
+        if settings.flip_test:
+            embedding = (embedding + model.trace(batch.flip(-1)).embedding(settings.embedding).float()) / 2
+    return embedding
+
+
+def batch_size(settings: ExtractSettings, device: torch.device) -> int:
+    """Images that a forward pass begins with."""
+    return settings.batch_size or (CUDA_BATCH if device.type == "cuda" else CPU_BATCH)
+
+
+def branch_dims(model: SSRNet, settings: ExtractSettings) -> dict[str, int]:
+    """Branches of an embedding and how many numbers each has, in order."""
+    chosen = settings.embedding.branches
+    return {branch: dim for branch, dim in model.branch_dims.items() if not chosen or branch in chosen}
+
+
+def check_precision(settings: ExtractSettings, device: torch.device) -> None:
+    """Raises :class:`SettingsError` for bfloat16 anywhere but on CUDA; a CPU took 20 times as long with it."""
+    if settings.precision != "float32" and device.type != "cuda":
+        raise SettingsError(
+            f"--extraction.precision {settings.precision} is for CUDA alone and the device is {device.type}; leave it out."
+        )
 
 
 def shard(count: int, rank: int, world: int) -> list[int]:
@@ -168,9 +253,14 @@ def shard(count: int, rank: int, world: int) -> list[int]:
 
 
 def describe(settings: ExtractSettings, image_size: int) -> dict[str, object]:
-    """What of the settings shapes the features, as plain values for records."""
+    """What of the settings shapes the features, as plain values for records.
+
+    float32 goes without saying, so that features from before there was another precision are still found.
+    """
+    precision = {} if settings.precision == "float32" else {"precision": settings.precision}
     return {
         "image_size": settings.image_size or image_size,
         "flip_test": settings.flip_test,
         **asdict(settings.embedding),
+        **precision,
     }

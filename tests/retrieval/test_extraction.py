@@ -9,10 +9,12 @@ from safetensors.torch import save_file
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.transforms import pixel_transform, to_input
 from ssrnet.data.transforms import test_transform as transform
-from ssrnet.errors import DataError, SettingsError
+from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.model import EmbeddingSettings
-from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
+from ssrnet.retrieval import extraction
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, batch_size, describe, embeddings, extract
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -110,6 +112,85 @@ def test_progress_is_told_how_many_batches_there_are(model, test_images):
     assert told == [3]
 
 
+def test_pixels_from_workers_become_the_input_of_one_image_bit_for_bit(test_images):
+    pictures = [read_image(image.path) for image in test_images]
+    batch = to_input(torch.stack([pixel_transform(48)(picture) for picture in pictures]))
+    assert torch.equal(batch, torch.stack([transform(48)(picture) for picture in pictures]))
+    assert batch.shape == (12, 3, 48, 48) and batch.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_batch_size_is_the_devices_own_unless_it_is_given():
+    cpu, cuda = (batch_size(ExtractSettings(), torch.device(name)) for name in ("cpu", "cuda"))
+    assert 1 <= cpu <= 64 < cuda
+    assert batch_size(ExtractSettings(batch_size=7), torch.device("cuda")) == 7
+
+
+@pytest.fixture
+def small_device(monkeypatch):
+    """A device whose memory takes three images; a list of the sizes that were tried."""
+    tried = []
+
+    def limited(model, batch, settings):
+        tried.append(len(batch))
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return embeddings(model, batch, settings)
+
+    monkeypatch.setattr(extraction, "embeddings", limited)
+    return tried
+
+
+def test_a_batch_that_the_memory_does_not_take_is_halved_and_tried_again(model, test_images, small_device, monkeypatch):
+    monkeypatch.setattr(extraction, "CPU_BATCH", 8)
+    told = []
+    features = extract(
+        model, test_images, ExtractSettings(), 32, CPU, progress=lambda b, total: (told.append(total), b)[1]
+    )
+    assert small_device == [8, 4, 2, 2, 2, 2, 2, 2] and told == [2]  # the second batch has four images
+    expected = torch.cat(
+        [extract(model, test_images[i : i + 2], ExtractSettings(), 32, CPU).features for i in range(0, 12, 2)]
+    )
+    assert torch.equal(features.features, expected)
+
+
+def test_a_size_that_was_asked_for_is_not_changed(model, test_images, small_device):
+    with pytest.raises(
+        ResourceError, match="memory of cpu does not take 4 images of 32 pixels a forward pass; give a s"
+    ):
+        extract(model, test_images, ExtractSettings(batch_size=4), 32, CPU)
+    assert small_device == [4]
+
+
+def test_memory_that_takes_no_image(model, test_images, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(extraction, "embeddings", full)
+    with pytest.raises(ResourceError, match="does not take 1 images of 32 pixels"):
+        extract(model, test_images, ExtractSettings(), 32, CPU)
+
+
+def test_bfloat16_is_for_cuda(model, test_images):
+    settings = ExtractSettings(precision="bfloat16")
+    with pytest.raises(
+        SettingsError, match="--extraction.precision bfloat16 is for CUDA alone and the device is cpu; lea"
+    ):
+        extract(model, test_images, settings, 32, CPU)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_bfloat16_gives_nearly_the_same_directions(model, test_images, flip):
+    """On this machine's CPU, in the arithmetic that CUDA would use."""
+    batch = torch.stack([transform(64)(read_image(image.path)) for image in test_images[:4]])
+    with torch.inference_mode():
+        half, full = (
+            embeddings(model, batch, ExtractSettings(flip_test=flip, precision=precision))
+            for precision in ("bfloat16", "float32")
+        )
+    assert half.dtype == torch.float32 and not torch.equal(half, full)
+    assert torch.cosine_similarity(half, full).min() > 0.999
+
+
 def test_no_images_give_no_rows(model):
     assert extract(model, (), ExtractSettings(), 32, CPU).features.shape == (0, 1536)
 
@@ -201,6 +282,7 @@ def test_describe_names_what_shapes_the_features():
     assert describe(settings, 192) == {
         "image_size": 192, "flip_test": False, "neck": "before", "normalise_branches": True, "branches": ("G",),
     }  # fmt: skip
+    assert describe(ExtractSettings(precision="bfloat16"), 192)["precision"] == "bfloat16"  # of float32 nothing is said
     assert describe(ExtractSettings(image_size=64, flip_test=True), 192) == {
         "image_size": 64, "flip_test": True, "neck": "after", "normalise_branches": False, "branches": (),
     }  # fmt: skip
