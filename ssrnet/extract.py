@@ -12,9 +12,11 @@ from tqdm import tqdm
 from ssrnet.data.datasets import open_dataset
 from ssrnet.distributed import processes
 from ssrnet.errors import DataError
+from ssrnet.files import check_writable
+from ssrnet.index.partial import PartialFeatures
 from ssrnet.resources import DeviceName
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
-from ssrnet.retrieval.store import feature_record, file_name, remove_outdated
+from ssrnet.retrieval.store import feature_record, file_name, part_name, remove_outdated
 from ssrnet.training.checkpoint import load_checkpoint
 
 
@@ -42,9 +44,10 @@ class ExtractFeaturesSettings:
 def extract_features(settings: ExtractFeaturesSettings) -> None:
     """Runs the command; under torchrun the processes share the images, and the first one writes.
 
-    In a folder the file is named by what made it, and files of an earlier checkpoint of that name, or of an
-    earlier state of the data, are removed. Raises :class:`DataError` for an empty split or an ending that is
-    not .safetensors.
+    Until the file is whole its rows lie in a folder beside it, so that the same command goes on where an earlier one
+    was killed. In a folder the file is named by what made it, and files of an earlier checkpoint of that name, or of
+    an earlier state of the data, are removed. Raises :class:`DataError` for an empty split or an ending that is
+    not .safetensors, :class:`ResourceError` where the file cannot be written; otherwise as :func:`extract`.
     """
     is_folder = settings.out.is_dir() or not settings.out.suffix
     if not is_folder and settings.out.suffix != ".safetensors":
@@ -54,17 +57,23 @@ def extract_features(settings: ExtractFeaturesSettings) -> None:
     images = getattr(dataset, settings.split)
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")
-    group = processes(settings.device)
-    features = extract(
-        checkpoint.model, images, settings.extraction, checkpoint.info.image_size, group.device, settings.workers,
-        progress=(lambda batches, total: tqdm(batches, total=total, unit="batch")) if group.first else None,
-        group=group,
-    )  # fmt: skip
     made_by = checkpoint.record | describe(settings.extraction, checkpoint.info.image_size)
     record = feature_record(made_by, dataset, dataset.content_hash(), settings.split)
     out = settings.out / file_name(record) if is_folder else settings.out
+    group = processes(settings.device)
     if group.first:
-        features.save(out, record)
-        for path in remove_outdated(settings.out, record) if is_folder else ():
-            print(f"{path}: removed, since its checkpoint or data has changed")
-    group.say(f"{out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers")
+        check_writable(out)  # before hours of work, not after
+    beside = settings.out / part_name(record) if is_folder else out.with_name(f"{out.name}.part")
+    with PartialFeatures(beside, made_by, say=print) as part:
+        features = extract(
+            checkpoint.model, images, settings.extraction, checkpoint.info.image_size, group.device, settings.workers,
+            progress=(lambda batches, total: tqdm(batches, total=total, unit="batch")) if group.first else None,
+            group=group, part=part,
+        )  # fmt: skip
+        if group.first:
+            features.save(out, record)
+            part.remove()
+            for path in remove_outdated(settings.out, record) if is_folder else ():
+                print(f"{path}: removed, since its checkpoint or data has changed")
+    earlier = f", {part.restored:,} of them from an earlier run" if part.restored else ""
+    group.say(f"{out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers{earlier}")

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from ssrnet.data.datasets import open_dataset
 from ssrnet.distributed import Processes, processes
 from ssrnet.errors import ResourceError, SettingsError
+from ssrnet.index.opening import open_index
 from ssrnet.losses import LossSettings
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract, shard
 from ssrnet.train import train
@@ -28,11 +29,16 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from ssrnet.losses import LossSettings
+from ssrnet.data.datasets import open_dataset
+from ssrnet.distributed import processes
 from ssrnet.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.index.partial import PartialFeatures
+from ssrnet.losses import LossSettings
+from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.train import train
 from ssrnet.training.checkpoint import load_checkpoint
 from ssrnet.training.log import read_log
+from tests.index.galleries import MADE_BY
 from tests.test_distributed import settings
 
 data, out = map(Path, sys.argv[1:])
@@ -40,6 +46,16 @@ train(settings(data, out / "run"))
 train(replace(settings(data, out / "circle"), loss=LossSettings("circle"), max_steps=2))
 extract_features(ExtractFeaturesSettings(
     data, out / "run/last.safetensors", out / "features.safetensors", workers=0, device="cpu"))
+
+group = processes("cpu")
+model, images = load_checkpoint(out / "run/last.safetensors").model, open_dataset(data).test
+with PartialFeatures(out / f"part{group.rank}", MADE_BY) as part:
+    if group.first:  # the others' parts are not asked
+        part.restore(images, torch.zeros(len(images), 1536))
+        part.keep([images[i] for i in (0, 4, 5)], torch.full((3, 1536), 7.0))
+        part.close()
+    resumed = extract(model, images, ExtractSettings(batch_size=2), 32, group.device, group=group, part=part)
+torch.save(resumed.features, out / f"resumed{group.rank}.pt")
 """
 
 
@@ -119,6 +135,17 @@ def test_two_processes_extract_the_features_of_one(together, city):
     assert features.names == expected.names
     step = 2**-10  # of float16, in which the file holds them
     assert torch.allclose(features.features, expected.features, rtol=step, atol=1e-5)
+
+
+def test_what_the_first_process_has_of_an_earlier_run_reaches_all_of_them(together):
+    whole, _ = FeatureSet.load(together / "features.safetensors")
+    first, second = (torch.load(together / f"resumed{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert torch.equal(first, second)
+    earlier = [0, 4, 5]
+    assert (first[earlier] == 7).all()  # not computed again
+    rest = [i for i in range(12) if i not in earlier]
+    assert torch.allclose(first[rest], whole.features[rest], rtol=2**-10, atol=1e-5)
+    assert len(open_index(together / "part0")[0]) == 12 and not (together / "part1").exists()
 
 
 @pytest.mark.parametrize(("count", "world"), [(0, 2), (1, 4), (5, 2), (7, 3), (8, 4), (9, 1)])

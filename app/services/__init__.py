@@ -11,7 +11,7 @@ import io
 import os.path
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +25,14 @@ from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import CheckpointError, DataError, ResourceError
+from ssrnet.index.partial import PartialFeatures
 from ssrnet.installation import check_installation
 from ssrnet.model import FeatureMap, SSRNet
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
 from ssrnet.retrieval.imported import ImportedModel
-from ssrnet.retrieval.store import Record, feature_record, find, keep, read_record, remove_oldest
+from ssrnet.retrieval.store import Record, feature_record, find, keep, part_name, read_record, remove_oldest
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -128,7 +129,10 @@ class Services:
         report: Report | None = None,
         settings: ExtractSettings = ExtractSettings(),
     ) -> FeatureSet:
-        """Stored embeddings of the test images, or else new ones, which are kept; ``report`` hears of every batch."""
+        """Stored embeddings of the test images, or else new ones, which are kept; ``report`` hears of every batch.
+
+        An extraction that was stopped goes on from the images that it had done.
+        """
 
         def reporting(batches, total):
             for done, batch in enumerate(batches):
@@ -143,14 +147,17 @@ class Services:
         with store.making:
             features = self.stored_features(checkpoint, opened, settings)  # another session may have made it
             if features is None:
-                features = extract(
-                    self.model(checkpoint), opened.dataset.test, replace(settings, batch_size=16),
-                    checkpoint.info.image_size, resolve_device(), progress=reporting,
-                ).rounded()  # fmt: skip
-                store.add((checkpoint.hash, opened.hash, settings), features)
-                with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
-                    keep(ROOT / KEPT_FEATURES, features, _feature_record(checkpoint, opened, settings))
-                    remove_oldest(ROOT / KEPT_FEATURES, MOST_KEPT)
+                folder, record = ROOT / KEPT_FEATURES, _feature_record(checkpoint, opened, settings)
+                with PartialFeatures(folder / part_name(record), made_by(checkpoint, settings)) as part:
+                    features = extract(
+                        self.model(checkpoint), opened.dataset.test, settings, checkpoint.info.image_size,
+                        resolve_device(), progress=reporting, part=part,
+                    ).rounded()  # fmt: skip
+                    store.add((checkpoint.hash, opened.hash, settings), features)
+                    with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
+                        keep(folder, features, record)
+                        part.remove()
+                        remove_oldest(folder, MOST_KEPT)
         return features
 
     def evaluation(self, checkpoint: Model, opened: OpenedDataset, protocol: Protocol) -> Evaluation:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
-import torch
 import tyro
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import write_atomically
-from ssrnet.index.entries import Entry, GalleryIndex
+from ssrnet.index.entries import GalleryIndex
+from ssrnet.index.filling import AT_ONCE, Job, Tally, entry_of, lacking
 from ssrnet.index.loss import measured_loss
 from ssrnet.index.opening import make_index
 from ssrnet.index.pca import FILE as PROJECTION_FILE
@@ -27,14 +25,13 @@ from ssrnet.index.pca import Projection, evenly
 from ssrnet.index.record import Backend
 from ssrnet.index.store import ExactIndex
 from ssrnet.resources import DeviceName, resolve_device
-from ssrnet.retrieval.extraction import ExtractSettings, describe, embeddings
+from ssrnet.retrieval.extraction import ExtractSettings, branch_dims, check_precision, describe, embedded
 from ssrnet.retrieval.store import feature_record, find
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 
 FULL = "full"
 """Folder of the whole features in an index that searches projected ones."""
 REPORT = "pca.json"
-AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -74,32 +71,6 @@ class BuildSettings:
             raise SettingsError(f"--pca is {self.pca}; give the numbers a projected feature has, as 512.")
 
 
-@dataclass
-class Tally:
-    """What became of the images of a build."""
-
-    there: int = 0
-    added: int = 0
-    reused: int = 0
-    """Of those added: features that came from a file."""
-    changed: int = 0
-    """Entries that made way for another content of their name."""
-    relabelled: int = 0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.there:,} images were there, {self.added:,} added ({self.reused:,} from feature files), "
-            f"{self.changed:,} changed files replaced, {self.relabelled:,} relabelled"
-        )
-
-
-class Job(NamedTuple):
-    """An image that the index lacks."""
-
-    image: VehicleImage
-    entry: Entry
-
-
 def build_index(settings: BuildSettings) -> None:
     """Runs the command.
 
@@ -112,8 +83,7 @@ def build_index(settings: BuildSettings) -> None:
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")
     made_by = checkpoint.record | describe(settings.extraction, checkpoint.info.image_size)
-    branches = settings.extraction.embedding.branches
-    dimension = sum(dim for branch, dim in checkpoint.model.branch_dims.items() if not branches or branch in branches)
+    dimension = sum(branch_dims(checkpoint.model, settings.extraction).values())
     place = {"backend": settings.backend, "url": settings.url, "collection": settings.collection}
     if settings.pca is None:
         index, _ = make_index(settings.out, features=made_by, dimension=dimension, **place)
@@ -147,27 +117,16 @@ def fill(
     made_by: dict[str, object], settings: BuildSettings,
 ) -> Tally:  # fmt: skip
     """Brings the index up to date with ``images``; each batch is committed before the next is computed."""
+    check_precision(settings.extraction, resolve_device(settings.device))
     if isinstance(index, ExactIndex):
         index.verify()  # before hours are added to a damaged one
     tally = Tally()
     jobs = _missing(index, images, tally)
     if jobs:
         jobs = _from_files(index, jobs, dataset, made_by, settings, tally)
+    if jobs:
         _extract(index, jobs, checkpoint, settings, tally)
     return tally
-
-
-def entry_of(source: str, image: VehicleImage) -> Entry:
-    """Reads the file for its hash; raises :class:`DataError` where it cannot be read."""
-    try:
-        with open(image.path, "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"{image.path} cannot be read ({error.strerror}); restore the image, or remove it from the data set."
-        ) from error
-    time, path = image.attributes.get("time"), str(image.path.resolve())
-    return Entry(source, image.name, content, image.vehicle_id, image.camera_id, time, path)
 
 
 def copy(whole: ExactIndex, index: GalleryIndex) -> None:
@@ -188,16 +147,7 @@ def _missing(index: GalleryIndex, images: Sequence[tuple[str, VehicleImage]], ta
             own = [image for of, image in images if of == source]
             for start in range(0, len(own), AT_ONCE):
                 part = own[start : start + AT_ONCE]
-                stored = {entry.key: entry for entry in index.named(source, [image.name for image in part])}
-                wanted = [Job(image, entry_of(source, image)) for image in part]
-                labels = [job.entry for job in wanted if stored.get(job.entry.key, job.entry) != job.entry]
-                missing = [job for job in wanted if job.entry.key not in stored]
-                outdated = stored.keys() - {job.entry.key for job in wanted}
-                index.relabel(labels)
-                tally.changed += index.delete(outdated)
-                tally.relabelled += len(labels)
-                tally.there += len(part) - len(missing)
-                jobs += missing
+                jobs += lacking(index, source, [Job(image, entry_of(source, image)) for image in part], tally)
                 bar.update(len(part))
     return jobs
 
@@ -226,18 +176,14 @@ def _from_files(
 def _extract(
     index: GalleryIndex, jobs: list[Job], checkpoint: Checkpoint, settings: BuildSettings, tally: Tally
 ) -> None:
-    from ssrnet.data.transforms import ImageTensors, read_batches, test_transform  # torchvision takes seconds
-
-    device = resolve_device(settings.device)
-    model = checkpoint.model.eval().to(device)
     size = settings.extraction.image_size or checkpoint.info.image_size
-    data = ImageTensors([job.image for job in jobs], test_transform(size))
-    loader = DataLoader(data, batch_size=settings.extraction.batch_size, num_workers=settings.workers)
-    with torch.inference_mode(), tqdm(total=len(jobs), desc="extracting", unit="image") as bar:
-        for batch, positions in read_batches(loader) if jobs else ():
-            features = embeddings(model, batch.to(device), settings.extraction).cpu().numpy()
-            tally.added += index.add([jobs[i].entry for i in positions.tolist()], features)
-            bar.update(len(features))
+    images, device = [job.image for job in jobs], resolve_device(settings.device)
+    with tqdm(total=len(jobs), desc="extracting", unit="image") as bar:
+        for positions, features in embedded(
+            checkpoint.model, images, settings.extraction, size, device, settings.workers
+        ):
+            tally.added += index.add([jobs[i].entry for i in positions.tolist()], features.cpu().numpy())
+            bar.update(len(positions))
 
 
 def _projection(folder: Path, whole: ExactIndex, size: int) -> Projection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SHAPES_NOTHING = {"model", "checkpoint", "dataset", "version"}
 
 FILES = f"*-{16 * '[0-9a-f]'}.safetensors"
 """Every name that :func:`file_name` gives."""
+PARTS = f"*-{16 * '[0-9a-f]'}.part"
+"""Every name that :func:`part_name` gives."""
 
 
 def feature_record(made_by: Record, dataset: ReIDDataset, dataset_hash: str, split: str = "test") -> Record:
@@ -35,6 +38,14 @@ def feature_record(made_by: Record, dataset: ReIDDataset, dataset_hash: str, spl
 def file_name(record: Record) -> str:
     """``city-ssrnet-0123456789abcdef.safetensors``: data set, checkpoint, and a hash over all that shapes features."""
     return f"{_prefix(record)}-{_key(record)}.safetensors"
+
+
+def part_name(record: Record) -> str:
+    """``city-ssrnet-0123456789abcdef.part``: the folder of such features while they are extracted.
+
+    Any state of the data has the same, since in there each image is known by its own content.
+    """
+    return f"{_prefix(record)}-{_key(record | {'dataset_hash': None})}.part"
 
 
 def find(folders: Iterable[Path], record: Record) -> FeatureSet | None:
@@ -74,18 +85,24 @@ def remove_outdated(folder: Path, record: Record) -> list[Path]:
     return removed
 
 
-def remove_oldest(folder: Path, most: int, files: str = FILES) -> None:
-    """Removes the feature files written longest ago, until those left take at most ``most`` bytes; the newest stays.
+def remove_oldest(folder: Path, most: int, *patterns: str) -> None:
+    """Removes the features written longest ago, until those left take at most ``most`` bytes; the newest stay.
 
-    ``files`` is another pattern, for other files that are named by :func:`file_name`.
+    Parts of extractions that nobody went on with count too. ``patterns`` are those of other files in their place.
     """
-    written = [(path.stat(), path) for path in folder.glob(files)]
-    written.sort(key=lambda file: file[0].st_mtime_ns, reverse=True)
+    written = [
+        (path.stat().st_mtime_ns, sum(file.stat().st_size for file in (path, *path.glob("*"))), path)
+        for pattern in patterns or (FILES, PARTS)
+        for path in folder.glob(pattern)
+    ]
     taken = 0
-    for number, (status, path) in enumerate(written):
-        taken += status.st_size
+    for number, (_, size, path) in enumerate(sorted(written, reverse=True)):
+        taken += size
         if number and taken > most:
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def read_record(path: Path) -> Record | None:

@@ -1,5 +1,6 @@
 import os
 from dataclasses import replace
+from fnmatch import fnmatch
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from ssrnet.errors import ResourceError
 from ssrnet.model import EmbeddingSettings
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe
 from ssrnet.retrieval.store import (
+    PARTS,
     feature_record,
     file_name,
     find,
     keep,
+    part_name,
     read_record,
     remove_oldest,
     remove_outdated,
@@ -115,6 +118,31 @@ def test_the_oldest_make_room(features, tmp_path):
     assert set(tmp_path.iterdir()) == {paths[0], paths[1], other}
     remove_oldest(tmp_path, 0)
     assert set(tmp_path.iterdir()) == {paths[0], other}
+
+
+def test_parts_make_room_too(features, tmp_path):
+    part, newest = tmp_path / part_name(record()), keep(tmp_path, features, record())
+    (part / "below").mkdir(parents=True)
+    (part / "features.f16").write_bytes(b"x" * 10_000)
+    os.utime(part, (1, 1))
+    remove_oldest(tmp_path, 30_000)
+    assert part.is_dir()
+    remove_oldest(tmp_path, 9_000)
+    assert list(tmp_path.iterdir()) == [newest]
+
+
+def test_a_parts_name_holds_all_that_shapes_a_row_but_not_the_state_of_the_data():
+    name = part_name(record())
+    assert fnmatch(name, PARTS) and name.startswith("city-ssrnet-")
+    assert part_name(record(dataset_hash="0")) == name
+    others = [record(checkpoint_hash="0"), record(split="train"), record(ExtractSettings(flip_test=True)),
+              record(ExtractSettings(precision="bfloat16"))]  # fmt: skip
+    assert len({name, *map(part_name, others)}) == 5
+
+
+def test_the_name_of_float32_features_is_what_it_was_before_there_was_another_precision():
+    assert file_name(record()) == "city-ssrnet-fbe2322b0e227f1f.safetensors"
+    assert file_name(record(ExtractSettings(precision="bfloat16"))) != file_name(record())
 
 
 def test_records_are_read_from_feature_files_alone(features, tmp_path, checkpoints):
