@@ -17,6 +17,7 @@ their number is reported.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,18 +32,24 @@ def wrong_before(distance: Tensor, match: Tensor, wrong: Tensor) -> Tensor:
 
     distance: (B, G) float. match, wrong: (B, G) bool, disjoint; what is in neither is junk.
     """
-    most = int(match.sum(1).max()) if len(match) else 0
+    most = int(match.sum(1, dtype=torch.int32).max()) if len(match) else 0
     if most == 0:
         return torch.full((len(match), 0), -1, dtype=torch.int64, device=distance.device)
     # (B, M) ascending match distances; queries with fewer matches end in +inf.
     hits = distance.masked_fill(~match, torch.inf).topk(most, dim=1, largest=False, sorted=True).values
-    # Position of each gallery image among the hits: how many hits are strictly nearer than it.
-    nearer = torch.searchsorted(hits, distance.contiguous())  # (B, G), in 0 ... M
-    counts = torch.zeros(len(match), most + 1, dtype=torch.int32, device=distance.device)
-    counts.scatter_add_(1, nearer, wrong.to(torch.int32))
-    # A wrong image with at most i - 1 hits strictly nearer stands at or before the i-th hit.
-    n = counts[:, :most].cumsum(1)
+    n = torch.searchsorted(_ascending(distance.masked_fill(~wrong, torch.inf)), hits, right=True)
     return n.masked_fill(torch.isinf(hits), -1)
+
+
+def _ascending(rows: Tensor) -> Tensor:
+    """Each row (B, G) sorted, in place where that can be."""
+    if rows.device.type != "cpu":
+        return rows.sort(dim=1).values
+    # numpy's sort is vectorised and torch's is not: a quarter of the time on AVX2. It lets other threads run meanwhile.
+    parts = np.array_split(rows.numpy(), torch.get_num_threads())
+    with ThreadPoolExecutor(len(parts)) as pool:
+        list(pool.map(lambda part: part.sort(axis=1), parts))
+    return rows
 
 
 def average_precision(n: np.ndarray) -> np.ndarray:

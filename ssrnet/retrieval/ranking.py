@@ -82,9 +82,7 @@ class Hit:
     rank: int | None
 
 
-def rank(
-    query: Tensor, gallery: Tensor, split: Split, distance: DistanceName = "cosine", top_k: int = 20
-) -> Ranking:
+def rank(query: Tensor, gallery: Tensor, split: Split, distance: DistanceName = "cosine", top_k: int = 20) -> Ranking:
     """Ranks every gallery image for every query of ``split``.
 
     query: (Q, D) and gallery: (G, D) features in the split's order, any float type, one device.
@@ -203,7 +201,7 @@ def _nearest(d: Tensor, same: Tensor, junk: Tensor, top_k: int) -> tuple[np.ndar
 def _codes(split: Split, attribute: str, device: torch.device | str) -> tuple[Tensor, Tensor]:
     """The attribute of queries (Q,) and gallery (G,) as integers that are equal where the values are."""
     values = [str(getattr(image, attribute)) for image in (*split.query, *split.gallery)]
-    codes = torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64)).to(device)
+    codes = torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int32)).to(device)
     return codes[: len(split.query)], codes[len(split.query) :]
 
 
