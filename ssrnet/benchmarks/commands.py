@@ -1,4 +1,4 @@
-"""``ssrnet benchmark training | ranking | cost | edits``."""
+"""``ssrnet benchmark training | extraction | ranking | cost | edits``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tyro
 
 from ssrnet.benchmarks.cost import CostBenchmarkSettings, benchmark_cost
 from ssrnet.benchmarks.edits import EditsBenchmarkSettings, benchmark_edits
+from ssrnet.benchmarks.extraction import ExtractionBenchmarkSettings, benchmark_extraction
 from ssrnet.benchmarks.ranking import RankingBenchmarkSettings, benchmark_ranking
 from ssrnet.benchmarks.training import TrainingBenchmarkSettings, benchmark_training
 
@@ -20,6 +21,7 @@ class BenchmarkSettings:
 
     what: Annotated[
         Annotated[TrainingBenchmarkSettings, tyro.conf.subcommand("training")]
+        | Annotated[ExtractionBenchmarkSettings, tyro.conf.subcommand("extraction")]
         | Annotated[RankingBenchmarkSettings, tyro.conf.subcommand("ranking")]
         | Annotated[CostBenchmarkSettings, tyro.conf.subcommand("cost")]
         | Annotated[EditsBenchmarkSettings, tyro.conf.subcommand("edits")],
@@ -30,7 +32,7 @@ class BenchmarkSettings:
 def benchmark(settings: BenchmarkSettings) -> None:
     """Runs one of them."""
     commands: dict[type, Callable[[Any], object]] = {
-        TrainingBenchmarkSettings: benchmark_training, RankingBenchmarkSettings: benchmark_ranking,
+        TrainingBenchmarkSettings: benchmark_training, ExtractionBenchmarkSettings: benchmark_extraction, RankingBenchmarkSettings: benchmark_ranking,
         CostBenchmarkSettings: benchmark_cost, EditsBenchmarkSettings: benchmark_edits,
     }  # fmt: skip
     commands[type(settings.what)](settings.what)

@@ -134,12 +134,12 @@ def measure(settings: TrainingBenchmarkSettings, training: TrainSettings, group:
         "resnet50": lambda: plain(*next(waiting)),
     }
     for way in ways.values():
-        _seconds(way, settings.warmup, group.device)
+        timed(way, settings.warmup, group.device)
     memory = _peak_memory(ways["step"], group.device)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(settings.rounds):
         for name, way in ways.items():
-            seconds[name].append(_seconds(way, settings.steps, group.device))
+            seconds[name].append(timed(way, settings.steps, group.device))
     images = settings.steps * training.identities_per_batch * training.images_per_identity
     return TrainingSpeed(**{name: images / statistics.median(times) for name, times in seconds.items()}, memory=memory)
 
@@ -167,7 +167,7 @@ def _plain_step(training: TrainSettings, group: Processes) -> Callable[[Tensor, 
     return step
 
 
-def _seconds(way: Callable[[], object], times: int, device: torch.device) -> float:
+def timed(way: Callable[[], object], times: int, device: torch.device) -> float:
     """Time of so many calls, with all that they left on the device."""
     _finish(device)
     began = time.perf_counter()

@@ -27,20 +27,8 @@ class Backbone(nn.Module):
     def __init__(
         self, name: BackboneName = "resnet50", last_stride: int = 1, stride_position: StridePosition = "conv2"
     ) -> None:
-        from torchvision.models import resnet  # here: it takes seconds, and settings and ranking need no network
-
         super().__init__()
-        if last_stride not in (1, 2):
-            raise SettingsError(f"last_stride is {last_stride}; the last stage of a ResNet has stride 1 or 2.")
-        full = getattr(resnet, name)(weights=None)
-        bottleneck = isinstance(full.layer4[0], resnet.Bottleneck)
-        if last_stride == 1:
-            _set_stride(full.layer4[0], "conv2" if bottleneck else "conv1", 1)
-        if stride_position == "conv1" and bottleneck:
-            for stage in (full.layer2, full.layer3, full.layer4):
-                stride = stage[0].conv2.stride[0]
-                stage[0].conv2.stride = (1, 1)
-                stage[0].conv1.stride = (stride, stride)
+        full = resnet(name, last_stride, stride_position)
         self.conv1, self.bn1, self.relu, self.maxpool = full.conv1, full.bn1, full.relu, full.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = full.layer1, full.layer2, full.layer3, full.layer4
         self.channels: int = full.fc.in_features
@@ -77,6 +65,27 @@ class Backbone(nn.Module):
             with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
                 x = stage(x)
         return x
+
+
+def resnet(name: BackboneName, last_stride: int, stride_position: StridePosition) -> nn.Module:
+    """torchvision's network with random weights, pooling and classifier, but with these strides.
+
+    Raises :class:`SettingsError` for a ``last_stride`` other than 1 and 2.
+    """
+    from torchvision.models import resnet as networks  # takes seconds, and settings and ranking need no network
+
+    if last_stride not in (1, 2):
+        raise SettingsError(f"last_stride is {last_stride}; the last stage of a ResNet has stride 1 or 2.")
+    full = getattr(networks, name)(weights=None)
+    bottleneck = isinstance(full.layer4[0], networks.Bottleneck)
+    if last_stride == 1:
+        _set_stride(full.layer4[0], "conv2" if bottleneck else "conv1", 1)
+    if stride_position == "conv1" and bottleneck:
+        for stage in (full.layer2, full.layer3, full.layer4):
+            stride = stage[0].conv2.stride[0]
+            stage[0].conv2.stride = (1, 1)
+            stage[0].conv1.stride = (stride, stride)
+    return full
 
 
 def _set_stride(block: nn.Module, convolution: str, stride: int) -> None:
