@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -50,6 +52,7 @@ def run_view(view: str, title: str) -> None:
     """Draws one page; an error meant for the user takes the place of what it stopped."""
     st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
     st.header(title, anchor=False)
+    _share_heaps()
     try:
         with st.spinner("Starting PyTorch"):
             check_torch()
@@ -74,14 +77,26 @@ def run_view(view: str, title: str) -> None:
     except SSRNetError as error:
         st.error(str(error), icon=":material/error:")
     else:
-        _set_aside(view)
+        _set_aside(len(sys.modules))
 
 
 @st.cache_resource(show_spinner=False)
-def _set_aside(view: str) -> None:
-    """Keeps the garbage collector off all that ``view`` has imported and loaded, once a server.
+def _share_heaps() -> None:
+    """Keeps glibc, where it is that, to two heaps for all threads, once a server.
 
-    Streamlit collects all generations after every run, which takes a sixth of a second over PyTorch's objects; the
+    Streamlit runs every gesture in a thread of its own, and what one has freed in its heap the others cannot use: a
+    server with a heap a thread grew by 300 MB over 640 gestures, with two by half of that (``tests.browser.look memory``).
+    """
+    most_heaps = -8  # M_ARENA_MAX of malloc.h
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(most_heaps, 2)
+
+
+@st.cache_resource(show_spinner=False)
+def _set_aside(modules: int) -> None:
+    """Keeps the garbage collector off all that has been imported and loaded, anew whenever more ``modules`` are there.
+
+    Streamlit collects all generations after every run, which takes a fifth of a second over PyTorch's objects; the
     browser waits that long for what the run has drawn.
     """
     gc.collect()
