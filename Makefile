@@ -9,7 +9,7 @@ app: .venv/installed
 
 test: .venv/installed-test
 	sh tests/browser/install_chromium.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # Trains, publishes and measures checkpoints/ again; CITY is what `ssrnet synth --recipe training` rendered.
 checkpoints: .venv/installed
