@@ -9,7 +9,7 @@ import pytest
 
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.index.entries import Entry, Filters, read_time
-from ssrnet.index.opening import make_index, open_index
+from ssrnet.index.opening import collection_name, make_index, open_index
 from ssrnet.index.record import read_index_record
 from ssrnet.index.store import INDEX, MATRIX
 from tests import tiny
@@ -124,7 +124,18 @@ def test_an_index_made_otherwise_is_refused(tmp_path):
         make_index(tmp_path, "exact", MADE_BY | {"flip_test": True}, DIMENSION)
     with pytest.raises(DataError, match="whose backend is exact, but qdrant was asked for"):
         make_index(tmp_path, "qdrant", MADE_BY, DIMENSION)
+    with pytest.raises(DataError, match="whose precision is float32, but bfloat16 was asked for"):
+        make_index(tmp_path, "exact", MADE_BY | {"precision": "bfloat16"}, DIMENSION)
     make_index(tmp_path, "exact", MADE_BY | {"checkpoint": "copy.safetensors"}, DIMENSION)[0].close()
+
+
+def test_an_index_of_bfloat16_takes_queries_of_float32(tmp_path):
+    made_by = MADE_BY | {"precision": "bfloat16"}
+    index, record = make_index(tmp_path, "exact", made_by, DIMENSION)
+    index.close()
+    record.check(tmp_path, MADE_BY)
+    assert record.features == made_by and record.extraction.precision == "float32"
+    assert collection_name(MADE_BY) == "ssrnet-e9f4cc23554e1dca" != collection_name(made_by)
 
 
 def cut(path):
