@@ -62,7 +62,7 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None,
     figure.update_xaxes(title=f"AP, {titles[0]}", range=reach, constrain="domain", zeroline=False)
     figure.update_yaxes(title=f"AP, {titles[1]}", range=reach, zeroline=False)
     figure.update_layout(
-        height=500, margin={"l": 0, "r": 8, "t": 8, "b": 0}, dragmode="pan",
+        height=530, margin={"l": 0, "r": 8, "t": 38, "b": 0}, dragmode="pan",  # the chart's buttons lie above its corner
         legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},  # above, the chart's own buttons cover it
     )  # fmt: skip
     return figure
