@@ -107,7 +107,8 @@ def test_killed_it_goes_on(settings, computed, capsys, method, calls, kept):
     ]  # fmt: skip
     victim = subprocess.run(
         [sys.executable, "-c", KILLED, method, str(calls), *map(str, arguments)], capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=300, check=False,
+        # threads as here, since a sum's rounding goes by them
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": str(torch.get_num_threads())}, timeout=300, check=False,
     )  # fmt: skip
     assert victim.returncode == -signal.SIGKILL, victim.stderr
     assert settings.out.exists() == (method == "remove")
