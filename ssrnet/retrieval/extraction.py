@@ -19,8 +19,9 @@ from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.files import write_tensors
 from ssrnet.model import EmbeddingSettings, SSRNet
 
-CPU_BATCH = 16
-"""Images a forward pass on a CPU; `ssrnet benchmark extraction` says what is best on a machine."""
+CPU_BATCH = 4
+"""Images a forward pass on a CPU. `ssrnet benchmark extraction` found 4 the best and 16 a fifth slower: from 8 images of
+256 pixels on, ResNet-50 has activations above the 32 MB from which glibc takes and returns memory page by page."""
 CUDA_BATCH = 256
 """Images that a GPU is offered at first; halved until its memory takes them."""
 
