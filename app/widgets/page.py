@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import sys
 from dataclasses import dataclass
@@ -52,7 +51,6 @@ def run_view(view: str, title: str) -> None:
     """Draws one page; an error meant for the user takes the place of what it stopped."""
     st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
     st.header(title, anchor=False)
-    _share_heaps()
     try:
         with st.spinner("Starting PyTorch"):
             check_torch()
@@ -78,18 +76,6 @@ def run_view(view: str, title: str) -> None:
         st.error(str(error), icon=":material/error:")
     else:
         _set_aside(len(sys.modules))
-
-
-@st.cache_resource(show_spinner=False)
-def _share_heaps() -> None:
-    """Keeps glibc, where it is that, to two heaps for all threads, once a server.
-
-    Streamlit runs every gesture in a thread of its own, and what one has freed in its heap the others cannot use: a
-    server with a heap a thread grew by 300 MB over 640 gestures, with two by half of that (``tests.browser.look memory``).
-    """
-    most_heaps = -8  # M_ARENA_MAX of malloc.h
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(most_heaps, 2)
 
 
 @st.cache_resource(show_spinner=False)
