@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK_NUMBERS = 8_000_000
-"""Numbers of the matrix that are in memory as float32 at once: 32 MB, which stays near the processor."""
+BLOCK_NUMBERS = 1_000_000
+"""Numbers of the matrix that are in memory as float32 at once: 4 MB, which stays in the processor's cache; 32 MB took twice
+as long for one query and as long for 64."""
 
 SLACK = 64
 """Rows kept beyond k, so that those too near the k-th to be told apart in float32 are usually all at hand."""
