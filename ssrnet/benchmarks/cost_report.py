@@ -65,7 +65,7 @@ def report(costs: Costs, dimension: int, k: int) -> str:
 
 
 def plot(costs: Costs, path: Path) -> None:
-    """Time and memory against the gallery's size, both axes logarithmic, as SVG."""
+    """Time and memory against the gallery's size, as SVG."""
     import matplotlib
     from matplotlib.figure import Figure  # here: it takes a second
 
@@ -83,5 +83,5 @@ def plot(costs: Costs, path: Path) -> None:
         seconds.legend(frameon=False)
         known = [(cost.gallery, cost.memory / 1e6) for cost in costs.growth if cost.memory]
         memory.plot(*zip(*known, strict=True) if known else ((), ()), marker="o")
-        memory.set(xlabel="gallery images", ylabel="MB beyond the mapped file", xscale="log", yscale="log")
+        memory.set(xlabel="gallery images", ylabel="MB beyond the mapped file", xscale="log")
         figure.savefig(path, format="svg", metadata={"Date": None})
