@@ -6,14 +6,25 @@ from urllib.parse import urlencode
 from tests.browser.test_app import browser, page, server  # noqa: F401  fixtures
 
 
+def upload(page, first, last):  # noqa: F811
+    """One file after the other on a page that stands still, as a hand does it."""
+    stands = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+    for place, file in ((page.locator("input[type=file]").first, first), (page.locator("input[type=file]").last, last)):
+        page.wait_for_timeout(500)  # a run that has been asked for, and has not begun
+        page.wait_for_function(stands)
+        place.set_input_files(file)
+        page.get_by_test_id("stFileChip").first.wait_for()
+
+
 def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, checkpoints, tmp_path):  # noqa: F811
     photographs = sorted((city / "image_test").glob("*.jpg"))
     page.goto(f"{server}/images?{urlencode({'data': str(city), 'images_mode': 'Compare two images', **checkpoints})}")
     page.get_by_text("Upload both to see").wait_for()
-    page.locator("input[type=file]").first.set_input_files(photographs[0])
-    page.locator("input[type=file]").last.set_input_files(photographs[1])
+    upload(page, photographs[0], photographs[1])
     page.get_by_text(f"Is {photographs[1].name} the same vehicle?").wait_for()
-    page.wait_for_function("[...document.querySelectorAll('[data-testid=stMain] [data-testid=stImage] img')].length === 4")
+    page.wait_for_function(
+        "[...document.querySelectorAll('[data-testid=stMain] [data-testid=stImage] img')].length === 4"
+    )
     assert page.get_by_text("threshold").count() >= 2
 
     archive = tmp_path / "gallery.zip"
@@ -23,8 +34,7 @@ def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, check
         packed.writestr("notes.txt", "no picture")
     page.get_by_text("Rank a gallery", exact=True).click()
     page.get_by_text("Gallery: pictures, or a zip file of them").wait_for()
-    page.locator("input[type=file]").first.set_input_files(photographs[0])
-    page.locator("input[type=file]").last.set_input_files(archive)
+    upload(page, photographs[0], archive)
     page.wait_for_selector(".rows .row >> nth=1")
     assert page.locator(".rows .row").first.locator("figure").count() == 1 + 6
     # the query itself is in the gallery, and nothing is nearer
