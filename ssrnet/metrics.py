@@ -45,7 +45,7 @@ def _ascending(rows: Tensor) -> Tensor:
     """Each row (B, G) sorted, in place where that can be."""
     if rows.device.type != "cpu":
         return rows.sort(dim=1).values
-    # numpy's sort is vectorised and torch's is not: a quarter of the time on AVX2. It lets other threads run meanwhile.
+    # numpy's sort is vectorised and torch's is not: a quarter of the time on AVX-512. It lets other threads run meanwhile.
     parts = np.array_split(rows.numpy(), torch.get_num_threads())
     with ThreadPoolExecutor(len(parts)) as pool:
         list(pool.map(lambda part: part.sort(axis=1), parts))
