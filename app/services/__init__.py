@@ -20,6 +20,7 @@ from PIL import Image
 
 from app.services.forward import forward
 from app.services.recent import Recent
+from app.services.roots import check, check_images, further_roots
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
@@ -69,7 +70,10 @@ class Services:
     def dataset(self, root: str) -> OpenedDataset:
         """The data set in a folder or CSV; opened anew when the folder, or one just below it, changes."""
         path = _locate(root)
-        return _dataset(str(path), _stamps(path))
+        stamps = _stamps(path)
+        opened = _dataset(str(path), stamps)
+        _check_links(str(path), stamps, tuple(further_roots()), opened)
+        return opened
 
     def checkpoint(self, path: str) -> StoredCheckpoint:
         """What a checkpoint says of itself; read anew when the file changes."""
@@ -85,7 +89,11 @@ class Services:
         return DEMO if all((ROOT / path).exists() for path in DEMO.values()) else {}
 
     def is_demo_data(self, root: str) -> bool:
-        own, demo = _locate(root), ROOT / DEMO["data"]
+        demo = ROOT / DEMO["data"]
+        try:
+            own = _locate(root)
+        except DataError:
+            return False
         return os.path.exists(own) and demo.exists() and own.samefile(demo)
 
     def checkpoint_files(self) -> list[str]:
@@ -201,6 +209,12 @@ def _dataset(root: str, stamps: tuple) -> OpenedDataset:
     return OpenedDataset(dataset, dataset.content_hash())
 
 
+@st.cache_data(max_entries=16, show_spinner=False)
+def _check_links(root: str, stamps: tuple, opened_roots: tuple[Path, ...], _opened: OpenedDataset) -> None:
+    dataset = _opened.dataset
+    check_images([*dataset.train, *dataset.query, *dataset.gallery], own_roots())
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _checkpoint(path: str, stamp: tuple) -> StoredCheckpoint:
     return read_checkpoint(path)
@@ -264,10 +278,19 @@ def _feature_record(checkpoint: StoredCheckpoint, opened: OpenedDataset, setting
     return feature_record(made_by(checkpoint, settings), opened.dataset, opened.hash)
 
 
+def own_roots() -> tuple[Path, Path]:
+    """The folders that may be read without anyone's having opened them."""
+    return ROOT, Path.cwd()
+
+
 def _locate(path: str) -> Path:
-    """``path`` from the working folder, or from the project's where it is only there."""
+    """``path`` from the working folder, or from the project's where it is only there.
+
+    Raises :class:`app.services.roots.OutsideError` where it leads out of all folders that may be read.
+    """
     own = os.path.expanduser(path)  # these two never raise, whatever was typed in
-    return ROOT / own if not os.path.exists(own) and os.path.exists(ROOT / own) else Path(own)
+    found = ROOT / own if not os.path.exists(own) and os.path.exists(ROOT / own) else Path(own)
+    return check(found, own_roots())
 
 
 def _stamp(path: Path) -> tuple[int, int]:

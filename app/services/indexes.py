@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ from PIL import Image
 
 from app import services as base
 from app.services import Services
+from app.services.roots import OutsideError, check
 from ssrnet.errors import DataError
-from ssrnet.index.entries import Filters, Neighbour
+from ssrnet.index.entries import Entry, Filters, Neighbour
 from ssrnet.index.opening import open_index
 from ssrnet.index.record import FILE, IndexRecord, read_index_record
 from ssrnet.retrieval.extraction import describe, embeddings
@@ -61,6 +62,22 @@ def search(
     stamps = tuple((each.name, *base._stamp(each)) for each in sorted(path.iterdir()))  # an index may be growing
     pixels = (picture.size, picture.tobytes())
     return _search(str(path), stamps, checkpoint.hash, pixels, k, filters, services, checkpoint, picture)
+
+
+def path_of(entry: Entry) -> Path:
+    """Where an index says that an image lies."""
+    return Path(entry.path or entry.name)
+
+
+def outside(entries: Iterable[Entry]) -> dict[Entry, OutsideError]:
+    """The entries whose image may not be read, since whoever made the index could name any path."""
+    closed = {}
+    for entry in entries:
+        try:
+            check(path_of(entry), base.own_roots())
+        except OutsideError as error:
+            closed[entry] = error
+    return closed
 
 
 def _features(checkpoint: StoredCheckpoint, record: IndexRecord) -> dict[str, object]:

@@ -16,6 +16,7 @@ from app.widgets.export import chart, table
 from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
 from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
+from app.widgets.problems import open_typed
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection
 from app.widgets.study_tables import study_tables
@@ -137,6 +138,8 @@ def _choose(selection: Selection | None) -> tuple[list[Path], Axis]:
         accept_new_options=True,
         max_selections=MOST_RUNS,
         placeholder="choose runs, or type a folder's path",
+        on_change=open_typed,
+        args=("runs",),
     )
     axis = right.segmented_control(
         "Horizontal axis", list(AXES), default="epoch", required=True, key="axis", bind="query-params",

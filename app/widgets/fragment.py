@@ -7,6 +7,7 @@ from functools import wraps
 
 import streamlit as st
 
+from app.widgets.problems import show_problem
 from ssrnet.errors import SSRNetError
 
 
@@ -18,6 +19,6 @@ def fragment(draw: Callable[..., object], run_every: float | None = None) -> Cal
         try:
             return draw(*arguments, **named)
         except SSRNetError as error:
-            return st.error(str(error), icon=":material/error:")
+            return show_problem(error)
 
     return st.fragment(guarded, run_every=run_every)

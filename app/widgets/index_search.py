@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import streamlit as st
 from PIL import Image
 
 from app.services import Services
-from app.services.indexes import fitting, index_folders, search
+from app.services.indexes import fitting, index_folders, outside, path_of, search
 from app.widgets.export import table
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
+from app.widgets.problems import open_typed, show_problem
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import SSRNetError
-from ssrnet.index.entries import Filters, Neighbour
+from ssrnet.index.entries import Entry, Filters, Neighbour
 
 MOST = 100
 HOW = (
@@ -36,7 +38,7 @@ def index_search(
     offered = list(dict.fromkeys([*index_folders(), *([linked] if linked else [])]))
     folder = left.selectbox(
         "Gallery index", offered, index=None, key="index", bind="query-params", accept_new_options=True,
-        placeholder="choose one, or type a folder's path",
+        placeholder="choose one, or type a folder's path", on_change=open_typed, args=("index",),
     )  # fmt: skip
     k = right.number_input("Images", 1, MOST, 10, key="index_k", bind="query-params")
     if not folder:
@@ -55,14 +57,17 @@ def index_search(
         filters = Filters(cameras=wanted, not_cameras=(camera,) if own else ())
         found = search(services, folder, checkpoint, picture(), int(k), filters)
     except SSRNetError as error:
-        st.error(str(error), icon=":material/error:")
+        show_problem(error)
         return
     if not found.neighbours:
         st.info(f"None of the index's {found.size:,} images passes the filters.")
         return
-    listed = [_picture(services, rank, each) for rank, each in enumerate(found.neighbours, 1)]
+    closed = outside([each.entry for each in found.neighbours])
+    listed = [_picture(services, rank, each, closed) for rank, each in enumerate(found.neighbours, 1)]
     note = f"the nearest of {found.size:,} images in {Path(folder).name}, compared one by one"
     picture_rows([PictureRow(title, note, listed)], f"{key}_index_rows", "")
+    for error in list(closed.values())[:1]:
+        show_problem(error)
     rows = [
         {"rank": rank, "distance": distance, "vehicle": entry.vehicle_id, "camera": entry.camera_id,
          "time": entry.time, "image": entry.name, "from": entry.source}
@@ -71,9 +76,10 @@ def index_search(
     table(rows, "index_search", {"distance": st.column_config.NumberColumn(format="%.4f")})
 
 
-def _picture(services: Services, rank: int, found: Neighbour) -> Picture:
-    """The image where its file still is; a grey field else."""
+def _picture(services: Services, rank: int, found: Neighbour, closed: Container[Entry]) -> Picture:
+    """The image where its file still is and may be read; a grey field else."""
     entry = found.entry
-    image = VehicleImage(Path(entry.path or entry.name), entry.name, entry.vehicle_id or "", entry.camera_id)
+    path = Path(os.devnull) if entry in closed else path_of(entry)
+    image = VehicleImage(path, entry.name, entry.vehicle_id or "", entry.camera_id)
     whose = " · ".join(filter(None, (entry.vehicle_id, entry.camera_id)))
     return Picture(services.thumbnail(image), f"rank {rank}: {entry.name}", f"{rank} · {found.distance:.3f} · {whose}")

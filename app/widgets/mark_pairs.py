@@ -16,7 +16,6 @@ from app.widgets.fragment import fragment
 from app.widgets.progress import progress
 from app.widgets.source import Selection
 from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
-from ssrnet.errors import SSRNetError
 from ssrnet.explain.cam import WHOLE
 from ssrnet.explain.probes import branch_cosines
 from ssrnet.retrieval.extraction import FeatureSet
@@ -31,10 +30,7 @@ MODEL_COLOURS = COLOURS[:2]
 @fragment
 def mark_pairs(services: Services, selection: Selection) -> None:
     """All pairs as a table, then one of them; drawn anew by itself."""
-    try:
-        _draw_marks(services, selection, kept.pairs(selection.opened))
-    except SSRNetError as error:  # the page's own frame hears of none when only this part is drawn
-        st.error(str(error), icon=":material/error:")
+    _draw_marks(services, selection, kept.pairs(selection.opened))
 
 
 def _draw_marks(services: Services, selection: Selection, pairs: Mapping[str, Pair]) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 from streamlit.navigation.page import StreamlitPage
 
-from ssrnet.errors import SSRNetError
+from ssrnet.errors import InstallationError, SSRNetError
 from ssrnet.installation import check_torch
 
 
@@ -36,6 +37,8 @@ VIEWS = {
 """Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
 HOME = "start"
 
+MultiPartParser.spool_max_size = 0  # of no size is an upload written to the disk; without this, one over 1 MB would be
+
 
 def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there.
@@ -56,6 +59,7 @@ def run_view(view: str, title: str) -> None:
             check_torch()
             # After the check, and none of them imports torchvision: Services checks that once a network is needed.
             from app.services import Services
+            from app.widgets.problems import show_problem
             from app.widgets.source import choose_source, guide
 
         services = Services()
@@ -67,13 +71,15 @@ def run_view(view: str, title: str) -> None:
         except SSRNetError as error:
             if needed:
                 raise
-            st.error(str(error), icon=":material/error:")
+            show_problem(error)
         if selection is not None or not needed:
             module.render(services, selection)
         else:
             guide()
-    except SSRNetError as error:
+    except InstallationError as error:  # then nothing above may have been imported
         st.error(str(error), icon=":material/error:")
+    except SSRNetError as error:
+        show_problem(error)
     else:
         _set_aside(len(sys.modules))
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.services import Model, OpenedDataset, Services
+from app.services import Model, OpenedDataset, Services, own_roots
 from app.services.imports import imported_models
+from app.services.roots import NAMED, further_roots, is_local, listens_on, may_open
 from app.widgets.image_picker import chosen_image
 from app.widgets.links import SOURCE
+from app.widgets.problems import open_typed
 from ssrnet.data.protocols import Protocol, available_protocols
 from ssrnet.retrieval.imported import ImportedModel
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -76,8 +78,9 @@ def choose_source(services: Services, view: str) -> Selection | None:
     with st.sidebar:
         st.header("Data and models", anchor=False)
         data = st.text_input(
-            "Data folder", demo.get("data", ""), key="data", bind="query-params", placeholder="path of a data set"
-        )
+            "Data folder", demo.get("data", ""), key="data", bind="query-params", placeholder="path of a data set",
+            on_change=open_typed, args=("data",),
+        )  # fmt: skip
         if services.is_demo_data(data):
             st.caption(DEMO_CAPTION)
         files = services.checkpoint_files()
@@ -93,6 +96,7 @@ def choose_source(services: Services, view: str) -> Selection | None:
         protocol = _choose_protocol(opened)
         st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
         _show_query(services, opened)
+        _show_reach()
     st.session_state["source_url"] = {key: st.query_params[key] for key in SOURCE if key in st.query_params}
     if third is not None and third not in imported:
         st.warning(
@@ -129,6 +133,8 @@ def _choose_checkpoint(label: str, key: str, files: list[str], default: str | No
         bind="query-params",
         accept_new_options=True,
         placeholder="choose one, or type a path",
+        on_change=open_typed,
+        args=(key,),
     )
 
 
@@ -185,6 +191,17 @@ def _show_query(services: Services, opened: OpenedDataset) -> None:
     if opened.dataset.test:
         image = chosen_image("query", opened.dataset.test)
         st.image(services.thumbnail(image), caption=f"Query: {image.name}")
+
+
+def _show_reach() -> None:
+    """Who can open this page, and what of the disk it reads."""
+    readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*own_roots(), *further_roots())))
+    if is_local():
+        said = ":material/lock: Only this computer reaches this page"
+    else:
+        said = f":material/public: Others may reach this page: the server listens on {listens_on()}"
+    more = "A path typed above adds its folder." if may_open() else f"More are named in `{NAMED}` when it is started."
+    st.caption(said, help=f"It reads these folders and no others:\n{readable}\n\n{more}")
 
 
 def guide() -> None:

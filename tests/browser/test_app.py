@@ -11,10 +11,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlencode
 
 import pytest
 
+from app.services.roots import NAMED
 from tests import tiny
 from tests.test_runs import line, make, scored
 
@@ -34,19 +36,19 @@ def serving(project: Path) -> Iterator[str]:
 
 
 @contextmanager
-def started(project: Path) -> Iterator[tuple[str, int]]:
-    """As :func:`serving`, with the server's process number."""
-    for folder in ("app", ".streamlit"):
-        shutil.copytree(REPOSITORY / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
+def started(project: Path, *options: str, roots: bool = True, log: int | IO = subprocess.DEVNULL) -> Iterator[tuple[str, int]]:
+    """As :func:`serving`, with the server's process number; ``roots``: may it read what other fixtures made?"""
+    shutil.copytree(REPOSITORY / "app", project / "app", ignore=shutil.ignore_patterns("__pycache__"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    if roots:
+        environment[NAMED] = os.pathsep.join(map(str, (project.parent, REPOSITORY)))
     process = subprocess.Popen(
-        [*command, "--server.port", str(port), "--server.address", "127.0.0.1"],
-        cwd=project, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [*command, "--server.port", str(port), *options], cwd=project, env=environment, stdout=log, stderr=log
+    )
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:

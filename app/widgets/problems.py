@@ -1,0 +1,26 @@
+"""An error meant for the user, as a page shows it, and the folders that a viewer opens."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.services.roots import OutsideError, may_open, open_root
+from ssrnet.errors import SSRNetError
+
+
+def show_problem(error: SSRNetError) -> None:
+    """The sentence; below one on a folder that is not open yet, a button that opens it."""
+    st.error(str(error), icon=":material/error:")
+    if isinstance(error, OutsideError) and may_open():
+        st.button(
+            "Open this folder", key=f"open_root_{error.folder}", icon=":material/folder_open:", on_click=open_root,
+            args=(error.folder,), help=str(error.folder).replace("`", "'").join("``"),
+        )  # fmt: skip
+
+
+def open_typed(key: str) -> None:
+    """For a field's ``on_change``, which a link does not call: who types a path at this computer means that folder."""
+    value = st.session_state[key]
+    for path in value if isinstance(value, list) else [value]:
+        if path:
+            open_root(path)
