@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test checkpoints clean
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+UV := uv==0.13.9
+PIP_AUDIT := pip-audit==2.10.1
+
+.PHONY: app test lock audit checkpoints clean
 
 # Two heaps for all threads: Streamlit runs every gesture in a thread of its own, and glibc gives each a heap whose free
 # memory the others cannot use. After 640 gestures the server takes 1.6 GB and not 1.75.
@@ -34,14 +38,36 @@ checkpoints: .venv/installed
 	$$compare --data $(TWOCAM) --protocols cross_camera --only vehicle_type=car,truck \
 	  --out checkpoints/twocam-four-wheel.json
 
-.venv/installed: requirements.txt pyproject.toml
+# The package itself is built by the setuptools that the lock brings; isolated, pip would fetch another, unhashed.
+.venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-.venv/installed-test: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.txt -e ".[test,synth,export,index]"
+.venv/installed-test: .venv/installed requirements-test.lock
+	$(PIP) --require-hashes -r requirements-test.lock
 	touch $@
+
+# Both locks from the pins of requirements.txt and pyproject.toml, for every platform and Python of the range. What they
+# bring along keeps its version where it still fits; `make lock UPGRADE=--upgrade` takes the newest of it.
+lock:
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; $(PYTHON) -m venv "$$tool"; \
+	"$$tool/bin/pip" install --quiet --disable-pip-version-check $(UV); \
+	compile="$$tool/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes $(UPGRADE)"; \
+	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	$$compile --output-file requirements.lock requirements.txt pyproject.toml; \
+	$$compile --output-file requirements-test.lock --constraints requirements.lock requirements.txt pyproject.toml \
+	  --extra test --extra synth --extra export --extra index
+
+# Known vulnerabilities of what the locks hold. --strict: a package that the advisory service does not answer for is a
+# failure; without it pip-audit would say "No known vulnerabilities found".
+audit:
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; $(PYTHON) -m venv "$$tool"; \
+	"$$tool/bin/pip" install --quiet --disable-pip-version-check $(PIP_AUDIT); \
+	for lock in requirements.lock requirements-test.lock; do \
+	  "$$tool/bin/pip-audit" --strict --require-hashes --disable-pip --requirement $$lock; \
+	done
 
 clean:
 	rm -rf .venv *.egg-info
