@@ -7,9 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.services import Model, OpenedDataset, Services, own_roots
+from app.services import Model, OpenedDataset, Services, own_roots, roots
 from app.services.imports import imported_models
-from app.services.roots import NAMED, further_roots, is_local, listens_on, may_open
 from app.widgets.image_picker import chosen_image
 from app.widgets.links import SOURCE
 from app.widgets.problems import open_typed
@@ -195,12 +194,12 @@ def _show_query(services: Services, opened: OpenedDataset) -> None:
 
 def _show_reach() -> None:
     """Who can open this page, and what of the disk it reads."""
-    readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*own_roots(), *further_roots())))
-    if is_local():
+    readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*own_roots(), *roots.further_roots())))
+    if roots.is_local():
         said = ":material/lock: Only this computer reaches this page"
     else:
-        said = f":material/public: Others may reach this page: the server listens on {listens_on()}"
-    more = "A path typed above adds its folder." if may_open() else f"More are named in `{NAMED}` when it is started."
+        said = f":material/public: Others may reach this page: the server listens on {roots.listens_on()}"
+    more = "A path typed above adds its folder." if roots.may_open() else f"More are named in `{roots.NAMED}` when it is started."
     st.caption(said, help=f"It reads these folders and no others:\n{readable}\n\n{more}")
 
 
