@@ -13,12 +13,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors import SafetensorError, safe_open
-
 from ssrnet.errors import CheckpointError, DataError, SettingsError
 from ssrnet.metrics import AP_DEFINITION
 from ssrnet.model import ModelSettings
-from ssrnet.training.checkpoint import file_hash
+from ssrnet.tensors import open_tensors
 from ssrnet.training.log import read_log
 
 LOG, SETTINGS = "log.jsonl", "settings.json"
@@ -174,20 +172,21 @@ def stored_metrics(checkpoint: Path) -> list[StoredMetrics]:
     the file cannot be read.
     """
     try:
-        with safe_open(checkpoint, "pt") as file:
-            info = json.loads((file.metadata() or {}).get("info", "{}"))
-        metrics = {name: values for name, values in info.get("metrics", {}).items() if isinstance(values, dict)}
-        return [_stored(checkpoint, info, name, values) for name, values in metrics.items()]
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        with open_tensors(checkpoint, hashed=True) as file:
+            info = json.loads(file.metadata.get("info", "{}"))
+            metrics = {name: values for name, values in info.get("metrics", {}).items() if isinstance(values, dict)}
+            content = file.hash() if metrics else ""
+        return [_stored(checkpoint, content, info, name, values) for name, values in metrics.items()]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{checkpoint} is no checkpoint of ssrnet or damaged ({error}); copy it again."
         ) from error
 
 
-def _stored(checkpoint: Path, info: dict, name: str, values: dict) -> StoredMetrics:
+def _stored(checkpoint: Path, content: str, info: dict, name: str, values: dict) -> StoredMetrics:
     numbers = _flat(values.get("metrics", values))
     model = _model_title(info["model"])
-    made_by = {"model": model, "checkpoint": checkpoint.name, "checkpoint_hash": file_hash(checkpoint)}
+    made_by = {"model": model, "checkpoint": checkpoint.name, "checkpoint_hash": content}
     record = values.get("record") or {
         "dataset": info["dataset"],
         "dataset_hash": info["dataset_hash"],

@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -38,6 +37,7 @@ from ssrnet.model.graph import RelationGraph
 from ssrnet.model.regions import Box, region_boxes
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import DistanceName
+from ssrnet.tensors import open_tensors
 
 CHUNK = 256
 """Images propagated at once: their nodes, 15 MB, stay in the processor's cache."""
@@ -145,14 +145,14 @@ class GalleryGraphs:
         """The graphs and the record they were saved with; the caller sees to it that ``model`` made them."""
         graph = graph_of(model)
         try:
-            with safe_open(path, "pt") as file:
-                about = json.loads(file.metadata()["graphs"])
-                products, by_ratio = file.get_tensor("products"), file.get_tensor("by_ratio")
+            with open_tensors(path) as file:
+                about, tensors = json.loads(file.metadata["graphs"]), file.tensors()
+            products, by_ratio = tensors["products"], tensors["by_ratio"]
             names, ratios, size = (tuple(about[key]) for key in ("names", "ratios", "size"))
             record = about["record"]
             fits = products.shape == (_image_nodes(graph), len(names), graph.weights[0].out_features)
             fits = fits and by_ratio.shape == (len(ratios), len(names), graph.weights[-1].out_features)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path} holds no graphs of ssrnet ({error}); make them again.") from error
         if not fits:
             raise DataError(f"{path} holds graphs of another network; make them again with this checkpoint.")

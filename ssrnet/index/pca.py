@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import write_tensors
 from ssrnet.index.entries import EVERYTHING, Entry, Filters, GalleryIndex, Neighbour
 from ssrnet.index.store import ExactIndex
+from ssrnet.tensors import open_tensors
 
 FILE = "projection.safetensors"
 FITTED_ON = 100_000
@@ -69,10 +69,10 @@ class Projection:
         """What :meth:`save` wrote; raises :class:`DataError` where it is missing or damaged."""
         path = folder / FILE
         try:
-            with safe_open(path, "np") as file:
-                about = file.metadata()
-                return cls(file.get_tensor("directions"), float(about["kept"]), int(about["fitted_on"]))
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            with open_tensors(path) as file:
+                about = file.metadata
+                return cls(file.tensors()["directions"].numpy(), float(about["kept"]), int(about["fitted_on"]))
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path} is missing or damaged ({error}), and the index cannot be searched without it; restore it, or "
                 "build the index again in another folder."

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -18,6 +17,7 @@ from ssrnet.distributed import Processes
 from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.files import write_tensors
 from ssrnet.model import EmbeddingSettings, SSRNet
+from ssrnet.tensors import ChangedError, open_tensors
 
 CPU_BATCH = 4
 """Images a forward pass on a CPU. `ssrnet benchmark extraction` found 4 the best and 16 a fifth slower: from 8 images of
@@ -110,12 +110,13 @@ class FeatureSet:
     def load(cls, path: Path) -> tuple[FeatureSet, dict[str, object]]:
         """The features, as float32, and the record they were saved with."""
         try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata()
-                names = tuple(json.loads(metadata["names"]))
-                dims = json.loads(metadata["branch_dims"])
-                return cls(file.get_tensor("features").float(), names, dims), json.loads(metadata["record"])
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            with open_tensors(path) as file:
+                names = tuple(json.loads(file.metadata["names"]))
+                dims = json.loads(file.metadata["branch_dims"])
+                return cls(file.floats("features"), names, dims), json.loads(file.metadata["record"])
+        except ChangedError as error:
+            raise DataError(f"{path} was not loaded: {error}.") from error
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
             raise DataError(
                 f"{path} is no feature file of ssrnet ({error}); make one with `ssrnet extract`."
             ) from error

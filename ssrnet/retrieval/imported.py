@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssrnet.data.records import ReIDDataset
+from ssrnet.errors import DataError
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.store import Record, feature_record, in_letters, read_record
 
@@ -53,8 +54,11 @@ class ImportedModel:
         return {key: value for key, value in self.stored.items() if key not in OF_THE_DATA}
 
     def features(self) -> FeatureSet:
-        """Raises :class:`ssrnet.errors.DataError` where the file has gone or is damaged."""
-        return FeatureSet.load(self.path)[0]
+        """Raises :class:`ssrnet.errors.DataError` where the file has gone, is damaged, or is of another import by now."""
+        features, stored = FeatureSet.load(self.path)
+        if stored != self.stored:
+            raise DataError(f"{self.path} was written anew meanwhile; reload the page.")
+        return features
 
 
 class KeptImport(NamedTuple):

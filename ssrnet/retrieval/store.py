@@ -9,12 +9,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 import ssrnet
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
 from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.tensors import open_tensors
 
 Record = dict[str, object]
 """What made a feature file's features; it lies in the file's metadata."""
@@ -108,10 +107,10 @@ def remove_oldest(folder: Path, most: int, *patterns: str) -> None:
 def read_record(path: Path) -> Record | None:
     """The record of a feature file, without its features; None for any other file."""
     try:
-        with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
+        with open_tensors(path) as file:
+            metadata = file.metadata
         record = json.loads(metadata["record"]) if "branch_dims" in metadata else None
-    except (SafetensorError, OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 

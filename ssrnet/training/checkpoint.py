@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.files import write_tensors
 from ssrnet.model import ModelSettings, SSRNet
+from ssrnet.tensors import ChangedError, TensorFile, open_tensors
 
 FORMAT = "ssrnet 1"
+MOST_BYTES = 4 * 2**30
+"""No checkpoint is larger, by far; a file that is was named by mistake, and would fill the memory."""
 
 PICKLED_CODE = re.compile("GLOBAL|unsupported class|unrecognized function")
 """What PyTorch's weights-only loader says of a file that names a function or class; of garbage it says other things."""
@@ -83,26 +84,28 @@ def read_checkpoint(path: Path | str) -> StoredCheckpoint:
     Raises :class:`CheckpointError` where the file is absent, damaged, or was not written by ssrnet.
     """
     path = Path(path)
-    return StoredCheckpoint(_info(path, read_metadata(path)), path, file_hash(path))
+    metadata, content = read_metadata(path)
+    return StoredCheckpoint(_info(path, metadata), path, content)
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
     """The network that ``path`` describes, with its weights as float32, in evaluation mode on the CPU.
 
-    Its kernels lie channels last, which takes a quarter off a forward pass on a CPU.
+    Its kernels lie channels last, which takes a quarter off a forward pass on a CPU. The hash is that of the very bytes
+    that the weights came from, whatever becomes of the file meanwhile.
 
     Raises :class:`CheckpointError` where the file is absent, damaged, holds pickled code, was not
     written by ssrnet, or does not fit the network that it names.
     """
     path = Path(path)
-    tensors, metadata = read_tensors(path)
+    tensors, metadata, content = _read(path)
     info = _info(path, metadata)
     has_classifiers = any(name.startswith("classifiers.") for name in tensors)
     with _buildable(path):
         model = SSRNet(info.model, info.num_classes if has_classifiers else None)
     notes = load_weights(model, tensors, path)
     model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return Checkpoint(info, path, file_hash(path), model, tuple(notes))
+    return Checkpoint(info, path, content, model, tuple(notes))
 
 
 def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> list[str]:
@@ -199,35 +202,46 @@ def load_backbone(model: SSRNet, source: str) -> str:
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a .safetensors file, or of a .pth/.pt that unpickles to nothing but tensors."""
+    tensors, metadata, _ = _read(path)
+    return tensors, metadata
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    """As :func:`read_tensors`, and the hash of what was read."""
     _check_is_there(path)
     if path.suffix == ".safetensors":
         with _opened(path) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
+            return file.tensors(), file.metadata, file.hash()
     loaded = read_pickle(path)
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
-    return loaded, {}
+    return loaded, {}, file_hash(path)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """What a .safetensors file says of itself; raises as :func:`read_tensors`. Other files say nothing."""
+def read_metadata(path: Path) -> tuple[dict[str, str], str]:
+    """What a .safetensors file says of itself, and its hash; raises as :func:`read_tensors`.
+
+    Other files say nothing.
+    """
     if path.suffix != ".safetensors":
-        return read_tensors(path)[1]
+        return _read(path)[1:]
     _check_is_there(path)
     with _opened(path) as file:
-        return dict(file.metadata() or {})
+        return file.metadata, file.hash()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[TensorFile]:
     """A .safetensors file; what is wrong with it is a :class:`CheckpointError`."""
     try:
-        with safe_open(path, "pt") as file:
+        with open_tensors(path, MOST_BYTES, hashed=True) as file:
             yield file
-    except (SafetensorError, OSError, ValueError) as error:
+    except ChangedError as error:
+        raise CheckpointError(f"{path} was not loaded: {error}.") from error
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
         ) from error

@@ -1,0 +1,181 @@
+"""Reading .safetensors files from one open file, by reads and not by a memory map.
+
+A mapped file that another program cuts short, or whose disk fails, ends the process by SIGBUS without a word; and what
+two openings of one path give need not belong together, since the file may have been replaced in between. So here the
+header, the tensors and the hash come out of one open file, which is looked at again at the end.
+
+The format: 8 bytes little-endian length of the header, the header in JSON (name to dtype, shape and data_offsets;
+``__metadata__`` to a mapping of texts), then the tensors' bytes without gaps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor
+
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+MOST_HEADER = 64 * 2**20
+"""Bytes of a header: the names of two million images. One that says more is damaged."""
+MOST_TENSORS = 100_000
+BLOCK = 16 * 2**20
+"""Bytes that are converted at once."""
+SETTLED = 0.02
+"""Seconds after which a file that is written to again has another time of change; kernels count in steps of up to 10 ms."""
+
+
+class ChangedError(ValueError):
+    """The file was written to while it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("it was written to while it was read; try again once it is whole")
+
+
+class Place(NamedTuple):
+    """A tensor in the file: its type, its shape and how many bytes it takes."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    size: int
+
+
+class TensorFile:
+    """An open .safetensors file, read once from its start to its end; :func:`open_tensors` makes it.
+
+    ``places`` are in the order in which the tensors lie. Raises ValueError for what is no such file.
+    """
+
+    def __init__(self, file: BinaryIO, size: int, hashed: bool) -> None:
+        self._file = file
+        self._digest = hashlib.sha256() if hashed else None
+        length = int.from_bytes(self._bytes(8), "little") if size >= 8 else size
+        if length > min(MOST_HEADER, size - 8):
+            raise ValueError(f"it says of itself a header of {length:,} bytes and has {size:,} in all")
+        self.places, self.metadata = _parse(self._bytes(length))
+        needed = 8 + length + sum(place.size for place in self.places.values())
+        if needed != size:
+            raise ValueError(f"it has {size:,} bytes and its header says {needed:,}")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of them, in memory of their own."""
+        return {
+            name: self._raw(place.size).view(place.dtype).reshape(place.shape) for name, place in self.places.items()
+        }
+
+    def floats(self, name: str) -> Tensor:
+        """One tensor as float32; the others are passed over.
+
+        It is converted block by block, so that it is in memory once. Raises KeyError where there is none of that name.
+        """
+        wanted, found = self.places[name], torch.zeros(0)
+        for place in self.places.values():
+            if place is not wanted:
+                self._pass(place.size)
+                continue
+            found = torch.empty(place.shape)
+            numbers, per = found.view(-1), BLOCK // place.dtype.itemsize
+            for start in range(0, len(numbers), per):
+                part = numbers[start : start + per]
+                part.copy_(self._raw(len(part) * place.dtype.itemsize).view(place.dtype))
+        return found
+
+    def hash(self) -> str:
+        """First 16 hex digits of the file's SHA-256, of the very bytes that were read; reads what is left.
+
+        Of a file that was opened ``hashed``.
+        """
+        assert self._digest is not None, "the file was not opened to be hashed"
+        while part := self._file.read(2**20):
+            self._digest.update(part)
+        return self._digest.hexdigest()[:16]
+
+    def _raw(self, size: int) -> Tensor:
+        """(size,) uint8, the next bytes of the file."""
+        buffer = torch.empty(size, dtype=torch.uint8)
+        view = buffer.numpy().data
+        if self._file.readinto(view) != size:
+            raise ValueError("it ends before its last tensor does")
+        if self._digest:
+            self._digest.update(view)
+        return buffer
+
+    def _bytes(self, size: int) -> bytes:
+        found = self._file.read(size)
+        if len(found) != size:
+            raise ValueError("it ends before its header does")
+        if self._digest:
+            self._digest.update(found)
+        return found
+
+    def _pass(self, size: int) -> None:
+        for start in range(0, size, BLOCK):
+            self._raw(min(BLOCK, size - start))
+
+
+@contextmanager
+def open_tensors(path: Path, most: float = math.inf, hashed: bool = False) -> Iterator[TensorFile]:
+    """The file at ``path``, of at most ``most`` bytes; ``hashed``: its hash will be asked for.
+
+    Raises OSError as opening does, ValueError for what is no .safetensors file or too large, and :class:`ChangedError`
+    where it was written to before the context is left. A file that is replaced by another stays the one it was.
+    """
+    with open(path, "rb") as file:
+        before = _state(file)
+        if before[0] > most:
+            raise ValueError(f"it has {before[0]:,} bytes, and none that this program makes has more than {most:,}")
+        if abs(time.time() - before[1] / 1e9) < SETTLED:
+            time.sleep(SETTLED)
+        try:
+            yield TensorFile(file, before[0], hashed)
+        except ValueError as error:
+            if _state(file) != before and not isinstance(error, ChangedError):
+                raise ChangedError from error
+            raise
+        if _state(file) != before:
+            raise ChangedError
+
+
+def _state(file: BinaryIO) -> tuple[int, int]:
+    """Size and time of change."""
+    about = os.fstat(file.fileno())
+    return about.st_size, about.st_mtime_ns
+
+
+def _parse(header: bytes) -> tuple[dict[str, Place], dict[str, str]]:
+    """Places in the order of their offsets, and the metadata; raises ValueError where the header makes no sense."""
+    if header.count(b"{") > MOST_TENSORS:
+        raise ValueError(f"its header names more than {MOST_TENSORS:,} tensors")
+    try:
+        values = json.loads(header)
+        metadata = values.pop("__metadata__", None) or {}
+        if not all(isinstance(text, str) for text in metadata.values()):
+            raise ValueError("its metadata are not all texts")
+        listed = sorted(values.items(), key=lambda item: item[1]["data_offsets"])
+        places, end = {}, 0
+        for name, about in listed:
+            place = _place(about)
+            if about["data_offsets"] != [end, end + place.size]:
+                raise ValueError(f"its header gives {name[:80]} a place that does not fit its shape")
+            places[name], end = place, end + place.size
+    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"its header is damaged ({type(error).__name__})") from error
+    return places, metadata
+
+
+def _place(about: dict) -> Place:
+    dtype, shape = DTYPES[about["dtype"]], tuple(about["shape"])
+    if not all(type(side) is int and 0 <= side < 2**48 for side in shape) or len(shape) > 64:
+        raise ValueError("its header holds a shape that none can have")
+    return Place(dtype, shape, math.prod(shape) * dtype.itemsize)
