@@ -226,14 +226,18 @@ def _epochs(lines: Sequence[Mapping[str, object]]) -> tuple[dict[str, float], ..
 
 
 def _state(epochs: Sequence[Mapping[str, float]], settings: Mapping[str, object], quiet: float) -> State:
-    """``quiet``: seconds since the last line, or since the start."""
+    """``quiet``: seconds since the last line, or since the start; negative where the clock was set back since.
+
+    Then the run counts as still for as long, since a file of next year would say for a year that it goes on; the next
+    line of one that does go on sets it right.
+    """
     last = epochs[-1] if epochs else {}
     for reached, limit in (("epoch", settings.get("epochs")), ("step", settings.get("max_steps"))):
         if isinstance(limit, int) and last.get(reached, 0) >= limit:
             return "finished"
     slowest = max((line.get("seconds", 0.0) for line in epochs), default=0.0)
     # Before the first line nobody knows how long an epoch takes; an hour is what a large one may.
-    if quiet > (max(QUIET, 4 * slowest) if epochs else 3600):
+    if abs(quiet) > (max(QUIET, 4 * slowest) if epochs else 3600):
         return "stopped"
     return "training" if epochs else "starting"
 

@@ -93,6 +93,11 @@ def test_a_number_that_this_version_does_not_know_is_drawn_too(tmp_path):
         (2, 0, {"max_steps": 20}, "finished"),
         (0, 400, {}, "starting"),
         (0, 4000, {}, "stopped"),
+        # The clock was set back after the last line: a little, or by a year, of a run that was stopped or is finished.
+        (2, -10, {}, "training"),
+        (2, -365 * 86400, {}, "stopped"),
+        (4, -365 * 86400, {}, "finished"),
+        (0, -365 * 86400, {}, "stopped"),
     ],
 )
 def test_the_state_of_a_run(tmp_path, epochs, age, settings, state):

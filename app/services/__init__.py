@@ -178,7 +178,7 @@ class Services:
         """A small JPEG as a data URI; a grey field for an image that cannot be read."""
         return _thumbnail(str(image.path), _stamp(image.path), height)
 
-    def stamp(self, image: VehicleImage) -> tuple[int, int]:
+    def stamp(self, image: VehicleImage) -> tuple[int, ...]:
         """Changes when the image's file does; what is computed from the image is cached under it."""
         return _stamp(image.path)
 
@@ -293,13 +293,17 @@ def _locate(path: str) -> Path:
     return check(found, own_roots())
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file does; (0, 0) where there is none."""
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Changes when the file does; zeros where there is none. Its second number is the size.
+
+    Time of change and size alone would not tell apart a file and its copy with the time kept (cp -p, rsync -t), nor
+    what a clock that was set back dates alike; the inode and its own time do, and cost at most a needless reading.
+    """
     try:
         status = path.stat()
     except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
+        return 0, 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def _stamps(root: Path) -> tuple:

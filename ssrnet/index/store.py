@@ -3,7 +3,8 @@
 ``features.f16`` only grows: row r of D little-endian float16 numbers lies at byte 2 D r. ``entries.sqlite`` says which
 rows count. A row is written and synced before the transaction that names it is committed, so after kill -9 or a
 power cut it is there whole or not at all, and what a dead process left behind the last row is written over. A deleted
-entry leaves its row in the file unnamed.
+entry leaves its row in the file unnamed. Readers map the rows that were committed when they looked, and no writer ever
+cuts these off, which would end a reader by SIGBUS: a matrix whose rows nothing names any more is replaced.
 """
 
 from __future__ import annotations
@@ -167,6 +168,10 @@ class ExactIndex:
         return vectors.nearest([Entry(*row[1:]) for row in found], distances, k)
 
     def _write_rows(self, start: int, half: np.ndarray) -> None:
+        if not start and self._matrix_path.stat().st_size:  # of an index whose entries were removed: it may be mapped
+            new = self._matrix_path.with_name(f".{MATRIX}.{os.getpid()}.part")
+            new.touch()
+            os.replace(new, self._matrix_path)
         with open(self._matrix_path, "r+b") as file:
             file.seek(start * 2 * self.dimension)
             file.write(half.tobytes())
@@ -193,8 +198,11 @@ class ExactIndex:
         if not given:
             return np.zeros((0, self.dimension), dtype="<f2")  # an empty file cannot be mapped
         self._check_size()
-        # Copy-on-write, since torch warns of arrays that it could not write; nothing is ever written.
-        return np.memmap(self._matrix_path, "<f2", "c", shape=(given, self.dimension))
+        try:
+            # Copy-on-write, since torch warns of arrays that it could not write; nothing is ever written.
+            return np.memmap(self._matrix_path, "<f2", "c", shape=(given, self.dimension))
+        except ValueError as error:  # another index was put in its place since the size was checked
+            raise self._damaged(error) from error
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
         """(n, dimension) float16, each checked against its checksum."""

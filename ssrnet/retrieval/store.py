@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ Record = dict[str, object]
 
 SHAPES_NOTHING = {"model", "checkpoint", "dataset", "version"}
 """Names for people in a record: two features that differ in these alone are the same."""
+
+AHEAD = 60.0
+"""Seconds by which the clock of a file server may be ahead of this machine's."""
 
 FILES = f"*-{16 * '[0-9a-f]'}.safetensors"
 """Every name that :func:`file_name` gives."""
@@ -87,12 +91,16 @@ def remove_outdated(folder: Path, record: Record) -> list[Path]:
 def remove_oldest(folder: Path, most: int, *patterns: str) -> None:
     """Removes the features written longest ago, until those left take at most ``most`` bytes; the newest stay.
 
-    Parts of extractions that nobody went on with count too. ``patterns`` are those of other files in their place.
+    Files of a time that is still to come, as a clock that was set back leaves them, go first: else they would stay for
+    ever, and what was just written would go. Parts of extractions that nobody went on with count too. ``patterns`` are
+    those of other files in their place.
     """
+    latest = time.time() + AHEAD
     written = [
-        (path.stat().st_mtime_ns, sum(file.stat().st_size for file in (path, *path.glob("*"))), path)
+        (changed if changed <= latest else 0.0, sum(file.stat().st_size for file in (path, *path.glob("*"))), path)
         for pattern in patterns or (FILES, PARTS)
         for path in folder.glob(pattern)
+        for changed in [path.stat().st_mtime]
     ]
     taken = 0
     for number, (_, size, path) in enumerate(sorted(written, reverse=True)):

@@ -1,11 +1,29 @@
 """What the pages ask for, without the pages."""
 
+import os
+
 import pytest
 import torch
 
-from app.services import Services
+from app.services import Services, _stamp
 from ssrnet.retrieval import extraction
 from ssrnet.retrieval.extraction import ExtractSettings, extract
+
+
+@pytest.mark.parametrize("how", ["older", "same time"])
+def test_another_file_of_the_same_size_is_noticed(tmp_path, how):
+    """A file that a restored copy or a clock set back dates before, or exactly as, the one it replaces."""
+    path, other = tmp_path / "a.bin", tmp_path / "b.bin"
+    path.write_bytes(b"one")
+    before, about = _stamp(path), path.stat()
+    assert _stamp(path) == before
+    other.write_bytes(b"two")
+    moved = -86400 * 10**9 if how == "older" else 0
+    os.utime(other, ns=(about.st_atime_ns, about.st_mtime_ns + moved))
+    os.replace(other, path)
+    assert _stamp(path) != before and _stamp(path)[1] == before[1] == 3
+    path.unlink()
+    assert _stamp(path) == (0, 0, 0, 0)
 
 
 class Cancelled(BaseException):

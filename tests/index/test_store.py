@@ -210,6 +210,32 @@ def test_bytes_after_the_last_row_are_nobodys(tmp_path):
     assert again.search(features(8)[7:], 1)[0][0].entry.name == "0007.jpg"
 
 
+def test_a_reader_keeps_its_rows_when_the_entries_are_removed_and_the_index_made_again(tmp_path):
+    """What a reader has mapped is replaced and never cut off, which would end it by SIGBUS."""
+    with make(tmp_path, "exact") as reader:
+        reader.add(entries(2000), features(2000))
+        mapped, before = reader._matrix(), features(2000).astype(np.float16)
+        for name in (INDEX, "index.json"):
+            (tmp_path / name).unlink()
+        with make(tmp_path, "exact") as again:
+            again.add(entries(3), features(3, seed=1))
+            assert (tmp_path / MATRIX).stat().st_size == 3 * 2 * DIMENSION
+            again.verify()
+        assert np.array_equal(mapped, before)
+        with pytest.raises(DataError, match="is damaged .* restore it from a copy"):
+            reader.search(features(1), 1)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_an_index_that_shrinks_between_the_look_and_the_map(tmp_path, monkeypatch):
+    with make(tmp_path, "exact") as index:
+        index.add(entries(9), features(9))
+        (tmp_path / MATRIX).write_bytes(b"")
+        monkeypatch.setattr(index, "_check_size", lambda: None)
+        with pytest.raises(DataError, match="is damaged .* restore it from a copy"):
+            index.search(features(1), 1)
+
+
 def test_another_writer_is_waited_for_and_then_named(tmp_path, monkeypatch):
     monkeypatch.setattr("ssrnet.index.store.WAIT_SECONDS", 0.1)
     index = make(tmp_path, "exact")

@@ -1,4 +1,5 @@
 import os
+import time
 from dataclasses import replace
 from fnmatch import fnmatch
 
@@ -118,6 +119,17 @@ def test_the_oldest_make_room(features, tmp_path):
     assert set(tmp_path.iterdir()) == {paths[0], paths[1], other}
     remove_oldest(tmp_path, 0)
     assert set(tmp_path.iterdir()) == {paths[0], other}
+
+
+def test_files_of_next_year_make_room_first(features, tmp_path):
+    """As a clock that was set back leaves them: what was just written is the newest."""
+    ahead, behind, written = [keep(tmp_path, features, record(split=split)) for split in ("test", "train", "query")]
+    os.utime(ahead, (time.time() + 365 * 86400,) * 2)
+    os.utime(behind, (100, 100))
+    remove_oldest(tmp_path, written.stat().st_size + behind.stat().st_size)
+    assert set(tmp_path.iterdir()) == {behind, written}
+    remove_oldest(tmp_path, 0)
+    assert set(tmp_path.iterdir()) == {written}
 
 
 def test_parts_make_room_too(features, tmp_path):
