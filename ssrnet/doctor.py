@@ -62,8 +62,11 @@ def doctor(settings: DoctorSettings) -> None:
     print("checkpoints:" if found else f"checkpoints: none in {', '.join(map(str, settings.checkpoints))}")
     for path in found:
         problems += _look_into_checkpoint(path)
+    if len(problems) == 1:
+        raise SSRNetError(f"{problems[0].removesuffix('.')}.")
     if problems:
-        raise SSRNetError(f"{len(problems)} found:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        print("problems:", *problems, sep="\n  - ")
+        raise SSRNetError(f"found {len(problems)} problems; see the list above.")
     print("nothing wrong")
 
 

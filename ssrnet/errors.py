@@ -4,9 +4,32 @@ Every message is one sentence that names the file or setting, what was found, wh
 and what to do. The command line prints it and exits with 2; the app shows it in place of the page.
 """
 
+LONGEST = 700
+"""Characters of a message: a path may have 4,096, a line of a table as many as its file."""
+
+
+def one_line(text: str, most: int = LONGEST) -> str:
+    """``text`` as one line that any terminal and page can show, of at most ``most`` characters.
+
+    What is not printable (line breaks, control characters, text direction marks, bytes that are no UTF-8) is escaped as
+    in a Python string, and of a longer text the middle is left out.
+    """
+    if len(text) > most:
+        text = f"{text[: most // 2 - 2]} ... {text[-(most - most // 2 - 3) :]}"
+    if text.isprintable():
+        return text
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return escaped if len(escaped) <= most else one_line(escaped, most)
+
 
 class SSRNetError(Exception):
-    """Base of every error whose message a user may read as it stands."""
+    """Base of every error whose message a user may read as it stands: one line, see :func:`one_line`.
+
+    The names in a message are those of files, which may hold anything.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class SettingsError(SSRNetError):

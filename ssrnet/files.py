@@ -1,14 +1,16 @@
-"""Writing files so that a crash leaves the old one or the new one, never half of either."""
+"""Reading files that may be anything, and writing so that a crash leaves the old one or the new one."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from safetensors import SafetensorError
 
@@ -16,6 +18,55 @@ from ssrnet.errors import ResourceError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+MOST_JSON = 32 * 2**20
+"""Bytes of a JSON file; what is read of it may take twenty times as much."""
+
+
+def open_regular(path: str | Path, most: int | None = None) -> BinaryIO:
+    """The file at ``path``, opened for reading, with at most ``most`` bytes.
+
+    Raises OSError as opening does, and for a larger file, a pipe, a socket or a device: to open a pipe is to wait for
+    its writer, and a device may never end.
+    """
+    _check_regular(os.stat(path), path)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    try:
+        about = os.fstat(file.fileno())
+        _check_regular(about, path)  # another may have come in its place
+        if most is not None and about.st_size > most:
+            said = f"it has {about.st_size:,} bytes, and such a file has at most {most:,}"
+            raise OSError(errno.EFBIG, said, str(path))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(about: os.stat_result, path: str | Path) -> None:
+    if stat.S_ISDIR(about.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(path))
+
+
+def read_bytes(path: str | Path, most: int) -> bytes:
+    """What the file holds; raises OSError as :func:`open_regular`."""
+    with open_regular(path, most) as file:
+        return file.read()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """As ``json.loads``; raises ValueError for text that is nested too deeply to be read as well."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_json(path: str | Path, most: int = MOST_JSON) -> Any:
+    """What the JSON file holds; raises OSError as :func:`open_regular`, ValueError for what is no JSON in UTF-8."""
+    return parse_json(read_bytes(path, most))
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:

@@ -43,11 +43,14 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path, capsys):
     bad = tmp_path / "runs" / "a" / "bad.safetensors"
     bad.parent.mkdir(parents=True)
     bad.write_bytes(b"garbage")
-    message = wrong(DoctorSettings((data, tmp_path / "missing"), (tmp_path / "runs",)))
-    assert message.startswith("3 found:") and message.count("\n  - ") == 3
-    assert f"{tmp_path / 'missing'} does not exist" in message
-    assert f"{data}/image_query/" in message and "is not a JPEG" in message
-    assert f"{bad} is damaged or no safetensors file" in message
+    assert wrong(DoctorSettings((data, tmp_path / "missing"), (tmp_path / "runs",))) == (
+        "found 3 problems; see the list above."
+    )
+    said = capsys.readouterr().out.partition("problems:")[2]
+    assert said.count("\n  - ") == 3
+    assert f"{tmp_path / 'missing'} does not exist" in said
+    assert f"{data}/image_query/" in said and "is not a JPEG" in said
+    assert f"{bad} is damaged or no safetensors file" in said
 
 
 def test_a_checkpoint_that_was_named_but_is_not_there(tmp_path):

@@ -37,7 +37,7 @@ def open_dataset(root: str | Path, subset: int | None = None) -> ReIDDataset:
 
     Raises :class:`DataError` if nothing is there, if no layout matches, or as the layout's reader says.
     """
-    root = Path(root).expanduser()
+    root = _expanded(root)
     with _readable(root):
         found = _recognise(root)
         return found.reader.read(root, found.why, subset)
@@ -71,9 +71,16 @@ def available_subsets(root: str | Path) -> tuple[int, ...]:
 
     Raises :class:`DataError` if nothing is there or no layout matches.
     """
-    root = Path(root).expanduser()
+    root = _expanded(root)
     with _readable(root):
         return _recognise(root).reader.subsets(root)
+
+
+def _expanded(root: str | Path) -> Path:
+    try:
+        return Path(root).expanduser()
+    except RuntimeError as error:  # "~nobody"
+        raise DataError(f"{root} is in the home of a user that is not there; give the whole path.") from error
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,10 @@ def _readable(root: Path) -> Iterator[None]:
         where = error.filename or root
         why = error.strerror or error
         raise DataError(f"{where} cannot be read ({why}); check the path and its permissions.") from error
+    except RuntimeError as error:
+        if "ymlink loop" not in str(error):
+            raise
+        raise DataError(f"{root} has a link in it that leads to itself ({error}); remove that link.") from error
 
 
 def _recognise(root: Path) -> _Recognised:

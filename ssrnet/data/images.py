@@ -11,10 +11,17 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ssrnet.errors import DataError
+from ssrnet.files import open_regular
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 50_000_000
+MAX_BYTES = 512 * 2**20
+"""Of an image's file: ``MAX_PIXELS`` of 16 bits a channel, uncompressed, take 400 MB."""
+MAX_SCANS = 64
+"""Of a progressive JPEG, where about ten are usual: each scan goes over all pixels anew, and may take but a few bytes."""
+BAND = 4_000_000
+"""Pixels that are converted at once."""
 
 # Our own limit is lower and is an error, so Pillow's warning would only say the same thing less clearly.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -28,19 +35,29 @@ def read_image(path: str | Path) -> Image.Image:
     (which its header tells: such an image is never decoded).
     """
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path, MAX_BYTES) as stream:
             return _decode(stream, str(path))
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; check the path, or restore the image.") from error
     except IsADirectoryError as error:
         raise DataError(f"{path} is a folder, not an image; give the path of an image in it.") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be opened ({error}); check the path and its permissions.") from error
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be opened ({why}); check the path and its permissions.") from error
 
 
 def read_image_bytes(data: bytes, name: str) -> Image.Image:
     """As :func:`read_image`, for an upload; ``name`` is what messages call it."""
     return _decode(io.BytesIO(data), name)
+
+
+def pixels_of(data: bytes) -> int:
+    """Width times height as the image's header says; 0 where it says nothing that can be read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.size[0] * image.size[1]
+    except Exception:  # as in _decode
+        return 0
 
 
 def _decode(stream: BinaryIO, name: str) -> Image.Image:
@@ -49,8 +66,11 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise _too_large(name, f"{width:,} x {height:,} pixels")
+            if image.info.get("progressive") and _scans(stream) > MAX_SCANS:
+                raise DataError(f"{name} is a JPEG of more than {MAX_SCANS} scans; save it anew with another program.")
             image.load()
-            rgb = _to_rgb(_upright(image), name)
+            _turn_upright(image)
+            rgb = _to_rgb(image, name)
     except DataError:
         raise
     except UnidentifiedImageError as error:
@@ -69,25 +89,49 @@ def _too_large(name: str, size: str) -> DataError:
     return DataError(f"{name} has {size}, {limit}; crop it to the vehicle or scale it down.")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _scans(stream: BinaryIO) -> int:
+    """Start-of-scan marks in a JPEG; within a scan's own data these bytes cannot stand."""
+    at = stream.tell()
+    stream.seek(0)
+    count = stream.read().count(b"\xff\xda")
+    stream.seek(at)
+    return count
+
+
+def _turn_upright(image: Image.Image) -> None:
+    """In place: a copy of a large image takes as much memory as the image."""
     try:
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except Exception:  # EXIF that cannot be parsed states no orientation; the pixels are good.
-        return image
+        pass
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise DataError(f"{name} holds floating-point pixels; save it with 8 bits a channel.")
-    if image.mode.startswith("I"):
-        # Pillow clips 16-bit grey at 255, which leaves white; 65535 / 257 = 255 keeps the whole range.
-        grey = np.asarray(image, dtype=np.int64)
-        if grey.min(initial=0) < 0 or grey.max(initial=0) > 65535:
-            raise DataError(f"{name} holds 32-bit pixels of unknown range; save it with 8 bits a channel.")
-        return Image.fromarray((grey / 257).round().astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        # The colour under a transparent pixel is arbitrary, often black; white is what a viewer shows.
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    deep, transparent = image.mode.startswith("I"), image.has_transparency_data
+    if not (deep or transparent):
+        return image.convert("RGB")
+    # In bands, since what is computed takes several times the memory of the image.
+    rgb = Image.new("RGB", image.size)
+    height = max(1, BAND // max(1, image.width))
+    for top in range(0, image.height, height):
+        box = (0, top, image.width, min(top + height, image.height))
+        band = image.crop(box)
+        rgb.paste(_from_deep(band, name) if deep else _on_white(band), box)
+    return rgb
+
+
+def _from_deep(image: Image.Image, name: str) -> Image.Image:
+    # Pillow clips 16-bit grey at 255, which leaves white; 65535 / 257 = 255 keeps the whole range.
+    grey = np.asarray(image, dtype=np.int64)
+    if grey.min(initial=0) < 0 or grey.max(initial=0) > 65535:
+        raise DataError(f"{name} holds 32-bit pixels of unknown range; save it with 8 bits a channel.")
+    return Image.fromarray((grey / 257).round().astype(np.uint8)).convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    # The colour under a transparent pixel is arbitrary, often black; white is what a viewer shows.
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB")

@@ -134,7 +134,7 @@ def test_no_permission(tmp_path, monkeypatch):
     path.write_bytes(encode(noise()))
     if os.geteuid() == 0:  # root may read everything
 
-        def refuse(*_):
+        def refuse(*_, **__):
             raise PermissionError(13, "Permission denied", str(path))
 
         monkeypatch.setattr("builtins.open", refuse)

@@ -11,7 +11,11 @@ from pathlib import Path
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.records import Skipped, VehicleImage
 from ssrnet.errors import DataError
+from ssrnet.files import read_bytes
 
+MOST_BYTES = 64 * 2**20
+"""Of a list; VERI-Wild's vehicle_info.txt, the longest, has 30 MB."""
+MOST_LINES = 1_000_000
 NO_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {}
 
 
@@ -37,12 +41,12 @@ class ListedImage:
     image: VehicleImage
 
 
-def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
-    """The text of ``path`` in the first of ``encodings`` that decodes it; else raises :class:`DataError`."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",), most: int = MOST_BYTES) -> str:
+    """The text of ``path`` in the first of ``encodings`` that decodes it.
+
+    Raises :class:`DataError` where none does, and for a file of more than ``most`` bytes or ``MOST_LINES`` lines.
+    """
+    data = list_bytes(path, most)
     for encoding in encodings:
         try:
             return data.decode(encoding)
@@ -52,6 +56,18 @@ def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
         f"{path}, line {where}: the text is not {' or '.join(encodings).removesuffix('-sig').upper()}; "
         "save the file as UTF-8."
     )
+
+
+def list_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """What ``path`` holds; raises :class:`DataError` as :func:`read_text`."""
+    try:
+        data = read_bytes(path, most)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the file and its permissions.") from error
+    lines = data.count(b"\n")
+    if lines > MOST_LINES:
+        raise DataError(f"{path} has {lines:,} lines, more than the {MOST_LINES:,} that are read; split the data set.")
+    return data
 
 
 def read_lines(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> list[tuple[int, str]]:
@@ -121,7 +137,7 @@ def keep_existing(
     link leads out of the folder ``inside``.
     """
     first_line: dict[str, int] = {}
-    folders: dict[Path, dict[str, bool]] = {}
+    folders: dict[str, dict[str, bool]] = {}
     kept = []
     for line, image in ((entry.line, entry.image) for entry in listed):
         if image.name in first_line:
@@ -130,11 +146,14 @@ def keep_existing(
                 f"for the {split} split, which takes an image once; remove one of the two lines."
             )
         first_line[image.name] = line
-        folder, name = image.path.parent, image.path.name
+        # Texts, since a path's parts take longer to tell than everything else here together.
+        folder, _, name = image.name.rpartition("/")
+        if name in ("", "."):
+            folder, name = str(image.path.parent), image.path.name
         if folder not in folders:
-            _refuse_outside(folder, inside, source, line, image.name)
-            folders[folder] = _links_by_name(folder)
-        if image.path.suffix.lower() not in IMAGE_SUFFIXES:
+            _refuse_outside(image.path.parent, inside, source, line, image.name)
+            folders[folder] = _links_by_name(image.path.parent)
+        if os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:
             skips.add(f"not an image file, in {source.name}", image.name)
         elif name not in folders[folder]:
             skips.add(f"named in {source.name} but missing", image.name)

@@ -8,7 +8,8 @@ ask and to be found, as VeRi-776's queries are, has a query line and a gallery l
 from __future__ import annotations
 
 import posixpath
-from pathlib import Path, PureWindowsPath
+import re
+from pathlib import Path
 
 from ssrnet.data.readers.common import (
     ListedImage,
@@ -25,6 +26,8 @@ from ssrnet.errors import DataError
 LAYOUT = "CSV"
 EXPECTS = "manifest.csv with the columns image, vehicle_id, split"
 REQUIRED = ("image", "vehicle_id", "split")
+KNOWN = {*REQUIRED, "camera_id"}
+DRIVE = re.compile("[A-Za-z]:")
 SPLITS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
 
 
@@ -47,8 +50,9 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     choose_subset(root, subsets(root), subset)
     source = root if root.is_file() else root / "manifest.csv"
     listed: dict[str, list[ListedImage]] = {"train": [], "query": [], "gallery": []}
+    texts: dict[str, str] = {}
     for row in read_csv(source, REQUIRED):
-        image, split = _image(source, row)
+        image, split = _image(source, row, texts)
         listed[split].append(ListedImage(row.line, image))
     _check_labels(source, [entry for own in listed.values() for entry in own])
     skips = SkipTally()
@@ -66,7 +70,8 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
 
 
-def _image(source: Path, row: Row) -> tuple[VehicleImage, str]:
+def _image(source: Path, row: Row, texts: dict[str, str]) -> tuple[VehicleImage, str]:
+    """``texts``: labels that came before, so that each is in memory once and not once a line."""
     empty = [column for column in REQUIRED if not row.values[column]]
     if empty:
         raise DataError(f"{source}, line {row.line}: {empty[0]} is empty; fill it in or remove the line.")
@@ -76,16 +81,16 @@ def _image(source: Path, row: Row) -> tuple[VehicleImage, str]:
             f"{source}, line {row.line}: the split is {row.values['split']!r}; write train, query or gallery."
         )
     name = row.values["image"].replace("\\", "/")
-    absolute = name.startswith("/") or PureWindowsPath(name).drive
-    if absolute or posixpath.normpath(name).split("/")[0] == ".." or "\0" in name:
+    outside = ".." in name and posixpath.normpath(name).split("/")[0] == ".."
+    if name.startswith("/") or DRIVE.match(name) or outside or "\0" in name:
         raise DataError(
             f"{source}, line {row.line}: {name!r} leads out of the CSV's folder; "
             "put the images in that folder and write paths relative to it."
         )
-    known = {*REQUIRED, "camera_id"}
-    attributes = {column: value for column, value in row.values.items() if column not in known and value}
-    camera = row.values.get("camera_id") or None
-    image = VehicleImage(source.parent / name, name, row.values["vehicle_id"], camera, attributes)
+    labels = {column: texts.setdefault(value, value) for column, value in row.values.items() if column != "image"}
+    attributes = {column: value for column, value in labels.items() if column not in KNOWN and value}
+    camera = labels.get("camera_id") or None
+    image = VehicleImage(source.parent / name, name, labels["vehicle_id"], camera, attributes)
     return image, SPLITS[split]
 
 
