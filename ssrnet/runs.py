@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssrnet.errors import CheckpointError, DataError, SettingsError
+from ssrnet.files import parse_json, read_json
 from ssrnet.metrics import AP_DEFINITION
 from ssrnet.model import ModelSettings
 from ssrnet.tensors import open_tensors
@@ -173,7 +174,7 @@ def stored_metrics(checkpoint: Path) -> list[StoredMetrics]:
     """
     try:
         with open_tensors(checkpoint, hashed=True) as file:
-            info = json.loads(file.metadata.get("info", "{}"))
+            info = parse_json(file.metadata.get("info", "{}"))
             metrics = {name: values for name, values in info.get("metrics", {}).items() if isinstance(values, dict)}
             content = file.hash() if metrics else ""
         return [_stored(checkpoint, content, info, name, values) for name, values in metrics.items()]
@@ -219,7 +220,8 @@ def _epochs(lines: Sequence[Mapping[str, object]]) -> tuple[dict[str, float], ..
     epochs: list[dict[str, float]] = []
     for line in lines:
         numbers = {name: float(value) for name, value in _flat(line).items() if _is_number(value)}
-        epochs = [before for before in epochs if before["epoch"] < numbers["epoch"]]
+        while epochs and epochs[-1]["epoch"] >= numbers["epoch"]:
+            epochs.pop()
         spent = epochs[-1].get("minutes", 0.0) if epochs else 0.0
         epochs.append({**numbers, "minutes": spent + numbers.get("seconds", 0.0) / 60})
     return tuple(epochs)
@@ -245,7 +247,7 @@ def _state(epochs: Sequence[Mapping[str, float]], settings: Mapping[str, object]
 def _read_settings(path: Path) -> dict[str, object]:
     """The run's settings; empty where there are none to read, since curves need none."""
     try:
-        settings = json.loads(path.read_text())
+        settings = read_json(path)
     except (OSError, ValueError):
         return {}
     return settings if isinstance(settings, dict) else {}
@@ -280,7 +282,11 @@ def _flat(values: Mapping[str, object], separator: str = "/", prefix: str = "") 
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < 2**64 or (
+        isinstance(value, float) and math.isfinite(value)
+    )  # a whole number may be of any size
 
 
 def _say(value: object) -> str:

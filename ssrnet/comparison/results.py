@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrnet.errors import DataError
-from ssrnet.files import write_atomically
+from ssrnet.files import read_json, write_atomically
 from ssrnet.retrieval.intervals import CONFIDENCE, REPLICATES, SEED, Estimate
 
 FORMAT = "ssrnet comparison 1"
@@ -93,7 +93,7 @@ class ModelComparison:
 def read_comparison(path: Path) -> ModelComparison:
     """What :meth:`ModelComparison.write` wrote; raises :class:`DataError` where the file is something else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         if values["format"] != FORMAT:
             raise DataError(f"{path} is of the format {values['format']!r}, not {FORMAT!r}; compare the models again.")
         return ModelComparison(

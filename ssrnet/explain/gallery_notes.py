@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from ssrnet.errors import DataError
+from ssrnet.files import parse_json
 
 FORMAT, VERSION = "ssrnet gallery map", 1
 
@@ -71,7 +72,7 @@ def read_notes(text: str | bytes, source: str, dataset: str, dataset_hash: str, 
     data set, and for images that this data set does not have.
     """
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except ValueError as error:
         raise DataError(f"{source} is no JSON ({error}); choose a file that this page has saved.") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:

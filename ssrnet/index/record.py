@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from ssrnet.errors import DataError
-from ssrnet.files import write_atomically
+from ssrnet.errors import DataError, SettingsError
+from ssrnet.files import read_json, write_atomically
 from ssrnet.model import EmbeddingSettings
 from ssrnet.retrieval.extraction import ExtractSettings
 
@@ -70,7 +70,7 @@ def read_index_record(folder: Path) -> IndexRecord:
     """The record of the index in ``folder``; raises :class:`DataError` where there is none, or a damaged one."""
     path = folder / FILE
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         if values.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
         record = IndexRecord(**values)
@@ -82,9 +82,9 @@ def read_index_record(folder: Path) -> IndexRecord:
         raise DataError(
             f"{folder} is no gallery index: it has no {FILE}; build one with `ssrnet index build`."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
         raise DataError(
-            f"{path} is damaged ({error}); restore it, or build the index again in another folder."
+            f"{path} is damaged ({getattr(error, 'strerror', None) or error}); restore it, or build the index again in another folder."
         ) from error
     return record
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from ssrnet.errors import SettingsError
@@ -10,6 +10,8 @@ from ssrnet.model.attention import AttentionName
 from ssrnet.model.backbone import BackboneName, StridePosition
 
 PartsName = Literal["regions", "pcb"]
+WIDEST = 8192
+"""Of ``branch_dim``, four times F_G: a few bytes of metadata must not ask for more than all memory."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         # The command line checks these, but a checkpoint's metadata may say anything.
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise SettingsError(f"{field.name} is {value!r}; it must be of the kind {kind.__name__}.")
         for name, known in (
             ("backbone", BackboneName),
             ("stride_position", StridePosition),
@@ -53,8 +59,8 @@ class ModelSettings:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
         if not 0 < self.crop_ratio <= 1:
             raise SettingsError(f"crop ratio is {self.crop_ratio:g}; it must lie in (0, 1], 2/3 in the paper.")
-        if self.branch_dim < 1:
-            raise SettingsError(f"branch_dim is {self.branch_dim}; it must be at least 1, 512 in the paper.")
+        if not 1 <= self.branch_dim <= WIDEST:
+            raise SettingsError(f"branch_dim is {self.branch_dim}; it must lie in 1 to {WIDEST:,}, 512 in the paper.")
 
     @property
     def title(self) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +18,13 @@ import torch
 
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
+from ssrnet.files import open_regular
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.imported import BRANCH
 
+MOST_UNPACKED = 64
+"""Times the size of the file that its arrays may have unpacked, beyond 256 MB: paths are packed well, features hardly."""
+MOST_HEADER = 65_536
 SAME = 0.999
 """Cosine from which two vectors of one image are one vector that was computed twice."""
 
@@ -55,7 +63,7 @@ def read_arrays(path: Path) -> Arrays:
                     f"{path} has no array {name} (it has {', '.join(file.files) or 'none'}); write features (N, D) and "
                     "paths (N,) with numpy.savez."
                 )
-        features = file["features"]
+        features = _array(path, file, "features")
         if features.ndim != 2 or features.dtype.kind != "f" or not features.shape[1]:
             raise DataError(
                 f"{path}: features is {features.dtype} of shape {features.shape}; expected float16, float32 or float64 "
@@ -79,17 +87,26 @@ def read_arrays(path: Path) -> Arrays:
     return Arrays(features, paths, columns["ids"], columns["cameras"])
 
 
+UNREADABLE = (
+    OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, NotImplementedError, MemoryError,
+    SyntaxError, OverflowError, RecursionError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What numpy and zipfile raise of damaged files."""
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise DataError(f"{path} holds one array without a name; write several with numpy.savez.")
-        with file:
-            yield file
+        with open_regular(path) as stream:
+            if stream.read(6) == b"\x93NUMPY":
+                raise DataError(f"{path} holds one array without a name; write several with numpy.savez.")
+            stream.seek(0)
+            file = np.load(stream, allow_pickle=False)
+            with file:
+                yield file
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}; check the path.") from error
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         # numpy takes what is neither .npy nor .npz for a pickle, and arrays of objects are pickles
         pickled = "Python objects instead of numbers and text" if "pickle" in str(error).lower() else str(error)
         raise DataError(
@@ -98,10 +115,36 @@ def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
         ) from error
 
 
+def _array(path: Path, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    """One of the arrays; first its header is asked how large it is, since a few bytes may unpack to all memory."""
+    member = name if name in file.zip.namelist() else f"{name}.npy"
+    if file.zip.getinfo(member).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is packed otherwise than numpy packs")
+    with file.zip.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        size = struct.unpack("<H" if version == (1, 0) else "<I", stream.read(2 if version == (1, 0) else 4))[0]
+        if size > MOST_HEADER:
+            raise ValueError(f"{name} has a header of {size:,} bytes")
+    with file.zip.open(member) as stream:
+        np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(stream)
+    if any(side < 0 for side in shape):
+        raise ValueError(f"{name} has the shape {shape}")
+    most = 2**28 + MOST_UNPACKED * path.stat().st_size
+    if kind.hasobject:
+        raise ValueError(f"{name} is a pickle")
+    if math.prod(shape) * max(kind.itemsize, 1) > most:
+        raise ValueError(f"{name} says that it is {kind} of shape {shape}, which the file is too small for")
+    return file[name]
+
+
 def _column(path: Path, file: np.lib.npyio.NpzFile, name: str, rows: int) -> list | None:
     if name not in file.files:
         return None
-    column = file[name]
+    column = _array(path, file, name)
+    if column.dtype.kind not in "iufbSU":
+        raise DataError(f"{path}: {name} is {column.dtype}; expected texts or numbers, one an image.")
     if column.shape != (rows,):
         raise DataError(
             f"{path}: {name} has shape {column.shape} where features has {rows:,} rows; expected ({rows},), one an image."
@@ -165,9 +208,10 @@ def _places(paths: Sequence[str], dataset: ReIDDataset, source: Path) -> np.ndar
                 continue
             for key in {image.name, image.path.name, "/".join(image.path.parts[-2:])}:
                 known[key].add(-1 if outside else place[image.name])
+    deepest = max((key.count("/") for key in known), default=0) + 1
     found, unknown, unclear = [], [], []
     for path in paths:
-        parts = path.replace("\\", "/").split("/")
+        parts = path.replace("\\", "/").split("/")[-deepest:]
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         candidates = next((known[end] for end in ends if end in known), None)
         if candidates is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrnet.errors import DataError
-from ssrnet.files import write_atomically
+from ssrnet.files import read_json, write_atomically
 from ssrnet.metrics import Metrics
 
 
@@ -43,7 +43,7 @@ class CellResult:
 def read_cell(path: Path) -> CellResult:
     """What :func:`ssrnet.studies.cells.run_cell` wrote; raises :class:`DataError` where the file is something else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         return CellResult(**{**values, "scores": tuple(map(_score, values["scores"]))})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no cell of a study ({error}); remove it and run the study again.") from error

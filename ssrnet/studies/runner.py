@@ -12,6 +12,7 @@ import torch
 import ssrnet
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DivergedError, SettingsError, SSRNetError, TrainingError
+from ssrnet.files import read_json
 from ssrnet.model import SSRNet
 from ssrnet.studies.cells import Cell, make_cell, protocols_of, run_cell, test_sets
 from ssrnet.studies.complexity import measure
@@ -132,6 +133,6 @@ def _run_complexity(settings: StudySettings) -> None:
 
 def _key(path: Path) -> str | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8")).get("key")
+        return read_json(path).get("key")
     except (OSError, ValueError, AttributeError):
         return None

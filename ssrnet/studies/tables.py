@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrnet.errors import DataError
+from ssrnet.files import read_json
 from ssrnet.metrics import Metrics
 from ssrnet.studies.definitions import STUDIES, Study
 from ssrnet.studies.paper import PaperTable, paper_tables, references
@@ -68,12 +68,17 @@ def report_tables(out: Path) -> list[ReportTable]:
     studies = {study.paper: study for study in STUDIES.values()}
     tables = []
     for name, paper in paper_tables().items():
-        if name in studies:
-            tables.append(study_table(studies[name], paper, out))
-        elif name == "Table 7":
-            tables.append(complexity_table(paper, out))
-        else:
-            tables.append(reference_table(paper))
+        try:
+            if name in studies:
+                tables.append(study_table(studies[name], paper, out))
+            elif name == "Table 7":
+                tables.append(complexity_table(paper, out))
+            else:
+                tables.append(reference_table(paper))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{out} holds numbers of {name} that no study writes ({error}); remove them and run the study again."
+            ) from error
     return tables
 
 
@@ -163,13 +168,13 @@ def _results(study: Study, out: Path) -> dict[str, CellResult]:
     plan = out / "studies" / f"{study.name}.json"
     if not plan.exists():
         return {}
-    cells = {row["label"]: out / "cells" / row["cell"] / "cell.json" for row in _json(plan)["rows"]}
+    cells = {row["label"]: out / "cells" / Path(row["cell"]).name / "cell.json" for row in _json(plan)["rows"]}
     return {label: read_cell(path) for label, path in cells.items() if path.exists()}
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no study's file ({error}); remove it and run the study again.") from error
 

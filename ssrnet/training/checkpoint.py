@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os.path
-import pickle
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -16,16 +14,17 @@ import torch
 from torch import Tensor
 
 from ssrnet.errors import CheckpointError, SettingsError
-from ssrnet.files import write_tensors
+from ssrnet.files import parse_json, write_tensors
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.tensors import ChangedError, TensorFile, open_tensors
+from ssrnet.training.pickles import is_plain, read_pickle
 
 FORMAT = "ssrnet 1"
 MOST_BYTES = 4 * 2**30
 """No checkpoint is larger, by far; a file that is was named by mistake, and would fill the memory."""
 
-PICKLED_CODE = re.compile("GLOBAL|unsupported class|unrecognized function")
-"""What PyTorch's weights-only loader says of a file that names a function or class; of garbage it says other things."""
+LARGEST = {"image_size": 4096, "num_classes": 10_000_000, "epoch": 2**40, "step": 2**40}
+"""Of the numbers that a checkpoint says of itself; what is larger was not written by ssrnet."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +94,23 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     that the weights came from, whatever becomes of the file meanwhile.
 
     Raises :class:`CheckpointError` where the file is absent, damaged, holds pickled code, was not
-    written by ssrnet, or does not fit the network that it names.
+    written by ssrnet, does not fit the network that it names, or holds weights that are no numbers.
     """
     path = Path(path)
     tensors, metadata, content = _read(path)
     info = _info(path, metadata)
-    has_classifiers = any(name.startswith("classifiers.") for name in tensors)
+    # Of the size that the file has: a number in its metadata alone may ask for more than all memory.
+    has_classifiers = any(
+        tensor.ndim == 2 and len(tensor) == info.num_classes
+        for name, tensor in tensors.items()
+        if name.startswith("classifiers.")
+    )
     with _buildable(path):
         model = SSRNet(info.model, info.num_classes if has_classifiers else None)
     notes = load_weights(model, tensors, path)
+    wrong = next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None)
+    if wrong is not None:
+        raise CheckpointError(f"{path} holds NaN or infinity in {wrong}; train anew, or give an earlier checkpoint.")
     model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Checkpoint(info, path, content, model, tuple(notes))
 
@@ -123,7 +130,7 @@ def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> lis
     ]
     notes = []
     if dropped:
-        classes = len(tensors[dropped[0]])
+        classes = next(iter(tensors[dropped[0]].shape), 0)
         notes.append(
             f"{source.name}: dropped its classifiers over {classes:,} identities, which this model does not have"
         )
@@ -179,7 +186,7 @@ def load_backbone(model: SSRNet, source: str) -> str:
     else:
         tensors, metadata = read_tensors(Path(source))
         said = Path(source).name
-    tensors = {name.removeprefix("module."): tensor.float() for name, tensor in tensors.items()}
+    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
     own = model.backbone.state_dict()
     # Files from before PyTorch counted batches lack num_batches_tracked, which nothing here reads.
@@ -216,7 +223,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    if not isinstance(loaded, dict) or not all(map(is_plain, loaded.values())):
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
     return loaded, {}, file_hash(path)
 
@@ -252,28 +259,6 @@ def _check_is_there(path: Path) -> None:
         raise CheckpointError(f"there is no checkpoint at {path}; check the path, or make one with `ssrnet train`.")
 
 
-def read_pickle(path: Path) -> object:
-    """What a .pth/.pt file holds, where that is tensors and plain values alone."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on damaged files PyTorch raises anything from IndexError to struct.error
-        if isinstance(error, pickle.UnpicklingError) and (PICKLED_CODE.search(str(error)) or _is_plain_pickle(path)):
-            raise CheckpointError(
-                f"{path} holds pickled code, which could do anything when loaded, so it was not; "
-                "save its state_dict as .safetensors and give that."
-            ) from error
-        raise CheckpointError(
-            f"{path} is no PyTorch file or damaged ({type(error).__name__}); give a .safetensors or .pth file."
-        ) from error
-
-
-def _is_plain_pickle(path: Path) -> bool:
-    """Whether the file starts as Python's own pickles do, which PyTorch's loader gives up on at once."""
-    with open(path, "rb") as file:
-        head = file.read(2)
-    return len(head) == 2 and head[0] == 0x80 and 2 <= head[1] <= pickle.HIGHEST_PROTOCOL
-
-
 def file_hash(path: Path) -> str:
     """First 16 hex digits of the file's SHA-256."""
     with open(path, "rb") as file:
@@ -298,15 +283,30 @@ def _buildable(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path} describes a network that this ssrnet cannot build: {error}") from error
 
 
+def _check_values(info: CheckpointInfo) -> None:
+    """Raises ValueError where a value is of another kind, or beyond what can be."""
+    for name, largest in LARGEST.items():
+        value = getattr(info, name)
+        if not (type(value) is int and 0 <= value <= largest) and not (name == "num_classes" and value is None):
+            raise ValueError(f"{name} is {value!r}")
+    for name, kind in {"dataset": str, "dataset_hash": str, "version": str, "training": dict, "metrics": dict}.items():
+        if not isinstance(getattr(info, name), kind):
+            raise ValueError(f"{name} is a {type(getattr(info, name)).__name__}")
+    if info.image_size < 1:
+        raise ValueError("image_size is 0")
+
+
 def _parse_info(path: Path, text: str) -> CheckpointInfo:
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         model = values.pop("model")
         unknown = set(model) - {field.name for field in fields(ModelSettings)}
         if unknown:
             raise CheckpointError(
                 f"{path} was written by a newer ssrnet (it sets {', '.join(sorted(unknown))}); update ssrnet."
             )
-        return CheckpointInfo(model=ModelSettings(**model), **values)
+        info = CheckpointInfo(model=ModelSettings(**model), **values)
+        _check_values(info)
+        return info
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} has damaged metadata ({error}); copy it again or train anew.") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +12,14 @@ import torch
 from torch import Tensor
 
 from ssrnet.errors import DataError, DivergedError, ResourceError
-from ssrnet.files import write_atomically
+from ssrnet.files import parse_json, read_bytes, write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+
+MOST_BYTES = 16 * 2**20
+"""Of a log: some 20,000 epochs."""
 
 
 class EpochSums:
@@ -109,15 +112,16 @@ def read_log(path: Path) -> list[dict[str, object]]:
 
     Raises :class:`DataError` for a line before that which is no epoch, and OSError as opening a file does.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = read_bytes(path, MOST_BYTES).decode(errors="replace").split("\n")
     epochs = []
     for number, text in enumerate(lines):
         if not text.strip():
             continue
         try:
-            line = json.loads(text)
-            math.floor(line["epoch"])  # a text that reads as a number is none
-        except (ValueError, OverflowError, TypeError, KeyError):
+            line = parse_json(text)
+            if isinstance(line["epoch"], bool) or not 0 <= line["epoch"] < 2**53:  # a text that reads so is no number
+                raise ValueError(line["epoch"])
+        except (ValueError, TypeError, KeyError):
             if any(later.strip() for later in lines[number + 1 :]):
                 raise DataError(
                     f"{path}, line {number + 1} is no epoch of a training run; remove that line, or give another run."

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import NamedTuple
 
 import torch
 
 from ssrnet.errors import CheckpointError
-from ssrnet.files import write_atomically
+from ssrnet.files import parse_json, write_atomically
 from ssrnet.model import SSRNet
-from ssrnet.training.checkpoint import load_weights, read_pickle
+from ssrnet.training.checkpoint import load_weights
+from ssrnet.training.pickles import is_plain, read_pickle
 from ssrnet.training.settings import TrainSettings
 
 MAY_CHANGE = (
@@ -60,22 +62,41 @@ def load_progress(
 ) -> Progress:
     """Restores what :func:`save_progress` saved; raises :class:`CheckpointError` where it is another run's."""
     path = settings.out / "resume.pt"
-    if not path.exists():
+    if not path.is_file():
         raise CheckpointError(f"there is nothing to resume at {path}; start the run without --resume.")
     state = read_pickle(path)
-    if not isinstance(state, dict) or not state.keys() >= KEYS or set(state["progress"]) != set(Progress._fields):
-        raise CheckpointError(
-            f"{path} is not what a run of this ssrnet leaves; remove it and start the run anew."
-        )
-    before, now = json.loads(state["run"]), json.loads(as_json(_identity(settings, dataset_hash)))
+    foreign = CheckpointError(f"{path} is not what a run of this ssrnet leaves; remove it and start the run anew.")
+    if not isinstance(state, dict) or not state.keys() >= KEYS or not _is_progress(state["progress"]):
+        raise foreign
+    try:
+        before = dict(parse_json(state["run"]))
+    except (TypeError, ValueError) as error:
+        raise foreign from error
+    if not isinstance(state["model"], dict) or not all(map(is_plain, state["model"].values())):
+        raise foreign
+    now = json.loads(as_json(_identity(settings, dataset_hash)))
     changed = [f"{name} was {before.get(name)} and is {now[name]}" for name in now if before.get(name) != now[name]]
     if changed:
         raise CheckpointError(
             f"{path} belongs to a run with other settings ({'; '.join(changed)}); give the same, or another --out."
         )
     load_weights(model, state["model"], path)
-    optimiser.load_state_dict(state["optimiser"])
+    try:
+        optimiser.load_state_dict(state["optimiser"])
+    except Exception as error:  # of what is not its own PyTorch's optimiser raises anything
+        raise foreign from error
     return Progress(**state["progress"])
+
+
+def _is_progress(found: object) -> bool:
+    """Whether all numbers of a :class:`Progress` are there, and can be."""
+    if not isinstance(found, dict) or set(found) != set(Progress._fields) or not isinstance(found["sums"], dict):
+        return False
+    counts = [found[name] for name in ("epoch", "batch", "step")]
+    numbers = [found["best_mAP"], found["seconds"], *found["sums"].values()]
+    return all(type(count) is int and 0 <= count < 2**53 for count in counts) and all(
+        type(number) in (int, float) and math.isfinite(number) for number in numbers
+    )
 
 
 def _identity(settings: TrainSettings, dataset_hash: str) -> dict[str, object]:

@@ -210,12 +210,16 @@ def metadata_with(model, **settings) -> dict[str, str]:
     return {"format": FORMAT, "info": json.dumps(about)}
 
 
-@pytest.mark.parametrize(
-    "info", ["{", "7", "[]", '"a"', "{}", '{"model": 3}', '{"model": {}}', '{"model": {"crop_ratio": "wide"}}', None]
-)
+@pytest.mark.parametrize("info", ["{", "7", "[]", '"a"', "{}", '{"model": 3}', '{"model": {}}', None])
 def test_damaged_metadata(saved, tmp_path, info):
     metadata = {"format": FORMAT} | ({} if info is None else {"info": info})
     fails(rewritten(saved, tmp_path / "a.safetensors", metadata), "has damaged metadata")
+
+
+@pytest.mark.parametrize("settings", [{"crop_ratio": "wide"}, {"gcn_depth": True}, {"branch_dim": 10**9}, {"backbone": 7}])
+def test_settings_of_another_kind_or_size(model, saved, tmp_path, settings):
+    path = rewritten(saved, tmp_path / "a.safetensors", metadata_with(model, **settings))
+    fails(path, "cannot build", *settings)
 
 
 def test_metadata_of_a_newer_version(model, saved, tmp_path):

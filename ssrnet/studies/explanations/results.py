@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ssrnet.errors import DataError
+from ssrnet.files import read_json
 from ssrnet.studies.results import write_json
 
 FORMAT = "ssrnet explanations 1"
@@ -46,7 +46,7 @@ class Findings:
 def read_findings(path: Path) -> Findings:
     """What :meth:`Findings.write` wrote; raises :class:`DataError` where the file is something else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}, not {FORMAT!r}")
         models = [ModelFindings(**model) for model in values["models"]]
