@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import ssrnet
 from ssrnet.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from ssrnet.errors import CheckpointError, InstallationError, SettingsError
-from ssrnet.files import write_atomically
+from ssrnet.files import check_writable, write_atomically
 from ssrnet.model import EmbeddingSettings, SSRNet
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -87,6 +87,7 @@ def export_checkpoint(settings: ExportSettings) -> None:
     """
     _need("onnx", "onnxscript")
     checkpoint = load_checkpoint(settings.checkpoint)
+    check_writable(settings.out)  # before the graph is traced, not after
     size = settings.image_size or checkpoint.info.image_size
     network = _Embedding(checkpoint.model, settings.embedding).eval()
     with torch.no_grad():  # a branch that the model lacks is told here, in a sentence

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from safetensors import SafetensorError
 
 from ssrnet.errors import ResourceError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MOST_JSON = 32 * 2**20
 """Bytes of a JSON file; what is read of it may take twenty times as much."""
@@ -93,31 +91,13 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """A .safetensors file, atomically, of which the same content always gives the same bytes, and so the same hash."""
-    from safetensors.torch import save_file  # imports torch, which the renderer's workers have no use for
-
-    def write(temporary: Path) -> None:
-        save_file(dict(tensors), temporary, dict(metadata))
-        _sort_metadata(temporary)
-
-    write_atomically(path, write)
-
-
-def _sort_metadata(path: Path) -> None:
-    """safetensors writes the metadata in another order each time."""
-    with open(path, "r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) <= length:  # else JSON was escaped otherwise than here, and the file is good as it is
-            file.seek(8)
-            file.write(text.ljust(length))
-
-
 def check_writable(path: Path) -> None:
-    """Makes the folder of ``path`` and raises :class:`ResourceError` where no file can be written there."""
+    """Makes the folder of ``path`` and raises :class:`ResourceError` where no file can be written there.
+
+    Half-written files of that name are removed, as :func:`remove_leftovers` does in a folder of one's own.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        _remove_if_left(left)
     write_atomically(path.with_name(f".{path.name}.probe"), Path.touch)
     path.with_name(f".{path.name}.probe").unlink(missing_ok=True)
 
@@ -125,9 +105,13 @@ def check_writable(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files in and under ``folder`` of processes that were killed while they wrote."""
     for path in folder.rglob(".*.part"):
-        writer = re.search(r"\.(\d+)\.part$", path.name)
-        if writer and not _is_running(int(writer[1])):
-            path.unlink(missing_ok=True)
+        _remove_if_left(path)
+
+
+def _remove_if_left(path: Path) -> None:
+    writer = re.search(r"\.(\d+)\.part$", path.name)
+    if writer and not _is_running(int(writer[1])):
+        path.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ssrnet.errors import CheckpointError, SettingsError
-from ssrnet.files import write_atomically
+from ssrnet.files import check_writable, write_atomically
 from ssrnet.runs import LOG, SETTINGS
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 
@@ -48,6 +48,7 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     :class:`ResourceError` where the file cannot be written.
     """
     checkpoint = load_checkpoint(settings.checkpoint)
+    check_writable(settings.out)
     tensors = {
         name: to_half(name, tensor, settings.checkpoint)
         for name, tensor in checkpoint.model.state_dict().items()

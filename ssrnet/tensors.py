@@ -1,11 +1,13 @@
-"""Reading .safetensors files from one open file, by reads and not by a memory map.
+"""Reading and writing .safetensors files: from one open file, by reads and not by a memory map.
 
 A mapped file that another program cuts short, or whose disk fails, ends the process by SIGBUS without a word; and what
 two openings of one path give need not belong together, since the file may have been replaced in between. So here the
 header, the tensors and the hash come out of one open file, which is looked at again at the end.
 
 The format: 8 bytes little-endian length of the header, the header in JSON (name to dtype, shape and data_offsets;
-``__metadata__`` to a mapping of texts), then the tensors' bytes without gaps.
+``__metadata__`` to a mapping of texts), then the tensors' bytes without gaps. What is written here is byte for byte what
+the library writes, but for the order of the metadata, which it draws anew each time; and the library writes to a file of
+another name first, which a killed process leaves behind.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -23,10 +25,14 @@ from typing import BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
+from ssrnet.files import open_regular, write_atomically
+
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
     "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
+ORDER = ("I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL")
+"""In which tensors lie in a file, each type's by name: so all of them are aligned."""
 MOST_HEADER = 64 * 2**20
 """Bytes of a header: the names of two million images. One that says more is damaged."""
 MOST_TENSORS = 100_000
@@ -125,16 +131,14 @@ class TensorFile:
 
 
 @contextmanager
-def open_tensors(path: Path, most: float = math.inf, hashed: bool = False) -> Iterator[TensorFile]:
+def open_tensors(path: Path, most: int | None = None, hashed: bool = False) -> Iterator[TensorFile]:
     """The file at ``path``, of at most ``most`` bytes; ``hashed``: its hash will be asked for.
 
-    Raises OSError as opening does, ValueError for what is no .safetensors file or too large, and :class:`ChangedError`
+    Raises OSError as :func:`open_regular`, ValueError for what is no .safetensors file, and :class:`ChangedError`
     where it was written to before the context is left. A file that is replaced by another stays the one it was.
     """
-    with open(path, "rb") as file:
+    with open_regular(path, most) as file:
         before = _state(file)
-        if before[0] > most:
-            raise ValueError(f"it has {before[0]:,} bytes, and none that this program makes has more than {most:,}")
         if abs(time.time() - before[1] / 1e9) < SETTLED:
             time.sleep(SETTLED)
         try:
@@ -145,6 +149,30 @@ def open_tensors(path: Path, most: float = math.inf, hashed: bool = False) -> It
             raise
         if _state(file) != before:
             raise ChangedError
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """A .safetensors file, atomically, of which the same content always gives the same bytes, and so the same hash.
+
+    Raises as :func:`ssrnet.files.write_atomically`.
+    """
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    ordered = sorted(tensors.items(), key=lambda item: (ORDER.index(names[item[1].dtype]), item[0]))
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name, tensor in ordered:
+        start, end = end, end + tensor.nbytes
+        header[name] = {"dtype": names[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for _, tensor in ordered:
+                file.write(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+
+    write_atomically(path, write)
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:

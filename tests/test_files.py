@@ -1,12 +1,12 @@
 import os
+import subprocess
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ssrnet.errors import ResourceError
-from ssrnet.files import check_writable, write_atomically, write_tensors
+from ssrnet.files import check_writable, write_atomically
 from tests import tiny
 
 
@@ -73,21 +73,23 @@ def test_others_may_read_what_safetensors_writes_for_its_owner(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_the_same_tensors_are_the_same_bytes(tmp_path):
-    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor([1, 2])}
-    metadata = {name: f"{name} “ü” \n" for name in "qwertyuiop"}  # so many that their order is never right by chance
-    for name in ("one", "two"):
-        write_tensors(tmp_path / name, tensors, metadata)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    with safe_open(tmp_path / "one", "pt") as file:
-        assert file.metadata() == metadata
-    loaded = load_file(tmp_path / "one")
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
-
-
 def test_asking_whether_a_file_can_be_written_leaves_none(tmp_path):
     check_writable(tmp_path / "new/a.txt")
     assert os.listdir(tmp_path / "new") == []
     (tmp_path / "file").touch()
     with pytest.raises(ResourceError, match="cannot write .*file/.*a.txt"):
         check_writable(tmp_path / "file/a.txt")
+
+
+def test_asking_removes_what_a_killed_process_left_of_that_name(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for name in (
+        f".a.txt.{gone.pid}.part",
+        f".b.txt.{gone.pid}.part",
+        f".a.txt.{os.getpid()}.part",
+        ".a.txt.mine.part",
+    ):
+        (tmp_path / name).touch()
+    check_writable(tmp_path / "a.txt")
+    assert set(os.listdir(tmp_path)) == {f".b.txt.{gone.pid}.part", f".a.txt.{os.getpid()}.part", ".a.txt.mine.part"}

@@ -7,10 +7,11 @@ import re
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import ssrnet.tensors
-from ssrnet.tensors import DTYPES, ChangedError, open_tensors
+from ssrnet.tensors import DTYPES, ORDER, ChangedError, open_tensors, write_tensors
 
 MIXED = {
     "scalar": torch.tensor(3.5), "none": torch.zeros(0, 4), "flags": torch.tensor([True, False, True]),
@@ -120,7 +121,7 @@ def test_a_header_without_metadata_and_tensors(tmp_path):
 def test_a_file_above_the_bound_is_not_read(tmp_path):
     made(tmp_path / "a.safetensors", b"{}")
     os.truncate(tmp_path / "a.safetensors", 2**40)  # sparse
-    with pytest.raises(ValueError, match="has 1,099,511,627,776 bytes, and none that this program makes has more than"):
+    with pytest.raises(OSError, match="has 1,099,511,627,776 bytes, and such a file has at most 4,294,967,296"):
         with open_tensors(tmp_path / "a.safetensors", 2**32):
             raise AssertionError("it was opened")
 
@@ -144,3 +145,31 @@ def test_a_file_that_is_replaced_meanwhile_stays_the_one_it_was(saved, tmp_path)
         os.replace(tmp_path / "b.safetensors", saved)
         tensors, content = file.tensors(), file.hash()
     assert content == before and torch.equal(tensors["image"], MIXED["image"])
+
+
+def test_the_same_tensors_are_the_same_bytes(tmp_path):
+    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor([1, 2])}
+    metadata = {name: f"{name} “ü” \n" for name in "qwertyuiop"}  # so many that their order is never right by chance
+    for name in ("one", "two"):
+        write_tensors(tmp_path / name, tensors, metadata)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    with safe_open(tmp_path / "one", "pt") as file:
+        assert file.metadata() == metadata
+    loaded = load_file(tmp_path / "one")
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("metadata", [{"one": '“ü” \n\t\x00\x1f\x7f "quoted" back\\slash'}, {"a": ""}])
+def test_what_is_written_is_what_the_library_writes(tmp_path, metadata):
+    tensors = MIXED | {f"of {name}": torch.ones(3, 2).to(dtype) for name, dtype in DTYPES.items()}
+    save_file(tensors, tmp_path / "library.safetensors", metadata)
+    write_tensors(tmp_path / "own.safetensors", tensors | {"image": MIXED["image"].clone()}, metadata)
+    assert (tmp_path / "own.safetensors").read_bytes() == (tmp_path / "library.safetensors").read_bytes()
+    assert set(ORDER) == set(DTYPES)
+
+
+def test_a_tensor_that_lies_otherwise_in_memory_is_written_by_its_rows(tmp_path):
+    tensors = {"turned": torch.arange(6.0).reshape(2, 3).T, "every second": torch.arange(8)[::2]}
+    write_tensors(tmp_path / "a.safetensors", tensors, {})
+    found = load_file(tmp_path / "a.safetensors")
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())

@@ -31,13 +31,12 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.explain.graph import EditedRanking, EditLabel, GraphEdit, edit_label, graph_of, token_columns
 from ssrnet.explain.shares import BranchFeatures
-from ssrnet.files import write_tensors
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
 from ssrnet.model.graph import RelationGraph
 from ssrnet.model.regions import Box, region_boxes
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import DistanceName
-from ssrnet.tensors import open_tensors
+from ssrnet.tensors import open_tensors, write_tensors
 
 CHUNK = 256
 """Images propagated at once: their nodes, 15 MB, stay in the processor's cache."""

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.files import write_tensors
 from ssrnet.index.entries import EVERYTHING, Entry, Filters, GalleryIndex, Neighbour
 from ssrnet.index.store import ExactIndex
-from ssrnet.tensors import open_tensors
+from ssrnet.tensors import open_tensors, write_tensors
 
 FILE = "projection.safetensors"
 FITTED_ON = 100_000

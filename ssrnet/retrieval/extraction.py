@@ -15,9 +15,8 @@ from torch.utils.data import DataLoader
 from ssrnet.data.records import VehicleImage
 from ssrnet.distributed import Processes
 from ssrnet.errors import DataError, ResourceError, SettingsError
-from ssrnet.files import write_tensors
 from ssrnet.model import EmbeddingSettings, SSRNet
-from ssrnet.tensors import ChangedError, open_tensors
+from ssrnet.tensors import ChangedError, open_tensors, write_tensors
 
 CPU_BATCH = 4
 """Images a forward pass on a CPU. `ssrnet benchmark extraction` found 4 the best and 16 a fifth slower: from 8 images of

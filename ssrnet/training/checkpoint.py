@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ssrnet.errors import CheckpointError, SettingsError
-from ssrnet.files import parse_json, write_tensors
+from ssrnet.files import parse_json
 from ssrnet.model import ModelSettings, SSRNet
-from ssrnet.tensors import ChangedError, TensorFile, open_tensors
+from ssrnet.tensors import ChangedError, TensorFile, open_tensors, write_tensors
 from ssrnet.training.pickles import is_plain, read_pickle
 
 FORMAT = "ssrnet 1"

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from urllib.error import URLError
 
 import pytest
-import safetensors.torch
 import torch
 from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
@@ -216,7 +215,9 @@ def test_damaged_metadata(saved, tmp_path, info):
     fails(rewritten(saved, tmp_path / "a.safetensors", metadata), "has damaged metadata")
 
 
-@pytest.mark.parametrize("settings", [{"crop_ratio": "wide"}, {"gcn_depth": True}, {"branch_dim": 10**9}, {"backbone": 7}])
+@pytest.mark.parametrize(
+    "settings", [{"crop_ratio": "wide"}, {"gcn_depth": True}, {"branch_dim": 10**9}, {"backbone": 7}]
+)
 def test_settings_of_another_kind_or_size(model, saved, tmp_path, settings):
     path = rewritten(saved, tmp_path / "a.safetensors", metadata_with(model, **settings))
     fails(path, "cannot build", *settings)
@@ -277,11 +278,10 @@ def test_a_crash_while_writing_leaves_the_old_file(model, saved, tmp_path, monke
     path = tmp_path / "last.safetensors"
     path.write_bytes(saved.read_bytes())
 
-    def crash(tensors, target, metadata):
-        target.write_bytes(b"half of it")
+    def crash(descriptor):
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(safetensors.torch, "save_file", crash)
+    monkeypatch.setattr(os, "fsync", crash)
     with pytest.raises(Exception, match="power cut"):
         save_checkpoint(path, model, tiny.info(model))
     assert path.read_bytes() == saved.read_bytes() and os.listdir(tmp_path) == [path.name]
