@@ -48,7 +48,6 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     :class:`ResourceError` where the file cannot be written.
     """
     checkpoint = load_checkpoint(settings.checkpoint)
-    check_writable(settings.out)
     tensors = {
         name: to_half(name, tensor, settings.checkpoint)
         for name, tensor in checkpoint.model.state_dict().items()
@@ -56,6 +55,7 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     }
     training = {name: without_folders(value) for name, value in checkpoint.info.training.items()}
     shortened = [name for name, value in training.items() if value != checkpoint.info.training[name]]
+    check_writable(settings.out)
     write_checkpoint(settings.out, tensors, replace(checkpoint.info, training=training))
     folder = settings.out.with_suffix("")
     copied = [folder] if publish_log(settings.checkpoint.parent, folder) else []
