@@ -1,0 +1,137 @@
+"""Command lines of ssrnet in processes of their own: forked from one that has imported all, or started anew."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+KILLED = -signal.SIGKILL
+PRELOADED = ["tests.soak.commands", "ssrnet.cli", "torch.utils.tensorboard"]
+
+
+@dataclass(frozen=True)
+class Haste:
+    """What a forked command is spared, so that its kills fall where files are written. None of it touches a file.
+
+    ``graph``: an exported model that stands for tracing the same network again. ``card``: photographs of coloured noise
+    in place of rendered ones. ``steadily``: features that are extracted are written so often, in seconds.
+    """
+
+    graph: Path | None = None
+    card: bool = False
+    steadily: float | None = None
+
+
+class Command:
+    """``ssrnet`` with these arguments, running; ``log`` gets what it says."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, haste: Haste = Haste(), anew: bool = False) -> None:
+        """``anew``: `python -m ssrnet` as a user starts it, seconds of imports included; ``haste`` then has no part."""
+        self.log = log
+        if anew:
+            with open(log, "wb") as said:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "ssrnet", *arguments], stdout=said, stderr=said, start_new_session=True
+                )
+        else:
+            self._process = _context().Process(target=_run, args=(list(arguments), str(log), haste))
+            self._process.start()
+
+    @property
+    def code(self) -> int | None:
+        """The exit status, None while it runs."""
+        return self._process.poll() if isinstance(self._process, subprocess.Popen) else self._process.exitcode
+
+    def wait(self, seconds: float = 300) -> int | None:
+        deadline = time.monotonic() + seconds
+        while self.code is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return self.code
+
+    def kill(self) -> None:
+        """kill -9 of it and of every process that it has started, and waits until it is gone."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # before it has a group of its own, or after its end
+            if self.code is None:
+                self._process.kill()
+        self.wait()
+
+    def said(self) -> str:
+        """The last lines of what it has said."""
+        return self.log.read_text(errors="replace")[-800:] if self.log.exists() else ""
+
+
+def finish(arguments: Sequence[str], log: Path, haste: Haste = Haste()) -> Command:
+    """Runs the command to its end, which it reaches within five minutes or is killed."""
+    command = Command(arguments, log, haste)
+    if command.wait() is None:
+        command.kill()
+    return command
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _run(arguments: list[str], log: str, haste: Haste) -> None:
+    os.setsid()
+    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)
+    sys.stderr = open(2, "w", buffering=1, closefd=False)
+    import torch
+
+    from ssrnet.__main__ import main
+
+    torch.set_num_threads(1)
+    _hasten(haste)
+    sys.argv = ["ssrnet", *arguments]
+    main()
+
+
+def _hasten(haste: Haste) -> None:
+    if haste.graph is not None:
+        import onnx
+
+        import ssrnet.export
+
+        graph = onnx.load(haste.graph)
+        ssrnet.export.to_onnx = lambda *_: graph
+    if haste.steadily is not None:
+        import ssrnet.index.partial
+
+        ssrnet.index.partial.SECONDS = haste.steadily
+    if haste.card:
+        from ssrnet.synth import generate, jobs
+
+        generate.load_mitsuba = lambda: None
+        generate.unresolvable_views = lambda a, b: ()
+        jobs.build = lambda identity: identity
+        jobs.photographer = lambda samples: Card()
+
+
+class Card:
+    """A camera that takes another noise of each capture, always the same."""
+
+    samples = 9
+
+    def take(self, vehicle, capture, staging=None, framed_as=None):
+        noise = np.random.default_rng([ord(letter) for letter in capture.name])
+        time.sleep(0.02)
+        return type("Photo", (), {
+            "pixels": noise.integers(0, 255, (120, 160, 3), np.uint8), "occlusion": 0.0, "azimuth": 10.0,
+            "elevation": 12.0, "parts": noise.integers(0, 9, (120, 160), np.uint8), "visible_marks": (),
+        })  # fmt: skip

@@ -1,0 +1,252 @@
+"""kill -9 at random moments, again and again: nothing half-written is read as whole, and the same command goes on."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.runs import read_run
+from ssrnet.training.checkpoint import save_checkpoint
+from tests import tiny
+from tests.soak.commands import KILLED, Command, Haste, finish
+from tests.soak.report import Row, lost
+from tests.soak.whole import check_index, check_part, check_run, check_whole, is_temporary
+
+KILLS = 20
+ANEW = 3
+"""Of these, kills of a process that was started as a user starts it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that is killed. ``check``: of its folder, at any moment; ``same``: of a finished one and the reference."""
+
+    name: str
+    arguments: Callable[[Path], list[str]]
+    check: Callable[[Path], object]
+    same: Callable[[Path, Path], None]
+    haste: Haste = Haste()
+
+
+@dataclass
+class Killed:
+    """What became of a job."""
+
+    kills: int = 0
+    finished: int = 0
+    """Times that it came to its end, once killed or not, and its result was compared."""
+    half: int = 0
+    """Kills that left a temporary file behind."""
+    failures: list[str] = field(default_factory=list)
+
+
+def kill_often(job: Job, place: Path, kills: int, seed: int, anew: int = 0) -> Killed:
+    """Kills ``job`` so often, of which ``anew`` times as a user's process; then lets it end. Counts what goes wrong."""
+    chance, outcome, place = random.Random(f"{seed} {job.name}"), Killed(), place / job.name.replace(" ", "-")
+    place.mkdir(parents=True)
+    log, reference = place / "said.txt", place / "reference"
+    began = time.monotonic()
+    command = finish(job.arguments(reference), log, job.haste)
+    if command.code:
+        outcome.failures.append(f"{job.name} does not work at all: {command.said()}")
+        return outcome
+    takes, size = time.monotonic() - began, bytes_in(reference)
+    fresh = 0
+    folder = place / f"{fresh}"
+    while outcome.kills < kills and len(outcome.failures) < 5:
+        by_user = outcome.kills >= kills - anew
+        command = Command(job.arguments(folder), log, job.haste, by_user)
+        wait_for_a_moment(command, folder, chance, takes + (5 if by_user else 0), size)
+        command.kill()
+        if command.code == KILLED:
+            outcome.kills += 1
+            when = f"{job.name}, kill {outcome.kills}"
+            outcome.half += any(is_temporary(path, folder) for path in folder.rglob("*"))
+            count(outcome, when, job.check, folder)
+            continue
+        finished(job, command, folder, reference, outcome)
+        fresh += 1
+        folder = place / f"{fresh}"
+    finished(job, finish(job.arguments(folder), log, job.haste), folder, reference, outcome)
+    return outcome
+
+
+def finished(job: Job, command: Command, folder: Path, reference: Path, outcome: Killed) -> None:
+    """Compares what a command left that ended by itself with what the undisturbed one left."""
+    if command.code != 0:
+        outcome.failures.append(f"{job.name} ended with {command.code} after {outcome.kills} kills: {command.said()}")
+        return
+    outcome.finished += 1
+    count(outcome, f"{job.name} after {outcome.kills} kills", lambda: (job.check(folder), job.same(folder, reference)))
+    left = [path.name for path in folder.rglob("*") if is_temporary(path, folder)]
+    if left:
+        outcome.failures.append(f"{job.name} after {outcome.kills} kills: {left[0]} is left")
+
+
+def count(outcome: Killed, when: str, check: Callable, *arguments: object) -> None:
+    try:
+        check(*arguments)
+    except Exception as error:  # whatever it is, it is what a reader of these files would meet
+        outcome.failures.append(f"{when}: {type(error).__name__} {error}")
+
+
+def wait_for_a_moment(command: Command, folder: Path, chance: random.Random, takes: float, size: int) -> None:
+    """Half of the moments lie evenly in the time that the command takes, half in the bytes that it writes."""
+    started, share, within = time.monotonic(), chance.random(), chance.random() * 0.04
+    if chance.random() < 0.5:
+        while command.code is None and time.monotonic() - started < share * takes:
+            time.sleep(0.002)
+        return
+    before = bytes_in(folder)
+    wanted = before + share * max(size - before, size / 3)  # what is there is often written anew, beside the old
+    while command.code is None and bytes_in(folder) <= wanted and time.monotonic() - started < 3 * takes:
+        time.sleep(0.001)
+    time.sleep(within)
+
+
+def bytes_in(folder: Path) -> int:
+    """Of all files below it, those that are being written included."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size
+        except OSError:  # renamed or removed meanwhile
+            continue
+    return total
+
+
+# The five commands, on data small enough to be done again and again
+
+
+def make_inputs(place: Path) -> dict[str, Path]:
+    """A city, an SSR-Net, and the baseline, whose graph is traced in a third of the time."""
+    given = {"data": tiny.city(place / "city")}
+    for role, changes in (("network", {}), ("baseline", tiny.BASELINE)):
+        model, given[role] = tiny.network(**changes), place / f"{role}.safetensors"
+        save_checkpoint(given[role], model, tiny.info(model))
+    return given
+
+
+def jobs(place: Path, real: bool) -> list[Job]:
+    """``real``: the export traces its network each time, and the city is rendered."""
+    given = make_inputs(place)
+    data, checkpoint, cpu = str(given["data"]), str(given["network"]), ["--workers", "0", "--device", "cpu"]
+    exported = checkpoint if real else str(given["baseline"])
+    one_by_one = ["--extraction.batch-size", "1", "--extraction.image-size", "96"]
+    graph = None if real else export_once(place, exported)
+
+    def train(out: Path) -> list[str]:
+        resume = ["--resume"] if (out / "resume.pt").exists() else []
+        return [
+            "train", "--data", data, "--out", str(out), "--recipe", "quick", "--model.backbone", "resnet18",
+            "--backbone-weights", "none", "--frozen-stages", "1", "--sizes", "0", "32", "--epochs", "3" if real else "2",
+            "--identities-per-batch", "2", "--images-per-identity", "2", "--holdout", "2", "--optimiser.learning-rate",
+            "1e-3", *cpu, *resume,
+        ]  # fmt: skip
+
+    def index(out: Path, *more: str) -> list[str]:
+        of = ["--data", data, "--checkpoint", checkpoint, "--out", str(out), "--split", "all"]
+        return ["index", "build", *of, "--features", str(place / "none"), *cpu, *one_by_one, *more]
+
+    def extract(out: Path) -> list[str]:
+        of = ["--data", data, "--checkpoint", checkpoint, "--out", str(out), "--split", "train"]
+        return ["extract", *of, *cpu, *one_by_one]
+
+    def synth(out: Path) -> list[str]:
+        size = ["--identities", "2" if real else "8", "--min-passes", "2", "--max-passes", "2", "--max-frames", "2"]
+        return ["synth", "--out", str(out), *size, "--seed", "4", "--samples", "1", "--masks", "--workers", "1"]
+
+    return [
+        Job("train", train, check_run, same_runs),
+        Job("extract", extract, check_part, same_features, Haste(steadily=0.02)),
+        Job("synth", synth, check_whole, same_files, Haste(card=not real)),
+        Job("index build", index, check_index, same_indexes),
+        Job("index build of Qdrant", lambda out: index(out, "--backend", "qdrant"), check_index, same_indexes),
+        Job("export", lambda out: export_arguments(exported, out), check_whole, same_exports, Haste(graph=graph)),
+    ]
+
+
+def export_arguments(checkpoint: str, out: Path) -> list[str]:
+    return ["export", "--checkpoint", checkpoint, "--out", str(out / "model.onnx"), "--image-size", "32"]
+
+
+def export_once(place: Path, checkpoint: str) -> Path:
+    finish(export_arguments(checkpoint, place / "graph"), place / "said.txt")
+    return place / "graph/model.onnx"
+
+
+def same_runs(folder: Path, reference: Path) -> None:
+    """The very same weights, and the same log but for what the clock decides."""
+    for name in ("last.safetensors", "best.safetensors"):
+        own, expected = load_file(folder / name), load_file(reference / name)
+        assert own.keys() == expected.keys()
+        assert all(torch.equal(own[key], expected[key]) for key in own), f"{name} has other weights"
+    own, expected = (
+        [{k: v for k, v in line.items() if k not in ("seconds", "minutes", "images_per_second")} for line in run.epochs]
+        for run in (read_run(folder), read_run(reference))
+    )
+    assert own == expected, "the log is another"
+    assert read_run(folder).state == "finished", read_run(folder).state
+    same_names(folder, reference)
+
+
+def same_features(folder: Path, reference: Path) -> None:
+    (own,), (expected,) = list(folder.iterdir()), list(reference.iterdir())
+    assert own.name == expected.name
+    (features, record), (others, other_record) = FeatureSet.load(own), FeatureSet.load(expected)
+    assert features.names == others.names and record == other_record
+    assert torch.equal(features.features, others.features), "the features are others"
+
+
+def same_files(folder: Path, reference: Path) -> None:
+    own, expected = tiny.files(folder), tiny.files(reference)
+    assert own.keys() == expected.keys(), f"{sorted(own.keys() ^ expected.keys())[:3]}"
+    other = [name for name in own if own[name] != expected[name]]
+    assert not other, f"{other[0]} has other bytes"
+
+
+def same_indexes(folder: Path, reference: Path) -> None:
+    own, expected = check_index(folder), check_index(reference)
+    assert own.keys() == expected.keys(), f"{len(own)} rows in place of {len(expected)}"
+    assert own == expected, "a row has other numbers"
+
+
+def same_exports(folder: Path, reference: Path) -> None:
+    import onnxruntime
+
+    images = np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+    answers = [
+        onnxruntime.InferenceSession(str(path / "model.onnx"), providers=["CPUExecutionProvider"]).run(
+            None, {"images": images}
+        )[0]
+        for path in (folder, reference)
+    ]
+    assert np.array_equal(*answers), "the exported model answers otherwise"
+    same_names(folder, reference)
+
+
+def same_names(folder: Path, reference: Path) -> None:
+    own, expected = ({path.name for path in place.iterdir()} for place in (folder, reference))
+    assert own == expected, f"{', '.join(sorted(own ^ expected))} is in one of them alone"
+
+
+def soak(folder: Path, seed: int) -> list[Row]:
+    rows = []
+    for job in jobs(folder, real=True):
+        began = time.monotonic()
+        outcome = kill_often(job, folder, KILLS, seed, 1 if job.name == "index build of Qdrant" else ANEW)
+        minutes = (time.monotonic() - began) / 60
+        measured = (
+            f"{outcome.half} kills left a half-written file under a temporary name; the result was compared "
+            f"{outcome.finished} times; {minutes:.1f} minutes"
+        )
+        rows.append(Row(f"kill -9 during `ssrnet {job.name}`", outcome.kills, lost(outcome.failures), measured))
+    return rows

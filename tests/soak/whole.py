@@ -1,0 +1,92 @@
+"""What a reader takes for whole is whole: every file of a folder whose command was killed, read to its last byte."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import load_file
+
+from ssrnet.index.opening import open_index
+from ssrnet.index.store import INDEX, MATRIX
+from ssrnet.runs import read_run
+from ssrnet.training.checkpoint import load_checkpoint, read_pickle
+from ssrnet.training.log import read_log
+
+
+def is_temporary(path: Path, folder: Path) -> bool:
+    """Of a name, or in a folder of a name, that no reader looks at."""
+    parts = path.relative_to(folder).parts
+    return any(part.startswith(".") and part.endswith((".part", ".making")) for part in parts)
+
+
+def check_whole(folder: Path) -> None:
+    """Reads every file below ``folder`` that is not temporary; any error is one of the product's."""
+    if not folder.is_dir():
+        return
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if is_temporary(path, folder):
+            continue
+        if path.suffix == ".safetensors":
+            assert load_file(path), f"{path.name} holds nothing"
+        elif path.suffix in (".jpg", ".png"):
+            with Image.open(path) as image:
+                image.load()  # raises where a pixel is missing
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".npy":
+            assert np.load(path).size
+        elif path.suffix == ".pt":
+            read_pickle(path)
+        elif path.suffix == ".onnx":
+            import onnx
+
+            onnx.checker.check_model(onnx.load(path), full_check=True)
+
+
+def check_run(folder: Path) -> None:
+    """A training run's files agree with each other, and its reader takes them."""
+    check_whole(folder)
+    if not (folder / "settings.json").exists():
+        return
+    run = read_run(folder)
+    epochs = [line["epoch"] for line in read_log(folder / "log.jsonl")] if (folder / "log.jsonl").exists() else []
+    assert [line["epoch"] for line in run.epochs] == epochs == list(range(1, len(epochs) + 1)), f"the log has {epochs}"
+    saved = read_pickle(folder / "resume.pt")["progress"] if (folder / "resume.pt").exists() else None
+    if saved is not None:  # written last: what it goes on from is all there
+        last = load_checkpoint(folder / "last.safetensors").info
+        assert saved["step"] <= last.step, f"resume.pt is of step {saved['step']}, last.safetensors of {last.step}"
+        assert saved["epoch"] <= len(epochs) <= last.epoch, f"{saved}, {epochs}, epoch {last.epoch}"
+    else:
+        assert len(epochs) <= 1, f"{len(epochs)} epochs are logged and none can be gone on from"
+
+
+def check_index(folder: Path) -> dict[str, bytes]:
+    """Every row is what was written there; the rows by their entries' names and sources."""
+    if not (folder / "index.json").exists():
+        return {}
+    index, record = open_index(folder)
+    with closing(index):
+        if record.backend == "exact":
+            index.verify()
+            rows = {
+                f"{entry.source}/{entry.name}": row.tobytes()
+                for part in index.blocks()
+                for entry, row in zip(*part, strict=True)
+            }
+            assert len(rows) == len(index)
+            return rows
+        return {f"{entry.source}/{entry.name}": b"" for entry in index.entries()}
+
+
+def check_part(folder: Path) -> None:
+    """An extraction's file, and the store beside it of what was extracted so far."""
+    check_whole(folder)
+    for path in folder.glob("*.part"):
+        if (path / "index.json").exists():
+            check_index(path)
+        else:
+            assert not (path / MATRIX).exists() or not (path / MATRIX).stat().st_size or (path / INDEX).exists()
