@@ -11,6 +11,7 @@ from PIL import Image
 
 from ssrnet.errors import ResourceError
 from ssrnet.failures.rows import Row, csv_text
+from ssrnet.retrieval.store import in_letters
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -39,7 +40,7 @@ def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: S
     with st.popover("Export", icon=":material/download:", type="tertiary"):
         for format in formats:
             st.download_button(
-                format.upper(), lambda format=format: make(format), f"{name}.{format}", FORMATS[format],
+                format.upper(), lambda format=format: make(format), f"{in_letters(name)}.{format}", FORMATS[format],
                 key=f"{key}_{format}", on_click="ignore", width="stretch",
             )  # fmt: skip
 
@@ -54,7 +55,7 @@ def table(rows: Sequence[Row], name: str, column_config: Mapping[str, Any] | Non
 def csv_button(rows: Sequence[Row], name: str) -> None:
     """One download of the rows; ``name`` is the file's first name, and tells the page's buttons apart."""
     st.download_button(
-        "CSV", lambda: csv_text(rows), f"{name}.csv", "text/csv", key=f"{name}_csv", icon=":material/download:",
+        "CSV", lambda: csv_text(rows), f"{in_letters(name)}.csv", "text/csv", key=f"{name}_csv", icon=":material/download:",
         type="tertiary", on_click="ignore",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from app.widgets.image_picker import choose
 from app.widgets.source import Selection
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
+from ssrnet.retrieval.store import in_letters
 
 
 def tags(selection: Selection, notes: GalleryNotes, chosen: Sequence[str]) -> None:
@@ -58,7 +59,7 @@ def file(selection: Selection, notes: GalleryNotes, view: View) -> None:
             st.rerun()
     st.subheader("File", anchor=False)
     st.download_button(
-        "Save tags and views", notes.json(), f"{selection.opened.dataset.name}-map.json", "application/json",
+        "Save tags and views", notes.json(), f"{in_letters(selection.opened.dataset.name)}-map.json", "application/json",
         key="map_save", icon=":material/download:", on_click="ignore", disabled=not (notes.tags or notes.views),
     )  # fmt: skip
     st.file_uploader(

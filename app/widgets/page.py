@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import streamlit as st
-from starlette.formparsers import MultiPartParser
 from streamlit.navigation.page import StreamlitPage
 
 from ssrnet.errors import InstallationError, SSRNetError
@@ -37,8 +36,6 @@ VIEWS = {
 """Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
 HOME = "start"
 
-MultiPartParser.spool_max_size = 0  # of no size is an upload written to the disk; without this, one over 1 MB would be
-
 
 def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there.
@@ -60,7 +57,7 @@ def run_view(view: str, title: str) -> None:
             # After the check, and none of them imports torchvision: Services checks that once a network is needed.
             from app.services import Services
             from app.widgets.problems import show_problem
-            from app.widgets.source import choose_source, guide
+            from app.widgets.source import choose_source, guide, show_reach
 
         services = Services()
         module = import_module(f"app.views.{view}")
@@ -72,6 +69,8 @@ def run_view(view: str, title: str) -> None:
             if needed:
                 raise
             show_problem(error)
+        finally:
+            show_reach()
         if selection is not None or not needed:
             module.render(services, selection)
         else:

@@ -95,7 +95,6 @@ def choose_source(services: Services, view: str) -> Selection | None:
         protocol = _choose_protocol(opened)
         st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
         _show_query(services, opened)
-        _show_reach()
     st.session_state["source_url"] = {key: st.query_params[key] for key in SOURCE if key in st.query_params}
     if third is not None and third not in imported:
         st.warning(
@@ -192,15 +191,19 @@ def _show_query(services: Services, opened: OpenedDataset) -> None:
         st.image(services.thumbnail(image), caption=f"Query: {image.name}")
 
 
-def _show_reach() -> None:
+def show_reach() -> None:
     """Who can open this page, and what of the disk it reads."""
     readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*own_roots(), *roots.further_roots())))
     if roots.is_local():
         said = ":material/lock: Only this computer reaches this page"
     else:
         said = f":material/public: Others may reach this page: the server listens on {roots.listens_on()}"
-    more = "A path typed above adds its folder." if roots.may_open() else f"More are named in `{roots.NAMED}` when it is started."
-    st.caption(said, help=f"It reads these folders and no others:\n{readable}\n\n{more}")
+    more = (
+        "A path typed above adds its folder."
+        if roots.may_open()
+        else f"More are named in `{roots.NAMED}` when it is started."
+    )
+    st.sidebar.caption(said, help=f"It reads these folders and no others:\n{readable}\n\n{more}")
 
 
 def guide() -> None:

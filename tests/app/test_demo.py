@@ -57,7 +57,7 @@ def ranks(test: AppTest) -> int:
 
 
 def test_the_app_opens_on_the_demo_without_any_configuration(demo, no_extraction):
-    test = AppTest.from_file(str(REPOSITORY / "app/main.py"), default_timeout=120).run()
+    test = AppTest.from_file(str(REPOSITORY / "app/pages.py"), default_timeout=120).run()
     assert not test.exception and not test.error and sidebar(test) == services.DEMO
     assert test.dataframe[0].value["Model"].tolist() == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert test.sidebar.radio[0].value == "cross_camera"

@@ -19,7 +19,7 @@ def frames(test: AppTest) -> list[list[str]]:
 
 
 def test_the_app_opens_without_any_configuration_and_says_what_to_do(project):
-    test = AppTest.from_file(str(REPOSITORY / "app/main.py"), default_timeout=120).run()
+    test = AppTest.from_file(str(REPOSITORY / "app/pages.py"), default_timeout=120).run()
     assert not test.exception and not test.error
     assert "ssrnet train --data DIR" in test.code[0].value
     assert "a data folder" in test.info[0].value and "SSR-Net checkpoint" in test.info[0].value

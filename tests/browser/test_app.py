@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -36,7 +37,9 @@ def serving(project: Path) -> Iterator[str]:
 
 
 @contextmanager
-def started(project: Path, *options: str, roots: bool = True, log: int | IO = subprocess.DEVNULL) -> Iterator[tuple[str, int]]:
+def started(
+    project: Path, *options: str, roots: bool = True, log: int | IO = subprocess.DEVNULL
+) -> Iterator[tuple[str, int]]:
     """As :func:`serving`, with the server's process number; ``roots``: may it read what other fixtures made?"""
     shutil.copytree(REPOSITORY / "app", project / "app", ignore=shutil.ignore_patterns("__pycache__"))
     with socket.socket() as probe:
@@ -45,7 +48,7 @@ def started(project: Path, *options: str, roots: bool = True, log: int | IO = su
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     if roots:
-        environment[NAMED] = os.pathsep.join(map(str, (project.parent, REPOSITORY)))
+        environment[NAMED] = os.pathsep.join((tempfile.gettempdir(), str(REPOSITORY)))
     process = subprocess.Popen(
         [*command, "--server.port", str(port), *options], cwd=project, env=environment, stdout=log, stderr=log
     )
@@ -189,7 +192,11 @@ def test_the_menu_keeps_data_and_models(page, server, city, checkpoints):
     shots = {"protocol": "Single-gallery-shot", "seed": "3"}
     page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints, **shots})}")
     page.wait_for_selector(".ranks .row")
-    for title, there in (("Failures", ".js-plotly-plot"), ("Regions", ".grid rect.box"), ("Gallery map", ".panel canvas")):
+    for title, there in (
+        ("Failures", ".js-plotly-plot"),
+        ("Regions", ".grid rect.box"),
+        ("Gallery map", ".panel canvas"),
+    ):
         menu(page, title)
         page.wait_for_selector(there)
         page.wait_for_url("**data=*")

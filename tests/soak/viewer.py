@@ -53,7 +53,7 @@ class Viewer:
     """The page's query string, as its address bar would say it."""
 
     async def __aenter__(self) -> Viewer:
-        with urllib.request.urlopen(f"{self.address}/_stcore/host-config") as answer:
+        with urllib.request.urlopen(f"{self.address}/_stcore/health") as answer:
             cookies = SimpleCookie("; ".join(answer.headers.get_all("set-cookie") or []))
         self._xsrf = cookies[XSRF].value if XSRF in cookies else ""
         self._cookie = f"{XSRF}={self._xsrf}"

@@ -1,0 +1,183 @@
+"""Ways to make the app read what nobody chose, or write what nobody asked for: through links, uploads and plain HTTP.
+
+The app serves a folder with a small demo; beside it, outside, lies another data set with a checkpoint, a run and an index
+of its own, in all of which stands a word that must never reach a viewer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from PIL import Image
+
+from app.services import _thumbnail
+from ssrnet.index.build import BuildSettings, build_index
+from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
+from tests import tiny
+from tests.browser.test_app import started
+from tests.soak.report import Row, lost
+from tests.soak.viewer import Viewer
+
+WORD = "unspoken"
+"""In every name and record of the folder outside."""
+KEYS = {
+    "data": "retrieval", "baseline": "start", "ssrnet": "start", "index": "retrieval", "runs": "scoreboard",
+    "studies": "scoreboard", "third": "map", "query": "attention", "match": "retrieval", "sheet": "retrieval",
+    "graph_off": "graph", "regions_with": "regions", "probes_vehicle": "probes", "images_mode": "images",
+}  # fmt: skip
+"""Everything in a link that could be taken for a path, with a page that reads it."""
+UPLOADS = (
+    "../../up.png", "/etc/up.png", "..\\..\\up.png", "C:\\up.png", "\x1b[31mup.png", "a\nb.png", "~/up.png", "%2e%2e%2fup.png",
+    "<img src=x>.png", "‮gnp.up.png", "." * 100 + ".png", "-rf.png", "$(touch up).png", "x" * 300 + ".png",
+)  # fmt: skip
+
+
+def make(folder: Path) -> tuple[Path, Path]:
+    """The folder that is served and the one outside, both new in ``folder``."""
+    served, outside = folder / "served", folder / "outside"
+    data = tiny.city(served / "assets/city")
+    for role, changes in (("baseline", tiny.BASELINE), ("ssrnet", {})):
+        model = tiny.network(**changes)
+        (served / "checkpoints").mkdir(exist_ok=True)
+        save_checkpoint(served / f"checkpoints/{role}.safetensors", model, tiny.info(model))
+    secret = outside / "city"
+    secret.mkdir(parents=True)
+    lines = ["image,vehicle_id,split,camera_id"]
+    for path in sorted((data / "image_test").iterdir()):
+        name = f"{WORD}-{path.name}"
+        Image.open(path).point(lambda value: 255 - value).save(secret / name)
+        _, camera, number, _ = path.stem.split("_")
+        lines.append(f"{name},{WORD}-{path.stem[:4]},{'query' if number == '00000000' else 'gallery'},{camera}")
+    (secret / "manifest.csv").write_text("\n".join(lines) + "\n")
+    model = tiny.network(seed=1)
+    save_checkpoint(outside / "ssrnet.safetensors", model, tiny.info(model, dataset=WORD))
+    run = outside / "run"
+    run.mkdir()
+    settings = {"recipe": WORD, "epochs": 2, "max_steps": None, "out": WORD, "model": {}}
+    (run / "settings.json").write_text(json.dumps(settings))
+    (run / "log.jsonl").write_text(json.dumps({"epoch": 1, "step": 9, "loss": 1.5, "note": WORD}) + "\n")
+    own = served / "checkpoints/ssrnet.safetensors"
+    for where in (outside / "index", served / "runs/index"):  # the second is inside, its pictures are not
+        build_index(BuildSettings(secret, own, where, features=(), workers=0, device="cpu"))
+    (served / "link").symlink_to(outside)
+    assert load_checkpoint(outside / "ssrnet.safetensors").info.dataset == WORD
+    return served, outside
+
+
+def spellings(served: Path, path: Path) -> Iterator[str]:
+    """``path``, which lies outside, in all the ways in which a link may name it."""
+    inner, outside = path.relative_to(path.parents[0]), str(path)
+    below = path.relative_to(served.parent / "outside")
+    yield outside
+    yield from (f"{outside}/", f"/{outside}", f"{outside}/.", f"/./{outside}", f"{path.parent}/x/../{inner}")
+    yield from (f"../outside/{below}", f"./../outside/{below}", f"assets/../../outside/{below}", f"link/{below}")
+    yield from (f"./link/./{below}", f"assets/city/../../link/{below}", f"{served}/../outside/{below}")
+    yield from (f"/proc/self/root{outside}", f"/proc/self/cwd/../outside/{below}", f"file://{outside}")
+    yield from (f"{outside}\0.jpg", f"{outside}\n", f" {outside}", f"~root/../..{outside}", quote(outside, safe=""))
+    yield from (outside.replace("/", "\\"), outside.replace("/", "//"), f"//localhost{outside}", "x/" * 3000 + outside)
+
+
+def soak(folder: Path, seed: int, keys: int | None = None) -> list[Row]:
+    """All targets in all spellings under the first ``keys`` of the link's parameters, by default all."""
+    served, outside = make(folder)
+    targets = [outside / name for name in ("city", "city/manifest.csv", "ssrnet.safetensors", "run", "index")]
+    pictures = {thumbnail(path) for path in (outside / "city").glob("*.jpg")}
+    before = tiny.files(outside)
+    with started(served, roots=False) as (address, _):
+        told = Told(pictures)
+        links = [
+            (view, key, spelled)
+            for key, view in list(KEYS.items())[:keys]
+            for target in targets
+            for spelled in spellings(served, target)
+        ]
+        asyncio.run(follow(address, links, told))
+        rows = [Row("a link that names what lies outside the folders that were chosen", len(links), lost(told.found))]
+        told = Told(pictures)
+        links = [("retrieval", "index", "runs/index")]
+        asyncio.run(follow(address, links, told, words=False))
+        rows.append(Row("an index inside that names pictures outside", len(links), lost(told.found)))
+        found = [path for path in requests(served, outside) if WORD.encode() in answer(address, path)]
+        rows.append(Row("plain HTTP requests for files", len(list(requests(served, outside))), lost(found)))
+        there = set(tiny.files(served))
+        told = Told(set())
+        asyncio.run(hand_over(address, told))
+        made = [f"it wrote {path}" for path in sorted(set(tiny.files(served)) - there) if "up" in Path(path).name]
+        rows.append(Row("uploads with names that lead elsewhere", len(UPLOADS), lost(told.found + made)))
+    changed = ["the folder outside was changed"] * (tiny.files(outside) != before)
+    return [*rows, Row("bytes of the folder outside compared afterwards", len(before), lost(changed))]
+
+
+class Told:
+    """What a viewer was told that he must not be."""
+
+    def __init__(self, pictures: set[bytes]) -> None:
+        self.pictures, self.found = pictures, []
+
+    def hear(self, viewer: Viewer, asked: str, words: bool = True) -> None:
+        said = b"".join(viewer.received)
+        viewer.forget()
+        if (words and WORD.encode() in said) or any(picture in said for picture in self.pictures):
+            self.found.append(f"{asked!r} shows what lies outside")
+        self.found += [f"{asked!r}: {problem.splitlines()[0]}" for problem in viewer.texts("exception")]
+
+
+async def follow(address: str, links: list[tuple[str, str, str]], told: Told, words: bool = True) -> None:
+    async with Viewer(address) as viewer:
+        for view, key, value in links:
+            try:
+                await viewer.open(view, **{key: value})
+            except AssertionError as error:
+                told.found.append(f"{key}={value!r}: {error}")
+            told.hear(viewer, f"{key}={value}", words)
+
+
+async def hand_over(address: str, told: Told) -> None:
+    """Uploads a picture under every name; each is shown, or refused in a sentence."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
+    for name in UPLOADS:
+        async with Viewer(address) as viewer:
+            await viewer.open("images")
+            await viewer.upload("Query", name, buffer.getvalue())
+            told.hear(viewer, name)
+
+
+def requests(served: Path, outside: Path) -> Iterator[str]:
+    """Paths of requests that try to climb out of what the server gives as files."""
+    file = outside / "run/settings.json"
+    for start in (
+        "",
+        "/app/static",
+        "/static",
+        "/media",
+        "/component/x",
+        "/_stcore/bidi-components/x",
+        "/_stcore/upload_file/a",
+    ):
+        for up in ("../", "..%2f", "%2e%2e/", "....//", "..\\", "..%5c", "%252e%252e%252f"):
+            yield f"{start}/{up * 12}{str(file).lstrip('/')}"
+        yield f"{start}/{file}"
+        yield f"{start}/{quote(str(file), safe='')}"
+
+
+def answer(address: str, path: str) -> bytes:
+    """The body of the answer to GET ``path``, sent as it is."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    connection.putrequest("GET", path, skip_host=False)
+    connection.endheaders()
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def thumbnail(path: Path) -> bytes:
+    """The data URI by which a page shows the picture, without its head."""
+    uri = _thumbnail.__wrapped__(str(path), (0, 0), 160)
+    return uri.partition(",")[2].encode()
