@@ -45,7 +45,9 @@ def started(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless", "true"]
+    # A file that changes meanwhile, as sources do while they are worked on, is not loaded anew.
+    settled = ("--server.headless", "true", "--server.fileWatcherType", "none")
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", *settled]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     if roots:
         environment[NAMED] = os.pathsep.join((tempfile.gettempdir(), str(REPOSITORY)))

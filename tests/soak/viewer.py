@@ -93,10 +93,15 @@ class Viewer:
 
     async def trigger(self, name: str, event: str, value: object) -> float:
         """What a component of ours says when it is clicked."""
-        at = next(one for one in self.shown.values() if one.kind == "bidi_component" and name in one.own.id)
+        at = self._component(name)
         state = WidgetState(id=_make_trigger_id(at.own.id, "events"))
         state.json_trigger_value = json.dumps([{"event": event, "value": value}])
         return await self._send(at, state)
+
+    async def state(self, name: str, **values: object) -> float:
+        """What a component of ours says that it stands at."""
+        at = self._component(name)
+        return await self._send(at, WidgetState(id=at.own.id, json_value=json.dumps(values)))
 
     async def upload(self, label: str, name: str, data: bytes) -> float:
         """Hands a file to the uploader of this label."""
@@ -117,6 +122,11 @@ class Viewer:
     def widget(self, label: str) -> Shown:
         found = [one for one in self.shown.values() if getattr(one.own, "label", "").startswith(label)]
         assert found, f"the page has no {label!r}: {sorted(self.labels())}"
+        return found[0]
+
+    def _component(self, name: str) -> Shown:
+        found = [one for one in self.shown.values() if one.kind == "bidi_component" and one.own.id.endswith(name)]
+        assert found, f"the page has no component {name!r}"
         return found[0]
 
     def labels(self) -> set[str]:
