@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +20,10 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.model import SSRNet
 from ssrnet.retrieval.evaluation import evaluate, query_scores, with_seeds
-from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, branch_dims, embedded, embeddings
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, branch_dims, describe, embedded, embeddings
 from ssrnet.retrieval.intervals import Estimate, estimates
-from ssrnet.training.checkpoint import load_checkpoint
+from ssrnet.retrieval.store import feature_record, find
+from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint
 
 ROOT = Path(__file__).parents[2]
 CITY, CHECKPOINTS, FEATURES = ROOT / "assets/city", ROOT / "checkpoints", ROOT / "assets/features"
@@ -42,8 +43,8 @@ class Way:
     deterministic: bool = False
     onednn: bool = True
     """Without it torch takes its own convolution kernels."""
-    images: int | None = None
-    """How many of the test images, spread over all; all where None."""
+    every: int = 1
+    """Of the test images in their order every second, every third, ...; all where 1."""
 
     def __str__(self) -> str:
         said = [f"{self.threads} thread{'s' * (self.threads > 1)}", f"batches of {self.batch}"]
@@ -52,6 +53,7 @@ class Way:
         said += [f"{self.workers} workers"] if self.workers else []
         said += ["deterministic"] if self.deterministic else []
         said += ["no oneDNN"] if not self.onednn else []
+        said += [f"one image in {self.every}"] if self.every > 1 else []
         return ", ".join(said)
 
 
@@ -71,9 +73,7 @@ def torch_as(way: Way) -> Iterator[None]:
 
 def chosen(city: ReIDDataset, way: Way, offset: int = 0) -> list[VehicleImage]:
     """The images of ``way``, in its order; another ``offset`` gives others."""
-    images = list(city.test)
-    if way.images is not None:
-        images = images[offset :: len(images) // way.images][: way.images]
+    images = list(city.test)[offset :: way.every]
     if way.order == "shuffled":
         return [images[i] for i in np.random.default_rng(0).permutation(len(images))]
     return images[::-1] if way.order == "reversed" else images
@@ -125,13 +125,29 @@ def values(scores: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, 
     return {protocol: {metric: e.value for metric, e in own.items()} for protocol, own in scores.items()}
 
 
+def shipped(network: str, city: ReIDDataset) -> FeatureSet:
+    checkpoint = read_checkpoint(CHECKPOINTS / f"{network}.safetensors")
+    made_by = checkpoint.record | describe(ExtractSettings(), checkpoint.info.image_size)
+    found = find([FEATURES], feature_record(made_by, city, city.content_hash()))
+    assert found is not None, f"the shipped features of {network} are not those of the shipped checkpoint"
+    return found
+
+
+def renewed(stored: FeatureSet, fresh: FeatureSet) -> FeatureSet:
+    """The shipped features with the fresh rows in their places."""
+    index = {name: i for i, name in enumerate(stored.names)}
+    rows = stored.features.clone()
+    rows[[index[name] for name in fresh.names]] = fresh.features
+    return replace(stored, features=rows)
+
+
 def main(way: Path, out: Path) -> None:
+    """Metrics are of all images; those that ``way`` leaves out keep the shipped features."""
     settings = Way(**json.loads(way.read_text()))
     city = open_dataset(CITY)
     features = compute(settings, chosen(city, settings))
-    about: dict[str, object] = {"torch": torch.__version__}
-    if settings.images is None:
-        about["scores"] = values(scores(features, city))
+    found = values(scores(renewed(shipped(settings.network, city), features), city))
+    about = {"torch": torch.__version__, "scores": found}
     np.savez(out, features=features.features.numpy(), names=features.names, about=json.dumps(about))
 
 

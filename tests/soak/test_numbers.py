@@ -12,7 +12,7 @@ import torch
 
 from ssrnet.data.datasets import open_dataset
 from tests.soak import draws
-from tests.soak.again import CITY, ROOT, Way, chosen, compute, scores, torch_as, values
+from tests.soak.again import CITY, ROOT, Way, chosen, compute, scores, shipped, torch_as, values
 from tests.soak.numbers import (
     COSINE,
     DRAWN_EXACTLY,
@@ -25,16 +25,15 @@ from tests.soak.numbers import (
     feature_difference,
     metric_difference,
     row,
-    shipped,
 )
 from tests.soak.report import NOTHING
 
 # 24 images in all; the way of `ssrnet extract` is in tests/test_shipped.py.
 SAMPLES = (
-    (Way("ssrnet", threads=2, batch=7, layout="contiguous", images=6), 1),
-    (Way("ssrnet", threads=1, batch=3, order="shuffled", workers=2, deterministic=True, images=6), 2),
-    (Way("baseline", threads=2, batch=5, layout="contiguous", order="reversed", images=6), 3),
-    (Way("baseline", threads=4, batch=16, images=6), 4),
+    (Way("ssrnet", threads=2, batch=7, layout="contiguous", every=140), 1),
+    (Way("ssrnet", threads=1, batch=3, order="shuffled", workers=2, deterministic=True, every=140), 2),
+    (Way("baseline", threads=2, batch=5, layout="contiguous", order="reversed", every=140), 3),
+    (Way("baseline", threads=4, batch=16, every=140), 4),
 )
 
 
@@ -48,14 +47,14 @@ def test_a_sample_in_another_way_has_the_shipped_features(city, way, offset):
     images = chosen(city, way, offset)
     fresh = compute(way, images)
     assert len(images) == 6 and fresh.names == tuple(image.name for image in images)
-    difference = feature_difference(fresh.features, shipped(way.network).rows(images))
+    difference = feature_difference(fresh.features, shipped(way.network, city).rows(images))
     assert difference.failures() == [], difference
 
 
 @pytest.mark.parametrize("network", ["ssrnet", "baseline"])
 def test_the_shipped_features_score_what_the_card_says_on_every_protocol(city, network):
     with torch_as(Way(threads=3)):
-        queries, points = metric_difference(values(scores(shipped(network), city)), network)
+        queries, points = metric_difference(values(scores(shipped(network, city), city)), network)
     assert queries <= QUERIES + 1e-6 and points <= POINTS
 
 
@@ -66,9 +65,9 @@ def test_settings_of_torch_are_put_back():
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 
 
-def test_other_numbers_are_told_apart():
+def test_other_numbers_are_told_apart(city):
     """The tolerances are narrow enough for what they are to find: another image, bfloat16, a changed weight."""
-    features = shipped("ssrnet").features
+    features = shipped("ssrnet", city).features
     assert feature_difference(features[1:5], features[:4]).failures()
     assert feature_difference(features[:4].bfloat16().float(), features[:4]).failures()
     assert feature_difference(features[:4] * 1.001, features[:4]).failures()
