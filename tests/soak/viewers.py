@@ -97,7 +97,9 @@ def one_of(label: str, *values: object) -> Gesture:
 
 
 async def search(visitor: Visitor) -> float:
-    return await visitor.viewer.set("Search", visitor.random.choice((visitor.word, "car", "")))
+    """For what is there or is not, then for nothing in particular, so that there is something to choose from."""
+    seconds = await visitor.viewer.set("Search", visitor.random.choice((visitor.word, "car")))
+    return seconds + await visitor.viewer.set("Search", "")
 
 
 async def ratio(visitor: Visitor) -> float:
