@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +13,8 @@ import torch
 from ssrnet.errors import ResourceError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux says what a container may take."""
 
 
 def resolve_device(name: DeviceName = "auto") -> torch.device:
@@ -33,6 +37,24 @@ def available_memory(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0]
     try:  # Linux: what can be had without swapping, page cache included
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        machine = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return min(machine, _container_memory())
+
+
+def _container_memory() -> float:
+    """Bytes that a container's limit (cgroup 2, then 1) leaves, the page cache that it can give back included."""
+    for limit, usage in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            most, used = (int((CGROUP / name).read_text()) for name in (limit, usage))
+            cached = re.search(
+                r"^(?:total_)?inactive_file (\d+)", ((CGROUP / limit).parent / "memory.stat").read_text(), re.M
+            )
+        except (OSError, ValueError):  # absent, or without a limit: "max"
+            continue
+        return max(0, most - used + (int(cached[1]) if cached else 0))
+    return math.inf

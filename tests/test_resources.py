@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ssrnet import resources
 from ssrnet.errors import ResourceError
 from ssrnet.resources import available_memory, resolve_device
 
@@ -44,3 +45,18 @@ def test_elsewhere_half_of_all_memory(monkeypatch, text):
 
     monkeypatch.setattr(Path, "read_text", read)
     assert available_memory(torch.device("cpu")) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_containers_limit_counts(monkeypatch, tmp_path, version):
+    names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    folder = tmp_path if version == 2 else tmp_path / "memory"
+    folder.mkdir(exist_ok=True)
+    for name, text in zip(
+        (*names, "memory.stat"), ("1000000\n", "700000\n", "anon 7\ninactive_file 50000\n"), strict=True
+    ):
+        (folder / name).write_text(text)
+    monkeypatch.setattr(resources, "CGROUP", tmp_path)
+    assert available_memory(torch.device("cpu")) == 350_000
+    (folder / names[0]).write_text("max\n")
+    assert available_memory(torch.device("cpu")) > 10_000_000
