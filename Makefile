@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := uv==0.13.9
 PIP_AUDIT := pip-audit==2.10.1
 
-.PHONY: app test lock audit checkpoints clean
+.PHONY: app test soak lock audit checkpoints clean
 
 # Two heaps for all threads: Streamlit runs every gesture in a thread of its own, and glibc gives each a heap whose free
 # memory the others cannot use. After 640 gestures the server takes 1.6 GB and not 1.75.
@@ -16,6 +16,11 @@ app: .venv/installed
 test: .venv/installed-test
 	sh tests/browser/install_chromium.sh
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# What `make test` tries briefly, for two hours: faults, load, hostile input. SOAK="viewers fuzz" takes parts of it.
+soak: .venv/installed-test
+	sh tests/browser/install_chromium.sh
+	$(BIN)/python -m tests.soak $(SOAK)
 
 # Trains, publishes and measures checkpoints/ again; CITY is what `ssrnet synth --recipe training` rendered.
 checkpoints: .venv/installed
