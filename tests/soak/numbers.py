@@ -9,12 +9,16 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -198,17 +202,17 @@ def lowest(folder: Path) -> list[Row]:
 
 
 def commands(python: Path, tried: str) -> Row:
-    """`doctor`, `evaluate` on a part of the city, and the app's first page, each without an error."""
+    """`doctor`, `evaluate` on a part of the city, the app's first page, and its server, each without an error."""
     page = (
-        "from streamlit.testing.v1 import AppTest; t = AppTest.from_file('app/main.py', default_timeout=600).run(); "
-        "assert not t.exception and not t.error, [e.value for e in (*t.exception, *t.error)]; "
-        "assert len(t.sidebar.text_input) >= 1"
+        f"from streamlit.testing.v1 import AppTest; t = AppTest.from_file({str(ROOT / 'app/pages.py')!r}, "
+        "default_timeout=600).run(); assert not t.exception and not t.error, [e.value for e in (*t.exception, *t.error)]; "
+        "assert len(t.sidebar.text_input) >= 1, 'no sidebar'; print('stands')"
     )
-    evaluate = ["evaluate", "--data", CITY, "--checkpoint", CHECKPOINTS / "baseline.safetensors"]
+    evaluate = ["evaluate", "--data", CITY, "--checkpoint", CHECKPOINTS / "baseline.safetensors", "--device", "cpu"]
     tries = {
         "doctor": (["-m", "ssrnet", "doctor", "--data", CITY, "--checkpoints", CHECKPOINTS], "nothing wrong"),
-        "evaluate": (["-m", "ssrnet", *evaluate, "--only", "vehicle_type=bus", "--device", "cpu"], "rank-1"),
-        "first page": (["-c", page], ""),
+        "evaluate": (["-m", "ssrnet", *evaluate, "--only", "type=bus"], "rank-1"),
+        "first page": (["-c", page], "stands"),
     }
     failures = []
     for name, (arguments, expected) in tries.items():
@@ -217,7 +221,30 @@ def commands(python: Path, tried: str) -> Row:
                 failures.append(f"{name} did not say {expected!r}")
         except OSError as error:
             failures.append(f"{name}: {error}")
-    return Row(f"{', '.join(tries)} with {tried}", len(tries), lost(failures))
+    if not answers(python):
+        failures.append("the server did not answer within five minutes")
+    return Row(f"{', '.join(tries)} and server with {tried}", len(tries) + 1, lost(failures))
+
+
+def answers(python: Path) -> bool:
+    """Whether `streamlit run app/main.py` serves on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [python, "-m", "streamlit", "run", "app/main.py", "--server.headless=true", f"--server.port={port}"]
+    with subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            for _ in range(300):
+                with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+                    return answer.status == 200
+                if server.poll() is not None:
+                    return False
+                time.sleep(1)
+            return False
+        finally:
+            server.terminate()
 
 
 TRAINED = 1e-4
