@@ -18,7 +18,9 @@ from safetensors import SafetensorError
 from ssrnet.errors import ResourceError
 
 MOST_JSON = 32 * 2**20
-"""Bytes of a JSON file; what is read of it may take twenty times as much."""
+"""Bytes of a JSON file."""
+MOST_LISTS = 1_000_000
+"""Lists and mappings in it: an empty one takes two letters and thirty times the memory."""
 
 
 def open_regular(path: str | Path, most: int | None = None) -> BinaryIO:
@@ -55,7 +57,10 @@ def read_bytes(path: str | Path, most: int) -> bytes:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """As ``json.loads``; raises ValueError for text that is nested too deeply to be read as well."""
+    """As ``json.loads``; raises ValueError for text that is nested too deeply or has too many lists as well."""
+    lists = sum(text.count(sign if isinstance(text, str) else sign.encode()) for sign in "[{")
+    if lists > MOST_LISTS:
+        raise ValueError(f"it has {lists:,} lists, more than the {MOST_LISTS:,} that are read")
     try:
         return json.loads(text)
     except RecursionError as error:

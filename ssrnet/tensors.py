@@ -185,6 +185,8 @@ def _parse(header: bytes) -> tuple[dict[str, Place], dict[str, str]]:
     """Places in the order of their offsets, and the metadata; raises ValueError where the header makes no sense."""
     if header.count(b"{") > MOST_TENSORS:
         raise ValueError(f"its header names more than {MOST_TENSORS:,} tensors")
+    if header.count(b"[") > 10 * MOST_TENSORS:  # each is a list of its own, also where a text was expected
+        raise ValueError("its header is made of lists")
     try:
         values = json.loads(header)
         metadata = values.pop("__metadata__", None) or {}
@@ -194,7 +196,8 @@ def _parse(header: bytes) -> tuple[dict[str, Place], dict[str, str]]:
         places, end = {}, 0
         for name, about in listed:
             place = _place(about)
-            if about["data_offsets"] != [end, end + place.size]:
+            offsets = about["data_offsets"]
+            if offsets != [end, end + place.size] or not all(type(offset) is int for offset in offsets):
                 raise ValueError(f"its header gives {name[:80]} a place that does not fit its shape")
             places[name], end = place, end + place.size
     except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:

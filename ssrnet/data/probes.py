@@ -39,7 +39,7 @@ def probe_series(folder: Path) -> list[ProbeSeries]:
         values = row.values
         if values["series"] == MARK:
             continue
-        if not values["step"].isdecimal():
+        if not values["step"].isdecimal() or len(values["step"]) > 9:
             raise DataError(f"{path}, line {row.line}: the step is {values['step']!r}; expected a whole number.")
         name, vehicle = values["image"], values["vehicle_id"]
         image = VehicleImage(folder / name, name, vehicle, values["camera_id"] or None)

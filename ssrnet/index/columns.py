@@ -34,13 +34,23 @@ class Columns:
     seconds: np.ndarray
 
     @classmethod
-    def read(cls, db: sqlite3.Connection, changes: tuple[int, int]) -> Columns:
-        """All entries; ``changes`` is the state of the database that they stand for."""
+    def read(cls, db: sqlite3.Connection, changes: tuple[int, int], most: int) -> Columns:
+        """All entries; ``changes`` is the state of the database that they stand for.
+
+        Raises ValueError or TypeError for values that no index has: a row beyond the first ``most``, a length that is
+        no finite number, a label that is no text.
+        """
         found = db.execute("SELECT row, norm, vehicle_id, camera_id, seconds FROM entries ORDER BY row").fetchall()
         row, norm, vehicle, camera, seconds = zip(*found, strict=True) if found else ((),) * 5
+        rows, norms = np.array(row, dtype=np.int64) - 1, np.array(norm, dtype=np.float64)
+        if len(rows) and not 0 <= rows[0] <= rows[-1] < most:
+            raise ValueError("it names rows that there never were")
+        if not np.isfinite(norms).all():
+            raise ValueError("lengths of features are no finite numbers")
+        if not all(isinstance(text, str) or text is None for column in (vehicle, camera) for text in column):
+            raise ValueError("vehicles or cameras are no texts")
         return cls(
-            changes, np.array(row, dtype=np.int64) - 1, np.array(norm, dtype=np.float64), _coded(vehicle),
-            _coded(camera), np.array([np.nan if s is None else s for s in seconds], dtype=np.float64),
+            changes, rows, norms, _coded(vehicle), _coded(camera), np.array([np.nan if s is None else s for s in seconds], dtype=np.float64),
         )  # fmt: skip
 
     def passing(self, filters: Filters) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,8 @@ from ssrnet.index.store import ExactIndex
 from ssrnet.tensors import open_tensors, write_tensors
 
 FILE = "projection.safetensors"
+MOST_BYTES = 2**30
+"""Of a projection; one of 8,192 numbers to as many has a quarter."""
 FITTED_ON = 100_000
 """At most so many features are looked at, evenly spaced over the index."""
 
@@ -68,10 +70,13 @@ class Projection:
         """What :meth:`save` wrote; raises :class:`DataError` where it is missing or damaged."""
         path = folder / FILE
         try:
-            with open_tensors(path) as file:
-                about = file.metadata
-                return cls(file.tensors()["directions"].numpy(), float(about["kept"]), int(about["fitted_on"]))
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            with open_tensors(path, MOST_BYTES) as file:
+                about, directions = file.metadata, file.floats("directions").numpy()
+            kept, fitted_on = float(about["kept"]), int(about["fitted_on"])
+            if directions.ndim != 2 or not np.isfinite(directions).all() or not np.isfinite(kept):
+                raise ValueError("its directions are no finite numbers in two dimensions")
+            return cls(directions, kept, fitted_on)
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"{path} is missing or damaged ({error}), and the index cannot be searched without it; restore it, or "
                 "build the index again in another folder."

@@ -1,8 +1,8 @@
 """The same index in a Qdrant collection: in a local folder, on a server, or on a cluster.
 
 Every search is sent with ``exact=True`` and the collection builds no approximate graph. The local folder is Qdrant's
-own pure-Python mode, which keeps all in memory and reads its files with pickle: it is for tests and small galleries,
-and a folder of it should be opened only if it is one's own.
+own pure-Python mode, which keeps all in memory and reads its files with pickle (:mod:`ssrnet.index.points` looks them
+through before): it is for tests and small galleries.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from ssrnet.errors import DataError, InstallationError, ResourceError, SettingsError
 from ssrnet.index import vectors
 from ssrnet.index.entries import EVERYTHING, FIELDS, Entry, Filters, Neighbour
+from ssrnet.index.points import check_points
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -195,9 +196,11 @@ def connect(*, folder: Path | None = None, url: str | None = None) -> QdrantClie
             key = os.environ.get(KEY_VARIABLE)
             return QdrantClient(url=url, api_key=key, timeout=TIMEOUT_SECONDS, check_compatibility=False)
         try:
+            check_points(folder)
             return QdrantClient(path=str(folder), force_disable_check_same_thread=True)
         except (
             ValueError,
+            RecursionError,
             KeyError,
             TypeError,
             AttributeError,

@@ -11,6 +11,7 @@ from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import read_json, write_atomically
 from ssrnet.model import EmbeddingSettings
 from ssrnet.retrieval.extraction import ExtractSettings
+from ssrnet.training.checkpoint import LARGEST
 
 FORMAT = "ssrnet index 1"
 FILE = "index.json"
@@ -74,10 +75,7 @@ def read_index_record(folder: Path) -> IndexRecord:
         if values.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
         record = IndexRecord(**values)
-        sizes = (record.dimension, record.stored)
-        if record.backend not in ("exact", "qdrant") or not all(isinstance(n, int) and n > 0 for n in sizes):
-            raise ValueError("its backend or dimension is none that can be")
-        _ = record.extraction, record.features["checkpoint_hash"]
+        _check_values(record)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"{folder} is no gallery index: it has no {FILE}; build one with `ssrnet index build`."
@@ -87,6 +85,26 @@ def read_index_record(folder: Path) -> IndexRecord:
             f"{path} is damaged ({getattr(error, 'strerror', None) or error}); restore it, or build the index again in another folder."
         ) from error
     return record
+
+
+def _check_values(record: IndexRecord) -> None:
+    """Raises ValueError, KeyError or TypeError where a value is none that can be."""
+    sizes = (record.dimension, record.stored)
+    if record.backend not in ("exact", "qdrant") or not all(type(n) is int and 0 < n < 2**20 for n in sizes):
+        raise ValueError("its backend or dimension is none that can be")
+    if record.backend == "qdrant" and not (isinstance(record.collection, str) and record.collection):
+        raise ValueError("it names no collection")
+    if not (record.url is None or isinstance(record.url, str)):
+        raise ValueError("its address is no text")
+    asked = record.extraction
+    if not (asked.image_size is None or (type(asked.image_size) is int and asked.image_size <= LARGEST["image_size"])):
+        raise ValueError(f"its image size is {asked.image_size!r}")
+    neck, flags = asked.embedding.neck, (asked.flip_test, record.features["normalise_branches"])
+    if neck not in ("before", "after") or not all(isinstance(flag, bool) for flag in flags):
+        raise ValueError("its extraction is none that can be")
+    if not all(isinstance(branch, str) for branch in record.features["branches"]):
+        raise ValueError("its branches are no texts")
+    _ = record.features["checkpoint_hash"]
 
 
 def _plain(value: object) -> object:

@@ -21,7 +21,8 @@ def candidates(
 
     matrix: (N, D) float16, memory-mapped; rows: (n,) int64, ascending, which of its rows to look at; norms: (n,)
     their lengths. All rows are returned whose cosine is not smaller than the k-th largest by more than
-    ``tolerance``: float32 decides who is looked at again, and not the order.
+    ``tolerance``: float32 decides who is looked at again, and not the order. Raises FloatingPointError where one of
+    the best is no finite number.
     """
     lengths = np.maximum(np.linalg.norm(queries.astype(np.float64), axis=1), 1e-8)
     q = torch.from_numpy((queries / lengths[:, None]).astype(np.float32))
@@ -34,6 +35,8 @@ def candidates(
         best, place = cosine.topk(min(kept, cosine.shape[1]), dim=1, sorted=False)
         scores, places = torch.cat([scores, best], 1), torch.cat([places, place + start], 1)
         scores, chosen = scores.topk(min(kept, scores.shape[1]), dim=1)
+        if not torch.isfinite(scores).all():
+            raise FloatingPointError("its features hold NaN or infinity")
         places = places.gather(1, chosen)
     if kept == 0:
         return [np.zeros(0, dtype=np.int64) for _ in queries]

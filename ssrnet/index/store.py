@@ -63,9 +63,11 @@ class ExactIndex:
             self._db = sqlite3.connect(
                 self._index_path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
+            self._db.execute("PRAGMA trusted_schema=OFF")
             self._db.execute("PRAGMA synchronous=FULL")
             if create:
                 self._db.executescript(SCHEMA)
+            self._check_schema()
             self._check_size()
 
     def __len__(self) -> int:
@@ -108,7 +110,7 @@ class ExactIndex:
     def named(self, source: str, names: Sequence[str]) -> list[Entry]:
         with self._readable():
             rows = self._select(COLUMNS, "name", names, "source=? AND", (source,))
-            return [Entry(*row) for row in rows]
+            return [self._entry(row) for row in rows]
 
     def entries(self) -> Iterator[Entry]:
         yield from (entry for _, part in self._listed(1000) for entry in part)
@@ -123,7 +125,10 @@ class ExactIndex:
         with self._readable():
             columns = self._current_columns()
             rows, norms = columns.passing(filters)
-            places = candidates(self._matrix(), rows, norms, queries, k, vectors.tolerance(self.dimension))
+            try:
+                places = candidates(self._matrix(), rows, norms, queries, k, vectors.tolerance(self.dimension))
+            except FloatingPointError as error:
+                raise self._damaged(error) from error
             return [
                 self._nearest(query, "row", rows[place] + 1, k) for query, place in zip(queries, places, strict=True)
             ]
@@ -162,10 +167,12 @@ class ExactIndex:
         values = np.asarray(values).tolist()
         found = sorted(self._select(f"row, {COLUMNS}", column, values))  # without those deleted since
         rows = np.array([row[0] - 1 for row in found], dtype=np.int64)
+        if len(rows) and not 0 <= rows[0] <= rows[-1] < self._rows_given():
+            raise self._damaged("it names rows that there never were")
         # In parts, since all of a gallery may tie with the k-th.
         parts = [vectors.exact_distances(query, self._rows(part)) for part in _parts(rows, 4096)]
         distances = np.concatenate([np.zeros(0, dtype=np.float32), *parts])
-        return vectors.nearest([Entry(*row[1:]) for row in found], distances, k)
+        return vectors.nearest([self._entry(row[1:]) for row in found], distances, k)
 
     def _write_rows(self, start: int, half: np.ndarray) -> None:
         if not start and self._matrix_path.stat().st_size:  # of an index whose entries were removed: it may be mapped
@@ -182,7 +189,28 @@ class ExactIndex:
     def _rows_given(self) -> int:
         """Rows that have ever been committed, deleted ones included."""
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='entries'").fetchone()
+        if row is not None and not (isinstance(row[0], int) and 0 <= row[0] < 2**40):
+            raise self._damaged(f"it counts {row[0]!r} rows")
         return row[0] if row else 0
+
+    def _check_schema(self) -> None:
+        """A view or a computed column in a table's place may run for ever, or fill the memory, when it is read."""
+        made = self._db.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        odd = [name for kind, name, _ in made if kind not in ("table", "index")]
+        columns = self._db.execute("PRAGMA table_xinfo(entries)").fetchall()
+        if not columns:
+            raise self._damaged("no such table: entries")
+        expected = {"row", "key", "seconds", "norm", "crc", *FIELDS}
+        if odd or {column[1] for column in columns} != expected or any(column[6] for column in columns):
+            raise self._damaged(
+                f"its database is not as ssrnet makes it: {', '.join(map(str, odd)) or 'other columns'}"
+            )
+
+    def _entry(self, row: Sequence) -> Entry:
+        try:
+            return Entry(*row)
+        except (AttributeError, TypeError) as error:  # SQLite keeps bytes and numbers in a column of texts
+            raise self._damaged(f"an entry is not made of texts: {row[1]!r}") from error
 
     def _check_size(self) -> None:
         given, size = self._rows_given(), self._matrix_path.stat().st_size
@@ -223,13 +251,16 @@ class ExactIndex:
             if not found:
                 return
             last = found[-1][0]
-            yield np.array([row[0] - 1 for row in found], dtype=np.int64), [Entry(*row[1:]) for row in found]
+            yield np.array([row[0] - 1 for row in found], dtype=np.int64), [self._entry(row[1:]) for row in found]
 
     def _current_columns(self) -> Columns:
         """Read anew after any process has written."""
         changes = self._db.execute("PRAGMA data_version").fetchone()[0], self._db.total_changes
         if self._columns is None or self._columns.changes != changes:
-            self._columns = Columns.read(self._db, changes)
+            try:
+                self._columns = Columns.read(self._db, changes, self._rows_given())
+            except (TypeError, ValueError, OverflowError) as error:
+                raise self._damaged(error) from error
         return self._columns
 
     def _select(

@@ -58,7 +58,12 @@ class ModelSettings:
             if getattr(self, name) not in get_args(known):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
         if not 0 < self.crop_ratio <= 1:
-            raise SettingsError(f"crop ratio is {self.crop_ratio:g}; it must lie in (0, 1], 2/3 in the paper.")
+            ratio = str(self.crop_ratio)[:20]  # a whole number may have thousands of digits
+            raise SettingsError(f"crop ratio is {ratio}; it must lie in (0, 1], 2/3 in the paper.")
+        if self.last_stride not in (1, 2):
+            raise SettingsError(f"last_stride is {self.last_stride}; the last stage of a ResNet has stride 1 or 2.")
+        if self.gcn_depth not in (1, 2, 3):
+            raise SettingsError(f"GCN depth is {self.gcn_depth}; the paper's Table 4 has 1, 2 and 3.")
         if not 1 <= self.branch_dim <= WIDEST:
             raise SettingsError(f"branch_dim is {self.branch_dim}; it must lie in 1 to {WIDEST:,}, 512 in the paper.")
 

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from ssrnet.data.records import VehicleImage
 from ssrnet.distributed import Processes
 from ssrnet.errors import DataError, ResourceError, SettingsError
+from ssrnet.files import parse_json
 from ssrnet.model import EmbeddingSettings, SSRNet
 from ssrnet.tensors import ChangedError, open_tensors, write_tensors
 
@@ -110,15 +111,32 @@ class FeatureSet:
         """The features, as float32, and the record they were saved with."""
         try:
             with open_tensors(path) as file:
-                names = tuple(json.loads(file.metadata["names"]))
-                dims = json.loads(file.metadata["branch_dims"])
-                return cls(file.floats("features"), names, dims), json.loads(file.metadata["record"])
+                names, dims, record = (parse_json(file.metadata[name]) for name in ("names", "branch_dims", "record"))
+                _check_stored(names, dims, record, file.places["features"].shape)
+                features = file.floats("features")
+            if not features.sum().isfinite() and not features.isfinite().all():  # a sum may overflow by itself
+                raise ValueError("its features hold NaN or infinity")
+            return cls(features, tuple(names), dims), record
         except ChangedError as error:
             raise DataError(f"{path} was not loaded: {error}.") from error
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
             raise DataError(
                 f"{path} is no feature file of ssrnet ({error}); make one with `ssrnet extract`."
             ) from error
+
+
+def _check_stored(names: object, dims: object, record: object, shape: tuple[int, ...]) -> None:
+    """Raises ValueError where a feature file's parts are of other kinds, or do not fit each other."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("its names are no list of texts")
+    if len(set(names)) < len(names):
+        raise ValueError("it names an image twice")
+    if not isinstance(dims, dict) or not all(type(dim) is int and dim > 0 for dim in dims.values()):
+        raise ValueError("its branches have no lengths")
+    if not isinstance(record, dict):
+        raise ValueError("its record is none")
+    if shape != (len(names), sum(dims.values())):
+        raise ValueError(f"its features are {shape}, names and branches say {(len(names), sum(dims.values()))}")
 
 
 class Part(Protocol):

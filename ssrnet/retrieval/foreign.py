@@ -89,7 +89,7 @@ def read_arrays(path: Path) -> Arrays:
 
 UNREADABLE = (
     OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, NotImplementedError, MemoryError,
-    SyntaxError, OverflowError, RecursionError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
+    SyntaxError, SystemError, OverflowError, RecursionError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 """What numpy and zipfile raise of damaged files."""
 

@@ -15,7 +15,7 @@ from ssrnet.files import read_bytes
 
 MOST_BYTES = 64 * 2**20
 """Of a list; VERI-Wild's vehicle_info.txt, the longest, has 30 MB."""
-MOST_LINES = 1_000_000
+MOST_LINES = 1_100_000
 NO_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {}
 
 
@@ -206,10 +206,17 @@ def usual_protocol(query: Sequence[VehicleImage], gallery: Sequence[VehicleImage
 
 def _links_by_name(folder: Path) -> dict[str, bool]:
     """Each file's name in ``folder``, and whether it is a symbolic link; empty for a missing folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path.is_dir, no error for a name longer than any folder's
         return {}
     with os.scandir(folder) as entries:
-        return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
+        return {entry.name: entry.is_symlink() for entry in entries if _is_file(entry)}
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _refuse_outside(path: Path, inside: Path | None, source: Path, line: int, name: str) -> None:

@@ -15,6 +15,8 @@ from ssrnet.errors import DataError
 MOST_BYTES = 256 * 2**20
 """Of a table: half a million lines of five hundred letters."""
 MOST_COLUMNS = 1000
+LONGEST_LINE = 1_000_000
+"""Characters: a line is taken apart before its fields are counted."""
 
 
 class Row(NamedTuple):
@@ -33,7 +35,7 @@ def read_csv(path: Path, required: Sequence[str]) -> Iterator[Row]:
     # Line by line: as one text with its records in a list the file is in memory ten times over.
     text = io.TextIOWrapper(io.BytesIO(list_bytes(path, MOST_BYTES)), encoding="utf-8-sig", newline="")
     # strict: otherwise a quote that is never closed swallows the rest of the file without a word.
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(_lines(path, text), strict=True)
     columns: list[str] | None = None
     line = 1
     try:
@@ -51,6 +53,13 @@ def read_csv(path: Path, required: Sequence[str]) -> Iterator[Row]:
         raise
     if columns is None:
         raise DataError(f"{path} is empty; it needs a header line with the columns {', '.join(required)}.")
+
+
+def _lines(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
+    for number, line in enumerate(text, start=1):
+        if len(line) > LONGEST_LINE:
+            raise DataError(f"{path}, line {number}: {len(line):,} characters are no line of a table; check the file.")
+        yield line
 
 
 def _check_columns(path: Path, columns: list[str], required: Sequence[str]) -> list[str]:

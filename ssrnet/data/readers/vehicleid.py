@@ -61,7 +61,7 @@ def _read_list(
     root: Path, name: str, split: str, attributes: dict[str, dict[str, str]], skips: SkipTally
 ) -> list[VehicleImage]:
     source = root / "train_test_split" / name
-    listed = []
+    folder, listed = root / "image", []
     for line, text in read_lines(source) if source.is_file() else []:
         match = LINE.fullmatch(text)
         if match is None:
@@ -70,7 +70,7 @@ def _read_list(
         # The owners pad to seven digits; lists that went through a spreadsheet have lost the zeros.
         file_name = f"{match[1].zfill(7)}.jpg"
         own = attributes.get(match[2], {})
-        image = VehicleImage(root / "image" / file_name, file_name, match[2], None, own)
+        image = VehicleImage(folder / file_name, file_name, match[2], None, own)
         listed.append(ListedImage(line, image))
     return keep_existing(listed, source, split, skips)
 
