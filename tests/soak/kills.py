@@ -135,13 +135,13 @@ def make_inputs(place: Path) -> dict[str, Path]:
     return given
 
 
-def jobs(place: Path, real: bool) -> list[Job]:
-    """``real``: the export traces its network each time, and the city is rendered."""
+def jobs(place: Path, real: bool, graph: bool = True) -> list[Job]:
+    """``real``: the export traces its network each time, and the city is rendered; else ``graph`` is traced once."""
     given = make_inputs(place)
     data, checkpoint, cpu = str(given["data"]), str(given["network"]), ["--workers", "0", "--device", "cpu"]
     exported = checkpoint if real else str(given["baseline"])
     one_by_one = ["--extraction.batch-size", "1", "--extraction.image-size", "96"]
-    graph = None if real else export_once(place, exported)
+    traced = export_once(place, exported) if graph and not real else None
 
     def train(out: Path) -> list[str]:
         resume = ["--resume"] if (out / "resume.pt").exists() else []
@@ -170,7 +170,7 @@ def jobs(place: Path, real: bool) -> list[Job]:
         Job("synth", synth, check_whole, same_files, Haste(card=not real)),
         Job("index build", index, check_index, same_indexes),
         Job("index build of Qdrant", lambda out: index(out, "--backend", "qdrant"), check_index, same_indexes),
-        Job("export", lambda out: export_arguments(exported, out), check_whole, same_exports, Haste(graph=graph)),
+        Job("export", lambda out: export_arguments(exported, out), check_whole, same_exports, Haste(graph=traced)),
     ]
 
 

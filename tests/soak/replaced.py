@@ -1,0 +1,203 @@
+"""Files that are replaced, overwritten and cut short while another process reads them, again and again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ssrnet.errors import SSRNetError
+from ssrnet.index.opening import open_index
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from tests import tiny
+from tests.index import galleries
+from tests.soak.commands import context
+from tests.soak.kills import Killed
+
+WAYS = ("replaced", "overwritten", "cut short")
+ROWS, WIDTH = 2000, 512
+COUNT, BATCH = 600, 4
+"""Images of the index that grows while it is searched, and how many are added at once."""
+
+
+def make_checkpoints(place: Path) -> list[Path]:
+    """Two of one network and size with other weights throughout."""
+    paths = []
+    for seed in (0, 1):
+        model, path = tiny.network(seed=seed, **tiny.BASELINE), place / f"{seed}.safetensors"
+        save_checkpoint(path, model, tiny.info(model, epoch=seed))
+        paths.append(path)
+    return paths
+
+
+def make_features(place: Path) -> list[Path]:
+    """Two feature files whose every number is the one that their record names."""
+    paths = []
+    for number in (1.0, 2.0):
+        path, names = place / f"f{number:g}.safetensors", tuple(f"{i:04d}.jpg" for i in range(ROWS))
+        FeatureSet(torch.full((ROWS, WIDTH), number), names, {"G": WIDTH}).save(path, {"number": number})
+        paths.append(path)
+    return paths
+
+
+def write_over(target: str, sources: list[str], way: str, seed: int) -> None:
+    """Until it is killed: one content after the other into ``target``, with pauses in which it is whole."""
+    chance, contents = random.Random(seed), [Path(source).read_bytes() for source in sources]
+    for number in range(10**9):
+        content = contents[number % len(contents)]
+        if way == "replaced":
+            Path(f"{target}.new").write_bytes(content)
+            os.replace(f"{target}.new", target)
+        else:
+            with open(target, "r+b") as file:
+                if way == "cut short":
+                    file.truncate(chance.randrange(len(content)))
+                    time.sleep(chance.uniform(0, 0.02))
+                for start in range(0, len(content), 2**20):
+                    file.write(content[start : start + 2**20])
+        time.sleep(chance.choice((0.0, 0.05, 0.3, 1.0)))
+
+
+def read_checkpoints(target: str, sources: list[str], times: int, report: str) -> None:
+    """Loads ``target`` so often; every load gives a hash and the weights that belong to it, or one sentence."""
+    torch.set_num_threads(1)
+    whole = {one.hash: one for one in map(load_checkpoint, sources)}
+    said: list[str] = []
+
+    def load() -> str | None:
+        found = load_checkpoint(target)
+        if found.hash not in whole:
+            return f"a hash {found.hash} of neither file"
+        own, expected = found.model.state_dict(), whole[found.hash].model.state_dict()
+        if found.info != whole[found.hash].info or not all(torch.equal(own[name], expected[name]) for name in own):
+            return f"the hash {found.hash} with other weights"
+        stored = read_checkpoint(target)
+        if stored.hash not in whole or stored.info != whole[stored.hash].info:
+            return f"what the file says and its hash {stored.hash} do not belong together"
+        return None
+
+    _read_often(load, times, said, report)
+
+
+def read_features(target: str, sources: list[str], times: int, report: str) -> None:
+    """As :func:`read_checkpoints`, features with their record."""
+
+    def load() -> str | None:
+        features, record = FeatureSet.load(Path(target))
+        wrong = int((features.features != record["number"]).sum())
+        return f"{wrong:,} numbers of another file than the record" if wrong else None
+
+    _read_often(load, times, [], report)
+
+
+def _read_often(load: Callable[[], str | None], times: int, said: list[str], report: str) -> None:
+    wrong: list[str] = []
+    for _ in range(times):
+        try:
+            problem = load()
+        except SSRNetError as error:
+            said.append(str(error))
+            problem = f"no one sentence: {error}" if "\n" in str(error) or not str(error).endswith(".") else None
+        except Exception as error:  # a traceback that a user would see
+            problem = f"{type(error).__name__} {error}"
+        if problem:
+            wrong.append(problem)
+    Path(report).write_text(json.dumps({"wrong": wrong, "sentences": len(said), "times": times}))
+
+
+READERS = {"checkpoint": (make_checkpoints, read_checkpoints), "features": (make_features, read_features)}
+
+
+def replace_often(kind: str, way: str, place: Path, times: int, seed: int) -> tuple[Killed, int]:
+    """Reads a file of ``kind`` so often while it is written over in that ``way``; and how many reads ended in words."""
+    make, read = READERS[kind]
+    place.mkdir(parents=True)
+    sources = make(place)
+    target, report = place / "target.safetensors", place / "report.json"
+    target.write_bytes(sources[0].read_bytes())
+    writer = context().Process(target=write_over, args=(str(target), list(map(str, sources)), way, seed))
+    reader = context().Process(target=read, args=(str(target), list(map(str, sources)), times, str(report)))
+    writer.start()
+    reader.start()
+    reader.join(300 + 5 * times)  # where it hangs
+    writer.kill()
+    writer.join()
+    outcome = Killed(kills=times)
+    if reader.exitcode != 0:
+        reader.kill()
+        outcome.failures.append(f"the process that read a {kind} being {way} ended with {reader.exitcode}")
+        return outcome, 0
+    found = json.loads(report.read_text())
+    outcome.failures += [f"a {kind} being {way}: {problem}" for problem in found["wrong"]]
+    return outcome, found["sentences"]
+
+
+def grow(folder: str) -> None:
+    """Adds the images that the index lacks, a few at a time."""
+    all_entries, all_features = galleries.entries(COUNT), galleries.features(COUNT)
+    with galleries.make(Path(folder), "exact") as index:
+        for start in range(0, COUNT, BATCH):
+            index.add(all_entries[start : start + BATCH], all_features[start : start + BATCH])
+
+
+def search_often(folder: str, seconds: float, report: str) -> None:
+    """Searches an index that grows, opened once and opened anew each time, and checks every distance."""
+    rows = galleries.features(COUNT).astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    chance, wrong, searches, largest = random.Random(0), [], 0, 0
+    until = time.monotonic() + seconds
+    with closing(open_index(Path(folder))[0]) as kept:
+        while time.monotonic() < until:
+            asked = chance.randrange(COUNT)
+            for index in (kept, open_index(Path(folder))[0]):
+                (found,) = index.search(galleries.features(COUNT)[asked : asked + 1], 10)
+                searches += 1
+                for entry, distance in found:
+                    expected = 1 - rows[asked] @ rows[int(entry.name[:4])]
+                    if abs(distance - expected) > 1e-5:
+                        wrong.append(f"{entry.name} at {distance} in place of {expected}")
+                largest = max(largest, len(index))
+                if index is not kept:
+                    index.close()
+    Path(report).write_text(json.dumps({"wrong": wrong, "searches": searches, "largest": largest}))
+
+
+def grow_and_search(place: Path, kills: int, seed: int) -> tuple[Killed, int]:
+    """An index is searched while a writer adds, is killed, and adds again; and how many searches there were."""
+    place.mkdir(parents=True)
+    chance, report, outcome = random.Random(seed), place / "report.json", Killed()
+    folder = place / "index"
+    galleries.make(folder, "exact").close()
+    seconds = 1.0 + 0.5 * kills
+    reader = context().Process(target=search_often, args=(str(folder), seconds, str(report)))
+    reader.start()
+    while reader.is_alive() and outcome.kills < kills:
+        writer = context().Process(target=grow, args=(str(folder),))
+        writer.start()
+        writer.join(chance.uniform(0.1, 0.8))
+        if writer.exitcode is None:
+            outcome.kills += 1
+        writer.kill()
+        writer.join()
+        if writer.exitcode == 0:  # all are there: another index in its place, while it is searched
+            for path in folder.iterdir():
+                path.unlink()
+            galleries.make(folder, "exact").close()
+            break
+    reader.join(300 + seconds)
+    if reader.exitcode != 0:
+        outcome.failures.append(f"the process that searched ended with {reader.exitcode}")
+        return outcome, 0
+    found = json.loads(report.read_text())
+    outcome.failures += found["wrong"]
+    with closing(open_index(folder)[0]) as index:
+        index.verify()
+    return outcome, found["searches"]
