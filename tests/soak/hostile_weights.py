@@ -1,0 +1,391 @@
+"""Checkpoints, weights and features that are not what they say."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import random
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from ssrnet.index.pca import Projection
+from ssrnet.model import ModelSettings, SSRNet
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.imported import read_import
+from ssrnet.retrieval.store import find, read_record
+from ssrnet.runs import stored_metrics
+from ssrnet.training.checkpoint import FORMAT, load_backbone, load_checkpoint, read_checkpoint, read_tensors
+from ssrnet.training.pickles import read_pickle
+from ssrnet.training.resume import load_progress, save_progress
+from tests import tiny
+from tests.soak.hostile import Case, Make, Payload, Read, crossed, safetensors, special, written
+
+Content = bytes | Callable[[random.Random], bytes]
+FEATURES = "a-ssrnet-0123456789abcdef.safetensors"
+
+
+def cases() -> list[Case]:
+    return _headers() + _metadata() + _pickles() + _features() + _resumed()
+
+
+def _into_backbone(path: Path) -> object:
+    return load_backbone(tiny.network(), str(path))
+
+
+READERS: dict[str, Read] = {
+    "load_checkpoint": load_checkpoint, "read_checkpoint": read_checkpoint, "read_tensors": read_tensors,
+    "load_backbone": _into_backbone,
+}  # fmt: skip
+
+
+def _headers() -> list[Case]:
+    """Files whose headers lie, against all that reads .safetensors."""
+    one = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    data = bytes(8)
+
+    def many(draw: random.Random) -> bytes:
+        about = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+        return safetensors(("{" + ",".join(f'"t{i}":{about}' for i in range(1_000_000)) + "}").encode())
+
+    def other(**changes) -> bytes:
+        return safetensors({"a": one | changes}, data)
+
+    contents: dict[str, Content] = {
+        "nothing": b"", "7 bytes": b"1234567", "noise": lambda draw: draw.randbytes(9000), "a header of no bytes": bytes(8),
+        "a length past the end": safetensors({"a": one}, data, 10**6), "a length of 2^64": safetensors({"a": one}, data, 2**64 - 1),
+        "a length of 2^63": safetensors({"a": one}, data, 2**63), "a length that is short": safetensors({"a": one}, data, 5),
+        "no JSON": safetensors(b"{", data), "a list": safetensors([1], data), "a number": safetensors(b"7"), "null":
+        safetensors(b"null"), "not UTF-8": safetensors(b'{"\xff": 1}'), "offsets backwards": other(data_offsets=[8, 0]),
+        "negative offsets": other(data_offsets=[-8, 0]), "offsets past the end": other(data_offsets=[8, 16]), "offsets of 2^63":
+        other(data_offsets=[2**63, 2**63 + 8]), "offsets of fractions": other(data_offsets=[0.0, 8.0]), "offsets of texts":
+        other(data_offsets=["0", "8"]), "three offsets": other(data_offsets=[0, 8, 8]), "offsets without end": other(data_offsets=[0]),
+        "overlapping": safetensors({"a": one, "b": one}, data), "a gap": safetensors({"a": one | {"data_offsets": [8, 16]}}, bytes(16)),
+        "an unknown kind": other(dtype="F128"), "a kind that is no text": other(dtype=[1]), "no kind": safetensors({"a": {"shape": [2]}}, data),
+        "a shape of 2^64": other(shape=[2**32, 2**32]), "a shape that overflows to fit": other(shape=[2**62, 2**3]), "a negative shape":
+        other(shape=[-1, -2]), "a shape of fractions": other(shape=[2.0]), "a shape of truths": other(shape=[True, True]), "a shape of NaN":
+        safetensors(b'{"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,8]}}', data), "a shape that is a text": other(shape="2"),
+        "a shape of 100,000 sides": other(shape=[1] * 100_000 + [2]), "a shape that is none": other(shape=None),
+        "numbers of 5,000 digits": safetensors(b'{"a":{"dtype":"F32","shape":[%s],"data_offsets":[0,8]}}' % (b"9" * 5000), data),
+        "10,000 levels": safetensors(b'{"a":' * 10_000 + b"1" + b"}" * 10_000), "100,000 lists": safetensors(b"[" * 100_000 + b"]" * 100_000),
+        "a million tensors": many, "a header of 90 MB": lambda draw: safetensors(b'{"a":"' + b"x" * 90_000_000 + b'"}'),
+        "a header of 60 MB of lists": lambda draw: safetensors(b'{"__metadata__":[' + b"[]," * 20_000_000 + b"1]}"),
+        "a header of 300 MB": lambda draw: safetensors(b"{" + b" " * 300_000_000 + b"}"), "names twice":
+        safetensors(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', data),
+        "metadata of numbers": safetensors({"__metadata__": {"a": 1}}), "metadata of NaN": safetensors(b'{"__metadata__":{"a":NaN}}'),
+        "metadata that are a list": safetensors({"__metadata__": [1]}), "metadata that are a text": safetensors({"__metadata__": "a"}),
+        "a pickle in its place": pickle.dumps({"a": 1}), "HTML": b"<html>" + b" " * 99, "cut short": safetensors({"a": one}, data[:-1]),
+        "bytes behind": safetensors({"a": one}, data + b"PK\5\6"), "bytes of half a number": other(dtype="F4", shape=[16]),
+        "no tensors": safetensors({}), "another's tensors": safetensors({"a": one}, data),
+        "names of control characters": safetensors({"a\n\x1b[2J": one}, data),
+    }  # fmt: skip
+    things = {name: written("a.safetensors", content) for name, content in contents.items()}
+    things["a pickle of code"] = lambda folder, draw: written("a.safetensors", pickle.dumps(Payload(folder)))(
+        folder, draw
+    )
+    things |= special("a.safetensors")
+    names = {
+        name: (lambda folder, draw, name=name: folder / name)
+        for name in ("\0.safetensors", "n" * 300 + ".safetensors", "a\nb.safetensors")
+    }
+    open_anyway = {
+        name: things.pop(name)
+        for name in ("no tensors", "another's tensors", "names of control characters", "names twice")
+    }
+    readers = READERS | {"FeatureSet.load": FeatureSet.load, "stored_metrics": stored_metrics}
+    silent: dict[str, Read] = {"read_record": read_record, "read_import": read_import, "find": _found}
+    kept = {name: _named(make, FEATURES) for name, make in things.items()}
+    return [
+        *crossed(things, readers), *crossed({"a sparse terabyte": _sparse}, readers, "either"), *crossed(names, readers), *crossed(open_anyway, readers, "either"),
+        *crossed({n: _named(m, "projection.safetensors") for n, m in things.items()}, {"Projection.load": lambda p: Projection.load(p.parent)}),
+        *crossed(kept, silent, "opens", check=lambda found: found is None),
+    ]  # fmt: skip
+
+
+def _sparse(folder: Path, draw: random.Random) -> Path:
+    """A file that is a terabyte of nothing."""
+    with open(folder / "a.safetensors", "wb") as file:
+        file.write(safetensors({"a": {"dtype": "U8", "shape": [2**40], "data_offsets": [0, 2**40]}}))
+        file.truncate(file.tell() + 2**40)
+    return folder / "a.safetensors"
+
+
+def _named(make: Make, name: str) -> Make:
+    def made(folder: Path, draw: random.Random) -> Path:
+        path = make(folder, draw)
+        os.rename(path, path.with_name(name))
+        return path.with_name(name)
+
+    return made
+
+
+def _found(path: Path) -> object:
+    return find([path.parent], {"checkpoint": "ssrnet", "dataset": "a"}) or None
+
+
+@cache
+def _model() -> SSRNet:
+    return tiny.network(5)
+
+
+def _checkpoint(info: object, **tensors: torch.Tensor | None) -> bytes:
+    """A whole checkpoint whose metadata say ``info``, with some tensors changed or left out (None)."""
+    state = {name: tensor.contiguous() for name, tensor in _model().state_dict().items()} | tensors
+    text = info if isinstance(info, str) else json.dumps(info)
+    return save({n: t for n, t in state.items() if t is not None}, {"format": FORMAT, "info": text})
+
+
+def _about(**changes) -> dict:
+    return asdict(tiny.info(_model())) | changes
+
+
+def _network(**changes) -> dict:
+    about = _about()
+    return about | {"model": about["model"] | changes}
+
+
+def _metadata() -> list[Case]:
+    """Checkpoints that ask for absurd networks, or say absurd things of themselves."""
+    huge = 10**12
+    asked: dict[str, object] = {
+        f"{name} {value!r:.20}": _network(**{name: value})
+        for name, values in {
+            "gcn_depth": (10**9, 0, -1, "2", 2.5, None, True, [2], float("nan")), "branch_dim": (huge, 0, -5, "512", 1.5, None, 8193),
+            "backbone": ("resnet10000", "", 7, None, ["resnet18"], "__class__", "a\nb"), "last_stride": (0, huge, "1", -1, None),
+            "crop_ratio": (0, -1, float("nan"), float("inf"), 10**400, "a", None), "attention_branch": ("yes", 1, None, [], {}),
+            "parts": ("x" * 5000, 3, None), "attention": ("../../x", 3), "stride_position": ("conv9", 1), "token_node": ("no",),
+            "\n": (1,), "x" * 3000: (1,),
+        }.items()
+        for value in values
+    }  # fmt: skip
+    asked |= {
+        f"{name} {value!r:.20}": _about(**{name: value})
+        for name, values in {
+            "image_size": (10**9, 0, -64, "64", 64.0, None, True, float("nan")), "num_classes": (-1, "5", 5.0, [5], 10**30),
+            "epoch": (-1, "3", None, 10**30, float("nan")), "step": (-1, "3", None, [1]), "dataset": (None, 7, {}), "dataset_hash": (None, []),
+            "training": (None, "x", [1]), "metrics": (None, "x", [1]), "version": (None, 7), "model": (None, 7, "x", [1]),
+            "unknown": (1,),
+        }.items()
+        for value in values
+    }  # fmt: skip
+    texts = {
+        "no JSON": "{", "a list": "[1]", "10,000 levels": "[" * 10_000 + "]" * 10_000, "levels in a key":
+        '{"model":' * 50_000 + "1" + "}" * 50_000, "a number of 5,000 digits": '{"model":{},"epoch":' + "9" * 5000 + "}", "NUL": "\0",
+    }  # fmt: skip
+    things = {
+        name: written("net.safetensors", lambda draw, about=about: _checkpoint(about))
+        for name, about in {**asked, **texts}.items()
+    }
+    readers: dict[str, Read] = {name: READERS[name] for name in ("load_checkpoint", "read_checkpoint")}
+    things = {f"info, {name}": make for name, make in things.items()}
+    found = list(crossed(things, {"read_checkpoint": readers["read_checkpoint"]}, says="net.safetensors"))
+    # What loads the weights parses the same metadata: of each setting once is enough in the short form.
+    found += crossed(
+        things, {"load_checkpoint": readers["load_checkpoint"], "stored_metrics": stored_metrics}, "either", long=True
+    )
+    classes = {
+        f"num_classes {n:,}": written("net.safetensors", lambda draw, n=n: _checkpoint(_about(num_classes=n)))
+        for n in (10_000_000, 6)
+    }
+    found += crossed(classes, readers, "opens")
+    nan = torch.full((64,), float("nan"))
+    weights = {
+        "NaN": {"backbone.bn1.weight": nan}, "infinity": {"backbone.bn1.weight": nan.fill_(float("inf")).clone()},
+        "a tensor less": {"backbone.bn1.weight": None}, "a tensor more": {"x\ny": torch.zeros(1)}, "another shape":
+        {"backbone.bn1.weight": torch.zeros(64, 1)}, "no dimension": {"backbone.bn1.weight": torch.zeros(())}, "a huge name":
+        {"x" * 100_000: torch.zeros(1)},
+    }  # fmt: skip
+    made = {
+        f"weights, {n}": written("net.safetensors", lambda draw, t=t: _checkpoint(_about(), **t))
+        for n, t in weights.items()
+    }
+    found += crossed(made, {"load_checkpoint": load_checkpoint}, says="net.safetensors")
+    fine = {
+        "integers": {"backbone.bn1.weight": torch.ones(64, dtype=torch.int64)}, "half": {"backbone.bn1.weight": torch.ones(64).half()},
+        "a classifier of no dimension": {"classifiers.global.weight": torch.zeros(())}, "as it was": {}, "no classes":
+        {"classifiers.global.weight": torch.zeros(0, 512)},
+    }  # fmt: skip
+    made = {name: written("net.safetensors", lambda draw, t=t: _checkpoint(_about(), **t)) for name, t in fine.items()}
+    found += crossed(
+        made, {"load_checkpoint": load_checkpoint}, "opens", check=lambda c: c.model.settings == _model().settings
+    )
+    made = {f"bits flipped {i}": written("net.safetensors", _spoiled) for i in range(4)}
+    return [*found, *crossed(made, readers, "either")]
+
+
+def _spoiled(draw: random.Random) -> bytes:
+    data = bytearray(_checkpoint(_about()))
+    for _ in range(20):
+        data[draw.randrange(8_000)] ^= 1 << draw.randrange(8)
+    return bytes(data[: draw.randint(len(data) // 2, len(data))])
+
+
+def _pickles() -> list[Case]:
+    """.pth files: code in them, and tensors that stand for more numbers than there are."""
+
+    def saved(value: object, **more) -> bytes:
+        buffer = io.BytesIO()
+        torch.save(value, buffer, **more)
+        return buffer.getvalue()
+
+    def packed(draw: random.Random) -> bytes:
+        """PyTorch's own file with its numbers deflated: 400 MB in 400 kB."""
+        data, buffer = saved({"a": torch.zeros(100)}), io.BytesIO()
+        with (
+            zipfile.ZipFile(io.BytesIO(data)) as old,
+            zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+        ):
+            for member in old.infolist():
+                new.writestr(
+                    member.filename, bytes(400_000_000) if member.filename.endswith("data/0") else old.read(member)
+                )
+        return buffer.getvalue()
+
+    with_code: dict[str, Callable[[Path], bytes]] = {
+        "a plain pickle": lambda folder: pickle.dumps(Payload(folder)), "PyTorch's zip": lambda folder: saved({"a": Payload(folder)}),
+        "PyTorch's old format": lambda folder: saved({"a": Payload(folder)}, _use_new_zipfile_serialization=False),
+        "protocol 0": lambda folder: pickle.dumps(Payload(folder), 0), "behind tensors":
+        lambda folder: saved({"state_dict": {"a": torch.zeros(2)}, "b": Payload(folder)}),
+    }  # fmt: skip
+    things: dict[str, Make] = {
+        name: lambda folder, draw, make=make: written("a.pth", make(folder))(folder, draw)
+        for name, make in with_code.items()
+    }
+    contents: dict[str, Content] = {
+        "nothing": b"", "noise": lambda draw: draw.randbytes(4000), "a list": saved([1]), "a number": saved(7), "texts": saved({"a": "b"}),
+        "a model": saved({"state_dict": {"a": [1]}}), "packed": packed, "cut short": saved(_model().state_dict())[:9000],
+        "a tensor that stands for 10^12": saved({"conv1.weight": torch.zeros(1).half().expand(10**6, 10**6)}), "a sparse tensor":
+        saved({"conv1.weight": torch.sparse_coo_tensor(torch.zeros(2, 1).long(), torch.ones(1), (10**9, 10**9))}), "no numbers":
+        saved({"conv1.weight": torch.empty(10**9, 10**3, device="meta")}), "a zip of nothing": b"PK\5\6" + bytes(18), "TorchScript-like":
+        _zip({"a/data.pkl": b"\x80\2.", "a/version": b"3", "a/code/x.py": b"import os"}), "a pickle of 50 MB":
+        lambda draw: _zip({"a/data.pkl": b"\x80\2" + b"(" * 50_000_000, "a/version": b"3"}), "deep":
+        b"\x80\2" + b"(" * 1_000_000 + b"l" * 1_000_000 + b".", "NaN": saved({"conv1.weight": torch.full((64, 3, 7, 7), float("nan"))}),
+        "names of line breaks": saved({"a\nb": torch.zeros(1)}), "names that are numbers": saved({1: torch.zeros(1)}),
+        "bytes of 10^10": b"\x80\2cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
+    }  # fmt: skip
+    things |= {name: written("a.pth", content) for name, content in contents.items()} | special("a.pth")
+    things |= {f"{name} (.pt)": _named(make, "a.pt") for name, make in list(things.items())[:3]}
+    readers: dict[str, Read] = READERS | {"read_pickle": read_pickle}
+    plain = [name for name in contents if name not in ("nothing", "noise", "packed", "cut short")]
+    return [
+        *crossed({f"pickle, {n}": m for n, m in things.items() if n not in plain}, readers),
+        *crossed({f"pickle, {n}": things[n] for n in plain}, readers, "either"),
+        *crossed({f"pickle named .safetensors, {n}": _named(things[n], "a.safetensors") for n in with_code}, READERS),
+    ]
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def _features() -> list[Case]:
+    """Feature files whose parts do not fit each other."""
+
+    def file(
+        names: object = ("a", "b"),
+        dims: object = None,
+        record: object = None,
+        features: torch.Tensor = torch.ones(2, 4),
+    ) -> bytes:
+        about = {
+            "names": names,
+            "branch_dims": {"x": 4} if dims is None else dims,
+            "record": {} if record is None else record,
+        }
+        return save(
+            {"features": features},
+            {name: value if isinstance(value, str) else json.dumps(value) for name, value in about.items()},
+        )
+
+    refused = {
+        "NaN": file(features=torch.full((2, 4), float("nan"))), "infinity": file(features=torch.full((2, 4), float("inf"))),
+        "names that are numbers": file([1, 2]), "names that are a text": file('"ab"'), "fewer names": file(["a"]), "more names": file(["a"] * 3),
+        "no names": file("null"), "names of 10,000 levels": file("[" * 10_000 + "]" * 10_000), "dims of fractions": file(dims={"x": 4.0}),
+        "dims that cancel": file(dims={"x": -4, "y": 8}), "dims that are a list": file(dims=[4]), "dims of texts": file(dims={"x": "4"}),
+        "dims of others": file(dims={"x": 5}), "a record that is a list": file(record=[1]), "a record that is none": file(record="{"),
+        "three dimensions": file(features=torch.ones(2, 2, 2)), "one dimension": file(features=torch.ones(8)), "another name":
+        save({"x": torch.ones(2, 4)}, {"names": "[]", "branch_dims": "{}", "record": "{}"}), "no metadata": save({"features": torch.ones(2, 4)}),
+        "a name twice": file(["a", "a"]),
+    }  # fmt: skip
+    opened = {
+        "half": file(features=torch.ones(2, 4).half()), "no rows": file([], features=torch.ones(0, 4)), "names of line breaks": file(["a\n", "b"]),
+        "whole numbers": file(features=torch.ones(2, 4, dtype=torch.int64)),
+    }  # fmt: skip
+    things = {name: written(FEATURES, content) for name, content in refused.items()}
+    fine = {name: written(FEATURES, content) for name, content in opened.items()}
+    directions = save({"directions": torch.full((2, 4), float("nan"))}, {"kept": "0.5", "fitted_on": "9"})
+    projections = {
+        "NaN": directions, "one dimension": save({"directions": torch.ones(4)}, {"kept": "1", "fitted_on": "9"}),
+        "no numbers": save({"directions": torch.ones(2, 4)}, {"kept": "x", "fitted_on": "9"}), "nothing said": save({"directions": torch.ones(2, 4)}),
+        "a share of NaN": save({"directions": torch.ones(2, 4)}, {"kept": "nan", "fitted_on": "9"}),
+    }  # fmt: skip
+    return [
+        *crossed(things, {"FeatureSet.load": FeatureSet.load}, says=FEATURES),
+        *crossed(things, {"find": _found}, "opens", check=lambda found: found is None),
+        *crossed(fine, {"FeatureSet.load": FeatureSet.load}, "opens"),
+        *crossed(
+            {n: written("projection.safetensors", c) for n, c in projections.items()},
+            {"Projection.load": lambda p: Projection.load(p.parent)},
+        ),
+    ]
+
+
+def _resumed() -> list[Case]:
+    """``resume.pt`` of a run, with one thing in it changed."""
+
+    def resume(target: tuple[object, SSRNet]) -> object:
+        settings, model = target
+        return load_progress(settings, model, torch.optim.Adam(model.parameters()), "data")
+
+    def state(change: Callable[[dict], object]) -> Make:
+        def make(folder: Path, draw: random.Random) -> object:
+            settings, model = tiny.training(folder / "data", folder / "run"), tiny.network(5)
+            settings = replace(settings, model=ModelSettings(backbone="resnet18"))
+            from ssrnet.training.resume import Progress
+
+            save_progress(settings, model, torch.optim.Adam(model.parameters()), Progress(), "data")
+            path = settings.out / "resume.pt"
+            found = torch.load(path, weights_only=True)
+            torch.save(change(found) or found, path)
+            return settings, model
+
+        return make
+
+    def there(thing: Make) -> Make:
+        def make(folder: Path, draw: random.Random) -> object:
+            thing(folder, draw)
+            return replace(
+                tiny.training(folder / "data", folder / "run"), model=ModelSettings(backbone="resnet18")
+            ), tiny.network(5)
+
+        return make
+
+    changes: dict[str, Callable[[dict], object]] = {
+        "a list": lambda s: [1], "no model": lambda s: s.pop("model") and None, "a model of texts": lambda s: s.update(model={"a": "b"}),
+        "no dictionary for a model": lambda s: s.update(model=[1]), "a run that is a number": lambda s: s.update(run=7), "a run that is a list":
+        lambda s: s.update(run="[1]"), "a run of levels": lambda s: s.update(run="[" * 10_000 + "]" * 10_000), "progress that is none":
+        lambda s: s.update(progress=None), "progress of texts": lambda s: s["progress"].update(epoch="1"), "progress backwards":
+        lambda s: s["progress"].update(step=-5), "progress of 10^30": lambda s: s["progress"].update(batch=10**30), "a best of NaN":
+        lambda s: s["progress"].update(best_mAP=float("nan")), "sums of texts": lambda s: s["progress"].update(sums={"loss": "x"}),
+        "an optimiser that is none": lambda s: s.update(optimiser=7), "an optimiser of others": lambda s: s.update(optimiser={"state": {}, "param_groups": []}),
+        "an optimiser of NaN": lambda s: s["optimiser"].update(param_groups="x"), "another's model":
+        lambda s: s["model"].pop("backbone.bn1.weight") is None, "another run": lambda s: s.update(run="{}"),
+    }  # fmt: skip
+    found: Sequence[Case] = [
+        Case(f"resume: {name}", state(change), resume, says="resume.pt") for name, change in changes.items()
+    ]
+    found = [*found, Case("resume: as it was", state(lambda s: None), resume, "opens")]
+    found += [Case(f"resume: {name}", there(thing), resume) for name, thing in special("run/resume.pt").items()]
+    code = there(lambda folder, draw: written("run/resume.pt", pickle.dumps(Payload(folder)))(folder, draw))
+    return [*found, Case("resume: code", code, resume, says="pickled code")]
