@@ -177,7 +177,7 @@ def test_the_files(out, capsys):
     assert [path.name for path in paths] == ["report.md", "report.html"]
     html = paths[1].read_text()
     assert html.count('class="plotly-graph-div"') == 11 and html.count("<h2") == 11  # ten tables, a curve; references
-    assert "Measured on other data." in html and 'src="http' not in html
+    assert "Measured on other data." in html and '<script src="http' not in html and '<img src="http' not in html
     assert str(paths[1]) in capsys.readouterr().out
 
 
