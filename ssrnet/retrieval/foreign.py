@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -149,6 +150,10 @@ def _column(path: Path, file: np.lib.npyio.NpzFile, name: str, rows: int) -> lis
         raise DataError(
             f"{path}: {name} has shape {column.shape} where features has {rows:,} rows; expected ({rows},), one an image."
         )
+    if column.dtype.kind == "U" and column.dtype.itemsize:
+        codes = np.ascontiguousarray(column.astype(column.dtype.newbyteorder("="))).view(np.uint32)
+        if codes.max(initial=0) > sys.maxunicode:  # numpy makes texts of it that Python cannot print
+            raise DataError(f"{path}: {name} holds text beyond Unicode; write numpy.array(list of str).")
     values = column.tolist()
     return [value.decode(errors="surrogateescape") if isinstance(value, bytes) else value for value in values]
 

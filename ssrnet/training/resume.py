@@ -69,7 +69,7 @@ def load_progress(
     if not isinstance(state, dict) or not state.keys() >= KEYS or not _is_progress(state["progress"]):
         raise foreign
     try:
-        before = dict(parse_json(state["run"]))
+        before = dict(parse_json(str(state["run"])))
     except (TypeError, ValueError) as error:
         raise foreign from error
     if not isinstance(state["model"], dict) or not all(map(is_plain, state["model"].values())):

@@ -147,6 +147,7 @@ class Process:
         os.environ["TMPDIR"] = os.environ["HOME"] = str(self.place / "tmp")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff says what it thinks itself
         torch.set_num_threads(1)
+        gc.freeze()  # a million objects of PyTorch, which no collection need look at
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         warnings.simplefilter("ignore")
         with os.fdopen(asked, "rb") as requests, os.fdopen(answer, "wb") as answers:
@@ -164,7 +165,6 @@ def run(case: Case, place: Path, seed: int = 0) -> Outcome:
 def _tried(case: Case, place: Path, seed: int) -> Found:
     os.chdir(place / "work")
     target = case.make(place / "case", random.Random(f"{seed} {case.name}"))
-    gc.collect()
     start = _peak(reset=True)
     spent = time.process_time()
     resource.setrlimit(resource.RLIMIT_CPU, (int(spent) + case.seconds + 1, -1))
