@@ -11,7 +11,7 @@ import random
 import re
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -103,7 +103,9 @@ async def search(visitor: Visitor) -> float:
 
 
 async def ratio(visitor: Visitor) -> float:
-    return await visitor.viewer.state("regions_slider", ratio=visitor.random.choice((0.25, 0.5, 0.625, 2 / 3, 0.75, 1.0)))
+    return await visitor.viewer.state(
+        "regions_slider", ratio=visitor.random.choice((0.25, 0.5, 0.625, 2 / 3, 0.75, 1.0))
+    )
 
 
 async def switch(visitor: Visitor) -> float:
@@ -226,7 +228,8 @@ async def _crowd(address: str, pid: int, gestures: int, seed: int, sockets: int,
         await visit(visitors[0], min(40, gestures), others)
         alone, visitors[0].seconds = visitors[0].seconds, []
         memory: list[tuple[float, float]] = []
-        watching = asyncio.create_task(_watch(pid, memory))
+        everyone = (*visitors, *surfers)
+        watching = asyncio.create_task(_watch(pid, memory, everyone))
         await asyncio.gather(
             *(visit(visitor, gestures, others) for visitor in visitors),
             *(surf(surfer, address, gestures, others) for surfer in surfers),
@@ -234,7 +237,7 @@ async def _crowd(address: str, pid: int, gestures: int, seed: int, sockets: int,
         watching.cancel()
         return Load(
             alone, [each for one in visitors for each in one.seconds], [each for one in surfers for each in one.seconds],
-            [problem for one in (*visitors, *surfers) for problem in one.problems], memory,
+            [problem for one in everyone for problem in one.problems], memory,
         )  # fmt: skip
 
 
@@ -264,9 +267,13 @@ async def _surfers(seed: int, count: int) -> AsyncIterator[list[Surfer]]:
             await browser.close()
 
 
-async def _watch(pid: int, memory: list[tuple[float, float]]) -> None:
+async def _watch(pid: int, memory: list[tuple[float, float]], everyone: Sequence[Visitor | Surfer]) -> None:
+    """Takes the server's memory once a second, and says once a minute how far they are."""
     started = time.monotonic()
     while True:
+        if len(memory) % 60 == 59:
+            done, wrong = sum(len(one.seconds) for one in everyone), sum(len(one.problems) for one in everyone)
+            print(f"  {done:,} gestures, {wrong} problems, {memory[-1][1]:,.0f} MB", flush=True)
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         memory.append(((time.monotonic() - started) / 60, pages * os.sysconf("SC_PAGESIZE") / 1e6))
         await asyncio.sleep(1)
@@ -279,7 +286,12 @@ def soak(folder: Path, seed: int, gestures: int = GESTURES) -> list[Row]:
         load = crowd(address, pid, gestures, seed)
     plot(load, FOLDER / "viewers.svg")
     rows = [
-        Row(f"gestures of {SOCKETS} viewers over WebSockets", len(load.sockets), lost(load.problems), _times(load.sockets)),
+        Row(
+            f"gestures of {SOCKETS} viewers over WebSockets",
+            len(load.sockets),
+            lost(load.problems),
+            _times(load.sockets),
+        ),
         Row(f"gestures of {CHROMIUMS} viewers in Chromium", len(load.chromiums), measured=_times(load.chromiums)),
         Row("gestures of one viewer alone, before", len(load.alone), measured=_times(load.alone)),
     ]
@@ -289,7 +301,9 @@ def soak(folder: Path, seed: int, gestures: int = GESTURES) -> list[Row]:
     grown = f"{load.growth:+.1%} from the middle to the last third of {load.memory[-1][0]:.0f} minutes"
     most = max(mb for _, mb in load.memory)
     more = [f"memory grew: {grown}"] * (load.growth > GROWTH)
-    rows.append(Row("the server's memory, once a second", len(load.memory), lost(more), f"{grown}; {most:,.0f} MB at most"))
+    rows.append(
+        Row("the server's memory, once a second", len(load.memory), lost(more), f"{grown}; {most:,.0f} MB at most")
+    )
     return rows
 
 
@@ -300,7 +314,12 @@ def plot(load: Load, path: Path) -> None:
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.subplots()
     axes.plot(*zip(*load.memory, strict=True), color="#2563eb", linewidth=1)
-    axes.set(xlabel="minutes", ylabel="MB", ylim=(0, None), title=f"Memory of the server, {SOCKETS + CHROMIUMS} viewers at once")
+    axes.set(
+        xlabel="minutes",
+        ylabel="MB",
+        ylim=(0, None),
+        title=f"Memory of the server, {SOCKETS + CHROMIUMS} viewers at once",
+    )
     axes.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
