@@ -1,27 +1,40 @@
 """Hostile files against every reader: each opens or ends in one sentence, writes nothing, runs nothing, and ends soon.
 
-The cases are in the modules ``hostile_*``, each made anew when it is tried; :mod:`tests.soak.hostile` tries one.
+The cases are in the modules ``hostile_*``, each made anew when it is tried; :mod:`tests.soak.trial` tries one.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.soak import hostile_folders, hostile_images, hostile_tables, hostile_weights
-from tests.soak.hostile import MEMORY, Case, run
+from tests.soak import (
+    hostile_images,
+    hostile_imports,
+    hostile_indexes,
+    hostile_layouts,
+    hostile_pickles,
+    hostile_results,
+    hostile_tables,
+    hostile_uploads,
+    hostile_weights,
+)
+from tests.soak.hostile import Case
 from tests.soak.report import Row, lost
+from tests.soak.trial import MEMORY, run
 
 GROUPS = {
-    "images, uploads and zip files": hostile_images, "lists, tables, data folders and imports": hostile_tables,
-    "checkpoints, pickles, features and resume files": hostile_weights, "indexes, runs, studies and notes": hostile_folders,
-}  # fmt: skip
+    "images, uploads and zip files": (hostile_images, hostile_uploads),
+    "lists, tables, data folders and imports": (hostile_tables, hostile_layouts, hostile_imports),
+    "checkpoints, pickles, features and resume files": (hostile_weights, hostile_pickles),
+    "indexes, runs, studies and notes": (hostile_indexes, hostile_results),
+}
 TIMES = 5
 """Seeds of the long form, which decide where files are spoiled."""
 
 
 def cases() -> dict[str, list[Case]]:
     """By group; no two of one name."""
-    return {title: module.cases() for title, module in GROUPS.items()}
+    return {title: [case for module in modules for case in module.cases()] for title, modules in GROUPS.items()}
 
 
 def soak(folder: Path, seed: int) -> list[Row]:

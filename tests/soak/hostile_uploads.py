@@ -1,0 +1,122 @@
+"""Uploads whose names, and zip files whose members, are not what they say."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+
+from ssrnet.data.uploads import read_uploads
+from tests.soak.hostile import Case
+from tests.soak.hostile_images import drawn, encoded, large, zipped
+
+
+def cases() -> list[Case]:
+    found = [Case(f"upload named {name!r:.40}", drawn(lambda draw: b"no"), _named(name)) for name in NAMES]
+    found += [
+        Case(f"good upload named {name!r:.40}", drawn(lambda draw: encoded("PNG")), _named(name), "opens", _printable)
+        for name in NAMES
+    ]
+    for name, (make, expected) in _zips().items():
+        found.append(Case(f"zip: {name}", drawn(make), _zipped, expected, long=name.startswith(("100,000", "flat"))))
+    return found
+
+
+NAMES = (
+    "a\nTraceback: b.png", "tab\there.png", "\x1b[2J.png", "\u202egpj.exe.png", "caf\u00e9.png", "cafe\u0301.png",
+    "\U0001f697.png", "\ud800.png", "../../../etc/passwd.png", "/etc/passwd.png", "nul\0.png", "n" * 300 + ".png",
+    "C:\\Windows\\x.png", "\\\\server\\share\\x.png", "CON.png", "", ".", "..", "<script>alert(1)</script>.png", " .png",
+)  # fmt: skip
+
+
+def _zips() -> dict[str, tuple[Callable[[random.Random], bytes], str]]:
+    good = encoded("PNG")
+    one = zipped({"a.png": good})
+    nested = zipped({"b.zip": zipped({"c.zip": one})})
+
+    def patched(at: bytes, offset: int, value: bytes) -> bytes:
+        data = bytearray(one)
+        place = data.rindex(at) + offset
+        data[place : place + len(value)] = value
+        return bytes(data)
+
+    def overlapping(draw: random.Random) -> bytes:
+        """Many entries of the directory that name one and the same member (Fifield, WOOT 2019)."""
+        directory = one[one.rindex(b"PK\1\2") : one.rindex(b"PK\5\6")]
+        start = one.rindex(b"PK\1\2")
+        entries = b"".join(directory.replace(b"a.png", f"{i:x}.png"[-5:].rjust(5, "z").encode()) for i in range(4000))
+        end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 4000, 4000, len(entries), start, 0)
+        return one[:start] + entries + end
+
+    def linked(draw: random.Random) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            link = zipfile.ZipInfo("a.png")
+            link.external_attr = 0o120777 << 16
+            archive.writestr(link, "/etc/passwd")
+        return buffer.getvalue()
+
+    def many(count: int, name: str, data: bytes) -> Callable[[random.Random], bytes]:
+        return lambda draw: zipped({name.format(i): data for i in range(count)}, zipfile.ZIP_STORED)
+
+    unpacked = {
+        "flat bomb of 2 GB": lambda draw: _bomb(2048), "bomb of many members": lambda draw: _bomb(60, 40),
+        "nested zips": lambda draw: nested, "overlapping members": overlapping, "no image": lambda draw: zipped({"a.txt": b""}),
+        "100,000 members that are no images": many(100_000, "{}.txt", b""), "cut short": lambda draw: one[:-30],
+        "100,000 images that are none": many(100_000, "{}.png", b"x"), "a link": linked, "nothing": lambda draw: b"",
+        "a directory that lies of sizes": lambda draw: patched(b"PK\1\2", 24, b"\xff\xff\xff\x7f"),
+        "a directory that lies of packed sizes": lambda draw: patched(b"PK\1\2", 20, b"\xff\xff\xff\x7f"),
+        "a directory that lies of places": lambda draw: patched(b"PK\1\2", 42, b"\xff\xff\xff\x7f"),
+        "an unknown method": lambda draw: patched(b"PK\1\2", 10, b"\x63\0"), "LZMA":
+        lambda draw: zipped({"a.png": good}, zipfile.ZIP_LZMA), "a directory of 65,535 that are not there":
+        lambda draw: patched(b"PK\5\6", 8, b"\xff\xff\xff\xff"), "noise with an end": lambda draw: draw.randbytes(900) + one[-22:],
+        "40 images of 49 million pixels": 
+        lambda draw: zipped({f"{i}.jpg": large("RGB", "JPEG") for i in range(40)}, zipfile.ZIP_STORED),
+    }  # fmt: skip
+    names = ("../../up.png", "/abs.png", "a\nb.png", "C:\\x\\y.png", "\u202e.png", "d/" * 400 + "x.png", "\x07.png")
+    found = {name: (make, "sentence") for name, make in unpacked.items()}
+    found |= {f"a member {n!r:.30}": (lambda draw, n=n: zipped({n: good}), "opens") for n in names}
+    found |= {name: (found[name][0], "either") for name in found if name.startswith("a directory")}
+    found["bits flipped"] = lambda draw: _spoiled(one, draw), "either"
+    return found
+
+
+def _bomb(megabytes: int, members: int = 1) -> bytes:
+    """Zeros, packed a thousand to one."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    block = bytes(2**20)
+    data = b"".join(packer.compress(block) for _ in range(megabytes)) + packer.flush()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(members):
+            info = zipfile.ZipInfo(f"{number}.png")
+            archive.writestr(info, data)
+    whole = bytearray(buffer.getvalue())
+    for mark, method, size in ((b"PK\3\4", 8, 22), (b"PK\1\2", 10, 24)):
+        at = -1
+        while (at := whole.find(mark, at + 1)) >= 0:
+            whole[at + method : at + method + 2] = b"\x08\0"
+            whole[at + size : at + size + 4] = struct.pack("<I", megabytes * 2**20 % 2**32)
+    return bytes(whole)
+
+
+def _spoiled(data: bytes, draw: random.Random) -> bytes:
+    whole = bytearray(data)
+    for _ in range(6):
+        whole[draw.randrange(len(whole))] = draw.randrange(256)
+    return bytes(whole)
+
+
+def _named(name: str) -> Callable[[bytes], object]:
+    return lambda data: read_uploads([(name, data)])
+
+
+def _zipped(data: bytes) -> object:
+    return read_uploads([("all.zip", data)])
+
+
+def _printable(found) -> bool:
+    return len(found.pictures) == 1 and all(name.isprintable() and "/" not in name for name in found.pictures)
