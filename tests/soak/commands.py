@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -47,8 +49,7 @@ class Command:
                     [sys.executable, "-m", "ssrnet", *arguments], stdout=said, stderr=said, start_new_session=True
                 )
         else:
-            self._process = context().Process(target=_run, args=(list(arguments), str(log), haste))
-            self._process.start()
+            self._process = start(_run, list(arguments), str(log), haste)
 
     @property
     def code(self) -> int | None:
@@ -83,10 +84,18 @@ def finish(arguments: Sequence[str], log: Path, haste: Haste = Haste()) -> Comma
     return command
 
 
-def context() -> multiprocessing.context.BaseContext:
+def start(function: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Runs a function of a module in a process forked from one that has imported all and done nothing else."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    return context
+    process = context.Process(target=function, args=arguments)
+    # The child would import this process's own script first, which after Streamlit's AppTest is a page.
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
+    return process
 
 
 def _run(arguments: list[str], log: str, haste: Haste) -> None:

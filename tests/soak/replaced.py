@@ -19,7 +19,7 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from tests import tiny
 from tests.index import galleries
-from tests.soak.commands import context
+from tests.soak.commands import start
 from tests.soak.kills import Killed
 
 WAYS = ("replaced", "overwritten", "cut short")
@@ -123,10 +123,8 @@ def replace_often(kind: str, way: str, place: Path, times: int, seed: int) -> tu
     sources = make(place)
     target, report = place / "target.safetensors", place / "report.json"
     target.write_bytes(sources[0].read_bytes())
-    writer = context().Process(target=write_over, args=(str(target), list(map(str, sources)), way, seed))
-    reader = context().Process(target=read, args=(str(target), list(map(str, sources)), times, str(report)))
-    writer.start()
-    reader.start()
+    writer = start(write_over, str(target), list(map(str, sources)), way, seed)
+    reader = start(read, str(target), list(map(str, sources)), times, str(report))
     reader.join(300 + 5 * times)  # where it hangs
     writer.kill()
     writer.join()
@@ -177,11 +175,9 @@ def grow_and_search(place: Path, kills: int, seed: int) -> tuple[Killed, int]:
     folder = place / "index"
     galleries.make(folder, "exact").close()
     seconds = 1.0 + 0.5 * kills
-    reader = context().Process(target=search_often, args=(str(folder), seconds, str(report)))
-    reader.start()
+    reader = start(search_often, str(folder), seconds, str(report))
     while reader.is_alive() and outcome.kills < kills:
-        writer = context().Process(target=grow, args=(str(folder),))
-        writer.start()
+        writer = start(grow, str(folder))
         writer.join(chance.uniform(0.1, 0.8))
         if writer.exitcode is None:
             outcome.kills += 1
