@@ -71,7 +71,7 @@ def test_a_loop_without_end_is_a_failure(tmp_path):
             pass
 
     probe = Case("probe", lambda folder, draw: folder, read, "either", seconds=1)
-    assert "SIGXCPU" in run(probe, tmp_path / "place").failure
+    assert "SIGPROF" in run(probe, tmp_path / "place").failure
 
 
 def test_what_is_written_elsewhere_is_a_failure(tmp_path):
