@@ -2,8 +2,9 @@
 
 All three see the vectors at unit length, since ranking compares directions: on the unit sphere the squared Euclidean
 distance is 2 - 2 cos. UMAP and t-SNE start from the first principal components and have a fixed seed, so the same
-vectors give the same map on one machine. Only PCA keeps distances, as far as two axes can; in the two others near
-points are near, while the size of a group and the gap between two groups say nothing.
+vectors give the same map on one machine with the same umap-learn and scikit-learn. Only PCA keeps distances, as far
+as two axes can; in the two others near points are near, while the size of a group and the gap between two groups say
+nothing.
 """
 
 from __future__ import annotations
