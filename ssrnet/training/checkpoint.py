@@ -17,7 +17,7 @@ from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.files import parse_json
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.tensors import ChangedError, TensorFile, open_tensors, write_tensors
-from ssrnet.training.pickles import is_plain, read_pickle
+from ssrnet.training.pickles import is_state, read_pickle
 
 FORMAT = "ssrnet 1"
 MOST_BYTES = 4 * 2**30
@@ -223,7 +223,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(map(is_plain, loaded.values())):
+    if not is_state(loaded):
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
     return loaded, {}, file_hash(path)
 

@@ -6,6 +6,7 @@ import pickle
 import re
 import zipfile
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -35,7 +36,12 @@ def read_pickle(path: Path) -> object:
         ) from error
 
 
-def is_plain(value: object) -> bool:
+def is_state(value: object) -> TypeGuard[dict[str, Tensor]]:
+    """Whether this is a mapping of names to plain tensors, as a network's weights are."""
+    return isinstance(value, dict) and all(isinstance(name, str) and _is_plain(own) for name, own in value.items())
+
+
+def _is_plain(value: object) -> bool:
     """Whether this is a tensor whose numbers are all there: dense, on the CPU, none of them standing for many.
 
     A pickle of a few bytes may hold a sparse tensor, or one with a stride of 0, of more numbers than fit any memory.

@@ -13,7 +13,7 @@ from ssrnet.errors import CheckpointError
 from ssrnet.files import parse_json, write_atomically
 from ssrnet.model import SSRNet
 from ssrnet.training.checkpoint import load_weights
-from ssrnet.training.pickles import is_plain, read_pickle
+from ssrnet.training.pickles import is_state, read_pickle
 from ssrnet.training.settings import TrainSettings
 
 MAY_CHANGE = (
@@ -72,7 +72,7 @@ def load_progress(
         before = dict(parse_json(str(state["run"])))
     except (TypeError, ValueError) as error:
         raise foreign from error
-    if not isinstance(state["model"], dict) or not all(map(is_plain, state["model"].values())):
+    if not is_state(state["model"]):
         raise foreign
     now = json.loads(as_json(_identity(settings, dataset_hash)))
     changed = [f"{name} was {before.get(name)} and is {now[name]}" for name in now if before.get(name) != now[name]]

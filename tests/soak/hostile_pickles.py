@@ -121,7 +121,7 @@ def _resumed() -> list[Case]:
         lambda s: s.update(progress=None), "progress of texts": lambda s: s["progress"].update(epoch="1"), "progress backwards":
         lambda s: s["progress"].update(step=-5), "progress of 10^30": lambda s: s["progress"].update(batch=10**30), "a best of NaN":
         lambda s: s["progress"].update(best_mAP=float("nan")), "sums of texts": lambda s: s["progress"].update(sums={"loss": "x"}),
-        "an optimiser that is none": lambda s: s.update(optimiser=7), "an optimiser of others": lambda s: s.update(optimiser={"state": {}, "param_groups": []}),
+        "a model of numbered names": lambda s: s.update(model={1: torch.zeros(1)}), "an optimiser that is none": lambda s: s.update(optimiser=7), "an optimiser of others": lambda s: s.update(optimiser={"state": {}, "param_groups": []}),
         "an optimiser of NaN": lambda s: s["optimiser"].update(param_groups="x"), "another's model":
         lambda s: s["model"].pop("backbone.bn1.weight") is None, "another run": lambda s: s.update(run="{}"),
     }  # fmt: skip
