@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
+from streamlit.errors import StreamlitDuplicateElementKey
 
 from app.services.roots import OutsideError, may_open, open_root
 from ssrnet.errors import SSRNetError
@@ -12,10 +15,11 @@ def show_problem(error: SSRNetError) -> None:
     """The sentence; below one on a folder that is not open yet, a button that opens it."""
     st.error(str(error), icon=":material/error:")
     if isinstance(error, OutsideError) and may_open():
-        st.button(
-            "Open this folder", key=f"open_root_{error.folder}", icon=":material/folder_open:", on_click=open_root,
-            args=(error.folder,), help=str(error.folder).replace("`", "'").join("``"),
-        )  # fmt: skip
+        with suppress(StreamlitDuplicateElementKey):  # another part of the page offers the same
+            st.button(
+                "Open this folder", key=f"open_root_{error.folder}", icon=":material/folder_open:", on_click=open_root,
+                args=(error.folder,), help=str(error.folder).replace("`", "'").join("``"),
+            )  # fmt: skip
 
 
 def open_typed(key: str) -> None:

@@ -93,6 +93,12 @@ def test_a_run_outside(open_page, closed, run, elsewhere):
     assert sentence.startswith(str(run.out)) and OUTSIDE in sentence
 
 
+def test_two_parts_of_a_page_that_name_one_folder_offer_it_once(open_page, closed, elsewhere):
+    test = open_page("scoreboard", data=str(elsewhere), runs=str(elsewhere), baseline="a", ssrnet="b")
+    assert [OUTSIDE in sentence for sentence in errors(test)] == [True, True]
+    assert [button.label for button in test.button].count("Open this folder") == 1
+
+
 @pytest.mark.parametrize(
     "spelled", ["../elsewhere", "inside/../../elsewhere", "link", "link/.", "./link/image_test/.."], ids=str
 )
