@@ -73,7 +73,8 @@ class ServeCheckSettings:
     """Say whether a Qdrant server serves an index as it should."""
 
     url: str
-    """Address of the server, as http://localhost:6333. Its key, if it has one, is read from QDRANT_API_KEY."""
+    """Address of the server, as http://localhost:6333. Its key, if it has one, is read from QDRANT_API_KEY where
+    QDRANT_URL names the same address."""
     index: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder of an index on that server, which says what collection and dimension are right."""
     collection: str | None = None

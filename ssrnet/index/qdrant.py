@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 FOLDER = "qdrant"
-KEY_VARIABLE = "QDRANT_API_KEY"
-"""Environment variable with the server's key, where it has one; it is written nowhere."""
+KEY_VARIABLE, KEY_FOR_VARIABLE = "QDRANT_API_KEY", "QDRANT_URL"
+"""Environment variables with a server's key, where it has one, and that server's address; written nowhere.
+
+The key is sent to no other server: an index says itself at which address it lies, and not every index is one's own.
+"""
 TIMEOUT_SECONDS = 120
 AT_ONCE = 64
 """Points in one request: 64 features of 3,072 numbers are about 4 MB as JSON."""
@@ -193,7 +196,8 @@ def connect(*, folder: Path | None = None, url: str | None = None) -> QdrantClie
     with said(url or folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # local mode over 20,000 points, a version that is not compared
         if url is not None:
-            key = os.environ.get(KEY_VARIABLE)
+            known = os.environ.get(KEY_FOR_VARIABLE, "").rstrip("/") == url.rstrip("/")
+            key = os.environ.get(KEY_VARIABLE) if known else None
             return QdrantClient(url=url, api_key=key, timeout=TIMEOUT_SECONDS, check_compatibility=False)
         try:
             check_points(folder)
@@ -268,7 +272,7 @@ def said(where: object) -> Iterator[None]:
         what = " ".join(str(error).split())[:200] or type(error).__name__
         raise ResourceError(
             f"Qdrant at {where} did not do as asked ({what}); check that the server runs and can be reached, its "
-            f"address, and {KEY_VARIABLE} where it wants a key."
+            f"address, and where it wants a key {KEY_VARIABLE} and, with this address, {KEY_FOR_VARIABLE}."
         ) from error
     except RuntimeError as error:
         if "already accessed" not in str(error):
