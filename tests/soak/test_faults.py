@@ -23,7 +23,7 @@ def by_name(place):
     return {job.name: job for job in [*kills.jobs(place, real=False, graph=False), *more_jobs(place)]}
 
 
-@pytest.mark.parametrize(("name", "shares"), [("train", (0.4,)), ("synth", (0.0, 0.5)), ("index build", (0.6,))])
+@pytest.mark.parametrize(("name", "shares"), [("extract", (0.5,)), ("synth", (0.0, 0.5)), ("index build", (0.6,))])
 def test_a_disk_that_fills_up(by_name, tmp_path, name, shares):
     outcome = fill_often(by_name[name], tmp_path, shares)
     assert outcome.failures == []
