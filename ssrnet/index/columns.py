@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,16 +35,17 @@ class Columns:
     seconds: np.ndarray
 
     @classmethod
-    def read(cls, db: sqlite3.Connection, changes: tuple[int, int], most: int) -> Columns:
+    def read(cls, db: sqlite3.Connection, changes: tuple[int, int], given: Callable[[], int]) -> Columns:
         """All entries; ``changes`` is the state of the database that they stand for.
 
-        Raises ValueError or TypeError for values that no index has: a row beyond the first ``most``, a length that is
-        no finite number, a label that is no text.
+        ``given`` says how many rows there ever were, and is asked after the entries are read: a writer may add some in
+        between. Raises ValueError or TypeError for values that no index has: a row beyond those, a length that is no
+        finite number, a label that is no text.
         """
         found = db.execute("SELECT row, norm, vehicle_id, camera_id, seconds FROM entries ORDER BY row").fetchall()
         row, norm, vehicle, camera, seconds = zip(*found, strict=True) if found else ((),) * 5
         rows, norms = np.array(row, dtype=np.int64) - 1, np.array(norm, dtype=np.float64)
-        if len(rows) and not 0 <= rows[0] <= rows[-1] < most:
+        if len(rows) and not 0 <= rows[0] <= rows[-1] < given():
             raise ValueError("it names rows that there never were")
         if not np.isfinite(norms).all():
             raise ValueError("lengths of features are no finite numbers")

@@ -258,7 +258,7 @@ class ExactIndex:
         changes = self._db.execute("PRAGMA data_version").fetchone()[0], self._db.total_changes
         if self._columns is None or self._columns.changes != changes:
             try:
-                self._columns = Columns.read(self._db, changes, self._rows_given())
+                self._columns = Columns.read(self._db, changes, self._rows_given)
             except (TypeError, ValueError, OverflowError) as error:
                 raise self._damaged(error) from error
         return self._columns

@@ -58,7 +58,8 @@ class ModelSettings:
             if getattr(self, name) not in get_args(known):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
         if not 0 < self.crop_ratio <= 1:
-            ratio = str(self.crop_ratio)[:20]  # a whole number may have thousands of digits
+            # A whole number may have thousands of digits, more than a float holds.
+            ratio = f"{self.crop_ratio:g}" if isinstance(self.crop_ratio, float) else str(self.crop_ratio)[:20]
             raise SettingsError(f"crop ratio is {ratio}; it must lie in (0, 1], 2/3 in the paper.")
         if self.last_stride not in (1, 2):
             raise SettingsError(f"last_stride is {self.last_stride}; the last stage of a ResNet has stride 1 or 2.")
