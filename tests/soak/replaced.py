@@ -26,6 +26,8 @@ WAYS = ("replaced", "overwritten", "cut short")
 ROWS, WIDTH = 2000, 512
 COUNT, BATCH = 600, 4
 """Images of the index that grows while it is searched, and how many are added at once."""
+LONGEST = 0.8
+"""Seconds that a writer has before it is killed."""
 
 
 def make_checkpoints(place: Path) -> list[Path]:
@@ -138,12 +140,13 @@ def replace_often(kind: str, way: str, place: Path, times: int, seed: int) -> tu
     return outcome, found["sentences"]
 
 
-def grow(folder: str) -> None:
-    """Adds the images that the index lacks, a few at a time."""
+def grow(folder: str, seconds: float) -> None:
+    """Adds the images that the index lacks, a few at a time, for at least so long."""
     all_entries, all_features = galleries.entries(COUNT), galleries.features(COUNT)
     with galleries.make(Path(folder), "exact") as index:
         for start in range(0, COUNT, BATCH):
             index.add(all_entries[start : start + BATCH], all_features[start : start + BATCH])
+            time.sleep(seconds * BATCH / COUNT)
 
 
 def search_often(folder: str, seconds: float, report: str) -> None:
@@ -177,17 +180,12 @@ def grow_and_search(place: Path, kills: int, seed: int) -> tuple[Killed, int]:
     seconds = 1.0 + 0.5 * kills
     reader = start(search_often, str(folder), seconds, str(report))
     while reader.is_alive() and outcome.kills < kills:
-        writer = start(grow, str(folder))
-        writer.join(chance.uniform(0.1, 0.8))
+        writer = start(grow, str(folder), LONGEST * kills + 1)  # it is not done before the last of them
+        writer.join(chance.uniform(0.1, LONGEST))
         if writer.exitcode is None:
             outcome.kills += 1
         writer.kill()
         writer.join()
-        if writer.exitcode == 0:  # all are there: another index in its place, while it is searched
-            for path in folder.iterdir():
-                path.unlink()
-            galleries.make(folder, "exact").close()
-            break
     reader.join(300 + seconds)
     if reader.exitcode != 0:
         outcome.failures.append(f"the process that searched ended with {reader.exitcode}")
