@@ -64,10 +64,10 @@ class Command:
 
     def kill(self) -> None:
         """kill -9 of it and of every process that it has started, and waits until it is gone."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:  # before it has a group of its own, or after its end
-            if self.code is None:
+        if self.code is None:  # else its number may be another's by now
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # before it has a group of its own
                 self._process.kill()
         self.wait()
 
