@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ssrnet.runs import read_run
 from tests.soak.commands import Command, finish
-from tests.soak.kills import Job, Killed, count, finished, wait_for_a_moment
+from tests.soak.kills import Job, Killed, count, finished, undisturbed, wait_for_a_moment
 
 YEAR = 365 * 86_400
 TRIED = ("train", "extract", "index build")
@@ -29,14 +29,8 @@ def set_back_often(job: Job, place: Path, inputs: Path, times: int, seed: int) -
     In both starts the clock jumps back by a day. ``inputs`` is the folder of what it reads.
     """
     chance, outcome, place = random.Random(f"{seed} {job.name}"), Killed(), place / job.name.replace(" ", "-")
-    place.mkdir(parents=True)
     log, reference = place / "said.txt", place / "reference"
-    began = time.monotonic()
-    command = finish(job.arguments(reference), log, job.haste)
-    if command.code:
-        outcome.failures.append(f"{job.name} does not work at all: {command.said()}")
-        return outcome
-    takes = time.monotonic() - began
+    takes = undisturbed(job, place)
     for number in range(times):
         folder, haste = place / f"{number}", replace(job.haste, back=chance.uniform(0, takes))
         date_next_year(inputs)

@@ -15,7 +15,7 @@ import numpy as np
 from ssrnet.data.datasets import open_dataset
 from tests import tiny
 from tests.soak.commands import Command, Haste, finish
-from tests.soak.kills import Job, Killed, bytes_in, count, make_inputs, same_files
+from tests.soak.kills import Job, Killed, bytes_in, count, make_inputs, same_files, undisturbed
 from tests.soak.whole import check_whole, is_temporary
 
 ROOM, PAGE = 2 * 2**30, 4096
@@ -65,12 +65,8 @@ def _mount(*options: str) -> bool:
 def fill_often(job: Job, place: Path, shares: Sequence[float]) -> Killed:
     """Runs ``job`` on disks of these shares of what it needs; ``kills`` counts those that were full."""
     outcome, place = Killed(), place / job.name.replace(" ", "-")
-    place.mkdir(parents=True)
     log, reference = place / "said.txt", place / "reference"
-    command = finish(job.arguments(reference), log, job.haste)
-    if command.code:
-        outcome.failures.append(f"{job.name} does not work at all: {command.said()}")
-        return outcome
+    undisturbed(job, place)
     size = bytes_in(reference)
     for number, share in enumerate(shares):
         with small_disk(place / f"disk{number}", int(share * size)) as disk:

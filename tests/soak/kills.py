@@ -51,15 +51,9 @@ class Killed:
 def kill_often(job: Job, place: Path, kills: int, seed: int, anew: int = 0) -> Killed:
     """Kills ``job`` so often, of which ``anew`` times as a user's process; then lets it end. Counts what goes wrong."""
     chance, outcome, place = random.Random(f"{seed} {job.name}"), Killed(), place / job.name.replace(" ", "-")
-    place.mkdir(parents=True)
     log, reference = place / "said.txt", place / "reference"
-    began = time.monotonic()
-    command = finish(job.arguments(reference), log, job.haste)
-    if command.code:
-        outcome.failures.append(f"{job.name} does not work at all: {command.said()}")
-        return outcome
-    takes, size = time.monotonic() - began, bytes_in(reference)
-    fresh = 0
+    takes = undisturbed(job, place)
+    size, fresh = bytes_in(reference), 0
     folder = place / f"{fresh}"
     while outcome.kills < kills and len(outcome.failures) < 5:
         by_user = outcome.kills >= kills - anew
@@ -77,6 +71,16 @@ def kill_often(job: Job, place: Path, kills: int, seed: int, anew: int = 0) -> K
         folder = place / f"{fresh}"
     finished(job, finish(job.arguments(folder), log, job.haste), folder, reference, outcome)
     return outcome
+
+
+def undisturbed(job: Job, place: Path) -> float:
+    """Seconds that ``job`` takes; its result is in ``place / "reference"``, its words are in ``place / "said.txt"``."""
+    place.mkdir(parents=True)
+    began = time.monotonic()
+    command = finish(job.arguments(place / "reference"), place / "said.txt", job.haste)
+    if command.code:
+        raise AssertionError(f"{job.name} does not work at all: {command.said()}")
+    return time.monotonic() - began
 
 
 def finished(job: Job, command: Command, folder: Path, reference: Path, outcome: Killed) -> None:
@@ -248,5 +252,6 @@ def soak(folder: Path, seed: int) -> list[Row]:
             f"{outcome.half} kills left a half-written file under a temporary name; the result was compared "
             f"{outcome.finished} times; {minutes:.1f} minutes"
         )
-        rows.append(Row(f"kill -9 during `ssrnet {job.name}`", outcome.kills, lost(outcome.failures), measured))
+        command = job.name.replace("index build of Qdrant", "index build --backend qdrant")
+        rows.append(Row(f"kill -9 during `ssrnet {command}`", outcome.kills, lost(outcome.failures), measured))
     return rows
