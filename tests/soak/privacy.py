@@ -111,7 +111,7 @@ def soak(folder: Path, seed: int, keys: int | None = None) -> list[Row]:
         made = [f"it wrote {path}" for path in sorted(set(tiny.files(served)) - there) if "up" in Path(path).name]
         rows.append(Row("uploads with names that lead elsewhere", len(UPLOADS), lost(told.found + made)))
     changed = ["the folder outside was changed"] * (tiny.files(outside) != before)
-    return [*rows, Row("bytes of the folder outside compared afterwards", len(before), lost(changed))]
+    return [*rows, Row("files of the folder outside, afterwards byte by byte as before", len(before), lost(changed))]
 
 
 class Told:
