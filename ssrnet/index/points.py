@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ssrnet.files import read_json
+from ssrnet.index.journals import check_journals
 
 POINT = ("qdrant_client.http.models.models", "PointStruct")
 
@@ -44,7 +45,9 @@ def check_points(folder: Path) -> None:
 def _check_storage(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"{path} is no file")
-    db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    check_journals(path)
+    # For writing, since what a killed writer began has to be taken back before it can be read.
+    db = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)
     try:
         made = {(kind, name) for kind, name in db.execute("SELECT type, name FROM sqlite_master") if kind != "index"}
         columns = [(column[1], column[6]) for column in db.execute("PRAGMA table_xinfo(points)")]

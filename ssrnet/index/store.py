@@ -23,6 +23,7 @@ from ssrnet.errors import DataError, ResourceError
 from ssrnet.index import vectors
 from ssrnet.index.columns import Columns
 from ssrnet.index.entries import EVERYTHING, FIELDS, Entry, Filters, Neighbour
+from ssrnet.index.journals import check_journals
 from ssrnet.index.search import candidates
 
 MATRIX, INDEX = "features.f16", "entries.sqlite"
@@ -60,6 +61,7 @@ class ExactIndex:
                 self._matrix_path.touch()
             elif not self._index_path.is_file():
                 raise DataError(f"{self._index_path} is missing; restore it, or build the index again.")
+            check_journals(self._index_path)
             self._db = sqlite3.connect(
                 self._index_path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )

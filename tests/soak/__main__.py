@@ -16,7 +16,7 @@ from typing import Annotated
 
 import tyro
 
-from tests.soak.report import FOLDER, NOTHING, save, write_table
+from tests.soak.report import FOLDER, NOTHING, save, table
 
 PARTS = ("hostile_files", "fuzz", "kills", "faults", "privacy", "viewers", "numbers")
 
@@ -46,7 +46,7 @@ def main(settings: Settings) -> int:
         for row in rows:
             print(f"{row.tried}: {row.times:,} times, lost {row.lost}. {row.measured}", flush=True)
         whole = whole and all(row.lost == NOTHING for row in rows)
-    print(write_table(settings.out, PARTS))
+    print(table(settings.out, PARTS))
     return 0 if whole else 1
 
 

@@ -18,6 +18,8 @@ from types import ModuleType
 import numpy as np
 
 KILLED = -signal.SIGKILL
+THREADS = 1
+"""Of every command: results are compared bit by bit, and another number of threads adds up in another order."""
 PRELOADED = ["tests.soak.replaced", "ssrnet.cli", "torch.utils.tensorboard"]
 
 
@@ -44,10 +46,9 @@ class Command:
         """``anew``: `python -m ssrnet` as a user starts it, seconds of imports included; ``haste`` then has no part."""
         self.log = log
         if anew:
+            command, own = [sys.executable, "-m", "ssrnet", *arguments], os.environ | {"OMP_NUM_THREADS": str(THREADS)}
             with open(log, "wb") as said:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "ssrnet", *arguments], stdout=said, stderr=said, start_new_session=True
-                )
+                self._process = subprocess.Popen(command, stdout=said, stderr=said, env=own, start_new_session=True)
         else:
             self._process = start(_run, list(arguments), str(log), haste)
 
@@ -109,7 +110,7 @@ def _run(arguments: list[str], log: str, haste: Haste) -> None:
 
     from ssrnet.__main__ import main
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     _hasten(haste)
     sys.argv = ["ssrnet", *arguments]
     main()

@@ -7,7 +7,10 @@ import json
 import pickle
 import random
 import sqlite3
+import struct
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,7 @@ ROWS = 40
 
 
 def cases() -> list[Case]:
-    return _indexes() + _databases() + _qdrant()
+    return _indexes() + _databases() + _qdrant() + _journals()
 
 
 def _asked(folder: Path) -> object:
@@ -178,3 +181,55 @@ def _qdrant() -> list[Case]:
     found.append(Case("Qdrant: an endless view", _index(endless, "qdrant"), _asked))
     meta = _index(lambda root: next(root.rglob("meta.json")).write_text("[" * 9999), "qdrant")
     return [*found, Case("Qdrant: meta.json of levels", meta, _asked)]
+
+
+def _journals() -> list[Case]:
+    """What a killed writer leaves beside an SQLite file; a journal may name a file, which SQLite would then remove."""
+    backends = {"exact": "entries.sqlite"} | ({"qdrant": "storage.sqlite"} if find_spec("qdrant_client") else {})
+
+    def left(root: Path, name: str) -> Path:
+        """The journal of a change that was begun and never ended."""
+        path = next(root.rglob(name))
+        table = "entries" if name == "entries.sqlite" else "points"
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("PRAGMA cache_size=1")
+        db.executescript(f"BEGIN; CREATE TABLE more AS SELECT * FROM {table}; DROP TABLE {table};")
+        db.execute("CREATE TABLE much AS SELECT zeroblob(100000)")
+        beside = [(file, file.read_bytes()) for file in (path, path.with_name(f"{name}-journal"))]
+        db.execute("ROLLBACK")
+        db.close()
+        for file, content in beside:
+            file.write_bytes(content)
+        return beside[1][0]
+
+    def naming(root: Path, name: str) -> None:
+        kept = str(root.parent.parent / "outside" / "kept.txt").encode()
+        assert Path(kept.decode()).is_file()
+        with open(left(root, name), "ab") as journal:
+            about = struct.pack(">II", len(kept), sum(kept) % 2**32)
+            journal.write(struct.pack(">I", 0x40000000 // 4096 + 1) + kept + about + bytes.fromhex("d9d505f920a163d7"))
+
+    found = []
+    for backend, name in backends.items():
+        for ending in ("-journal", "-wal", "-shm"):
+
+            def link(root: Path, name=name, ending=ending) -> None:
+                path = next(root.rglob(name))
+                path.with_name(name + ending).symlink_to(root.parent.parent / "outside" / "kept.txt")
+
+            found.append(Case(f"{backend}: {ending} is a link", _index(link, backend), _asked, "sentence"))
+        found.append(
+            Case(
+                f"{backend}: a journal that names a file",
+                _index(partial(naming, name=name), backend),
+                _asked,
+                "sentence",
+            )
+        )
+        found.append(
+            Case(
+                f"{backend}: a change that was never ended", _index(partial(left, name=name), backend), _asked, "opens",
+                lambda rows: len(rows[0]) == 5,
+            )
+        )  # fmt: skip
+    return found

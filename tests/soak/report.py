@@ -1,4 +1,4 @@
-"""What the long tests found: a JSON file a part, and one table of all of them."""
+"""What the long tests found: a JSON file a part, and one table of all of them, which the README shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import torch
 import ssrnet
 
 FOLDER = Path("assets/figures/soak")
-REPORT = "report.md"
 NOTHING = "nothing"
 
 
@@ -44,8 +43,8 @@ def save(folder: Path, part: str, rows: Sequence[Row], seed: int, seconds: float
     (folder / f"{part}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_table(folder: Path, parts: Sequence[str]) -> str:
-    """Writes ``report.md`` from the parts that have run, in their order, and returns it."""
+def table(folder: Path, parts: Sequence[str]) -> str:
+    """What ``folder`` has of these parts, in their order: every row, then when, how long and with what they ran."""
     lines = ["| tried | times | lost | measured |", "|---|---|---|---|"]
     runs = []
     for part in parts:
@@ -54,8 +53,6 @@ def write_table(folder: Path, parts: Sequence[str]) -> str:
             continue
         about = json.loads(path.read_text())
         lines += [f"| {row['tried']} | {row['times']:,} | {row['lost']} | {row['measured']} |" for row in about["rows"]]
-        runs.append(f"`{part}` on {about['date']}, seed {about['seed']}, {about['minutes']} minutes")
-    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
-    text = "\n".join([*lines, "", f"Runs: {'; '.join(runs)}. {versions}, {platform.machine()}.", ""])
-    (folder / REPORT).write_text(text)
-    return text
+        versions = f"Python {about['python']}, PyTorch {about['torch']}"
+        runs.append(f"`{part}` on {about['date']}, seed {about['seed']}, {about['minutes']} minutes, {versions}")
+    return "\n".join([*lines, "", f"Runs: {'; '.join(runs)}.", ""])

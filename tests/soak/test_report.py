@@ -1,0 +1,28 @@
+"""The last report of the long form: all of its parts, nothing lost, and the README's table is it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.soak.__main__ import PARTS
+from tests.soak.report import FOLDER, NOTHING, Row, lost, save, table
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_was_lost(part):
+    rows = json.loads((ROOT / FOLDER / f"{part}.json").read_text())["rows"]
+    assert rows and all(row["lost"] == NOTHING and row["times"] > 0 for row in rows), rows
+
+
+def test_the_readme_shows_it():
+    assert table(ROOT / FOLDER, PARTS) in (ROOT / "README.md").read_text()
+
+
+def test_what_was_lost_is_said(tmp_path):
+    save(tmp_path, "kills", [Row("a", 1200), Row("b", 3, lost(["it broke", "again"]), "1 s")], seed=5, seconds=90)
+    lines = table(tmp_path, ("fuzz", "kills")).splitlines()
+    assert lines[2:4] == ["| a | 1,200 | nothing |  |", "| b | 3 | 2 times, first: it broke | 1 s |"]
+    assert "`kills`" in lines[5] and "seed 5, 1.5 minutes" in lines[5]
