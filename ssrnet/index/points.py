@@ -29,9 +29,13 @@ class _PointReader(pickle.Unpickler):
 def check_points(folder: Path) -> None:
     """Every point of every collection in ``folder`` is one, and no other code; nothing is there yet in a new folder.
 
+    No file in it is a link: Qdrant would read, make and lock files wherever it leads.
     Raises OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, UnpicklingError or sqlite3.Error where
     that is not so.
     """
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise ValueError(f"{path.relative_to(folder)} is a link")
     if not (folder / "meta.json").exists():
         return
     for name in read_json(folder / "meta.json")["collections"]:

@@ -178,6 +178,18 @@ def _qdrant() -> list[Case]:
         db.executescript(views)
         db.close()
 
+    def locked(root: Path) -> None:
+        lock = next(root.rglob(".lock"))
+        lock.unlink()
+        lock.symlink_to(root.parent.parent / "outside" / "made.txt")
+
+    def elsewhere(root: Path) -> None:
+        collection = next(root.rglob("storage.sqlite")).parent
+        collection.rename(root.parent / "moved")
+        collection.symlink_to(root.parent / "moved")
+
+    found.append(Case("Qdrant: a lock that is a link to nothing", _index(locked, "qdrant"), _asked, "sentence"))
+    found.append(Case("Qdrant: a collection that is a link", _index(elsewhere, "qdrant"), _asked, "sentence"))
     found.append(Case("Qdrant: an endless view", _index(endless, "qdrant"), _asked))
     meta = _index(lambda root: next(root.rglob("meta.json")).write_text("[" * 9999), "qdrant")
     return [*found, Case("Qdrant: meta.json of levels", meta, _asked)]
