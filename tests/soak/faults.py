@@ -62,9 +62,9 @@ def _replaced(place: Path, seed: int) -> Iterator[Row]:
             each, said = replace_often(kind, way, place / f"{kind} {way}", LOADS[kind], seed)
             outcome.kills, sentences = outcome.kills + each.kills, sentences + said
             outcome.failures += each.failures
-        measured = f"{sentences} loads ended in one sentence, the others in weights and a hash that belong together"
+        measured = f"{sentences} of them ended in one sentence, the others in weights and a hash that belong together"
         if kind == "features":
-            measured = f"{sentences} loads ended in one sentence, the others in features of the record beside them"
+            measured = f"{sentences} of them ended in one sentence, the others in features of the record beside them"
         yield Row(f"a {kind.replace('features', 'feature file')} replaced, overwritten or cut short while it is loaded",
                   outcome.kills, lost(outcome.failures), measured)  # fmt: skip
     outcome, searches = grow_and_search(place / "index", INDEX_KILLS, seed)
