@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,11 +121,10 @@ def wait_for_a_moment(command: Command, folder: Path, chance: random.Random, tak
 def bytes_in(folder: Path) -> int:
     """Of all files below it, those that are being written included."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except OSError:  # renamed or removed meanwhile
-            continue
+    for place, _, names in os.walk(folder):  # which passes over folders that are renamed meanwhile
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
     return total
 
 
