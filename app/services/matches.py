@@ -71,12 +71,11 @@ class PairShares:
 
 @dataclass(frozen=True)
 class PairPictures:
-    """Both images under their similarity maps as data URIs, on one scale from 0 to ``highest``."""
+    """Both images under their similarity maps as data URIs, on one scale that starts at 0."""
 
     query: str
     gallery: str
     similarity: float
-    highest: float
     empty: tuple[bool, bool]
     """Whether no cell of the query, of the gallery image, raises the similarity."""
 
@@ -195,7 +194,7 @@ def _pair_pictures(
         square = np.ascontiguousarray(Image.fromarray(_services.square(_checkpoint, image)).resize((PICTURE, PICTURE)))
         heat = to_image_frame(cell[None], PICTURE, feature_map.theta)[0] / (highest or 1)
         painted.append(_data_uri(overlay(square, np.clip(heat, 0, 1), opacity)))
-    return PairPictures(*painted, pair.similarity, highest, tuple(not cell.any() for cell in cells))
+    return PairPictures(*painted, pair.similarity, tuple(not cell.any() for cell in cells))
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

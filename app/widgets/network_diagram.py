@@ -25,7 +25,6 @@ a:hover rect, a:focus-visible rect { stroke-width: 3; } a:focus { outline: none;
 .absent rect { stroke-dasharray: 5 4; } .absent { opacity: 0.5; }
 path { fill: none; stroke: var(--st-text-color); stroke-width: 1.4; opacity: 0.6; }
 marker path { fill: var(--st-text-color); stroke: none; opacity: 1; }
-.edge { font-size: 12px; font-style: italic; opacity: 0.85; text-anchor: start; }
 """
 
 _JS = """

@@ -37,10 +37,6 @@ class Smoothness:
     nodes: Tensor
     regions: Tensor
 
-    def over_images(self) -> Smoothness:
-        """The mean over the batch: (l + 1,) each."""
-        return Smoothness(self.nodes.mean(1), self.regions.mean(1))
-
 
 @torch.no_grad()
 def region_cosines(a: Trace, b: Trace) -> RegionCosines:

@@ -42,7 +42,7 @@ class StudySettings(TrainSettings):
     `ssrnet study report` then renders them beside the paper's numbers. `ssrnet study explanations` is none of the
     paper's: it measures two checkpoints' explanations, and has options of its own.
 
-    Every option of `ssrnet train` holds for all cells alike, except for what the rows themselves change.
+    Every option of `ssrnet train` that is offered holds for all cells alike, except for what the rows themselves change.
     A variant that stands in several tables is trained once.
     """
 

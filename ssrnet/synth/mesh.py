@@ -69,19 +69,6 @@ def volume(vertices: np.ndarray, faces: np.ndarray) -> float:
     return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
 
 
-def is_closed(vertices: np.ndarray, faces: np.ndarray, decimals: int = 7) -> bool:
-    """Whether every edge is run through as often one way as the other, equal positions welded."""
-    _, weld = np.unique(np.round(vertices, decimals), axis=0, return_inverse=True)
-    welded = weld.reshape(-1)[faces]
-    edges = np.concatenate([welded[:, [0, 1]], welded[:, [1, 2]], welded[:, [2, 0]]])
-    edges = edges[edges[:, 0] != edges[:, 1]]
-    low, high = edges.min(axis=1), edges.max(axis=1)
-    key = low.astype(np.int64) * (int(welded.max()) + 1) + high
-    _, group = np.unique(key, return_inverse=True)
-    balance = np.bincount(group, weights=np.where(edges[:, 0] < edges[:, 1], 1.0, -1.0))
-    return bool(np.all(balance == 0))
-
-
 def grid_faces(rows: int, columns: int, wrap_rows: bool = False) -> np.ndarray:
     """Two triangles a cell of a (rows, columns) vertex grid; ``wrap_rows`` joins the last row to the first."""
     i = np.arange(rows if wrap_rows else rows - 1)[:, None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
 
 from ssrnet.model import SSRNet
 from ssrnet.training.settings import OptimiserSettings, TrainSettings
@@ -43,7 +42,3 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
     """Sets every group to its peak times ``factor``."""
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
-
-
-def trained_parameters(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -65,7 +65,6 @@ def test_layers_and_images_stand_apart(model, trace):
     smooth = smoothness(trace)
     assert smooth.nodes.shape == smooth.regions.shape == (3, 3)
     torch.testing.assert_close(smooth.regions[1, 2], (own[1, 2].sum() - 5) / 20)
-    torch.testing.assert_close(smooth.over_images().nodes, smooth.nodes.mean(1))
 
 
 def test_a_graph_smooths_until_it_is_cut(model):

@@ -152,7 +152,7 @@ def _record(findings: Findings) -> str:
         f"- Deletion to {record['deletion']}; insertion from {record['insertion']}; {settings['steps']} steps.",
         f"- Score-CAM by {settings['score_channels']} channels; branches by HiResCAM.",
         f"- Sample and random numbers: seed {settings['seed']}; ssrnet {record['version']}. "
-        "The JSON file beside this one names every photograph.",
+        "The JSON file of the same run names every photograph.",
     ]
     lines += [f"- Left out: {part} ({reason})." for part, reason in findings.left_out.items()]
     return "\n".join(lines)
