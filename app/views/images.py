@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app.services import Services, pictures
 from app.services.pairs import verification
@@ -16,7 +16,9 @@ from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
 from app.widgets.index_search import index_search
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
+from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.progress import progress
+from app.widgets.rank_list import BLUE
 from app.widgets.record import record_popover
 from app.widgets.source import PROTOCOL_TITLES, Selection
 from ssrnet.data.images import IMAGE_SUFFIXES
@@ -25,6 +27,8 @@ from ssrnet.retrieval.verification import verify
 
 TYPES = sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
 TOP_K = 10
+PAPER = (400, 400)
+"""Pixels of a picture in an export, at most."""
 EQUATIONS = (
     r"s(a, b) = \frac{f(a) \cdot f(b)}{\lVert f(a) \rVert \, \lVert f(b) \rVert}, \qquad "
     r"\text{same vehicle} \iff s \ge \tau",
@@ -88,7 +92,7 @@ def _upload(place, label: str, key: str, most: int, what: str) -> Uploads:
 
 def _rank(services: Services, selection: Selection, query: Image.Image, gallery: Mapping[str, Image.Image]) -> str:
     """Both models' rows; the name of the gallery picture to look at more closely."""
-    names, rows, first = list(gallery), [], ""
+    names, rows, printed, first = list(gallery), [], [], ""
     for at, (title, checkpoint) in enumerate(selection.models.items()):
         with progress(f"Embedding with {title}", f"images_embed_{at}") as report:
             found = pictures.embeddings(services, checkpoint, {"": query, **gallery}, report)
@@ -96,22 +100,34 @@ def _rank(services: Services, selection: Selection, query: Image.Image, gallery:
         order = cosine.argsort(descending=True, stable=True)[:TOP_K].tolist()
         first = first or names[order[0]]
         listed = [Picture(pictures.thumbnail(query), "the query", "Query", "query")]
+        cells = [Cell(query, "Query", BLUE)]
         for rank, i in enumerate(order, 1):
             uri, said = pictures.thumbnail(gallery[names[i]]), f"{rank} · {cosine[i]:.3f}"
             listed.append(Picture(uri, f"rank {rank}: {names[i]}", f"{said} · {names[i]}", opens=names[i]))
+            cells.append(Cell(gallery[names[i]], f"{said} {names[i]}"))
         rows.append(PictureRow(title, f"rank and cosine, of {len(names):,}", listed))
+        printed.append(Row(f"{title}: rank and cosine, of {len(names):,}", cells))
     picked = picture_rows(rows, "images_ranks", "Compare with the query")
+    pictures_export("ranks of your images", lambda: _reduced(printed), key="images_ranks_export")
     if picked in gallery:
         st.session_state["images_picked"] = picked
     kept = st.session_state.get("images_picked")
     return kept if kept in gallery else first
 
 
+def _reduced(rows: list[Row]) -> list[Row]:
+    """Uploads may have any size; on paper they are centimetres wide."""
+    return [
+        row._replace(cells=[cell._replace(picture=ImageOps.contain(cell.picture, PAPER)) for cell in row.cells])
+        for row in rows
+    ]
+
+
 def _compare(services: Services, selection: Selection, first: Image.Image, second: Image.Image, name: str) -> None:
     """Maps in both directions, cosine, threshold and error rates of each model."""
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
     scored = evaluations(services, selection)
-    columns, rows = st.columns(len(selection.models), gap="medium"), []
+    columns, rows, maps_by_title = st.columns(len(selection.models), gap="medium"), [], {}
     for column, (title, checkpoint) in zip(columns, selection.models.items()):
         found = pictures.pair(services, checkpoint, first, second, "grad-cam")
         pairs = verification(services, checkpoint, selection.opened, selection.protocol)
@@ -120,9 +136,13 @@ def _compare(services: Services, selection: Selection, first: Image.Image, secon
         with column:
             said = "same vehicle" if found.similarity >= threshold else "two vehicles"
             st.markdown(f"**{title}**: cosine {found.similarity:.3f}, threshold {threshold:.3f}: **{said}**")
-            left, right = st.columns(2)
-            left.image(found.first, caption="what resembles the other in the first", width="stretch")
-            right.image(found.second, caption="what resembles the first in the other", width="stretch")
+            maps = {
+                "what resembles the other in the first": found.first,
+                "what resembles the first in the other": found.second,
+            }
+            for place, (caption, uri) in zip(st.columns(2), maps.items()):
+                place.image(uri, caption=caption, width="stretch")
+            maps_by_title[f"{title}: cosine {found.similarity:.3f}, threshold {threshold:.3f}: {said}"] = maps
         rows.append(
             {
                 "Model": title, "Cosine": found.similarity, "Threshold": threshold, "Verdict": said,
@@ -131,6 +151,7 @@ def _compare(services: Services, selection: Selection, first: Image.Image, secon
                 "Same vehicle less similar": 100 * own.false_non_match,
             }
         )  # fmt: skip
+    pictures_export("comparison of your images", lambda: _printed(maps_by_title), key="images_pair_export")
     share = st.column_config.NumberColumn(format="%.2f %%")
     number = st.column_config.NumberColumn(format="%.3f")
     columns_config = dict.fromkeys(("Cosine", "Threshold"), number) | dict.fromkeys(list(rows[0])[4:], share)
@@ -142,3 +163,10 @@ def _compare(services: Services, selection: Selection, first: Image.Image, secon
         "both rates where they are equal."
     )
     record_popover(scored)
+
+
+def _printed(maps: Mapping[str, Mapping[str, str]]) -> list[Row]:
+    """A row a title, of data URIs by the words below them."""
+    return [
+        Row(title, [Cell(from_uri(uri), words) for words, uri in pictures.items()]) for title, pictures in maps.items()
+    ]

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 import streamlit as st
+from PIL import Image
 
 from app.services import Report, Services
 from app.services import probes as kept
 from app.widgets.curves import COLOURS
 from app.widgets.export import chart, table
 from app.widgets.fragment import fragment
+from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.progress import progress
 from app.widgets.source import Selection
 from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
@@ -147,18 +149,26 @@ def _maps(services: Services, selection: Selection, pair: Pair) -> None:
             own = branch if checkpoint is selection.ssrnet else WHOLE
             maps[title] = own, kept.mark_maps(services, checkpoint, selection.opened, pair, own, method)
             step()
+    printed = []
     for title, (own, drawn) in maps.items():
         with places[title]:
             st.markdown(f"**{line_name(title, own)}**")
             columns = st.columns(4)
-            columns[0].image(drawn.with_mark, caption=f"{METHODS[method]}, mark on", width="stretch")
-            columns[1].image(drawn.without_mark, caption="Mark off, same colours", width="stretch")
-            columns[2].image(drawn.change, caption="What changed, in colours of its own", width="stretch")
+            pictures = {
+                f"{METHODS[method]}, mark on": drawn.with_mark,
+                "Mark off, same colours": drawn.without_mark,
+                "What changed, in colours of its own": drawn.change,
+            }
+            for column, (caption, picture) in zip(columns, pictures.items()):
+                column.image(picture, caption=caption, width="stretch")
+            cells = [Cell(Image.fromarray(picture), words) for words, picture in pictures.items()]
+            printed.append(Row(line_name(title, own), cells))
             columns[3].metric("Of what changed, on the mark", f"{drawn.change_share:.1%}")
             columns[3].caption(
                 f"Of the map with the mark on: {drawn.share:.1%}. The mark covers {drawn.area:.2%} of the picture; "
                 "it is outlined in white."
             )
+    pictures_export("mark maps", lambda: printed, key="probes_maps_export")
 
 
 class _slow:

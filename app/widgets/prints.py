@@ -61,10 +61,10 @@ def print_pictures(rows: Sequence[Row], format: str) -> bytes:
     for row, tall in zip(rows, heights, strict=True):
         y = top
         if row.title:
-            axes.text(MARGIN, y, row.title, fontsize=7, weight="bold", va="top")
+            axes.text(MARGIN, y, row.title, fontsize=7, weight="bold", va="top", parse_math=False)
             y -= HEADING
         if row.note:
-            axes.text(MARGIN, y, "\n".join(textwrap.wrap(row.note, 130)), fontsize=6, va="top")
+            axes.text(MARGIN, y, "\n".join(textwrap.wrap(row.note, 130)), fontsize=6, va="top", parse_math=False)
         for place, cell in enumerate(row.cells):
             x, low = MARGIN + place * (side + GAP), y - side * _ratio(cell)
             inner = FRAME / 2 if cell.colour else 0.0
@@ -77,7 +77,8 @@ def print_pictures(rows: Sequence[Row], format: str) -> bytes:
                         edgecolor=cell.colour, linewidth=FRAME / MM * 72, joinstyle="miter",
                     )
                 )  # fmt: skip
-            axes.text(x, low - 0.5, _wrapped(cell, side), fontsize=5, va="top", linespacing=1.1)
+            words = _wrapped(cell, side)
+            axes.text(x, low - 0.5, words, fontsize=5, va="top", linespacing=1.1, parse_math=False)
         top -= tall
     return Sheet(figure, (), "", height).export(format)
 

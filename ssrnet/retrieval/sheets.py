@@ -177,8 +177,9 @@ def draw_sheet(
         camera = f", camera {image.camera_id}" if image.camera_id else ""
         with _DRAWING:
             axes.text(
-                x, top - TITLE + 1.3, f"({PARTS[at]})  vehicle {image.vehicle_id}{camera}", fontsize=6, va="bottom"
-            )
+                x, top - TITLE + 1.3, f"({PARTS[at]})  vehicle {image.vehicle_id}{camera}", fontsize=6, va="bottom",
+                parse_math=False,
+            )  # fmt: skip
         upper = top - TITLE - picture
         lower = upper - RANK - picture
         frames.append(_picture(axes, image, Frame("query", x, (upper + lower) / 2, cell, picture), "query"))
@@ -186,7 +187,7 @@ def draw_sheet(
             with _DRAWING:
                 axes.text(
                     x + cell + LABEL / 2 + GAP / 2, y + picture / 2, short(title), fontsize=4.5, rotation=90,
-                    ha="center", va="center",
+                    ha="center", va="center", parse_math=False,
                 )  # fmt: skip
             hits = [hit for hit in evaluation.ranking.hits(query) if hit.rank is not None and hit.rank <= figure.top_k]
             for place, hit in enumerate(hits):
@@ -197,7 +198,8 @@ def draw_sheet(
         if report:
             report(at + 1, len(queries))
     with _DRAWING:
-        axes.text(MARGIN, MARGIN + words - 1.5, "\n".join(lines), fontsize=6.5, va="top", linespacing=1.25)
+        said = "\n".join(lines)
+        axes.text(MARGIN, MARGIN + words - 1.5, said, fontsize=6.5, va="top", linespacing=1.25, parse_math=False)
     return Sheet(drawn, tuple(frames), text, height)
 
 

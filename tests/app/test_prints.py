@@ -47,6 +47,14 @@ def test_a_print_is_180_mm_wide_in_every_format():
     assert print_pictures(rows, "png") == print_pictures(rows, "png")
 
 
+def test_what_looks_like_a_formula_in_a_name_is_its_letters():
+    formula, letters = (
+        print_pictures([Row(f"{words} t", [Cell(WHITE, words)], ""), Row("", note=words)], "png")
+        for words in ("a$\\frac$ b", "a \\frac b")
+    )
+    assert inked(formula).sum() > inked(letters).sum()
+
+
 def test_rows_do_not_overlap_and_notes_take_their_place():
     one, two = (print_pictures([Row("Title", [Cell(BLACK)])] * n, "png") for n in (1, 2))
     heights = [Image.open(io.BytesIO(each)).height for each in (one, two)]
