@@ -45,6 +45,7 @@ def soak(folder: Path, seed: int) -> list[Row]:
 def _row(title: str, own: list[Case], place: Path, seed: int) -> Row:
     failures, most, slowest = [], 0, 0.0
     for number in range(TIMES):
+        print(f"  {title}, seed {seed + number}", flush=True)
         for case in own:
             outcome = run(case, place, seed + number)
             most = max(most, outcome.grown)
