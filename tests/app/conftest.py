@@ -1,3 +1,4 @@
+import io
 import json
 import re
 from collections.abc import Callable
@@ -6,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import services
@@ -23,6 +26,19 @@ def project(tmp_path_factory, monkeypatch) -> Path:
     monkeypatch.setenv(roots.NAMED, str(tmp_path_factory.getbasetemp()))
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def offered(monkeypatch) -> dict[str, Callable[[], bytes]]:
+    """What makes each download of the pages that the test opens, by the button's key."""
+    made, plain = {}, st.download_button
+
+    def download_button(label, data, *arguments, **options):
+        made[options["key"]] = data
+        return plain(label, b"", *arguments, **options)
+
+    monkeypatch.setattr(st, "download_button", download_button)
+    return made
 
 
 @pytest.fixture
@@ -67,3 +83,10 @@ def rows_of_pictures(test: AppTest) -> list[dict]:
     """What the page's rows of pictures were given to draw."""
     given = [json.loads(element.proto.json or "{}") for element in test.get("bidi_component")]
     return [row for each in given for row in each.get("rows", [])]
+
+
+def pictures_across(sheet: bytes) -> int:
+    """How many pictures the first row of an exported PNG has side by side, with white between them."""
+    page = np.asarray(Image.open(io.BytesIO(sheet)).convert("RGB"))
+    inked = (page < 250).any(2)[page.shape[0] // 4].nonzero()[0]  # through the first row
+    return 1 + int((np.diff(inked) > 3).sum())

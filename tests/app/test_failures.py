@@ -7,7 +7,6 @@ import shutil
 import zipfile
 
 import pytest
-import streamlit as st
 
 from app.services import failures as kept
 from ssrnet.data.datasets import open_dataset
@@ -153,14 +152,7 @@ def test_missing_data_and_a_broken_checkpoint_are_one_sentence_each(open_page, c
     assert not test.exception and not test.error and "no test images" in test.info[0].value
 
 
-def test_the_archive_has_every_table_and_both_records(open_failures, monkeypatch):
-    offered, plain = {}, st.download_button
-
-    def download_button(label, data, *arguments, **options):
-        offered[options["key"]] = data
-        return plain(label, b"", *arguments, **options)
-
-    monkeypatch.setattr(st, "download_button", download_button)
+def test_the_archive_has_every_table_and_both_records(open_failures, offered):
     open_failures()
     archive = zipfile.ZipFile(io.BytesIO(offered["failures_zip"]()))
     assert {"queries.csv", "captures-a.csv", "confusions-b.csv", "protocol-a.json", "protocol-b.json"} <= set(

@@ -10,6 +10,7 @@ from app.services import Services
 from app.services import probes as kept
 from ssrnet.data.parts import AS_IT_IS, REMOVED
 from ssrnet.explain.cam import WHOLE
+from tests.app.conftest import pictures_across
 
 VEHICLE, MARKED = "0007", slice(8, 20)
 
@@ -69,7 +70,7 @@ def test_the_url_names_the_series(open_page, probed, checkpoints):
     assert not test.exception and list(test.dataframe[0].value["Sun"]) == ["7.00 h"]
 
 
-def test_marks_show_the_change_of_both_models_and_where_it_came_from(open_page, probed, checkpoints):
+def test_marks_show_the_change_of_both_models_and_where_it_came_from(open_page, probed, checkpoints, offered):
     test = open_page("probes", data=str(probed), probes_view="Mark on, mark off", **checkpoints)
     assert not test.exception and not test.error
     pairs, numbers = (each.value for each in test.dataframe)
@@ -77,6 +78,7 @@ def test_marks_show_the_change_of_both_models_and_where_it_came_from(open_page, 
     assert list(numbers["Branch"]) == ["all branches", "all branches", "global", "attention", "token"]
     assert np.allclose(numbers["Change"], numbers["Mark off"] - numbers["Mark on"]) and (numbers["Change"] != 0).all()
     assert len(test.metric) == 2 and all(metric.value.endswith("%") for metric in test.metric)
+    assert pictures_across(offered["probes_maps_export_png"]()) == 3
 
     test.button(key="probes_measure").click().run()
     assert not test.exception and not test.error

@@ -184,6 +184,13 @@ def test_short_titles():
     assert [short(title) for title in (*TITLES, "First: SSR-Net (GB)")] == ["Baseline", "SSR-Net", "First"]
 
 
+def test_what_looks_like_a_formula_in_a_name_is_its_letters(comparison):
+    named = replace(comparison.split.query[0], vehicle_id="$\\frac$", camera_id="$^$")
+    split = replace(comparison.split, query=(named, *comparison.split.query[1:]))
+    odd = replace(comparison, a=comparison.a._replace(split=split), b=comparison.b._replace(split=split))
+    assert draw_sheet(odd, TITLES, FIGURE, [0], "of $\\frac$").export("png").startswith(b"\x89PNG")
+
+
 def test_an_image_that_cannot_be_read_is_named(comparison, tmp_path):
     missing = replace(comparison.split.query[0], path=tmp_path / "gone.jpg")
     split = replace(comparison.split, query=(missing, *comparison.split.query[1:]))
