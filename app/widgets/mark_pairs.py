@@ -115,18 +115,18 @@ def _changes(found: Mapping[str, Mapping[str, Mapping[str, float]]], name: str, 
                 textposition="outside", cliponaxis=False,
                 hovertemplate="%{y}: %{x:+.4f}",
             )  # fmt: skip
+    changes = [0.0, *(bar for trace in figure.data for bar in trace.x)]
+    room = 0.15 * (max(changes) - min(changes)) or 1e-4  # for the numbers beside the bars
+    figure.update_xaxes(range=(min(changes) - room, max(changes) + room))
     figure.update_layout(
         height=80 + 46 * len(rows), margin={"l": 0, "r": 60, "t": 30, "b": 0}, legend={"orientation": "h", "y": 1.02,
         "yanchor": "bottom"}, xaxis_title="Change of the cosine to the reference", yaxis={"autorange": "reversed"},
     )  # fmt: skip
-    left, right = st.columns(2)
-    with left:
-        chart(figure, "probes-mark-change", f"Change of the cosine for {name}, by model and branch.", key="probes_bars")
-    with right:
-        numbers = st.column_config.NumberColumn
-        formats = {c: numbers(format="%.4f") for c in ("Mark on", "Mark off", "Moved")}
-        formats |= {c: numbers(format="%+.4f") for c in ("Change", "Change when moved")}
-        table(rows, "probes-mark-numbers", column_config=formats, key="probes_numbers")
+    chart(figure, "probes-mark-change", f"Change of the cosine for {name}, by model and branch.", key="probes_bars")
+    numbers = st.column_config.NumberColumn
+    formats = {c: numbers(format="%.4f") for c in ("Mark on", "Mark off", "Moved")}
+    formats |= {c: numbers(format="%+.4f") for c in ("Change", "Change when moved")}
+    table(rows, "probes-mark-numbers", column_config=formats, key="probes_numbers")
 
 
 def _maps(services: Services, selection: Selection, pair: Pair) -> None:
