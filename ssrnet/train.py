@@ -26,11 +26,13 @@ from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
 from ssrnet.distributed import Processes, processes
+from ssrnet.data.transforms import to_input
 from ssrnet.errors import DataError, ResourceError, SettingsError, TrainingError
 from ssrnet.files import remove_leftovers, write_atomically
 from ssrnet.losses import ReIDLoss
 from ssrnet.metrics import Metrics
 from ssrnet.model import SSRNet
+from ssrnet.model.health import AttentionHealth, attention_health
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.training.batches import augmented, cache_folder, open_pixels
@@ -42,6 +44,8 @@ from ssrnet.training.schedule import build_optimiser, learning_rate_factor, set_
 from ssrnet.training.settings import TrainSettings
 from ssrnet.training.step import TrainingStep, place, set_training_mode
 
+HEALTH_IMAGES = 32
+"""Training images, evenly spaced and as they are, on which the attention's health is measured each epoch."""
 STEPS_AHEAD = 10
 """Steps that a GPU may compute before Python looks at its losses and at Ctrl-C."""
 
@@ -176,8 +180,20 @@ class Run:
                 "seconds": round(sums.seconds, 2), "learning_rate": self.step.optimiser.param_groups[0]["lr"],
                 "images_per_second": images / sums.seconds, **sums.means,
             }  # fmt: skip
+            line["attention_health"] = asdict(self.health())
             log.write(line if scored is None else line | {"held_back": asdict(scored)})
         save_progress(self.settings, self.model, self.step.optimiser, self.progress, self.dataset_hash)
+
+    def health(self) -> AttentionHealth:
+        """Of the network as it is now, on a few training images that are the same each epoch."""
+        pixels = open_pixels(self.settings, self.dataset.train, self.rows, self.size, self.group)
+        chosen = np.linspace(0, len(self.rows) - 1, min(HEALTH_IMAGES, len(self.rows)), dtype=int)
+        self.model.eval()
+        with torch.inference_mode():
+            return attention_health(
+                self.model.trace(to_input(images.to(self.group.device)))
+                for images in pixels.batches(chosen.reshape(-1, 1).tolist())
+            )
 
     def info(self, scored: Metrics | None) -> CheckpointInfo:
         """What a checkpoint says of itself."""
@@ -287,5 +303,12 @@ def start(model: SSRNet, settings: TrainSettings) -> str:
     """Gives the model its starting weights; returns what was done, in words."""
     if settings.start_from is None:
         return load_backbone(model, settings.backbone_weights)
-    notes = load_weights(model, read_tensors(settings.start_from)[0], settings.start_from)
-    return "; ".join([f"all weights: {settings.start_from.name}", *notes])
+    tensors = read_tensors(settings.start_from)[0]
+    parts = {name.split(".")[0] for name in model.state_dict()}
+    for part in settings.start_anew:
+        if part not in parts:
+            raise SettingsError(f"start_anew names {part}; the parts of this model are {', '.join(sorted(parts))}.")
+    anew = {name: t for name, t in model.state_dict().items() if name.split(".")[0] in settings.start_anew}
+    notes = load_weights(model, tensors | anew, settings.start_from)
+    kept = [f"at random: {', '.join(settings.start_anew)}"] if settings.start_anew else []
+    return "; ".join([f"all weights: {settings.start_from.name}", *kept, *notes])

@@ -25,6 +25,17 @@ class Attended:
     M_s: Tensor | None = None
 
 
+def channel_mlp(channels: int, hidden: int) -> nn.Sequential:
+    """(B, channels) -> (B, channels), close to 0 before training, so that M_c starts at one half everywhere.
+
+    From PyTorch's own start the sums of two pooled maps soon reach +-10, where the sigmoid has no gradient left.
+    """
+    mlp = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
+    nn.init.normal_(mlp[-1].weight, std=1e-3)
+    nn.init.zeros_(mlp[-1].bias)
+    return mlp
+
+
 class CBAM(nn.Module):
     """Channel attention, then spatial attention (Woo et al., ECCV 2018; the paper's [64]).
 
@@ -34,7 +45,7 @@ class CBAM(nn.Module):
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7) -> None:
         super().__init__()
         hidden = max(channels // reduction, 1)
-        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
+        self.mlp = channel_mlp(channels, hidden)
         self.spatial = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.spatial_bn = nn.BatchNorm2d(1)
 
@@ -54,7 +65,7 @@ class SqueezeExcitation(nn.Module):
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
         hidden = max(channels // reduction, 1)
-        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
+        self.mlp = channel_mlp(channels, hidden)
 
     def forward(self, F_G: Tensor) -> Attended:
         M_c = torch.sigmoid(self.mlp(F_G.mean((2, 3))))[:, :, None, None]

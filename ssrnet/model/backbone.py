@@ -88,6 +88,17 @@ def resnet(name: BackboneName, last_stride: int, stride_position: StridePosition
     return full
 
 
+def set_padding(module: nn.Module, padding: Literal["zeros", "replicate", "reflect"]) -> None:
+    """Makes every padded convolution in ``module`` see ``padding`` beyond the border of its map, in place.
+
+    Strided convolutions of an even input apply zeros at the top and left alone, so that training can turn the
+    upper left corner into a constant (Alsallakh et al., "Mind the Pad", ICLR 2021).
+    """
+    for convolution in module.modules():
+        if isinstance(convolution, nn.Conv2d) and any(convolution.padding):
+            convolution.padding_mode = padding
+
+
 def _set_stride(block: nn.Module, convolution: str, stride: int) -> None:
     getattr(block, convolution).stride = (stride, stride)
     block.downsample[0].stride = (stride, stride)

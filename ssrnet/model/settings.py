@@ -10,6 +10,7 @@ from ssrnet.model.attention import AttentionName
 from ssrnet.model.backbone import BackboneName, StridePosition
 
 PartsName = Literal["regions", "pcb"]
+PaddingName = Literal["zeros", "replicate", "reflect"]
 WIDEST = 8192
 """Of ``branch_dim``, four times F_G: a few bytes of metadata must not ask for more than all memory."""
 
@@ -24,6 +25,8 @@ class ModelSettings:
     """Stride of the backbone's last stage: 1 gives a 16x16 F_G at 256x256."""
     stride_position: StridePosition = "conv2"
     """Convolution that carries a bottleneck's stride: conv2 (torchvision) or conv1 (He et al.'s v1)."""
+    padding: PaddingName = "zeros"
+    """What convolutions see beyond the border. With zeros (torchvision's) a ResNet can mark the border in F_G."""
     attention_branch: bool = True
     """The branch "+AB" of Table 1."""
     relation_branch: bool = True
@@ -52,6 +55,7 @@ class ModelSettings:
         for name, known in (
             ("backbone", BackboneName),
             ("stride_position", StridePosition),
+            ("padding", PaddingName),
             ("attention", AttentionName),
             ("parts", PartsName),
         ):

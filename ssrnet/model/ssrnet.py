@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssrnet.model.attention import AttentionHead, BilinearHead, SpatialTransformer, build_attention
-from ssrnet.model.backbone import Backbone
+from ssrnet.model.backbone import Backbone, set_padding
 from ssrnet.model.embedding import EmbeddingSettings, embed
 from ssrnet.model.graph import RelationGraph
 from ssrnet.model.regions import Box, pool_regions, region_boxes
@@ -133,6 +133,7 @@ class SSRNet(nn.Module):
             for classifier in self.classifiers.values():
                 nn.init.normal_(classifier.weight, std=0.001)
         self.branch_dims = dims
+        set_padding(self, settings.padding)
 
     @property
     def branches(self) -> tuple[str, ...]:

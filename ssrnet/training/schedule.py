@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
 
 from ssrnet.model import SSRNet
 from ssrnet.training.settings import OptimiserSettings, TrainSettings
@@ -21,10 +22,14 @@ def learning_rate_factor(epoch: float, epochs: int, settings: OptimiserSettings)
 
 
 def build_optimiser(model: SSRNet, settings: TrainSettings) -> torch.optim.Optimizer:
-    """One optimiser with two groups: the backbone's weights and all new layers, on the model's device."""
+    """One optimiser with two groups, on the model's device: the backbone's weights, and all new layers.
+
+    The MLP of channel attention is new but learns at the backbone's rate: faster, it saturates M_c within an epoch.
+    """
     optimiser = settings.optimiser
-    backbone = [p for p in model.backbone.parameters() if p.requires_grad]
-    known = {id(p) for p in model.backbone.parameters()}
+    slow = [*model.backbone.parameters(), *getattr(model.attention, "mlp", nn.Module()).parameters()]
+    backbone = [p for p in slow if p.requires_grad]
+    known = {id(p) for p in slow}
     new = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     groups = [
         {"params": backbone, "peak": optimiser.learning_rate},

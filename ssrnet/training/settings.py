@@ -71,6 +71,8 @@ class TrainSettings:
     """Start of the backbone: a .safetensors or .pth file, `imagenet` (torchvision's, downloaded), or `none`."""
     start_from: Path | None = None
     """Start all weights from this checkpoint, not --backbone-weights; classifiers of another size are dropped."""
+    start_anew: tuple[str, ...] = ()
+    """With --start-from: parts of the model (attention, graph, ...) that keep their random start."""
     frozen_stages: int = 0
     """Backbone stages kept as they start: 1 the stem, 3 up to layer2."""
     subset: int | None = None
@@ -94,7 +96,9 @@ class TrainSettings:
     seed: int = 0
     """Of weights, batches and augmentation."""
     mixed_precision: bool = True
-    """On CUDA, bfloat16 where it is safe (autocast); losses and weights stay float32, and so does all on a CPU."""
+    """On CUDA, bfloat16 where it is safe (autocast); losses and weights stay float32."""
+    cpu_bfloat16: bool = False
+    """The same on a CPU: three times as fast where it has AMX (Intel Xeon from 2023 on), far slower elsewhere."""
     compile: bool = False
     """Let torch.compile fuse the network's operations; the first steps take minutes."""
     freeze_batch_norm: bool = False
