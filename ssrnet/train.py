@@ -37,6 +37,7 @@ from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.training.batches import augmented, cache_folder, open_pixels
 from ssrnet.training.checkpoint import CheckpointInfo, load_backbone, load_weights, read_tensors, save_checkpoint
+from ssrnet.training.imprint import imprint_classifiers
 from ssrnet.training.interrupt import StopRequest
 from ssrnet.training.log import EpochSums, RunLog
 from ssrnet.training.resume import Progress, as_json, load_progress, save_progress
@@ -101,7 +102,8 @@ class Run:
         group.say(f"training on {len(fit):,} images of {len(identities):,} vehicles; {settings.holdout} held back")
 
         self.model = SSRNet(settings.model, num_classes=len(identities))
-        group.say(start(self.model, settings))
+        note, imprints = start(self.model, settings)
+        group.say(note)
         place(self.model, settings, group)
         optimiser = build_optimiser(self.model, settings)
         self.sampler = build_sampler(fit, settings)
@@ -114,9 +116,13 @@ class Run:
         if settings.resume:
             self.progress = load_progress(settings, self.model, optimiser, self.dataset_hash)
             group.say(f"going on after epoch {self.progress.epoch}, step {self.progress.step}")
-        elif group.first:
-            text = as_json(asdict(settings), indent=2)
-            write_atomically(settings.out / "settings.json", lambda path: path.write_text(text))
+        else:
+            if group.first:
+                text = as_json(asdict(settings), indent=2)
+                write_atomically(settings.out / "settings.json", lambda path: path.write_text(text))
+            if imprints:
+                pixels = open_pixels(settings, self.dataset.train, self.rows, self.size, group)
+                imprint_classifiers(self.model, pixels, self.labels.tolist(), settings, group)
         self.saved, self.stopping = self.progress, False
         self.step = TrainingStep(self.model, ReIDLoss(settings.loss), optimiser, settings, group)
 
@@ -299,10 +305,10 @@ def score(model: SSRNet, dataset: ReIDDataset, size: int, group: Processes, work
     return evaluate(features, dataset, protocol, made_by={}, top_k=1).metrics
 
 
-def start(model: SSRNet, settings: TrainSettings) -> str:
-    """Gives the model its starting weights; returns what was done, in words."""
+def start(model: SSRNet, settings: TrainSettings) -> tuple[str, bool]:
+    """Gives the model its starting weights; returns what was done, in words, and whether classifiers lack theirs."""
     if settings.start_from is None:
-        return load_backbone(model, settings.backbone_weights)
+        return load_backbone(model, settings.backbone_weights), False
     tensors = read_tensors(settings.start_from)[0]
     parts = {name.split(".")[0] for name in model.state_dict()}
     for part in settings.start_anew:
@@ -311,4 +317,9 @@ def start(model: SSRNet, settings: TrainSettings) -> str:
     anew = {name: t for name, t in model.state_dict().items() if name.split(".")[0] in settings.start_anew}
     notes = load_weights(model, tensors | anew, settings.start_from)
     kept = [f"at random: {', '.join(settings.start_anew)}"] if settings.start_anew else []
-    return "; ".join([f"all weights: {settings.start_from.name}", *kept, *notes])
+    fits = {name: tensor.shape for name, tensor in model.classifiers.state_dict(prefix="classifiers.").items()}
+    learns = "cross_entropy" in settings.loss.name
+    imprints = learns and any(name not in tensors or tensors[name].shape != shape for name, shape in fits.items())
+    if imprints:
+        kept.append("classifiers: each vehicle's mean feature")
+    return "; ".join([f"all weights: {settings.start_from.name}", *kept, *notes]), imprints

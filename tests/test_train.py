@@ -19,9 +19,9 @@ from ssrnet.errors import CheckpointError, DataError, ResourceError, SettingsErr
 from ssrnet.losses import LossSettings, ReIDLoss
 from ssrnet.metrics import Metrics
 from ssrnet.train import Progress, hold_back, train
-from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
+from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint, write_checkpoint
 from ssrnet.training.settings import OptimiserSettings
-from ssrnet.training.step import accuracy
+from ssrnet.training.step import accuracy, autocast
 from tests import tiny
 from tests.data import layouts
 
@@ -268,10 +268,64 @@ def test_start_from_a_checkpoint_of_other_identities(run, city, tmp_path, capsys
     settings = tiny.training(city, tmp_path / "run", start_from=run.out / "last.safetensors", max_steps=1)
     train(replace(settings, optimiser=OptimiserSettings(learning_rate=1e-12, warmup_epochs=0)))
     said = capsys.readouterr().out
-    assert "all weights: last.safetensors; last.safetensors: dropped its classifiers over 4 identities" in said
+    assert "all weights: last.safetensors; classifiers: each vehicle's mean feature; last.safetensors: dropped" in said
     start, end = weights(run), weights(settings)
     assert torch.allclose(start["graph.token"], end["graph.token"], atol=1e-6)
     assert end["classifiers.G.weight"].shape == (6, 512)
+
+
+def test_classifiers_that_start_at_mean_features_name_the_vehicles_before_any_step(city, tmp_path):
+    easy = dict(
+        identities_per_batch=6, images_per_identity=3, loss=LossSettings(), augment=tiny.AugmentSettings(pad=0),
+        model=tiny.ModelSettings(backbone="resnet18", **tiny.BASELINE), network="baseline",
+    )  # fmt: skip
+    learnt = OptimiserSettings("adamw", 1e-3, warmup_epochs=0, decay_epoch=4)
+    first = tiny.training(city, tmp_path / "first", epochs=4, optimiser=learnt, **easy)
+    train(first)
+    tensors = load_file(first.out / "last.safetensors")
+    last = load_checkpoint(first.out / "last.safetensors")
+    bare = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifiers.")}
+    write_checkpoint(tmp_path / "bare.safetensors", bare, last.info)
+    still = OptimiserSettings(learning_rate=1e-12, warmup_epochs=0)
+    second = tiny.training(
+        city, tmp_path / "second", start_from=tmp_path / "bare.safetensors", optimiser=still, max_steps=1, **easy
+    )
+    train(second)
+    assert lines(second)[0]["accuracy"] > 0.8  # of six vehicles; at random it would be a sixth
+    again = replace(second, out=tmp_path / "whole", start_from=first.out / "last.safetensors")
+    train(again)
+    assert torch.allclose(weights(again)["classifiers.G.weight"], tensors["classifiers.G.weight"], atol=1e-6)
+
+
+def test_parts_that_start_anew(run, city, tmp_path, capsys):
+    start = dict(start_from=run.out / "last.safetensors", start_anew=("attention",), max_steps=1)
+    settings = tiny.training(city, tmp_path / "run", **start, optimiser=OptimiserSettings(learning_rate=1e-12))
+    train(replace(settings, seed=1))
+    assert "at random: attention" in capsys.readouterr().out
+    before, after = weights(run), weights(settings)
+    mlp = "attention.mlp.0.weight"
+    assert not torch.allclose(before[mlp], after[mlp], atol=1e-3)
+    assert torch.allclose(before["graph.token"], after["graph.token"], atol=1e-6)
+    with pytest.raises(SettingsError, match="start_anew names attentoin; the parts of this model are attention, "):
+        train(replace(settings, out=tmp_path / "other", start_anew=("attentoin",)))
+
+
+def test_each_epoch_logs_the_health_of_its_attention(run):
+    for line in lines(run):
+        health = line["attention_health"]
+        assert health["images"] == 12  # all that are trained on
+        assert health["M_c_saturated"] == 0 and 0 <= health["M_c_deviation"] < 0.5
+        assert 0 <= health["M_s_position"] <= 1 and health["border"] > 0 and len(health["node_cosine"]) == 3
+
+
+def test_bfloat16_on_a_cpu_is_asked_for(city, tmp_path):
+    settings = tiny.training(city, tmp_path / "run")
+    cpu = torch.device("cpu")
+    for asked in (False, True):
+        with autocast(replace(settings, cpu_bfloat16=asked), cpu):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if asked else torch.float32)
+    train(replace(settings, cpu_bfloat16=True, max_steps=1))
+    assert all(tensor.dtype != torch.bfloat16 for tensor in weights(settings).values())
 
 
 def test_start_from_another_architecture(run, city, tmp_path):

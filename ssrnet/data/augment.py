@@ -6,20 +6,30 @@ device or another number of processes sees the same pictures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ssrnet.data.transforms import normalise
 from ssrnet.errors import SettingsError
 
+GREY_WEIGHTS = (0.2989, 0.587, 0.114)
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 3.3)
 ERASE_ATTEMPTS = 10
 """Zhong et al.'s values, which torchvision's RandomErasing has as well."""
+
+GAIN, GAMMA, GREY, FEW_PIXELS, NOISE = 0.5, 0.5, 0.15, 0.32, 0.3
+"""Probability of each step of ``wild``, by image."""
+GAINS, GAMMAS, PIXEL_SHARES, NOISE_LEVEL = (0.88, 1.12), (0.65, 1.55), (0.22, 0.33, 0.5), 0.04
+"""Their ranges: the gain of each colour channel (more would repaint the vehicle), gamma, the shares of a side's pixels
+that a small camera has, and the largest standard deviation of the noise, in [0, 1]."""
 
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
 
@@ -36,6 +46,8 @@ class AugmentSettings:
     """Probability of random erasing (Zhong et al., AAAI 2020); not in the paper."""
     colour: float = 0.0
     """Strength of brightness, contrast and saturation jitter, 0 to 1; not in the paper."""
+    wild: bool = False
+    """What other cameras do: white balance, gamma, no colour, few pixels, noise; not in the paper."""
 
     def __post_init__(self) -> None:
         for name in ("flip", "erase", "colour"):
@@ -51,6 +63,8 @@ class Draws(NamedTuple):
     flip (B,) bool. offset (B, 2): top and left edge of the crop in the padded image, in pixels.
     colour_order (B, 3): the order of brightness, contrast and saturation. colour_factor (B, 3): their
     strengths, 1 for no change. erased (B, 4): top, left, bottom, right in pixels, empty for none.
+    gain (B, 3) and gamma (B,): 1 for no change. grey (B,) bool. side (B,): pixels a side that are left,
+    ``size`` for all. noise (B,): its standard deviation. noise_offset (B, 2): where its pattern starts.
     """
 
     flip: Tensor
@@ -58,6 +72,12 @@ class Draws(NamedTuple):
     colour_order: Tensor
     colour_factor: Tensor
     erased: Tensor
+    gain: Tensor
+    gamma: Tensor
+    grey: Tensor
+    side: Tensor
+    noise: Tensor
+    noise_offset: Tensor
 
     def share(self, part: slice) -> Draws:
         """Those of some of the images."""
@@ -76,7 +96,23 @@ def draw(count: int, size: int, settings: AugmentSettings, seed: int, epoch: int
     order = generator.permuted(np.tile(np.arange(3), (count, 1)), axis=1)
     factor = generator.uniform(1 - settings.colour, 1 + settings.colour, (count, 3)).astype(np.float32)
     erased = _draw_erased(count, size, settings.erase, generator)
-    return Draws(*(torch.from_numpy(values) for values in (flip, offset, order, factor, erased)))
+    wild = _draw_wild(count, size, generator)
+    return Draws(*(torch.from_numpy(values) for values in (flip, offset, order, factor, erased, *wild)))
+
+
+def _draw_wild(count: int, size: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """gain, gamma, grey, side, noise and noise_offset of :class:`Draws`; last of all, so that they change no other."""
+
+    def happens(probability: float) -> np.ndarray:
+        return generator.random(count) < probability
+
+    gain = np.where(happens(GAIN)[:, None], generator.uniform(*GAINS, (count, 3)), 1).astype(np.float32)
+    gamma = np.where(happens(GAMMA), generator.uniform(*GAMMAS, count), 1).astype(np.float32)
+    grey = happens(GREY)
+    shares = generator.choice(PIXEL_SHARES, count)
+    side = np.where(happens(FEW_PIXELS), np.maximum(8, np.floor(size * shares)), size).astype(np.int64)
+    noise = np.where(happens(NOISE), generator.uniform(0, NOISE_LEVEL, count), 0).astype(np.float32)
+    return gain, gamma, grey, side, noise, generator.integers(0, size, (count, 2))
 
 
 def _draw_erased(count: int, size: int, probability: float, generator: np.random.Generator) -> np.ndarray:
@@ -97,13 +133,16 @@ def _draw_erased(count: int, size: int, probability: float, generator: np.random
 def augment(pixels: Tensor, settings: AugmentSettings, draws: Draws) -> Tensor:
     """(B, S, S, 3) uint8 -> (B, 3, S, S) float32, normalised, in channels-last memory, on the same device.
 
-    Flip, crop from black padding, colour, then a box set to 0 (the mean colour), in that order. The
-    colour steps follow torchvision's definitions without its rounding to whole grey values in between.
+    Flip, crop from black padding, colour, other cameras, then a box set to 0 (the mean colour), in that order.
+    The colour steps follow torchvision's definitions without its rounding to whole grey values in between.
     """
+    sides = draws.side.tolist()  # before they are on a device that would have to be waited for
     draws = draws.to(pixels.device)
     images = flip_and_crop(pixels, settings.pad, draws.flip, draws.offset).float() / 255
     if settings.colour:
         images = jitter(images, draws.colour_order, draws.colour_factor)
+    if settings.wild:
+        images = other_cameras(images, draws, sides)
     images = normalise(images)
     if settings.erase:
         images = erase(images, draws.erased)
@@ -128,7 +167,7 @@ def jitter(images: Tensor, order: Tensor, factor: Tensor) -> Tensor:
 
     All three mix the image with a plainer one: black, its mean grey, or its own grey version.
     """
-    weights = images.new_tensor((0.2989, 0.587, 0.114)).view(1, 3, 1, 1)
+    weights = images.new_tensor(GREY_WEIGHTS).view(1, 3, 1, 1)
     for position in range(3):
         step = order[:, position, None, None, None]  # (B, 1, 1, 1)
         strength = factor.gather(1, order[:, position, None])[..., None, None]
@@ -137,6 +176,30 @@ def jitter(images: Tensor, order: Tensor, factor: Tensor) -> Tensor:
         plain = torch.where(step == BRIGHTNESS, torch.zeros_like(plain), plain)
         images = (strength * images + (1 - strength) * plain).clamp(0, 1)
     return images
+
+
+def other_cameras(images: Tensor, draws: Draws, sides: Sequence[int]) -> Tensor:
+    """(B, 3, S, S) in [0, 1]: each image by its gain, gamma, grey, ``sides`` (pixels) and noise, in that order."""
+    size = images.shape[-1]
+    images = (images * draws.gain[:, :, None, None]).clamp(1e-4, 1) ** draws.gamma[:, None, None, None]
+    grey = (images * images.new_tensor(GREY_WEIGHTS).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    images = torch.where(draws.grey[:, None, None, None], grey, images)
+    for side in sorted(set(sides) - {size}):
+        rows = torch.tensor([row for row, s in enumerate(sides) if s == side], device=images.device)
+        small = interpolate(images[rows], size=side, mode="bilinear", antialias=True, align_corners=False)
+        large = interpolate(small, size=size, mode="bilinear", align_corners=False)
+        images = images.index_copy(0, rows, large.contiguous(memory_format=torch.channels_last))
+    edge = torch.arange(size, device=images.device)
+    rows, columns = ((draws.noise_offset[:, axis, None] + edge) % size for axis in range(2))  # (B, S)
+    pattern = _noise_pattern(size).to(images.device)[rows[:, :, None], columns[:, None, :]]  # (B, S, S, 3)
+    return (images + draws.noise[:, None, None, None] * pattern.permute(0, 3, 1, 2)).clamp(0, 1)
+
+
+@lru_cache(maxsize=4)
+def _noise_pattern(size: int) -> Tensor:
+    """(S, S, 3) from N(0, 1), the same on every device; an image takes it from an offset of its own."""
+    values = np.random.Generator(np.random.PCG64(0)).standard_normal((size, size, 3), dtype=np.float32)
+    return torch.from_numpy(values)
 
 
 def erase(images: Tensor, boxes: Tensor) -> Tensor:

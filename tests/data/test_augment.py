@@ -16,6 +16,7 @@ from ssrnet.data.augment import (
     erase,
     flip_and_crop,
     jitter,
+    other_cameras,
 )
 from ssrnet.data.transforms import normalise, pixel_transform
 from ssrnet.data.transforms import test_transform as transform
@@ -114,6 +115,54 @@ def test_erased_boxes_are_distributed_as_torchvisions():
         values = values.float()
         assert values.mean() == pytest.approx(expected.mean().item(), rel=0.05)
         assert values.std() == pytest.approx(expected.std().item(), rel=0.06)
+
+
+def wild(count: int, size: int = 16, **changes) -> Draws:
+    """Draws in which ``other_cameras`` changes nothing, but for ``changes``."""
+    still = dict(
+        gain=torch.ones(count, 3), gamma=torch.ones(count), grey=torch.zeros(count).bool(),
+        side=torch.full((count,), size), noise=torch.zeros(count), noise_offset=torch.zeros(count, 2).long(),
+    )  # fmt: skip
+    return draw(count, size, PLAIN, 0, 0, 0)._replace(**(still | changes))
+
+
+def test_each_step_of_other_cameras_alone():
+    images = (pixels(2).permute(0, 3, 1, 2).float() / 255).clamp(0.05, 0.8)
+
+    def out(**changes):
+        draws = wild(2, **changes)
+        return other_cameras(images, draws, draws.side.tolist())
+
+    assert torch.allclose(out(), images, atol=1e-6)
+    gain = torch.tensor([(1.1, 1.0, 0.9), (1.0, 1.0, 1.0)])
+    assert torch.allclose(out(gain=gain), images * gain[:, :, None, None], atol=1e-6)
+    assert torch.allclose(out(gamma=torch.tensor([2.0, 1.0]))[0], images[0] ** 2, atol=1e-6)
+    grey = out(grey=torch.tensor([True, False]))
+    assert torch.allclose(grey[0], F.rgb_to_grayscale(images[0], 3), atol=1e-4) and torch.allclose(grey[1], images[1])
+    few = out(side=torch.tensor([8, 16]))
+    small = F.resize(images[:1], [8, 8], antialias=True)
+    assert torch.allclose(few[:1], F.resize(small, [16, 16], antialias=False), atol=1e-5)
+    assert torch.allclose(few[1], images[1], atol=1e-6)
+    noise = out(noise=torch.tensor([0.02, 0.02]), noise_offset=torch.tensor([(0, 0), (3, 5)])) - images
+    assert noise.std().item() == pytest.approx(0.02, rel=0.1) and abs(noise.mean().item()) < 0.003
+    assert torch.allclose(noise[0].roll((-3, -5), (1, 2)), noise[1], atol=1e-6)
+
+
+def test_other_cameras_come_as_often_as_said_and_change_no_other_draw():
+    size, settings = 64, AugmentSettings(erase=0.5, colour=0.2)
+    draws = draw(MANY, size, settings, 0, 0, 0)
+    shares = {
+        0.5: (draws.gain != 1).any(1), 0.15: draws.grey, 0.32: draws.side < size, 0.3: draws.noise > 0,
+    }  # fmt: skip
+    for share, happened in shares.items():
+        assert happened.float().mean() == pytest.approx(share, abs=0.03)
+    assert 0.88 <= draws.gain.min() and draws.gain.max() <= 1.12 and draws.noise.max() <= 0.04
+    assert 0.65 <= draws.gamma.min() and draws.gamma.max() <= 1.55
+    assert set(draws.side.tolist()) == {14, 21, 32, 64}
+    images = pixels(8)
+    plain = augment(images, settings, draw(8, 16, settings, 0, 0, 0))
+    other = augment(images, AugmentSettings(erase=0.5, colour=0.2, wild=True), draw(8, 16, settings, 0, 0, 0))
+    assert not torch.allclose(plain, other) and torch.equal(plain == 0, other == 0)
 
 
 def test_the_draws_depend_on_seed_epoch_and_step_alone():

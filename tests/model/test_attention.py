@@ -41,6 +41,14 @@ def test_cbam_is_equation_1_written_out():
     assert attended.M_c.shape == (2, 32, 1, 1) and attended.M_s.shape == (2, 1, 5, 4)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("module", [CBAM, SqueezeExcitation])
+def test_channel_attention_starts_at_one_half_whatever_the_image(module):
+    torch.manual_seed(0)
+    M_c = module(256)(10 * torch.randn(4, 256, 6, 6).relu()).M_c
+    assert (M_c - 0.5).abs().max() < 0.05 and M_c.std(0).max() > 0  # close to it, and able to learn
+
+
 def test_cbams_reduction_is_16_and_its_kernel_7():
     cbam = CBAM(64)
     assert cbam.mlp[0].weight.shape == (4, 64) and cbam.spatial.weight.shape == (1, 2, 7, 7)

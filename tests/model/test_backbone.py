@@ -3,6 +3,7 @@ import torch
 from torchvision.models import resnet18, resnet50
 
 from ssrnet.errors import SettingsError
+from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.model.backbone import Backbone
 from tests import tiny
 
@@ -92,3 +93,35 @@ def test_stages_that_there_are_not_cannot_be_frozen(stages):
 def test_a_last_stride_that_no_resnet_has():
     with pytest.raises(SettingsError, match="last_stride is 3; .* stride 1 or 2"):
         Backbone("resnet18", last_stride=3)
+
+
+def border_length(padding: str, image: torch.Tensor) -> torch.Tensor:
+    """|F_G| of a network with random weights at each cell, (H, W)."""
+    torch.manual_seed(0)
+    model = SSRNet(ModelSettings(backbone="resnet18", padding=padding)).eval()
+    with torch.no_grad():
+        return model.feature_map(image).F_G.norm(dim=1)[0]
+
+
+@pytest.mark.parametrize("padding", ["replicate", "reflect"])
+def test_only_zero_padding_tells_the_border_of_an_even_image(padding):
+    image = torch.full((1, 3, 128, 128), 1.5)
+    length = border_length(padding, image)
+    assert torch.allclose(length, length.mean().expand_as(length), rtol=1e-4)
+    zeros = border_length("zeros", image)
+    assert zeros.std() > 0.05 * zeros.mean()
+
+
+def test_padding_reaches_every_padded_convolution_and_no_parameter():
+    models = {name: SSRNet(ModelSettings(backbone="resnet18", padding=name)) for name in ("zeros", "replicate")}
+    for name, model in models.items():
+        padded = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and any(m.padding)]
+        assert model.attention.spatial in padded and model.backbone.conv1 in padded
+        assert all(module.padding_mode == name for module in padded)
+    shapes = [{key: value.shape for key, value in model.state_dict().items()} for model in models.values()]
+    assert shapes[0] == shapes[1]
+
+
+def test_a_padding_that_there_is_not():
+    with pytest.raises(SettingsError, match="padding is 'circular'; choose one of zeros, replicate, reflect"):
+        ModelSettings(padding="circular")

@@ -48,7 +48,7 @@ def test_the_optimiser_has_every_trained_parameter_once(name, kind):
     assert type(optimiser) is kind
     given = [id(p) for group in optimiser.param_groups for p in group["params"]]
     assert sorted(given) == sorted(id(p) for p in model.parameters() if p.requires_grad)
-    in_backbone = {id(p) for p in model.backbone.parameters()}
+    in_backbone = {id(p) for p in [*model.backbone.parameters(), *model.attention.mlp.parameters()]}
     backbone, new = optimiser.param_groups
     assert {id(p) for p in backbone["params"]} < in_backbone and not {id(p) for p in new["params"]} & in_backbone
     set_learning_rate(optimiser, 0.5)
