@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +17,25 @@ from torch.nn import functional as F
 from ssrnet.model.ssrnet import Trace
 
 SATURATED = 0.01
-"""An entry of M_c this close to 0 or 1 counts as saturated: its sigmoid passes on less than a hundredth of a gradient."""
+"""An entry of M_c this close to 0 or 1 counts as saturated: its sigmoid passes on under a hundredth of a gradient."""
+M_C_SAME = 0.01
+"""Below this deviation M_c is the same for every image: a channel's weight, in (0, 1), then moves by a hundredth, no
+more than what makes an entry saturated. Trained networks lie far from it: 0.0003 where padding saturated M_c (99 % of
+its entries), 0.12 where it did not (5 %)."""
+M_S_POSITION = 1 / 3
+"""Above this share M_s is largely position: place alone then explains half as much of it as the image does, or more. By
+chance, maps that share nothing reach 1/n over n images: 4 % over 24."""
+BORDER = 2.0
+"""Above this figure F_G marks its border: one cell there is twice as long as the middle, where the vehicle stands.
+Before training on vehicles, at random or from ImageNet, the figure is 0.7; with marked corners it was 5.7 and 7.6."""
+
+
+class Verdict(NamedTuple):
+    """What the figures say ``of`` "M_c", "M_s", "F_G" or "H", as a sentence; ``passes`` is None without a limit."""
+
+    of: str
+    passes: bool | None
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,31 @@ class AttentionHealth:
     border: float
     node_cosine: tuple[float, ...]
 
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """A sentence with its numbers for each map that the network has, good or bad; none for those it lacks."""
+        found = []
+        if self.M_c_deviation is not None and self.M_c_saturated is not None:
+            passes = self.M_c_deviation >= M_C_SAME
+            finding = "differs between images" if passes else "is the same for every image"
+            found.append(Verdict("M_c", passes, (
+                f"M_c {finding}: its entries move by {self.M_c_deviation:.4f} (standard deviation), and "
+                f"{100 * self.M_c_saturated:.0f} % of them are saturated, within {SATURATED:g} of 0 or 1."
+            )))  # fmt: skip
+        if self.M_s_position is not None:
+            passes = self.M_s_position <= M_S_POSITION
+            finding = "differs between images" if passes else "is largely position"
+            share = f"{100 * self.M_s_position:.0f} % of its variance is position, the same in all images."
+            found.append(Verdict("M_s", passes, f"M_s {finding}: {share}"))
+        passes = self.border <= BORDER
+        finding = "does not mark its border" if passes else "marks its border"
+        times = f"the strongest border cell is {self.border:.1f} times the middle."
+        found.append(Verdict("F_G", passes, f"F_G {finding}: {times}"))
+        if self.node_cosine:
+            layers = ", ".join(f"{_cosine(own)} at H({layer})" for layer, own in enumerate(self.node_cosine))
+            sentence = f"Mean cosine between two nodes of an image: {layers}; at 1 all nodes say the same."
+            found.append(Verdict("H", None, sentence))
+        return tuple(found)
+
 
 class HealthSums:
     """Collects traces, a batch at a time, without keeping their feature maps."""
@@ -55,6 +99,13 @@ class HealthSums:
             self._M_s.append(trace.M_s[:, 0].detach().float().cpu())  # (B, H, W)
         if trace.H:
             self._cosines.append(torch.stack([_mean_cosine(H.detach().float()) for H in trace.H], dim=1).cpu())
+
+    def extend(self, other: HealthSums) -> None:
+        """Adds what ``other`` has collected from further images of the same network."""
+        self._M_c += other._M_c
+        self._M_s += other._M_s
+        self._length += other._length
+        self._cosines += other._cosines
 
     def result(self) -> AttentionHealth:
         """Of all that was added; at least one image."""
@@ -99,3 +150,8 @@ def _mean_cosine(H: Tensor) -> Tensor:
     cosines = rows @ rows.transpose(1, 2)  # (B, n, n)
     n = H.shape[1]
     return (cosines.sum((1, 2)) - cosines.diagonal(dim1=1, dim2=2).sum(1)) / (n * (n - 1))
+
+
+def _cosine(value: float) -> str:
+    """Two digits, and a third where two would round all that counts away."""
+    return f"{value:.3f}" if value > 0.95 else f"{value:.2f}"
