@@ -19,6 +19,10 @@ WHY_NOT = {
 }
 
 
+OWN_F_ATTN = ("cbam", "se")
+"""Attention whose F_attn is not F_G itself."""
+
+
 class StrongestChannels(NamedTuple):
     """``channels`` (B, n) with their ``weights`` M_c (B, n), strongest first; ``maps`` (B, n, H, W), theirs in F_c."""
 
@@ -35,6 +39,20 @@ def spatial_attention(trace: Trace) -> np.ndarray | None:
 def channel_attention(trace: Trace) -> np.ndarray | None:
     """M_c of Eq. 1 for each image of a trace, (B, C) in (0, 1); None where the model has no channel attention."""
     return None if trace.M_c is None else trace.M_c[:, :, 0, 0].detach().cpu().numpy()
+
+
+def attended_length(trace: Trace) -> np.ndarray:
+    """|F_attn|: the length of F_attn's channels (L2 norm) at each cell, (B, H, W), at least 0.
+
+    What the attention branch hands on. The paper's Fig. 3 may well show this and not M_s: it says "attention maps" and
+    gives no formula. It is |F_G|, see :func:`global_length`, where :func:`why_no_attended_length` says so.
+    """
+    return trace.F_attn.detach().float().norm(dim=1).cpu().numpy()
+
+
+def global_length(trace: Trace) -> np.ndarray:
+    """|F_G|: the same of F_G, (B, H, W), before any attention."""
+    return trace.F_G.detach().float().norm(dim=1).cpu().numpy()
 
 
 def strongest_channels(trace: Trace, count: int = 8) -> StrongestChannels | None:
@@ -58,6 +76,15 @@ def why_no_spatial_attention(model: ModelSettings) -> str | None:
     if model.attention_branch:
         reason = WHY_NOT[model.attention]
     return f"{model.title} has no spatial attention map M_s: {reason}. Where its answer comes from, a CAM shows."
+
+
+def why_no_attended_length(model: ModelSettings) -> str | None:
+    """One sentence on why a model's |F_attn| is called |F_G|; None where attention makes another map of F_G."""
+    if not model.attention_branch:
+        return f"{model.title} has no attention branch and so no F_attn: this is F_G, which it pools."
+    if model.attention in OWN_F_ATTN:
+        return None
+    return f"{model.title} has no F_attn of its own: its attention branch reads F_G itself."
 
 
 def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:

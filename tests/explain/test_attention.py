@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from ssrnet.explain.attention import (
+    attended_length,
     channel_attention,
+    global_length,
     spatial_attention,
     stretch,
     strongest_channels,
     to_image_frame,
+    why_no_attended_length,
     why_no_spatial_attention,
 )
 from ssrnet.explain.overlay import overlay
@@ -34,6 +37,30 @@ def test_m_s_and_m_c_make_f_attn():
     trace = tiny.network().trace(tiny.images())
     F_c = channel_attention(trace)[:, :, None, None] * trace.F_G.detach().numpy()
     np.testing.assert_allclose(spatial_attention(trace)[:, None] * F_c, trace.F_attn.detach().numpy(), rtol=1e-5)
+
+
+def test_lengths_are_those_of_the_channels_of_a_cell():
+    trace = tiny.network().trace(tiny.images())
+    for found, tensor in ((attended_length(trace), trace.F_attn), (global_length(trace), trace.F_G)):
+        np.testing.assert_allclose(found, np.sqrt((tensor.detach().numpy() ** 2).sum(1)), rtol=1e-5)
+        assert found.shape == (2, 4, 4)
+    # M_s comes after the channels are weighed, so it is a factor of the length
+    F_c = (trace.M_c * trace.F_G).detach().norm(dim=1).numpy()
+    np.testing.assert_allclose(attended_length(trace), spatial_attention(trace) * F_c, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [(tiny.BASELINE, "Baseline (GB) has no attention branch and so no F_attn"),
+     ({"attention": "none"}, "reads F_G itself"), ({"attention": "stn"}, "reads F_G itself"),
+     ({"attention": "bilinear"}, "reads F_G itself"), ({"attention": "se"}, None), ({}, None)],
+)  # fmt: skip
+def test_f_attn_is_called_f_g_where_it_is_f_g(changes, words):
+    model = tiny.network(**changes)
+    trace = model.trace(tiny.images())
+    sentence = why_no_attended_length(model.settings)
+    assert sentence is None if words is None else words in sentence
+    assert np.array_equal(attended_length(trace), global_length(trace)) == (words is not None)
 
 
 def test_the_strongest_channels_are_those_that_m_c_lets_through_most():
