@@ -38,7 +38,7 @@ LEAST_RATIO = 1 / 8
 """The smallest of the paper's Fig. 4."""
 
 
-PART, BATCH = 32, 8
+PART, BATCH = 32, 4
 """Images of the gallery after which an interrupted pass goes on, and in one forward pass."""
 
 

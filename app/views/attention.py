@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.services import Services
+from app.services import Report, Services
 from app.services import attention as maps
 from app.services.attention import ImageMap
 from app.widgets.curves import COLOURS
@@ -15,7 +15,7 @@ from app.widgets.explain import explain
 from app.widgets.export import chart
 from app.widgets.image_picker import image_picker
 from app.widgets.map_sheet import Map, MapRow, map_sheet
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import spatial_attention, strongest_channels, why_no_spatial_attention
@@ -108,7 +108,8 @@ def _rows(
     # Score-CAM takes ten seconds an image, each of which should move the bar; the others are quicker together.
     at_once = 1 if method == "score-cam" else len(shown)
     parts = [slice(start, start + at_once) for start in range(0, len(shown), at_once)]
-    with progress("Computing the maps", "attention") as report:
+
+    def compute(report: Report) -> None:
         for at, (title, checkpoint) in enumerate(selection.models.items()):
             model = services.model(checkpoint)
             attention = maps.attention_maps(services, checkpoint, shown)
@@ -132,6 +133,8 @@ def _rows(
                 f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it") for one in cams
             ]
             rows.append(MapRow(cam_title, _painted(by_title[cam_title], said)))
+
+    run_with_progress("Computing the maps", "attention", compute)
     return rows, by_title
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 import torch
@@ -17,7 +18,7 @@ from app.widgets.fragment import fragment
 from app.widgets.index_search import index_search
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import BLUE
 from app.widgets.record import record_popover
 from app.widgets.source import PROTOCOL_TITLES, Selection
@@ -94,8 +95,10 @@ def _rank(services: Services, selection: Selection, query: Image.Image, gallery:
     """Both models' rows; the name of the gallery picture to look at more closely."""
     names, rows, printed, first = list(gallery), [], [], ""
     for at, (title, checkpoint) in enumerate(selection.models.items()):
-        with progress(f"Embedding with {title}", f"images_embed_{at}") as report:
-            found = pictures.embeddings(services, checkpoint, {"": query, **gallery}, report)
+        found = run_with_progress(
+            f"Embedding with {title}", f"images_embed_{at}",
+            partial(pictures.embeddings, services, checkpoint, {"": query, **gallery}),
+        )  # fmt: skip
         cosine = torch.nn.functional.cosine_similarity(found[:1], found[1:])  # (N,)
         order = cosine.argsort(descending=True, stable=True)[:TOP_K].tolist()
         first = first or names[order[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +16,7 @@ from app.widgets.explain import explain
 from app.widgets.export import chart, table
 from app.widgets.fragment import fragment
 from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
 from ssrnet.data.probes import ProbeSeries
 from ssrnet.explain.cam import WHOLE, similarity_cam
@@ -103,8 +104,10 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
     levels: dict[str, float | None] = {}
     for number, (title, checkpoint) in enumerate(selection.models.items()):
         label = f"{name} {vehicle}"
-        with progress(f"Embedding the series with {title}", f"probes_embed_{number}") as report:
-            features = kept.embeddings(services, checkpoint, selection.opened, label, series.photographs, report)
+        features = run_with_progress(
+            f"Embedding the series with {title}", f"probes_embed_{number}",
+            partial(kept.embeddings, services, checkpoint, selection.opened, label, series.photographs),
+        )  # fmt: skip
         cosines[title] = branch_cosines(features, reference.name)
         levels[title] = kept.other_vehicle(services, checkpoint, selection.opened, features, reference)
 

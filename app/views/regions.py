@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from app.services import Services
+from app.services import Report, Services
 from app.services import regions as kept
 from app.services.runs import StudyCurve, study_curves
 from app.widgets.explain import explain
@@ -17,7 +17,7 @@ from app.widgets.image_picker import image_picker
 from app.widgets.lambda_curves import cosine_curves, score_curves
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import pictures_export
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
 from app.widgets.record import metrics_table
 from app.widgets.region_boxes import crop_ratios, region_boxes_slider
@@ -138,8 +138,10 @@ def _ranks(
     st.subheader(f"Top-{TOP_K} at λ = {ratio:.3g}", anchor=False)
     graphs = kept.stored_graphs(services, checkpoint, opened)
     if graphs is None and st.session_state.get(asked):
-        with progress("Cutting the gallery's regions at every λ", "regions_graphs") as report:
-            graphs = kept.gallery_graphs(services, checkpoint, opened, report)
+        graphs = run_with_progress(
+            "Cutting the gallery's regions at every λ", "regions_graphs",
+            lambda report: kept.gallery_graphs(services, checkpoint, opened, report),
+        )  # fmt: skip
     if graphs is None:
         words, button = st.columns([3, 1], vertical_alignment="center")
         words.caption(
@@ -254,13 +256,15 @@ def _measure(
             on_click=lambda: st.session_state.__setitem__(asked, True),
         )  # fmt: skip
         return {}
-    measured = {}
-    with progress("Ranking all queries at every λ", "regions_metrics") as report:
+
+    def measure(report: Report) -> dict[float, Evaluation]:
+        measured = {}
         for done, ratio in enumerate(listed):
+            report(done, len(listed))
             measured[ratio] = kept.metrics_at(checkpoint, opened, protocol, features, graphs, ratio)
-            if done + 1 < len(listed):
-                report(done + 1, len(listed))
-    return measured
+        return measured
+
+    return run_with_progress("Ranking all queries at every λ", "regions_metrics", measure)
 
 
 def _study(studies: Mapping[str, StudyCurve], ratio: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
@@ -13,7 +14,7 @@ from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
 from app.widgets.ranking_options import ranking_options, say
 from app.widgets.record import metrics_table
@@ -97,16 +98,15 @@ def _ranked(services: Services, selection: Selection, options: RankingOptions) -
     for at, (title, checkpoint) in enumerate(selection.compared.items()):
         mirrored = " and their mirror images" if options.flip_test else ""
         key = f"flip_{at}" if options.flip_test else f"embed_{at}"
-        with progress(f"Embedding the test images{mirrored} with {title}", key) as report:
-            services.features(checkpoint, selection.opened, report, options.extraction)
+        run_with_progress(
+            f"Embedding the test images{mirrored} with {title}", key,
+            partial(services.features, checkpoint, selection.opened, settings=options.extraction),
+        )  # fmt: skip
     for at, (title, checkpoint) in enumerate(selection.compared.items()):
-        with progress(f"Re-ranking with {title}", f"re_rank_{at}") as report:
-
-            def now_and_then(done: int, total: int, report=report) -> None:
-                if done % 16 == 0:
-                    report(done, total)
-
-            scored[title] = ranked(services, checkpoint, selection.opened, selection.protocol, options, now_and_then)
+        scored[title] = run_with_progress(
+            f"Re-ranking with {title}", f"re_rank_{at}",
+            partial(ranked, services, checkpoint, selection.opened, selection.protocol, options),
+        )  # fmt: skip
     return scored
 
 

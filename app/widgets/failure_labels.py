@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from app.widgets.export import table
 from app.widgets.image_picker import choose
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
 from ssrnet.failures.rows import Row
@@ -25,8 +26,9 @@ def labels_and_copies(services: Services, selection: Selection, found: Failures)
     """A button, then three lists with pictures; what was found once is there at once."""
     done = kept_suspicions(found)
     if done is None and st.session_state.get(ASKED) == found.key:
-        with progress("Looking through the test images", "failures_labels") as report:
-            done = suspicions(services, selection, found, report)
+        done = run_with_progress(
+            "Looking through the test images", "failures_labels", partial(suspicions, services, selection, found)
+        )
         st.session_state.pop(ASKED)
     if done is None:
         images = len(selection.opened.dataset.test)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -12,7 +13,7 @@ from app.services.failures import MOST_QUERIES, Failures, archive, kept_sheets, 
 from app.widgets.export import table
 from app.widgets.failure_charts import short
 from app.widgets.image_picker import choose, chosen_image
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import LISTED, Listed, query_panel
 from ssrnet.data.records import VehicleImage
 from ssrnet.failures.rows import Row
@@ -152,8 +153,10 @@ def _sheets(found: Failures, group: str, queries: np.ndarray) -> None:
     """A PDF of the group, drawn when it is asked for."""
     drawn = kept_sheets(found, group)
     if drawn is None and st.session_state.get("failures_drawing") == (group, found.key):
-        with progress("Drawing the sheets", "failures_sheets") as report:
-            drawn = sheets(found, group, queries.tolist(), f"{GROUPS[group]} at rank 1", report)
+        drawn = run_with_progress(
+            "Drawing the sheets", "failures_sheets",
+            partial(sheets, found, group, queries.tolist(), f"{GROUPS[group]} at rank 1"),
+        )  # fmt: skip
         st.session_state.pop("failures_drawing")
     if drawn is None:
         most = min(len(queries), MOST_QUERIES)

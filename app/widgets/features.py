@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.services import Model, Services
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.extraction import FeatureSet
@@ -29,5 +29,5 @@ def ensure_features(
 
 
 def _features(services: Services, selection: Selection, title: str, model: Model, at: int) -> FeatureSet:
-    with progress(f"Embedding the test images with {title}", f"embed_{at}") as report:
-        return services.features(model, selection.opened, report)
+    label = f"Embedding the test images with {title}"
+    return run_with_progress(label, f"embed_{at}", lambda report: services.features(model, selection.opened, report))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -15,7 +15,7 @@ from app.widgets.curves import COLOURS
 from app.widgets.export import chart, table
 from app.widgets.fragment import fragment
 from app.widgets.prints import Cell, Row, pictures_export
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
 from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
 from ssrnet.explain.cam import WHOLE
@@ -57,12 +57,15 @@ def _draw_marks(services: Services, selection: Selection, pairs: Mapping[str, Pa
     for column, (caption, image) in zip(st.columns(4), pictures.items()):
         column.image(services.thumbnail(image, 240), caption=caption, width="stretch")
 
-    found = {}
-    with _slow("Looking at the pair", "probes_pair_bar", len(selection.models)) as step:
-        for title, checkpoint in selection.models.items():
+
+    def cosines(report: Report) -> dict[str, dict[str, dict[str, float]]]:
+        found = {}
+        for done, (title, checkpoint) in enumerate(selection.models.items()):
+            report(done, len(selection.models))
             found[title] = kept.pair_cosines(services, checkpoint, pair)
-            step()
-    _changes(found, name, pair)
+        return found
+
+    _changes(run_with_progress("Looking at the pair", "probes_pair_bar", cosines), name, pair)
     _maps(services, selection, pair)
 
 
@@ -74,8 +77,10 @@ def _all_pairs(services: Services, selection: Selection, pairs: Mapping[str, Pai
     for number, (title, checkpoint) in enumerate(selection.models.items()):
         own = kept.stored(checkpoint, selection.opened, "marks", images)
         if own is None and st.session_state.get(asked):
-            with progress(f"Embedding all pairs with {title}", f"probes_marks_{number}") as report:
-                own = kept.embeddings(services, checkpoint, selection.opened, "marks", images, report)
+            own = run_with_progress(
+                f"Embedding all pairs with {title}", f"probes_marks_{number}",
+                partial(kept.embeddings, services, checkpoint, selection.opened, "marks", images),
+            )  # fmt: skip
         if own is not None:
             features[title] = own
     if len(features) < len(selection.models):
@@ -143,14 +148,17 @@ def _maps(services: Services, selection: Selection, pair: Pair) -> None:
         format_func=METHODS.__getitem__,
     )  # fmt: skip
     places = {title: st.container() for title in selection.models}
-    maps = {}
-    with _slow("Drawing the maps", "probes_maps_bar", len(places)) as step:
-        for title, checkpoint in selection.models.items():
+
+    def draw(report: Report) -> dict[str, tuple[str, kept.MarkMaps]]:
+        maps = {}
+        for done, (title, checkpoint) in enumerate(selection.models.items()):
+            report(done, len(places))
             own = branch if checkpoint is selection.ssrnet else WHOLE
             maps[title] = own, kept.mark_maps(services, checkpoint, selection.opened, pair, own, method)
-            step()
+        return maps
+
     printed = []
-    for title, (own, drawn) in maps.items():
+    for title, (own, drawn) in run_with_progress("Drawing the maps", "probes_maps_bar", draw).items():
         with places[title]:
             st.markdown(f"**{line_name(title, own)}**")
             columns = st.columns(4)
@@ -169,26 +177,6 @@ def _maps(services: Services, selection: Selection, pair: Pair) -> None:
                 "it is outlined in white."
             )
     pictures_export("mark maps", lambda: printed, key="probes_maps_export")
-
-
-class _slow:
-    """:func:`progress` that shows its bar only once a step has taken half a second."""
-
-    def __init__(self, label: str, key: str, total: int) -> None:
-        self.bar, self.total, self.done, self.began = progress(label, key), total, 0, time.monotonic()
-        self.report: Report | None = None
-
-    def __enter__(self):
-        self.report = self.bar.__enter__()
-        return self.step
-
-    def step(self) -> None:
-        self.done += 1
-        if self.report and self.done < self.total and time.monotonic() - self.began > 0.5:
-            self.report(self.done, self.total)
-
-    def __exit__(self, *error: object) -> bool | None:
-        return self.bar.__exit__(*error)
 
 
 def line_name(title: str, branch: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +16,7 @@ from app.services import graphs as ask
 from app.widgets.curves import COLOURS, DASHES
 from app.widgets.export import chart, export_buttons, print_figure
 from app.widgets.node_graph import NODE_TITLES
-from app.widgets.progress import progress
+from app.widgets.progress import progress, run_with_progress
 from app.widgets.scatter import Panel, Things, figure, scatter
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
@@ -68,8 +69,7 @@ def node_maps(
     images = ask.chosen_images(
         choice, image, selection.opened.dataset.test, answer.ranking, split, int(most), int(seed)
     )  # fmt: skip
-    with progress("Looking at the images", "graph_nodes") as report:
-        H = ask.nodes(services, checkpoint, images, report)
+    H = run_with_progress("Looking at the images", "graph_nodes", partial(ask.nodes, services, checkpoint, images))
     panels = []
     try:
         with progress(f"Drawing the map with {method}", "graph_map") as report:

@@ -3,41 +3,76 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from app.services import Report
+from app.services.background import in_background
+
+REDRAWN = 0.1
+"""Seconds between two changes of a bar, however often the work reports."""
+T = TypeVar("T")
+
+
+def run_with_progress(label: str, key: str, work: Callable[[Report], T]) -> T:
+    """``work(report)`` in the background, behind a :func:`progress` bar that *Cancel* leaves within half a second.
+
+    The bar appears once the work has taken :data:`app.services.background.TICK` seconds.
+    """
+    with progress(label, key) as report:
+        return in_background(work, report)
 
 
 @contextmanager
 def progress(label: str, key: str) -> Iterator[Report]:
-    """``with progress("Embedding the test images", "embed") as report: work(report)``; ``report(done, total)``.
+    """``with progress("Drawing the map", "map") as report: work(report)``; ``report(done, total)``.
 
-    *Cancel* ends the work at its next report, since Streamlit gives up a page's run once something is clicked; what
-    was done is lost unless the work itself keeps it. The page then says so and offers to start again, and what stands
-    below is not drawn. The bar's place is kept whether work is left or not, so that nothing below moves.
+    *Cancel* ends the work at its next report, which should come every second; work that cannot report so often
+    belongs into :func:`run_with_progress`. What was done is lost unless the work itself keeps it. The page then says
+    so and offers to start again, and what stands below is not drawn. The bar's place is kept whether work is left or
+    not, so that nothing below moves. An error in the work removes the bar and the button.
     """
     place = st.empty()
     if st.session_state.get(f"{key}_cancelled"):
         with place.container(horizontal=True, vertical_alignment="center"):
             st.warning(f"{label}: cancelled.", icon=":material/cancel:")
-            st.button("Start again", key=f"{key}_again", on_click=_set_cancelled, args=(key, False))
+            _whole_page_button(st, "Start again", f"{key}_again", key, False)
         st.stop()
-    began, bar = time.monotonic(), None
+    began, bar, drawn = time.monotonic(), None, 0.0
 
     def report(done: int, total: int) -> None:
-        nonlocal bar
+        nonlocal bar, drawn
+        now = time.monotonic()
         if bar is None:
             row = place.container(horizontal=True, vertical_alignment="center")
             bar = row.empty()
-            row.button("Cancel", key=f"{key}_cancel", on_click=_set_cancelled, args=(key, True))
-        left = (time.monotonic() - began) / max(done, 1) * (total - done)
-        bar.progress(done / total, f"{label}: about {left:.0f} s left")
+            _whole_page_button(row, "Cancel", f"{key}_cancel", key, True)
+        elif now - drawn < REDRAWN:
+            return
+        drawn = now
+        left = f": about {(now - began) / done * (total - done):.0f} s left" if done else ""
+        bar.progress(done / total, label + left)
 
-    yield report
+    try:
+        yield report
+    except Exception:  # Streamlit's own, which end a run, are none: the next run draws the place anew
+        place.empty()
+        raise
     place.empty()
+
+
+def _whole_page_button(place: object, label: str, button: str, key: str, cancelled: bool) -> None:
+    """A button that runs the whole page anew, even where a fragment draws it.
+
+    Streamlit lets a run that is under way finish before it runs a fragment for a click, so a fragment's own button
+    could not end it; a click that asks for the whole page ends it at once.
+    """
+    with ThreadState.scoped(fragment_id=None):
+        place.button(label, key=button, on_click=_set_cancelled, args=(key, cancelled))
 
 
 def _set_cancelled(key: str, cancelled: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from app.services import Services
 from app.services.matches import RankingOptions
 from app.services.sheets import drawn_sheet
-from app.widgets.progress import progress
+from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
 from ssrnet.errors import DataError
 from ssrnet.retrieval.sheets import SheetFigure, fig5, fig6
@@ -57,8 +59,10 @@ def _sheet(
     from app.widgets.export import export_buttons  # here: Plotly comes with it
 
     try:
-        with progress(f"Drawing {figure.title}", "sheet_drawing") as report:
-            drawn = drawn_sheet(services, selection.models, selection.opened, figure, options, rule, seed, report)
+        drawn = run_with_progress(
+            f"Drawing {figure.title}", "sheet_drawing",
+            partial(drawn_sheet, services, selection.models, selection.opened, figure, options, rule, seed),
+        )  # fmt: skip
     except DataError as error:
         st.info(str(error))
         return

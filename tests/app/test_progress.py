@@ -1,0 +1,117 @@
+"""A bar goes when its work fails, and a page that waits for slow work answers at once."""
+
+import threading
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.services import background
+from app.services.background import Abandoned, in_background
+
+
+class Left(BaseException):
+    """As Streamlit ends a page's run."""
+
+
+@pytest.mark.parametrize("where", ["page", "fragment"])
+@pytest.mark.parametrize("way", ["progress", "run_with_progress"])
+def test_an_error_removes_the_bar_and_is_said(where, way):
+    def page(where, way):
+        import time
+
+        import streamlit as st
+
+        from app.widgets.fragment import fragment
+        from app.widgets.problems import show_problem
+        from app.widgets.progress import progress, run_with_progress
+        from ssrnet.errors import DataError, SSRNetError
+
+        def work(report):
+            report(1, 4)
+            time.sleep(0.4)
+            raise DataError("a.jpg is gone; restore it.")
+
+        def draw():
+            if way == "run_with_progress":
+                run_with_progress("Reading", "reading", work)
+            else:
+                with progress("Reading", "reading") as report:
+                    work(report)
+
+        try:
+            (fragment(draw) if where == "fragment" else draw)()
+        except SSRNetError as error:
+            show_problem(error)
+        st.text("the rest")
+
+    test = AppTest.from_function(page, args=(where, way)).run(timeout=20)
+    assert [error.value for error in test.error] == ["a.jpg is gone; restore it."]
+    assert not test.get("progress") and not test.button and not test.exception
+    assert test.text[0].value == "the rest"
+
+
+def test_cancel_in_a_fragment():
+    """That a click ends work under way, tests/browser/test_progress.py shows: AppTest clicks between two runs."""
+
+    def page():
+        import streamlit as st
+
+        from app.widgets.fragment import fragment
+        from app.widgets.progress import progress
+
+        @fragment
+        def part():
+            st.button("Of the fragment")
+            with progress("Reading", "reading") as report:
+                report(1, 4)
+                st.stop()
+
+        part()
+
+    test = AppTest.from_function(page).run()
+    assert [each.label for each in test.button] == ["Of the fragment", "Cancel"]
+    test.button[1].click().run()
+    assert [each.value for each in test.warning] == ["Reading: cancelled."]
+    assert [each.label for each in test.button] == ["Of the fragment", "Start again"]
+    test.button[1].click().run()
+    assert not test.warning and [each.label for each in test.button] == ["Of the fragment", "Cancel"]
+
+
+def test_a_page_leaves_work_that_does_not_report(monkeypatch):
+    monkeypatch.setattr(background, "TICK", 0.02)
+    go, ended = threading.Event(), threading.Event()
+
+    def work(report):
+        go.wait(20)
+        try:
+            report(1, 2)
+        except Abandoned:
+            ended.set()
+            raise
+
+    def leave(done, total):
+        assert (done, total) == (0, 1)
+        raise Left
+
+    began = time.monotonic()
+    with pytest.raises(Left):
+        in_background(work, leave)
+    assert time.monotonic() - began < 10 and not ended.is_set()
+    go.set()
+    assert ended.wait(20), "the work ends at its next progress"
+
+
+def test_results_errors_and_progress_come_back(monkeypatch):
+    monkeypatch.setattr(background, "TICK", 0.02)
+    heard = []
+
+    def work(report):
+        report(2, 3)
+        time.sleep(0.2)
+        return "done"
+
+    assert in_background(work, lambda *numbers: heard.append(numbers)) == "done"
+    assert set(heard) == {(2, 3)}
+    with pytest.raises(ZeroDivisionError):
+        in_background(lambda report: 1 // 0, lambda *numbers: None)
