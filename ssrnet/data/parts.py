@@ -23,6 +23,8 @@ MARKS = (
     "spoiler", "tow bar", "ladder", "spare wheel", "beacon", "sun strip", "mud flap", "patch",
 )  # fmt: skip
 """Labels of what tells vehicles of one model apart; the others are parts that each vehicle has, and what is around."""
+NOT_VEHICLE = ("background", "occluder")
+"""Labels of what is not the vehicle."""
 AS_IT_IS, REMOVED, MOVED = CHANGES = ("as it is", "removed", "moved")
 PROBE_COLUMNS = ("image", "series", "value", "vehicle_id", "camera_id", "mark", "change", "mask")
 

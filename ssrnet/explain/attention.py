@@ -81,10 +81,10 @@ def why_no_spatial_attention(model: ModelSettings) -> str | None:
 def why_no_attended_length(model: ModelSettings) -> str | None:
     """One sentence on why a model's |F_attn| is called |F_G|; None where attention makes another map of F_G."""
     if not model.attention_branch:
-        return f"{model.title} has no attention branch and so no F_attn: this is F_G, which it pools."
+        return f"{model.title} has no attention branch and so no F_attn; |F_G| stands in its place."
     if model.attention in OWN_F_ATTN:
         return None
-    return f"{model.title} has no F_attn of its own: its attention branch reads F_G itself."
+    return f"{model.title} has no F_attn but F_G itself, which its attention branch reads."
 
 
 def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:

@@ -95,7 +95,8 @@ class ReportSettings:
 
 
 MapName = Literal[
-    "grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam", "score-cam", "M_s"
+    "grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam", "score-cam", "M_s",
+    "F_attn", "F_G",
 ]
 
 
@@ -106,7 +107,7 @@ class ExplanationSettings:
     Deletion and insertion curves against random and centred maps, the share of each map on the parts of a vehicle
     and on the marks that tell siblings apart, pairs of photographs that differ in one mark, and randomised weights.
     Writes explanations.json and explanations.md; the same command again goes on where it stopped. The defaults are
-    some 9,000 forward passes in all, a quarter of an hour or little more for ResNet-50 at 256 pixels on two free cores.
+    some 10,000 forward passes in all, a quarter of an hour or little more for ResNet-50 at 256 pixels on two free cores.
     Parts that the data have no masks or probes for are left out and said (assets/city has both).
     """
 
@@ -120,9 +121,13 @@ class ExplanationSettings:
     """Checkpoint of SSR-Net, or any other."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/explanations")
     """Folder for the numbers and the report."""
+    publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Also write the report there, and the verdicts without the photographs' rows as a small explanations.json: to
+    commit, or for the app, which looks in assets/."""
     methods: tuple[MapName, ...] = get_args(MapName)
-    """Maps to judge. M_s is the network's own attention, where it has any; grad-cam-cosine explains the cosine, the
-    others the projection on the reference."""
+    """Maps to judge. M_s is the network's own attention, where it has any; F_attn the length of F_attn's channels at
+    each cell, where attention makes another map of F_G, and F_G the same of F_G; grad-cam-cosine explains the cosine,
+    the others the projection on the reference."""
     images: int = 120
     """Photographs with a part mask, each with another of its vehicle as reference: shares of parts, pointing game."""
     curves: int = 12
@@ -155,6 +160,8 @@ class ExplanationSettings:
                 raise SettingsError(f"{name} is {own}; it must be at least {value}.")
         if not self.methods:
             raise SettingsError(f"--methods names none; choose among {', '.join(get_args(MapName))}.")
+        if self.publish is not None and self.publish.resolve() == self.out.resolve():
+            raise SettingsError("--publish and --out are one folder; both would write explanations.json there.")
 
 
 def study_defaults(training: TrainSettings, study: str | None) -> StudySettings:

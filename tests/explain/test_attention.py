@@ -52,8 +52,8 @@ def test_lengths_are_those_of_the_channels_of_a_cell():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [(tiny.BASELINE, "Baseline (GB) has no attention branch and so no F_attn"),
-     ({"attention": "none"}, "reads F_G itself"), ({"attention": "stn"}, "reads F_G itself"),
-     ({"attention": "bilinear"}, "reads F_G itself"), ({"attention": "se"}, None), ({}, None)],
+     ({"attention": "none"}, "no F_attn but F_G itself"), ({"attention": "stn"}, "no F_attn but F_G itself"),
+     ({"attention": "bilinear"}, "no F_attn but F_G itself"), ({"attention": "se"}, None), ({}, None)],
 )  # fmt: skip
 def test_f_attn_is_called_f_g_where_it_is_f_g(changes, words):
     model = tiny.network(**changes)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from ssrnet.errors import DataError
 from ssrnet.studies.explanations.intervals import difference, interval, mean, ratio, spearman
 from ssrnet.studies.explanations.report import markdown
 from ssrnet.studies.explanations.results import Findings, ModelFindings, read_findings
 from ssrnet.studies.explanations.summary import summarise
+from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, read_verdicts, write_verdicts
 
 LABELS = ("background", "body", "sticker")
 
@@ -73,6 +75,50 @@ def test_the_true_map_is_trusted_and_the_other_is_not(model):
     assert list(good.randomised) == ["heads", "stem"] and good.untrained.value == pytest.approx(0.1)
     assert summary.removed.value == pytest.approx(-0.035) and summary.moved.value == pytest.approx(-0.0175)
     assert summary.fell.value == 1 and summary.siblings_only
+
+
+def test_the_share_on_the_vehicle_decides_nothing(model):
+    """What is not background: 0.9 for all; then a blob in the middle gets all of it and is trusted no more for it."""
+    before = summarise(model, LABELS)
+    assert [one.vehicle.value for one in before.methods] == pytest.approx([0.9] * 4)
+    for row in model.parts["photographs"]:
+        row["maps"]["bad"]["mass"] = {"background": 0.0, "body": 1.0, "sticker": 0.0}
+    after = summarise(model, LABELS)
+    assert after.methods[1].vehicle.value == 1 and after.trusted == before.trusted
+    assert summarise(model, ("sky", *LABELS[1:])).methods[0].vehicle is None, "nothing says what is not the vehicle"
+
+
+def test_verdicts_are_published_and_read_back(model, tmp_path):
+    published = ExplanationVerdicts({"dataset": "toys"}, (summarise(model, LABELS).verdicts("00ff"),))
+    write_verdicts(tmp_path / "e.json", published)
+    verdicts = read_verdicts(tmp_path / "e.json")
+    assert verdicts == published and verdicts.of("ff00") is None
+    own = verdicts.of("00ff")
+    (best,) = own.trusted
+    assert (best.name, best.gain, best.photographs) == ("good", pytest.approx(0.35), 6)
+    assert best.low <= best.gain <= best.high
+    assert best.on_vehicle == pytest.approx(0.9) and set(best.passes.values()) == {True}
+    assert own.of("centre").passes == {} and not own.of("centre").trusted and own.of("absent") is None
+
+
+def test_the_largest_gain_comes_first():
+    maps = tuple(MapVerdict(name, gain, 0, 1, 8, vehicle, {}, trusted) for name, gain, vehicle, trusted in (
+        ("a", 0.2, 0.9, True), ("b", 0.3, 0.1, True), ("c", 0.9, 1.0, False)))  # fmt: skip
+    assert [one.name for one in ModelVerdicts("Toy", "00", maps).trusted] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"format": "diary"}', '{"format": "ssrnet explanation verdicts 1"}',
+     '{"format": "ssrnet explanation verdicts 1", "record": {}, "models": [{"title": "x"}]}',
+     '{"format": "ssrnet explanation verdicts 1", "record": {}, "models": [{"title": "x", "checkpoint_hash": "0",'
+     ' "maps": [{"name": "a", "gain": "b", "low": 0, "high": 1, "photographs": 1, "on_vehicle": null, "passes": {},'
+     ' "trusted": true}]}]}'],
+)  # fmt: skip
+def test_a_file_of_something_else_is_one_sentence(text, tmp_path):
+    (tmp_path / "e.json").write_text(text)
+    with pytest.raises(DataError, match="holds no verdicts of `ssrnet study explanations`"):
+        read_verdicts(tmp_path / "e.json")
 
 
 def test_a_map_no_better_than_a_centred_one_is_not_faithful(model):

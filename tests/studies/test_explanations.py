@@ -1,6 +1,7 @@
 """`ssrnet study explanations` from the command line to the report, on networks and data small enough to wait for."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ssrnet.studies.explanations.network import Network
 from ssrnet.studies.explanations.run import draw
 from ssrnet.studies.explanations.sample import draw_pairs, draw_views, in_turns
 from ssrnet.studies.settings import ExplanationSettings
+from ssrnet.studies.verdicts import read_verdicts
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
 from tests.explain import planted
@@ -77,12 +79,14 @@ def test_the_file_records_what_was_done(written, settings):
     assert (baseline["title"], ssr_net["title"]) == (BASELINE, SSRNET)
     assert ssr_net["made_by"]["checkpoint_hash"] == file_hash(settings.ssrnet)
     assert "no attention branch" in baseline["no_M_s"] and ssr_net["no_M_s"] is None
+    assert "so no F_attn" in baseline["no_F_attn"] and ssr_net["no_F_attn"] is None
 
 
 def test_every_photograph_has_its_maps(written):
     found, _ = written
-    quick = {"grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam", "random", "centre"}
-    only_ssr_net = {"M_s", *(f"hires-cam, {branch} branch" for branch in ("G", "attn", "token"))}
+    cams = {"grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam"}
+    quick = cams | {"F_G", "random", "centre"}
+    only_ssr_net = {"M_s", "F_attn", *(f"hires-cam, {branch} branch" for branch in ("G", "attn", "token"))}
     area = {"background": 0.1, "body": 0.9 - 64 / 1920, "sticker": 64 / 1920}
     for model, own in zip(found["models"], (set(), only_ssr_net)):
         for number, row in enumerate(model["parts"]["photographs"]):
@@ -129,7 +133,43 @@ def test_the_report_names_every_table_and_record(written, settings):
                   "weights are randomised", found["record"]["dataset_hash"], file_hash(settings.ssrnet)):  # fmt: skip
         assert words in text
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
-        assert len({line.count("|") for line in table.splitlines()}) == 1
+        assert len({line.replace("\\|", "").count("|") for line in table.splitlines()}) == 1
+    baseline, ssr_net = text.split("## SSR-Net")
+    assert "| \\|F_G\\| |" in baseline and "| \\|F_attn\\| |" not in baseline and "and so no F_attn" in baseline
+    assert "| \\|F_G\\| |" in ssr_net and "| \\|F_attn\\| |" in ssr_net
+
+
+def test_maps_of_the_image_alone_take_part_wherever_m_s_does(written):
+    parts = written[0]["models"][1]["parts"]
+    for name in ("M_s", "F_attn", "F_G"):
+        assert all(name in row["maps"] and (number > 1 or name in row["curves"])
+                   for number, row in enumerate(parts["photographs"]))  # fmt: skip
+        assert all(name in row["maps"] for row in parts["pairs"])
+        assert all(name in stage for row in parts["randomised"] for stage in row["stages"].values())
+        assert all(name in row["other"] for row in parts["randomised"])
+
+
+def test_a_published_study_is_small_and_names_its_checkpoints(written, settings, data, tmp_path):
+    found, text = written
+    shutil.copytree(settings.out, tmp_path / "out")
+    explain_checkpoints(replace(settings, out=tmp_path / "out", publish=tmp_path / "assets"))
+    assert tiny.files(tmp_path / "out") == tiny.files(settings.out), "publishing measures nothing and changes nothing"
+    assert (tmp_path / "assets/explanations.md").read_text() == text
+    verdicts = read_verdicts(tmp_path / "assets/explanations.json")
+    assert verdicts.record == found["record"] and len(verdicts.models) == 2
+    assert verdicts.of(file_hash(settings.ssrnet)).title == SSRNET and verdicts.of("0123456789abcdef") is None
+    for model, whole in zip(verdicts.models, found["summary"], strict=True):
+        assert [one.name for one in model.trusted] == whole["trusted"] == []  # two vehicles' curves test nothing
+        for one, own in zip(model.maps, whole["methods"], strict=True):
+            assert (one.name, one.passes) == (own["name"], whole["tests"].get(one.name, {}))
+            assert one.gain == (own["gain"] and own["gain"]["value"])
+            assert one.on_vehicle == pytest.approx(own["vehicle"]["value"]) and 0 < one.on_vehicle <= 1
+    assert verdicts.models[0].of("random").photographs == 2
+
+
+def test_a_run_is_not_published_over_itself(settings):
+    with pytest.raises(SettingsError, match="one folder"):
+        replace(settings, publish=settings.out)
 
 
 def test_a_run_goes_on_where_it_stopped(written, settings, monkeypatch, tmp_path):

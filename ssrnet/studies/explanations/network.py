@@ -12,7 +12,13 @@ from torch import Tensor
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.transforms import test_transform
-from ssrnet.explain.attention import spatial_attention
+from ssrnet.explain.attention import (
+    attended_length,
+    global_length,
+    spatial_attention,
+    why_no_attended_length,
+    why_no_spatial_attention,
+)
 from ssrnet.explain.cam import WHOLE, CamSettings, each_branch, similarity_cam
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
 from ssrnet.studies.settings import ExplanationSettings
@@ -21,6 +27,8 @@ BRANCHES_BY = "hires-cam"
 """The method that explains each branch alone: it keeps to the places that a branch sees."""
 CAM_COST = 0.5
 """Of a forward pass: a pass through the head and back."""
+OF_THE_TRACE = {"M_s": spatial_attention, "F_attn": attended_length, "F_G": global_length}
+"""Maps that the network makes of the image alone, without a reference."""
 
 
 class Seen(NamedTuple):
@@ -44,8 +52,10 @@ class Network:
     @property
     def quick(self) -> list[str]:
         """The methods that this model has and that cost less than a forward pass."""
-        has_M_s = self.model.settings.attention_branch and self.model.settings.attention == "cbam"
-        return [name for name in self.settings.methods if name != "score-cam" and (name != "M_s" or has_M_s)]
+        settings, absent = self.model.settings, {"score-cam"}
+        absent |= {"M_s"} if why_no_spatial_attention(settings) else set()
+        absent |= {"F_attn"} if why_no_attended_length(settings) else set()
+        return [name for name in self.settings.methods if name not in absent]
 
     @property
     def branches(self) -> dict[str, EmbeddingSettings]:
@@ -89,9 +99,9 @@ class Network:
         return self.model.trace(images).embedding()
 
     def _map(self, seen: Seen, reference: Seen, name: str, model: SSRNet) -> np.ndarray:
-        if name == "M_s":
+        if name in OF_THE_TRACE:
             with torch.no_grad():
-                return spatial_attention(model.head(seen.feature_map))[0]
+                return OF_THE_TRACE[name](model.head(seen.feature_map))[0]
         method, target = ("grad-cam", "cosine") if name == "grad-cam-cosine" else (name, "projection")
         cam = CamSettings(method, target, self.settings.score_channels)
         return similarity_cam(model, seen.feature_map, reference.embedding[0], settings=cam, images=seen.pixels)[0]

@@ -14,7 +14,7 @@ ABSENT = "–"
 MAPS = {
     "grad-cam": "Grad-CAM", "grad-cam-cosine": "Grad-CAM of the cosine", "grad-cam++": "Grad-CAM++",
     "hires-cam": "HiResCAM", "layer-cam": "Layer-CAM", "eigen-cam": "Eigen-CAM", "score-cam": "Score-CAM",
-    "M_s": "M_s", "random": "random (control)", "centre": "centre (control)",
+    "M_s": "M_s", "F_attn": "|F_attn|", "F_G": "|F_G|", "random": "random (control)", "centre": "centre (control)",
 }  # fmt: skip
 
 READING = f"""\
@@ -35,8 +35,10 @@ better than these two says nothing.
 
 Where a map lies says as much about the network as about the map: one that is faithful to a network which does not
 look at stickers must not show them. So shares of parts and the pointing game (Zhang et al., IJCV 2018; the maximum
-within {TOLERANCE:g} of the side from a mark) are findings, no tests. Shares are mass over area: 1 is chance. M_s
-belongs to the image alone, not to a pair, and is a weight that is nowhere 0: its shares stay near 1."""
+within {TOLERANCE:g} of the side from a mark) are findings, no tests, and so is the share of a map's mass on the
+vehicle, which a blob in the middle would win. Shares of parts are mass over area: 1 is chance. M_s belongs to the image
+alone, not to a pair, and is a weight that is nowhere 0: its shares stay near 1. |F_attn| and |F_G| are the lengths (L2
+norms) of the channels of F_attn and F_G at each cell, of the image alone too."""
 
 
 def markdown(findings: Findings, summaries: Sequence[ModelSummary]) -> str:
@@ -71,7 +73,7 @@ def _verdict(summary: ModelSummary) -> str:
 
 
 def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
-    parts = [model.no_M_s] if model.no_M_s else []
+    parts = [sentence for sentence in (model.no_M_s, model.no_F_attn) if sentence]
     methods = summary.methods
     judged = [one for one in methods if one.gain or one.pair_change or one.randomised]
     if judged:
@@ -82,6 +84,7 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
             "finds the change": lambda one: _times(one.pair_change),
             "random weights": lambda one: _number(one.untrained),
             "trusted": _trusted,
+            "on the vehicle (no test)": lambda one: _percent(one.vehicle),
         }))  # fmt: skip
     curves = [one for one in methods if one.gain]
     if curves:
@@ -197,4 +200,5 @@ def _count(own: Interval, what: str = "photograph") -> str:
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rule = ["---", *("---:" for _ in head[1:])]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, rule, *lines])
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in [head, rule, *lines])  # |F_attn| is one cell
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

@@ -20,7 +20,8 @@ Row = dict[str, Any]
 class ModelFindings:
     """One network's rows by part, see :mod:`ssrnet.studies.explanations.measure`; a part is there once it is done.
 
-    ``key`` stands for everything that shapes the rows. ``no_M_s`` is the sentence on why there is no such map.
+    ``key`` stands for everything that shapes the rows. ``no_M_s`` and ``no_F_attn`` are the sentences on why there is
+    no such map.
     """
 
     title: str
@@ -28,6 +29,7 @@ class ModelFindings:
     key: str
     no_M_s: str | None
     parts: dict[str, list[Row]] = field(default_factory=dict)
+    no_F_attn: str | None = None
 
 
 @dataclass

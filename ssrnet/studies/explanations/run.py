@@ -1,7 +1,7 @@
 """``ssrnet study explanations``: measures what is not measured yet, keeps it part by part, and reports.
 
     ssrnet study explanations --data assets/city --baseline checkpoints/baseline.safetensors \\
-        --ssrnet checkpoints/ssrnet.safetensors --out runs/explanations
+        --ssrnet checkpoints/ssrnet.safetensors --out runs/explanations --publish assets
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.parts import folder_of, part_names
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
-from ssrnet.explain.attention import why_no_spatial_attention
+from ssrnet.explain.attention import why_no_attended_length, why_no_spatial_attention
 from ssrnet.explain.faithfulness import BLUR, TOLERANCE
 from ssrnet.files import write_atomically
 from ssrnet.resources import resolve_device
@@ -34,11 +34,12 @@ from ssrnet.studies.explanations.network import Network
 from ssrnet.studies.explanations.report import markdown
 from ssrnet.studies.explanations.results import Findings, ModelFindings, read_findings
 from ssrnet.studies.explanations.sample import Pair, View, draw_pairs, draw_views
-from ssrnet.studies.explanations.summary import summarise
+from ssrnet.studies.explanations.summary import ModelSummary, summarise
 from ssrnet.studies.settings import ExplanationSettings
+from ssrnet.studies.verdicts import ExplanationVerdicts, write_verdicts
 from ssrnet.subjects import Subject, trained
 
-ELSEWHERE = ("study", "data", "baseline", "ssrnet", "out", "device")
+ELSEWHERE = ("study", "data", "baseline", "ssrnet", "out", "publish", "device")
 """Settings that say where things are: the record names checkpoints and data by their hashes."""
 
 
@@ -60,6 +61,8 @@ class Part(NamedTuple):
 
 def explain_checkpoints(settings: ExplanationSettings) -> None:
     """Runs the study: explanations.json, written after each part, and explanations.md in ``settings.out``.
+
+    ``settings.publish`` gets the same report, and the verdicts as an explanations.json of its own.
 
     A part of a network that an earlier run measured with the same checkpoint, data and settings stays. Raises
     :class:`DataError` where no test vehicle has two photographs, or where the file there is something else.
@@ -96,8 +99,21 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
     summaries = [summarise(model, sample.names or ()) for model in models]
     findings.write(path, [summary.plain() for summary in summaries])
     text = markdown(findings, summaries)
-    write_atomically(path.with_suffix(".md"), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    _write_text(path.with_suffix(".md"), text)
     print(f"\n{text}\n{path}\n{path.with_suffix('.md')}")
+    if settings.publish is not None:
+        publish(settings.publish, findings, summaries, text)
+
+
+def publish(folder: Path, findings: Findings, summaries: Sequence[ModelSummary], text: str) -> None:
+    """The report and the verdicts, to commit: small, without the photographs' rows."""
+    verdicts = ExplanationVerdicts(findings.record, tuple(
+        summary.verdicts(model.made_by["checkpoint_hash"])
+        for model, summary in zip(findings.models, summaries, strict=True)
+    ))  # fmt: skip
+    write_verdicts(folder / "explanations.json", verdicts)
+    _write_text(folder / "explanations.md", text)
+    print(f"{folder / 'explanations.json'}\n{folder / 'explanations.md'}")
 
 
 def draw(dataset: ReIDDataset, settings: ExplanationSettings) -> tuple[Sample, dict[str, str]]:
@@ -143,7 +159,8 @@ def _resumed(
     shapes = {"record": record, "hash": made_by["checkpoint_hash"], "image_size": network.size}
     key = hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()[:16]
     parts = next((model.parts for model in earlier if model.key == key), {})
-    return ModelFindings(title, made_by, key, why_no_spatial_attention(subject.model.settings), parts)
+    own = subject.model.settings
+    return ModelFindings(title, made_by, key, why_no_spatial_attention(own), parts, why_no_attended_length(own))
 
 
 def _record(dataset: ReIDDataset, sample: Sample, settings: ExplanationSettings) -> dict[str, object]:
@@ -161,6 +178,10 @@ def _record(dataset: ReIDDataset, sample: Sample, settings: ExplanationSettings)
         "bootstrap": {"confidence": CONFIDENCE, "replicates": REPLICATES, "drawn": "vehicles"},
         "version": ssrnet.__version__,
     }
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _annotations_hash(folder: Path, sample: Sample) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
+from ssrnet.data.parts import AS_IT_IS, MOVED, NOT_VEHICLE, REMOVED
 from ssrnet.explain.faithfulness import Curve, Curves
 from ssrnet.studies.explanations.intervals import Interval, difference, interval, mean, ratio, spearman
 from ssrnet.studies.explanations.measure import CENTRE, CONTROLS, RANDOM
 from ssrnet.studies.explanations.results import ModelFindings, Row
+from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
 MOST_LIKE_TRAINED = 0.5
 """A map whose rank correlation with the trained network's stays above this under random weights fails: our choice."""
@@ -27,7 +28,8 @@ class MethodSummary:
     """One map's numbers; None where it was not measured.
 
     gain: area under insertion minus deletion, with its parts; over_random and over_centre: how much more than the
-    controls' on the same photographs. hits: pointing game. marks: mass on marks over their area; parts: the same by
+    controls' on the same photographs. vehicle: share of the map's mass on the vehicle, a finding and no test, since a
+    blob in the middle has most of it. hits: pointing game. marks: mass on marks over their area; parts: the same by
     label. pair_share: mass on a pair's mark over its area; pair_change: the same of the maps' difference; agreement:
     rank correlation, over pairs, of the mark's mass with how much its removal changed the similarity (large marks
     have more of both: compare with the controls'). randomised: rank correlation with the trained map by stage;
@@ -40,6 +42,7 @@ class MethodSummary:
     gain: Interval | None
     over_random: Interval | None
     over_centre: Interval | None
+    vehicle: Interval | None
     hits: Interval | None
     marks: Interval | None
     parts: dict[str, float]
@@ -99,11 +102,16 @@ class ModelSummary:
         """Best first, by gain."""
         return sorted((one for one in self.methods if one.is_trusted), key=lambda one: -one.gain.value)
 
+    def verdicts(self, checkpoint_hash: str) -> ModelVerdicts:
+        """What is published of it."""
+        return ModelVerdicts(self.title, checkpoint_hash, tuple(_verdict(one) for one in self.methods))
+
 
 def summarise(model: ModelFindings, labels: Sequence[str]) -> ModelSummary:
     """All numbers of one network, with intervals over vehicles; ``labels``: the names of the masks' parts."""
     photographs, pairs, randomised = (model.parts.get(part, []) for part in ("photographs", "pairs", "randomised"))
     marked = [row for row in photographs if row["chance"] is not None]
+    masked = [row for row in photographs if row["area"]] if NOT_VEHICLE[0] in labels else []
     siblings = [row for row in marked if row["sibling"]]
     marked = siblings or marked
     curves = [row for row in photographs if row["curves"]]
@@ -132,6 +140,7 @@ def summarise(model: ModelFindings, labels: Sequence[str]) -> ModelSummary:
             gain=interval(vehicles, np.array([one.gain for one in own]), mean),
             over_random=over(RANDOM),
             over_centre=over(CENTRE),
+            vehicle=of(masked, lambda row: _on_vehicle(row["maps"][name]["mass"]), mean),
             hits=of(marked, lambda row: row["maps"][name]["hit"], mean),
             marks=of(marked, lambda row: (row["maps"][name]["marks"], row["marks"]), ratio),
             parts=_parts(photographs, name, labels),
@@ -153,6 +162,19 @@ def summarise(model: ModelFindings, labels: Sequence[str]) -> ModelSummary:
         model.title, tuple(of_method(name) for name in names), chance, change(REMOVED), change(MOVED),
         change(REMOVED, sign=True), bool(siblings),
     )  # fmt: skip
+
+
+def _verdict(one: MethodSummary) -> MapVerdict:
+    gain = (None,) * 3 if one.gain is None else (one.gain.value, one.gain.low, one.gain.high)
+    return MapVerdict(
+        one.name, *gain, 0 if one.gain is None else one.gain.rows, None if one.vehicle is None else one.vehicle.value,
+        {} if one.is_control else one.tests, one.is_trusted,
+    )  # fmt: skip
+
+
+def _on_vehicle(mass: dict[str, float]) -> float:
+    """A map's shares by label, which add up to 1 -> its share on the vehicle."""
+    return sum(share for label, share in mass.items() if label not in NOT_VEHICLE)
 
 
 def _enough(own: Interval | None) -> Interval | None:

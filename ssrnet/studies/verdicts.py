@@ -1,0 +1,94 @@
+"""What `ssrnet study explanations --publish` says of each map, for those who read it: no network is needed here.
+
+A checkpoint is known by its hash, so that nobody claims of one network what was measured on another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ssrnet.errors import DataError
+from ssrnet.files import read_json
+from ssrnet.studies.results import write_json
+
+FORMAT = "ssrnet explanation verdicts 1"
+
+
+@dataclass(frozen=True)
+class MapVerdict:
+    """One map by the study's name for it, as "grad-cam" or "F_attn".
+
+    gain: area under insertion minus that under deletion, mean over ``photographs``, with its 95 % interval ``low`` to
+    ``high``; None where it was not measured. on_vehicle: share of the map's mass on the vehicle, which decides nothing.
+    passes: by the name of the test, None where it could not be made. trusted: passed all that could be, the curves
+    among them; never a control.
+    """
+
+    name: str
+    gain: float | None
+    low: float | None
+    high: float | None
+    photographs: int
+    on_vehicle: float | None
+    passes: dict[str, bool | None]
+    trusted: bool
+
+
+@dataclass(frozen=True)
+class ModelVerdicts:
+    """Of one checkpoint, its maps in the order measured, the controls "random" and "centre" last."""
+
+    title: str
+    checkpoint_hash: str
+    maps: tuple[MapVerdict, ...]
+
+    @property
+    def trusted(self) -> list[MapVerdict]:
+        """Those that pass the study's tests, the largest gain first; the share on the vehicle plays no part."""
+        return sorted((one for one in self.maps if one.trusted), key=lambda one: -(one.gain or 0.0))
+
+    def of(self, name: str) -> MapVerdict | None:
+        return next((one for one in self.maps if one.name == name), None)
+
+
+@dataclass(frozen=True)
+class ExplanationVerdicts:
+    """``record`` says on which data, photographs and settings the study ran."""
+
+    record: dict[str, Any]
+    models: tuple[ModelVerdicts, ...]
+
+    def of(self, checkpoint_hash: str) -> ModelVerdicts | None:
+        """None for a checkpoint that the study did not measure."""
+        return next((one for one in self.models if one.checkpoint_hash == checkpoint_hash), None)
+
+
+def write_verdicts(path: Path, verdicts: ExplanationVerdicts) -> None:
+    """JSON, atomically. Raises :class:`ResourceError` where the folder cannot be written."""
+    write_json(path, {"format": FORMAT, **asdict(verdicts)})
+
+
+def read_verdicts(path: Path) -> ExplanationVerdicts:
+    """What :func:`write_verdicts` wrote; raises :class:`DataError` where the file is something else."""
+    try:
+        values = read_json(path)
+        if values["format"] != FORMAT:
+            raise ValueError(f"its format is {values['format']!r}, not {FORMAT!r}")
+        models = [{**one, "maps": tuple(_verdict(own) for own in one["maps"])} for one in values["models"]]
+        return ExplanationVerdicts(dict(values["record"]), tuple(ModelVerdicts(**one) for one in models))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} holds no verdicts of `ssrnet study explanations` ({error}); run it with --publish again."
+        ) from error
+
+
+def _verdict(values: dict[str, Any]) -> MapVerdict:
+    found = MapVerdict(**values)
+    numbers = (found.gain, found.low, found.high, found.on_vehicle)
+    if not isinstance(found.name, str) or not all(own is None or isinstance(own, int | float) for own in numbers):
+        raise ValueError("a map's name is no text, or its gain no number")
+    if found.trusted and None in numbers[:3]:
+        raise ValueError(f"{found.name} is trusted and has no gain")
+    return found
