@@ -73,7 +73,10 @@ def _page(services: Services, selection: Selection) -> None:
     try:
         for at, (title, checkpoint) in enumerate(selection.compared.items()):
             with progress(f"Drawing the map of {title} with {method}", f"map_{at}") as report:
-                found = ask.gallery_map(services, checkpoint, selection.opened, method, branch, report)
+                try:
+                    found = ask.gallery_map(services, checkpoint, selection.opened, method, branch, report)
+                except DataError as error:
+                    raise DataError(f"The map of {title}: {error}") from error
             has = branch in features[title].branch_dims
             note = "" if found.variance is None else "{:.0%} + {:.0%} of the variance".format(*found.variance)
             panels.append(Panel(title + (f", {branch} alone" if has else ""), found.points, note))

@@ -74,7 +74,10 @@ def node_maps(
     try:
         with progress(f"Drawing the map with {method}", "graph_map") as report:
             for layer, nodes in enumerate(H):
-                found = ask.node_map(checkpoint, images, layer, nodes, method, report)
+                try:
+                    found = ask.node_map(checkpoint, images, layer, nodes, method, report)
+                except DataError as error:
+                    raise DataError(f"The map of the nodes in H{layer}: {error}") from error
                 note = "" if found.variance is None else "{:.0%} + {:.0%} of the variance".format(*found.variance)
                 panels.append(Panel(f"H{layer}", found.points, note))
     except DataError as error:

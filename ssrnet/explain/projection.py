@@ -29,22 +29,28 @@ REDUCED = 50
 EPOCHS, EPOCHS_LARGE, LARGE = 400, 200, 10_000
 """UMAP's rounds, and those from LARGE points on."""
 NEIGHBOURS, PERPLEXITY = 15, 30
+SAME = 1e-6
+"""Unit vectors that all lie this near to their mean are one: float32 rounds each of them by about 1e-7."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """points: (N, 2) float32. variance: the shares of the two axes in the whole variance, of PCA alone."""
+    """points: (N, 2) float32, all finite. variance: the shares of the two axes in the whole variance, of PCA alone."""
 
     points: np.ndarray
     method: ProjectionName
     variance: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        assert np.isfinite(self.points).all()
 
 
 def project(vectors: np.ndarray, method: ProjectionName, report: Report | None = None, seed: int = 0) -> Projection:
     """(N, D) vectors as N points. ``report`` hears of UMAP's rounds; what it raises ends the work.
 
     Raises :class:`SettingsError` for an unknown method, :class:`DataError` for vectors that are no finite numbers,
-    for none at all, and for fewer than :data:`FEWEST` where the method needs neighbourhoods.
+    for none at all, and, where the method needs neighbourhoods, for fewer than :data:`FEWEST` or for vectors of one
+    direction; PCA draws those as one point.
     """
     if method not in get_args(ProjectionName):
         raise SettingsError(f"the projection is {method!r}; choose one of {', '.join(get_args(ProjectionName))}.")
@@ -57,16 +63,30 @@ def project(vectors: np.ndarray, method: ProjectionName, report: Report | None =
             f"{method} needs at least {FEWEST} points, and here are {len(vectors)}; choose PCA or more images."
         )
     x = unit_rows(vectors)
+    if np.linalg.norm(x - x.mean(0), axis=1).max() <= SAME:
+        if method != "PCA":
+            what = "all zeros" if not x.any() else "equal up to rounding"
+            raise DataError(
+                f"{method} needs different vectors, and the {len(x):,} here are {what}; choose PCA, which draws them as "
+                "one point, or other images, and if the vectors should differ, check the checkpoint."
+            )
+        return Projection(np.zeros((len(x), 2), np.float32), method, (0.0, 0.0))
     components, shares = principal_components(x, 2 if method == "PCA" else REDUCED)
     if method == "PCA":
         return Projection(components, method, (float(shares[0]), float(shares[1])))
     fit = _umap if method == "UMAP" else _tsne
-    return Projection(fit(components, report, seed).astype(np.float32), method)
+    points = fit(components, report, seed).astype(np.float32)
+    if not np.isfinite(points).all():
+        raise DataError(f"{method} found no place for some of the {len(points):,} vectors; choose PCA or other images.")
+    return Projection(points, method)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """(N, D) float32 at unit length; a row of zeros stays."""
-    x = np.asarray(vectors, dtype=np.float32)
+    x = np.asarray(vectors)
+    x = x.astype(np.result_type(x, np.float32), copy=False)
+    largest = np.abs(x).max(1, keepdims=True)
+    x = (x / np.where(largest > 0, largest, 1)).astype(np.float32)  # so that no square overflows or vanishes
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
@@ -96,8 +116,11 @@ def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarra
 
     threads = torch.get_num_threads()
     epochs = EPOCHS if len(components) < LARGE else EPOCHS_LARGE
+    start = _start(components, 10.0)
+    flat = np.ptp(start, axis=0) == 0  # UMAP divides by each axis's range
+    start[:, flat] = np.random.default_rng(seed).normal(0, 1e-3, (len(start), int(flat.sum())))
     reducer = UMAP(
-        n_neighbors=min(NEIGHBOURS, len(components) - 1), n_epochs=epochs, init=_start(components, 10.0),
+        n_neighbors=min(NEIGHBOURS, len(components) - 1), n_epochs=epochs, init=start,
         random_state=seed, n_jobs=1, tqdm_kwds=_rounds(epochs, report),
     )  # fmt: skip
     with warnings.catch_warnings():

@@ -3,11 +3,13 @@
 import json
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from app.services import maps
+from app.services import Services, maps
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
@@ -162,3 +164,24 @@ def test_work_that_nobody_waits_for_ends(monkeypatch):
     time.sleep(0.1)
     with pytest.raises(maps.Abandoned):
         work.listen(1, 4)
+
+
+@pytest.mark.parametrize("method", ["PCA", "UMAP"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_equal_embeddings_are_a_point_or_one_sentence(open_page, city, checkpoints, monkeypatch, method, value):
+    plain = Services.features
+
+    def equal(*arguments, **named):
+        features = plain(*arguments, **named)
+        return replace(features, features=torch.full_like(features.features, value))
+
+    monkeypatch.setattr(Services, "features", equal)
+    maps._works.clear()
+    test = open_page("map", data=str(city), map_method=method, **checkpoints)
+    assert not test.exception and not test.error
+    if method == "UMAP":
+        [said] = [info.value for info in test.info]
+        assert said.startswith("The map of Baseline (GB): UMAP needs different vectors") and "choose PCA" in said
+    else:
+        assert not test.info and not any(any(panel["x"] + panel["y"]) for panel in drawn(test)["panels"])
+    maps._works.clear()

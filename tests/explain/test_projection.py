@@ -47,6 +47,34 @@ def test_zero_rows_and_copies_have_a_place():
 
 
 @pytest.mark.parametrize("method", ["UMAP", "t-SNE"])
+def test_equal_vectors_are_one_sentence(method):
+    rounded = (np.full((20, 6), 0.3) + np.random.default_rng(0).normal(0, 1e-5, (20, 6))).astype(np.float16)
+    assert len(np.unique(rounded, axis=0)) == 1
+    row = np.random.default_rng(0).normal(size=(1, 64))
+    near = row + np.random.default_rng(1).normal(0, 1e-8, (20, 64))
+    for vectors in (np.ones((20, 6)), np.repeat(row, 20, 0), near, rounded, row * np.arange(1, 21)[:, None]):
+        with pytest.raises(DataError, match=f"{method} needs different vectors, and the 20 here are equal .* PCA"):
+            project(vectors, method)
+        assert not project(vectors, "PCA").points.any() and project(vectors, "PCA").variance == (0, 0)
+    with pytest.raises(DataError, match="the 20 here are all zeros"):
+        project(np.zeros((20, 6)), method)
+
+
+@pytest.mark.parametrize("method", ["PCA", "UMAP", "t-SNE"])
+def test_copies_zeros_and_any_scale_have_a_place(groups, method):
+    row = groups[:1]
+    for vectors in (
+        np.vstack([np.repeat(row, 19, 0), groups[-1:]]), np.vstack([np.repeat(row, 10, 0), np.repeat(-row, 10, 0)]),
+        np.repeat(np.eye(2, 12), 10, 0),  # on a line: the second axis has no range
+        np.vstack([np.zeros((10, 12)), groups]), np.repeat(groups[:8], 2, 0),
+    ):  # fmt: skip
+        assert np.isfinite(project(vectors, method).points).all()
+    if method == "PCA":  # float32 squares of these overflow, or vanish
+        for scale in (1e30, 1e-30, 1e300):
+            np.testing.assert_allclose(project(groups * scale, "PCA").points, project(groups, "PCA").points, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["UMAP", "t-SNE"])
 def test_groups_stay_together_and_a_second_run_is_the_same(groups, method):
     heard = []
     found = project(groups, method, lambda done, total: heard.append((done, total)))
