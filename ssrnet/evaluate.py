@@ -9,19 +9,23 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ssrnet.data.datasets import open_training_data
+from ssrnet.data.holdout import hold_back
 from ssrnet.data.protocols import ProtocolName
+from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.model import ModelSettings
 from ssrnet.resources import DeviceName
 from ssrnet.retrieval.evaluation import Evaluation, evaluate, over_seeds, query_scores, restrict, with_seeds
 from ssrnet.retrieval.expansion import ExpansionSettings
-from ssrnet.retrieval.extraction import ExtractSettings, describe
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe
 from ssrnet.retrieval.intervals import CONFIDENCE, REPLICATES, SEED, Estimate, estimates, vehicles_of
 from ssrnet.retrieval.queries import QueryFilter
 from ssrnet.retrieval.ranking import DistanceName
 from ssrnet.retrieval.reranking import ReRankSettings
 from ssrnet.subjects import Subject, features_of, open_images, trained, untrained
+from ssrnet.training.checkpoint import read_checkpoint
 
 UNTRAINED_IMAGE_SIZE = 256
 
@@ -46,6 +50,11 @@ class EvaluateSettings:
     """Gallery images a vehicle in multi-gallery-shot (n of the paper's Fig. 6)."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    held_back: bool = False
+    """In place of the test images, the training vehicles that the checkpoint's run held back (--holdout), drawn
+    again; --data and --more-data are then what it trained on. Branches are also scored alone and at unit length."""
+    more_data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
+    """With --held-back: the run's further data folders, in its order."""
     only: str | None = None
     """Only test images with an attribute, as `vehicle_type=car,truck,bus`; cuts queries and gallery."""
     queries: str | None = None
@@ -77,7 +86,10 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     if settings.expand and settings.distance != "cosine":
         raise SettingsError("query expansion starts from cosine distances; leave out --distance or --expand.")
     subject = _subject(settings)
-    dataset, images = open_images(settings.data, settings.subset, settings.only)
+    if settings.held_back:
+        dataset, images = _held_back(settings), "held-back"
+    else:
+        dataset, images = open_images(settings.data, settings.subset, settings.only)
     print(dataset.summary())
     kept = None if settings.queries is None else QueryFilter.parse(settings.queries, dataset)
     own = settings.protocol == "own"
@@ -98,11 +110,16 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     ]  # fmt: skip
     if kept is not None:
         evaluations = [restrict(evaluation, kept) for evaluation in evaluations]
-    title = f"{made_by['model']} on {dataset.name}, {images} test images, {name}"
+    shown = "" if settings.held_back else f", {images} test images"
+    title = f"{made_by['model']} on {dataset.name}{shown}, {name}"
     print(title if kept is None else f"{title}, queries {kept.title}")
     scores = [query_scores(evaluation) for evaluation in evaluations]
     vehicles, intervals = len(vehicles_of(scores)), estimates(scores)
     _print(evaluations, vehicles, intervals)
+    if settings.held_back and len(features.branch_dims) > 1:
+        for scale, rescaled in branch_scales(features).items():
+            print(f"  {scale:<22}{evaluate(rescaled, dataset, protocols[0], made_by=made_by, top_k=1).metrics}")
+    print("protocol record: " + evaluations[0].record.json())
     if settings.out is not None:
         written = {
             "results": [{"record": asdict(e.record), "metrics": asdict(e.metrics)} for e in evaluations],
@@ -120,8 +137,34 @@ def _print(evaluations: list[Evaluation], vehicles: int, intervals: dict[str, Es
         print(f"  mean of {len(evaluations)} random galleries  {spread.mean}")
         print(f"  standard deviation               {spread.deviation}")
     said = "  ".join(f"{metric} {100 * e.low:.2f}-{100 * e.high:.2f}%" for metric, e in intervals.items())
-    print(f"  {CONFIDENCE:.0%} intervals over the {vehicles:,} vehicles that ask  {said}")
-    print("protocol record: " + evaluations[0].record.json())
+    print(f"  {CONFIDENCE:.0%} intervals over the {vehicles:,} query vehicles  {said}")
+
+
+def branch_scales(features: FeatureSet) -> dict[str, FeatureSet]:
+    """The same features with each branch at unit length, and each branch alone, by what was done."""
+    alone = {f"{branch} alone": features.only([branch]) for branch in features.branch_dims}
+    return {"as concatenated": features, "each at unit length": features.at_unit_length(), **alone}
+
+
+def _held_back(settings: EvaluateSettings) -> ReIDDataset:
+    """The vehicles that the checkpoint's run held back, as :func:`hold_back` drew them.
+
+    Raises :class:`SettingsError` where it held none back, or where the folders are not those that it trained on.
+    """
+    if settings.checkpoint is None or settings.only is not None:
+        raise SettingsError("--held-back needs --checkpoint, whose run drew the vehicles, and goes without --only.")
+    info = read_checkpoint(settings.checkpoint).info
+    holdout, seed = info.training.get("holdout"), info.training.get("seed")
+    if not isinstance(holdout, int) or not isinstance(seed, int) or holdout < 2:
+        raise SettingsError(f"the run of {settings.checkpoint} held no vehicles back; train with --holdout.")
+    dataset = open_training_data(settings.data, settings.subset, settings.more_data)
+    if dataset.content_hash() != info.dataset_hash:
+        raise SettingsError(
+            f"{settings.checkpoint} was trained on {info.dataset} ({info.dataset_hash}), but --data and --more-data are "
+            f"{dataset.name} ({dataset.content_hash()}); name the run's folders in its order."
+        )
+    _, held = hold_back(dataset, holdout, seed)
+    return held
 
 
 def _subject(settings: EvaluateSettings) -> Subject:

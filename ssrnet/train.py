@@ -21,10 +21,12 @@ import torch
 from tqdm import tqdm
 
 import ssrnet
-from ssrnet.data.datasets import open_training_data
+from ssrnet.data.datasets import join_training_data, open_training_parts
+from ssrnet.data.holdout import hold_back
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
+from ssrnet.data.training_sets import describe_training, union
 from ssrnet.distributed import Processes, processes
 from ssrnet.data.transforms import to_input
 from ssrnet.errors import DataError, ResourceError, SettingsError, TrainingError
@@ -44,6 +46,7 @@ from ssrnet.training.resume import Progress, as_json, load_progress, save_progre
 from ssrnet.training.schedule import build_optimiser, learning_rate_factor, set_learning_rate
 from ssrnet.training.settings import TrainSettings
 from ssrnet.training.step import TrainingStep, place, set_training_mode
+from ssrnet.training.trained_on import sets_of_start
 
 HEALTH_IMAGES = 32
 """Training images, evenly spaced and as they are, on which the attention's health is measured each epoch."""
@@ -90,9 +93,11 @@ class Run:
         self.settings, self.group = settings, group
         group.share(settings.identities_per_batch, settings.images_per_identity)  # tells at once where it cannot
         torch.manual_seed(settings.seed)
-        self.dataset = open_training_data(settings.data, settings.subset, settings.more_data)
+        parts = open_training_parts(settings.data, settings.subset, settings.more_data)
+        self.dataset = join_training_data(parts)
         self.dataset_hash = self.dataset.content_hash()
         fit, self.held_back = hold_back(self.dataset, settings.holdout, settings.seed)
+        self.training_sets = union(describe_training(parts, fit), sets_of_start(settings.start_from))
         row_of = {image.name: row for row, image in enumerate(self.dataset.train)}
         self.rows = [row_of[image.name] for image in fit]
         identities = sorted({image.vehicle_id for image in fit})
@@ -206,7 +211,7 @@ class Run:
         return CheckpointInfo(
             self.settings.model, self.size, self.model.num_classes, self.dataset.name, self.dataset_hash,
             self.progress.epoch, self.progress.step, json.loads(as_json(asdict(self.settings))),
-            {} if scored is None else {"held_back": asdict(scored)}, ssrnet.__version__,
+            {} if scored is None else {"held_back": asdict(scored)}, ssrnet.__version__, self.training_sets,
         )  # fmt: skip
 
 
@@ -267,33 +272,6 @@ def progress_bar(total: int, done: int, group: Processes) -> tqdm:
     """One bar for all processes."""
     hidden = {} if group.first else {"disable": True}  # unsaid, the user's TQDM_DISABLE decides
     return tqdm(total=total, initial=done, unit="step", smoothing=0.05, **hidden)
-
-
-def hold_back(
-    dataset: ReIDDataset, identities: int, seed: int
-) -> tuple[list[VehicleImage], ReIDDataset | None]:
-    """Training images without ``identities`` vehicles drawn by ``seed``, and those as a data set to evaluate on.
-
-    Each held-back image is query and gallery at once; the image itself, of the same vehicle and
-    camera, is junk. Raises :class:`DataError` without training images, :class:`SettingsError` where
-    fewer than two identities would be left to train on.
-    """
-    if not dataset.train:
-        raise DataError(f"{dataset.root} has no training images; choose a data set with a training split.")
-    everyone = sorted({image.vehicle_id for image in dataset.train})
-    if identities > len(everyone) - 2:
-        raise SettingsError(
-            f"holdout is {identities}, but {dataset.name} has {len(everyone)} training identities; leave at least 2."
-        )
-    drawn = np.random.Generator(np.random.PCG64(seed)).choice(everyone, size=identities, replace=False)
-    chosen = set(drawn.tolist())
-    fit = [image for image in dataset.train if image.vehicle_id not in chosen]
-    held = tuple(image for image in dataset.train if image.vehicle_id in chosen)
-    if not held:
-        return fit, None
-    return fit, replace(
-        dataset, name=f"{dataset.name}, {identities} training identities held back", train=(), query=held, gallery=held
-    )
 
 
 def score(model: SSRNet, dataset: ReIDDataset, size: int, group: Processes, workers: int = 0) -> Metrics:

@@ -12,7 +12,7 @@ from ssrnet.model import EmbeddingSettings, ModelSettings
 from ssrnet.retrieval import reranking
 from ssrnet.retrieval.evaluation import over_seeds
 from ssrnet.retrieval.expansion import ExpansionSettings
-from ssrnet.retrieval.extraction import ExtractSettings
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
 
@@ -79,7 +79,7 @@ def test_it_prints_intervals_over_vehicles(settings, tmp_path, capsys):
     said, _ = printed_record(capsys)
     written = json.loads((tmp_path / "n.json").read_text())["estimates"]
     line = next(line for line in said.splitlines() if "intervals" in line)
-    assert line.startswith("  95% intervals over the 4 vehicles that ask  rank-1 ")
+    assert line.startswith("  95% intervals over the 4 query vehicles  rank-1 ")
     for name, estimate in written.items():
         assert f"{name} {100 * estimate['low']:.2f}-{100 * estimate['high']:.2f}%" in line
         assert estimate["deviation"] is not None
@@ -243,3 +243,31 @@ def test_a_bad_test_image_is_named(settings, tmp_path, workers):
 def test_re_ranking_refuses_a_distance_that_it_would_not_use(settings):
     with pytest.raises(SettingsError, match="leave out --distance or --re-rank"):
         evaluate_model(replace(settings, distance="euclidean", re_rank=True))
+
+
+def test_held_back_vehicles_are_those_that_the_run_scored(run, settings, capsys):
+    held = replace(settings, held_back=True, protocol="cross_camera")
+    evaluate_model(held)
+    said, record = printed_record(capsys)
+    last = json.loads((run.out / "log.jsonl").read_text().splitlines()[-1])["held_back"]
+    assert f"mAP {100 * last['mAP']:.2f}%" in said and record["queries"] == last["queries"]
+    rows = [line for line in said.splitlines() if " alone" in line or "unit length" in line or "as concat" in line]
+    assert [row.split("  ")[1] for row in rows] == [
+        "as concatenated", "each at unit length", "G alone", "attn alone", "token alone",
+    ]  # fmt: skip
+
+
+def test_held_back_vehicles_of_other_folders_or_of_a_run_without(run, settings, tmp_path):
+    with pytest.raises(SettingsError, match="was trained on .*, but --data and --more-data are"):
+        evaluate_model(replace(settings, held_back=True, data=tiny.city(tmp_path / "c"), more_data=(run.data,)))
+    with pytest.raises(SettingsError, match="--held-back needs --checkpoint"):
+        evaluate_model(replace(settings, held_back=True, checkpoint=None, untrained="none"))
+
+
+def test_branches_at_unit_length_are_what_extraction_makes(run):
+    model = tiny.network()
+    trace = model.trace(tiny.images(3))
+    plain = FeatureSet(trace.embedding(), ("a", "b", "c"), model.branch_dims)
+    assert torch.allclose(
+        plain.at_unit_length().features, trace.embedding(EmbeddingSettings(normalise_branches=True)), atol=1e-6
+    )

@@ -24,7 +24,8 @@ from ssrnet.distributed import Processes, processes
 from ssrnet.errors import SettingsError
 from ssrnet.losses import ReIDLoss
 from ssrnet.model import SSRNet
-from ssrnet.train import build_sampler, hold_back
+from ssrnet.data.holdout import hold_back
+from ssrnet.train import build_sampler
 from ssrnet.training.batches import augmented, open_pixels
 from ssrnet.training.schedule import build_optimiser
 from ssrnet.training.settings import TrainSettings, recipe

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 from torch.utils.data import DataLoader
 
 from ssrnet.data.records import VehicleImage
@@ -87,6 +88,11 @@ class FeatureSet:
         kept = [branch for branch in parts if branch in branches]
         columns = torch.cat([parts[branch] for branch in kept], dim=1)
         return FeatureSet(columns, self.names, {branch: self.branch_dims[branch] for branch in kept})
+
+    def at_unit_length(self) -> FeatureSet:
+        """Each branch's columns L2-normalised first, as :attr:`EmbeddingSettings.normalise_branches` does."""
+        parts = self.features.split(list(self.branch_dims.values()), dim=1)
+        return replace(self, features=torch.cat([normalize(part) for part in parts], dim=1))
 
     def save(self, path: Path, record: dict[str, object]) -> None:
         """Writes ``path`` (.safetensors) atomically, in float16; ``record`` says what made the features."""
