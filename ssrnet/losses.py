@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-from pytorch_metric_learning import distances, losses, miners, reducers
+from pytorch_metric_learning import distances, losses, reducers
 from torch import Tensor, nn
 
 from ssrnet.errors import SettingsError
@@ -53,17 +53,27 @@ class LossSettings:
 class BatchHardTriplet(nn.Module):
     """Eq. 6: for each anchor the farthest positive against the nearest negative, Euclidean, not normalised.
 
-    Anchors without a positive or a negative in the batch have no term (PK batches have none such).
+    Anchors without a positive or a negative in the batch have no term (PK batches have none such). The library's
+    miner and loss give the same numbers, but pick triplets by index, for which Python waits for the GPU each time;
+    here the whole matrix is masked.
     """
 
-    def __init__(self, margin: float, reducer: reducers.BaseReducer) -> None:
+    def __init__(self, margin: float, reduction: Literal["mean", "sum"]) -> None:
         super().__init__()
-        euclidean = distances.LpDistance(normalize_embeddings=False, p=2)
-        self.miner = miners.BatchHardMiner(distance=euclidean)
-        self.loss = losses.TripletMarginLoss(margin=margin, distance=euclidean, reducer=reducer)
+        self.distance = distances.LpDistance(normalize_embeddings=False, p=2)
+        self.margin, self.reduction = margin, reduction
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        return self.loss(features, labels, self.miner(features, labels))
+        d = self.distance(features)  # (B, B)
+        same = labels[:, None] == labels[None, :]
+        positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        farthest = d.masked_fill(~positive, -torch.inf).max(1).values  # (B,)
+        nearest = d.masked_fill(same, torch.inf).min(1).values
+        has_term = positive.any(1) & ~same.all(1)
+        # Set before the difference: infinity less infinity would make the gradient NaN.
+        farthest, nearest = (torch.where(has_term, side, 0.0) for side in (farthest, nearest))
+        terms = torch.where(has_term, torch.relu(farthest - nearest + self.margin), 0.0)
+        return terms.sum() if self.reduction == "sum" else terms.sum() / has_term.sum().clamp_min(1)
 
 
 class InstanceLoss(nn.Module):
@@ -86,7 +96,7 @@ def build_metric_loss(name: str, settings: LossSettings) -> nn.Module:
     """A loss of (features (B, D), labels (B,)). Circle has m = 0.4 and gamma = 80, the library's values."""
     reducer = reducers.MeanReducer() if settings.reduction == "mean" else reducers.SumReducer()
     if name == "triplet":
-        return BatchHardTriplet(settings.margin, reducer)
+        return BatchHardTriplet(settings.margin, settings.reduction)
     if name == "circle":
         return losses.CircleLoss(reducer=reducer)
     if name == "contrastive":

@@ -23,6 +23,7 @@ from tqdm import tqdm
 import ssrnet
 from ssrnet.data.datasets import join_training_data, open_training_parts
 from ssrnet.data.holdout import hold_back
+from ssrnet.data.pixels import Pixels
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
@@ -91,6 +92,7 @@ class Run:
 
     def __init__(self, settings: TrainSettings, group: Processes) -> None:
         self.settings, self.group = settings, group
+        self._pixels: tuple[int, Pixels] | None = None
         group.share(settings.identities_per_batch, settings.images_per_identity)  # tells at once where it cannot
         torch.manual_seed(settings.seed)
         parts = open_training_parts(settings.data, settings.subset, settings.more_data)
@@ -126,8 +128,7 @@ class Run:
                 text = as_json(asdict(settings), indent=2)
                 write_atomically(settings.out / "settings.json", lambda path: path.write_text(text))
             if imprints:
-                pixels = open_pixels(settings, self.dataset.train, self.rows, self.size, group)
-                imprint_classifiers(self.model, pixels, self.labels.tolist(), settings, group)
+                imprint_classifiers(self.model, self.pixels(self.size), self.labels.tolist(), settings, group)
         self.saved, self.stopping = self.progress, False
         self.step = TrainingStep(self.model, ReIDLoss(settings.loss), optimiser, settings, group)
 
@@ -136,11 +137,18 @@ class Run:
         """Side in pixels of the images of the last step, or of the first before it."""
         return self.settings.image_size(max(0, self.progress.epoch - (self.progress.batch == 0)))
 
+    def pixels(self, size: int) -> Pixels:
+        """The images that are trained on, opened once for each size that comes."""
+        if self._pixels is None or self._pixels[0] != size:
+            self._pixels = None  # a device's memory is free before the next images come
+            self._pixels = (size, open_pixels(self.settings, self.dataset.train, self.rows, size, self.group))
+        return self._pixels[1]
+
     def train_epoch(self, stop: StopRequest, bar: tqdm) -> EpochSums:
         """Trains to the end of the epoch, of the run's steps, or to a stop; moves ``progress`` there."""
         settings, group, epoch, first = self.settings, self.group, self.progress.epoch, self.progress.batch
         size, length = settings.image_size(epoch), len(self.sampler)
-        pixels = open_pixels(settings, self.dataset.train, self.rows, size, group)
+        pixels = self.pixels(size)
         self.sampler.set_epoch(epoch)
         batches = list(self.sampler)[: self.total_steps - epoch * length]
         sums = EpochSums(self.progress.sums, first)
@@ -197,7 +205,7 @@ class Run:
 
     def health(self) -> AttentionHealth:
         """Of the network as it is now, on a few training images that are the same each epoch."""
-        pixels = open_pixels(self.settings, self.dataset.train, self.rows, self.size, self.group)
+        pixels = self.pixels(self.size)
         chosen = np.linspace(0, len(self.rows) - 1, min(HEALTH_IMAGES, len(self.rows)), dtype=int)
         self.model.eval()
         with torch.inference_mode():

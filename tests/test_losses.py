@@ -5,6 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from pytorch_metric_learning import distances, losses, miners, reducers
 
 from ssrnet.errors import SettingsError
 from ssrnet.losses import LossName, LossSettings, ReIDLoss, build_metric_loss
@@ -49,6 +50,27 @@ def test_triplet_is_equation_6_over_all_anchors(margin, reduction):
         assert 0 in terms and max(terms) > 0  # the mean below counts the zeros
     loss = build_metric_loss("triplet", LossSettings(margin=margin, reduction=reduction))
     assert loss(*vectors()).item() == pytest.approx(getattr(np, reduction)(terms), rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_triplet_is_the_librarys_miner_and_loss_to_the_bit(seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(8).repeat_interleave(4)
+    euclidean = distances.LpDistance(normalize_embeddings=False, p=2)
+    theirs = losses.TripletMarginLoss(0.5, distance=euclidean, reducer=reducers.MeanReducer())
+    rows = torch.randn(32, 16, generator=generator)
+    gradients = []
+    for compute in (
+        build_metric_loss("triplet", LossSettings()),
+        lambda x, y: theirs(x, y, miners.BatchHardMiner(distance=euclidean)(x, y)),
+    ):
+        x = rows.clone().requires_grad_()
+        loss = compute(x, labels)
+        loss.backward()
+        gradients.append((loss.detach(), x.grad))
+    (ours, our_gradient), (expected, gradient) = gradients
+    assert torch.equal(ours, expected) and ours > 0
+    assert torch.allclose(our_gradient, gradient, rtol=1e-5, atol=1e-8)
 
 
 def test_triplet_skips_an_anchor_without_a_positive():

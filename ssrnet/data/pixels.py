@@ -24,6 +24,8 @@ from ssrnet.data.transforms import ImageTensors, pixel_transform, read_batches
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.files import remove_leftovers, write_atomically
 
+CHUNK = 64
+"""Images that are decoded, or copied to a device, at a time."""
 READ_AHEAD = 4
 """Batches that are read while the device computes."""
 
@@ -32,7 +34,7 @@ class Pixels(Protocol):
     """Where training images come from."""
 
     def batches(self, batches: Iterable[Sequence[int]]) -> Iterator[Tensor]:
-        """For each list of B positions the images as (B, S, S, 3) uint8 on the CPU, read ahead."""
+        """For each list of B positions the images as (B, S, S, 3) uint8, read ahead; on the CPU but for DevicePixels."""
 
 
 class DecodedPixels:
@@ -72,6 +74,36 @@ class CachedPixels:
     def _read(self, positions: Sequence[int]) -> Tensor:
         pixels = self.images.index_select(0, self.rows[torch.as_tensor(positions)])
         return pixels.pin_memory() if torch.cuda.is_available() else pixels
+
+
+class DevicePixels:
+    """All images of a cached file in a device's memory, (N, S, S, 3) uint8, so that a step waits for no loader.
+
+    ``rows`` as for :class:`CachedPixels`; only these are copied.
+    """
+
+    def __init__(self, path: Path, rows: Sequence[int], device: torch.device) -> None:
+        self.images = torch.empty((0,))
+        for start, images in enumerate(CachedPixels(path, rows).batches(_chunks(len(rows)))):
+            if not start:
+                self.images = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+            self.images[start * CHUNK : start * CHUNK + len(images)] = images.to(device)
+
+    def batches(self, batches: Iterable[Sequence[int]]) -> Iterator[Tensor]:
+        for batch in batches:
+            yield self.images[torch.as_tensor(batch).to(self.images.device, non_blocking=True)]
+
+
+def fits_on(device: torch.device, path: Path) -> bool:
+    """Whether a cached file takes at most a quarter of the memory that a CUDA device has free; False on a CPU."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return path.stat().st_size <= free / 4
+
+
+def _chunks(count: int) -> list[range]:
+    return [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
 
 
 def cached_file(folder: Path, images: Sequence[VehicleImage], size: int) -> Path:
@@ -116,7 +148,7 @@ def decode_into(path: Path, images: Sequence[VehicleImage], size: int, workers: 
         )
 
     def write(temporary: Path) -> None:
-        chunks = [range(start, min(start + 64, len(images))) for start in range(0, len(images), 64)]
+        chunks = _chunks(len(images))
         with open(temporary, "wb") as file:
             shape = (len(images), size, size, 3)
             npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ssrnet.data.augment import augment, draw
-from ssrnet.data.pixels import CachedPixels, DecodedPixels, Pixels, cached_file, decode_into, is_cached
+from ssrnet.data.pixels import CachedPixels, DecodedPixels, DevicePixels, Pixels, cached_file, decode_into, fits_on, is_cached
 from ssrnet.data.records import VehicleImage
 from ssrnet.distributed import Processes
 from ssrnet.training.settings import TrainSettings
@@ -33,7 +34,31 @@ def open_pixels(
         decode_into(path, images, size, settings.workers)
         group.say(f"decoded images: {path} ({path.stat().st_size / 1e9:.2f} GB)")
     group.wait()
-    return CachedPixels(path, rows)
+    return DevicePixels(path, rows, group.device) if fits_on(group.device, path) else CachedPixels(path, rows)
+
+
+def on_device(batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
+    """The batches on ``device``; on CUDA the next one is copied, on a stream of its own, while this one is used."""
+    if device.type != "cuda":
+        yield from (batch.to(device) for batch in batches)
+        return
+    copying, waiting = torch.cuda.Stream(device), None
+    for batch in batches:
+        with torch.cuda.stream(copying):
+            coming = batch.to(device, non_blocking=True)
+        if waiting is not None:
+            yield _use(waiting, copying)
+        waiting = coming
+    if waiting is not None:
+        yield _use(waiting, copying)
+
+
+def _use(batch: Tensor, copying: torch.cuda.Stream) -> Tensor:
+    """Lets the stream in use wait for the copy, and its memory wait for the stream."""
+    using = torch.cuda.current_stream(batch.device)
+    using.wait_stream(copying)
+    batch.record_stream(using)
+    return batch
 
 
 def augmented(
@@ -45,7 +70,7 @@ def augmented(
     batch, and each process takes its part of them.
     """
     part = group.share(settings.identities_per_batch, settings.images_per_identity)
-    for number, own in enumerate(pixels.batches([batch[part] for batch in batches[first:]]), start=first):
-        own = own.to(group.device, non_blocking=True)
+    batches_here = pixels.batches([batch[part] for batch in batches[first:]])
+    for number, own in enumerate(on_device(batches_here, group.device), start=first):
         draws = draw(len(batches[number]), own.shape[1], settings.augment, settings.seed, epoch, number)
         yield augment(own, settings.augment, draws.share(part))

@@ -11,7 +11,7 @@ import torch
 import ssrnet.data.pixels
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
-from ssrnet.data.pixels import CachedPixels, DecodedPixels, cached_file, decode_into, is_cached
+from ssrnet.data.pixels import CachedPixels, DecodedPixels, DevicePixels, cached_file, decode_into, fits_on, is_cached
 from ssrnet.data.transforms import pixel_transform
 from ssrnet.errors import DataError, ResourceError
 from tests import tiny
@@ -47,6 +47,17 @@ def test_rows_choose_among_the_files_images(images, tmp_path):
     (whole,) = CachedPixels(tmp_path / "all.npy").batches([range(len(images))])
     (some,) = CachedPixels(tmp_path / "all.npy", rows=[5, 9, 2]).batches([[2, 0]])
     assert torch.equal(some, whole[[2, 5]])
+
+
+def test_images_in_a_devices_memory_are_the_same(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(ssrnet.data.pixels, "CHUNK", 5)  # several copies, the last one smaller
+    decode_into(tmp_path / "all.npy", images, 16)
+    rows = [*range(3, 17), 0]
+    on_device = DevicePixels(tmp_path / "all.npy", rows, torch.device("cpu"))
+    batches = [[0, 14, 3], [7, 7, 1]]
+    both = (on_device.batches(batches), CachedPixels(tmp_path / "all.npy", rows).batches(batches))
+    assert all(torch.equal(a, b) for a, b in zip(*both, strict=True)) and len(on_device.images) == 15
+    assert not fits_on(torch.device("cpu"), tmp_path / "all.npy")
 
 
 def test_leaving_early_ends_the_reader(images, tmp_path):
