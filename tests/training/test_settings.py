@@ -40,6 +40,15 @@ def test_the_strong_recipe_is_todays_baselines():
     assert (strong.loss.name, strong.loss.margin, strong.loss.beta) == (paper.loss.name, 0.5, 1)
 
 
+def test_the_shipped_recipe_is_strong_but_for_its_schedule_and_colour():
+    shipped, strong = recipe("shipped"), recipe("strong")
+    assert replace(
+        shipped, recipe="strong", augment=strong.augment, optimiser=strong.optimiser, epochs=strong.epochs, holdout=0
+    ) == strong
+    assert (shipped.epochs, shipped.optimiser.warmup_epochs, shipped.optimiser.decay_epoch) == (36, 2, 9)
+    assert shipped.holdout == 100 and shipped.sizes == ((0, 256),)
+
+
 @pytest.mark.parametrize("name", ["paper", "strong", "quick", "shipped"])
 def test_networks_differ_in_their_branches_alone(name):
     ssrnet, baseline = recipe(name), recipe(name, "baseline")
