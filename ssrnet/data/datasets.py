@@ -50,15 +50,29 @@ def open_training_data(root: str | Path, subset: int | None = None, more: Sequen
     get ``2/`` before their names, the third's ``3/``. Query and gallery stay those of ``root``.
     Raises as :func:`open_dataset`, and :class:`DataError` for further data without training images.
     """
-    first = open_dataset(root, subset)
-    train, names = list(first.train), [first.name]
-    for number, folder in enumerate(more, start=2):
+    return join_training_data(open_training_parts(root, subset, more))
+
+
+def open_training_parts(
+    root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()
+) -> tuple[ReIDDataset, ...]:
+    """The data sets that :func:`open_training_data` joins, each by itself; raises as it does."""
+    parts = [open_dataset(root, subset)]
+    for folder in more:
         further = open_dataset(folder)
         if not further.train:
             raise DataError(f"{further.root} has no training images to add; leave it out of --more-data.")
-        names.append(further.name)
-        train += [_apart(image, f"{number}/") for image in further.train]
-    return replace(first, name=" + ".join(names), train=train)
+        parts.append(further)
+    return tuple(parts)
+
+
+def join_training_data(parts: Sequence[ReIDDataset]) -> ReIDDataset:
+    """The first of ``parts`` with the training images of all, as :func:`open_training_data` names them."""
+    first, *further = parts
+    train = list(first.train)
+    for number, one in enumerate(further, start=2):
+        train += [_apart(image, f"{number}/") for image in one.train]
+    return replace(first, name=" + ".join(one.name for one in parts), train=train)
 
 
 def _apart(image: VehicleImage, prefix: str) -> VehicleImage:

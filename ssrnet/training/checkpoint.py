@@ -7,12 +7,13 @@ import json
 import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ssrnet.data.training_sets import TrainingSet, unpack
 from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.files import parse_json
 from ssrnet.model import ModelSettings, SSRNet
@@ -29,7 +30,11 @@ LARGEST = {"image_size": 4096, "num_classes": 10_000_000, "epoch": 2**40, "step"
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself. ``metrics`` and ``training`` may be empty."""
+    """What a checkpoint says of itself. ``metrics`` and ``training`` may be empty.
+
+    ``dataset`` and ``dataset_hash`` are of all data that was trained on, joined; ``training_sets`` are its parts, with
+    those of the checkpoint that it went on from. Files from before they were stored have none.
+    """
 
     model: ModelSettings
     image_size: int
@@ -41,6 +46,7 @@ class CheckpointInfo:
     training: dict[str, object]
     metrics: dict[str, object]
     version: str
+    training_sets: tuple[TrainingSet, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def save_checkpoint(path: Path, model: SSRNet, info: CheckpointInfo) -> None:
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], info: CheckpointInfo) -> None:
     """Writes ``path`` (.safetensors) atomically from the tensors of a state dict, each in its own precision."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"format": FORMAT, "info": json.dumps(asdict(info), default=str)}
+    values = asdict(replace(info, training_sets=())) | {"training_sets": [one.packed() for one in info.training_sets]}
+    metadata = {"format": FORMAT, "info": json.dumps(values, default=str)}
     write_tensors(path, tensors, metadata)
 
 
@@ -305,7 +312,8 @@ def _parse_info(path: Path, text: str) -> CheckpointInfo:
             raise CheckpointError(
                 f"{path} was written by a newer ssrnet (it sets {', '.join(sorted(unknown))}); update ssrnet."
             )
-        info = CheckpointInfo(model=ModelSettings(**model), **values)
+        training_sets = unpack(values.pop("training_sets", []))
+        info = CheckpointInfo(model=ModelSettings(**model), training_sets=training_sets, **values)
         _check_values(info)
         return info
     except (TypeError, KeyError, ValueError, AttributeError) as error:

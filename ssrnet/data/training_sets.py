@@ -1,0 +1,254 @@
+"""The vehicles, images and cameras a model was trained on, as hashes; and how many of a data set's are among them.
+
+Identities alone decide nothing: VeRi-776 and the bundled city both have a vehicle 0001 and a camera c001. Images do; so
+a training set keeps, beside the hash of each vehicle's identity, one of its images as an example: a hash of its file's
+name and size, by which it is looked for, and one of its bytes, by which it is known. An image in common that bears the
+same identity on both sides says that the two number their vehicles and cameras alike, and from there on identities are
+compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.files import open_regular
+
+IDENTITY_DIGITS, FILE_DIGITS, BYTES_DIGITS = 10, 10, 6
+"""Hex digits: 10,000 test vehicles beside 100,000 training vehicles have a chance below 1 in 1,000 of one false match."""
+EXAMPLE_DIGITS = FILE_DIGITS + BYTES_DIGITS
+READ_BYTES = 2**16
+"""Of an example's file, from its start."""
+MOST_READ = 200
+"""Files of one opened data set that are read to know a training set again; the others are taken by name and size."""
+MOST_SETS, MOST_VEHICLES, MOST_CAMERAS = 100, 500_000, 100_000
+"""Of one checkpoint's training sets together; 500,000 vehicles are 13 MB of metadata."""
+LONGEST_NAME = 1000
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """One data set's images that a model learnt from; those held back are not among them.
+
+    ``content_hash`` is :meth:`ReIDDataset.content_hash` of the data set opened alone. ``vehicles`` are hashes of
+    identities, ``examples`` one image of each, in the same order: hash of name and size, then hash of its bytes.
+    """
+
+    name: str
+    content_hash: str
+    images: int
+    vehicles: tuple[str, ...]
+    examples: tuple[str, ...]
+    cameras: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, content_hash: str, images: Sequence[VehicleImage]) -> TrainingSet:
+        """The training set of ``images``; of each vehicle, one image's file is read."""
+        example: dict[str, tuple[str, Path]] = {}
+        for image in images:
+            found = file_hash(image), image.path
+            # The smallest, so that it does not depend on how a layout orders its images.
+            example[image.vehicle_id] = min(found, example.get(image.vehicle_id, found))
+        pairs = sorted(
+            (_identity(vehicle_id), found + _bytes_hash(path)) for vehicle_id, (found, path) in example.items()
+        )
+        cameras = sorted(_identity(camera) for camera in {image.camera_id for image in images} - {None})
+        vehicles, examples = (tuple(column) for column in zip(*pairs, strict=True)) if pairs else ((), ())
+        return cls(name[:LONGEST_NAME], content_hash, len(images), vehicles, examples, tuple(cameras))
+
+    def packed(self) -> dict[str, object]:
+        """For JSON: each tuple of hashes as one string."""
+        hashes = {key: "".join(getattr(self, key)) for key in ("vehicles", "examples", "cameras")}
+        return {"name": self.name, "content_hash": self.content_hash, "images": self.images, **hashes}
+
+
+def unpack(packed: object) -> tuple[TrainingSet, ...]:
+    """The training sets of a list of :meth:`TrainingSet.packed`; raises ValueError for anything else."""
+    if not isinstance(packed, list) or len(packed) > MOST_SETS:
+        raise ValueError(f"training_sets is no list of at most {MOST_SETS}")
+    sets = tuple(_unpack(values) for values in packed)
+    if not _within_limits(sets):
+        raise ValueError(f"training_sets has more than {MOST_VEHICLES:,} vehicles or {MOST_CAMERAS:,} cameras")
+    return sets
+
+
+def describe_training(parts: Sequence[ReIDDataset], fit: Iterable[VehicleImage]) -> tuple[TrainingSet, ...]:
+    """A training set for each data set that was joined for training, of those of its images that are in ``fit``.
+
+    Empty where there are more of them than a checkpoint may list.
+    """
+    paths = {image.path for image in fit}  # joining changes names and identities
+    sets = tuple(
+        TrainingSet.of(part.name, part.content_hash(), [image for image in part.train if image.path in paths])
+        for part in parts
+    )
+    return sets if _within_limits(sets) else ()
+
+
+def union(sets: Iterable[TrainingSet], earlier: Iterable[TrainingSet]) -> tuple[TrainingSet, ...]:
+    """``sets``, and those of ``earlier`` that are no copy of one of them; empty where those are too many."""
+    together = tuple(dict.fromkeys((*sets, *earlier)))
+    return together if _within_limits(together) else ()
+
+
+@dataclass(frozen=True)
+class SeenInTraining:
+    """How many of a data set's test vehicles and cameras a model saw in training; its sentences follow a model's name.
+
+    ``by_name`` says that the cameras were matched by their names alone: no image is in common, but every test camera
+    bears a training camera's name and no test vehicle bears a training vehicle's, as in two halves of one data set.
+    ``train_split`` says that images of the data set's own training split were trained on.
+    """
+
+    vehicles: int
+    test_vehicles: int
+    cameras: int
+    test_cameras: int
+    by_name: bool
+    train_split: bool
+
+    @property
+    def warning(self) -> str | None:
+        """One sentence where test vehicles were trained on."""
+        if not self.vehicles:
+            return None
+        if self.vehicles == self.test_vehicles:
+            count = f"All {self.test_vehicles:,}"
+        else:
+            count = f"{self.vehicles:,} of the {self.test_vehicles:,}"
+        return f"{count} test vehicles were in the training data: numbers here say nothing about new vehicles."
+
+    @property
+    def note(self) -> str | None:
+        """What else is known of vehicles and cameras; None where nothing is."""
+        seen = f"{self.cameras:,} of {self.test_cameras:,}"
+        if self.vehicles:
+            return f"Test cameras seen in training: {seen}." if self.cameras else None
+        if self.by_name:
+            return (
+                "No test vehicle was in the training data. The test cameras seem to have been: "
+                f"{seen} have the name of a training camera."
+            )
+        if not self.train_split:
+            return None
+        text = "Trained on this data set's training split"
+        if not self.test_vehicles:
+            return f"{text}."
+        cameras = f"; test cameras seen in training: {seen}." if self.cameras else "."
+        return f"{text}, which has none of the test vehicles{cameras}"
+
+    @property
+    def record(self) -> dict[str, object]:
+        """The part of a protocol record that says so."""
+        return {"test_vehicles_in_training": self.vehicles}
+
+
+def seen_in_training(sets: Sequence[TrainingSet], dataset: ReIDDataset) -> SeenInTraining | None:
+    """What of ``dataset`` is in a model's training sets; None where the model names none.
+
+    A test vehicle counts as seen where a training vehicle's example is among its images, or where its identity is among
+    the set's and both number their vehicles alike. Copies under other file names, or saved anew, are not recognised.
+    """
+    if not sets:
+        return None
+    test = [image for image in dataset.test if image.vehicle_id not in dataset.distractor_ids]
+    vehicles = {image.vehicle_id: _identity(image.vehicle_id) for image in test}
+    cameras = {image.camera_id: _identity(image.camera_id) for image in test if image.camera_id is not None}
+    files = {image: file_hash(image) for image in (*test, *dataset.train)}
+    seen, certain, named, train_split = set(), set(), set(), False
+    for one in sets:
+        known, known_cameras = set(one.vehicles), set(one.cameras)
+        identity_of = _recognised(one, files)
+        in_test = [image for image in test if image in identity_of]
+        in_train = [image for image in dataset.train if image in identity_of]
+        seen |= {image.vehicle_id for image in in_test}
+        train_split |= bool(in_train)
+        recurring = {vehicle_id for vehicle_id, own in vehicles.items() if own in known}
+        met = {camera for camera, own in cameras.items() if own in known_cameras}
+        if any(identity == _identity(image.vehicle_id) for image, identity in identity_of.items()):
+            seen |= recurring
+            certain |= met
+        elif not (identity_of or recurring) and len(met) == len(cameras):
+            named |= met
+    found = certain or (set() if seen or train_split else named)
+    return SeenInTraining(len(seen), len(vehicles), len(found), len(cameras), bool(found) and not certain, train_split)
+
+
+def _recognised(one: TrainingSet, files: Mapping[VehicleImage, str]) -> dict[VehicleImage, str]:
+    """Those of ``files`` (by name and size) that are examples of the training set, each with its vehicle's hash.
+
+    Other data sets have files of these names, and by chance of these sizes; unless most of those that are looked into
+    have the bytes as well, there is none.
+    """
+    example_of = {
+        example[:FILE_DIGITS]: (example[FILE_DIGITS:], identity)
+        for example, identity in zip(one.examples, one.vehicles, strict=True)
+    }
+    found = [image for image, own in files.items() if own in example_of]
+    looked_into = found[:: max(1, math.ceil(len(found) / MOST_READ))]
+    same = sum(_bytes_hash(image.path) == example_of[files[image]][0] for image in looked_into)
+    return {image: example_of[files[image]][1] for image in found} if 2 * same > len(looked_into) else {}
+
+
+def file_hash(image: VehicleImage) -> str:
+    """10 hex digits over the name of the image's file and its size, -1 where it is gone."""
+    try:
+        size = image.path.stat().st_size
+    except OSError:
+        size = -1
+    return _hash(f"{image.path.name}\0{size}", FILE_DIGITS)
+
+
+def _identity(name: str) -> str:
+    return _hash(name, IDENTITY_DIGITS)
+
+
+def _bytes_hash(path: Path) -> str:
+    try:
+        with open_regular(path) as file:
+            start = file.read(READ_BYTES)
+    except OSError:
+        start = b""
+    return hashlib.sha256(start).hexdigest()[:BYTES_DIGITS]
+
+
+def _hash(text: str, digits: int) -> str:
+    # File names that are not UTF-8 reach Python as surrogates.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:digits]
+
+
+def _within_limits(sets: Sequence[TrainingSet]) -> bool:
+    return (
+        len(sets) <= MOST_SETS
+        and sum(len(one.vehicles) for one in sets) <= MOST_VEHICLES
+        and sum(len(one.cameras) for one in sets) <= MOST_CAMERAS
+    )
+
+
+def _unpack(values: object) -> TrainingSet:
+    if not isinstance(values, Mapping) or set(values) != set(TrainingSet.__dataclass_fields__):
+        raise ValueError("an entry of training_sets has other fields")
+    name, content_hash, images = values["name"], values["content_hash"], values["images"]
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        raise ValueError("a training set's name is no short text")
+    if not isinstance(content_hash, str) or not re.fullmatch("[0-9a-f]{16}", content_hash):
+        raise ValueError("a training set's content_hash is no 16 hex digits")
+    vehicles = _split(values["vehicles"], IDENTITY_DIGITS, MOST_VEHICLES)
+    examples = _split(values["examples"], EXAMPLE_DIGITS, MOST_VEHICLES)
+    cameras = _split(values["cameras"], IDENTITY_DIGITS, MOST_CAMERAS)
+    if len(vehicles) != len(examples) or type(images) is not int or not len(vehicles) <= images <= 2**40:
+        raise ValueError(f"a training set has {len(vehicles)} vehicles, {len(examples)} examples and {images!r} images")
+    return TrainingSet(name, content_hash, images, vehicles, examples, cameras)
+
+
+def _split(text: object, digits: int, most: int) -> tuple[str, ...]:
+    if not isinstance(text, str) or len(text) % digits or len(text) > digits * most:
+        raise ValueError(f"a training set's hashes are no text of at most {most:,} times {digits} hex digits")
+    if re.search("[^0-9a-f]", text):
+        raise ValueError("a training set's hashes are no hex digits")
+    return tuple(text[start : start + digits] for start in range(0, len(text), digits))
