@@ -20,7 +20,7 @@ from ssrnet.errors import CheckpointError, DataError, ResourceError, SettingsErr
 from ssrnet.losses import LossSettings, ReIDLoss
 from ssrnet.metrics import Metrics
 from ssrnet.train import Progress, train
-from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint, write_checkpoint
+from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
 from ssrnet.training.settings import OptimiserSettings
 from ssrnet.training.step import accuracy, autocast
 from tests import tiny
@@ -107,6 +107,14 @@ def test_nothing_is_written_outside_out(city, tmp_path, monkeypatch):
     assert train(tiny.training(city, tmp_path / "a/run", max_steps=1)) == tmp_path / "a/run/last.safetensors"
     assert tiny.files(city) == before and not os.listdir(tmp_path / "elsewhere")
     assert os.listdir(tmp_path / "a") == ["run"] and set(os.listdir(tmp_path)) == {"a", "elsewhere"}
+
+
+def test_checkpoints_name_what_was_trained_on(run):
+    (stated,) = read_checkpoint(run.out / "last.safetensors").info.training_sets
+    dataset = open_dataset(run.data)
+    fit, _ = hold_back(dataset, run.holdout, run.seed)
+    assert (stated.name, stated.content_hash) == (dataset.name, dataset.content_hash())
+    assert (stated.images, len(stated.vehicles), len(stated.cameras)) == (len(fit), 4, 2)
 
 
 def test_two_data_sets_give_the_classes_of_both(city, tmp_path):

@@ -20,7 +20,7 @@ from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.files import open_regular
 
 IDENTITY_DIGITS, FILE_DIGITS, BYTES_DIGITS = 10, 10, 6
-"""Hex digits: 10,000 test vehicles beside 100,000 training vehicles have a chance below 1 in 1,000 of one false match."""
+"""Hex digits: 10,000 test vehicles beside 100,000 training vehicles have a chance below 1 in 1,000 of a false match."""
 EXAMPLE_DIGITS = FILE_DIGITS + BYTES_DIGITS
 READ_BYTES = 2**16
 """Of an example's file, from its start."""

@@ -1,4 +1,4 @@
-"""What a checkpoint was trained on: of the one a run starts from, of one from before it was stored, and of shown data."""
+"""What checkpoints were trained on: one that a run starts from, one from before it was stored, and of shown data."""
 
 from __future__ import annotations
 

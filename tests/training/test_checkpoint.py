@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
+from ssrnet.data.training_sets import TrainingSet
 from ssrnet.errors import CheckpointError, ResourceError, SettingsError
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.training.checkpoint import (
@@ -221,6 +222,34 @@ def test_damaged_metadata(saved, tmp_path, info):
 def test_settings_of_another_kind_or_size(model, saved, tmp_path, settings):
     path = rewritten(saved, tmp_path / "a.safetensors", metadata_with(model, **settings))
     fails(path, "cannot build", *settings)
+
+
+def with_training_sets(saved, path, packed):
+    """``saved`` at ``path`` with ``packed`` for its training sets, or without any where that is None."""
+    _, metadata = read_tensors(saved)
+    values = json.loads(metadata["info"])
+    del values["training_sets"]
+    values |= {} if packed is None else {"training_sets": packed}
+    return rewritten(saved, path, metadata | {"info": json.dumps(values)})
+
+
+def test_training_sets_come_back_and_older_files_have_none(model, saved, tmp_path):
+    sets = (TrainingSet("toys", "0" * 16, 2, ("a" * 10,), ("b" * 16,), ("c" * 10, "d" * 10)),)
+    save_checkpoint(tmp_path / "a.safetensors", model, tiny.info(model, training_sets=sets))
+    assert read_checkpoint(tmp_path / "a.safetensors").info.training_sets == sets
+    older = with_training_sets(saved, tmp_path / "older.safetensors", None)
+    assert load_checkpoint(older).info == load_checkpoint(saved).info == tiny.info(model)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [None, "toys", [3], [{"name": "toys"}],
+     [{"name": "a", "content_hash": "0" * 16, "images": 1, "vehicles": "0", "examples": "", "cameras": ""}]],
+)  # fmt: skip
+def test_training_sets_that_make_no_sense(saved, tmp_path, packed):
+    packed = {} if packed is None else packed
+    path = with_training_sets(saved, tmp_path / "a.safetensors", packed)
+    fails(path, "has damaged metadata", "training", load=read_checkpoint)
 
 
 def test_metadata_of_a_newer_version(model, saved, tmp_path):
