@@ -31,7 +31,7 @@ from ssrnet.retrieval.evaluation import evaluate, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, describe
 from ssrnet.retrieval.queries import slices
 from ssrnet.retrieval.ranking import DistanceName
-from ssrnet.subjects import Subject, features_of, open_images, trained, untrained
+from ssrnet.subjects import Subject, features_of, note_training_data, open_images, trained, untrained
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,14 @@ def compare_checkpoints(settings: CompareSettings) -> None:
         subjects.insert(0, untrained(settings.untrained, start, before.image_size))
     dataset, images = open_images(settings.data, settings.subset, settings.only)
     print(dataset.summary())
+    titles = distinct_titles(subjects)
+    subjects = [note_training_data(*one, dataset) for one in zip(subjects, titles, strict=True)]
     for path in filter(None, (settings.out, settings.queries_csv)):
         check_writable(path)  # before minutes of work, not after
     asked = {text: slices(text, dataset) for text in settings.slices}
     served, left_out = _served(settings, dataset)
     contestants = []
-    for title, subject in zip(distinct_titles(subjects), subjects, strict=True):
+    for title, subject in zip(titles, subjects, strict=True):
         print(f"{title}: {len(dataset.test):,} images")
         features = features_of(subject, dataset, settings.extraction, settings.device, settings.workers)
         made_by = subject.made_by | describe(settings.extraction, subject.image_size)

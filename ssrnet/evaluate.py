@@ -24,7 +24,7 @@ from ssrnet.retrieval.intervals import CONFIDENCE, REPLICATES, SEED, Estimate, e
 from ssrnet.retrieval.queries import QueryFilter
 from ssrnet.retrieval.ranking import DistanceName
 from ssrnet.retrieval.reranking import ReRankSettings
-from ssrnet.subjects import Subject, features_of, open_images, trained, untrained
+from ssrnet.subjects import Subject, features_of, note_training_data, open_images, trained, untrained
 from ssrnet.training.checkpoint import read_checkpoint
 
 UNTRAINED_IMAGE_SIZE = 256
@@ -91,6 +91,8 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     else:
         dataset, images = open_images(settings.data, settings.subset, settings.only)
     print(dataset.summary())
+    if not settings.held_back:
+        subject = note_training_data(subject, subject.title, dataset)
     kept = None if settings.queries is None else QueryFilter.parse(settings.queries, dataset)
     own = settings.protocol == "own"
     name: ProtocolName = dataset.protocol if own else settings.protocol  # type: ignore[assignment]

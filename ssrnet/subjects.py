@@ -15,22 +15,28 @@ from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.evaluation import keep
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
 from ssrnet.retrieval.queries import check_values
-from ssrnet.training.checkpoint import file_hash, load_backbone, load_checkpoint
+from ssrnet.training.checkpoint import CheckpointInfo, file_hash, load_backbone, load_checkpoint
+from ssrnet.training.trained_on import seen_by
 
 
 class Subject(NamedTuple):
-    """A network, the image size it was trained to, its name in headings, and what records say of it."""
+    """A network, the image size it was trained to, its name in headings, and what records say of it.
+
+    ``info`` is what its checkpoint says of itself, where it has one.
+    """
 
     model: SSRNet
     image_size: int
     title: str
     made_by: dict[str, object]
+    info: CheckpointInfo | None = None
 
 
 def trained(path: Path) -> Subject:
     """The network of a checkpoint; raises as :func:`load_checkpoint`."""
     checkpoint = load_checkpoint(path)
-    return Subject(checkpoint.model, checkpoint.info.image_size, checkpoint.info.model.title, checkpoint.record)
+    info = checkpoint.info
+    return Subject(checkpoint.model, info.image_size, info.model.title, checkpoint.record, info)
 
 
 def untrained(weights: str, model: ModelSettings, image_size: int) -> Subject:
@@ -57,6 +63,19 @@ def open_images(data: Path, subset: int | None, only: str | None) -> tuple[ReIDD
         raise SettingsError(f"--only is {only!r}; write an attribute and its values, as vehicle_type=car,truck.")
     check_values(dataset, attribute, values.split(","))
     return keep(dataset, attribute, values.split(",")), only
+
+
+def note_training_data(subject: Subject, title: str, dataset: ReIDDataset) -> Subject:
+    """Prints how much of the test data the subject's checkpoint was trained on; returns it with that in its record.
+
+    Nothing is printed or recorded where the checkpoint does not say.
+    """
+    seen = None if subject.info is None else seen_by(subject.info, dataset)
+    if seen is None:
+        return subject
+    for text in filter(None, (seen.warning, seen.note)):
+        print(f"{title}: {text}")
+    return subject._replace(made_by=subject.made_by | seen.record)
 
 
 def features_of(

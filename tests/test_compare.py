@@ -1,4 +1,5 @@
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,19 @@ def test_nothing_in_the_file_says_where_it_was_made(settings, tmp_path):
     assert str(settings.baseline.parent) not in text
     first = read_comparison(settings.out).models[0].features
     assert (first["checkpoint"], first["checkpoint_hash"]) == ("weights.safetensors", file_hash(weights))
+
+
+def test_each_model_says_what_it_was_trained_on(settings, run, tmp_path, capsys):
+    for folder in ("image_test", "image_query"):
+        shutil.copytree(run.data / "image_train", tmp_path / "again" / folder)
+    compare_checkpoints(
+        replace(settings, data=tmp_path / "again", ssrnet=run.out / "last.safetensors", protocols=("cross_camera",))
+    )
+    said = capsys.readouterr().out
+    assert f"{SSRNET}: 4 of the 6 test vehicles were in the training data" in said
+    assert f"{BASELINE}: " in said and said.count("in the training data") == 1, "the baseline does not say"
+    models = read_comparison(settings.out).models
+    assert [model.features.get("test_vehicles_in_training") for model in models] == [None, 4]
 
 
 def test_a_checkpoint_against_itself_does_not_differ(settings, capsys):

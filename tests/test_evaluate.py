@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -45,7 +46,18 @@ def test_it_prints_the_numbers_and_their_record(settings, capsys):
         "neck": "after",
         "normalise_branches": False,
         "branches": [],
+        "test_vehicles_in_training": 0,
     }
+    assert "SSR-Net (GB+AB+RB): Trained on this data set's training split, which has none of the test" in said
+
+
+def test_training_vehicles_shown_as_test_vehicles_are_told(settings, tmp_path, capsys):
+    for folder in ("image_test", "image_query"):
+        shutil.copytree(settings.data / "image_train", tmp_path / "again" / folder)
+    evaluate_model(replace(settings, data=tmp_path / "again"))
+    said, record = printed_record(capsys)
+    assert "SSR-Net (GB+AB+RB): 4 of the 6 test vehicles were in the training data: numbers here say noth" in said
+    assert record["features"]["test_vehicles_in_training"] == 4
 
 
 def test_even_random_weights_keep_colours_apart(city, tmp_path):
