@@ -25,6 +25,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.data.training_sets import SeenInTraining
 from ssrnet.errors import CheckpointError, DataError, ResourceError
 from ssrnet.index.partial import PartialFeatures
 from ssrnet.installation import check_installation
@@ -35,6 +36,7 @@ from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, e
 from ssrnet.retrieval.imported import ImportedModel
 from ssrnet.retrieval.store import Record, feature_record, find, keep, part_name, read_record, remove_oldest
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
+from ssrnet.training.trained_on import seen_by
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The project's folder, where the bundled demo lies; the app may be started from anywhere."""
@@ -172,7 +174,13 @@ class Services:
         """Ranking and metrics of one model under one protocol."""
         features = self.features(checkpoint, opened)
         root = str(opened.dataset.root)  # a copy of the folder has the same hash and other paths
-        return _evaluation(checkpoint.hash, opened.hash, root, protocol, checkpoint, opened, features)
+        seen = None if isinstance(checkpoint, ImportedModel) else self.seen_in_training(checkpoint, opened)
+        return _evaluation(checkpoint.hash, opened.hash, root, protocol, checkpoint, opened, features, seen)
+
+    def seen_in_training(self, checkpoint: StoredCheckpoint, opened: OpenedDataset) -> SeenInTraining | None:
+        """How much of the data set the checkpoint was trained on; None where it does not say."""
+        root = str(opened.dataset.root)
+        return _seen_in_training(checkpoint.hash, opened.hash, root, checkpoint, opened)
 
     def thumbnail(self, image: VehicleImage, height: int = 160) -> str:
         """A small JPEG as a data URI; a grey field for an image that cannot be read."""
@@ -247,12 +255,19 @@ def _feature_maps() -> Recent[FeatureMap]:
 @st.cache_resource(max_entries=16, show_spinner="Ranking")
 def _evaluation(
     checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol,
-    _checkpoint: Model, _opened: OpenedDataset, _features: FeatureSet,
+    _checkpoint: Model, _opened: OpenedDataset, _features: FeatureSet, _seen: SeenInTraining | None,
 ) -> Evaluation:  # fmt: skip
+    record = made_by(_checkpoint) | {"rounded_to": "float16"} | (_seen.record if _seen else {})
     return evaluate(
-        _features, _opened.dataset, protocol, made_by=made_by(_checkpoint) | {"rounded_to": "float16"},
-        top_k=LONGEST_LIST, dataset_hash=_opened.hash,
-    )  # fmt: skip
+        _features, _opened.dataset, protocol, made_by=record, top_k=LONGEST_LIST, dataset_hash=_opened.hash
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _seen_in_training(
+    checkpoint_hash: str, dataset_hash: str, root: str, _checkpoint: StoredCheckpoint, _opened: OpenedDataset
+) -> SeenInTraining | None:
+    return seen_by(_checkpoint.info, _opened.dataset, _opened.hash)
 
 
 @st.cache_data(max_entries=5000, show_spinner=False)

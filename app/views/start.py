@@ -17,6 +17,7 @@ from app.widgets.network_diagram import network_diagram, ratio_in_words
 from app.widgets.page import VIEWS, as_page
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection, guide
+from app.widgets.training_data import show_seen_in_training
 from ssrnet.data.records import VehicleImage
 from ssrnet.failures.examples import LARGEST_GAIN, WORST, largest_gain, worst_failure
 from ssrnet.model import ModelSettings, SSRNet
@@ -74,6 +75,7 @@ def render(services: Services, selection: Selection | None) -> None:
     st.caption("Blocks with a coloured frame lead to their pages.")
     if selection is not None:
         st.subheader("The loaded models", anchor=False)
+        show_seen_in_training(services, selection.opened, selection.models)
         measured = _numbers(services, selection)
         st.subheader("Three guided tours", anchor=False)
         _tours(services, selection, measured)

@@ -12,6 +12,7 @@ from app.services.imports import imported_models
 from app.widgets.image_picker import chosen_image
 from app.widgets.links import SOURCE
 from app.widgets.problems import open_typed
+from app.widgets.training_data import show_seen_in_training
 from ssrnet.data.protocols import Protocol, available_protocols
 from ssrnet.retrieval.imported import ImportedModel
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -55,15 +56,19 @@ class Selection:
     @property
     def models(self) -> dict[str, StoredCheckpoint]:
         """Row titles and checkpoints, the baseline first as in the paper's Figs. 5 and 6."""
-        titles = [checkpoint.info.model.title for checkpoint in (self.baseline, self.ssrnet)]
-        if titles[0] == titles[1]:  # two runs of one network: their files tell them apart
-            titles = [f"{role}: {title}" for role, title in zip(("First", "Second"), titles)]
-        return dict(zip(titles, (self.baseline, self.ssrnet)))
+        return _titled(self.baseline, self.ssrnet)
 
     @property
     def compared(self) -> dict[str, Model]:
         """``models``, and the third one where there is one."""
         return {**self.models, **({self.third.title: self.third} if self.third else {})}
+
+
+def _titled(baseline: StoredCheckpoint, ssrnet: StoredCheckpoint) -> dict[str, StoredCheckpoint]:
+    titles = [checkpoint.info.model.title for checkpoint in (baseline, ssrnet)]
+    if titles[0] == titles[1]:  # two runs of one network: their files tell them apart
+        titles = [f"{role}: {title}" for role, title in zip(("First", "Second"), titles)]
+    return dict(zip(titles, (baseline, ssrnet)))
 
 
 def choose_source(services: Services, view: str) -> Selection | None:
@@ -94,6 +99,7 @@ def choose_source(services: Services, view: str) -> Selection | None:
         third = _choose_third(list(imported))
         protocol = _choose_protocol(opened)
         st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
+        show_seen_in_training(services, opened, _titled(*checkpoints))
         _show_query(services, opened)
     st.session_state["source_url"] = {key: st.query_params[key] for key in SOURCE if key in st.query_params}
     if third is not None and third not in imported:
