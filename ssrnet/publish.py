@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
+from typing import Annotated
 
 import torch
+import tyro
 from torch import Tensor
 
 from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.files import check_writable, write_atomically
 from ssrnet.runs import LOG, SETTINGS
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
+from ssrnet.training.trained_on import state_training_sets
 
 COMPARED_IMAGES = 4
 
@@ -25,6 +28,9 @@ class PublishSettings:
     """Checkpoint that `ssrnet train` wrote."""
     out: Path
     """File to write, ending in .safetensors."""
+    training_data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
+    """For a checkpoint from before these were stored: the folders that it was trained on, --data and then --more-data
+    in its order, so that the file says which vehicles and cameras it has seen."""
 
     def __post_init__(self) -> None:
         if self.out.suffix != ".safetensors":
@@ -44,10 +50,16 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     where they lie beside the checkpoint, go along into a folder named as the file, so that its curves can be shown;
     those of the run that it went on from (`--start-from`) into one with "-start" after that name.
 
+    The training sets go along as hashes, or are made anew from ``settings.training_data``.
+
     Raises :class:`CheckpointError` for a checkpoint that cannot be loaded or does not survive float16,
-    :class:`ResourceError` where the file cannot be written.
+    :class:`SettingsError` where ``training_data`` is not what it was trained on, :class:`ResourceError` where the file
+    cannot be written.
     """
     checkpoint = load_checkpoint(settings.checkpoint)
+    info = checkpoint.info
+    if settings.training_data:
+        info = state_training_sets(info, settings.training_data, settings.checkpoint)
     tensors = {
         name: to_half(name, tensor, settings.checkpoint)
         for name, tensor in checkpoint.model.state_dict().items()
@@ -56,7 +68,7 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     training = {name: without_folders(value) for name, value in checkpoint.info.training.items()}
     shortened = [name for name, value in training.items() if value != checkpoint.info.training[name]]
     check_writable(settings.out)
-    write_checkpoint(settings.out, tensors, replace(checkpoint.info, training=training))
+    write_checkpoint(settings.out, tensors, replace(info, training=training))
     folder = settings.out.with_suffix("")
     copied = [folder] if publish_log(settings.checkpoint.parent, folder) else []
     start, start_folder = checkpoint.info.training.get("start_from"), folder.with_name(f"{folder.name}-start")
@@ -68,6 +80,11 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     print(f"{settings.out}: {published.info.model.title}, {size:.1f} MB, {len(tensors)} tensors, hash {published.hash}")
     if checkpoint.model.classifiers:
         print(f"left out: classifiers over {checkpoint.info.num_classes:,} training identities")
+    for one in info.training_sets:
+        print(
+            f"trained on: {one.name} ({one.content_hash}), {one.images:,} images of {len(one.vehicles):,} vehicles by "
+            f"{len(one.cameras):,} cameras"
+        )
     if copied:
         print(f"curves: {', '.join(map(str, copied))}")
     if shortened:

@@ -8,10 +8,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import CheckpointError, ResourceError, SettingsError
 from ssrnet.publish import PublishSettings, publish_checkpoint, without_folders
 from ssrnet.runs import read_run
-from ssrnet.training.checkpoint import file_hash, load_checkpoint, save_checkpoint
+from ssrnet.training.checkpoint import file_hash, load_checkpoint, read_checkpoint, save_checkpoint
 from tests import tiny
 
 HOME = "/home/somebody"
@@ -99,6 +100,25 @@ def test_a_published_checkpoint_can_be_published_again(settings):
     again = replace(settings, checkpoint=settings.out, out=settings.out.with_name("again.safetensors"))
     publish_checkpoint(again)
     assert again.out.read_bytes() == settings.out.read_bytes()
+
+
+def test_training_sets_are_stated_anew_and_kept(settings, city, tmp_path, capsys):
+    dataset, model = open_dataset(city), tiny.network(num_classes=5)
+    info = tiny.info(model, dataset="city", dataset_hash=dataset.content_hash())
+    save_checkpoint(settings.checkpoint, model, info)
+    publish_checkpoint(replace(settings, training_data=(city,)))
+    (stated,) = read_checkpoint(settings.out).info.training_sets
+    assert (stated.name, stated.content_hash, len(stated.vehicles)) == ("city", dataset.content_hash(), 6)
+    assert f"trained on: city ({dataset.content_hash()}), 18 images of 6 vehicles by 2 cam" in capsys.readouterr().out
+    again = replace(settings, checkpoint=settings.out, out=settings.out.with_name("again.safetensors"))
+    publish_checkpoint(again)
+    assert read_checkpoint(again.out).info.training_sets == (stated,)
+
+
+def test_training_data_that_it_was_not_trained_on(settings, city):
+    with pytest.raises(SettingsError, match="best.safetensors was trained on toys .hash 0123456789abcdef., but"):
+        publish_checkpoint(replace(settings, training_data=(city,)))
+    assert not settings.out.exists()
 
 
 @pytest.mark.parametrize(
