@@ -29,9 +29,11 @@ checkpoints: .venv/installed
 	for network in baseline ssrnet; do \
 	  train="$(BIN)/ssrnet train --network $$network --data $(CITY) --more-data $(TWOCAM) --cache runs/shipped/cache"; \
 	  $$train --recipe shipped --backbone-weights $(BACKBONE) --out runs/shipped/$$network && \
-	  $$train --recipe shipped-256 --backbone-weights none --start-from runs/shipped/$$network/last.safetensors \
-	    --out runs/shipped/$$network-256 && \
-	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network-256/last.safetensors \
+	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network/last.safetensors \
+	    --out runs/shipped/start/$$network.safetensors && \
+	  $$train --recipe healed --start-from runs/shipped/start/$$network.safetensors \
+	    --out runs/shipped/$$network-healed && \
+	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network-healed/last.safetensors \
 	    --out checkpoints/$$network.safetensors && \
 	  $(BIN)/ssrnet extract --data assets/city --checkpoint checkpoints/$$network.safetensors \
 	    --out assets/features || exit 1; \

@@ -72,7 +72,8 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     folder = settings.out.with_suffix("")
     copied = [folder] if publish_log(settings.checkpoint.parent, folder) else []
     start, start_folder = checkpoint.info.training.get("start_from"), folder.with_name(f"{folder.name}-start")
-    if start and publish_log(Path(start).parent, start_folder):
+    beside = (Path(start).parent, Path(start).with_suffix("")) if start else ()  # a run's, or a published one's
+    if any(publish_log(run, start_folder) for run in beside):
         copied.append(start_folder)
     published = load_checkpoint(settings.out)
     difference, largest = compare(checkpoint, published)

@@ -296,7 +296,7 @@ def start(model: SSRNet, settings: TrainSettings) -> tuple[str, bool]:
     if settings.start_from is None:
         return load_backbone(model, settings.backbone_weights), False
     tensors = read_tensors(settings.start_from)[0]
-    parts = {name.split(".")[0] for name in model.state_dict()}
+    parts = {name for name, _ in model.named_children()}  # a baseline's attention has no weights, and is a part
     for part in settings.start_anew:
         if part not in parts:
             raise SettingsError(f"start_anew names {part}; the parts of this model are {', '.join(sorted(parts))}.")

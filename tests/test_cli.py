@@ -37,7 +37,7 @@ def test_help(command, capsys):
     said = capsys.readouterr().out
     wanted = {
         "": ["ssrnet train --data DIR", "{train,evaluate,compare,extract,", "doctor}"],
-        "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick,shipped}"],
+        "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick,shipped,healed}"],
         "evaluate": ["--checkpoint", "--only", "--queries", "--re-rank", "--extraction.flip-test"],
         "compare": ["--baseline", "--ssrnet", "--untrained", "--slices", "--protocols", "--extraction.flip-test"],
         "extract": ["--split {test,train,query,gallery}"],

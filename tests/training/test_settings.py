@@ -49,7 +49,7 @@ def test_the_shipped_recipe_is_strong_but_for_its_schedule_and_colour():
     assert shipped.holdout == 100 and shipped.sizes == ((0, 256),)
 
 
-@pytest.mark.parametrize("name", ["paper", "strong", "quick", "shipped"])
+@pytest.mark.parametrize("name", ["paper", "strong", "quick", "shipped", "healed"])
 def test_networks_differ_in_their_branches_alone(name):
     ssrnet, baseline = recipe(name), recipe(name, "baseline")
     assert ssrnet.model.attention_branch and ssrnet.model.relation_branch
