@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +40,8 @@ class RankingOptions:
     expansion: ExpansionSettings | None = None
     branches: tuple[str, ...] = ()
     """Branches that count (G, attn, token), of those that a model has; empty means all."""
+    unit_length: bool = False
+    """Each branch's feature L2-normalised before they are concatenated, so that each weighs the same."""
 
     @property
     def extraction(self) -> ExtractSettings:
@@ -53,6 +55,15 @@ class RankingOptions:
         """The chosen branches that these features have; empty, which means all, where they have none of them or all."""
         chosen = tuple(branch for branch in features.branch_dims if branch in self.branches)
         return () if len(chosen) == len(features.branch_dims) else chosen
+
+    def ranked_features(self, features: FeatureSet) -> FeatureSet:
+        """The columns that count, as they are compared."""
+        chosen = features.only(self.own(features))
+        return chosen.at_unit_length() if self.unit_length else chosen
+
+    def embedding(self, branches: tuple[str, ...]) -> EmbeddingSettings:
+        """How the network makes the same of an image, for records, maps and the graph."""
+        return EmbeddingSettings(branches=branches, normalise_branches=self.unit_length)
 
 
 @dataclass(frozen=True)
@@ -106,10 +117,10 @@ def ranked(
     evaluation = store.get(key)
     if evaluation is None:
         whole = services.features(checkpoint, opened, settings=options.extraction)
-        branches = options.own(whole)
-        record = made_by(checkpoint, replace(options.extraction, embedding=EmbeddingSettings(branches=branches)))
+        embedding = options.embedding(options.own(whole))
+        record = made_by(checkpoint, replace(options.extraction, embedding=embedding))
         evaluation = evaluate(
-            whole.only(branches), opened.dataset, protocol, made_by=record | {"rounded_to": "float16"},
+            options.ranked_features(whole), opened.dataset, protocol, made_by=record | {"rounded_to": "float16"},
             re_rank=ReRankSettings() if options.re_rank else None, expansion=options.expansion,
             top_k=LONGEST_LIST, dataset_hash=opened.hash, report=report,
         )  # fmt: skip
@@ -123,9 +134,9 @@ def pair_shares(
 ) -> PairShares:  # fmt: skip
     """One gallery image for one query, both as positions in the split; of cosines, without expansion or re-ranking."""
     whole = services.features(checkpoint, opened, settings=options.extraction)
-    own = options.own(whole)
-    found = whole.only(own)
-    key = (checkpoint.hash, opened.hash, str(opened.dataset.root), protocol, options.flip_test, own)
+    found = options.ranked_features(whole)
+    chosen = (tuple(found.branch_dims), options.flip_test, options.unit_length)
+    key = (checkpoint.hash, opened.hash, str(opened.dataset.root), protocol, chosen)
     branches = _branch_features(key, found, split)
     ranks = branches.branch_ranks(query)
     shares = branches.products(query).shares()[:, gallery]  # (B,)
@@ -140,12 +151,12 @@ def pair_shares(
 
 def pair_pictures(
     services: Services, checkpoint: StoredCheckpoint, query: VehicleImage, gallery: VehicleImage,
-    method: str, branches: Sequence[str], opacity: float = 0.5,
+    method: str, embedding: EmbeddingSettings, opacity: float = 0.5,
 ) -> PairPictures:  # fmt: skip
-    """Similarity maps in both directions, painted over the two images; ``branches`` empty explains all of them."""
+    """Similarity maps in both directions, painted over the two images; ``embedding`` says what is compared."""
     paths = [(str(image.path), _stamp(image.path)) for image in (query, gallery)]
     return _pair_pictures(
-        checkpoint.hash, paths, method, tuple(branches), opacity, services, checkpoint, (query, gallery)
+        checkpoint.hash, paths, method, embedding, opacity, services, checkpoint, (query, gallery)
     )
 
 
@@ -154,14 +165,14 @@ def pair_graph(
     checkpoint: StoredCheckpoint,
     query: VehicleImage,
     gallery: VehicleImage,
-    branches: Sequence[str],
+    embedding: EmbeddingSettings,
 ) -> PairGraph | None:
-    """What the graph says of a pair, in shares of the cosine of ``branches`` (empty: all); None without a graph.
+    """What the graph says of a pair, in shares of the cosine of ``embedding``; None without a graph.
 
     ``tokens`` has no rows where the token is not among the branches.
     """
     paths = [(str(image.path), _stamp(image.path)) for image in (query, gallery)]
-    return _pair_graph(checkpoint.hash, paths, tuple(branches), services, checkpoint, (query, gallery))
+    return _pair_graph(checkpoint.hash, paths, embedding, services, checkpoint, (query, gallery))
 
 
 @st.cache_resource
@@ -177,7 +188,7 @@ def _branch_features(key: tuple, _features: FeatureSet, _split: Split) -> Branch
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _pair_pictures(
-    checkpoint_hash: str, paths: list, method: str, branches: tuple[str, ...], opacity: float,
+    checkpoint_hash: str, paths: list, method: str, embedding: EmbeddingSettings, opacity: float,
     _services: Services, _checkpoint: StoredCheckpoint, _images: tuple[VehicleImage, VehicleImage],
 ) -> PairPictures:  # fmt: skip
     from ssrnet.explain.attention import to_image_frame
@@ -186,7 +197,7 @@ def _pair_pictures(
 
     model = _services.model(_checkpoint)
     maps = [_services.feature_map(_checkpoint, image) for image in _images]
-    pair = pair_cams(model, *maps, EmbeddingSettings(branches=branches), CamSettings(method=method))
+    pair = pair_cams(model, *maps, embedding, CamSettings(method=method))
     cells = (pair.query, pair.gallery)
     highest = float(max(cell.max() for cell in cells))
     painted = []
@@ -199,7 +210,7 @@ def _pair_pictures(
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _pair_graph(
-    checkpoint_hash: str, paths: list, branches: tuple[str, ...],
+    checkpoint_hash: str, paths: list, embedding: EmbeddingSettings,
     _services: Services, _checkpoint: StoredCheckpoint, _images: tuple[VehicleImage, VehicleImage],
 ) -> PairGraph | None:  # fmt: skip
     from ssrnet.explain.relations import region_cosines
@@ -213,8 +224,8 @@ def _pair_graph(
     regions = region_cosines(*traces)
     parts: tuple[str, ...] = ()
     tokens = np.zeros((0, 2))
-    if not branches or "token" in branches:
-        shares = token_shares(model, *traces, EmbeddingSettings(branches=branches))
+    if not embedding.branches or "token" in embedding.branches:
+        shares = token_shares(model, *traces, embedding)
         parts, tokens = shares.parts, torch.stack([shares.query[0], shares.gallery[0]], dim=1).cpu().numpy()
     return PairGraph(regions.regions, regions.cosine[:, 0].cpu().numpy(), parts, tokens)
 

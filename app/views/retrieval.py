@@ -66,7 +66,7 @@ def render(services: Services, selection: Selection) -> None:
         metrics_table(scored)
         if options.touched:
             st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
-        if selection.third and (options.flip_test or options.branches):
+        if selection.third and (options.flip_test or options.branches or options.unit_length):
             st.caption(f"{selection.third.title} has no network and no branches: these options leave it as it is.")
     baseline, ssrnet, *_ = scored.values()
     with left:

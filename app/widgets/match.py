@@ -69,7 +69,7 @@ def why_this_match(
         for title, checkpoint in selection.models.items():
             if _has_graph(checkpoint.info.model):
                 branches = options.branches if "token" in options.branches else ()
-                _graph(title, pair_graph(services, checkpoint, *images, branches))
+                _graph(title, pair_graph(services, checkpoint, *images, options.embedding(branches)))
 
 
 def _controls(selection: Selection) -> tuple[str, str]:
@@ -102,7 +102,7 @@ def _model(
     elif branch == "all":
         explained = tuple(each for each in own if each in options.branches)
     with st.spinner(f"Looking at the pair with {title}"):
-        pictures = pair_pictures(services, checkpoint, *images, method, explained)
+        pictures = pair_pictures(services, checkpoint, *images, method, options.embedding(explained))
     figures = []
     for name, uri, empty, image in zip(
         ("Query", "This image"), (pictures.query, pictures.gallery), pictures.empty, images

@@ -45,10 +45,15 @@ def ranking_options(models: Iterable[ModelSettings]) -> RankingOptions:
                 "Images averaged into the query", 1, 50, neighbours, key="expansion_n", bind="query-params"
             )
         branches = _branches(models)
+        unit_length = any(model.attention_branch or model.relation_branch for model in models) and st.toggle(
+            "Each branch at unit length", key="unit_length", bind="query-params",
+            help="The paper concatenates its three features as they are, so that the branch with the longest vectors "
+            "weighs most in a cosine. Normalised first, each weighs the same. No network runs.",
+        )  # fmt: skip
     chosen = None
     if expansion != "none":
         chosen = ExpansionSettings(int(neighbours), ALPHA if expansion == "alpha" else 0.0)
-    return RankingOptions(re_rank, flip_test, chosen, branches)
+    return RankingOptions(re_rank, flip_test, chosen, branches, unit_length)
 
 
 def say(options: RankingOptions) -> str:
@@ -58,6 +63,8 @@ def say(options: RankingOptions) -> str:
         parts.append("flip test")
     if options.branches:
         parts.append(f"only {' and '.join(branch_title(branch).lower() for branch in options.branches)} branch")
+    if options.unit_length:
+        parts.append("each branch at unit length")
     if options.expansion is not None:
         parts.append(f"query expansion ({options.expansion})")
     if options.re_rank:

@@ -9,7 +9,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app.services import Services
-from app.services.matches import RankingOptions
+from app.services.matches import RankingOptions, pair_shares
 from app.widgets.image_picker import MORE, PAGE
 from app.widgets.match import pulled
 from ssrnet.data.protocols import Protocol
@@ -182,6 +182,25 @@ def test_one_branch_of_a_model_that_lacks_it(open_page, city, checkpoints):
     )  # fmt: skip
     assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
     assert "HiResCAM of the similarity" in html(test)
+
+
+def test_branches_at_unit_length_are_ranked_recorded_and_explained(open_page, city, checkpoints):
+    test = whole(open_page("retrieval", data=str(city), unit_length="true", query=QUERY, **checkpoints))
+    assert [record["features"]["normalise_branches"] for record in records(test)] == [True, True]
+    assert any("each branch at unit length" in caption.value for caption in test.caption)
+
+    services, options = Services(), RankingOptions(unit_length=True)
+    opened, checkpoint = services.dataset(str(city)), services.checkpoint(checkpoints["ssrnet"])
+    protocol = Protocol("cross_camera")
+    split = protocol.split(opened.dataset)
+    shares = pair_shares(services, checkpoint, opened, protocol, options, split, 0, 1)
+    features = services.features(checkpoint, opened)
+    cosines = []
+    for branch in features.branch_dims:
+        one = features.only([branch])
+        cosines.append(torch.cosine_similarity(one.rows(split.query)[0], one.rows(split.gallery)[1], dim=0).item())
+    assert list(shares.shares.values()) == pytest.approx([cosine / 3 for cosine in cosines], abs=1e-5)
+    assert shares.cosine == pytest.approx(sum(cosines) / 3, abs=1e-5)
 
 
 def test_what_a_branch_did_in_words():
