@@ -43,7 +43,9 @@ def untrained(weights: str, model: ModelSettings, image_size: int) -> Subject:
     """A network before its training: ``weights`` for its backbone, as :func:`load_backbone` takes them."""
     network = SSRNet(model)
     note = load_backbone(network, weights)
-    made_by: dict[str, object] = {"model": f"untrained {model.backbone} ({note}; stride on {model.stride_position})"}
+    padding = "" if model.padding == "zeros" else f"; {model.padding} padding"
+    name = f"untrained {model.backbone} ({note}; stride on {model.stride_position}{padding})"
+    made_by: dict[str, object] = {"model": name}
     if Path(weights).is_file():
         made_by |= {"checkpoint": Path(weights).name, "checkpoint_hash": file_hash(Path(weights))}
     return Subject(network, image_size, f"Untrained {model.backbone}", made_by)

@@ -1,6 +1,7 @@
 """The checkpoints that come with the project, their features and their card: one cannot change without the others."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,19 @@ from torch.nn import functional as F
 from ssrnet.comparison.markdown import render
 from ssrnet.comparison.results import ModelComparison, read_comparison
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
+from ssrnet.data.transforms import test_transform as transform
+from ssrnet.model.health import attention_health
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
 from ssrnet.retrieval.store import feature_record, find
 from ssrnet.studies.results import read_cell
 from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_tensors
+from ssrnet.training.resume import as_json
+from ssrnet.training.settings import recipe
+from ssrnet.training.trained_on import seen_by
 
 ROOT = Path(__file__).parents[1]
 CHECKPOINTS, FEATURES = ROOT / "checkpoints", ROOT / "assets/features"
@@ -56,12 +63,45 @@ def test_the_files_are_small_and_hold_no_classifier_and_nobodys_folders(shipped)
 
 def test_both_had_the_same_recipe_data_seed_and_steps():
     baseline, ssrnet = (load_checkpoint(CHECKPOINTS / f"{name}.safetensors").info for name in NETWORKS)
-    ours = {"model", "network", "out"}
+    ours = {"model", "network", "out", "start_from", "start_anew"}
     assert {k: v for k, v in baseline.training.items() if k not in ours} == {
         k: v for k, v in ssrnet.training.items() if k not in ours
     }
+    assert baseline.model.padding == ssrnet.model.padding and baseline.step == ssrnet.step
     for name in ("dataset", "dataset_hash", "num_classes", "image_size"):
         assert getattr(baseline, name) == getattr(ssrnet, name)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_recipes_are_those_that_made_the_files(network):
+    """Of both stages, whatever names their folders and machines had."""
+    here = {"data", "out", "more_data", "recipe", "start_from", "cache", "workers", "evaluate_every", "backbone_weights"}
+    for name, folder in (("healed", network), ("shipped", f"{network}-start")):
+        run = json.loads((CHECKPOINTS / folder / "settings.json").read_text())
+        ours = json.loads(as_json(asdict(recipe(name, network))))
+        for key, value in run.items():
+            if key == "cpu_bfloat16":
+                continue  # where the CPU has it
+            if isinstance(value, dict):  # options that came later have their default
+                ours[key] = {inner: ours[key][inner] for inner in value}
+            assert key in here or value == ours[key], f"{folder}: {key}"
+
+
+def test_each_training_set_is_named_by_itself(shipped, city):
+    city_train, twocam = shipped.info.training_sets
+    assert (city_train.name, twocam.name) == ("city-train", "twocam")
+    assert len(city_train.vehicles) + len(twocam.vehicles) == shipped.info.num_classes
+    seen = seen_by(shipped.info, city)
+    assert seen is not None and seen.vehicles == 0
+
+
+def test_the_attention_of_the_shipped_ssrnet_is_healthy(city):
+    """By the limits under which the pair was to be shipped; the card says which one it missed."""
+    model = load_checkpoint(CHECKPOINTS / "ssrnet.safetensors").model
+    pixels = torch.stack([transform(256)(read_image(image.path)) for image in city.test[::70]])
+    with torch.inference_mode():
+        health = attention_health([model.trace(pixels)])
+    assert health.M_c_saturated < 0.05 and health.M_s_position < 1 / 3 and health.border < 2
 
 
 def test_the_shipped_features_give_the_cards_numbers(shipped, city, stored):
