@@ -1,4 +1,4 @@
-"""Maps over single images for the Attention page: M_s, M_c's channels, similarity CAMs, and their mass by part; cached."""
+"""Maps over images for the Attention page: M_s, |F_attn|, M_c's channels, similarity CAMs, mass by part; cached."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
 import torch
 from PIL import Image
 
+from app import services as base
 from app.services import Services
 from app.services.forward import joined
 from ssrnet.data.images import read_image
 from ssrnet.data.parts import folder_of, part_names, read_mask
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.explain.attention import (
+    attended_length,
+    global_length,
     spatial_attention,
     stretch,
     strongest_channels,
@@ -25,10 +29,15 @@ from ssrnet.explain.attention import (
     why_no_spatial_attention,
 )
 from ssrnet.model import EmbeddingSettings, Trace
+from ssrnet.studies.verdicts import ExplanationVerdicts, read_verdicts
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 MAP_SIDE = 128
 """Pixels of a coloured map's side; a map has 16x16 values, and the browser smooths what it enlarges."""
+
+
+VERDICTS = "assets/explanations.json"
+"""Where `ssrnet study explanations --publish assets` says which maps pass its tests, of which checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,30 @@ def attention_maps(
     return [ImageMap(own, theta) for own, theta in zip(spatial_attention(whole), thetas, strict=True)]
 
 
+def length_maps(
+    services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage], name: str
+) -> list[ImageMap]:
+    """The length of the channels of "F_attn" or "F_G" at each cell, of each image."""
+    whole = _trace(checkpoint.hash, _keys(services, images), services, checkpoint, images)
+    thetas = [None] * len(images) if whole.theta is None else whole.theta.split(1)
+    lengths = {"F_attn": attended_length, "F_G": global_length}[name](whole)
+    return [ImageMap(own, theta) for own, theta in zip(lengths, thetas, strict=True)]
+
+
+def study_verdicts() -> ExplanationVerdicts | None:
+    """What the explanations study published; None where it did not. Raises :class:`DataError` for another file."""
+    path = base.ROOT / VERDICTS
+    return _verdicts(str(path), base._stamp(path)) if path.exists() else None
+
+
 def similarity_maps(
     services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage],
     references: Sequence[VehicleImage], method: str, branch: str,
 ) -> list[SimilarityMap]:  # fmt: skip
-    """Each image explained by its similarity to its reference, in one ``branch`` of the model or, where "", in all."""
+    """Each image explained by its similarity to its reference, in one ``branch`` of the model or, where "", in all.
+
+    method: as the explanations study names it; "grad-cam-cosine" explains the cosine, the others the projection.
+    """
     keys = _keys(services, (*images, *references))
     return _similarity_maps(checkpoint.hash, keys, method, branch, services, checkpoint, images, references)
 
@@ -140,6 +168,11 @@ def coloured(one: ImageMap) -> str:
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", colours)[1].tobytes()).decode()
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _verdicts(path: str, stamp: tuple) -> ExplanationVerdicts:
+    return read_verdicts(Path(path))
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _trace(
     checkpoint_hash: str, keys: list, _services: Services, _checkpoint: StoredCheckpoint,
@@ -168,7 +201,8 @@ def _similarity_maps(
     if method == "score-cam":
         pixels = torch.stack([test_transform(_checkpoint.info.image_size)(read_image(each.path)) for each in _images])
     explained = joined(_services.feature_maps(_checkpoint, _images))
-    cells = similarity_cam(model, explained, references, embedding, CamSettings(method=method), pixels)
+    settings = CamSettings("grad-cam", "cosine") if method == "grad-cam-cosine" else CamSettings(method)
+    cells = similarity_cam(model, explained, references, embedding, settings, pixels)
     cosines = torch.nn.functional.cosine_similarity(own, references).tolist()
     thetas = [None] * len(_images) if explained.theta is None else explained.theta.split(1)
     return [SimilarityMap(ImageMap(*one), cosine) for *one, cosine in zip(cells, thetas, cosines, strict=True)]

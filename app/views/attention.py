@@ -1,4 +1,4 @@
-"""Attention: where SSR-Net looks (M_s, paper Fig. 3), and where each model's similarity comes from (CAMs)."""
+"""Attention: where SSR-Net looks (M_s, |F_attn|, paper Fig. 3), and where each model's similarity comes from (CAMs)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,37 @@ from app.services.attention import ImageMap
 from app.widgets.curves import COLOURS
 from app.widgets.explain import explain
 from app.widgets.export import chart
+from app.widgets.health_notes import health_notes
 from app.widgets.image_picker import image_picker
 from app.widgets.map_sheet import Map, MapRow, map_sheet
+from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
 from ssrnet.data.records import VehicleImage
-from ssrnet.explain.attention import spatial_attention, strongest_channels, why_no_spatial_attention
+from ssrnet.errors import DataError
+from ssrnet.explain.attention import (
+    attended_length,
+    spatial_attention,
+    strongest_channels,
+    why_no_attended_length,
+    why_no_spatial_attention,
+)
 from ssrnet.failures.attributes import SIBLING
+from ssrnet.model.health import attention_health
+from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
 METHODS = {
     "grad-cam": "Grad-CAM",
+    "grad-cam-cosine": "Grad-CAM of the cosine",
     "grad-cam++": "Grad-CAM++",
     "hires-cam": "HiResCAM",
     "layer-cam": "Layer-CAM",
     "eigen-cam": "Eigen-CAM",
     "score-cam": "Score-CAM",
 }
+SLOW = "score-cam"
+"""Ten seconds an image: no page opens on it by itself."""
+TITLES = METHODS | {"M_s": "M_s", "F_attn": "|F_attn|", "F_G": "|F_G|"}
 BRANCHES = {"": "All branches", "G": "Global", "attn": "Attention", "token": "Relation"}
 COUNTS = (1, 3, 6, 12)
 CHANNELS = 8
@@ -41,7 +56,10 @@ EQUATIONS = (
 )
 LOOK_FOR = """
 **M_s** belongs to the image alone: SSR-Net's attention branch weighs each cell of F_G with it. The baseline has none.
-**M_c** weighs the channels in the same branch, before M_s.
+**M_c** weighs the channels in the same branch, before M_s. **|F_attn|** is what the two leave of F_G: the length of
+F_attn's channels at each cell, of the image alone too; the paper does not say whether its Fig. 3 shows this or M_s.
+Without a branch that changes F_G it is **|F_G|**. A map that is the same for every image explains none of them: the
+sentences below the maps say whether M_c and M_s are.
 
 **A CAM** asks another question, and exists for both models: which cells raise the similarity *s* between this image's
 embedding and the query's? (The query itself is explained by the second image.) No classifier is needed. Eigen-CAM looks
@@ -58,8 +76,12 @@ def render(services: Services, selection: Selection) -> None:
     images = selection.opened.dataset.test
     image = image_picker("query", images, services.thumbnail)
     shown = _choose_images(image, images)
+    judged, measured_on = _judged(selection)
     left, middle, right = st.columns([2, 3, 2])
-    method = left.selectbox("CAM", METHODS, format_func=METHODS.get, key="attention_cam", bind="query-params")
+    method = left.selectbox(
+        "CAM", METHODS, index=list(METHODS).index(_first_cam(judged)), format_func=METHODS.get, key="attention_cam",
+        bind="query-params",
+    )  # fmt: skip
     known = {"", *(branch for one in selection.models.values() for branch in services.model(one).branches)}
     branch = middle.segmented_control(
         "Of the similarity by", [each for each in BRANCHES if each in known], default="", required=True,
@@ -67,14 +89,73 @@ def render(services: Services, selection: Selection) -> None:
     )  # fmt: skip
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
-    rows, by_title = _rows(services, selection, shown, method, branch)
+    if judged:
+        st.caption(_claim(judged, measured_on))
+    rows, by_title = _rows(services, selection, shown, method, branch, judged)
     captions = {_caption(each, image): maps.photograph(str(each.path), services.stamp(each)) for each in shown}
     map_sheet("shown", captions, rows, opacity)
+    st.subheader("Does the attention look at the image?", anchor=False)
+    place = st.container()
     _parts(selection, shown, by_title)
     _strongest(services, selection, shown, opacity)
     from ssrnet.explain.cam import similarity_cam  # loaded with the first map
 
-    explain(EQUATIONS, LOOK_FOR, [spatial_attention, strongest_channels, similarity_cam])
+    functions = [spatial_attention, attended_length, strongest_channels, similarity_cam, attention_health]
+    explain(EQUATIONS, LOOK_FOR, functions)
+    with place:
+        health_notes(services, selection, selection.models, ("M_c", "M_s", "F_G"), "attention")
+
+
+def _judged(selection: Selection) -> tuple[dict[str, ModelVerdicts], str]:
+    """What the explanations study measured of the very checkpoints in view, by their titles, and on which data."""
+    try:
+        verdicts = maps.study_verdicts()
+    except DataError as error:
+        show_problem(error)
+        return {}, ""
+    if verdicts is None:
+        return {}, ""
+    found = {title: verdicts.of(checkpoint.hash) for title, checkpoint in selection.models.items()}
+    return {title: own for title, own in found.items() if own is not None}, str(verdicts.record.get("dataset", ""))
+
+
+def _first_cam(judged: dict[str, ModelVerdicts]) -> str:
+    """The CAM that the page opens with: the last model's best, Grad-CAM where the study trusts none."""
+    trusted = [one.name for model in reversed(judged.values()) for one in model.trusted]
+    return next((name for name in trusted if name in METHODS and name != SLOW), next(iter(METHODS)))
+
+
+def _first_map(model: ModelVerdicts) -> MapVerdict | None:
+    """The map of this model that stands first: the largest gain of those that pass; None where none does."""
+    return next((one for one in model.trusted if one.name in TITLES and one.name != SLOW), None)
+
+
+def _claim(judged: dict[str, ModelVerdicts], dataset: str) -> str:
+    """Which map the page opens on and why; then which share of it lies on the vehicle."""
+    (title, model), *others = reversed(judged.items())
+    first = _first_map(model)
+    if first is None:
+        sentence = f"No map passes the explanations study's tests on {title}"
+    else:
+        best = model.trusted[0]
+        gain = f"{best.gain:.2f}, 95 % interval {best.low:.2f} to {best.high:.2f}"
+        sentence = (
+            f"Of the maps that pass the explanations study's tests on {title}, {TITLES.get(best.name, best.name)} has the "
+            f"largest gain ({gain}, {best.photographs} photographs of {dataset}), "
+        )
+        sentence += "so it stands first" if best == first else (
+            f"but takes ten seconds an image; {TITLES[first.name]} ({first.gain:.2f}) stands first"
+        )  # fmt: skip
+    for other, own in others:
+        its = _first_map(own)
+        sentence += f"; on {other} " + (f"the largest is {TITLES[its.name]}'s ({its.gain:.2f})" if its else "none passes")
+    blob = model.of("centre")
+    if first is None or first.on_vehicle is None or blob is None or blob.on_vehicle is None:
+        return f"{sentence}."
+    return (
+        f"{sentence}. {100 * first.on_vehicle:.0f} % of it lies on the vehicle, and {100 * blob.on_vehicle:.0f} % of a "
+        "blob in the middle: this share decides nothing."
+    )
 
 
 def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
@@ -99,43 +180,64 @@ def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[
 
 
 def _rows(
-    services: Services, selection: Selection, shown: Sequence[VehicleImage], method: str, branch: str
-) -> tuple[list[MapRow], dict[str, list[ImageMap]]]:
-    """The sheet's rows and their maps: M_s and a CAM of each model, or the reason why it has none."""
+    services: Services, selection: Selection, shown: Sequence[VehicleImage], method: str, branch: str,
+    judged: dict[str, ModelVerdicts],
+) -> tuple[list[MapRow], dict[str, list[ImageMap]]]:  # fmt: skip
+    """The sheet's rows and their maps: M_s, |F_attn| and a CAM of each model, or the reason why it has none.
+
+    The map that the explanations study trusts most of a model stands first; of a model that it did not measure, M_s.
+    """
     rows: list[MapRow] = []
     by_title: dict[str, list[ImageMap]] = {}
     references = [shown[min(1, len(shown) - 1)], *[shown[0]] * (len(shown) - 1)]
     # Score-CAM takes ten seconds an image, each of which should move the bar; the others are quicker together.
-    at_once = 1 if method == "score-cam" else len(shown)
+    at_once = 1 if method == SLOW else len(shown)
     parts = [slice(start, start + at_once) for start in range(0, len(shown), at_once)]
+
+    def row(title: str, found: Sequence[ImageMap], captions: Sequence[str], note: str = "") -> MapRow:
+        by_title[title] = list(found)
+        return MapRow(title, _painted(found, captions), note)
 
     def compute(report: Report) -> None:
         for at, (title, checkpoint) in enumerate(selection.models.items()):
             model = services.model(checkpoint)
+            no_F_attn = why_no_attended_length(model.settings)
+            first = _first_map(judged[title]) if title in judged else None
+            length = "F_G" if no_F_attn or (first is not None and first.name == "F_G") else "F_attn"
+            own = {}
             attention = maps.attention_maps(services, checkpoint, shown)
-            if attention is not None:
-                by_title[f"{title}: M_s"] = attention
-                ranges = [f"{one.cells.min():.2f} to {one.cells.max():.2f}" for one in attention]
-                rows.append(MapRow(f"{title}: M_s", _painted(attention, ranges)))
+            if attention is None:
+                own["M_s"] = MapRow(f"{title}: M_s", note=why_no_spatial_attention(model.settings))
             else:
-                rows.append(MapRow(f"{title}: M_s", note=why_no_spatial_attention(model.settings)))
+                own["M_s"] = row(f"{title}: M_s", attention, [_range(one, 2) for one in attention])
+            lengths = maps.length_maps(services, checkpoint, shown, length)
+            captions = [f"length {_range(one, 1)}" for one in lengths]
+            own[length] = row(f"{title}: {TITLES[length]}", lengths, captions, no_F_attn or "")
             cam_title = f"{title}: {METHODS[method]}"
             if branch and branch not in model.branches:
-                rows.append(MapRow(cam_title, note=f"{title} has no {BRANCHES[branch].lower()} branch."))
-                continue
-            cams = []
-            for done, part in enumerate(parts):
-                own = branch if len(model.branches) > 1 else ""
-                cams += maps.similarity_maps(services, checkpoint, shown[part], references[part], method, own)
-                report(at * len(parts) + done + 1, len(selection.models) * len(parts))
-            by_title[cam_title] = [one.map for one in cams]
-            said = [
-                f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it") for one in cams
-            ]
-            rows.append(MapRow(cam_title, _painted(by_title[cam_title], said)))
+                own[method] = MapRow(cam_title, note=f"{title} has no {BRANCHES[branch].lower()} branch.")
+            else:
+                cams = []
+                for done, part in enumerate(parts):
+                    of = branch if len(model.branches) > 1 else ""
+                    cams += maps.similarity_maps(services, checkpoint, shown[part], references[part], method, of)
+                    report(at * len(parts) + done + 1, len(selection.models) * len(parts))
+                said = [
+                    f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it")
+                    for one in cams
+                ]
+                own[method] = row(cam_title, [one.map for one in cams], said)
+            if first is not None:  # a CAM that was chosen in place of the best one stands there too
+                top = first.name if first.name in own else method
+                rows.append(own.pop(top))
+            rows.extend(own.values())
 
     run_with_progress("Computing the maps", "attention", compute)
     return rows, by_title
+
+
+def _range(one: ImageMap, digits: int) -> str:
+    return f"{one.cells.min():.{digits}f} to {one.cells.max():.{digits}f}"
 
 
 def _painted(found: Sequence[ImageMap], captions: Sequence[str]) -> list[Map]:
@@ -165,7 +267,8 @@ def _parts(selection: Selection, shown: Sequence[VehicleImage], by_title: dict[s
     for colour, (title, mass) in zip(COLOURS, masses.items()):
         figure.add_bar(y=parts, x=[mass[part] for part in parts], name=title, orientation="h", marker_color=colour)
     figure.update_layout(
-        barmode="group", height=90 + 34 * len(parts), margin={"t": 10, "b": 10}, legend={"orientation": "h", "y": 1.08},
+        barmode="group", height=90 + (16 + 6 * (1 + len(masses))) * len(parts), margin={"t": 10, "b": 10},
+        legend={"orientation": "h", "y": 1.08},
         xaxis={"tickformat": ".0%", "title": "share of the map, and of the image"}, yaxis={"title": ""},
     )  # fmt: skip
     st.subheader("Mass by part", anchor=False)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 
 from app.services import Services
 from app.services import graphs as ask
@@ -13,6 +14,7 @@ from app.widgets.explain import explain
 from app.widgets.export import table
 from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
+from app.widgets.health_notes import health_notes
 from app.widgets.image_picker import image_picker
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.node_graph import NODE_TITLES, Switches, node_graph
@@ -25,6 +27,7 @@ from ssrnet.explain.relations import node_cosines, smoothness
 from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
 from ssrnet.model import Trace
 from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency
+from ssrnet.model.health import attention_health
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.ranking import Ranking
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -65,20 +68,24 @@ def render(services: Services, selection: Selection) -> None:
             title = st.segmented_control(
                 "Network", list(graphed), default=title, required=True, key="graph_network", bind="query-params"
             )
-        _page(services, selection, title, graphed[title])
-    explain(
-        EQUATIONS, LOOK_FOR,
-        (adjacency, normalised_adjacency, edit_trace, token_shares, ablate_nodes, node_cosines, smoothness, project),
-    )  # fmt: skip
+        place = _page(services, selection, title, graphed[title])
+    functions = (adjacency, normalised_adjacency, edit_trace, token_shares, ablate_nodes, node_cosines, smoothness)
+    explain(EQUATIONS, LOOK_FOR, (*functions, attention_health, project))
+    if graphed:
+        with place:
+            health_notes(services, selection, {title: graphed[title]}, ("H",), "graph")
 
 
-def _page(services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint) -> None:
+def _page(services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint) -> DeltaGenerator:
+    """All but the sentence that takes seconds, and the place where it belongs, below this image's cosines."""
     evaluation = evaluations(services, selection)[title]
     image = image_picker("query", evaluation.split.query, services.thumbnail)
     query = evaluation.split.query.index(image)
     fragment(_switchboard)(services, selection, checkpoint, evaluation, query)
+    place = st.container()
     _single_nodes(services, selection, checkpoint, evaluation, query)
     node_maps(services, selection, checkpoint, evaluation, query)
+    return place
 
 
 def _switchboard(

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.services.attention import ImageMap, mass_by_part
+from app import services as app_services
+from app.services import Services
+from app.services import health as ask_health
+from app.services.attention import VERDICTS, ImageMap, mass_by_part
 from ssrnet.data.datasets import open_dataset
+from ssrnet.model.health import attention_health
+from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
+from ssrnet.training.checkpoint import file_hash
 from tests import tiny
 from tests.app.conftest import html
 
@@ -16,6 +22,29 @@ def captions(test, title):
     """What stands below the maps of a row; none where the sheet says why there are none."""
     row = html(test).split(f"<b>{title}</b>")[1].split("<b>")[0].split("</figure></div>")[0]
     return re.findall(r"<figcaption>(.*?)</figcaption>", row)
+
+
+def rows(test):
+    """Titles of the sheet of maps, from top to bottom."""
+    return re.findall(r"<b>(.*?)</b>", html(test).split("F_c of the query")[0])[:6]
+
+
+@pytest.fixture
+def publish(project):
+    """``publish(hash, gains, trusted)``: a study of one checkpoint, and of a baseline that nobody has in view."""
+
+    def run(checkpoint_hash, gains, trusted):
+        maps = [MapVerdict(name, gain, gain - 0.1, gain + 0.1, 12, 0.7, {"faithful": name in trusted}, name in trusted)
+                for name, gain in gains.items()]  # fmt: skip
+        maps.append(MapVerdict("centre", 0.1, 0.0, 0.2, 12, 0.9, {}, False))
+        models = ModelVerdicts("Baseline (GB)", "0" * 16, tuple(maps)), ModelVerdicts("x", checkpoint_hash, tuple(maps))
+        write_verdicts(project / VERDICTS, ExplanationVerdicts({"dataset": "town"}, models))
+
+    return run
+
+
+def claims(test):
+    return [each.value for each in test.caption if "explanations study" in each.value]
 
 
 @pytest.fixture
@@ -50,6 +79,77 @@ def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_page, city, checkpo
         assert [text[:7] for text in captions(test, title)] == ["cosine "] * own
 
 
+def test_the_length_of_f_attn_stands_below_m_s_and_is_f_gs_for_the_baseline(open_page, city, checkpoints):
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    assert rows(test) == [f"{title}: {name}" for title, length in
+                          (("Baseline (GB)", "|F_G|"), ("SSR-Net (GB+AB+RB)", "|F_attn|"))
+                          for name in ("M_s", length, "Grad-CAM")]  # fmt: skip
+    for title in ("Baseline (GB): |F_G|", "SSR-Net (GB+AB+RB): |F_attn|"):
+        assert all(re.fullmatch(r"length \d+\.\d to \d+\.\d", text) for text in captions(test, title))
+    assert "Baseline (GB) has no attention branch and so no F_attn" in html(test)
+    assert claims(test) == [], "no study was published"
+
+
+def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_page, publish, city, checkpoints):
+    own = file_hash(checkpoints["ssrnet"])
+    gains = {"score-cam": 0.2, "hires-cam": 0.3, "F_attn": 0.4, "eigen-cam": 0.9}
+    publish(own, gains, trusted=("score-cam", "hires-cam", "F_attn"))
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    assert not test.exception and not test.error
+    (claim,) = claims(test)
+    assert claim.startswith("Of the maps that pass the explanations study's tests on SSR-Net (GB+AB+RB), |F_attn| has ")
+    assert "the largest gain (0.40, 95 % interval 0.30 to 0.50, 12 photographs of town), so it stands first" in claim
+    assert "70 % of it lies on the vehicle, and 90 % of a blob in the middle: this share decides nothing" in claim
+    assert "Baseline" not in claim
+    assert rows(test)[3:] == [f"SSR-Net (GB+AB+RB): {name}" for name in ("|F_attn|", "M_s", "HiResCAM")]
+    assert rows(test)[0] == "Baseline (GB): M_s", "of the baseline in view nothing was measured"
+
+
+def test_a_slow_map_opens_no_page_and_a_chosen_one_takes_the_cams_place(open_page, publish, city, checkpoints):
+    publish(file_hash(checkpoints["ssrnet"]), {"score-cam": 0.5, "layer-cam": 0.3}, trusted=("score-cam", "layer-cam"))
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    assert "Score-CAM has the largest gain" in claims(test)[0] and "Layer-CAM (0.30) stands first" in claims(test)[0]
+    assert rows(test)[3] == "SSR-Net (GB+AB+RB): Layer-CAM"
+    other = open_page("attention", data=str(city), query=QUERY, attention_cam="Grad-CAM of the cosine", **checkpoints)
+    assert rows(other)[3] == "SSR-Net (GB+AB+RB): Grad-CAM of the cosine"
+
+
+def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(open_page, publish, project, city, checkpoints):
+    publish("f" * 16, {"layer-cam": 0.3}, trusted=("layer-cam",))
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    assert claims(test) == [] and rows(test)[3] == "SSR-Net (GB+AB+RB): M_s" and "Grad-CAM" in rows(test)[5]
+    publish(file_hash(checkpoints["ssrnet"]), {"layer-cam": 0.3}, trusted=())
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    assert claims(test) == ["No map passes the explanations study's tests on SSR-Net (GB+AB+RB)."]
+    (project / VERDICTS).write_text("{}")
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    assert not test.exception and "holds no verdicts" in test.error[0].value and len(rows(test)) == 6
+
+
+def test_the_page_says_whether_the_attention_looks_at_the_image(open_page, city, checkpoints):
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    baseline, ssr_net = (each.value for each in test.markdown if "border cell" in each.value)
+    assert "**Baseline (GB)**" in baseline and "F_G " in baseline and "M_c" not in baseline and "M_s" not in baseline
+    for words in ("**SSR-Net (GB+AB+RB)**", "M_c ", "M_s ", "% of its variance is position", "times the middle"):
+        assert words in ssr_net
+    assert "Mean cosine" not in ssr_net, "that is the Graph page's"
+    assert any("Measured on all images of this data set's test half" in each.value for each in test.caption)
+
+
+def test_health_in_batches_is_that_of_the_chosen_images(project, city, checkpoints, monkeypatch):
+    services, dataset = Services(), open_dataset(city)
+    opened = app_services.OpenedDataset(dataset, dataset.content_hash())
+    checkpoint = services.checkpoint(checkpoints["ssrnet"])
+    monkeypatch.setattr(ask_health, "IMAGES", 5)
+    images, heard = ask_health.health_images(opened), []
+    assert [dataset.test.index(image) for image in images] == [0, 2, 5, 8, 11]
+    found = ask_health.health(services, checkpoint, opened, lambda *done: heard.append(done))
+    assert heard == [(1, 2), (2, 2)] and found.images == 5
+    whole = attention_health([services.model(checkpoint).head(m) for m in services.feature_maps(checkpoint, images)])
+    assert found.M_s_position == pytest.approx(whole.M_s_position, rel=1e-4)
+    assert found.node_cosine == pytest.approx(whole.node_cosine, rel=1e-4)
+
+
 def test_images_beside_the_query_method_and_branch_come_from_the_url(open_page, city, checkpoints):
     url = {"query": QUERY, "attention_set": "Other vehicles", "attention_images": "3", "opacity": "0.8"}
     test = open_page(
@@ -67,7 +167,8 @@ def test_the_strongest_channels_are_ssrnets(open_page, city, checkpoints):
     test = open_page("attention", data=str(city), attention_images="1", **checkpoints)
     weights = [float(text) for text in re.findall(r"channel \d+ · M_c ([\d.]+)<", html(test))]
     assert len(weights) == 8 and weights == sorted(weights, reverse=True)
-    assert [each.value for each in test.subheader] == ["SSR-Net (GB+AB+RB): the 8 channels that M_c lets through most"]
+    assert test.subheader[-1].value == "SSR-Net (GB+AB+RB): the 8 channels that M_c lets through most"
+    assert not any("Baseline" in each.value for each in test.subheader)
 
 
 def test_mass_by_part_stands_where_masks_are(open_page, masked, city, checkpoints):

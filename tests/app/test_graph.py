@@ -52,6 +52,13 @@ def test_the_graph_as_it_is(open_page, city, checkpoints):
     assert len(matrices(test)[1]) == 3, "cosines of H0, H1 and H2"
 
 
+def test_the_page_says_how_alike_nodes_are_over_several_images(open_page, city, checkpoints):
+    test = open_page("graph", data=str(city), query=QUERY, **checkpoints)
+    (sentence,) = (each.value for each in test.markdown if "Mean cosine between two nodes" in each.value)
+    assert all(f"at H({layer})" in sentence for layer in range(3)) and "M_c" not in sentence
+    assert any("Measured on all images" in each.value for each in test.caption)
+
+
 def test_switches_in_the_url_change_token_matrices_and_label(open_page, city, checkpoints):
     test = open_page("graph", data=str(city), query=QUERY, graph_off="ul,token", graph_cut="ur-mid", **checkpoints)
     assert not test.exception and not test.error

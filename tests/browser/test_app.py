@@ -128,8 +128,9 @@ def test_attention_draws_its_maps(page, server, city, checkpoints):
     page.get_by_text("Baseline (GB): Grad-CAM").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
     page.wait_for_function("[...document.querySelectorAll('.sheet .picture img')].every(i => i.naturalWidth > 0)")
-    # of both models' CAMs and SSR-Net's M_s, over three images each, and of eight channels
-    assert page.locator(".sheet .picture img").count() == 3 * 3 + 8
+    # of both models' CAMs, |F_G| and |F_attn|, and SSR-Net's M_s, over three images each, and of eight channels
+    assert page.locator(".sheet .picture img").count() == 5 * 3 + 8
+    page.get_by_text("Measured on all images").wait_for()
 
 
 def test_without_data_the_page_says_what_to_do(page, server):
