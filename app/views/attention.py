@@ -140,21 +140,22 @@ def _claim(judged: dict[str, ModelVerdicts], dataset: str) -> str:
         best = model.trusted[0]
         gain = f"{best.gain:.2f}, 95 % interval {best.low:.2f} to {best.high:.2f}"
         sentence = (
-            f"Of the maps that pass the explanations study's tests on {title}, {TITLES.get(best.name, best.name)} has the "
-            f"largest gain ({gain}, {best.photographs} photographs of {dataset}), "
+            f"Of the maps that pass the explanations study's tests on {title}, {TITLES.get(best.name, best.name)} has "
+            f"the largest gain ({gain}, {best.photographs} photographs of {dataset}), "
         )
         sentence += "so it stands first" if best == first else (
             f"but takes ten seconds an image; {TITLES[first.name]} ({first.gain:.2f}) stands first"
         )  # fmt: skip
     for other, own in others:
         its = _first_map(own)
-        sentence += f"; on {other} " + (f"the largest is {TITLES[its.name]}'s ({its.gain:.2f})" if its else "none passes")
+        has = f"{TITLES[its.name]} has it ({its.gain:.2f})" if its else "none passes"
+        sentence += f"; on {other} {has}"
     blob = model.of("centre")
     if first is None or first.on_vehicle is None or blob is None or blob.on_vehicle is None:
         return f"{sentence}."
     return (
-        f"{sentence}. {100 * first.on_vehicle:.0f} % of it lies on the vehicle, and {100 * blob.on_vehicle:.0f} % of a "
-        "blob in the middle: this share decides nothing."
+        f"{sentence}. {TITLES[first.name]} has {100 * first.on_vehicle:.0f} % of its mass on the vehicle, a blob in "
+        f"the middle {100 * blob.on_vehicle:.0f} %: this share decides nothing."
     )
 
 
