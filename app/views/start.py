@@ -104,6 +104,8 @@ def _numbers(services: Services, selection: Selection) -> bool:
     for title, checkpoint in selection.models.items():
         info = checkpoint.info
         epochs = f", {info.epoch:,} epoch{'s' if info.epoch != 1 else ''}" if info.epoch else ""
+        if epochs and info.training.get("start_from"):
+            epochs += " on from another checkpoint"
         st.caption(
             f"**{title}**: `{checkpoint.path.name}`, trained on {info.dataset or 'data that it does not name'}"
             f"{epochs}, at {info.image_size} × {info.image_size} pixels."
