@@ -33,7 +33,8 @@ class Clusters:
     def __init__(self, dimension: int, vehicles: int, seed: int, own: float = OWN, decaying: bool = False) -> None:
         """``own``: length of an image's own part. ``decaying``: with few long directions, as trained features have."""
         self._random, self._own = np.random.default_rng(seed), own
-        # The variances of the shipped SSR-Net's features of the bundled city, largest first, follow this within 20 %.
+        # The first 10, 50 and 200 directions then hold 41, 72 and 90 % of the variance; of the shipped SSR-Net's
+        # features of the bundled city they hold 37, 70 and 89 %.
         self._scale = (1 + np.arange(1, dimension + 1, dtype=np.float32) / 6) ** -0.75 if decaying else None
         self._vehicles = self._normal(vehicles, dimension)
         self._cameras = CAMERA * self._normal(CAMERAS, dimension)
