@@ -161,7 +161,8 @@ def test_eigen_cam_is_pytorch_grad_cams_with_its_sign_made_sure():
     theirs, ours = get_2d_projection(F_G.numpy()), eigen_cam(F_G)
     for one, other in zip(ours, theirs, strict=True):
         sides = [np.maximum(sign * other, 0) for sign in (1, -1)]
-        assert any(np.allclose(one, side, atol=1e-4) for side in sides)
+        # Two float32 decompositions: on some processors their last digits differ by a hundred-thousandth of the map.
+        assert any(np.allclose(one, side, atol=1e-4 * one.max()) for side in sides)
 
 
 @pytest.mark.parametrize("seed", range(4))

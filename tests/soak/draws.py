@@ -35,6 +35,7 @@ DRAWN = {
     "multi_gallery_shot": "0f434b835709e387",
     "PK sampler": "b77fb47817b6354b",
     "augmentation": "33168dd6545a080e",
+    "other cameras": "b35c02fe8f415845",
     "synthetic vehicles": "d28025e538d06f55",
 }
 """Of seed 0: what decides who asks, what is trained on and what is drawn must stay as published numbers had it."""
@@ -54,7 +55,8 @@ def exact(seed: int) -> dict[str, np.ndarray]:
         batches += list(sampler)
     found["PK sampler"] = digest(map(str, batches))
     draws = draw(64, 256, AugmentSettings(erase=0.5, colour=0.2), seed, 1, 2)
-    found["augmentation"] = digest(str(part.tolist()) for part in draws)
+    found["augmentation"] = digest(str(part.tolist()) for part in draws[:5])
+    found["other cameras"] = digest(str(part.tolist()) for part in draws[5:])
     settings = SynthSettings(Path("city"), identities=40, seed=seed)
     fleet = draw_fleet(settings)
     captures = [captures_of(identity, settings) for identity in fleet.identities]
