@@ -143,7 +143,7 @@ def _print(evaluations: list[Evaluation], vehicles: int, intervals: dict[str, Es
 
 
 def branch_scales(features: FeatureSet) -> dict[str, FeatureSet]:
-    """The same features with each branch at unit length, and each branch alone, by what was done."""
+    """The features as concatenated, with each branch at unit length, and of each branch alone, by title."""
     alone = {f"{branch} alone": features.only([branch]) for branch in features.branch_dims}
     return {"as concatenated": features, "each at unit length": features.at_unit_length(), **alone}
 

@@ -1,4 +1,4 @@
-"""Work in a thread of its own, so that the page that waits for it answers a click at once."""
+"""Runs work in a thread, so that the page that waits for it responds to clicks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Abandoned(BaseException):
-    """Ends work that no page waits for any more. No error: what handles errors lets it pass."""
+    """Ends work that no page waits for any more. A BaseException, so that ``except Exception`` does not catch it."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Whether a network's attention looks at the images of the opened data set, for Attention and Graph; cached."""
+"""Attention health of a checkpoint on the opened data set, for Attention and Graph; cached."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def health_images(opened: OpenedDataset) -> list[VehicleImage]:
 def health(
     services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, report: Report | None = None
 ) -> AttentionHealth:
-    """Of :func:`health_images`; ``report`` hears of each batch, and what it has heard of is kept."""
+    """The health on :func:`health_images`; ``report(done, total)`` is called after each batch, and batches are cached."""
     images, sums = health_images(opened), HealthSums()
     batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     for done, batch in enumerate(batches, start=1):
@@ -46,7 +46,7 @@ def _sums(
     checkpoint_hash: str, keys: list, _services: Services, _checkpoint: StoredCheckpoint,
     _images: Sequence[VehicleImage],
 ) -> HealthSums:  # fmt: skip
-    """Of one batch. Its F_G does not enter the pages' store, from which 24 images would push what is looked at."""
+    """The sums of one batch. Its F_G stays out of the pages' cache, where 24 images would evict those in view."""
     model, sums = _services.model(_checkpoint), HealthSums()
     pictures = [read_image(image.path) for image in _images]
     with torch.no_grad():

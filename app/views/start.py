@@ -105,7 +105,7 @@ def _numbers(services: Services, selection: Selection) -> bool:
         info = checkpoint.info
         epochs = f", {info.epoch:,} epoch{'s' if info.epoch != 1 else ''}" if info.epoch else ""
         if epochs and info.training.get("start_from"):
-            epochs += " on from another checkpoint"
+            epochs += ", continuing from another checkpoint"
         st.caption(
             f"**{title}**: `{checkpoint.path.name}`, trained on {info.dataset or 'data that it does not name'}"
             f"{epochs}, at {info.image_size} × {info.image_size} pixels."
@@ -156,8 +156,8 @@ def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
         "Five regions",
         f"What the relation branch cuts out of {query.name}, the current query, and why as large as it does.",
         (
-            Step("attention", "Where it looks", "Warm cells lie at the corners and in the middle of the vehicle: that "
-                 "is why the paper cuts there (Sec. 3.4).", at),
+            Step("attention", "Where it looks", "The paper cuts at the corners and in the middle because its maps are "
+                 "warm there (Fig. 3). Are these?", at),
             Step("regions", f"Its own crops, λ = {ratio_in_words(model.crop_ratio)}", "The boxes overlap, so that a "
                  "lamp between two lies whole in one of them.", at | {"regions_lambda": own}),
             Step("regions", "Small crops, λ = 1/8", "Each sees a few cells; most of the vehicle belongs to none.",

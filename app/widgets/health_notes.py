@@ -1,4 +1,4 @@
-"""Sentences on whether the attention of the networks in view looks at the image."""
+"""The attention health of the networks in view, in sentences."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def progress(label: str, key: str) -> Iterator[Report]:
     """``with progress("Drawing the map", "map") as report: work(report)``; ``report(done, total)``.
 
     *Cancel* ends the work at its next report, which should come every second; work that cannot report so often
-    belongs into :func:`run_with_progress`. What was done is lost unless the work itself keeps it. The page then says
+    belongs in :func:`run_with_progress`. What was done is lost unless the work itself keeps it. The page then says
     so and offers to start again, and what stands below is not drawn. The bar's place is kept whether work is left or
     not, so that nothing below moves. An error in the work removes the bar and the button.
     """

@@ -77,7 +77,7 @@ class CachedPixels:
 
 
 class DevicePixels:
-    """All images of a cached file in a device's memory, (N, S, S, 3) uint8, so that a step waits for no loader.
+    """Images of a cached file kept in a device's memory, (N, S, S, 3) uint8, so that no step waits for a loader.
 
     ``rows`` as for :class:`CachedPixels`; only these are copied.
     """

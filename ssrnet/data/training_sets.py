@@ -1,10 +1,9 @@
-"""The vehicles, images and cameras a model was trained on, as hashes; and how many of a data set's are among them.
+"""Which vehicles, images and cameras a model was trained on, as hashes, and how many of a data set's are among them.
 
-Identities alone decide nothing: VeRi-776 and the bundled city both have a vehicle 0001 and a camera c001. Images do; so
-a training set keeps, beside the hash of each vehicle's identity, one of its images as an example: a hash of its file's
-name and size, by which it is looked for, and one of its bytes, by which it is known. An image in common that bears the
-same identity on both sides says that the two number their vehicles and cameras alike, and from there on identities are
-compared.
+Identities alone prove nothing: VeRi-776 and the bundled city both have a vehicle 0001 and a camera c001. Therefore a
+training set stores one example image of each vehicle: a hash of its file name and size, to find candidates, and a hash
+of its bytes, to confirm them. Once an image with the same identity occurs in both data sets, they share a numbering,
+and their vehicle and camera identities are compared directly.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ EXAMPLE_DIGITS = FILE_DIGITS + BYTES_DIGITS
 READ_BYTES = 2**16
 """Of an example's file, from its start."""
 MOST_READ = 200
-"""Files of one opened data set that are read to know a training set again; the others are taken by name and size."""
+"""Candidate files whose bytes are read to confirm a match; the others are matched by name and size."""
 MOST_SETS, MOST_VEHICLES, MOST_CAMERAS = 100, 500_000, 100_000
 """Of one checkpoint's training sets together; 500,000 vehicles are 13 MB of metadata."""
 LONGEST_NAME = 1000
@@ -144,7 +143,7 @@ class SeenInTraining:
 
     @property
     def record(self) -> dict[str, object]:
-        """The part of a protocol record that says so."""
+        """The count as an entry of a protocol record."""
         return {"test_vehicles_in_training": self.vehicles}
 
 

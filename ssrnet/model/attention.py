@@ -28,7 +28,7 @@ class Attended:
 def channel_mlp(channels: int, hidden: int) -> nn.Sequential:
     """(B, channels) -> (B, channels), close to 0 before training, so that M_c starts at one half everywhere.
 
-    From PyTorch's own start the sums of two pooled maps soon reach +-10, where the sigmoid has no gradient left.
+    From PyTorch's own start its outputs reached +-11 in training, where the sigmoid passes on no gradient.
     """
     mlp = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
     nn.init.normal_(mlp[-1].weight, std=1e-3)

@@ -1,6 +1,6 @@
-"""What `ssrnet study explanations --publish` says of each map, for those who read it: no network is needed here.
+"""Verdicts of `ssrnet study explanations` on each map, as a small JSON file that the app reads.
 
-A checkpoint is known by its hash, so that nobody claims of one network what was measured on another.
+Verdicts belong to a checkpoint hash, so that what was measured on one network is never shown for another.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def on_device(batches: Iterable[Tensor], device: torch.device) -> Iterator[Tenso
 
 
 def _use(batch: Tensor, copying: torch.cuda.Stream) -> Tensor:
-    """Lets the stream in use wait for the copy, and its memory wait for the stream."""
+    """Makes the current stream wait for the copy, and keeps the batch's memory until that stream is done with it."""
     using = torch.cuda.current_stream(batch.device)
     using.wait_stream(copying)
     batch.record_stream(using)

@@ -24,7 +24,7 @@ def learning_rate_factor(epoch: float, epochs: int, settings: OptimiserSettings)
 def build_optimiser(model: SSRNet, settings: TrainSettings) -> torch.optim.Optimizer:
     """One optimiser with two groups, on the model's device: the backbone's weights, and all new layers.
 
-    The MLP of channel attention is new but learns at the backbone's rate: faster, it saturates M_c within an epoch.
+    The MLP of channel attention is new too, but learns at the backbone's rate, so that M_c does not saturate early.
     """
     optimiser = settings.optimiser
     slow = [*model.backbone.parameters(), *getattr(model.attention, "mlp", nn.Module()).parameters()]

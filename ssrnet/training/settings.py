@@ -99,7 +99,7 @@ class TrainSettings:
     mixed_precision: bool = True
     """On CUDA, bfloat16 where it is safe (autocast); losses and weights stay float32."""
     cpu_bfloat16: bool = False
-    """The same on a CPU: three times as fast where it has AMX (Intel Xeon from 2023 on), far slower elsewhere."""
+    """The same on a CPU: 2.5 times as fast where it has AMX (Intel Xeon from 2023 on), far slower elsewhere."""
     compile: bool = False
     """Let torch.compile fuse the network's operations; the first steps take minutes."""
     freeze_batch_norm: bool = False
@@ -159,7 +159,7 @@ class TrainSettings:
 
 
 def has_amx() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware (Intel's AMX), with which it trains three times as fast."""
+    """Whether this CPU multiplies bfloat16 matrices in hardware (Intel's AMX)."""
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 

@@ -1,4 +1,4 @@
-"""What checkpoints were trained on: one that a run starts from, one from before it was stored, and of shown data."""
+"""A checkpoint's training sets: inherited with --start-from, restated from folders, compared with a data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ssrnet.training.checkpoint import CheckpointInfo, read_checkpoint
 
 
 def sets_of_start(path: Path | None) -> tuple[TrainingSet, ...]:
-    """The training sets of the checkpoint that a run starts from; empty where it names none, or is of another kind."""
+    """The training sets of the checkpoint that a run starts from; empty where it stores none."""
     if path is None or path.suffix != ".safetensors":
         return ()
     try:
@@ -68,5 +68,5 @@ def _fit(info: CheckpointInfo, dataset: ReIDDataset) -> Sequence[VehicleImage]:
         return dataset.train
     try:
         return hold_back(dataset, holdout, seed)[0]
-    except (DataError, SettingsError):  # settings that never made this run
+    except (DataError, SettingsError):  # damaged settings
         return dataset.train
