@@ -77,7 +77,7 @@ class AttentionHealth:
         found.append(Verdict("F_G", passes, f"F_G {finding}: {times}"))
         if self.node_cosine:
             layers = ", ".join(f"{_cosine(own)} at H({layer})" for layer, own in enumerate(self.node_cosine))
-            sentence = f"Mean cosine between two nodes of an image: {layers}; at 1 all nodes say the same."
+            sentence = f"Mean cosine between two nodes of an image: {layers}; at 1 all nodes point the same way."
             found.append(Verdict("H", None, sentence))
         return tuple(found)
 
