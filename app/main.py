@@ -27,9 +27,7 @@ POLICY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
-}  # fmt: skip
+HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
 
 class StaysHere:

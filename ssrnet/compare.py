@@ -136,8 +136,7 @@ def query_rows(
     for protocol in protocols:
         first, second = (
             inspect(
-                one.features,
-                evaluate(one.features, dataset, protocol, made_by=one.made_by, distance=distance, top_k=1),
+                one.features, evaluate(one.features, dataset, protocol, made_by=one.made_by, distance=distance, top_k=1)
             )
             for one in (a, b)
         )

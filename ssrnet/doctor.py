@@ -22,9 +22,18 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.training.checkpoint import load_checkpoint
 
 PACKAGES = (
-    "torch", "torchvision", "numpy", "pillow", "streamlit", "plotly", "grad-cam", "opencv-python-headless",
-    "pytorch-metric-learning", "safetensors", "tyro",
-)  # fmt: skip
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "streamlit",
+    "plotly",
+    "grad-cam",
+    "opencv-python-headless",
+    "pytorch-metric-learning",
+    "safetensors",
+    "tyro",
+)
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,17 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     made_by = subject.made_by | describe(settings.extraction, subject.image_size)
     evaluations = [
         evaluate(
-            features, dataset, protocol, made_by=made_by, distance=settings.distance,
+            features,
+            dataset,
+            protocol,
+            made_by=made_by,
+            distance=settings.distance,
             re_rank=settings.re_ranking if settings.re_rank else None,
-            expansion=settings.expansion if settings.expand else None, images=images,
+            expansion=settings.expansion if settings.expand else None,
+            images=images,
         )
         for protocol in protocols
-    ]  # fmt: skip
+    ]
     if kept is not None:
         evaluations = [restrict(evaluation, kept) for evaluation in evaluations]
     shown = "" if settings.held_back else f", {images} test images"

@@ -66,10 +66,16 @@ def extract_features(settings: ExtractFeaturesSettings) -> None:
     beside = settings.out / part_name(record) if is_folder else out.with_name(f"{out.name}.part")
     with PartialFeatures(beside, made_by, say=print) as part:
         features = extract(
-            checkpoint.model, images, settings.extraction, checkpoint.info.image_size, group.device, settings.workers,
+            checkpoint.model,
+            images,
+            settings.extraction,
+            checkpoint.info.image_size,
+            group.device,
+            settings.workers,
             progress=(lambda batches, total: tqdm(batches, total=total, unit="batch")) if group.first else None,
-            group=group, part=part,
-        )  # fmt: skip
+            group=group,
+            part=part,
+        )
         if group.first:
             features.save(out, record)
             part.remove()

@@ -19,11 +19,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def resolve_device(name: DeviceName = "auto") -> torch.device:
     """The device to run on; ``auto`` takes a GPU where there is one. Raises :class:`ResourceError` if it is absent."""
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(device for device, there in available.items() if there)
     if not available[name]:

@@ -85,6 +85,11 @@ def features_of(
 ) -> FeatureSet:
     """The embeddings of all test images, with a bar in the shell."""
     return extract(
-        subject.model, dataset.test, settings, subject.image_size, resolve_device(device), workers,
+        subject.model,
+        dataset.test,
+        settings,
+        subject.image_size,
+        resolve_device(device),
+        workers,
         progress=lambda batches, total: tqdm(batches, total=total, unit="batch"),
-    )  # fmt: skip
+    )

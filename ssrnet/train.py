@@ -1,9 +1,9 @@
 """The bundled training script: one loop, read from top to bottom.
 
-    ssrnet train --data DIR --out runs/ssrnet                        # recipe `paper` on a GPU, `quick` on a CPU
-    ssrnet train --data DIR --out runs/baseline --network baseline   # the same for the paper's baseline
-    ssrnet train --data DIR --out runs/ssrnet --resume               # go on after an interruption
-    torchrun --nproc-per-node=4 -m ssrnet train --data DIR --out runs/ssrnet   # four GPUs share each batch
+ssrnet train --data DIR --out runs/ssrnet                        # recipe `paper` on a GPU, `quick` on a CPU
+ssrnet train --data DIR --out runs/baseline --network baseline   # the same for the paper's baseline
+ssrnet train --data DIR --out runs/ssrnet --resume               # go on after an interruption
+torchrun --nproc-per-node=4 -m ssrnet train --data DIR --out runs/ssrnet   # four GPUs share each batch
 """
 
 from __future__ import annotations
@@ -195,10 +195,14 @@ class Run:
         if not self.progress.batch:
             images = sums.steps * self.settings.identities_per_batch * self.settings.images_per_identity
             line = {
-                "epoch": self.progress.epoch, "step": self.progress.step, "image_size": self.size,
-                "seconds": round(sums.seconds, 2), "learning_rate": self.step.optimiser.param_groups[0]["lr"],
-                "images_per_second": images / sums.seconds, **sums.means,
-            }  # fmt: skip
+                "epoch": self.progress.epoch,
+                "step": self.progress.step,
+                "image_size": self.size,
+                "seconds": round(sums.seconds, 2),
+                "learning_rate": self.step.optimiser.param_groups[0]["lr"],
+                "images_per_second": images / sums.seconds,
+                **sums.means,
+            }
             line["attention_health"] = asdict(self.health())
             log.write(line if scored is None else line | {"held_back": asdict(scored)})
         save_progress(self.settings, self.model, self.step.optimiser, self.progress, self.dataset_hash)
@@ -217,10 +221,18 @@ class Run:
     def info(self, scored: Metrics | None) -> CheckpointInfo:
         """What a checkpoint says of itself."""
         return CheckpointInfo(
-            self.settings.model, self.size, self.model.num_classes, self.dataset.name, self.dataset_hash,
-            self.progress.epoch, self.progress.step, json.loads(as_json(asdict(self.settings))),
-            {} if scored is None else {"held_back": asdict(scored)}, ssrnet.__version__, self.training_sets,
-        )  # fmt: skip
+            self.settings.model,
+            self.size,
+            self.model.num_classes,
+            self.dataset.name,
+            self.dataset_hash,
+            self.progress.epoch,
+            self.progress.step,
+            json.loads(as_json(asdict(self.settings))),
+            {} if scored is None else {"held_back": asdict(scored)},
+            ssrnet.__version__,
+            self.training_sets,
+        )
 
 
 @contextmanager

@@ -49,8 +49,11 @@ def test_help(command, capsys):
 def test_the_module_runs_and_a_missing_folder_is_one_sentence(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "ssrnet", "train", "--data", "no/such/folder", "--out", "out"],
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr == (
         "ssrnet: no/such/folder does not exist; give the path of a data set's folder or of a CSV file.\n"
@@ -80,9 +83,17 @@ def test_bad_values_are_one_sentence(monkeypatch, capsys, tmp_path, arguments, s
 
 @pytest.mark.parametrize(
     "arguments",
-    ["", "fly", "train", "train --data d", "train --data d --out o --recipe slow", "train --data d --out o --wheels 4",
-     "evaluate --data d --protocol none", "train --data d --out o --epochs many"],
-)  # fmt: skip
+    [
+        "",
+        "fly",
+        "train",
+        "train --data d",
+        "train --data d --out o --recipe slow",
+        "train --data d --out o --wheels 4",
+        "evaluate --data d --protocol none",
+        "train --data d --out o --epochs many",
+    ],
+)
 def test_usage_errors_exit_with_2_and_no_traceback(monkeypatch, capsys, arguments):
     assert "Traceback" not in fails(monkeypatch, capsys, *arguments.split())
 
@@ -117,9 +128,10 @@ def test_without_a_recipe_the_device_decides(monkeypatch, cuda, name):
 
 def test_single_values_change_a_recipe(monkeypatch):
     settings = parsed(
-        monkeypatch, *"train --data d --out o --recipe paper --network baseline --model.attention-branch".split(),
+        monkeypatch,
+        *"train --data d --out o --recipe paper --network baseline --model.attention-branch".split(),
         *"--optimiser.learning-rate 0.5 --sizes 0 64 3 96 --loss.name circle+triplet --no-resume".split(),
-    )  # fmt: skip
+    )
     assert isinstance(settings, TrainSettings)
     assert settings.model.attention_branch and not settings.model.relation_branch
     assert settings.optimiser.learning_rate == 0.5 and settings.optimiser.name == "sgd"
@@ -128,9 +140,10 @@ def test_single_values_change_a_recipe(monkeypatch):
 
 def test_evaluate_parses_nested_settings(monkeypatch):
     settings = parsed(
-        monkeypatch, *"evaluate --data d --untrained none --extraction.embedding.branches G token".split(),
+        monkeypatch,
+        *"evaluate --data d --untrained none --extraction.embedding.branches G token".split(),
         *"--re-rank --re-ranking.k1 5 --re-ranking.k2 2 --model.backbone resnet18".split(),
-    )  # fmt: skip
+    )
     assert isinstance(settings, EvaluateSettings) and settings.re_rank and settings.re_ranking.k1 == 5
     assert settings.extraction.embedding.branches == ("G", "token")
     assert settings.model.backbone == "resnet18" and not settings.model.relation_branch

@@ -33,9 +33,15 @@ def data(tmp_path_factory):
 @pytest.fixture
 def settings(data, checkpoints, tmp_path):
     return CompareSettings(
-        data, Path(checkpoints["baseline"]), Path(checkpoints["ssrnet"]), tmp_path / "out/c.json",
-        extraction=ExtractSettings(image_size=32), seeds=2, workers=0, device="cpu",
-    )  # fmt: skip
+        data,
+        Path(checkpoints["baseline"]),
+        Path(checkpoints["ssrnet"]),
+        tmp_path / "out/c.json",
+        extraction=ExtractSettings(image_size=32),
+        seeds=2,
+        workers=0,
+        device="cpu",
+    )
 
 
 def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
@@ -52,20 +58,31 @@ def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
     assert comparison.models[2].features["checkpoint_hash"] == file_hash(settings.ssrnet)
     camera, shot = comparison.protocols
     assert (camera.protocol, camera.seeds, shot.protocol, shot.seeds) == (
-        "cross_camera", (), "single_gallery_shot", (0, 1)
-    )  # fmt: skip
+        "cross_camera",
+        (),
+        "single_gallery_shot",
+        (0, 1),
+    )
     (left,) = comparison.left_out
     assert left.protocol == "multi_gallery_shot" and f"multi_gallery_shot is left out: {left.reason}" in said
     for result in comparison.protocols:
         assert [one.title for one in result.slices] == [
-            "all", "with sibling_group", "without sibling_group",
-            "vehicle_type car", "vehicle_type motorcycle", "vehicle_type truck",
-        ]  # fmt: skip
+            "all",
+            "with sibling_group",
+            "without sibling_group",
+            "vehicle_type car",
+            "vehicle_type motorcycle",
+            "vehicle_type truck",
+        ]
         for one in result.slices:
             assert [(row.model, row.branches) for row in one.rows] == [
-                ("Untrained resnet18", ()), (BASELINE, ()), (SSRNET, ()),
-                (SSRNET, ("G",)), (SSRNET, ("attn",)), (SSRNET, ("token",)),
-            ]  # fmt: skip
+                ("Untrained resnet18", ()),
+                (BASELINE, ()),
+                (SSRNET, ()),
+                (SSRNET, ("G",)),
+                (SSRNET, ("attn",)),
+                (SSRNET, ("token",)),
+            ]
             for row in one.rows:
                 assert row.record["dataset_hash"] == comparison.dataset_hash and row.record["version"]
                 assert row.record["features"]["branches"] == list(row.branches)
@@ -134,8 +151,11 @@ def test_only_some_images(settings):
     assert comparison.images == "vehicle_type=car,truck"
     record = comparison.protocols[0].slices[1].rows[0].record
     assert (record["images"], record["queries_kept"], record["queries"], record["gallery"]) == (
-        "vehicle_type=car,truck", "vehicle_type=car", 2, 9
-    )  # fmt: skip
+        "vehicle_type=car,truck",
+        "vehicle_type=car",
+        2,
+        9,
+    )
 
 
 def test_a_line_a_query_and_protocol(settings, tmp_path):

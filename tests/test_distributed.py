@@ -67,10 +67,16 @@ def settings(data, out):
     rounding of gradients near 0.
     """
     return tiny.training(
-        data, out, holdout=2, epochs=2, freeze_batch_norm=True, max_steps=3, evaluate_every=1,
+        data,
+        out,
+        holdout=2,
+        epochs=2,
+        freeze_batch_norm=True,
+        max_steps=3,
+        evaluate_every=1,
         loss=LossSettings(margin=100.0),
         optimiser=OptimiserSettings(learning_rate=1e-3, warmup_epochs=0, decay_epoch=2),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +85,20 @@ def together(city, tmp_path_factory):
     out = tmp_path_factory.mktemp("together")
     (out / "script.py").write_text(TOGETHER)
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(out / "script.py"),
-         str(city), str(out)],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            str(out / "script.py"),
+            str(city),
+            str(out),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training on 12 images of 4 vehicles") == 2  # once a run
     return out

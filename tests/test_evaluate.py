@@ -265,8 +265,12 @@ def test_held_back_vehicles_are_those_that_the_run_scored(run, settings, capsys)
     assert f"mAP {100 * last['mAP']:.2f}%" in said and record["queries"] == last["queries"]
     rows = [line for line in said.splitlines() if " alone" in line or "unit length" in line or "as concat" in line]
     assert [row.split("  ")[1] for row in rows] == [
-        "as concatenated", "each at unit length", "G alone", "attn alone", "token alone",
-    ]  # fmt: skip
+        "as concatenated",
+        "each at unit length",
+        "G alone",
+        "attn alone",
+        "token alone",
+    ]
 
 
 def test_held_back_vehicles_of_other_folders_or_of_a_run_without(run, settings, tmp_path):

@@ -31,10 +31,17 @@ def test_the_file_holds_the_splits_embeddings_and_what_made_them(settings, split
     assert len(features.names) == count
     assert features.branch_dims == {"G": 512, "attn": 512, "token": 512}
     assert record == {
-        **checkpoint.record, "image_size": 32, "flip_test": False, "neck": "after", "normalise_branches": False,
-        "branches": [], "dataset": dataset.name, "dataset_hash": dataset.content_hash(), "split": split,
+        **checkpoint.record,
+        "image_size": 32,
+        "flip_test": False,
+        "neck": "after",
+        "normalise_branches": False,
+        "branches": [],
+        "dataset": dataset.name,
+        "dataset_hash": dataset.content_hash(),
+        "split": split,
         "version": ssrnet.__version__,
-    }  # fmt: skip
+    }
     assert f"{settings.out}: {count} embeddings of 1,536 numbers" in capsys.readouterr().out
     assert [path.name for path in settings.out.parent.iterdir()] == ["features.safetensors"]
 

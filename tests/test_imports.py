@@ -158,26 +158,50 @@ def test_bytes_are_text_too(arrays, taken):
         (lambda a: a | {"features": a["features"][0]}, r"features is float32 of shape \(8,\); expected float16"),
         (lambda a: a | {"features": a["ids"][:, None]}, r"features is int64 of shape \(12, 1\); expected float16"),
         (lambda a: a | {"features": a["features"][:, :0]}, r"features is float32 of shape \(12, 0\); expected"),
-        (lambda a: a | {"paths": a["paths"][:11]}, r"paths has shape \(11,\) where features has 12 rows; expected \(12"),
+        (
+            lambda a: a | {"paths": a["paths"][:11]},
+            r"paths has shape \(11,\) where features has 12 rows; expected \(12",
+        ),
         (lambda a: a | {"ids": a["ids"][:, None]}, r"ids has shape \(12, 1\) where features has 12 rows"),
         (lambda a: a | {"cameras": a["cameras"][:3]}, r"cameras has shape \(3,\) where features has 12 rows"),
         (lambda a: a | {"paths": np.arange(12)}, "paths holds int, not text; write numpy.array"),
         (lambda a: a | {"paths": a["paths"].astype(object)}, "is no .npz that can be read safely .Python objects"),
-        (lambda a: changed(a, "features", (2, 3), np.nan), r"1 of 12 features hold NaN or infinity \(the first is that "
-         "of reid-data/veri/image_query/0008"),
+        (
+            lambda a: changed(a, "features", (2, 3), np.nan),
+            r"1 of 12 features hold NaN or infinity \(the first is that "
+            "of reid-data/veri/image_query/0008",
+        ),
         (lambda a: changed(a, "features", (2, 3), np.inf), "1 of 12 features hold NaN or infinity"),
         (lambda a: changed(a, "features", (slice(1, 3), slice(None)), 0), "2 of 12 features hold only zeros.*0007"),
         (lambda a: again(a), "names 1 images twice with different features .*0006.*; keep"),
-        (lambda a: changed(a, "paths", slice(10, 12), "market/9.jpg"), r"2 of 12 paths are of no image in .* \(the "
-         "first is market/9.jpg, where the data set has 0006_c001.*; open the data set"),
-        (lambda a: {k: v[1:] for k, v in a.items()}, f"has no features of 1 of the 12 test images of .*first is {FIRST}"),
-        (lambda a: changed(a, "ids", 1, 6), "ids contradict .* for 1 of 12 images .the first is 0007_c001.*: 6 in the "
-         "file, 0007 in the data set.; numbers may differ"),
-        (lambda a: a | {"ids": a["ids"][::-1]}, "ids contradict .* check that features, paths and ids are in one order"),
-        (lambda a: changed(a, "cameras", 0, 1), "cameras contradict .* for 1 of 12 .*: 1 in the file, c001 in the data"),
-        (lambda a: changed(a, "cameras", 0, 7), "cameras contradict .* for 1 of 12 .*: 7 in the file, c001 in the data"),
+        (
+            lambda a: changed(a, "paths", slice(10, 12), "market/9.jpg"),
+            r"2 of 12 paths are of no image in .* \(the "
+            "first is market/9.jpg, where the data set has 0006_c001.*; open the data set",
+        ),
+        (
+            lambda a: {k: v[1:] for k, v in a.items()},
+            f"has no features of 1 of the 12 test images of .*first is {FIRST}",
+        ),
+        (
+            lambda a: changed(a, "ids", 1, 6),
+            "ids contradict .* for 1 of 12 images .the first is 0007_c001.*: 6 in the "
+            "file, 0007 in the data set.; numbers may differ",
+        ),
+        (
+            lambda a: a | {"ids": a["ids"][::-1]},
+            "ids contradict .* check that features, paths and ids are in one order",
+        ),
+        (
+            lambda a: changed(a, "cameras", 0, 1),
+            "cameras contradict .* for 1 of 12 .*: 1 in the file, c001 in the data",
+        ),
+        (
+            lambda a: changed(a, "cameras", 0, 7),
+            "cameras contradict .* for 1 of 12 .*: 7 in the file, c001 in the data",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_one_sentence(arrays, taken, tmp_path, change, sentence):
     with pytest.raises(DataError, match=sentence) as error:
         taken(change(arrays))
@@ -249,13 +273,18 @@ def test_the_command_keeps_the_features_with_their_record_and_replaces_them(arra
     found = evaluate(model.features(), dataset, Protocol("cross_camera"), made_by=model.record)
     assert f"rank-1 {found.metrics.rank(1):.2%}, mAP {found.metrics.mAP:.2%}" in said
     assert model.record == {
-        "model": "fast-reid AGW (imported)", "imported_from": "agw.npz", "imported_hash": file_hash(path),
+        "model": "fast-reid AGW (imported)",
+        "imported_from": "agw.npz",
+        "imported_hash": file_hash(path),
         "dimensions": 8,
-    }  # fmt: skip
+    }
     assert FeatureSet.load(file)[1] == model.record | {
-        "name": "fast-reid AGW", "dataset": dataset.name, "dataset_hash": dataset.content_hash(), "split": "test",
+        "name": "fast-reid AGW",
+        "dataset": dataset.name,
+        "dataset_hash": dataset.content_hash(),
+        "split": "test",
         "version": ssrnet.__version__,
-    }  # fmt: skip
+    }
 
     np.savez(path, **arrays | {"features": arrays["features"][::-1]})
     cli.run(command)
@@ -282,11 +311,24 @@ def test_without_cameras_there_is_no_cross_camera_rank(arrays, tmp_path, capsys)
     dataset = open_dataset(root)
     count = len(dataset.test)
     np.savez(
-        tmp_path / "f.npz", features=arrays["features"][:count], cameras=np.arange(count),
+        tmp_path / "f.npz",
+        features=arrays["features"][:count],
+        cameras=np.arange(count),
         paths=np.array([image.name for image in dataset.test]),
-    )  # fmt: skip
-    cli.run(["import", "--features", str(tmp_path / "f.npz"), "--data", str(root), "--name", "a",
-             "--out", str(tmp_path / "out")])  # fmt: skip
+    )
+    cli.run(
+        [
+            "import",
+            "--features",
+            str(tmp_path / "f.npz"),
+            "--data",
+            str(root),
+            "--name",
+            "a",
+            "--out",
+            str(tmp_path / "out"),
+        ]
+    )
     said = capsys.readouterr().out
     assert "cross_camera cannot be measured here: " in said and "agree" not in said
 

@@ -17,10 +17,14 @@ from tests import tiny
 
 HOME = "/home/somebody"
 TRAINING = {
-    "data": f"{HOME}/data/VeRi", "more_data": [f"{HOME}/data/city/", "C:\\Users\\Somebody\\twocam"],
-    "out": "runs/ssrnet", "backbone_weights": "imagenet", "start_from": None, "epochs": 3,
+    "data": f"{HOME}/data/VeRi",
+    "more_data": [f"{HOME}/data/city/", "C:\\Users\\Somebody\\twocam"],
+    "out": "runs/ssrnet",
+    "backbone_weights": "imagenet",
+    "start_from": None,
+    "epochs": 3,
     "model": {"backbone": "resnet18"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -156,8 +160,16 @@ def test_names_that_cannot_be_meant(settings):
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [("/a/b.pth", "b.pth"), ("a/b/", "b"), ("C:\\a\\b", "b"), ("adamw", "adamw"), (0.5, 0.5), (None, None),
-     ([["/a/b"], 3], [["b"], 3]), ({"x": {"y": "~/z"}}, {"x": {"y": "z"}})],
-)  # fmt: skip
+    [
+        ("/a/b.pth", "b.pth"),
+        ("a/b/", "b"),
+        ("C:\\a\\b", "b"),
+        ("adamw", "adamw"),
+        (0.5, 0.5),
+        (None, None),
+        ([["/a/b"], 3], [["b"], 3]),
+        ({"x": {"y": "~/z"}}, {"x": {"y": "z"}}),
+    ],
+)
 def test_paths_are_found_wherever_they_stand(value, kept):
     assert without_folders(value) == kept

@@ -145,8 +145,10 @@ def test_settings_that_differ(tmp_path):
     second = make(tmp_path / "b", [line(1)], seed=0, model={"backbone": "resnet50"}, sizes=[[0, 32]], fused=True)
     runs = [read_run(first, NOW), read_run(second, NOW)]
     assert differing_settings(runs) == {
-        "model.backbone": ("resnet18", "resnet50"), "sizes": ("[[0, 64]]", "[[0, 32]]"), "fused": ("not set", "yes"),
-    }  # fmt: skip
+        "model.backbone": ("resnet18", "resnet50"),
+        "sizes": ("[[0, 64]]", "[[0, 32]]"),
+        "fused": ("not set", "yes"),
+    }
     assert differing_settings(runs[:1]) == {}
 
 

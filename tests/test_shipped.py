@@ -75,7 +75,17 @@ def test_both_had_the_same_recipe_data_seed_and_steps():
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_recipes_are_those_that_made_the_files(network):
     """Of both stages, whatever names their folders and machines had."""
-    here = {"data", "out", "more_data", "recipe", "start_from", "cache", "workers", "evaluate_every", "backbone_weights"}
+    here = {
+        "data",
+        "out",
+        "more_data",
+        "recipe",
+        "start_from",
+        "cache",
+        "workers",
+        "evaluate_every",
+        "backbone_weights",
+    }
     for name, folder in (("healed", network), ("shipped", f"{network}-start")):
         run = json.loads((CHECKPOINTS / folder / "settings.json").read_text())
         ours = json.loads(as_json(asdict(recipe(name, network))))

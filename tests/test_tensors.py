@@ -14,10 +14,16 @@ import ssrnet.tensors
 from ssrnet.tensors import DTYPES, ORDER, ChangedError, open_tensors, write_tensors
 
 MIXED = {
-    "scalar": torch.tensor(3.5), "none": torch.zeros(0, 4), "flags": torch.tensor([True, False, True]),
-    "half": torch.arange(7).half(), "brain": torch.arange(5).bfloat16(), "double": torch.rand(2, 3).double(),
-    "long": torch.tensor([[1, -2]]), "byte": torch.arange(9, dtype=torch.uint8), "image": torch.rand(2, 3, 4, 5),
-}  # fmt: skip
+    "scalar": torch.tensor(3.5),
+    "none": torch.zeros(0, 4),
+    "flags": torch.tensor([True, False, True]),
+    "half": torch.arange(7).half(),
+    "brain": torch.arange(5).bfloat16(),
+    "double": torch.rand(2, 3).double(),
+    "long": torch.tensor([[1, -2]]),
+    "byte": torch.arange(9, dtype=torch.uint8),
+    "image": torch.rand(2, 3, 4, 5),
+}
 
 
 @pytest.fixture

@@ -90,11 +90,17 @@ def test_an_easy_data_set_is_learnt(city, tmp_path, monkeypatch):
     monkeypatch.setattr(ssrnet.train, "save_checkpoint", lambda *_: None)
     monkeypatch.setattr(ssrnet.train, "save_progress", lambda *_: None)
     settings = tiny.training(
-        city, tmp_path / "run", epochs=8, identities_per_batch=6, images_per_identity=3,
-        loss=LossSettings(), augment=tiny.AugmentSettings(pad=0),
+        city,
+        tmp_path / "run",
+        epochs=8,
+        identities_per_batch=6,
+        images_per_identity=3,
+        loss=LossSettings(),
+        augment=tiny.AugmentSettings(pad=0),
         optimiser=OptimiserSettings("adamw", 1e-3, warmup_epochs=0, decay_epoch=8),
-        model=tiny.ModelSettings(backbone="resnet18", **tiny.BASELINE), network="baseline",
-    )  # fmt: skip
+        model=tiny.ModelSettings(backbone="resnet18", **tiny.BASELINE),
+        network="baseline",
+    )
     train(settings)
     log = lines(settings)
     assert log[-1]["loss"] < 0.5 * log[0]["loss"] and log[-1]["accuracy"] > 0.8 > log[0]["accuracy"]
@@ -285,9 +291,13 @@ def test_start_from_a_checkpoint_of_other_identities(run, city, tmp_path, capsys
 
 def test_classifiers_that_start_at_mean_features_name_the_vehicles_before_any_step(city, tmp_path):
     easy = dict(
-        identities_per_batch=6, images_per_identity=3, loss=LossSettings(), augment=tiny.AugmentSettings(pad=0),
-        model=tiny.ModelSettings(backbone="resnet18", **tiny.BASELINE), network="baseline",
-    )  # fmt: skip
+        identities_per_batch=6,
+        images_per_identity=3,
+        loss=LossSettings(),
+        augment=tiny.AugmentSettings(pad=0),
+        model=tiny.ModelSettings(backbone="resnet18", **tiny.BASELINE),
+        network="baseline",
+    )
     learnt = OptimiserSettings("adamw", 1e-3, warmup_epochs=0, decay_epoch=4)
     first = tiny.training(city, tmp_path / "first", epochs=4, optimiser=learnt, **easy)
     train(first)
@@ -339,9 +349,11 @@ def test_bfloat16_on_a_cpu_is_asked_for(city, tmp_path):
 
 def test_start_from_another_architecture(run, city, tmp_path):
     settings = tiny.training(
-        city, tmp_path / "run", start_from=run.out / "last.safetensors",
+        city,
+        tmp_path / "run",
+        start_from=run.out / "last.safetensors",
         model=tiny.ModelSettings(backbone="resnet18", attention="se"),
-    )  # fmt: skip
+    )
     with pytest.raises(CheckpointError, match="last.safetensors does not fit GB"):
         train(settings)
     assert not (tmp_path / "run").exists()
@@ -601,9 +613,14 @@ def test_a_full_disk_at_the_checkpoint_leaves_the_one_before(run, stopped):
 
 @pytest.mark.parametrize(
     "failure",
-    [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError(),
-     RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate")],
-)  # fmt: skip
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+        ),
+    ],
+)
 def test_out_of_memory_is_a_sentence(run, tmp_path, monkeypatch, failure):
     monkeypatch.setattr(ssrnet.train, "ReIDLoss", Failing)
     monkeypatch.setattr(Failing, "failure", failure)
@@ -705,6 +722,8 @@ def test_frozen_batch_norms_keep_their_statistics(run, city, tmp_path):
 
 def test_an_epoch_over_images_shows_as_many_as_there_are(city):
     images = open_dataset(city).train  # six vehicles with three images
-    sampler = ssrnet.train.build_sampler(images, tiny.training(city, city, epoch_over="images", images_per_identity=1,
-                                                               loss=LossSettings("cross_entropy")))  # fmt: skip
+    sampler = ssrnet.train.build_sampler(
+        images,
+        tiny.training(city, city, epoch_over="images", images_per_identity=1, loss=LossSettings("cross_entropy")),
+    )
     assert len(sampler) == 9 and len([position for batch in sampler for position in batch]) == len(images)

@@ -160,9 +160,14 @@ class Services:
                 folder, record = ROOT / KEPT_FEATURES, _feature_record(checkpoint, opened, settings)
                 with PartialFeatures(folder / part_name(record), made_by(checkpoint, settings)) as part:
                     features = extract(
-                        self.model(checkpoint), opened.dataset.test, settings, checkpoint.info.image_size,
-                        resolve_device(), progress=reporting, part=part,
-                    ).rounded()  # fmt: skip
+                        self.model(checkpoint),
+                        opened.dataset.test,
+                        settings,
+                        checkpoint.info.image_size,
+                        resolve_device(),
+                        progress=reporting,
+                        part=part,
+                    ).rounded()
                     store.add((checkpoint.hash, opened.hash, settings), features)
                     with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
                         keep(folder, features, record)
@@ -254,13 +259,17 @@ def _feature_maps() -> Recent[FeatureMap]:
 
 @st.cache_resource(max_entries=16, show_spinner="Ranking")
 def _evaluation(
-    checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol,
-    _checkpoint: Model, _opened: OpenedDataset, _features: FeatureSet, _seen: SeenInTraining | None,
-) -> Evaluation:  # fmt: skip
+    checkpoint_hash: str,
+    dataset_hash: str,
+    root: str,
+    protocol: Protocol,
+    _checkpoint: Model,
+    _opened: OpenedDataset,
+    _features: FeatureSet,
+    _seen: SeenInTraining | None,
+) -> Evaluation:
     record = made_by(_checkpoint) | {"rounded_to": "float16"} | (_seen.record if _seen else {})
-    return evaluate(
-        _features, _opened.dataset, protocol, made_by=record, top_k=LONGEST_LIST, dataset_hash=_opened.hash
-    )
+    return evaluate(_features, _opened.dataset, protocol, made_by=record, top_k=LONGEST_LIST, dataset_hash=_opened.hash)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

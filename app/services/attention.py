@@ -97,9 +97,13 @@ def study_verdicts() -> ExplanationVerdicts | None:
 
 
 def similarity_maps(
-    services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage],
-    references: Sequence[VehicleImage], method: str, branch: str,
-) -> list[SimilarityMap]:  # fmt: skip
+    services: Services,
+    checkpoint: StoredCheckpoint,
+    images: Sequence[VehicleImage],
+    references: Sequence[VehicleImage],
+    method: str,
+    branch: str,
+) -> list[SimilarityMap]:
     """Each image explained by its similarity to its reference, in one ``branch`` of the model or, where "", in all.
 
     method: as the explanations study names it; "grad-cam-cosine" explains the cosine, the others the projection.
@@ -175,9 +179,12 @@ def _verdicts(path: str, stamp: tuple) -> ExplanationVerdicts:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _trace(
-    checkpoint_hash: str, keys: list, _services: Services, _checkpoint: StoredCheckpoint,
+    checkpoint_hash: str,
+    keys: list,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
     _images: Sequence[VehicleImage],
-) -> Trace:  # fmt: skip
+) -> Trace:
     """Of all images together; up to 50 MB for twelve."""
     with torch.no_grad():
         return _services.model(_checkpoint).head(joined(_services.feature_maps(_checkpoint, _images)))
@@ -185,9 +192,15 @@ def _trace(
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _similarity_maps(
-    checkpoint_hash: str, keys: list, method: str, branch: str, _services: Services, _checkpoint: StoredCheckpoint,
-    _images: Sequence[VehicleImage], _references: Sequence[VehicleImage],
-) -> list[SimilarityMap]:  # fmt: skip
+    checkpoint_hash: str,
+    keys: list,
+    method: str,
+    branch: str,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _images: Sequence[VehicleImage],
+    _references: Sequence[VehicleImage],
+) -> list[SimilarityMap]:
     from ssrnet.data.transforms import test_transform  # these import torchvision and grad-cam
     from ssrnet.explain.cam import CamSettings, similarity_cam
 

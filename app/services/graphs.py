@@ -76,9 +76,14 @@ def aspect(image: VehicleImage) -> float:
 
 
 def answer(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol, split: Split,
-    query: int, edit: GraphEdit,
-) -> Answer:  # fmt: skip
+    services: Services,
+    checkpoint: StoredCheckpoint,
+    opened: OpenedDataset,
+    protocol: Protocol,
+    split: Split,
+    query: int,
+    edit: GraphEdit,
+) -> Answer:
     """A query of the split, by position, before and after ``edit``; some ten milliseconds once its F_G is there."""
     image = split.query[query]
     before = trace(services, checkpoint, image)
@@ -88,9 +93,14 @@ def answer(
 
 
 def single_nodes(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol, split: Split,
-    query: int, gallery: int,
-) -> list[NodeRow]:  # fmt: skip
+    services: Services,
+    checkpoint: StoredCheckpoint,
+    opened: OpenedDataset,
+    protocol: Protocol,
+    split: Split,
+    query: int,
+    gallery: int,
+) -> list[NodeRow]:
     """Every node by itself, for a query and a gallery image, by their positions in the split."""
     images = split.query[query], split.gallery[gallery]
     stamps = [(str(image.path), _stamp(image.path)) for image in images]
@@ -111,9 +121,13 @@ def nodes(
 
 
 def node_map(
-    checkpoint: StoredCheckpoint, images: Sequence[VehicleImage], layer: int, H: np.ndarray, method: ProjectionName,
+    checkpoint: StoredCheckpoint,
+    images: Sequence[VehicleImage],
+    layer: int,
+    H: np.ndarray,
+    method: ProjectionName,
     report: Report | None = None,
-) -> Projection:  # fmt: skip
+) -> Projection:
     """One layer's nodes (N, n, C) of the images as N * n points."""
     key = ("nodes", checkpoint.hash, layer, *((str(image.path), _stamp(image.path)) for image in images))
     return projected(key, lambda: H.reshape(-1, H.shape[2]), method, report)
@@ -125,9 +139,14 @@ def choices(image: VehicleImage) -> list[str]:
 
 
 def chosen_images(
-    choice: str, image: VehicleImage, images: Sequence[VehicleImage], ranking: Ranking, split: Split,
-    most: int, seed: int,
-) -> list[VehicleImage]:  # fmt: skip
+    choice: str,
+    image: VehicleImage,
+    images: Sequence[VehicleImage],
+    ranking: Ranking,
+    split: Split,
+    most: int,
+    seed: int,
+) -> list[VehicleImage]:
     """The image itself and up to ``most`` in all, of ``images`` or, for WRONG, of the ranked gallery."""
 
     def of(wanted: Callable[[VehicleImage], bool]) -> list[VehicleImage]:
@@ -178,17 +197,27 @@ def _gallery(
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _branch_features(
-    checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol,
-    _services: Services, _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _split: Split,
-) -> BranchFeatures:  # fmt: skip
+    checkpoint_hash: str,
+    dataset_hash: str,
+    root: str,
+    protocol: Protocol,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _opened: OpenedDataset,
+    _split: Split,
+) -> BranchFeatures:
     return BranchFeatures.of(_services.features(_checkpoint, _opened), _split)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _trace(
-    checkpoint_hash: str, path: str, stamp: tuple,
-    _services: Services, _checkpoint: StoredCheckpoint, _image: VehicleImage,
-) -> Trace:  # fmt: skip
+    checkpoint_hash: str,
+    path: str,
+    stamp: tuple,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _image: VehicleImage,
+) -> Trace:
     model = _services.model(_checkpoint)
     with torch.no_grad():
         return model.head(_services.feature_map(_checkpoint, _image))
@@ -196,9 +225,13 @@ def _trace(
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _nodes(
-    checkpoint_hash: str, path: str, stamp: tuple,
-    _services: Services, _checkpoint: StoredCheckpoint, _image: VehicleImage,
-) -> list[np.ndarray]:  # fmt: skip
+    checkpoint_hash: str,
+    path: str,
+    stamp: tuple,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _image: VehicleImage,
+) -> list[np.ndarray]:
     with torch.no_grad():
         found = _services.model(_checkpoint).head(_services.feature_map(_checkpoint, _image))
     return [H[0].cpu().numpy() for H in found.H]
@@ -218,19 +251,26 @@ def _answer(
     # Both embeddings from the same pass, so that nothing but the edit is between the two rankings.
     unedited = edit_trace(_model, _before, GraphEdit())
     return Answer(
-        _before, after,
+        _before,
+        after,
         float(torch.cosine_similarity(after.trace.f_token, _before.f_token)[0]),
         float(torch.cosine_similarity(after.trace.embedding(), _before.embedding())[0]),
         rank_edited_query(unedited, _features, _query).ranking,
         rank_edited_query(after, _features, _query).ranking,
-    )  # fmt: skip
+    )
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def _single_nodes(
-    key: tuple, _services: Services, _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _protocol: Protocol,
-    _split: Split, _query: int, _gallery: int,
-) -> list[NodeRow]:  # fmt: skip
+    key: tuple,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _opened: OpenedDataset,
+    _protocol: Protocol,
+    _split: Split,
+    _query: int,
+    _gallery: int,
+) -> list[NodeRow]:
     model = _services.model(_checkpoint)
     own, other = (trace(_services, _checkpoint, image) for image in (_split.query[_query], _split.gallery[_gallery]))
     shares = token_shares(model, own, other)

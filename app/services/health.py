@@ -43,9 +43,12 @@ def health(
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _sums(
-    checkpoint_hash: str, keys: list, _services: Services, _checkpoint: StoredCheckpoint,
+    checkpoint_hash: str,
+    keys: list,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
     _images: Sequence[VehicleImage],
-) -> HealthSums:  # fmt: skip
+) -> HealthSums:
     """The sums of one batch. Its F_G stays out of the pages' cache, where 24 images would evict those in view."""
     model, sums = _services.model(_checkpoint), HealthSums()
     pictures = [read_image(image.path) for image in _images]

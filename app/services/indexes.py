@@ -86,9 +86,16 @@ def _features(checkpoint: StoredCheckpoint, record: IndexRecord) -> dict[str, ob
 
 @st.cache_data(max_entries=64, ttl=60, show_spinner="Searching the index")  # a server's grows without a trace here
 def _search(
-    folder: str, stamps: tuple, checkpoint_hash: str, pixels: tuple, k: int, filters: Filters,
-    _services: Services, _checkpoint: StoredCheckpoint, _picture: Image.Image,
-) -> Found:  # fmt: skip
+    folder: str,
+    stamps: tuple,
+    checkpoint_hash: str,
+    pixels: tuple,
+    k: int,
+    filters: Filters,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _picture: Image.Image,
+) -> Found:
     from ssrnet.data.transforms import test_transform  # imports torchvision
 
     index, record = open_index(Path(folder))

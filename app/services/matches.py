@@ -106,9 +106,13 @@ class PairGraph:
 
 
 def ranked(
-    services: Services, checkpoint: Model, opened: OpenedDataset, protocol: Protocol,
-    options: RankingOptions, report: Report | None = None,
-) -> Evaluation:  # fmt: skip
+    services: Services,
+    checkpoint: Model,
+    opened: OpenedDataset,
+    protocol: Protocol,
+    options: RankingOptions,
+    report: Report | None = None,
+) -> Evaluation:
     """Ranking and metrics under a protocol with the options; ``report`` hears of the queries that are re-ranked."""
     if not options.touched:
         return services.evaluation(checkpoint, opened, protocol)
@@ -120,18 +124,30 @@ def ranked(
         embedding = options.embedding(options.own(whole))
         record = made_by(checkpoint, replace(options.extraction, embedding=embedding))
         evaluation = evaluate(
-            options.ranked_features(whole), opened.dataset, protocol, made_by=record | {"rounded_to": "float16"},
-            re_rank=ReRankSettings() if options.re_rank else None, expansion=options.expansion,
-            top_k=LONGEST_LIST, dataset_hash=opened.hash, report=report,
-        )  # fmt: skip
+            options.ranked_features(whole),
+            opened.dataset,
+            protocol,
+            made_by=record | {"rounded_to": "float16"},
+            re_rank=ReRankSettings() if options.re_rank else None,
+            expansion=options.expansion,
+            top_k=LONGEST_LIST,
+            dataset_hash=opened.hash,
+            report=report,
+        )
         store.add(key, evaluation)
     return evaluation
 
 
 def pair_shares(
-    services: Services, checkpoint: Model, opened: OpenedDataset, protocol: Protocol,
-    options: RankingOptions, split: Split, query: int, gallery: int,
-) -> PairShares:  # fmt: skip
+    services: Services,
+    checkpoint: Model,
+    opened: OpenedDataset,
+    protocol: Protocol,
+    options: RankingOptions,
+    split: Split,
+    query: int,
+    gallery: int,
+) -> PairShares:
     """One gallery image for one query, both as positions in the split; of cosines, without expansion or re-ranking."""
     whole = services.features(checkpoint, opened, settings=options.extraction)
     found = options.ranked_features(whole)
@@ -150,14 +166,17 @@ def pair_shares(
 
 
 def pair_pictures(
-    services: Services, checkpoint: StoredCheckpoint, query: VehicleImage, gallery: VehicleImage,
-    method: str, embedding: EmbeddingSettings, opacity: float = 0.5,
-) -> PairPictures:  # fmt: skip
+    services: Services,
+    checkpoint: StoredCheckpoint,
+    query: VehicleImage,
+    gallery: VehicleImage,
+    method: str,
+    embedding: EmbeddingSettings,
+    opacity: float = 0.5,
+) -> PairPictures:
     """Similarity maps in both directions, painted over the two images; ``embedding`` says what is compared."""
     paths = [(str(image.path), _stamp(image.path)) for image in (query, gallery)]
-    return _pair_pictures(
-        checkpoint.hash, paths, method, embedding, opacity, services, checkpoint, (query, gallery)
-    )
+    return _pair_pictures(checkpoint.hash, paths, method, embedding, opacity, services, checkpoint, (query, gallery))
 
 
 def pair_graph(
@@ -188,9 +207,15 @@ def _branch_features(key: tuple, _features: FeatureSet, _split: Split) -> Branch
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _pair_pictures(
-    checkpoint_hash: str, paths: list, method: str, embedding: EmbeddingSettings, opacity: float,
-    _services: Services, _checkpoint: StoredCheckpoint, _images: tuple[VehicleImage, VehicleImage],
-) -> PairPictures:  # fmt: skip
+    checkpoint_hash: str,
+    paths: list,
+    method: str,
+    embedding: EmbeddingSettings,
+    opacity: float,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _images: tuple[VehicleImage, VehicleImage],
+) -> PairPictures:
     from ssrnet.explain.attention import to_image_frame
     from ssrnet.explain.cam import CamSettings, pair_cams
     from ssrnet.explain.overlay import overlay
@@ -210,9 +235,13 @@ def _pair_pictures(
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _pair_graph(
-    checkpoint_hash: str, paths: list, embedding: EmbeddingSettings,
-    _services: Services, _checkpoint: StoredCheckpoint, _images: tuple[VehicleImage, VehicleImage],
-) -> PairGraph | None:  # fmt: skip
+    checkpoint_hash: str,
+    paths: list,
+    embedding: EmbeddingSettings,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _images: tuple[VehicleImage, VehicleImage],
+) -> PairGraph | None:
     from ssrnet.explain.relations import region_cosines
     from ssrnet.explain.token_shares import token_shares
 

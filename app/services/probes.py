@@ -85,9 +85,13 @@ def stored(
 
 
 def embeddings(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, name: str,
-    images: Sequence[VehicleImage], report: Report,
-) -> FeatureSet:  # fmt: skip
+    services: Services,
+    checkpoint: StoredCheckpoint,
+    opened: OpenedDataset,
+    name: str,
+    images: Sequence[VehicleImage],
+    report: Report,
+) -> FeatureSet:
     """Stored embeddings of these probes, or else new ones, which are kept; ``report`` hears of every batch."""
 
     def reporting(batches: Iterable, total: int) -> Iterable:
@@ -102,9 +106,13 @@ def embeddings(
         features = stored(checkpoint, opened, name, images)  # which another session may have made meanwhile
         if features is None:
             features = extract(
-                services.model(checkpoint), images, ExtractSettings(batch_size=BATCH), checkpoint.info.image_size,
-                resolve_device(), progress=reporting,
-            ).rounded()  # fmt: skip
+                services.model(checkpoint),
+                images,
+                ExtractSettings(batch_size=BATCH),
+                checkpoint.info.image_size,
+                resolve_device(),
+                progress=reporting,
+            ).rounded()
             record = _record(checkpoint, opened, name, images)
             _store().add((checkpoint.hash, opened.hash, record["probes"]), features)
             with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
@@ -202,9 +210,15 @@ def _pair_cosines(
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _mark_maps(
-    checkpoint_hash: str, stamps: tuple, branch: str, method: MethodName, _services: Services,
-    _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _pair: Pair,
-) -> MarkMaps:  # fmt: skip
+    checkpoint_hash: str,
+    stamps: tuple,
+    branch: str,
+    method: MethodName,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _opened: OpenedDataset,
+    _pair: Pair,
+) -> MarkMaps:
     from ssrnet.explain.overlay import overlay
 
     model, photographs = _services.model(_checkpoint), _pair.probe.photographs
@@ -215,11 +229,9 @@ def _mark_maps(
     size = size_of(photographs[AS_IT_IS])
     region = _pair.probe.region(AS_IT_IS, size, part_names(folder_of(_opened.dataset)) or ())
     maps = {
-        change: in_image(
-            similarity_cam(model, own, reference, embedding, CamSettings(method))[0], size, own.theta
-        )
+        change: in_image(similarity_cam(model, own, reference, embedding, CamSettings(method))[0], size, own.theta)
         for change, own in seen.items()
-    }  # fmt: skip
+    }
     here, gone = maps[AS_IT_IS], maps[REMOVED]
     change = np.abs(here - gone)
     shown = (round(size[0] * WIDTH / size[1]), WIDTH)
@@ -232,6 +244,10 @@ def _mark_maps(
 
     most = float(max(here.max(), gone.max()))
     return MarkMaps(
-        paint(AS_IT_IS, here, most), paint(REMOVED, gone, most), paint(AS_IT_IS, change, float(change.max())),
-        region_share(here, region), region_share(change, region), float(region.mean()),
-    )  # fmt: skip
+        paint(AS_IT_IS, here, most),
+        paint(REMOVED, gone, most),
+        paint(AS_IT_IS, change, float(change.max())),
+        region_share(here, region),
+        region_share(change, region),
+        float(region.mean()),
+    )

@@ -162,9 +162,15 @@ def rank_as_trained(
 
 
 def rank_at(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol, query: int,
-    ratio: float, top_k: int, graphs: GalleryGraphs | None,
-) -> RankedAt:  # fmt: skip
+    services: Services,
+    checkpoint: StoredCheckpoint,
+    opened: OpenedDataset,
+    protocol: Protocol,
+    query: int,
+    ratio: float,
+    top_k: int,
+    graphs: GalleryGraphs | None,
+) -> RankedAt:
     """The query's gallery at ``ratio``: on both sides with ``graphs``, else the query alone, and labelled so."""
     features = _branch_features(services, checkpoint, opened, protocol)
     edit = GraphEdit(crop_ratio=ratio)
@@ -181,9 +187,13 @@ def rank_at(
 
 
 def metrics_at(
-    checkpoint: StoredCheckpoint, opened: OpenedDataset, protocol: Protocol, features: FeatureSet,
-    graphs: GalleryGraphs, ratio: float,
-) -> Evaluation:  # fmt: skip
+    checkpoint: StoredCheckpoint,
+    opened: OpenedDataset,
+    protocol: Protocol,
+    features: FeatureSet,
+    graphs: GalleryGraphs,
+    ratio: float,
+) -> Evaluation:
     """All queries with ``ratio`` on both sides, at test time; the record says so."""
     kept = ratio_at_boxes(graphs.ratios, *graphs.size, ratio)
     root = str(opened.dataset.root)
@@ -225,9 +235,14 @@ def _split(dataset_hash: str, root: str, protocol: Protocol, _opened: OpenedData
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _trace(
-    checkpoint_hash: str, path: str, stamp: tuple, _model: SSRNet, _services: Services,
-    _checkpoint: StoredCheckpoint, _image: VehicleImage,
-) -> Trace:  # fmt: skip
+    checkpoint_hash: str,
+    path: str,
+    stamp: tuple,
+    _model: SSRNet,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
+    _image: VehicleImage,
+) -> Trace:
     import torch
 
     with torch.no_grad():
@@ -236,9 +251,13 @@ def _trace(
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _cosines(
-    checkpoint_hash: str, paths: tuple, ratio: float, _services: Services, _checkpoint: StoredCheckpoint,
+    checkpoint_hash: str,
+    paths: tuple,
+    ratio: float,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
     _images: tuple[VehicleImage, VehicleImage],
-) -> RegionCosines:  # fmt: skip
+) -> RegionCosines:
     model, edit = _services.model(_checkpoint), GraphEdit(crop_ratio=ratio)
     a, b = (edit_trace(model, trace(_services, _checkpoint, image), edit).trace for image in _images)
     return region_cosines(a, b)
@@ -246,9 +265,13 @@ def _cosines(
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _smoothing(
-    checkpoint_hash: str, path: str, stamp: tuple, _services: Services, _checkpoint: StoredCheckpoint,
+    checkpoint_hash: str,
+    path: str,
+    stamp: tuple,
+    _services: Services,
+    _checkpoint: StoredCheckpoint,
     _image: VehicleImage,
-) -> tuple[list[float], np.ndarray]:  # fmt: skip
+) -> tuple[list[float], np.ndarray]:
     model, whole = _services.model(_checkpoint), trace(_services, _checkpoint, _image)
     listed = ratios(*whole.F_attn.shape[2:])
     rows = [
@@ -267,17 +290,29 @@ def _by_branch(
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _edited(
-    checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol, ratio: float,
-    _features: BranchFeatures, _graphs: GalleryGraphs,
-) -> EditedFeatures:  # fmt: skip
+    checkpoint_hash: str,
+    dataset_hash: str,
+    root: str,
+    protocol: Protocol,
+    ratio: float,
+    _features: BranchFeatures,
+    _graphs: GalleryGraphs,
+) -> EditedFeatures:
     return _graphs.edit(_features, GraphEdit(crop_ratio=ratio))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _metrics_at(
-    checkpoint_hash: str, dataset_hash: str, root: str, protocol: Protocol, ratio: float,
-    _checkpoint: StoredCheckpoint, _opened: OpenedDataset, _features: FeatureSet, _graphs: GalleryGraphs,
-) -> Evaluation:  # fmt: skip
+    checkpoint_hash: str,
+    dataset_hash: str,
+    root: str,
+    protocol: Protocol,
+    ratio: float,
+    _checkpoint: StoredCheckpoint,
+    _opened: OpenedDataset,
+    _features: FeatureSet,
+    _graphs: GalleryGraphs,
+) -> Evaluation:
     edited = _graphs.edit_all(_features, GraphEdit(crop_ratio=ratio))
     made = made_by(_checkpoint) | {"rounded_to": "float16", "graph_edit": str(edited.label.edit)}
     return evaluate(edited.features, _opened.dataset, protocol, made_by=made, top_k=1, dataset_hash=_opened.hash)

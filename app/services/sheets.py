@@ -25,9 +25,15 @@ class DrawnSheet(NamedTuple):
 
 
 def drawn_sheet(
-    services: Services, models: Mapping[str, StoredCheckpoint], opened: OpenedDataset, figure: SheetFigure,
-    options: RankingOptions, rule: RuleName, seed: int, report: Report | None = None,
-) -> DrawnSheet:  # fmt: skip
+    services: Services,
+    models: Mapping[str, StoredCheckpoint],
+    opened: OpenedDataset,
+    figure: SheetFigure,
+    options: RankingOptions,
+    rule: RuleName,
+    seed: int,
+    report: Report | None = None,
+) -> DrawnSheet:
     """The two models' sheet; ``report`` hears of each query drawn. Errors as ``choose_queries`` and ``draw_sheet``."""
     hashes = tuple((title, checkpoint.hash) for title, checkpoint in models.items())
     key = (hashes, opened.hash, str(opened.dataset.root), figure, options, rule, seed)

@@ -79,14 +79,23 @@ def render(services: Services, selection: Selection) -> None:
     judged, measured_on = _judged(selection)
     left, middle, right = st.columns([2, 3, 2])
     method = left.selectbox(
-        "CAM", METHODS, index=list(METHODS).index(_first_cam(judged)), format_func=METHODS.get, key="attention_cam",
+        "CAM",
+        METHODS,
+        index=list(METHODS).index(_first_cam(judged)),
+        format_func=METHODS.get,
+        key="attention_cam",
         bind="query-params",
-    )  # fmt: skip
+    )
     known = {"", *(branch for one in selection.models.values() for branch in services.model(one).branches)}
     branch = middle.segmented_control(
-        "Of the similarity by", [each for each in BRANCHES if each in known], default="", required=True,
-        format_func=BRANCHES.get, key="attention_branch", bind="query-params",
-    )  # fmt: skip
+        "Of the similarity by",
+        [each for each in BRANCHES if each in known],
+        default="",
+        required=True,
+        format_func=BRANCHES.get,
+        key="attention_branch",
+        bind="query-params",
+    )
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
     if judged:
@@ -143,9 +152,11 @@ def _claim(judged: dict[str, ModelVerdicts], dataset: str) -> str:
             f"Of the maps that pass the explanations study's tests on {title}, {TITLES.get(best.name, best.name)} has "
             f"the largest gain ({gain}, {best.photographs} photographs of {dataset}), "
         )
-        sentence += "so it stands first" if best == first else (
-            f"but takes ten seconds an image; {TITLES[first.name]} ({first.gain:.2f}) stands first"
-        )  # fmt: skip
+        sentence += (
+            "so it stands first"
+            if best == first
+            else (f"but takes ten seconds an image; {TITLES[first.name]} ({first.gain:.2f}) stands first")
+        )
     for other, own in others:
         its = _first_map(own)
         has = f"{TITLES[its.name]} has it ({its.gain:.2f})" if its else "none passes"
@@ -171,9 +182,14 @@ def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[
     titles = {"vehicle": "Its vehicle", "siblings": "Its look-alikes", "others": "Other vehicles"}
     left, right = st.columns([3, 2])
     beside = left.segmented_control(
-        "Beside the query", [name for name, found in sets.items() if found or name == "vehicle"], default="vehicle",
-        required=True, format_func=titles.get, key="attention_set", bind="query-params",
-    )  # fmt: skip
+        "Beside the query",
+        [name for name, found in sets.items() if found or name == "vehicle"],
+        default="vehicle",
+        required=True,
+        format_func=titles.get,
+        key="attention_set",
+        bind="query-params",
+    )
     count = right.segmented_control(
         "Images", COUNTS, default=3, required=True, key="attention_images", bind="query-params"
     )
@@ -181,9 +197,13 @@ def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[
 
 
 def _rows(
-    services: Services, selection: Selection, shown: Sequence[VehicleImage], method: str, branch: str,
+    services: Services,
+    selection: Selection,
+    shown: Sequence[VehicleImage],
+    method: str,
+    branch: str,
     judged: dict[str, ModelVerdicts],
-) -> tuple[list[MapRow], dict[str, list[ImageMap]]]:  # fmt: skip
+) -> tuple[list[MapRow], dict[str, list[ImageMap]]]:
     """The sheet's rows and their maps: M_s, |F_attn| and a CAM of each model, or the reason why it has none.
 
     The map that the explanations study trusts most of a model stands first; of a model that it did not measure, M_s.
@@ -268,10 +288,13 @@ def _parts(selection: Selection, shown: Sequence[VehicleImage], by_title: dict[s
     for colour, (title, mass) in zip(COLOURS, masses.items()):
         figure.add_bar(y=parts, x=[mass[part] for part in parts], name=title, orientation="h", marker_color=colour)
     figure.update_layout(
-        barmode="group", height=90 + (16 + 6 * (1 + len(masses))) * len(parts), margin={"t": 10, "b": 10},
+        barmode="group",
+        height=90 + (16 + 6 * (1 + len(masses))) * len(parts),
+        margin={"t": 10, "b": 10},
         legend={"orientation": "h", "y": 1.08},
-        xaxis={"tickformat": ".0%", "title": "share of the map, and of the image"}, yaxis={"title": ""},
-    )  # fmt: skip
+        xaxis={"tickformat": ".0%", "title": "share of the map, and of the image"},
+        yaxis={"title": ""},
+    )
     st.subheader("Mass by part", anchor=False)
     st.caption(
         f"Mean over the {len(masked)} of {len(shown)} images that have a part mask. A bar longer than the part's area is "

@@ -56,9 +56,14 @@ def render(services: Services, selection: Selection) -> None:
     found = failures(services, selection, models)
     metrics_table(dict(zip(found.titles, (found.comparison.a, found.comparison.b), strict=True)))
     section = st.segmented_control(
-        "Show", SECTIONS, default=SECTIONS[0], required=True, key="failures_show", bind="query-params",
+        "Show",
+        SECTIONS,
+        default=SECTIONS[0],
+        required=True,
+        key="failures_show",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     if found.gain is None and section != SECTIONS[-1]:
         st.info("No query has a match in the gallery, so there is nothing to compare under this protocol.")
     elif section == SECTIONS[0]:
@@ -82,9 +87,13 @@ def _pair(selection: Selection) -> Mapping[str, Model]:
     # A link goes by the sidebar's words for the networks, since their titles change with the checkpoints.
     roles = dict(zip(selection.compared, ("Baseline", "SSR-Net", selection.third.title), strict=True))
     pair = st.selectbox(
-        "Compare", list(combinations(roles, 2)), key="failures_compare", bind="query-params", width=420,
+        "Compare",
+        list(combinations(roles, 2)),
+        key="failures_compare",
+        bind="query-params",
+        width=420,
         format_func=lambda pair: " against ".join(roles[title] for title in pair),
-    )  # fmt: skip
+    )
     return {title: selection.compared[title] for title in pair}
 
 
@@ -96,8 +105,10 @@ def _ap_against_ap(services: Services, found: Failures) -> None:
             figure(found, scatter, found.comparison, found.titles, _drawn_large(query.name), found.places),
             "ap-against-ap",
             f"AP of {found.titles[1]} over AP of {found.titles[0]} for {len(found.rows):,} queries: {_outcomes(found)}",
-            key=CHART, on_select=_point_clicked, selection_mode="points",
-        )  # fmt: skip
+            key=CHART,
+            on_select=_point_clicked,
+            selection_mode="points",
+        )
         st.caption(
             "A click on a point shows its query beside the chart. Fixed and broken: right at rank 1 in one model alone."
         )
@@ -155,9 +166,14 @@ def _slices(found: Failures) -> None:
         "Slices by", list(titles), format_func=titles.__getitem__, key="failures_by", bind="query-params"
     )
     metric = right.segmented_control(
-        "Metric", list(METRICS), default="mAP", required=True, key="failures_metric", bind="query-params",
+        "Metric",
+        list(METRICS),
+        default="mAP",
+        required=True,
+        key="failures_metric",
+        bind="query-params",
         format_func=METRICS.__getitem__,
-    )  # fmt: skip
+    )
     done = slicing(found, name)
     if not done.slices:
         st.info("No query with a match has a value here.")

@@ -99,23 +99,35 @@ def _switchboard(
     left, right = st.columns([6, 5], gap="medium")
     with left:
         node_graph(
-            "graph_drawing", graph, trace.boxes, tuple(trace.F_attn.shape[2:]), services.thumbnail(image, 240),
-            ask.aspect(image), switches, _keep_switches,
-        )  # fmt: skip
+            "graph_drawing",
+            graph,
+            trace.boxes,
+            tuple(trace.F_attn.shape[2:]),
+            services.thumbnail(image, 240),
+            ask.aspect(image),
+            switches,
+            _keep_switches,
+        )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Click a node or an edge to switch it off or on; Tab and Enter do the same.", width="stretch")
             st.button(
-                "All on", key="graph_reset", on_click=_keep_switches, args=(Switches(),),
-                disabled=switches == Switches(), icon=":material/restart_alt:",
-            )  # fmt: skip
+                "All on",
+                key="graph_reset",
+                on_click=_keep_switches,
+                args=(Switches(),),
+                disabled=switches == Switches(),
+                icon=":material/restart_alt:",
+            )
         how = st.segmented_control(
-            "A node that is off is", (REMOVED, SILENCED), default=REMOVED, required=True, key="graph_how",
+            "A node that is off is",
+            (REMOVED, SILENCED),
+            default=REMOVED,
+            required=True,
+            key="graph_how",
             bind="query-params",
-        )  # fmt: skip
+        )
     edit = switches.edit(graph, removed=how == REMOVED)
-    found = ask.answer(
-        services, checkpoint, selection.opened, selection.protocol, evaluation.split, query, edit
-    )  # fmt: skip
+    found = ask.answer(services, checkpoint, selection.opened, selection.protocol, evaluation.split, query, edit)
     with right:
         _effects(found, evaluation, str(edit))
         _matrices(graph, found.after.trace)
@@ -146,9 +158,10 @@ def _effects(found: ask.Answer, evaluation: Evaluation, edit: str) -> None:
     )
     columns[2].metric("First hit", _first(after), help=f"Rank of the first match; {_first(before)} unedited.")
     columns[3].metric(
-        "AP", f"{after.average_precision[0]:.3f}",
+        "AP",
+        f"{after.average_precision[0]:.3f}",
         help=f"Average precision of this query; {before.average_precision[0]:.3f} unedited.",
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         sentences = found.after.label.sentences or ("Unedited: cosines to the graph as it is are 1.",)
         st.caption(" ".join(sentences), width="stretch")
@@ -165,13 +178,12 @@ def _matrices(graph: RelationGraph, trace: Trace) -> None:
     A_tilde = trace.A.cpu() + torch.eye(len(graph.nodes))
     P = normalised_adjacency(trace.A.cpu())
     degree = A_tilde.sum(1)
-    fractions = [[f"1/{int(degree[i])}" if value and degree[i] > 1 else f"{value:g}" for value in row]
-                 for i, row in enumerate(P.tolist())]  # fmt: skip
+    fractions = [
+        [f"1/{int(degree[i])}" if value and degree[i] > 1 else f"{value:g}" for value in row]
+        for i, row in enumerate(P.tolist())
+    ]
     whole = [[f"{value:g}" for value in row] for row in A_tilde.tolist()]
-    panels = {
-        "A + I (Eq. 3)": Matrix(A_tilde.numpy(), whole),
-        "D⁻¹(A + I) (Eq. 4)": Matrix(P.numpy(), fractions),
-    }
+    panels = {"A + I (Eq. 3)": Matrix(A_tilde.numpy(), whole), "D⁻¹(A + I) (Eq. 4)": Matrix(P.numpy(), fractions)}
     said = "The adjacency matrix with self loops, and the same with every row divided by its sum"
     matrices(panels, graph.nodes, "graph_matrices", said, "graph_matrices")
 
@@ -216,31 +228,32 @@ def _single_nodes(
 ) -> None:
     """A table of what each node does alone."""
     split = evaluation.split
-    ranking = ask.answer(
-        services, checkpoint, selection.opened, selection.protocol, split, query, GraphEdit()
-    ).ranking  # fmt: skip
+    ranking = ask.answer(services, checkpoint, selection.opened, selection.protocol, split, query, GraphEdit()).ranking
     hit = ask.first_listed(ranking)
     st.subheader("Every node by itself", anchor=False)
     if hit is None:
         st.info("The gallery holds nothing but junk for this query, so there is no match to take apart.")
         return
-    rows = ask.single_nodes(
-        services, checkpoint, selection.opened, selection.protocol, split, query, hit.index
-    )  # fmt: skip
+    rows = ask.single_nodes(services, checkpoint, selection.opened, selection.protocol, split, query, hit.index)
     other = split.gallery[hit.index]
     table(
         [
             {
-                "Node": "constant of the neck" if row.node == NECK else NODE_TITLES[row.node], "Switched off": row.off,
-                "f_token's cosine without it": row.token_cosine, "First hit without it": row.first_hit,
-                "Share in the match's cosine": row.share, "Fall of the match's cosine": row.fall,
+                "Node": "constant of the neck" if row.node == NECK else NODE_TITLES[row.node],
+                "Switched off": row.off,
+                "f_token's cosine without it": row.token_cosine,
+                "First hit without it": row.first_hit,
+                "Share in the match's cosine": row.share,
+                "Fall of the match's cosine": row.fall,
             }
             for row in rows
         ],
         "graph_nodes",
-        {name: st.column_config.NumberColumn(format="%.4f") for name in (
-            "f_token's cosine without it", "Share in the match's cosine", "Fall of the match's cosine")},
-    )  # fmt: skip
+        {
+            name: st.column_config.NumberColumn(format="%.4f")
+            for name in ("f_token's cosine without it", "Share in the match's cosine", "Fall of the match's cosine")
+        },
+    )
     st.caption(
         f"The match is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "
         f"token branch's share, {sum(row.share for row in rows):.4f}, and say what the last layer's sum is made of. "

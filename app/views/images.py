@@ -49,9 +49,13 @@ Look for: whether both maps light the same part of the vehicle; a high cosine th
 def render(services: Services, selection: Selection) -> None:
     """Three ways to ask, each with its uploads; below, what the models answer."""
     mode = st.segmented_control(
-        "What to do", ["Rank a gallery", "Compare two images", "Search an index"], default="Rank a gallery", required=True,
-        key="images_mode", bind="query-params",
-    )  # fmt: skip
+        "What to do",
+        ["Rank a gallery", "Compare two images", "Search an index"],
+        default="Rank a gallery",
+        required=True,
+        key="images_mode",
+        bind="query-params",
+    )
     left, right = st.columns(2)
     if mode == "Search an index":
         one, many = _upload(left, "Query", "images_query", 1, "one picture, cropped to the vehicle"), Uploads({}, ())
@@ -96,9 +100,10 @@ def _rank(services: Services, selection: Selection, query: Image.Image, gallery:
     names, rows, printed, first = list(gallery), [], [], ""
     for at, (title, checkpoint) in enumerate(selection.models.items()):
         found = run_with_progress(
-            f"Embedding with {title}", f"images_embed_{at}",
+            f"Embedding with {title}",
+            f"images_embed_{at}",
             partial(pictures.embeddings, services, checkpoint, {"": query, **gallery}),
-        )  # fmt: skip
+        )
         cosine = torch.nn.functional.cosine_similarity(found[:1], found[1:])  # (N,)
         order = cosine.argsort(descending=True, stable=True)[:TOP_K].tolist()
         first = first or names[order[0]]
@@ -148,12 +153,15 @@ def _compare(services: Services, selection: Selection, first: Image.Image, secon
             maps_by_title[f"{title}: cosine {found.similarity:.3f}, threshold {threshold:.3f}: {said}"] = maps
         rows.append(
             {
-                "Model": title, "Cosine": found.similarity, "Threshold": threshold, "Verdict": said,
+                "Model": title,
+                "Cosine": found.similarity,
+                "Threshold": threshold,
+                "Verdict": said,
                 "Errors at the threshold": 100 * rate,
                 "Two vehicles at least as similar": 100 * own.false_match,
                 "Same vehicle less similar": 100 * own.false_non_match,
             }
-        )  # fmt: skip
+        )
     pictures_export("comparison of your images", lambda: _printed(maps_by_title), key="images_pair_export")
     share = st.column_config.NumberColumn(format="%.2f %%")
     number = st.column_config.NumberColumn(format="%.3f")

@@ -62,9 +62,14 @@ def _page(services: Services, selection: Selection) -> None:
             "Projection", METHODS, default="PCA", required=True, key="map_method", bind="query-params"
         )
         branch = st.segmented_control(
-            "Features", [WHOLE, *branches], default=WHOLE, required=True, key="map_branch", bind="query-params",
+            "Features",
+            [WHOLE, *branches],
+            default=WHOLE,
+            required=True,
+            key="map_branch",
+            bind="query-params",
             help="One branch alone; a model that does not have it is drawn with its whole embedding.",
-        )  # fmt: skip
+        )
         offered = [*ask.colourings(images), ask.TAG]
         colouring = st.selectbox(
             "Colour", offered, key="map_colour", bind="query-params", format_func=_say_colouring, width=220
@@ -88,9 +93,14 @@ def _page(services: Services, selection: Selection) -> None:
 
 
 def _board(
-    services: Services, selection: Selection, panels: Sequence[Panel], colouring: str, method: str, branch: str | None,
+    services: Services,
+    selection: Selection,
+    panels: Sequence[Panel],
+    colouring: str,
+    method: str,
+    branch: str | None,
     query: VehicleImage,
-) -> None:  # fmt: skip
+) -> None:
     """The maps, and what is done with a selection."""
     images = selection.opened.dataset.test
     if chosen_image("query", images) != query:
@@ -112,18 +122,26 @@ def _board(
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
         st.download_button(
-            "CSV", lambda: csv_text(_rows(images, panels, kinds, notes)), "gallery_map.csv", "text/csv", key="map_csv",
-            icon=":material/download:", type="tertiary", on_click="ignore",
-        )  # fmt: skip
+            "CSV",
+            lambda: csv_text(_rows(images, panels, kinds, notes)),
+            "gallery_map.csv",
+            "text/csv",
+            key="map_csv",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+        )
         with st.popover("Record of this map", icon=":material/receipt_long:", type="tertiary"):
             st.json(_record(selection, method, branch, len(images)))
     if colouring != ask.TAG:  # tags have a list of their own below
         key = f"map_kinds_{colouring}"
         st.multiselect(
-            f"Select by {_say_colouring(colouring)}", sorted(set(kinds)), key=key,
+            f"Select by {_say_colouring(colouring)}",
+            sorted(set(kinds)),
+            key=key,
             on_change=lambda: _select_kinds(selection, images, kinds, key),
             placeholder="choose instead of drawing around the points",
-        )  # fmt: skip
+        )
     left, right = st.columns([5, 3], gap="large")
     with left:
         _pictures(services, [images[place[name]] for name in chosen], query)
@@ -155,10 +173,14 @@ def _record(selection: Selection, method: str, branch: str | None, images: int) 
     if method == "UMAP":
         settings |= {"principal_components": REDUCED, "neighbours": NEIGHBOURS}
     return {
-        "dataset": opened.dataset.name, "dataset_hash": opened.hash, "images": f"all {images:,} test images",
-        "projection": method, **settings, "branch": branch or WHOLE,
+        "dataset": opened.dataset.name,
+        "dataset_hash": opened.hash,
+        "images": f"all {images:,} test images",
+        "projection": method,
+        **settings,
+        "branch": branch or WHOLE,
         "models": {title: checkpoint.record for title, checkpoint in selection.compared.items()},
-    }  # fmt: skip
+    }
 
 
 def _rows(
@@ -166,12 +188,20 @@ def _rows(
 ) -> list[dict[str, object]]:
     tagged = notes.by_image()
     return [
-        {"image": image.name, "vehicle": image.vehicle_id, "camera": image.camera_id, "kind": kinds[i],
-         "tags": ", ".join(tagged.get(image.name, ()))}
-        | {f"{axis} {panel.title}": float(panel.points[i, column])
-           for panel in panels for column, axis in enumerate("xy")}
+        {
+            "image": image.name,
+            "vehicle": image.vehicle_id,
+            "camera": image.camera_id,
+            "kind": kinds[i],
+            "tags": ", ".join(tagged.get(image.name, ())),
+        }
+        | {
+            f"{axis} {panel.title}": float(panel.points[i, column])
+            for panel in panels
+            for column, axis in enumerate("xy")
+        }
         for i, image in enumerate(images)
-    ]  # fmt: skip
+    ]
 
 
 def _label(image: VehicleImage) -> str:

@@ -72,9 +72,14 @@ def _page(services: Services, selection: Selection) -> None:
         )
         return
     view = st.segmented_control(
-        "Show", usable, default=usable[0], required=True, key="probes_view", bind="query-params",
+        "Show",
+        usable,
+        default=usable[0],
+        required=True,
+        key="probes_view",
+        bind="query-params",
         format_func=VIEWS.__getitem__,
-    )  # fmt: skip
+    )
     if view == "series":
         _series(services, selection, series)
     else:
@@ -87,9 +92,14 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
     names = list(dict.fromkeys(each.name for each in found))
     left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
     name = left.segmented_control(
-        "What changes", names, default=names[0], required=True, key="probes_series", bind="query-params",
+        "What changes",
+        names,
+        default=names[0],
+        required=True,
+        key="probes_series",
+        bind="query-params",
         format_func=lambda each: SERIES.get(each, (each,))[0],
-    )  # fmt: skip
+    )
     vehicles = [each.vehicle_id for each in found if each.name == name]
     if st.session_state.get("probes_vehicle") not in vehicles:
         st.session_state.pop("probes_vehicle", None)
@@ -105,9 +115,10 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
     for number, (title, checkpoint) in enumerate(selection.models.items()):
         label = f"{name} {vehicle}"
         features = run_with_progress(
-            f"Embedding the series with {title}", f"probes_embed_{number}",
+            f"Embedding the series with {title}",
+            f"probes_embed_{number}",
             partial(kept.embeddings, services, checkpoint, selection.opened, label, series.photographs),
-        )  # fmt: skip
+        )
         cosines[title] = branch_cosines(features, reference.name)
         levels[title] = kept.other_vehicle(services, checkpoint, selection.opened, features, reference)
 
@@ -120,9 +131,13 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
     figure = _figure(services, series, cosines, levels, at)
     title = SERIES.get(name, (name,))[0]
     chart(
-        figure, f"probes-{name}-{vehicle}", f"{title}: cosine to the reference {value}, by model and branch.",
-        key="probes_chart", on_select=take_point, selection_mode="points",
-    )  # fmt: skip
+        figure,
+        f"probes-{name}-{vehicle}",
+        f"{title}: cosine to the reference {value}, by model and branch.",
+        key="probes_chart",
+        on_select=take_point,
+        selection_mode="points",
+    )
     if any(level is None for level in levels.values()):
         st.caption("The level of the nearest other vehicle appears once Retrieval has embedded the gallery.")
     _least_alike(services, series, cosines, at)
@@ -136,9 +151,12 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
 
 
 def _figure(
-    services: Services, series: ProbeSeries, cosines: Mapping[str, Mapping[str, np.ndarray]],
-    levels: Mapping[str, float | None], reference: int,
-) -> go.Figure:  # fmt: skip
+    services: Services,
+    series: ProbeSeries,
+    cosines: Mapping[str, Mapping[str, np.ndarray]],
+    levels: Mapping[str, float | None],
+    reference: int,
+) -> go.Figure:
     """Lines above, and each step's photograph beneath its point."""
     figure, count = go.Figure(), len(series.values)
     strip = min(STRIP, 900 / count)
@@ -146,36 +164,62 @@ def _figure(
     for (title, own), colour in zip(cosines.items(), MODEL_COLOURS):
         for branch, values in own.items():
             figure.add_scatter(
-                x=list(range(count)), y=values, name=line_name(title, branch), mode="lines+markers",
-                customdata=series.values, hovertemplate="%{customdata}: %{y:.3f}",
+                x=list(range(count)),
+                y=values,
+                name=line_name(title, branch),
+                mode="lines+markers",
+                customdata=series.values,
+                hovertemplate="%{customdata}: %{y:.3f}",
                 line={"color": colour, "dash": DASHES.get(branch, "solid"), "width": 3 if branch == WHOLE else 1.5},
                 marker={"symbol": MARKERS.get(branch, "circle"), "size": 8 if branch == WHOLE else 6},
                 unselected={"marker": {"opacity": 1}},
-            )  # fmt: skip
+            )
         if levels[title] is not None:
             figure.add_scatter(
-                x=[-0.5, count - 0.5], y=[levels[title]] * 2, name=f"{title}: nearest other vehicle", mode="lines",
-                line={"color": colour, "width": 1}, hoverinfo="skip",
-            )  # fmt: skip
+                x=[-0.5, count - 0.5],
+                y=[levels[title]] * 2,
+                name=f"{title}: nearest other vehicle",
+                mode="lines",
+                line={"color": colour, "width": 1},
+                hoverinfo="skip",
+            )
     for i, image in enumerate(series.photographs):
         figure.add_layout_image(
-            source=services.thumbnail(image, PICTURE), x=i, y=0.5, xref="x", yref="y2", sizex=0.96, sizey=1,
-            xanchor="center", yanchor="middle", sizing="contain",
-        )  # fmt: skip
+            source=services.thumbnail(image, PICTURE),
+            x=i,
+            y=0.5,
+            xref="x",
+            yref="y2",
+            sizex=0.96,
+            sizey=1,
+            xanchor="center",
+            yanchor="middle",
+            sizing="contain",
+        )
     figure.add_vline(
-        x=reference, line={"color": COLOURS[7], "dash": "dot", "width": 2}, annotation_text="reference",
+        x=reference,
+        line={"color": COLOURS[7], "dash": "dot", "width": 2},
+        annotation_text="reference",
         annotation_position="top",
-    )  # fmt: skip
+    )
     axis = SERIES.get(series.name, (series.name, series.name))[1]
     ticks = [value.replace(" deg", "°") for value in series.values]
     figure.update_layout(
-        height=round(PLOT + strip + 90), margin={"l": 0, "r": 8, "t": 30, "b": 0}, clickmode="event+select",
-        xaxis={"title": axis, "tickvals": list(range(count)), "ticktext": ticks, "range": [-0.5, count - 0.5],
-               "anchor": "y2", "showgrid": False},
+        height=round(PLOT + strip + 90),
+        margin={"l": 0, "r": 8, "t": 30, "b": 0},
+        clickmode="event+select",
+        xaxis={
+            "title": axis,
+            "tickvals": list(range(count)),
+            "ticktext": ticks,
+            "range": [-0.5, count - 0.5],
+            "anchor": "y2",
+            "showgrid": False,
+        },
         yaxis={"title": "Cosine to the reference", "domain": [cut + 0.02, 1]},
         yaxis2={"domain": [0, cut], "range": [0, 1], "visible": False, "fixedrange": True},
         legend={"orientation": "h", "y": 1.06, "yanchor": "bottom"},
-    )  # fmt: skip
+    )
     return figure
 
 

@@ -76,9 +76,13 @@ def render(services: Services, selection: Selection) -> None:
 
 @fragment
 def _explore(
-    services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
+    services: Services,
+    selection: Selection,
+    title: str,
+    checkpoint: StoredCheckpoint,
+    image: VehicleImage,
     studies: Mapping[str, StudyCurve],
-) -> None:  # fmt: skip
+) -> None:
     """All that follows lambda, drawn anew by itself when the slider is let go."""
     whole = kept.trace(services, checkpoint, image)
     size, own = tuple(whole.F_attn.shape[2:]), checkpoint.info.model.crop_ratio
@@ -86,9 +90,10 @@ def _explore(
     ratio = _chosen(listed, own)
     region_boxes_slider(SLIDER, services.thumbnail(image, 320), f"Query {image.name}", size, listed, ratio, own)
     pictures_export(
-        f"regions_lambda_{ratio:.3f}_{image.name}", lambda: printed_regions(read_image(image.path), size, ratio),
+        f"regions_lambda_{ratio:.3f}_{image.name}",
+        lambda: printed_regions(read_image(image.path), size, ratio),
         key="regions_boxes",
-    )  # fmt: skip
+    )
     if listed[0] > kept.LEAST_RATIO + 1e-9:
         st.caption(f"The feature map has {size[0]} × {size[1]} cells, so λ starts where a region has one.")
     graphs = _ranks(services, selection, title, checkpoint, image, ratio)
@@ -127,9 +132,13 @@ def _chosen(listed: Sequence[float], own: float) -> float:
 
 
 def _ranks(
-    services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
+    services: Services,
+    selection: Selection,
+    title: str,
+    checkpoint: StoredCheckpoint,
+    image: VehicleImage,
     ratio: float,
-) -> GalleryGraphs | None:  # fmt: skip
+) -> GalleryGraphs | None:
     """The query's top-5 as trained and at ``ratio``; the gallery's graphs, where they are there or were asked for."""
     opened, protocol = selection.opened, selection.protocol
     model, own = services.model(checkpoint), checkpoint.info.model.crop_ratio
@@ -139,9 +148,10 @@ def _ranks(
     graphs = kept.stored_graphs(services, checkpoint, opened)
     if graphs is None and st.session_state.get(asked):
         graphs = run_with_progress(
-            "Cutting the gallery's regions at every λ", "regions_graphs",
+            "Cutting the gallery's regions at every λ",
+            "regions_graphs",
             lambda report: kept.gallery_graphs(services, checkpoint, opened, report),
-        )  # fmt: skip
+        )
     if graphs is None:
         words, button = st.columns([3, 1], vertical_alignment="center")
         words.caption(
@@ -149,9 +159,12 @@ def _ranks(
             "each of its images goes through the network once; that is kept for the next time."
         )
         button.button(
-            "Rank the gallery at this λ", icon=":material/format_list_numbered:", width="stretch",
-            key="regions_rank", on_click=lambda: st.session_state.__setitem__(asked, True),
-        )  # fmt: skip
+            "Rank the gallery at this λ",
+            icon=":material/format_list_numbered:",
+            width="stretch",
+            key="regions_rank",
+            on_click=lambda: st.session_state.__setitem__(asked, True),
+        )
         if services.stored_features(checkpoint, opened) is None:
             return None
     else:
@@ -184,18 +197,25 @@ def _note(ranked: kept.RankedAt) -> str:
 
 
 def _matrices(
-    services: Services, selection: Selection, checkpoint: StoredCheckpoint, image: VehicleImage, ratio: float,
+    services: Services,
+    selection: Selection,
+    checkpoint: StoredCheckpoint,
+    image: VehicleImage,
+    ratio: float,
     size: tuple[int, int],
-) -> None:  # fmt: skip
+) -> None:
     """Overlap of the boxes beside the cosines of what they hold, layer by layer."""
     st.subheader("How alike the regions are", anchor=False)
     others = {"itself": image} | {other.name: other for other in _same_vehicle(image, selection.opened.dataset.test)}
     if st.session_state.get(WITH) not in others:
         st.session_state.pop(WITH, None)  # of the query before
     name = st.selectbox(
-        f"Regions of {image.name} (rows) against those of (columns)", others, key=WITH, bind="query-params",
+        f"Regions of {image.name} (rows) against those of (columns)",
+        others,
+        key=WITH,
+        bind="query-params",
         format_func=lambda each: "itself" if each == "itself" else f"{each} (same vehicle)",
-    )  # fmt: skip
+    )
     layers = kept.cosines(services, checkpoint, image, others[name], ratio).cosine[:, 0].numpy(force=True)
     panels = {"Overlap of the boxes (IoU)": Matrix(overlap(region_boxes(*size, ratio)))}
     panels |= {f"Cosine, H({layer})": Matrix(values) for layer, values in enumerate(layers)}
@@ -213,9 +233,15 @@ def _same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[V
 
 
 def _over_lambda(
-    services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint, image: VehicleImage,
-    ratio: float, graphs: GalleryGraphs | None, studies: Mapping[str, StudyCurve],
-) -> None:  # fmt: skip
+    services: Services,
+    selection: Selection,
+    title: str,
+    checkpoint: StoredCheckpoint,
+    image: VehicleImage,
+    ratio: float,
+    graphs: GalleryGraphs | None,
+    studies: Mapping[str, StudyCurve],
+) -> None:
     """What the whole range of lambda does: to the cosines, to the ranks of this network, and as a study trained it."""
     st.subheader("Over all λ", anchor=False)
     listed, means = kept.smoothing(services, checkpoint, image)
@@ -234,15 +260,22 @@ def _over_lambda(
     if measured:
         at = min(measured, key=lambda each: (each > ratio + 1e-9, abs(each - ratio)))
         own = services.evaluation(checkpoint, selection.opened, selection.protocol)
-        metrics_table({f"{title}, λ = {checkpoint.info.model.crop_ratio:.3g}, as trained": own,
-                       f"λ = {ratio:.3g} at test time": measured[at]})  # fmt: skip
+        metrics_table(
+            {
+                f"{title}, λ = {checkpoint.info.model.crop_ratio:.3g}, as trained": own,
+                f"λ = {ratio:.3g} at test time": measured[at],
+            }
+        )
     _study(studies, ratio)
 
 
 def _measure(
-    services: Services, selection: Selection, checkpoint: StoredCheckpoint, graphs: GalleryGraphs | None,
+    services: Services,
+    selection: Selection,
+    checkpoint: StoredCheckpoint,
+    graphs: GalleryGraphs | None,
     listed: Sequence[float],
-) -> dict[float, Evaluation]:  # fmt: skip
+) -> dict[float, Evaluation]:
     """Every lambda's evaluation, without asking where that is quick; empty until it is asked for."""
     if graphs is None:
         return {}
@@ -252,9 +285,11 @@ def _measure(
     asked = f"regions_measure_{checkpoint.hash}_{opened.hash}"
     if cost > AT_ONCE and not st.session_state.get(asked):
         st.button(
-            "Measure Rank-1 and mAP at every λ", key="regions_measure", icon=":material/monitoring:",
+            "Measure Rank-1 and mAP at every λ",
+            key="regions_measure",
+            icon=":material/monitoring:",
             on_click=lambda: st.session_state.__setitem__(asked, True),
-        )  # fmt: skip
+        )
         return {}
 
     def measure(report: Report) -> dict[float, Evaluation]:

@@ -86,10 +86,7 @@ def render(services: Services, selection: Selection) -> None:
         image = baseline.split.query[query]
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):
             fragment(index_search)(services, selection, "retrieval", lambda: read_image(image.path), image.camera_id)
-    explain(
-        EQUATIONS, LOOK_FOR,
-        (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks),
-    )  # fmt: skip
+    explain(EQUATIONS, LOOK_FOR, (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks))
 
 
 def _ranked(services: Services, selection: Selection, options: RankingOptions) -> dict[str, Evaluation]:
@@ -99,21 +96,27 @@ def _ranked(services: Services, selection: Selection, options: RankingOptions) -
         mirrored = " and their mirror images" if options.flip_test else ""
         key = f"flip_{at}" if options.flip_test else f"embed_{at}"
         run_with_progress(
-            f"Embedding the test images{mirrored} with {title}", key,
+            f"Embedding the test images{mirrored} with {title}",
+            key,
             partial(services.features, checkpoint, selection.opened, settings=options.extraction),
-        )  # fmt: skip
+        )
     for at, (title, checkpoint) in enumerate(selection.compared.items()):
         scored[title] = run_with_progress(
-            f"Re-ranking with {title}", f"re_rank_{at}",
+            f"Re-ranking with {title}",
+            f"re_rank_{at}",
             partial(ranked, services, checkpoint, selection.opened, selection.protocol, options),
-        )  # fmt: skip
+        )
     return scored
 
 
 def _ranks(
-    services: Services, selection: Selection, scored: Mapping[str, Evaluation], options: RankingOptions,
-    query: int, top_k: int,
-) -> None:  # fmt: skip
+    services: Services,
+    selection: Selection,
+    scored: Mapping[str, Evaluation],
+    options: RankingOptions,
+    query: int,
+    top_k: int,
+) -> None:
     """The rows, and the panel of the image that was clicked; a fragment, so that a click draws these alone."""
     split = next(iter(scored.values())).split
     if top_k > len(split.gallery):
@@ -125,9 +128,14 @@ def _ranks(
     shown = {split.query[query], *(split.gallery[hit.index] for row in rows for hit in row.hits)}
     asked = st.query_params.get(MATCH)
     rank_list(
-        split.query[query], rows, split.gallery, {image.name: services.thumbnail(image) for image in shown},
-        key="ranks", chosen=asked, on_pick=_open_match,
-    )  # fmt: skip
+        split.query[query],
+        rows,
+        split.gallery,
+        {image.name: services.thumbnail(image) for image in shown},
+        key="ranks",
+        chosen=asked,
+        on_pick=_open_match,
+    )
     legend()
     ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == asked), None)

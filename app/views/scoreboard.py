@@ -142,9 +142,14 @@ def _choose(selection: Selection | None) -> tuple[list[Path], Axis]:
         args=("runs",),
     )
     axis = right.segmented_control(
-        "Horizontal axis", list(AXES), default="epoch", required=True, key="axis", bind="query-params",
+        "Horizontal axis",
+        list(AXES),
+        default="epoch",
+        required=True,
+        key="axis",
+        bind="query-params",
         format_func=AXES.__getitem__,
-    )  # fmt: skip
+    )
     return [kept.run_folder(folder) for folder in chosen], axis
 
 
@@ -259,12 +264,15 @@ def _checkpoints(runs: list[TrainingRun], labels: list[str]) -> None:
     shares = {"Rank-1": "rank-1", "Rank-5": "rank-5", "mAP": "mAP", "mINP": "mINP"}
     rows = [
         {
-            "Checkpoint": name, "Network": each.model, "Epoch": each.epoch, "Measured on": each.on,
+            "Checkpoint": name,
+            "Network": each.model,
+            "Epoch": each.epoch,
+            "Measured on": each.on,
             **{title: _percent(each.values.get(key)) for title, key in shares.items()},
             "Queries": _number(each.values.get("queries")),
         }
         for name, each in stored
-    ]  # fmt: skip
+    ]
     left, right = st.columns([4, 1], vertical_alignment="center")
     with left:
         table(rows, "checkpoints", dict.fromkeys(shares, st.column_config.NumberColumn(format="%.2f %%")))

@@ -156,16 +156,32 @@ def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
         "Five regions",
         f"What the relation branch cuts out of {query.name}, the current query, and why as large as it does.",
         (
-            Step("attention", "Where it looks", "The paper cuts at the corners and in the middle because its maps are "
-                 "warm there (Fig. 3). Are these?", at),
-            Step("regions", f"Its own crops, λ = {ratio_in_words(model.crop_ratio)}", "The boxes overlap, so that a "
-                 "lamp between two lies whole in one of them.", at | {"regions_lambda": own}),
-            Step("regions", "Small crops, λ = 1/8", "Each sees a few cells; most of the vehicle belongs to none.",
-                 at | {"regions_lambda": "0.125"}),
-            Step("regions", "Everything, λ = 1", "Five times the same crop: all cosines are 1, and the graph has "
-                 "nothing to relate.", at | {"regions_lambda": "1.000"}),
+            Step(
+                "attention",
+                "Where it looks",
+                "The paper cuts at the corners and in the middle because its maps are warm there (Fig. 3). Are these?",
+                at,
+            ),
+            Step(
+                "regions",
+                f"Its own crops, λ = {ratio_in_words(model.crop_ratio)}",
+                "The boxes overlap, so that a lamp between two lies whole in one of them.",
+                at | {"regions_lambda": own},
+            ),
+            Step(
+                "regions",
+                "Small crops, λ = 1/8",
+                "Each sees a few cells; most of the vehicle belongs to none.",
+                at | {"regions_lambda": "0.125"},
+            ),
+            Step(
+                "regions",
+                "Everything, λ = 1",
+                "Five times the same crop: all cosines are 1, and the graph has nothing to relate.",
+                at | {"regions_lambda": "1.000"},
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _token_tour(gain: VehicleImage | None, query: VehicleImage, model: ModelSettings) -> Tour:
@@ -173,18 +189,31 @@ def _token_tour(gain: VehicleImage | None, query: VehicleImage, model: ModelSett
     at = {"query": image.name}
     which = "the query that SSR-Net puts right with the largest gain of AP" if gain else "the current query"
     steps = [
-        Step("retrieval", "What it is good for", "Two rows, one a model: look at rank 1." if gain else
-             "Two rows, one a model.", at),
-        Step("graph", "The whole graph", "The token is joined to all other nodes; its row after the last layer is the "
-             "branch's feature.", at),
-        Step("graph", "One corner off", "How far does the token turn, and do the ranks change?",
-             at | {"graph_off": "ul"}),
-    ]  # fmt: skip
+        Step(
+            "retrieval",
+            "What it is good for",
+            "Two rows, one a model: look at rank 1." if gain else "Two rows, one a model.",
+            at,
+        ),
+        Step(
+            "graph",
+            "The whole graph",
+            "The token is joined to all other nodes; its row after the last layer is the branch's feature.",
+            at,
+        ),
+        Step(
+            "graph", "One corner off", "How far does the token turn, and do the ranks change?", at | {"graph_off": "ul"}
+        ),
+    ]
     if model.global_node:
         steps.append(
-            Step("graph", "The global node off", "It meets the five regions only through the token (paper, Sec. 3.4).",
-                 at | {"graph_off": "global"})
-        )  # fmt: skip
+            Step(
+                "graph",
+                "The global node off",
+                "It meets the five regions only through the token (paper, Sec. 3.4).",
+                at | {"graph_off": "global"},
+            )
+        )
     return Tour("The token", f"How seven nodes become one feature, on {image.name}: {which}.", steps)
 
 
@@ -198,12 +227,24 @@ def _failure_tour(worst: VehicleImage | None, measured: bool, title: str) -> Tou
         "A failure",
         f"Why {title} does not find {worst.name}: of its failures the one with the lowest AP (rule: see *Explain*).",
         (
-            Step("failures", "Where it lies among all queries", "The large mark in the chart, and beside it who came "
-                 "first.", at),
-            Step("retrieval", "What came before it", "Is the first vehicle a look-alike? In which parts does it "
-                 "differ?", at),
+            Step(
+                "failures",
+                "Where it lies among all queries",
+                "The large mark in the chart, and beside it who came first.",
+                at,
+            ),
+            Step(
+                "retrieval",
+                "What came before it",
+                "Is the first vehicle a look-alike? In which parts does it differ?",
+                at,
+            ),
             Step("attention", "Where the models look", "Is the difference lit, or passed over?", at),
-            Step("failures", "Is it one of many?", "Who takes whose place, and what the two have in common, against "
-                 "chance.", at | {"failures_show": "Who took the first place"}),
+            Step(
+                "failures",
+                "Is it one of many?",
+                "Who takes whose place, and what the two have in common, against chance.",
+                at | {"failures_show": "Who took the first place"},
+            ),
         ),
-    )  # fmt: skip
+    )

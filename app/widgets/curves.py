@@ -50,21 +50,28 @@ def chart(panel: Panel, runs: Sequence[TrainingRun], labels: Sequence[str], axis
             # A line of one point, as after the first epoch, would be invisible.
             mode = "lines+markers" if panel.sparse or len(x) == 1 else "lines"
             figure.add_scatter(
-                x=x, y=y, mode=mode, name=f"{label}, {branch}" if branch else label, showlegend=False,
-                line={"color": colour, "dash": dash, "width": 2}, marker={"size": 7},
+                x=x,
+                y=y,
+                mode=mode,
+                name=f"{label}, {branch}" if branch else label,
+                showlegend=False,
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"size": 7},
                 hovertemplate="%{y:.2%}" if panel.share else "%{y:.4g}",
-            )  # fmt: skip
+            )
     if several:
         _branch_legend(figure, list(panel.curves.values()))
     figure.update_layout(
         title={"text": panel.title, "x": 0, "font": {"size": 15}},
-        height=HEIGHT, margin={"l": 0, "r": 8, "t": 36, "b": 0}, hovermode="x unified",
+        height=HEIGHT,
+        margin={"l": 0, "r": 8, "t": 36, "b": 0},
+        hovermode="x unified",
         hoverlabel={"namelength": -1},
         # Inside: loss terms fall, so their upper right corner is free.
         legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"},
         # Without it a chart that is drawn anew forgets where the reader has zoomed to.
         uirevision=f"{panel.title} {axis}",
-    )  # fmt: skip
+    )
     figure.update_xaxes(title=AXES[axis], rangemode="tozero")
     # Held-back metrics differ by little between runs, so their axis need not start at 0.
     figure.update_yaxes(

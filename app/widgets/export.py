@@ -40,9 +40,14 @@ def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: S
     with st.popover("Export", icon=":material/download:", type="tertiary"):
         for format in formats:
             st.download_button(
-                format.upper(), lambda format=format: make(format), f"{in_letters(name)}.{format}", FORMATS[format],
-                key=f"{key}_{format}", on_click="ignore", width="stretch",
-            )  # fmt: skip
+                format.upper(),
+                lambda format=format: make(format),
+                f"{in_letters(name)}.{format}",
+                FORMATS[format],
+                key=f"{key}_{format}",
+                on_click="ignore",
+                width="stretch",
+            )
 
 
 def table(rows: Sequence[Row], name: str, column_config: Mapping[str, Any] | None = None, **options: Any) -> Any:
@@ -55,9 +60,15 @@ def table(rows: Sequence[Row], name: str, column_config: Mapping[str, Any] | Non
 def csv_button(rows: Sequence[Row], name: str) -> None:
     """One download of the rows; ``name`` is the file's first name, and tells the page's buttons apart."""
     st.download_button(
-        "CSV", lambda: csv_text(rows), f"{in_letters(name)}.csv", "text/csv", key=f"{name}_csv", icon=":material/download:",
-        type="tertiary", on_click="ignore",
-    )  # fmt: skip
+        "CSV",
+        lambda: csv_text(rows),
+        f"{in_letters(name)}.csv",
+        "text/csv",
+        key=f"{name}_csv",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
 
 
 def print_figure(figure: go.Figure, format: str) -> bytes:

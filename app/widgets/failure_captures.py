@@ -41,9 +41,13 @@ def first_places(services: Services, found: Failures) -> None:
             st.info("This data set names nothing that query and first image could agree on.")
     with right:
         title = st.segmented_control(
-            "Confusions of", found.titles, default=found.titles[-1], required=True, key="failures_model",
+            "Confusions of",
+            found.titles,
+            default=found.titles[-1],
+            required=True,
+            key="failures_model",
             bind="query-params",
-        )  # fmt: skip
+        )
         own = found.captures[found.titles.index(title)]
         confusions = own.confusions()
         if not confusions:
@@ -51,13 +55,18 @@ def first_places(services: Services, found: Failures) -> None:
             return
         st.session_state["failures_pairs"] = [_name(one) for one in confusions]
         table(
-            [one._asdict() for one in confusions], f"confusions {title}",
+            [one._asdict() for one in confusions],
+            f"confusions {title}",
             {
-                "captured_by": "taken for", "queries": "of its queries",
+                "captured_by": "taken for",
+                "queries": "of its queries",
                 "sibling": "siblings" if SIBLING in own.same else None,
             },
-            key=TABLE, height=330, on_select=_row_clicked, selection_mode="single-row",
-        )  # fmt: skip
+            key=TABLE,
+            height=330,
+            on_select=_row_clicked,
+            selection_mode="single-row",
+        )
         st.caption("A click at the left end of a row shows its images below.")
     _pictures(services, own, _chosen(confusions))
 

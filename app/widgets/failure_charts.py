@@ -38,9 +38,13 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None,
     """
     figure = go.Figure()
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": NEUTRAL, "dash": "dot", "width": 1}, hoverinfo="skip",
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": NEUTRAL, "dash": "dot", "width": 1},
+        hoverinfo="skip",
         showlegend=False,
-    )  # fmt: skip
+    )
     a, b = comparison.a.ranking.average_precision, comparison.b.ranking.average_precision
     draw = go.Scattergl if len(a) > MANY else go.Scatter
     own = dict(zip(("first", "second"), _colours(places)))
@@ -50,21 +54,27 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None,
         chosen = [i for i, image in enumerate(images) if image.name == marked]
         figure.add_trace(
             draw(
-                x=a[queries], y=b[queries], mode="markers", name=f"{outcome} ({len(queries):,})",
+                x=a[queries],
+                y=b[queries],
+                mode="markers",
+                name=f"{outcome} ({len(queries):,})",
                 customdata=[[image.name, image.vehicle_id] for image in images],
                 marker={"color": own.get(colour, colour), "symbol": symbol, "size": 9, "opacity": 0.6},
-                selected={"marker": {"opacity": 1, "size": 19}}, unselected={"marker": {"opacity": 0.6}},
+                selected={"marker": {"opacity": 1, "size": 19}},
+                unselected={"marker": {"opacity": 0.6}},
                 selectedpoints=chosen if marked else None,
                 hovertemplate="%{customdata[0]}<br>vehicle %{customdata[1]}<br>AP %{x:.3f} → %{y:.3f}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     reach = [-0.04, 1.04]
     figure.update_xaxes(title=f"AP, {titles[0]}", range=reach, constrain="domain", zeroline=False)
     figure.update_yaxes(title=f"AP, {titles[1]}", range=reach, zeroline=False)
     figure.update_layout(
-        height=530, margin={"l": 0, "r": 8, "t": 38, "b": 0}, dragmode="pan",  # the chart's buttons lie above its corner
+        height=530,
+        margin={"l": 0, "r": 8, "t": 38, "b": 0},
+        dragmode="pan",  # the chart's buttons lie above its corner
         legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},  # above, the chart's own buttons cover it
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -81,9 +91,13 @@ def histogram(
     )
     for among, colour, name in sides:
         figure.add_bar(
-            x=spread.centres[among], y=spread.queries[among], width=0.9 * spread.width, marker_color=colour,
-            name=name, hovertemplate="ΔAP about %{x:.2f}: %{y} queries<extra></extra>",
-        )  # fmt: skip
+            x=spread.centres[among],
+            y=spread.queries[among],
+            width=0.9 * spread.width,
+            marker_color=colour,
+            name=name,
+            hovertemplate="ΔAP about %{x:.2f}: %{y} queries<extra></extra>",
+        )
     if mean is not None:
         figure.add_vline(
             x=mean, line={"dash": "dash", "width": 1.5, "color": NEUTRAL}, annotation_text=f"mean {mean:+.3f}"
@@ -91,9 +105,11 @@ def histogram(
     figure.update_xaxes(title="ΔAP", range=[-1.04, 1.04])
     figure.update_yaxes(title="Queries")
     figure.update_layout(
-        height=290, margin={"l": 0, "r": 8, "t": 8, "b": 0}, barmode="overlay",
+        height=290,
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        barmode="overlay",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -105,9 +121,12 @@ def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str, places
     shown = most_asked(slices)
     names = [f"{one.title} ({one.queries:,})" for one in shown]
     figure = make_subplots(
-        cols=2, shared_yaxes=True, column_widths=[0.58, 0.42], horizontal_spacing=0.03,
+        cols=2,
+        shared_yaxes=True,
+        column_widths=[0.58, 0.42],
+        horizontal_spacing=0.03,
         subplot_titles=(METRICS[metric], f"difference: {titles[1]} minus {titles[0]}"),
-    )  # fmt: skip
+    )
     at = np.arange(len(shown))[::-1]
     first, second = _colours(places)
     columns = (
@@ -119,23 +138,32 @@ def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str, places
         estimates = [getattr(one, side)[metric] for one in shown]
         value, low, high = (np.array([getattr(each, part) for each in estimates]) for part in ("value", "low", "high"))
         figure.add_scatter(
-            x=value, y=at + shift, mode="markers", name=name, row=1, col=column, showlegend=column == 1,
+            x=value,
+            y=at + shift,
+            mode="markers",
+            name=name,
+            row=1,
+            col=column,
+            showlegend=column == 1,
             error_x={"array": high - value, "arrayminus": value - low, "color": colour, "thickness": 1.5},
             marker={
-                "color": colour, "size": 9, "symbol": [symbol + ("-open" if one.few else "") for one in shown],
+                "color": colour,
+                "size": 9,
+                "symbol": [symbol + ("-open" if one.few else "") for one in shown],
                 "line": {"width": 1.5, "color": colour},
             },
             customdata=[[title, *bounds] for title, *bounds in zip(names, low, high, strict=True)],
             hovertemplate="%{customdata[0]}<br>%{x:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%})",
-        )  # fmt: skip
+        )
     figure.add_vline(x=0, line={"dash": "dot", "width": 1.5, "color": NEUTRAL}, row=1, col=2)
     figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.7, len(shown) - 0.3], showgrid=False, zeroline=False)
     figure.update_xaxes(tickformat=".0%", zeroline=False)
     figure.update_annotations(font_size=14)
     figure.update_layout(
-        height=130 + 34 * len(shown), margin={"l": 0, "r": 8, "t": 64, "b": 0},
+        height=130 + 34 * len(shown),
+        margin={"l": 0, "r": 8, "t": 64, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -169,13 +197,18 @@ def shares(taken: Sequence[Captures], titles: tuple[str, str], places: Places = 
         )
         for part, name, marker in marks:
             figure.add_scatter(
-                x=[getattr(share, part) for share in own.shares()], y=at + shift, mode="markers", name=name,
-                marker={"color": colour, **marker}, hovertemplate="%{x:.1%}",
-            )  # fmt: skip
+                x=[getattr(share, part) for share in own.shares()],
+                y=at + shift,
+                mode="markers",
+                name=name,
+                marker={"color": colour, **marker},
+                hovertemplate="%{x:.1%}",
+            )
     figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.6, len(names) - 0.4], zeroline=False)
     figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Captures in which both agree")
     figure.update_layout(
-        height=110 + 44 * len(names), margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        height=110 + 44 * len(names),
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     return figure

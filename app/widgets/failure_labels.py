@@ -41,17 +41,26 @@ def labels_and_copies(services: Services, selection: Selection, found: Failures)
         return
     askable = set(found.positions)
     _section(
-        done, "Images that may bear a wrong label", "suspected labels", _labels(services, done, askable),
+        done,
+        "Images that may bear a wrong label",
+        "suspected labels",
+        _labels(services, done, askable),
         [one.row() for one in done.labels],
-    )  # fmt: skip
+    )
     _section(
-        done, "Vehicles that may be one under two labels", "suspected pairs", _pairs(services, done, askable),
+        done,
+        "Vehicles that may be one under two labels",
+        "suspected pairs",
+        _pairs(services, done, askable),
         [one.row() for one in done.pairs],
-    )  # fmt: skip
+    )
     _section(
-        done, "Photographs that are there twice", "near duplicates", _copies(services, done, askable),
+        done,
+        "Photographs that are there twice",
+        "near duplicates",
+        _copies(services, done, askable),
         [one.row() for one in done.copies],
-    )  # fmt: skip
+    )
     st.caption(
         "Training images are not looked at here. A blue frame is a query of this protocol: a click opens it in "
         "Retrieval."
@@ -127,6 +136,9 @@ def _picture(services: Services, image: VehicleImage, role: str, askable: set[st
     asks = image.name in askable
     said = " · ".join(filter(None, (role, image.vehicle_id, image.camera_id)))
     return Picture(
-        services.thumbnail(image), f"{role or 'image'} {image.name}", said, "query" if asks else "plain",
+        services.thumbnail(image),
+        f"{role or 'image'} {image.name}",
+        said,
+        "query" if asks else "plain",
         image.name if asks else "",
-    )  # fmt: skip
+    )

@@ -35,10 +35,15 @@ TABLE = "failures_table"
 def queries_table(services: Services, found: Failures) -> None:
     """The table of one group of queries, its sheets, and the row that is chosen."""
     group = st.segmented_control(
-        "At rank 1", list(GROUPS), default=FAILED, required=True, key="failures_group", bind="query-params",
+        "At rank 1",
+        list(GROUPS),
+        default=FAILED,
+        required=True,
+        key="failures_group",
+        bind="query-params",
         format_func=GROUPS.__getitem__,
         help="Fixed: the first model lists a wrong vehicle first, the second a right one. Broken: the other way round.",
-    )  # fmt: skip
+    )
     queries = _select(found, group)
     if not len(queries):
         st.info("No query in this group: choose another.")
@@ -48,9 +53,15 @@ def queries_table(services: Services, found: Failures) -> None:
         rows = [found.rows[q] for q in queries]
         st.session_state["failures_listed"] = [row["query"] for row in rows]
         table(
-            rows, f"queries {group}", _columns(short(found.titles)), key=TABLE, height=520, on_select=_row_clicked,
-            selection_mode="single-row", column_order=_order(rows[0]),
-        )  # fmt: skip
+            rows,
+            f"queries {group}",
+            _columns(short(found.titles)),
+            key=TABLE,
+            height=520,
+            on_select=_row_clicked,
+            selection_mode="single-row",
+            column_order=_order(rows[0]),
+        )
         st.caption(
             f"{len(rows):,} of {len(found.rows):,} queries, largest change of AP first; a click on a column's name sorts "
             f"by it, one at the left end of a row shows its query. In CSV files a is {found.titles[0]} and b is {found.titles[1]}."
@@ -97,9 +108,15 @@ def all_tables(found: Failures) -> None:
         return archive(tables, found)
 
     st.download_button(
-        "All queries and captures, with protocol records (ZIP of CSV)", make, "failures.zip", "application/zip",
-        key="failures_zip", icon=":material/folder_zip:", type="tertiary", on_click="ignore",
-    )  # fmt: skip
+        "All queries and captures, with protocol records (ZIP of CSV)",
+        make,
+        "failures.zip",
+        "application/zip",
+        key="failures_zip",
+        icon=":material/folder_zip:",
+        type="tertiary",
+        on_click="ignore",
+    )
 
 
 def _select(found: Failures, group: str) -> np.ndarray:
@@ -154,25 +171,32 @@ def _sheets(found: Failures, group: str, queries: np.ndarray) -> None:
     drawn = kept_sheets(found, group)
     if drawn is None and st.session_state.get("failures_drawing") == (group, found.key):
         drawn = run_with_progress(
-            "Drawing the sheets", "failures_sheets",
+            "Drawing the sheets",
+            "failures_sheets",
             partial(sheets, found, group, queries.tolist(), f"{GROUPS[group]} at rank 1"),
-        )  # fmt: skip
+        )
         st.session_state.pop("failures_drawing")
     if drawn is None:
         most = min(len(queries), MOST_QUERIES)
         asked = "" if most == len(queries) else f" of {len(queries):,}"
         st.button(
-            f"Draw sheets of {most}{asked} queries (PDF)", icon=":material/picture_as_pdf:",
-            on_click=_draw, args=((group, found.key),),
+            f"Draw sheets of {most}{asked} queries (PDF)",
+            icon=":material/picture_as_pdf:",
+            on_click=_draw,
+            args=((group, found.key),),
             help="A4 pages of four queries: each with both models' first five images, framed green and red.",
-        )  # fmt: skip
+        )
         return
     cut = "" if drawn.queries == drawn.asked else f", those with the largest change of AP of {drawn.asked:,}"
     st.download_button(
-        f"Sheets of {drawn.queries} queries, {drawn.pages} pages (PDF)", drawn.pdf,
+        f"Sheets of {drawn.queries} queries, {drawn.pages} pages (PDF)",
+        drawn.pdf,
         f"failures-{group.replace(' ', '-')}.pdf",
-        "application/pdf", key="failures_pdf", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+        "application/pdf",
+        key="failures_pdf",
+        icon=":material/download:",
+        on_click="ignore",
+    )
     st.caption(f"{drawn.queries} queries{cut}; the last page has the protocol records.")
 
 
@@ -191,9 +215,11 @@ def _same_point(found: Failures, q: int) -> None:
     key = f"failures_same_{same[0]}"
     st.session_state[key] = names[same.tolist().index(q)]
     st.selectbox(
-        f"{len(names):,} queries lie on this point", names, key=key,
+        f"{len(names):,} queries lie on this point",
+        names,
+        key=key,
         on_change=lambda: choose("query", st.session_state[key]),
-    )  # fmt: skip
+    )
 
 
 def _outcome(row: Row) -> str:

@@ -138,13 +138,17 @@ def image_picker(
     items = [{"key": image.name, "label": _label(image), "uri": thumbnail(image)} for image in visible]
     _grid(
         data={
-            "items": items, "chosen": chosen.name, "strip": not more,
-            "from": start + 1, "to": start + len(visible), "total": len(found),
+            "items": items,
+            "chosen": chosen.name,
+            "strip": not more,
+            "from": start + 1,
+            "to": start + len(visible),
+            "total": len(found),
         },
         key=f"{key}_grid",
         on_picked_change=partial(_picked, key),
         on_turned_change=partial(_turned, key, size),
-    )  # fmt: skip
+    )
     return chosen
 
 

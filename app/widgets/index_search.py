@@ -37,9 +37,16 @@ def index_search(
     linked = st.query_params.get("index")
     offered = list(dict.fromkeys([*index_folders(), *([linked] if linked else [])]))
     folder = left.selectbox(
-        "Gallery index", offered, index=None, key="index", bind="query-params", accept_new_options=True,
-        placeholder="choose one, or type a folder's path", on_change=open_typed, args=("index",),
-    )  # fmt: skip
+        "Gallery index",
+        offered,
+        index=None,
+        key="index",
+        bind="query-params",
+        accept_new_options=True,
+        placeholder="choose one, or type a folder's path",
+        on_change=open_typed,
+        args=("index",),
+    )
     k = right.number_input("Images", 1, MOST, 10, key="index_k", bind="query-params")
     if not folder:
         st.caption(HOW)
@@ -69,10 +76,17 @@ def index_search(
     for error in list(closed.values())[:1]:
         show_problem(error)
     rows = [
-        {"rank": rank, "distance": distance, "vehicle": entry.vehicle_id, "camera": entry.camera_id,
-         "time": entry.time, "image": entry.name, "from": entry.source}
+        {
+            "rank": rank,
+            "distance": distance,
+            "vehicle": entry.vehicle_id,
+            "camera": entry.camera_id,
+            "time": entry.time,
+            "image": entry.name,
+            "from": entry.source,
+        }
         for rank, (entry, distance) in enumerate(found.neighbours, 1)
-    ]  # fmt: skip
+    ]
     table(rows, "index_search", {"distance": st.column_config.NumberColumn(format="%.4f")})
 
 

@@ -20,9 +20,14 @@ def cosine_curves(ratios: Sequence[float], means: np.ndarray, here: float, name:
     figure = go.Figure()
     for layer, values in enumerate(means.T):
         figure.add_scatter(
-            x=ratios, y=values, name=f"H({layer})", mode="lines+markers", hovertemplate="%{y:.3f}",
-            line={"color": COLOURS[layer], "dash": DASHES[layer]}, marker_symbol=SYMBOLS[layer],
-        )  # fmt: skip
+            x=ratios,
+            y=values,
+            name=f"H({layer})",
+            mode="lines+markers",
+            hovertemplate="%{y:.3f}",
+            line={"color": COLOURS[layer], "dash": DASHES[layer]},
+            marker_symbol=SYMBOLS[layer],
+        )
     _style(figure, here, "Mean cosine between regions, this image")
     figure.update_yaxes(range=[0, 1.02])
     chart(figure, "region-cosines-over-lambda", f"Mean cosine between the regions of {name} over λ, by layer.")
@@ -36,10 +41,14 @@ def score_curves(
     for colour, (label, (x, curves)) in zip((SSRNET, *COLOURS[2:]), series.items()):
         for dash, (metric, values) in zip(("solid", "dash"), curves.items()):
             figure.add_scatter(
-                x=x, y=values, name=f"{label}: {metric}" if len(series) > 1 else metric, mode="lines+markers",
-                line={"color": colour, "dash": dash}, marker_symbol="circle" if dash == "solid" else "square",
+                x=x,
+                y=values,
+                name=f"{label}: {metric}" if len(series) > 1 else metric,
+                mode="lines+markers",
+                line={"color": colour, "dash": dash},
+                marker_symbol="circle" if dash == "solid" else "square",
                 hovertemplate="%{y:.2%}",
-            )  # fmt: skip
+            )
     _style(figure, here, title)
     figure.update_yaxes(tickformat=".0%")
     chart(figure, name, f"Rank-1 and mAP over λ: {title}.")
@@ -47,11 +56,16 @@ def score_curves(
 
 def _style(figure: go.Figure, here: float, title: str) -> None:
     figure.add_vline(
-        x=here, line={"color": HERE, "dash": "dot", "width": 2}, annotation_text=f"λ = {here:.3g}",
+        x=here,
+        line={"color": HERE, "dash": "dot", "width": 2},
+        annotation_text=f"λ = {here:.3g}",
         annotation_position="top",
-    )  # fmt: skip
+    )
     figure.update_layout(
-        title={"text": title, "x": 0, "font": {"size": 15}}, height=330, margin={"l": 0, "r": 8, "t": 64, "b": 0},
-        hovermode="x unified", legend={"orientation": "h", "y": -0.32, "yanchor": "top"},
-    )  # fmt: skip
+        title={"text": title, "x": 0, "font": {"size": 15}},
+        height=330,
+        margin={"l": 0, "r": 8, "t": 64, "b": 0},
+        hovermode="x unified",
+        legend={"orientation": "h", "y": -0.32, "yanchor": "top"},
+    )
     figure.update_xaxes(title="Crop ratio λ", range=[0.1, 1.03])

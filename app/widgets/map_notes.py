@@ -28,19 +28,22 @@ def tags(selection: Selection, notes: GalleryNotes, chosen: Sequence[str]) -> No
         st.caption("No tags yet.")
         return
     tag = st.pills(
-        "Tags of this data set", list(notes.tags), key="map_tags",
+        "Tags of this data set",
+        list(notes.tags),
+        key="map_tags",
         format_func=lambda tag: f"{tag} ({len(notes.tags.get(tag, ())):,})",
-    )  # fmt: skip
+    )
     tag = tag if tag in notes.tags else None
     with st.container(horizontal=True):
         st.button(
-            "Select its images", disabled=tag is None, key="map_tag_select",
+            "Select its images",
+            disabled=tag is None,
+            key="map_tag_select",
             on_click=lambda: select(selection, notes.tags[tag]),
-        )  # fmt: skip
+        )
         st.button(
-            "Remove the tag", disabled=tag is None, key="map_tag_remove",
-            on_click=_remove_tag, args=(selection, tag),
-        )  # fmt: skip
+            "Remove the tag", disabled=tag is None, key="map_tag_remove", on_click=_remove_tag, args=(selection, tag)
+        )
 
 
 def file(selection: Selection, notes: GalleryNotes, view: View) -> None:
@@ -59,9 +62,15 @@ def file(selection: Selection, notes: GalleryNotes, view: View) -> None:
             st.rerun()
     st.subheader("File", anchor=False)
     st.download_button(
-        "Save tags and views", notes.json(), f"{in_letters(selection.opened.dataset.name)}-map.json", "application/json",
-        key="map_save", icon=":material/download:", on_click="ignore", disabled=not (notes.tags or notes.views),
-    )  # fmt: skip
+        "Save tags and views",
+        notes.json(),
+        f"{in_letters(selection.opened.dataset.name)}-map.json",
+        "application/json",
+        key="map_save",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=not (notes.tags or notes.views),
+    )
     st.file_uploader(
         "Load tags and views", "json", key="map_upload", on_change=_load, args=(selection,), max_upload_size=20
     )
@@ -140,5 +149,6 @@ def _load(selection: Selection) -> None:
         return
     _keep(selection, current_notes(selection).joined(found))
     st.session_state["map_message"] = (
-        "loaded", f"{uploaded.name} is loaded. Tags: {len(found.tags):,}, views: {len(found.views):,}.",
-    )  # fmt: skip
+        "loaded",
+        f"{uploaded.name} is loaded. Tags: {len(found.tags):,}, views: {len(found.views):,}.",
+    )

@@ -45,9 +45,14 @@ def _draw_marks(services: Services, selection: Selection, pairs: Mapping[str, Pa
             st.session_state["probes_pair"] = names[chosen[0]]
 
     table(
-        rows, "probes-pairs", key="probes_table", on_select=take_row, selection_mode="single-row", height=248,
+        rows,
+        "probes-pairs",
+        key="probes_table",
+        on_select=take_row,
+        selection_mode="single-row",
+        height=248,
         column_config={name: st.column_config.NumberColumn(format="%+.4f") for name in rows[0] if name.startswith("Δ")},
-    )  # fmt: skip
+    )
     name = st.selectbox("Pair (or choose a row above)", names, key="probes_pair", bind="query-params")
     pair = pairs[name]
     photographs = pair.probe.photographs
@@ -56,7 +61,6 @@ def _draw_marks(services: Services, selection: Selection, pairs: Mapping[str, Pa
     }
     for column, (caption, image) in zip(st.columns(4), pictures.items()):
         column.image(services.thumbnail(image, 240), caption=caption, width="stretch")
-
 
     def cosines(report: Report) -> dict[str, dict[str, dict[str, float]]]:
         found = {}
@@ -78,17 +82,20 @@ def _all_pairs(services: Services, selection: Selection, pairs: Mapping[str, Pai
         own = kept.stored(checkpoint, selection.opened, "marks", images)
         if own is None and st.session_state.get(asked):
             own = run_with_progress(
-                f"Embedding all pairs with {title}", f"probes_marks_{number}",
+                f"Embedding all pairs with {title}",
+                f"probes_marks_{number}",
                 partial(kept.embeddings, services, checkpoint, selection.opened, "marks", images),
-            )  # fmt: skip
+            )
         if own is not None:
             features[title] = own
     if len(features) < len(selection.models):
         st.button(
-            f"Measure all {len(pairs)} pairs", key="probes_measure", icon=":material/monitoring:",
+            f"Measure all {len(pairs)} pairs",
+            key="probes_measure",
+            icon=":material/monitoring:",
             help="Embeds every photograph of every pair once; that is kept for the next time.",
             on_click=lambda: st.session_state.__setitem__(asked, True),
-        )  # fmt: skip
+        )
     rows = []
     for pair in pairs.values():
         row: dict[str, object] = {"Vehicle": pair.vehicle, "Mark": pair.probe.mark}
@@ -104,29 +111,43 @@ def _all_pairs(services: Services, selection: Selection, pairs: Mapping[str, Pai
 def _changes(found: Mapping[str, Mapping[str, Mapping[str, float]]], name: str, pair: Pair) -> None:
     """The change of the likeness as bars, and the numbers behind them."""
     rows = [
-        {"Model": title, "Branch": BRANCHES.get(branch, branch), "Mark on": own[AS_IT_IS], "Mark off": own[REMOVED],
-         "Change": own[REMOVED] - own[AS_IT_IS]}
+        {
+            "Model": title,
+            "Branch": BRANCHES.get(branch, branch),
+            "Mark on": own[AS_IT_IS],
+            "Mark off": own[REMOVED],
+            "Change": own[REMOVED] - own[AS_IT_IS],
+        }
         | ({"Moved": own[MOVED], "Change when moved": own[MOVED] - own[AS_IT_IS]} if MOVED in own else {})
-        for title, branches in found.items() for branch, own in branches.items()
-    ]  # fmt: skip
+        for title, branches in found.items()
+        for branch, own in branches.items()
+    ]
     figure = go.Figure()
     labels = [f"{row['Model']}, {row['Branch']}" for row in rows]
     colours = [colour for colour, branches in zip(MODEL_COLOURS, found.values()) for _ in branches]
     for column, pattern, words in (("Change", "", "removed"), ("Change when moved", "/", "moved")):
         if column in rows[0]:
             figure.add_bar(
-                y=labels, x=[row[column] for row in rows], orientation="h", name=f"The {pair.probe.kind} {words}",
-                marker={"color": colours, "pattern": {"shape": pattern}}, texttemplate="%{x:+.4f}",
-                textposition="outside", cliponaxis=False,
+                y=labels,
+                x=[row[column] for row in rows],
+                orientation="h",
+                name=f"The {pair.probe.kind} {words}",
+                marker={"color": colours, "pattern": {"shape": pattern}},
+                texttemplate="%{x:+.4f}",
+                textposition="outside",
+                cliponaxis=False,
                 hovertemplate="%{y}: %{x:+.4f}",
-            )  # fmt: skip
+            )
     changes = [0.0, *(bar for trace in figure.data for bar in trace.x)]
     room = 0.15 * (max(changes) - min(changes)) or 1e-4  # for the numbers beside the bars
     figure.update_xaxes(range=(min(changes) - room, max(changes) + room))
     figure.update_layout(
-        height=80 + 46 * len(rows), margin={"l": 0, "r": 60, "t": 30, "b": 0}, legend={"orientation": "h", "y": 1.02,
-        "yanchor": "bottom"}, xaxis_title="Change of the cosine to the reference", yaxis={"autorange": "reversed"},
-    )  # fmt: skip
+        height=80 + 46 * len(rows),
+        margin={"l": 0, "r": 60, "t": 30, "b": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        xaxis_title="Change of the cosine to the reference",
+        yaxis={"autorange": "reversed"},
+    )
     chart(figure, "probes-mark-change", f"Change of the cosine for {name}, by model and branch.", key="probes_bars")
     numbers = st.column_config.NumberColumn
     formats = {c: numbers(format="%.4f") for c in ("Mark on", "Mark off", "Moved")}
@@ -140,13 +161,23 @@ def _maps(services: Services, selection: Selection, pair: Pair) -> None:
     left, right = st.columns(2)
     branches = list(services.model(selection.ssrnet).branches)
     branch = left.segmented_control(
-        "Branch of SSR-Net", [WHOLE, *(branches if len(branches) > 1 else [])], default=WHOLE, required=True,
-        key="probes_branch", bind="query-params", format_func=lambda each: BRANCHES.get(each, each),
-    )  # fmt: skip
+        "Branch of SSR-Net",
+        [WHOLE, *(branches if len(branches) > 1 else [])],
+        default=WHOLE,
+        required=True,
+        key="probes_branch",
+        bind="query-params",
+        format_func=lambda each: BRANCHES.get(each, each),
+    )
     method = right.segmented_control(
-        "Map", list(METHODS), default="grad-cam", required=True, key="probes_method", bind="query-params",
+        "Map",
+        list(METHODS),
+        default="grad-cam",
+        required=True,
+        key="probes_method",
+        bind="query-params",
         format_func=METHODS.__getitem__,
-    )  # fmt: skip
+    )
     places = {title: st.container() for title in selection.models}
 
     def draw(report: Report) -> dict[str, tuple[str, kept.MarkMaps]]:

@@ -40,9 +40,14 @@ STYLE = """
 
 
 def why_this_match(
-    services: Services, selection: Selection, scored: Mapping[str, Evaluation], options: RankingOptions,
-    query: int, gallery: int, on_close: Callable[[], None],
-) -> None:  # fmt: skip
+    services: Services,
+    selection: Selection,
+    scored: Mapping[str, Evaluation],
+    options: RankingOptions,
+    query: int,
+    gallery: int,
+    on_close: Callable[[], None],
+) -> None:
     """The panel for ``query`` and ``gallery``, both as positions in the split."""
     split = next(iter(scored.values())).split
     images = split.query[query], split.gallery[gallery]
@@ -83,16 +88,27 @@ def _controls(selection: Selection) -> tuple[str, str]:
         "Map of the similarity", list(METHODS), format_func=METHODS.__getitem__, key="match_method", bind="query-params"
     )
     branch = right.segmented_control(
-        "Branch that it explains", branches, default="all", required=True, key="match_branch", bind="query-params",
+        "Branch that it explains",
+        branches,
+        default="all",
+        required=True,
+        key="match_branch",
+        bind="query-params",
         format_func=lambda branch: "All" if branch == "all" else branch_title(branch),
-    )  # fmt: skip
+    )
     return method, branch
 
 
 def _model(
-    services: Services, checkpoint, title: str, images: tuple[VehicleImage, VehicleImage], shares: PairShares,
-    method: str, branch: str, options: RankingOptions,
-) -> None:  # fmt: skip
+    services: Services,
+    checkpoint,
+    title: str,
+    images: tuple[VehicleImage, VehicleImage],
+    shares: PairShares,
+    method: str,
+    branch: str,
+    options: RankingOptions,
+) -> None:
     """One model's maps, and what its branches did."""
     st.markdown(_standing(title, shares))
     model, explained = checkpoint.info.model, ()
@@ -184,12 +200,18 @@ def _share_chart(shares: Mapping[str, PairShares]) -> None:
     for branch in branches:
         values = [shares[title].shares.get(branch) for title in titles]
         figure.add_bar(
-            y=titles, x=values, orientation="h", name=branch_title(branch),
+            y=titles,
+            x=values,
+            orientation="h",
+            name=branch_title(branch),
             marker={"color": BRANCH_COLOURS.get(branch)},
             text=["" if value is None else f"{branch_title(branch)} {value:.3f}" for value in values],
-            textposition="inside", insidetextanchor="middle", textangle=0, textfont={"color": "white"},
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": "white"},
             hovertemplate=f"{branch_title(branch)}: %{{x:.4f}}<extra>%{{y}}</extra>",
-        )  # fmt: skip
+        )
     figure.update_layout(
         barmode="relative",
         uniformtext={"minsize": 9, "mode": "hide"},  # on a phone the legend says what is too small to be written
@@ -226,10 +248,15 @@ def _region_chart(title: str, graph: PairGraph) -> None:
     layers = len(graph.regions)
     key = f"match_layer_{title}"
     layer = st.segmented_control(
-        "Layer of the graph", range(layers), default=0, required=True, format_func=lambda layer: f"H({layer})",
-        key="match_layer", bind="query-params",
+        "Layer of the graph",
+        range(layers),
+        default=0,
+        required=True,
+        format_func=lambda layer: f"H({layer})",
+        key="match_layer",
+        bind="query-params",
         help="H(0) are the pooled regions; each layer mixes in a node's neighbours, so all grow alike.",
-    )  # fmt: skip
+    )
     cosine = graph.regions[layer]
     names = [REGIONS.get(name, name) for name in graph.names]
     best = divmod(int(cosine.argmax()), cosine.shape[1])
@@ -251,15 +278,20 @@ def _token_chart(title: str, graph: PairGraph) -> None:
         ("this image's token", "#b45309", "/", 1),
     ):
         figure.add_bar(
-            y=names, x=graph.tokens[:, column], orientation="h", name=side,
+            y=names,
+            x=graph.tokens[:, column],
+            orientation="h",
+            name=side,
             marker={"color": colour, "pattern": {"shape": pattern}},
-        )  # fmt: skip
+        )
     total = float(graph.tokens[:, 0].sum())
     figure.update_layout(
         title={"text": f"Relation branch's {total:.3f} by node", "x": 0, "font": {"size": 15}},
-        height=420, margin={"l": 0, "r": 8, "t": 36, "b": 0}, barmode="group",
+        height=420,
+        margin={"l": 0, "r": 8, "t": 36, "b": 0},
+        barmode="group",
         legend={"orientation": "h", "y": -0.2},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title="Share of the cosine")
     figure.update_yaxes(autorange="reversed", automargin=True)
     strongest = names[int(graph.tokens[:, 0].argmax())]

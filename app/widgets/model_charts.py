@@ -58,6 +58,9 @@ def roc_figure(pairs: Mapping[str, Verification]) -> go.Figure:
 def _laid_out(figure: go.Figure, x_title: str, y_title: str, x: dict | None = None, y: dict | None = None) -> go.Figure:
     more = max(0, len(figure.data) - CURVES_NAMED)  # lines of the legend, for which the plot would shrink
     return figure.update_layout(
-        height=HEIGHT + LINE * more, margin={"t": 10, "b": 10, "l": 10, "r": 10}, legend={"orientation": "h", "y": -0.3},
-        xaxis={"title": x_title, **(x or {})}, yaxis={"title": y_title, **(y or {})},
-    )  # fmt: skip
+        height=HEIGHT + LINE * more,
+        margin={"t": 10, "b": 10, "l": 10, "r": 10},
+        legend={"orientation": "h", "y": -0.3},
+        xaxis={"title": x_title, **(x or {})},
+        yaxis={"title": y_title, **(y or {})},
+    )

@@ -63,16 +63,30 @@ class Block:
 Layout = Literal["wide", "tall"]
 PLACES: Mapping[Layout, Mapping[str, tuple[int, int, int]]] = {
     "wide": {
-        "image": (2, 122, 120), "backbone": (158, 122, 150), "global": (340, 12, 176), "attention": (340, 122, 176),
-        "regions": (340, 232, 176), "graph": (566, 232, 170), "embedding": (770, 122, 140), "ranking": (950, 122, 148),
-        "scores": (950, 12, 148), "failures": (950, 232, 148),
+        "image": (2, 122, 120),
+        "backbone": (158, 122, 150),
+        "global": (340, 12, 176),
+        "attention": (340, 122, 176),
+        "regions": (340, 232, 176),
+        "graph": (566, 232, 170),
+        "embedding": (770, 122, 140),
+        "ranking": (950, 122, 148),
+        "scores": (950, 12, 148),
+        "failures": (950, 232, 148),
     },
     "tall": {
-        "image": (95, 2, 160), "backbone": (95, 92, 160), "global": (2, 192, 152), "attention": (178, 192, 152),
-        "regions": (178, 282, 152), "graph": (178, 372, 152), "embedding": (95, 472, 160), "ranking": (95, 562, 160),
-        "scores": (2, 658, 152), "failures": (178, 658, 152),
+        "image": (95, 2, 160),
+        "backbone": (95, 92, 160),
+        "global": (2, 192, 152),
+        "attention": (178, 192, 152),
+        "regions": (178, 282, 152),
+        "graph": (178, 372, 152),
+        "embedding": (95, 472, 160),
+        "ranking": (95, 562, 160),
+        "scores": (2, 658, 152),
+        "failures": (178, 658, 152),
     },
-}  # fmt: skip
+}
 """Upper left corner and width of each block."""
 TALL_SIZES, WIDE_SIZES = (348, 722), (1100, 302)
 HEIGHT = 58
@@ -122,11 +136,17 @@ def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
             "Global branch", f"average of {_symbol('F', 'G')} → {_symbol('f', 'G')}", "attention", "Global branch"
         ),
         "attention": Block(
-            "Attention branch", f"{_symbol('M', 'c')}, {_symbol('M', 's')} → {_symbol('F', 'attn')}", "attention",
-            "Attention branch", not settings.attention_branch,
+            "Attention branch",
+            f"{_symbol('M', 'c')}, {_symbol('M', 's')} → {_symbol('F', 'attn')}",
+            "attention",
+            "Attention branch",
+            not settings.attention_branch,
         ),
         "regions": Block(
-            "Five regions", f"of {source}, λ = {ratio_in_words(settings.crop_ratio)}", "regions", "Five regions",
+            "Five regions",
+            f"of {source}, λ = {ratio_in_words(settings.crop_ratio)}",
+            "regions",
+            "Five regions",
             not graphed,
         ),
         "graph": Block(
@@ -136,7 +156,7 @@ def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
         "ranking": Block("Ranked gallery", "nearest first", "retrieval", "Ranked gallery"),
         "scores": Block("Scores", "Rank-1, mAP", "scoreboard", "Scores"),
         "failures": Block("Failures", "query by query", "failures", "Failures"),
-    }  # fmt: skip
+    }
 
 
 def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str]) -> str:
@@ -155,9 +175,7 @@ def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str]) ->
     return "".join([*parts, "</svg>"])
 
 
-def _draw(
-    block: Block, x: int, y: int, width: int, fonts: tuple[float, float], views: Collection[str]
-) -> str:  # fmt: skip
+def _draw(block: Block, x: int, y: int, width: int, fonts: tuple[float, float], views: Collection[str]) -> str:
     middle = x + width / 2
     inside = (
         f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="9"/>'

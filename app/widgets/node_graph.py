@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 NODE, EDGE, OFF = "#0f766e", "#3b82f6", "#6b7280"
 """Of the print: nodes, edges, and what is switched off."""
 NODE_TITLES = {
-    "global": "global", "ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left",
-    "dr": "lower right", "token": "token",
-}  # fmt: skip
+    "global": "global",
+    "ul": "upper left",
+    "ur": "upper right",
+    "mid": "middle",
+    "dl": "lower left",
+    "dr": "lower right",
+    "token": "token",
+}
 """The paper's v_G, v_ul, v_ur, v_mid, v_dl, v_dr and v_token in words."""
 
 _CSS = """
@@ -174,8 +179,10 @@ def node_graph(
     for name, box in zip(REGION_NAMES, boxes):
         left, top, right, bottom = box.scaled(*scale)
         places[name] = {
-            "x": (left + right) / 2, "y": (top + bottom) / 2, "box": [left, top, right - left, bottom - top],
-        }  # fmt: skip
+            "x": (left + right) / 2,
+            "y": (top + bottom) / 2,
+            "box": [left, top, right - left, bottom - top],
+        }
     # Both belong to the whole image, whose centre is the middle region's: they stand below a wide one, beside a high one.
     beside = [name for name in ("token", "global") if name in graph.nodes]
     below = aspect > 1.2
@@ -184,16 +191,24 @@ def node_graph(
         places[name] = {"x": x, "y": y, "box": None}
     extent = (width, height + 29) if below else (width + 14 + 30 * len(beside), height)
     nodes = [
-        {"name": name, "short": "G" if name == "global" else "T" if name == "token" else name,
-         "title": NODE_TITLES[name], **places[name]}
+        {
+            "name": name,
+            "short": "G" if name == "global" else "T" if name == "token" else name,
+            "title": NODE_TITLES[name],
+            **places[name],
+        }
         for name in graph.nodes
-    ]  # fmt: skip
+    ]
     data = {
         "viewBox": [-2, -2, extent[0] + 4, extent[1] + 4],
-        "image": picture, "size": [width, height], "nodes": nodes, "edges": [list(e) for e in graph_edges(graph)],
-        "off": list(switches.off), "cut": list(switches.cut),
+        "image": picture,
+        "size": [width, height],
+        "nodes": nodes,
+        "edges": [list(e) for e in graph_edges(graph)],
+        "off": list(switches.off),
+        "cut": list(switches.cut),
         "alt": "The relation graph over the vehicle: every node and every edge is a switch",
-    }  # fmt: skip
+    }
 
     def changed() -> None:
         state = st.session_state[key].switched
@@ -212,19 +227,32 @@ def _figure(data: dict[str, Any]) -> go.Figure:
     places = {node["name"]: (node["x"], node["y"]) for node in data["nodes"]}
     figure = go.Figure()
     figure.add_layout_image(
-        source=data["image"], x=0, y=0, sizex=data["size"][0], sizey=data["size"][1], xref="x", yref="y",
-        sizing="stretch", layer="below",
-    )  # fmt: skip
+        source=data["image"],
+        x=0,
+        y=0,
+        sizex=data["size"][0],
+        sizey=data["size"][1],
+        xref="x",
+        yref="y",
+        sizing="stretch",
+        layer="below",
+    )
     for a, b in data["edges"]:
         off = f"{a}-{b}" in data["cut"] or {a, b} & set(data["off"])
         line = {"color": OFF if off else EDGE, "dash": "dot" if off else "solid", "width": 2.5}
         figure.add_scatter(x=[places[a][0], places[b][0]], y=[places[a][1], places[b][1]], mode="lines", line=line)
     figure.add_scatter(
-        x=[x for x, _ in places.values()], y=[y for _, y in places.values()], mode="markers+text",
-        text=[node["short"] for node in data["nodes"]], textfont={"color": "white", "size": 11},
-        marker={"size": 30, "color": [OFF if name in data["off"] else NODE for name in places],
-                "line": {"color": "white", "width": 2}},
-    )  # fmt: skip
+        x=[x for x, _ in places.values()],
+        y=[y for _, y in places.values()],
+        mode="markers+text",
+        text=[node["short"] for node in data["nodes"]],
+        textfont={"color": "white", "size": 11},
+        marker={
+            "size": 30,
+            "color": [OFF if name in data["off"] else NODE for name in places],
+            "line": {"color": "white", "width": 2},
+        },
+    )
     figure.update_xaxes(range=[left, left + width], visible=False)
     figure.update_yaxes(range=[top + height, top], visible=False, scaleanchor="x")
     return figure.update_layout(

@@ -29,9 +29,12 @@ from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 CHOICES = {
-    ask.QUERY: "This image", ask.VEHICLE: "Its vehicle", ask.ALIKE: "Its look-alikes", ask.WRONG: "First wrong hits",
+    ask.QUERY: "This image",
+    ask.VEHICLE: "Its vehicle",
+    ask.ALIKE: "Its look-alikes",
+    ask.WRONG: "First wrong hits",
     ask.RANDOM: "Random vehicles",
-}  # fmt: skip
+}
 METHODS = ("PCA", "UMAP", "t-SNE")
 COLOURINGS = ("node", "identity", "camera")
 
@@ -45,9 +48,14 @@ def node_maps(
     offered = ask.choices(image)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = st.segmented_control(
-            "Images", offered, default=ask.QUERY, required=True, key="graph_images", bind="query-params",
+            "Images",
+            offered,
+            default=ask.QUERY,
+            required=True,
+            key="graph_images",
+            bind="query-params",
             format_func=CHOICES.__getitem__,
-        )  # fmt: skip
+        )
         method = st.segmented_control(
             "Projection", METHODS, default="PCA", required=True, key="graph_method", bind="query-params"
         )
@@ -62,13 +70,10 @@ def node_maps(
     if colouring == "camera" and image.camera_id is None:
         st.info("This data set does not say which camera took each image; choose another colour.")
         return
-    answer = ask.answer(
-        services, checkpoint, selection.opened, selection.protocol, split, query,
-        GraphEdit(),
-    )  # fmt: skip
+    answer = ask.answer(services, checkpoint, selection.opened, selection.protocol, split, query, GraphEdit())
     images = ask.chosen_images(
         choice, image, selection.opened.dataset.test, answer.ranking, split, int(most), int(seed)
-    )  # fmt: skip
+    )
     H = run_with_progress("Looking at the images", "graph_nodes", partial(ask.nodes, services, checkpoint, images))
     panels = []
     try:
@@ -99,17 +104,22 @@ def _things(services: Services, trace: Trace, images: Sequence[VehicleImage], co
     """The nodes of the images as points with their crops."""
     cells = trace.F_attn.shape[2:]
     boxes = dict(zip(REGION_NAMES, trace.boxes))
-    crops = {name: boxes[name].scaled(1 / cells[1], 1 / cells[0]) if name in boxes else (0, 0, 1, 1)
-             for name in trace.nodes}  # fmt: skip
+    crops = {
+        name: boxes[name].scaled(1 / cells[1], 1 / cells[0]) if name in boxes else (0, 0, 1, 1) for name in trace.nodes
+    }
     labels, kinds, picture, crop = [], [], [], []
     for at, image in enumerate(images):
         camera = f" · {image.camera_id}" if image.camera_id else ""
         for node in trace.nodes:
             what = "token (learned, no crop)" if node == "token" else NODE_TITLES[node]
             labels.append(f"{what} · vehicle {image.vehicle_id}{camera} · {image.name}")
-            kinds.append({
-                "node": NODE_TITLES[node], "identity": f"vehicle {image.vehicle_id}", "camera": image.camera_id or "none",
-            }[colouring])  # fmt: skip
+            kinds.append(
+                {
+                    "node": NODE_TITLES[node],
+                    "identity": f"vehicle {image.vehicle_id}",
+                    "camera": image.camera_id or "none",
+                }[colouring]
+            )
             picture.append(at)
             crop.append(crops[node])
     marked = range(len(trace.nodes)) if len(images) > 1 else ()
@@ -128,17 +138,23 @@ def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
         ("all pairs of nodes", "the five regions"), (found.nodes, found.regions), COLOURS, DASHES
     ):
         sheet.add_scatter(
-            x=layers, y=values.mean(1).tolist(), name=name, mode="lines+markers+text",
+            x=layers,
+            y=values.mean(1).tolist(),
+            name=name,
+            mode="lines+markers+text",
             text=[f"{value:.2f}" for value in values.mean(1).tolist()],
             textposition="bottom center" if values is found.nodes else "top center",
             error_y={"type": "data", "array": values.std(1, unbiased=False).tolist(), "thickness": 1},
-            line={"color": colour, "dash": dash}, hovertemplate="%{y:.3f}",
-        )  # fmt: skip
+            line={"color": colour, "dash": dash},
+            hovertemplate="%{y:.3f}",
+        )
     sheet.update_layout(
         title={"text": "Mean cosine between the nodes of an image: 1 is over-smoothed", "font": {"size": 15}},
-        height=300, margin={"l": 0, "r": 8, "t": 40, "b": 0}, hovermode="x unified",
+        height=300,
+        margin={"l": 0, "r": 8, "t": 40, "b": 0},
+        hovermode="x unified",
         legend={"orientation": "h", "y": -0.12},
-    )  # fmt: skip
+    )
     sheet.update_yaxes(range=[min(0, float(found.nodes.min()) - 0.05), 1.12])
     alt = "Mean cosine by layer: " + ", ".join(
         f"{name} {value:.2f}" for name, value in zip(layers, found.nodes.mean(1))

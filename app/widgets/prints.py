@@ -73,10 +73,15 @@ def print_pictures(rows: Sequence[Row], format: str) -> bytes:
             if cell.colour:
                 axes.add_patch(
                     Rectangle(
-                        (x + FRAME / 2, low + FRAME / 2), side - FRAME, y - low - FRAME, fill=False,
-                        edgecolor=cell.colour, linewidth=FRAME / MM * 72, joinstyle="miter",
+                        (x + FRAME / 2, low + FRAME / 2),
+                        side - FRAME,
+                        y - low - FRAME,
+                        fill=False,
+                        edgecolor=cell.colour,
+                        linewidth=FRAME / MM * 72,
+                        joinstyle="miter",
                     )
-                )  # fmt: skip
+                )
             words = _wrapped(cell, side)
             axes.text(x, low - 0.5, words, fontsize=5, va="top", linespacing=1.1, parse_math=False)
         top -= tall

@@ -17,9 +17,13 @@ def show_problem(error: SSRNetError) -> None:
     if isinstance(error, OutsideError) and may_open():
         with suppress(StreamlitDuplicateElementKey):  # another part of the page offers the same
             st.button(
-                "Open this folder", key=f"open_root_{error.folder}", icon=":material/folder_open:", on_click=open_root,
-                args=(error.folder,), help=str(error.folder).replace("`", "'").join("``"),
-            )  # fmt: skip
+                "Open this folder",
+                key=f"open_root_{error.folder}",
+                icon=":material/folder_open:",
+                on_click=open_root,
+                args=(error.folder,),
+                help=str(error.folder).replace("`", "'").join("``"),
+            )
 
 
 def open_typed(key: str) -> None:

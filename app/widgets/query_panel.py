@@ -29,11 +29,7 @@ STYLE = f"""
 </style>
 """
 LISTED = 3
-LINKS = {
-    "retrieval": "Open this query in Retrieval",
-    "attention": "Where the models look in it",
-    "graph": "Its graph",
-}
+LINKS = {"retrieval": "Open this query in Retrieval", "attention": "Where the models look in it", "graph": "Its graph"}
 """Pages that take the query along, where they are registered."""
 
 

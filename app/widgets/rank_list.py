@@ -173,9 +173,12 @@ def _name(image: VehicleImage) -> str:
 
 
 def _rows(
-    query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage], thumbnails: Mapping[str, str],
+    query: VehicleImage,
+    rows: Sequence[RankRow],
+    gallery: Sequence[VehicleImage],
+    thumbnails: Mapping[str, str],
     clickable: bool,
-) -> str:  # fmt: skip
+) -> str:
     parts = ['<div class="ranks">']
     for y, row in enumerate(rows):
         pictures = [_figure("query", thumbnails[query.name], query, "<b>Query</b>"), '<div class="gap"></div>']

@@ -27,18 +27,28 @@ def ranking_options(models: Iterable[ModelSettings]) -> RankingOptions:
     button = st.container()
     with button.popover("Ranking options", icon=":material/tune:", width="stretch"):
         re_rank = st.toggle(
-            "k-reciprocal re-ranking", key="re_rank", bind="query-params",
+            "k-reciprocal re-ranking",
+            key="re_rank",
+            bind="query-params",
             help="Zhong et al., CVPR 2017: k1 = 20, k2 = 6, weight 0.3. Distances are then no longer cosines.",
-        )  # fmt: skip
+        )
         flip_test = st.toggle(
-            "Flip test", key="flip", bind="query-params",
+            "Flip test",
+            key="flip",
+            bind="query-params",
             help="The features of an image and of its mirror image, averaged. The first time, all test images go "
             "through both networks twice.",
-        )  # fmt: skip
+        )
         expansion = st.segmented_control(
-            "Query expansion", list(EXPANSIONS), default="none", required=True, format_func=EXPANSIONS.__getitem__,
-            key="expansion", bind="query-params", help="The query's nearest gallery images are averaged into it.",
-        )  # fmt: skip
+            "Query expansion",
+            list(EXPANSIONS),
+            default="none",
+            required=True,
+            format_func=EXPANSIONS.__getitem__,
+            key="expansion",
+            bind="query-params",
+            help="The query's nearest gallery images are averaged into it.",
+        )
         neighbours = ExpansionSettings.neighbours
         if expansion != "none":
             neighbours = st.number_input(
@@ -46,10 +56,12 @@ def ranking_options(models: Iterable[ModelSettings]) -> RankingOptions:
             )
         branches = _branches(models)
         unit_length = any(model.attention_branch or model.relation_branch for model in models) and st.toggle(
-            "Each branch at unit length", key="unit_length", bind="query-params",
+            "Each branch at unit length",
+            key="unit_length",
+            bind="query-params",
             help="The paper concatenates its three features as they are, so that the branch with the longest vectors "
             "weighs most in a cosine. Normalised first, each weighs the same. No network runs.",
-        )  # fmt: skip
+        )
     chosen = None
     if expansion != "none":
         chosen = ExpansionSettings(int(neighbours), ALPHA if expansion == "alpha" else 0.0)
@@ -83,11 +95,16 @@ def _branches(models: list[ModelSettings]) -> tuple[str, ...]:
     if len(there) == 1:
         return ()
     chosen = st.pills(
-        "Branches that count", there, selection_mode="multi", default=there, format_func=branch_title,
-        key="branches", bind="query-params",
+        "Branches that count",
+        there,
+        selection_mode="multi",
+        default=there,
+        format_func=branch_title,
+        key="branches",
+        bind="query-params",
         help="A part of the embedding is left out; no network runs. A model that has none of the chosen branches, "
         "as the baseline without the global one, keeps its own.",
-    )  # fmt: skip
+    )
     if not chosen:
         st.caption("None chosen: all count.")
     return () if len(chosen) in (0, len(there)) else tuple(branch for branch in there if branch in chosen)

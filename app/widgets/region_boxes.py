@@ -252,19 +252,31 @@ def region_boxes_slider(
             sets.append(_set(boxes, *size))
         is_own = isclose(ratio, own, abs_tol=1e-6)
         fraction = _fraction(ratio)
-        steps.append({
-            "ratio": ratio, "set": found[boxes], "title": f"λ = {ratio:.3g}", "own": is_own,
-            "note": _note(boxes == region_boxes(*size, own), is_own, fraction),
-            "tick": fraction or f"{ratio:.2g}" if is_own or fraction else None,
-        })  # fmt: skip
+        steps.append(
+            {
+                "ratio": ratio,
+                "set": found[boxes],
+                "title": f"λ = {ratio:.3g}",
+                "own": is_own,
+                "note": _note(boxes == region_boxes(*size, own), is_own, fraction),
+                "tick": fraction or f"{ratio:.2g}" if is_own or fraction else None,
+            }
+        )
     _component(
         data={
-            "uri": uri, "alt": alt, "columns": size[1], "rows": size[0], "names": REGION_NAMES, "colours": COLOURS,
-            "steps": steps, "sets": sets, "chosen": ratios.index(chosen),
+            "uri": uri,
+            "alt": alt,
+            "columns": size[1],
+            "rows": size[0],
+            "names": REGION_NAMES,
+            "colours": COLOURS,
+            "steps": steps,
+            "sets": sets,
+            "chosen": ratios.index(chosen),
         },
         key=key,
         on_ratio_change=lambda: None,
-    )  # fmt: skip
+    )
 
 
 def _set(boxes: tuple[Box, ...], height: int, width: int) -> dict[str, Any]:

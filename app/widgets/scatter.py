@@ -109,10 +109,13 @@ def scatter(
         "pictures": list(things.pictures) or None,
         "picture": list(things.picture),
         "crop": [list(box) for box in things.crop] or None,
-        "marked": list(things.marked), "mark": things.mark,
-        "selected": list(selected), "selectable": on_select is not None,
-        "height": height, "alt": alt,
-    }  # fmt: skip
+        "marked": list(things.marked),
+        "mark": things.mark,
+        "selected": list(selected),
+        "selectable": on_select is not None,
+        "height": height,
+        "alt": alt,
+    }
 
     def changed() -> None:
         chosen = st.session_state[key].selected
@@ -133,16 +136,28 @@ def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
         for i, name in enumerate(names):
             rows = kinds == name
             sheet.add_scatter(
-                x=panel.points[rows, 0], y=panel.points[rows, 1], mode="markers", name=name, legendgroup=name,
-                showlegend=column == 1 and len(names) <= LONGEST_LEGEND, row=1, col=column,
+                x=panel.points[rows, 0],
+                y=panel.points[rows, 1],
+                mode="markers",
+                name=name,
+                legendgroup=name,
+                showlegend=column == 1 and len(names) <= LONGEST_LEGEND,
+                row=1,
+                col=column,
                 marker={"color": COLOURS[i % len(COLOURS)], "symbol": SHAPES[i % len(SHAPES)], "size": 5},
-            )  # fmt: skip
+            )
         for i in things.marked:
             sheet.add_scatter(
-                x=[panel.points[i, 0]], y=[panel.points[i, 1]], mode="markers+text", showlegend=False, row=1, col=column,
-                text=[things.mark if len(things.marked) == 1 else ""], textposition="middle right",
+                x=[panel.points[i, 0]],
+                y=[panel.points[i, 1]],
+                mode="markers+text",
+                showlegend=False,
+                row=1,
+                col=column,
+                text=[things.mark if len(things.marked) == 1 else ""],
+                textposition="middle right",
                 marker={"symbol": "circle-open", "size": 14, "color": "black", "line": {"width": 2}},
-            )  # fmt: skip
+            )
     sheet.update_xaxes(showticklabels=False, zeroline=False).update_yaxes(showticklabels=False, zeroline=False)
     sheet.update_layout(width=900, height=380, margin={"l": 10, "r": 10, "t": 30, "b": 10})
     return sheet

@@ -18,19 +18,22 @@ SHEET = "sheet"
 """The URL's name for the sheet that is shown."""
 FIGURES = {"fig5": fig5, "fig6": fig6}
 RULES = {"sample": "At random", "differ": "Where the models differ most", "fixed": "Where only SSR-Net is right"}
-CONDITIONS = {
-    "fig5": "single-gallery-shot, top-5",
-    "fig6": "multi-gallery-shot with n = 6, top-10",
-}
+CONDITIONS = {"fig5": "single-gallery-shot, top-5", "fig6": "multi-gallery-shot with n = 6, top-10"}
 
 
 def sheets(services: Services, selection: Selection, options: RankingOptions) -> None:
     """The two buttons, how the queries are chosen, and the sheet; a fragment of the page."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seed = st.number_input(
-            "Seed", 0, 10_000, 0, key="sheet_seed", bind="query-params", width=120,
+            "Seed",
+            0,
+            10_000,
+            0,
+            key="sheet_seed",
+            bind="query-params",
+            width=120,
             help="Of the random gallery, and of the queries where they are drawn at random.",
-        )  # fmt: skip
+        )
         rule = st.selectbox(
             "Six queries", list(RULES), format_func=RULES.__getitem__, key="sheet_rule", bind="query-params", width=280
         )
@@ -39,10 +42,15 @@ def sheets(services: Services, selection: Selection, options: RankingOptions) ->
         shown = st.query_params.get(SHEET)
         for name, figure in figures.items():
             st.button(
-                figure.title, key=f"sheet_{name}", icon=":material/grid_on:", disabled=reasons[name] is not None,
-                type="primary" if shown == name else "secondary", on_click=_toggle, args=(name,),
+                figure.title,
+                key=f"sheet_{name}",
+                icon=":material/grid_on:",
+                disabled=reasons[name] is not None,
+                type="primary" if shown == name else "secondary",
+                on_click=_toggle,
+                args=(name,),
                 help=f"Six queries, {CONDITIONS[name]}",
-            )  # fmt: skip
+            )
     for name, reason in reasons.items():
         if reason:
             st.caption(f"{figures[name].title} ({CONDITIONS[name]}) cannot be made: {reason}.")
@@ -53,16 +61,22 @@ def sheets(services: Services, selection: Selection, options: RankingOptions) ->
 
 
 def _sheet(
-    services: Services, selection: Selection, options: RankingOptions, name: str, figure: SheetFigure, rule: str,
+    services: Services,
+    selection: Selection,
+    options: RankingOptions,
+    name: str,
+    figure: SheetFigure,
+    rule: str,
     seed: int,
-) -> None:  # fmt: skip
+) -> None:
     from app.widgets.export import export_buttons  # here: Plotly comes with it
 
     try:
         drawn = run_with_progress(
-            f"Drawing {figure.title}", "sheet_drawing",
+            f"Drawing {figure.title}",
+            "sheet_drawing",
             partial(drawn_sheet, services, selection.models, selection.opened, figure, options, rule, seed),
-        )  # fmt: skip
+        )
     except DataError as error:
         st.info(str(error))
         return

@@ -82,9 +82,14 @@ def choose_source(services: Services, view: str) -> Selection | None:
     with st.sidebar:
         st.header("Data and models", anchor=False)
         data = st.text_input(
-            "Data folder", demo.get("data", ""), key="data", bind="query-params", placeholder="path of a data set",
-            on_change=open_typed, args=("data",),
-        )  # fmt: skip
+            "Data folder",
+            demo.get("data", ""),
+            key="data",
+            bind="query-params",
+            placeholder="path of a data set",
+            on_change=open_typed,
+            args=("data",),
+        )
         if services.is_demo_data(data):
             st.caption(DEMO_CAPTION)
         files = services.checkpoint_files()
@@ -149,9 +154,14 @@ def _choose_third(imported: list[str]) -> str | None:
     if not options:
         return None
     return st.selectbox(
-        "Third model", options, index=None, key="third", bind="query-params", placeholder="none",
+        "Third model",
+        options,
+        index=None,
+        key="third",
+        bind="query-params",
+        placeholder="none",
         help="Features made by `ssrnet import`; in Retrieval, Failures, Gallery map and Scoreboard.",
-    )  # fmt: skip
+    )
 
 
 def _choose_protocol(opened: OpenedDataset) -> Protocol | None:

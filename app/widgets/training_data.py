@@ -10,9 +10,7 @@ from app.services import OpenedDataset, Services
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 
-def show_seen_in_training(
-    services: Services, opened: OpenedDataset, models: Mapping[str, StoredCheckpoint]
-) -> None:
+def show_seen_in_training(services: Services, opened: OpenedDataset, models: Mapping[str, StoredCheckpoint]) -> None:
     """A warning where test vehicles were trained on, and a caption for what else is known; ``models`` by their titles.
 
     Models of which the same is true share a sentence. Nothing is drawn where the checkpoints do not say.

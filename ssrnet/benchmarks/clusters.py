@@ -95,9 +95,13 @@ class Retrieval:
     def head(self, queries: int, gallery: int) -> Self:
         """The first of each."""
         return type(self)(
-            self.query[:queries], self.gallery[:gallery], self.query_vehicles[:queries], self.query_cameras[:queries],
-            self.gallery_vehicles[:gallery], self.gallery_cameras[:gallery],
-        )  # fmt: skip
+            self.query[:queries],
+            self.gallery[:gallery],
+            self.query_vehicles[:queries],
+            self.query_cameras[:queries],
+            self.gallery_vehicles[:gallery],
+            self.gallery_cameras[:gallery],
+        )
 
     def split(self) -> Split:
         """What :func:`ssrnet.retrieval.ranking.rank` takes; images of the query's vehicle and camera are junk."""

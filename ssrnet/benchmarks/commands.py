@@ -32,7 +32,10 @@ class BenchmarkSettings:
 def benchmark(settings: BenchmarkSettings) -> None:
     """Runs one of them."""
     commands: dict[type, Callable[[Any], object]] = {
-        TrainingBenchmarkSettings: benchmark_training, ExtractionBenchmarkSettings: benchmark_extraction, RankingBenchmarkSettings: benchmark_ranking,
-        CostBenchmarkSettings: benchmark_cost, EditsBenchmarkSettings: benchmark_edits,
-    }  # fmt: skip
+        TrainingBenchmarkSettings: benchmark_training,
+        ExtractionBenchmarkSettings: benchmark_extraction,
+        RankingBenchmarkSettings: benchmark_ranking,
+        CostBenchmarkSettings: benchmark_cost,
+        EditsBenchmarkSettings: benchmark_edits,
+    }
     commands[type(settings.what)](settings.what)

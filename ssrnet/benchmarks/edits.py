@@ -99,9 +99,7 @@ def measure(settings: EditsBenchmarkSettings) -> EditTimes:
     return EditTimes(*(statistics.median(each) for each in zip(*seconds, strict=True)))
 
 
-def _graphs(
-    model: SSRNet, names: tuple[str, ...], size: tuple[int, int], generator: torch.Generator
-) -> GalleryGraphs:
+def _graphs(model: SSRNet, names: tuple[str, ...], size: tuple[int, int], generator: torch.Generator) -> GalleryGraphs:
     """Random ones, as large as a gallery's own."""
     graph, ratios = model.graph, distinct_ratios(*size)
     nodes = len([node for node in graph.nodes if node != "token"])

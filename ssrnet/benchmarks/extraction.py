@@ -27,14 +27,7 @@ from ssrnet.index.partial import PartialFeatures
 from ssrnet.model import TABLE_1, ModelSettings, SSRNet
 from ssrnet.model.backbone import resnet
 from ssrnet.resources import DeviceName, resolve_device
-from ssrnet.retrieval.extraction import (
-    ExtractSettings,
-    batch_size,
-    check_precision,
-    describe,
-    embeddings,
-    extract,
-)
+from ssrnet.retrieval.extraction import ExtractSettings, batch_size, check_precision, describe, embeddings, extract
 
 CHANNELS_FIRST, TORCHVISION, BASELINE, OURS = "torchvision as it comes", "torchvision", "baseline", "SSR-Net"
 """torchvision's ResNet as it comes lies channels first in memory, and the other three lie channels last."""
@@ -216,9 +209,13 @@ def _pooled(network: nn.Module, batch: Tensor, settings: ExtractionBenchmarkSett
 
 
 def _whole(
-    way: str, network: nn.Module, images: Sequence[VehicleImage], settings: ExtractionBenchmarkSettings, batch: int,
+    way: str,
+    network: nn.Module,
+    images: Sequence[VehicleImage],
+    settings: ExtractionBenchmarkSettings,
+    batch: int,
     device: torch.device,
-) -> Callable[[], object]:  # fmt: skip
+) -> Callable[[], object]:
     """From the files to rows on the CPU."""
 
     def plain() -> list[Tensor]:

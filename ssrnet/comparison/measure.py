@@ -57,11 +57,17 @@ def measure(
             made_by = contestant.made_by | ({"branches": list(branches)} if branches else {})
             rankings[contestant.title, branches] = [
                 evaluate(
-                    features, dataset, protocol, made_by=made_by, distance=distance, top_k=1, images=images,
+                    features,
+                    dataset,
+                    protocol,
+                    made_by=made_by,
+                    distance=distance,
+                    top_k=1,
+                    images=images,
                     dataset_hash=dataset_hash,
                 )
                 for protocol in seeds
-            ]  # fmt: skip
+            ]
     measured, left_out = [_slice("all", "", rankings, difference)], []
     for text, filters in slices.items():
         for queries in filters:

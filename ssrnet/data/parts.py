@@ -19,9 +19,26 @@ from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
 MARKS = (
-    "sticker", "ornament", "decal", "lettering", "stripe", "dent", "scratch", "hubcap", "rack", "roof box", "sunroof",
-    "spoiler", "tow bar", "ladder", "spare wheel", "beacon", "sun strip", "mud flap", "patch",
-)  # fmt: skip
+    "sticker",
+    "ornament",
+    "decal",
+    "lettering",
+    "stripe",
+    "dent",
+    "scratch",
+    "hubcap",
+    "rack",
+    "roof box",
+    "sunroof",
+    "spoiler",
+    "tow bar",
+    "ladder",
+    "spare wheel",
+    "beacon",
+    "sun strip",
+    "mud flap",
+    "patch",
+)
 """Labels of what tells vehicles of one model apart; the others are parts that each vehicle has, and what is around."""
 NOT_VEHICLE = ("background", "occluder")
 """Labels of what is not the vehicle."""

@@ -26,9 +26,19 @@ LONGEST_NAME = 120
 MOST_REFUSED = 20
 """Sentences; a zip file may have a million members."""
 UNPACKING = (
-    zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError,
-    struct.error, IndexError, OverflowError, KeyError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    IndexError,
+    OverflowError,
+    KeyError,
+)
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,12 @@ def read_notes(text: str | bytes, source: str, dataset: str, dataset_hash: str, 
 def _view(found: dict) -> View:
     branch = found["branch"]
     return View(
-        _text(found["method"]), None if branch is None else _text(branch), _text(found["colouring"]),
-        _text(found["query"]), _texts(found["selected"]),
-    )  # fmt: skip
+        _text(found["method"]),
+        None if branch is None else _text(branch),
+        _text(found["colouring"]),
+        _text(found["query"]),
+        _texts(found["selected"]),
+    )
 
 
 def _text(value: object) -> str:

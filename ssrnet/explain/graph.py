@@ -192,8 +192,11 @@ def edit_trace(model: SSRNet, trace: Trace, edit: GraphEdit) -> EditedTrace:
         trace,
         before={**trace.before, "token": token},
         after={**trace.after, "token": model.necks["token"](token)},
-        crop_ratio=ratio, boxes=boxes, A=A, H=H,
-    )  # fmt: skip
+        crop_ratio=ratio,
+        boxes=boxes,
+        A=A,
+        H=H,
+    )
     return EditedTrace(edited, edit_label(model, edit, "query", ratio))
 
 

@@ -120,9 +120,13 @@ def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarra
     flat = np.ptp(start, axis=0) == 0  # UMAP divides by each axis's range
     start[:, flat] = np.random.default_rng(seed).normal(0, 1e-3, (len(start), int(flat.sum())))
     reducer = UMAP(
-        n_neighbors=min(NEIGHBOURS, len(components) - 1), n_epochs=epochs, init=start,
-        random_state=seed, n_jobs=1, tqdm_kwds=_rounds(epochs, report),
-    )  # fmt: skip
+        n_neighbors=min(NEIGHBOURS, len(components) - 1),
+        n_epochs=epochs,
+        init=start,
+        random_state=seed,
+        n_jobs=1,
+        tqdm_kwds=_rounds(epochs, report),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fixed seed takes one core, as it should
         try:

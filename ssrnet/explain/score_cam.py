@@ -37,18 +37,32 @@ def score_cam(
     colour, 0 in ``images``. The model is only asked, never differentiated or hooked.
     """
     maps = [
-        _one(model, images[i], feature_map.F_G[i], None if feature_map.theta is None else feature_map.theta[i],
-             references[i], embedding, channels, batch_size)
+        _one(
+            model,
+            images[i],
+            feature_map.F_G[i],
+            None if feature_map.theta is None else feature_map.theta[i],
+            references[i],
+            embedding,
+            channels,
+            batch_size,
+        )
         for i in range(len(images))
-    ]  # fmt: skip
+    ]
     return np.stack(maps)
 
 
 @torch.no_grad()
 def _one(
-    model: SSRNet, image: Tensor, F_G: Tensor, theta: Tensor | None, reference: Tensor,
-    embedding: EmbeddingSettings, channels: int | None, batch_size: int,
-) -> np.ndarray:  # fmt: skip
+    model: SSRNet,
+    image: Tensor,
+    F_G: Tensor,
+    theta: Tensor | None,
+    reference: Tensor,
+    embedding: EmbeddingSettings,
+    channels: int | None,
+    batch_size: int,
+) -> np.ndarray:
     spread = F_G.flatten(1).var(dim=1)  # (C,)
     chosen = spread.topk(min(channels or len(spread), len(spread))).indices
     A = F_G[chosen[spread[chosen] > 0]]  # (n, H, W); a constant channel masks nothing

@@ -88,13 +88,17 @@ class Captures:
         """One plain row a capture."""
         return [
             {
-                "query": self.split.query[q].name, "vehicle": vehicle, "captured_by": captured_by,
-                "image": self.split.gallery[g].name, "images_before": int(before),
-            } | {f"same_{attribute}": number(same[i]) for attribute, same in self.same.items()}
+                "query": self.split.query[q].name,
+                "vehicle": vehicle,
+                "captured_by": captured_by,
+                "image": self.split.gallery[g].name,
+                "images_before": int(before),
+            }
+            | {f"same_{attribute}": number(same[i]) for attribute, same in self.same.items()}
             for i, ((vehicle, captured_by), q, g, before) in enumerate(
                 zip(self.vehicles(), self.query, self.image, self.before, strict=True)
             )
-        ]  # fmt: skip
+        ]
 
 
 def captures(inspection: Inspection, attributes: Sequence[str] | None = None) -> Captures:

@@ -32,18 +32,22 @@ class NearDuplicate:
 
     def row(self) -> Row:
         return {
-            "image_a": self.a.name, "image_b": self.b.name, "vehicle_a": self.a.vehicle_id,
-            "vehicle_b": self.b.vehicle_id, "camera_a": self.a.camera_id, "camera_b": self.b.camera_id,
-            "split_a": self.split_a, "split_b": self.split_b, "same_vehicle": self.a.vehicle_id == self.b.vehicle_id,
-            "distance": self.distance, "different_bits": self.different,
-        }  # fmt: skip
+            "image_a": self.a.name,
+            "image_b": self.b.name,
+            "vehicle_a": self.a.vehicle_id,
+            "vehicle_b": self.b.vehicle_id,
+            "camera_a": self.a.camera_id,
+            "camera_b": self.b.camera_id,
+            "split_a": self.split_a,
+            "split_b": self.split_b,
+            "same_vehicle": self.a.vehicle_id == self.b.vehicle_id,
+            "distance": self.distance,
+            "different_bits": self.different,
+        }
 
 
 def near_duplicates(
-    pool: Pool,
-    near: Neighbours,
-    candidates: int = 300,
-    progress: Callable[[Iterable, int], Iterable] | None = None,
+    pool: Pool, near: Neighbours, candidates: int = 300, progress: Callable[[Iterable, int], Iterable] | None = None
 ) -> tuple[NearDuplicate, ...]:
     """Pairs of images of ``pool`` that show the same photograph, the most alike first.
 

@@ -48,11 +48,17 @@ class SuspectedLabel:
 
     def row(self) -> Row:
         return {
-            "image": self.image.name, "vehicle": self.image.vehicle_id, "like_vehicle": self.like.vehicle_id,
-            "like_image": self.like.name, "nearest_own_image": self.own.name,
-            "sibling": _sibling(self.image, self.like), "agreed": self.agreed, "score": self.score,
-            "own_distance": self.own_distances[0], "other_distance": self.other_distances[0],
-        }  # fmt: skip
+            "image": self.image.name,
+            "vehicle": self.image.vehicle_id,
+            "like_vehicle": self.like.vehicle_id,
+            "like_image": self.like.name,
+            "nearest_own_image": self.own.name,
+            "sibling": _sibling(self.image, self.like),
+            "agreed": self.agreed,
+            "score": self.score,
+            "own_distance": self.own_distances[0],
+            "other_distance": self.other_distances[0],
+        }
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,15 @@ class SuspectedPair:
 
     def row(self) -> Row:
         return {
-            "image_a": self.a.name, "image_b": self.b.name, "vehicle_a": self.a.vehicle_id,
-            "vehicle_b": self.b.vehicle_id, "sibling": _sibling(self.a, self.b), "score": self.score,
-            "nearer_than": self.nearer_than, "distance": self.distances[0],
-        }  # fmt: skip
+            "image_a": self.a.name,
+            "image_b": self.b.name,
+            "vehicle_a": self.a.vehicle_id,
+            "vehicle_b": self.b.vehicle_id,
+            "sibling": _sibling(self.a, self.b),
+            "score": self.score,
+            "nearer_than": self.nearer_than,
+            "distance": self.distances[0],
+        }
 
 
 def suspected_labels(

@@ -65,16 +65,21 @@ class Slicing:
         """One plain row a slice, as a table or a CSV file has it."""
         return [
             {
-                "by": self.by, "slice": one.title, "queries": one.queries, "vehicles": one.vehicles,
-                "few_vehicles": one.few, "pairs": one.pairs,
-            } | {
+                "by": self.by,
+                "slice": one.title,
+                "queries": one.queries,
+                "vehicles": one.vehicles,
+                "few_vehicles": one.few,
+                "pairs": one.pairs,
+            }
+            | {
                 f"{metric}_{side}{suffix}": getattr(getattr(one, name)[metric], field)
                 for metric in metrics
                 for side, name in (("a", "a"), ("b", "b"), ("delta", "difference"))
                 for suffix, field in (("", "value"), ("_low", "low"), ("_high", "high"))
             }
             for one in self.slices
-        ]  # fmt: skip
+        ]
 
 
 def by_attribute(

@@ -52,8 +52,10 @@ def _captured(own: Captures, at: int | None, side: str) -> dict[str, Cell]:
         image = own.split.gallery[own.image[at]]
         vehicle, image, before = image.vehicle_id, image.name, int(own.before[at])
     cells: dict[str, Cell] = {
-        f"captured_by_{side}": vehicle, f"captured_image_{side}": image, f"images_before_{side}": before,
-    }  # fmt: skip
+        f"captured_by_{side}": vehicle,
+        f"captured_image_{side}": image,
+        f"images_before_{side}": before,
+    }
     if SIBLING in own.same:
         sibling = None if at is None else bool(own.same[SIBLING][at])
         cells[f"captured_by_sibling_{side}"] = sibling

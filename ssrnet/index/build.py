@@ -113,9 +113,13 @@ def sourced(dataset: ReIDDataset, split: Literal["test", "train", "all"]) -> lis
 
 
 def fill(
-    index: GalleryIndex, images: Sequence[tuple[str, VehicleImage]], dataset: ReIDDataset, checkpoint: Checkpoint,
-    made_by: dict[str, object], settings: BuildSettings,
-) -> Tally:  # fmt: skip
+    index: GalleryIndex,
+    images: Sequence[tuple[str, VehicleImage]],
+    dataset: ReIDDataset,
+    checkpoint: Checkpoint,
+    made_by: dict[str, object],
+    settings: BuildSettings,
+) -> Tally:
     """Brings the index up to date with ``images``; each batch is committed before the next is computed."""
     check_precision(settings.extraction, resolve_device(settings.device))
     if isinstance(index, ExactIndex):
@@ -153,9 +157,13 @@ def _missing(index: GalleryIndex, images: Sequence[tuple[str, VehicleImage]], ta
 
 
 def _from_files(
-    index: GalleryIndex, jobs: list[Job], dataset: ReIDDataset, made_by: dict[str, object], settings: BuildSettings,
+    index: GalleryIndex,
+    jobs: list[Job],
+    dataset: ReIDDataset,
+    made_by: dict[str, object],
+    settings: BuildSettings,
     tally: Tally,
-) -> list[Job]:  # fmt: skip
+) -> list[Job]:
     """Adds what feature files have; returns the rest."""
     data_hash = dataset.content_hash()
     for split in ("test", "train"):
@@ -205,7 +213,7 @@ def _spread(whole: ExactIndex) -> Iterator:
 
 def _report(
     settings: BuildSettings, whole: ExactIndex, dataset: ReIDDataset, projection: Projection, made_by: dict[str, object]
-) -> None:  # fmt: skip
+) -> None:
     """Prints what the projection keeps and loses, and writes it beside the index with its protocol record."""
     print(
         f"PCA to {len(projection.directions):,} of {whole.dimension:,}: fitted on {projection.fitted_on:,} features, "

@@ -52,8 +52,13 @@ class Columns:
         if not all(isinstance(text, str) or text is None for column in (vehicle, camera) for text in column):
             raise ValueError("vehicles or cameras are no texts")
         return cls(
-            changes, rows, norms, _coded(vehicle), _coded(camera), np.array([np.nan if s is None else s for s in seconds], dtype=np.float64),
-        )  # fmt: skip
+            changes,
+            rows,
+            norms,
+            _coded(vehicle),
+            _coded(camera),
+            np.array([np.nan if s is None else s for s in seconds], dtype=np.float64),
+        )
 
     def passing(self, filters: Filters) -> tuple[np.ndarray, np.ndarray]:
         """Rows and lengths of the entries that pass, still ascending."""

@@ -96,8 +96,10 @@ class IndexSettings:
 def index_command(settings: IndexSettings) -> None:
     """Runs one of the three."""
     actions: dict[type, Callable[[Any], None]] = {
-        BuildSettings: build_index, SearchSettings: search_index, ServeCheckSettings: serve_check,
-    }  # fmt: skip
+        BuildSettings: build_index,
+        SearchSettings: search_index,
+        ServeCheckSettings: serve_check,
+    }
     actions[type(settings.action)](settings.action)
 
 

@@ -70,6 +70,10 @@ def measured_loss(
         numbers.append(evaluate(own, dataset, protocol, made_by=made_by, dataset_hash=data_hash))
     scores = [number.metrics for number in numbers]
     return Loss(
-        scores[0].cmc[0], scores[0].mAP, scores[1].cmc[0], scores[1].mAP, len(projection.directions),
+        scores[0].cmc[0],
+        scores[0].mAP,
+        scores[1].cmc[0],
+        scores[1].mAP,
+        len(projection.directions),
         asdict(numbers[0].record),
-    )  # fmt: skip
+    )

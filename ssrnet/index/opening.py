@@ -41,9 +41,14 @@ def open_index(folder: Path) -> tuple[GalleryIndex, IndexRecord]:
 
 
 def make_index(
-    folder: Path, backend: Backend, features: dict[str, object], dimension: int,
-    projection: Projection | None = None, url: str | None = None, collection: str | None = None,
-) -> tuple[GalleryIndex, IndexRecord]:  # fmt: skip
+    folder: Path,
+    backend: Backend,
+    features: dict[str, object],
+    dimension: int,
+    projection: Projection | None = None,
+    url: str | None = None,
+    collection: str | None = None,
+) -> tuple[GalleryIndex, IndexRecord]:
     """A new, empty index in ``folder``, or the one that is there if it was made with the same of everything.
 
     ``index.json`` is written last: a folder without it is one whose making was interrupted, and is made again.
@@ -99,19 +104,29 @@ def _local(folder: Path) -> Path:
 
 
 def _check_same(
-    folder: Path, record: IndexRecord, backend: Backend, features: dict[str, object], projection: Projection | None,
-    url: str | None, collection: str | None,
-) -> None:  # fmt: skip
+    folder: Path,
+    record: IndexRecord,
+    backend: Backend,
+    features: dict[str, object],
+    projection: Projection | None,
+    url: str | None,
+    collection: str | None,
+) -> None:
     record.check(folder, features)
     wanted = {
-        "backend": backend, "dimension stored": None if projection is None else len(projection.directions), "url": url,
-        "collection": collection or record.collection, "precision": features.get("precision", "float32"),
-    }  # fmt: skip
+        "backend": backend,
+        "dimension stored": None if projection is None else len(projection.directions),
+        "url": url,
+        "collection": collection or record.collection,
+        "precision": features.get("precision", "float32"),
+    }
     own = {
-        "backend": record.backend, "dimension stored": record.stored if record.stored != record.dimension else None,
-        "url": record.url, "collection": record.collection,
+        "backend": record.backend,
+        "dimension stored": record.stored if record.stored != record.dimension else None,
+        "url": record.url,
+        "collection": record.collection,
         "precision": record.features.get("precision", "float32"),
-    }  # fmt: skip
+    }
     for name, value in own.items():
         if wanted[name] != value:
             raise DataError(

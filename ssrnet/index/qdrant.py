@@ -50,8 +50,15 @@ class QdrantIndex:
         self.client, self.collection, self.dimension = client, collection, dimension
 
     @classmethod
-    def open(cls, collection: str, dimension: int, *, folder: Path | None = None, url: str | None = None,
-             create: bool = False) -> QdrantIndex:  # fmt: skip
+    def open(
+        cls,
+        collection: str,
+        dimension: int,
+        *,
+        folder: Path | None = None,
+        url: str | None = None,
+        create: bool = False,
+    ) -> QdrantIndex:
         """Connects to the server at ``url``, or opens Qdrant's files in ``folder``; makes the collection if asked to.
 
         Raises :class:`InstallationError` without qdrant-client, :class:`ResourceError` where the server cannot be
@@ -136,9 +143,14 @@ class QdrantIndex:
             limit = max(limit, len(self))  # all are at the same distance of a zero vector
         while True:
             points = self.client.query_points(
-                self.collection, query=query.tolist(), query_filter=condition, limit=limit, with_payload=True,
-                with_vectors=True, search_params=_models().SearchParams(exact=True),
-            ).points  # fmt: skip
+                self.collection,
+                query=query.tolist(),
+                query_filter=condition,
+                limit=limit,
+                with_payload=True,
+                with_vectors=True,
+                search_params=_models().SearchParams(exact=True),
+            ).points
             if len(points) < limit or points[-1].score < points[k - 1].score - vectors.tolerance(self.dimension):
                 break
             limit *= 2

@@ -88,11 +88,17 @@ class ExactIndex:
                 f"INSERT INTO entries (row, key, seconds, norm, crc, {COLUMNS}) "
                 f"VALUES (?, ?, ?, ?, ?{', ?' * len(FIELDS)})",
                 [
-                    (start + n + 1, entries[i].key, entries[i].seconds, _norm(half[i]), zlib.crc32(half[i].tobytes()),
-                     *(getattr(entries[i], name) for name in FIELDS))
+                    (
+                        start + n + 1,
+                        entries[i].key,
+                        entries[i].seconds,
+                        _norm(half[i]),
+                        zlib.crc32(half[i].tobytes()),
+                        *(getattr(entries[i], name) for name in FIELDS),
+                    )
                     for n, i in enumerate(fresh)
                 ],
-            )  # fmt: skip
+            )
         return len(fresh)
 
     def relabel(self, entries: Sequence[Entry]) -> None:

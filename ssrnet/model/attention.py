@@ -90,11 +90,16 @@ class SpatialTransformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.localiser = nn.Sequential(
-            nn.Conv2d(3, 16, 5, stride=2, padding=2), nn.ReLU(inplace=True),
-            nn.Conv2d(16, 32, 5, stride=2, padding=2), nn.ReLU(inplace=True),
-            nn.Conv2d(32, 32, 5, stride=2, padding=2), nn.ReLU(inplace=True),
-            nn.Flatten(), nn.Linear(32 * 8 * 8, 64), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            nn.Conv2d(3, 16, 5, stride=2, padding=2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(16, 32, 5, stride=2, padding=2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(32, 32, 5, stride=2, padding=2),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Linear(32 * 8 * 8, 64),
+            nn.ReLU(inplace=True),
+        )
         self.affine = nn.Linear(64, 6)
         nn.init.zeros_(self.affine.weight)
         with torch.no_grad():

@@ -62,10 +62,16 @@ class AttentionHealth:
         if self.M_c_deviation is not None and self.M_c_saturated is not None:
             passes = self.M_c_deviation >= M_C_SAME
             finding = "differs between images" if passes else "is the same for every image"
-            found.append(Verdict("M_c", passes, (
-                f"M_c {finding}: its entries move by {self.M_c_deviation:.4f} (standard deviation), and "
-                f"{100 * self.M_c_saturated:.0f} % of them are saturated, within {SATURATED:g} of 0 or 1."
-            )))  # fmt: skip
+            found.append(
+                Verdict(
+                    "M_c",
+                    passes,
+                    (
+                        f"M_c {finding}: its entries move by {self.M_c_deviation:.4f} (standard deviation), and "
+                        f"{100 * self.M_c_saturated:.0f} % of them are saturated, within {SATURATED:g} of 0 or 1."
+                    ),
+                )
+            )
         if self.M_s_position is not None:
             passes = self.M_s_position <= M_S_POSITION
             finding = "differs between images" if passes else "is largely position"

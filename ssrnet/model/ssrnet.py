@@ -177,9 +177,19 @@ class SSRNet(nn.Module):
             before |= {f"part{i + 1}": part for i, part in enumerate(self.stripes(attended.F_attn))}
         after = {branch: self.necks[branch](feature) for branch, feature in before.items()}
         return Trace(
-            F_G, attended.F_attn, before, after, attended.M_c, attended.M_s, ratio, boxes, nodes,
-            A if self.graph is not None else None, tuple(H), theta,
-        )  # fmt: skip
+            F_G,
+            attended.F_attn,
+            before,
+            after,
+            attended.M_c,
+            attended.M_s,
+            ratio,
+            boxes,
+            nodes,
+            A if self.graph is not None else None,
+            tuple(H),
+            theta,
+        )
 
     def trace(self, x: Tensor, crop_ratio: float | None = None) -> Trace:
         """One forward pass with everything it computed; (B, 3, h, w) normalised images."""

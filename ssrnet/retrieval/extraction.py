@@ -199,9 +199,13 @@ def extract(
 
 @torch.inference_mode()
 def embedded(
-    model: SSRNet, images: Sequence[VehicleImage], settings: ExtractSettings, image_size: int, device: torch.device,
+    model: SSRNet,
+    images: Sequence[VehicleImage],
+    settings: ExtractSettings,
+    image_size: int,
+    device: torch.device,
     workers: int = 0,
-) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
+) -> Iterator[tuple[Tensor, Tensor]]:
     """The images batch by batch, in order: their positions (B,) on the CPU, and embeddings (B, D) float32 on the device.
 
     ``workers`` processes decode. Raises :class:`DataError` for an image that cannot be read, :class:`ResourceError`

@@ -89,9 +89,24 @@ def read_arrays(path: Path) -> Arrays:
 
 
 UNREADABLE = (
-    OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, NotImplementedError, MemoryError,
-    SyntaxError, SystemError, OverflowError, RecursionError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    NotImplementedError,
+    MemoryError,
+    SyntaxError,
+    SystemError,
+    OverflowError,
+    RecursionError,
+    tokenize.TokenError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 """What numpy and zipfile raise of damaged files."""
 
 

@@ -73,9 +73,12 @@ def import_record(
 ) -> Record:
     """What a file of imported features says: ``file`` and ``file_hash`` are those of the .npz that they came from."""
     made_by: Record = {
-        "name": name, "model": f"{name} (imported)", "imported_from": file, "imported_hash": file_hash,
+        "name": name,
+        "model": f"{name} (imported)",
+        "imported_from": file,
+        "imported_hash": file_hash,
         "dimensions": dimensions,
-    }  # fmt: skip
+    }
     return feature_record(made_by, dataset, dataset_hash)
 
 

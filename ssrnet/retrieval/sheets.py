@@ -145,9 +145,13 @@ def caption(
 
 
 def draw_sheet(
-    comparison: Comparison, titles: tuple[str, str], figure: SheetFigure, queries: Sequence[int], text: str,
+    comparison: Comparison,
+    titles: tuple[str, str],
+    figure: SheetFigure,
+    queries: Sequence[int],
+    text: str,
     report: Callable[[int, int], None] | None = None,
-) -> Sheet:  # fmt: skip
+) -> Sheet:
     """Draws ``queries`` (positions in the split) with ``text`` beneath; ``report`` hears of each query drawn.
 
     Raises :class:`DataError` for an image that cannot be read.
@@ -177,18 +181,28 @@ def draw_sheet(
         camera = f", camera {image.camera_id}" if image.camera_id else ""
         with _DRAWING:
             axes.text(
-                x, top - TITLE + 1.3, f"({PARTS[at]})  vehicle {image.vehicle_id}{camera}", fontsize=6, va="bottom",
+                x,
+                top - TITLE + 1.3,
+                f"({PARTS[at]})  vehicle {image.vehicle_id}{camera}",
+                fontsize=6,
+                va="bottom",
                 parse_math=False,
-            )  # fmt: skip
+            )
         upper = top - TITLE - picture
         lower = upper - RANK - picture
         frames.append(_picture(axes, image, Frame("query", x, (upper + lower) / 2, cell, picture), "query"))
         for y, evaluation, title in zip((upper, lower), (comparison.a, comparison.b), titles, strict=True):
             with _DRAWING:
                 axes.text(
-                    x + cell + LABEL / 2 + GAP / 2, y + picture / 2, short(title), fontsize=4.5, rotation=90,
-                    ha="center", va="center", parse_math=False,
-                )  # fmt: skip
+                    x + cell + LABEL / 2 + GAP / 2,
+                    y + picture / 2,
+                    short(title),
+                    fontsize=4.5,
+                    rotation=90,
+                    ha="center",
+                    va="center",
+                    parse_math=False,
+                )
             hits = [hit for hit in evaluation.ranking.hits(query) if hit.rank is not None and hit.rank <= figure.top_k]
             for place, hit in enumerate(hits):
                 at_x = x + LABEL + (place + 1) * (cell + GAP)
@@ -220,10 +234,16 @@ def _picture(axes: Axes, image: VehicleImage, frame: Frame, below: str) -> Frame
         axes.imshow(cut, extent=within, aspect="auto", interpolation="none", zorder=1)
         axes.add_patch(
             Rectangle(
-                (x + FRAME / 2, y + FRAME / 2), width - FRAME, height - FRAME, fill=False, edgecolor=frame.colour,
-                linewidth=FRAME / MM * 72, joinstyle="miter", zorder=2,
+                (x + FRAME / 2, y + FRAME / 2),
+                width - FRAME,
+                height - FRAME,
+                fill=False,
+                edgecolor=frame.colour,
+                linewidth=FRAME / MM * 72,
+                joinstyle="miter",
+                zorder=2,
             )
-        )  # fmt: skip
+        )
         axes.text(x + width / 2, y - 0.4, below, fontsize=5, color=frame.colour, ha="center", va="top")
     return frame
 

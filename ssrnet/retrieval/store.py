@@ -34,8 +34,12 @@ PARTS = f"*-{16 * '[0-9a-f]'}.part"
 def feature_record(made_by: Record, dataset: ReIDDataset, dataset_hash: str, split: str = "test") -> Record:
     """The record of a split's features; ``made_by`` is a checkpoint's ``record`` and what ``describe`` says."""
     return {
-        **made_by, "dataset": dataset.name, "dataset_hash": dataset_hash, "split": split, "version": ssrnet.__version__,
-    }  # fmt: skip
+        **made_by,
+        "dataset": dataset.name,
+        "dataset_hash": dataset_hash,
+        "split": split,
+        "version": ssrnet.__version__,
+    }
 
 
 def file_name(record: Record) -> str:

@@ -50,7 +50,9 @@ class Verification:
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
         """False match rate and true match rate (BINS + 1,) of each edge as a threshold, from the highest down."""
-        accepted = [np.concatenate([[0], np.cumsum(counts[::-1])]) / counts.sum() for counts in (self.different, self.same)]
+        accepted = [
+            np.concatenate([[0], np.cumsum(counts[::-1])]) / counts.sum() for counts in (self.different, self.same)
+        ]
         return accepted[0], accepted[1]
 
     def equal_error(self) -> EqualError:

@@ -28,9 +28,18 @@ from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 from ssrnet.training.settings import TrainSettings
 
 NOT_PART_OF_A_CELL = {
-    "data", "more_data", "out", "resume", "workers", "device", "evaluate_every", "recipe", "network", "cache",
+    "data",
+    "more_data",
+    "out",
+    "resume",
+    "workers",
+    "device",
+    "evaluate_every",
+    "recipe",
+    "network",
+    "cache",
     "cache_images",
-}  # fmt: skip
+}
 """Settings that shape no number: where things lie and run, and the names that other settings came from."""
 
 
@@ -65,9 +74,7 @@ class Cell:
         return f"{self.training.model.title}; {loss.name}{beta}"
 
 
-def make_cell(
-    shared: TrainSettings, row: Row, cells: Path, data: Path, origin: Sequence[str], galleries: int
-) -> Cell:
+def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, origin: Sequence[str], galleries: int) -> Cell:
     """The cell of a table's row, in a folder of ``cells`` named by the variant and all that shapes its numbers.
 
     ``data`` is what it is tested on; ``origin`` tells training and test data from any other.
@@ -135,16 +142,23 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
     info = checkpoint.info
     trained_on = open_dataset(cell.training.data, None if cell.training.data != cell.data else cell.training.subset)
     training_set = {
-        "name": trained_on.name, "hash": trained_on.content_hash(), "images": len(trained_on.train),
-        "vehicles": len({image.vehicle_id for image in trained_on.train}), "held_back": cell.training.holdout,
-    }  # fmt: skip
+        "name": trained_on.name,
+        "hash": trained_on.content_hash(),
+        "images": len(trained_on.train),
+        "vehicles": len({image.vehicle_id for image in trained_on.train}),
+        "held_back": cell.training.holdout,
+    }
     made_by = checkpoint.record | describe(ExtractSettings(), info.image_size) | {"training_set": training_set}
     datasets = test_sets(cell)
     pooled = {image.name: image for dataset in datasets for image in dataset.test}
     features = extract(
-        checkpoint.model, list(pooled.values()), ExtractSettings(), info.image_size,
-        resolve_device(cell.training.device), cell.training.workers,
-    )  # fmt: skip
+        checkpoint.model,
+        list(pooled.values()),
+        ExtractSettings(),
+        info.image_size,
+        resolve_device(cell.training.device),
+        cell.training.workers,
+    )
     scores = []
     for dataset in datasets:
         protocols = protocols_of(dataset, cell.galleries)

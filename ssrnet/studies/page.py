@@ -68,14 +68,19 @@ def table_figure(table: ReportTable) -> go.Figure:
             columnwidth=widths,
             header=dict(
                 values=["", *("<br>".join(map(escape, heading(column))) for column in table.columns)],
-                fill_color=[head for head, _ in colours], font=dict(color="white", size=11), height=HEAD_HEIGHT,
+                fill_color=[head for head, _ in colours],
+                font=dict(color="white", size=11),
+                height=HEAD_HEIGHT,
             ),
             cells=dict(
-                values=[labels, *columns], fill_color=[cells for _, cells in colours], height=ROW_HEIGHT,
-                align=["left", *("left" if is_left else "right" for is_left in left)], font=dict(size=12),
+                values=[labels, *columns],
+                fill_color=[cells for _, cells in colours],
+                height=ROW_HEIGHT,
+                align=["left", *("left" if is_left else "right" for is_left in left)],
+                font=dict(size=12),
             ),
         )
-    )  # fmt: skip
+    )
     # A row with a link is drawn a little higher than asked for, and what does not fit is cut off.
     height = HEAD_HEIGHT + (ROW_HEIGHT + 2) * len(table.rows) + 6
     figure.update_layout(width=sum(widths), height=height, margin=dict(l=0, r=0, t=0, b=0))
@@ -91,7 +96,12 @@ def curve_figure(table: ReportTable) -> go.Figure:
         figure.add_scatter(x=ratios, y=rank_1, name=f"{test_set} here, Rank-1", line_dash="dot")
         figure.add_scatter(x=ratios, y=mAP, name=f"{test_set} here, mAP")
     figure.update_layout(
-        width=720, height=320, margin=dict(l=60, r=20, t=30, b=50), template="plotly_white",
-        xaxis_title="crop ratio λ", yaxis_title="percent", title=dict(text="Measured here", font_size=13),
-    )  # fmt: skip
+        width=720,
+        height=320,
+        margin=dict(l=60, r=20, t=30, b=50),
+        template="plotly_white",
+        xaxis_title="crop ratio λ",
+        yaxis_title="percent",
+        title=dict(text="Measured here", font_size=13),
+    )
     return figure

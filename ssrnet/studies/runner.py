@@ -118,9 +118,11 @@ def _run_cells(plan: Plan, settings: StudySettings) -> None:
 
 def _run_complexity(settings: StudySettings) -> None:
     about = {
-        "model": asdict(settings.model), "latency": asdict(settings.latency), "device": settings.device,
+        "model": asdict(settings.model),
+        "latency": asdict(settings.latency),
+        "device": settings.device,
         "version": ssrnet.__version__,
-    }  # fmt: skip
+    }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
     path = settings.out / "studies" / "complexity.json"
     if _key(path) == key:

@@ -95,8 +95,16 @@ class ReportSettings:
 
 
 MapName = Literal[
-    "grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam", "score-cam", "M_s",
-    "F_attn", "F_G",
+    "grad-cam",
+    "grad-cam-cosine",
+    "grad-cam++",
+    "hires-cam",
+    "layer-cam",
+    "eigen-cam",
+    "score-cam",
+    "M_s",
+    "F_attn",
+    "F_G",
 ]
 
 
@@ -152,8 +160,17 @@ class ExplanationSettings:
     """Where to run."""
 
     def __post_init__(self) -> None:
-        least = {"images": 1, "curves": 0, "steps": 2, "pairs": 0, "score_pairs": 0, "randomised": 0,
-                 "score_channels": 1, "seed": 0, "image_size": 32}  # fmt: skip
+        least = {
+            "images": 1,
+            "curves": 0,
+            "steps": 2,
+            "pairs": 0,
+            "score_pairs": 0,
+            "randomised": 0,
+            "score_channels": 1,
+            "seed": 0,
+            "image_size": 32,
+        }
         for name, value in least.items():
             own = getattr(self, name)
             if own is not None and own < value:

@@ -153,9 +153,12 @@ def complexity_table(paper: PaperTable, out: Path) -> ReportTable:
     times = ", ".join(f"{row.label} {row.values[2] * 1e3:.2f} ms an image" for row in paper.rows)
     notes.append(f"The paper's own times: {times}. Its accuracy is that of Table 1's rows GB and +AB+RB.")
     return ReportTable(
-        "complexity", f"{paper.title} ({paper.name}, {paper.source})", (*here, *there), tuple(rows),
+        "complexity",
+        f"{paper.title} ({paper.name}, {paper.source})",
+        (*here, *there),
+        tuple(rows),
         (*notes, *paper.notes),
-    )  # fmt: skip
+    )
 
 
 def increase(small: float, large: float) -> tuple[float, float]:
@@ -248,12 +251,14 @@ def _test_note(score: Score) -> str:
 def _curve(results: dict[str, CellResult]) -> tuple[CurvePoint, ...]:
     points = [
         CurvePoint(
-            score.test_set, result.training["model"]["crop_ratio"],
-            metric(score.mean, "Rank-1"), metric(score.mean, "mAP"),
+            score.test_set,
+            result.training["model"]["crop_ratio"],
+            metric(score.mean, "Rank-1"),
+            metric(score.mean, "mAP"),
         )
         for result in results.values()
         for score in result.scores
-    ]  # fmt: skip
+    ]
     return tuple(sorted(points, key=lambda point: (point.test_set, point.ratio)))
 
 

@@ -51,11 +51,17 @@ class BodyField:
         rear_belt = s.belt + s.belt_rise
         hood = s.hood_height
         knots = [
-            (-0.2, hood - 0.14), (0.0, hood - 0.06), (0.12, hood), (0.35, hood + 0.3 * (s.cowl_height - hood)),
-            (max(0.7 * s.cowl, 0.45), hood + 0.78 * (s.cowl_height - hood)), (max(s.cowl + 0.12, 0.62), s.cowl_height),
-            (0.55 * s.length, max(s.belt, s.cowl_height - 0.02)), (s.tail_glass - 0.05, s.deck_height),
-            (s.length - 0.06, s.deck_height - 0.015), (s.length + 0.3, s.deck_height - 0.06),
-        ]  # fmt: skip
+            (-0.2, hood - 0.14),
+            (0.0, hood - 0.06),
+            (0.12, hood),
+            (0.35, hood + 0.3 * (s.cowl_height - hood)),
+            (max(0.7 * s.cowl, 0.45), hood + 0.78 * (s.cowl_height - hood)),
+            (max(s.cowl + 0.12, 0.62), s.cowl_height),
+            (0.55 * s.length, max(s.belt, s.cowl_height - 0.02)),
+            (s.tail_glass - 0.05, s.deck_height),
+            (s.length - 0.06, s.deck_height - 0.015),
+            (s.length + 0.3, s.deck_height - 0.06),
+        ]
         if s.bed:
             knots[7] = (s.roof_rear - 0.2, s.deck_height)
         if s.cowl < 0.3:  # forward control: no bonnet, the hull ends under the windscreen
@@ -135,19 +141,26 @@ class BodyField:
         q = points[..., 1] / self.half_width
         curve = min(0.20, 0.5 * (s.roof_front - s.cowl) + 0.04)
         return _bulged_plane(
-            self.station(points) - curve * q**2, points[..., 2],
-            (s.cowl, s.cowl_height - 0.02), (s.roof_front, s.height - 0.035), bulge=0.035, facing_front=True,
-        )  # fmt: skip
+            self.station(points) - curve * q**2,
+            points[..., 2],
+            (s.cowl, s.cowl_height - 0.02),
+            (s.roof_front, s.height - 0.035),
+            bulge=0.035,
+            facing_front=True,
+        )
 
     def backlight(self, points: np.ndarray) -> np.ndarray:
         s = self.shape
         q = points[..., 1] / self.half_width
         curve = min(0.14, 0.3 * (s.tail_glass - s.roof_rear) + 0.03)
         return _bulged_plane(
-            self.station(points) + curve * q**2, points[..., 2],
-            (s.tail_glass, s.deck_height - 0.02), (s.roof_rear, s.height - s.tail_drop - 0.035),
-            bulge=0.05 if s.tail_drop else 0.03, facing_front=False,
-        )  # fmt: skip
+            self.station(points) + curve * q**2,
+            points[..., 2],
+            (s.tail_glass, s.deck_height - 0.02),
+            (s.roof_rear, s.height - s.tail_drop - 0.035),
+            bulge=0.05 if s.tail_drop else 0.03,
+            facing_front=False,
+        )
 
     def roof(self, points: np.ndarray) -> np.ndarray:
         s = self.shape

@@ -101,13 +101,21 @@ def _sensor(number: int) -> Sensor:
 
 CAMERAS: tuple[FixedCamera, ...] = tuple(
     FixedCamera(
-        number=i + 1, place=place, style=style, azimuth=float(azimuth), distance=float(distance), height=height,
-        lens=float(lens), heading=heading, turning=float(turning),
+        number=i + 1,
+        place=place,
+        style=style,
+        azimuth=float(azimuth),
+        distance=float(distance),
+        height=height,
+        lens=float(lens),
+        heading=heading,
+        turning=float(turning),
         road_yaw=float(stream(CITY, "yaw", i + 1).uniform(0, 2 * np.pi)),
-        night_light=light, sensor=_sensor(i + 1),
+        night_light=light,
+        sensor=_sensor(i + 1),
     )
     for i, (place, style, azimuth, distance, height, lens, heading, turning, light) in enumerate(_PLACES)
-)  # fmt: skip
+)
 
 
 def camera(number: int) -> FixedCamera:

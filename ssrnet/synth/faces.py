@@ -49,18 +49,44 @@ def front_lamp_outline(face: FrontFace, hood: float) -> tuple[list[tuple[float, 
     a, b, h, s = face.lamp_inner, face.lamp_outer, face.lamp_height, face.lamp_slant
     top = hood - 0.055
     shapes = {
-        "slim": ([(a, top - 0.02), (a + 0.04, top - 0.02 - 0.75 * h), (0.75 * b, top - 0.8 * h + s * 0.5),
-            (b, top + s), (0.7 * b, top + 0.5 * s)], 0.012),
-        "teardrop": ([(a, top - 0.35 * h), (a + 0.06, top - h), (0.78 * b, top - 0.9 * h), (b, top + 0.9 * s),
-            (0.75 * b, top + 0.5 * s)], 0.03),
+        "slim": (
+            [
+                (a, top - 0.02),
+                (a + 0.04, top - 0.02 - 0.75 * h),
+                (0.75 * b, top - 0.8 * h + s * 0.5),
+                (b, top + s),
+                (0.7 * b, top + 0.5 * s),
+            ],
+            0.012,
+        ),
+        "teardrop": (
+            [
+                (a, top - 0.35 * h),
+                (a + 0.06, top - h),
+                (0.78 * b, top - 0.9 * h),
+                (b, top + 0.9 * s),
+                (0.75 * b, top + 0.5 * s),
+            ],
+            0.03,
+        ),
         "box": ([(a, top), (a, top - h), (b, top - h + 0.3 * s), (b, top + 0.2 * s)], 0.02),
         "round": ([(a, top), (a, top - h), (a + h, top - h), (a + h, top)], 0.48 * h),
-        "split": ([(a - 0.05, top - 0.02), (a, top - 0.065), (0.8 * b, top - 0.05 + 0.4 * s), (b, top + 0.6 * s),
-            (0.7 * b, top + 0.3 * s)], 0.008),
-        "tall": ([(a + 0.08, top), (a, top - h), (0.82 * b, top - 0.9 * h), (b, top + 0.05 + s),
-            (b - 0.12, top + 0.05 + s)], 0.025),
+        "split": (
+            [
+                (a - 0.05, top - 0.02),
+                (a, top - 0.065),
+                (0.8 * b, top - 0.05 + 0.4 * s),
+                (b, top + 0.6 * s),
+                (0.7 * b, top + 0.3 * s),
+            ],
+            0.008,
+        ),
+        "tall": (
+            [(a + 0.08, top), (a, top - h), (0.82 * b, top - 0.9 * h), (b, top + 0.05 + s), (b - 0.12, top + 0.05 + s)],
+            0.025,
+        ),
         "low": ([(a, top - 0.26), (a, top - 0.26 - h), (b, top - 0.24 - h), (b, top - 0.22)], 0.03),
-    }  # fmt: skip
+    }
     return shapes[face.lamp]
 
 
@@ -257,9 +283,14 @@ def _grille(cutter: Cutter, model: ModelSpec, ahead) -> None:
         "hexagon": [(0, top), (0, top - h), (0.7 * w, top - h), (w, top - 0.55 * h), (0.82 * w, top)],
         "pair": [(0.03, top), (0.05, top - 0.75 * h), (0.62 * w, top - 0.75 * h), (0.75 * w, top)],
         "slats": [(0, top), (0, top - 0.7 * h), (w, top - 0.7 * h), (w, top)],
-        "oval": [(0, top - 0.1 * h), (0, top - 0.75 * h), (0.55 * w, top - 0.7 * h), (0.72 * w, top - 0.4 * h),
-            (0.55 * w, top - 0.1 * h)],
-    }  # fmt: skip
+        "oval": [
+            (0, top - 0.1 * h),
+            (0, top - 0.75 * h),
+            (0.55 * w, top - 0.7 * h),
+            (0.72 * w, top - 0.4 * h),
+            (0.55 * w, top - 0.1 * h),
+        ],
+    }
     loop = loops[face.grille]
     if loop[0][0] == 0:  # half an outline: mirrored over the middle line, so the corners there are not rounded
         loop = [(-0.3, loop[0][1]), (-0.3, loop[1][1]), *loop[2:]]

@@ -83,12 +83,25 @@ class ProbeJob:
 def _row(identity: IdentitySpec, capture: Capture, photo: Photograph, split: str, mask: str) -> dict[str, object]:
     height, width = photo.pixels.shape[:2]
     return {
-        "image": f"image_{split}/{capture.name}", "split": split, "vehicle_id": f"{identity.vehicle_id:04d}",
-        "camera_id": f"c{capture.camera:03d}", "track": capture.track, "frame": capture.frame,
-        "model": identity.model.name, "type": identity.model.body_type,
+        "image": f"image_{split}/{capture.name}",
+        "split": split,
+        "vehicle_id": f"{identity.vehicle_id:04d}",
+        "camera_id": f"c{capture.camera:03d}",
+        "track": capture.track,
+        "frame": capture.frame,
+        "model": identity.model.name,
+        "type": identity.model.body_type,
         "sibling_group": identity.sibling_group if identity.sibling_group >= 0 else "",
-        "colour": identity.paint.name, "azimuth": photo.azimuth, "elevation": photo.elevation, "time": capture.clock,
-        "weather": capture.weather.kind, "light": capture.weather.night_light, "occlusion": photo.occlusion,
+        "colour": identity.paint.name,
+        "azimuth": photo.azimuth,
+        "elevation": photo.elevation,
+        "time": capture.clock,
+        "weather": capture.weather.kind,
+        "light": capture.weather.night_light,
+        "occlusion": photo.occlusion,
         "visible_marks": " ".join(kind.replace(" ", "-") for kind in photo.visible_marks),
-        "marks": " ".join(mark.name for mark in identity.marks), "width": width, "height": height, "mask": mask,
-    }  # fmt: skip
+        "marks": " ".join(mark.name for mark in identity.marks),
+        "width": width,
+        "height": height,
+        "mask": mask,
+    }

@@ -15,10 +15,28 @@ from ssrnet.files import write_atomically
 from ssrnet.synth.parts import PART_NAMES
 
 COLUMNS = (
-    "image", "split", "vehicle_id", "camera_id", "track", "frame", "model", "sibling_group", "type", "colour",
-    "azimuth", "elevation", "time", "weather", "light", "occlusion", "visible_marks", "marks", "width", "height",
+    "image",
+    "split",
+    "vehicle_id",
+    "camera_id",
+    "track",
+    "frame",
+    "model",
+    "sibling_group",
+    "type",
+    "colour",
+    "azimuth",
+    "elevation",
+    "time",
+    "weather",
+    "light",
+    "occlusion",
+    "visible_marks",
+    "marks",
+    "width",
+    "height",
     "mask",
-)  # fmt: skip
+)
 RECORDS = ".records"  # of a run that is under way; the manifest takes their place
 Rows = list[dict[str, object]]
 

@@ -229,9 +229,15 @@ def _windscreen(cutter: Cutter, model: ModelSpec) -> None:
     def scuttle(p: Surface) -> np.ndarray:
         edge = 0.06 - field.windscreen(p.points)
         return np.minimum.reduce(
-            [edge, p.z - s.cowl_height + 0.09, 0.85 * field.half_width - np.abs(p.y), p.normals[:, 2] - 0.3,
-             s.cowl + 0.3 - p.station, s.cowl_height + 0.03 - p.z]
-        )  # fmt: skip
+            [
+                edge,
+                p.z - s.cowl_height + 0.09,
+                0.85 * field.half_width - np.abs(p.y),
+                p.normals[:, 2] - 0.3,
+                s.cowl + 0.3 - p.station,
+                s.cowl_height + 0.03 - p.z,
+            ]
+        )
 
     cutter.take(scuttle, "plastic", "windscreen")
 

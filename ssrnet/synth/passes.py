@@ -118,7 +118,7 @@ def _track(
                 speed=speed,
                 weather=weather_at(kind, seconds / 3600, number),
                 seed=int(rng.integers(1 << 31)) if frame == 0 else captures[0].seed,
-            )  # fmt: skip
+            )
         )
     return captures
 

@@ -10,10 +10,16 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 INKS = {
-    "red": (190, 24, 28), "yellow": (240, 196, 20), "green": (16, 120, 58), "blue": (20, 66, 160),
-    "white": (240, 240, 238), "black": (18, 18, 20), "orange": (232, 106, 16), "cyan": (30, 150, 190),
+    "red": (190, 24, 28),
+    "yellow": (240, 196, 20),
+    "green": (16, 120, 58),
+    "blue": (20, 66, 160),
+    "white": (240, 240, 238),
+    "black": (18, 18, 20),
+    "orange": (232, 106, 16),
+    "cyan": (30, 150, 190),
     "pink": (214, 70, 130),
-}  # fmt: skip
+}
 SYLLABLES = (
     "ka",
     "no",
@@ -59,9 +65,13 @@ def draw_print(kind: str, seed: int, aspect: float) -> np.ndarray:
     size = (max(24, int(height * min(aspect, 12))), height)
     image = Image.new("RGBA", size, (0, 0, 0, 0))
     painter = {
-        "sticker": _sticker, "decal": _decal, "lettering": _lettering, "stripe": _stripe,
-        "sun strip": _sun_strip, "patch": _patch,
-    }[kind]  # fmt: skip
+        "sticker": _sticker,
+        "decal": _decal,
+        "lettering": _lettering,
+        "stripe": _stripe,
+        "sun strip": _sun_strip,
+        "patch": _patch,
+    }[kind]
     painter(ImageDraw.Draw(image), size, rng)
     pixels = np.asarray(image, np.float64) / 255
     color = pixels[..., :3]

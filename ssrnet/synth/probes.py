@@ -30,9 +30,20 @@ SERIES_VEHICLES = 2
 PAIR_VEHICLES = 12
 GREYS = frozenset(("white", "silver", "grey", "black"))  # under coloured light, paint of a colour shows more
 ONE_PLACE = frozenset(  # marks that can be taken away but not put elsewhere
-    ("rack", "roof box", "sunroof", "spoiler", "tow bar", "ladder", "spare wheel", "sun strip", "hubcap", "mud flap",
-     "beacon")
-)  # fmt: skip
+    (
+        "rack",
+        "roof box",
+        "sunroof",
+        "spoiler",
+        "tow bar",
+        "ladder",
+        "spare wheel",
+        "sun strip",
+        "hubcap",
+        "mud flap",
+        "beacon",
+    )
+)
 AS_IT_IS, REMOVED, MOVED = "as it is", "removed", "moved"
 PAIR_AZIMUTHS: dict[View, float] = {"front": 12.0, "left": 78.0, "rear": 168.0, "right": 282.0}
 PROBE_COLUMNS = ("image", "series", "step", "value", "vehicle_id", "camera_id", "mark", "change", "mark_pixels", "mask")
@@ -65,10 +76,18 @@ def base_capture(
     toward = np.rad2deg(np.arctan2(eye[1], eye[0]))
     hour = 10 * 24 + {"night": 22.0, "dusk": 18.2}.get(kind, 13.0)
     return Capture(
-        vehicle_id=identity.vehicle_id, camera=number, track=0, frame=0, stamp=int(hour * 3600 * 25), x=0.0, y=0.0,
-        yaw=float(np.deg2rad(toward - azimuth)), speed=0.0, weather=weather_at(kind, hour, number),
+        vehicle_id=identity.vehicle_id,
+        camera=number,
+        track=0,
+        frame=0,
+        stamp=int(hour * 3600 * 25),
+        x=0.0,
+        y=0.0,
+        yaw=float(np.deg2rad(toward - azimuth)),
+        speed=0.0,
+        weather=weather_at(kind, hour, number),
         seed=int(stream(seed, "probe", identity.vehicle_id).integers(1 << 31)),
-    )  # fmt: skip
+    )
 
 
 def turntable(identity: IdentitySpec, seed: int) -> list[Step]:
@@ -213,13 +232,20 @@ def write_probe_table(out: Path, steps: list[Step]) -> None:
     for step in steps:
         image, mask = probe_files(out, step)
         who = step.identity.vehicle_id
-        rows.append({
-            "image": image.relative_to(out).as_posix(), "series": step.series, "step": step.index, "value": step.value,
-            "vehicle_id": f"{who:04d}", "camera_id": f"c{step.capture.camera:03d}",
-            "mark": step.mark, "change": step.change,
-            "mark_pixels": _mark_pixels(mask, bare[who, step.mark], step) if step.mark else "",
-            "mask": mask.relative_to(out).as_posix(),
-        })  # fmt: skip
+        rows.append(
+            {
+                "image": image.relative_to(out).as_posix(),
+                "series": step.series,
+                "step": step.index,
+                "value": step.value,
+                "vehicle_id": f"{who:04d}",
+                "camera_id": f"c{step.capture.camera:03d}",
+                "mark": step.mark,
+                "change": step.change,
+                "mark_pixels": _mark_pixels(mask, bare[who, step.mark], step) if step.mark else "",
+                "mask": mask.relative_to(out).as_posix(),
+            }
+        )
     write_atomic(out / "probes.csv", csv_bytes(PROBE_COLUMNS, rows))
 
 

@@ -20,24 +20,69 @@ def rear_lamp_outlines(face: RearFace, model: ModelSpec) -> list[tuple[list[tupl
     top, a, h, lift = s.deck_height - 0.075, face.lamp_inner, face.lamp_height, face.lamp_lift
     edge = s.width / 2 + 0.30
     shapes = {
-        "block": [([(a, top), (a + 0.02, top - h), (edge, top - 0.8 * h), (edge + 0.05, top + 0.3 * lift),
-            (edge - 0.2, top + 0.4 * lift)], 0.025)],
-        "bar": [([(-0.3, top - 0.02), (-0.3, top - 0.085), (0.6, top - 0.085), (edge - 0.15, top - 0.7 * h),
-            (edge, top - 0.03), (edge - 0.1, top)], 0.012)],
-        "vertical": [([(a + 0.16, top - h), (edge - 0.10, top - h), (edge - 0.04, top + lift),
-            (a + 0.26, top + lift)], 0.025)],
+        "block": [
+            (
+                [
+                    (a, top),
+                    (a + 0.02, top - h),
+                    (edge, top - 0.8 * h),
+                    (edge + 0.05, top + 0.3 * lift),
+                    (edge - 0.2, top + 0.4 * lift),
+                ],
+                0.025,
+            )
+        ],
+        "bar": [
+            (
+                [
+                    (-0.3, top - 0.02),
+                    (-0.3, top - 0.085),
+                    (0.6, top - 0.085),
+                    (edge - 0.15, top - 0.7 * h),
+                    (edge, top - 0.03),
+                    (edge - 0.1, top),
+                ],
+                0.012,
+            )
+        ],
+        "vertical": [
+            ([(a + 0.16, top - h), (edge - 0.10, top - h), (edge - 0.04, top + lift), (a + 0.26, top + lift)], 0.025)
+        ],
         "hook": [
             ([(a - 0.1, top - 0.02), (a - 0.1, top - 0.08), (edge, top - 0.08), (edge, top - 0.01)], 0.012),
             ([(a + 0.2, top), (a + 0.24, top - 1.2 * h), (edge - 0.05, top - 1.1 * h), (edge + 0.02, top)], 0.02),
         ],
-        "round": [([(a - 0.02, top), (a + 0.01, top - 0.155), (edge - 0.06, top - 0.145),
-            (edge + 0.04, top + 0.2 * lift)], 0.03)],
-        "slim": [([(a - 0.08, top - 0.03), (a - 0.02, top - 0.10), (edge - 0.05, top - 0.12),
-            (edge + 0.08, top - 0.01), (edge - 0.2, top)], 0.012)],
-        "low": [([(a + 0.2, s.clearance + 0.32), (a + 0.2, s.clearance + 0.20), (edge - 0.3, s.clearance + 0.20),
-            (edge - 0.3, s.clearance + 0.32)], 0.015)],
+        "round": [
+            (
+                [(a - 0.02, top), (a + 0.01, top - 0.155), (edge - 0.06, top - 0.145), (edge + 0.04, top + 0.2 * lift)],
+                0.03,
+            )
+        ],
+        "slim": [
+            (
+                [
+                    (a - 0.08, top - 0.03),
+                    (a - 0.02, top - 0.10),
+                    (edge - 0.05, top - 0.12),
+                    (edge + 0.08, top - 0.01),
+                    (edge - 0.2, top),
+                ],
+                0.012,
+            )
+        ],
+        "low": [
+            (
+                [
+                    (a + 0.2, s.clearance + 0.32),
+                    (a + 0.2, s.clearance + 0.20),
+                    (edge - 0.3, s.clearance + 0.20),
+                    (edge - 0.3, s.clearance + 0.32),
+                ],
+                0.015,
+            )
+        ],
         "stack": [([(a + 0.19, 1.22), (a + 0.19, 0.46), (a + 0.37, 0.46), (a + 0.37, 1.22)], 0.035)],
-    }  # fmt: skip
+    }
     return shapes[face.lamp]
 
 
@@ -96,9 +141,13 @@ def cut_rear(cutter: Cutter, model: ModelSpec) -> None:
 
     def facing(p: Surface, low: float, high: float, inner: float, outer: float) -> np.ndarray:
         return rounded_all(
-            band(p.z, low, high), np.abs(p.y) - inner if inner > 0 else 1 - np.abs(p.y), outer - np.abs(p.y),
-            0.5 - p.from_tail, (-0.1 - p.normals[:, 0]) * 0.4, radius=0.025,
-        )  # fmt: skip
+            band(p.z, low, high),
+            np.abs(p.y) - inner if inner > 0 else 1 - np.abs(p.y),
+            outer - np.abs(p.y),
+            0.5 - p.from_tail,
+            (-0.1 - p.normals[:, 0]) * 0.4,
+            radius=0.025,
+        )
 
     if model.body_type == "bus":  # the engine's air grille
 

@@ -9,9 +9,14 @@ from ssrnet.synth.mesh import Mesh, grid_faces
 
 
 def ribbon(
-    field: BodyField, line: list[tuple[float, float, float]], width: float, direction: tuple[float, float, float],
-    material: str, part: str, offset: float = 0.002,
-) -> Mesh | None:  # fmt: skip
+    field: BodyField,
+    line: list[tuple[float, float, float]],
+    width: float,
+    direction: tuple[float, float, float],
+    material: str,
+    part: str,
+    offset: float = 0.002,
+) -> Mesh | None:
     """A strip of ``width`` along ``line`` (points off the body), dropped onto it along ``direction``."""
     points = np.asarray(line, float)
     lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
@@ -33,9 +38,17 @@ def ribbon(
 
 
 def patch(
-    field: BodyField, center: np.ndarray, half_u: np.ndarray, half_v: np.ndarray, direction: tuple[float, float, float],
-    picture: np.ndarray, material: str, part: str, offset: float = 0.004, pitch: float = 0.009,
-) -> Mesh | None:  # fmt: skip
+    field: BodyField,
+    center: np.ndarray,
+    half_u: np.ndarray,
+    half_v: np.ndarray,
+    direction: tuple[float, float, float],
+    picture: np.ndarray,
+    material: str,
+    part: str,
+    offset: float = 0.004,
+    pitch: float = 0.009,
+) -> Mesh | None:
     """A printed rectangle dropped onto the body along ``direction``.
 
     ``picture`` is (h, w, 4) in [0, 1], linear RGB and coverage; ``half_u`` points to the picture's

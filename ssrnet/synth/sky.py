@@ -30,9 +30,12 @@ class Weather:
 
 
 NIGHT_COLORS = {
-    "sodium": (1.0, 0.62, 0.26), "led": (0.92, 1.0, 1.08), "mercury": (0.82, 1.0, 0.86), "shops": (1.0, 0.78, 0.62),
+    "sodium": (1.0, 0.62, 0.26),
+    "led": (0.92, 1.0, 1.08),
+    "mercury": (0.82, 1.0, 0.86),
+    "shops": (1.0, 0.78, 0.62),
     "infrared": (1.0, 1.0, 1.0),
-}  # fmt: skip
+}
 
 
 def direction(azimuth: float, elevation: float) -> np.ndarray:

@@ -13,9 +13,26 @@ from ssrnet.synth.bodytypes import BodyShape
 
 Zone = Literal["windscreen", "dashboard", "left", "right", "rear", "rear glass", "bonnet", "roof", "front"]
 MarkKind = Literal[
-    "sticker", "ornament", "decal", "lettering", "stripe", "dent", "scratch", "hubcap", "rack", "roof box",
-    "sunroof", "spoiler", "tow bar", "ladder", "spare wheel", "beacon", "sun strip", "mud flap", "patch"
-]  # fmt: skip
+    "sticker",
+    "ornament",
+    "decal",
+    "lettering",
+    "stripe",
+    "dent",
+    "scratch",
+    "hubcap",
+    "rack",
+    "roof box",
+    "sunroof",
+    "spoiler",
+    "tow bar",
+    "ladder",
+    "spare wheel",
+    "beacon",
+    "sun strip",
+    "mud flap",
+    "patch",
+]
 View = Literal["front", "rear", "left", "right"]
 VIEWS: tuple[View, ...] = ("front", "rear", "left", "right")
 

@@ -12,10 +12,16 @@ def wheel(spec: WheelSpec, radius: float, width: float, phase: float, hubcap_mis
     """``phase`` turns the spokes (radians): it belongs to the capture, not to the vehicle."""
     half, rim = width / 2, spec.rim_share * radius
     tyre = [
-        (rim, -half), (0.94 * radius, -half), (0.985 * radius, -0.8 * half), (radius, -0.55 * half),
+        (rim, -half),
+        (0.94 * radius, -half),
+        (0.985 * radius, -0.8 * half),
+        (radius, -0.55 * half),
         (radius, 0.55 * half),
-        (0.985 * radius, 0.8 * half), (0.94 * radius, 0.99 * half), (rim + 0.02, half), (rim, 0.86 * half),
-    ]  # fmt: skip
+        (0.985 * radius, 0.8 * half),
+        (0.94 * radius, 0.99 * half),
+        (rim + 0.02, half),
+        (rim, 0.86 * half),
+    ]
     pieces = [lathe(tyre, "tyre", "wheel", 56, closed=True)]
     if hubcap_missing:
         return pieces + _steel(rim, half, "hubcap")
@@ -28,9 +34,17 @@ def wheel(spec: WheelSpec, radius: float, width: float, phase: float, hubcap_mis
 
 def _steel(rim: float, half: float, part: str) -> list[Mesh]:
     """A bare steel wheel: black dish with holes and nuts."""
-    dish = [(0.0, -0.7 * half), (0.96 * rim, -0.7 * half), (0.97 * rim, 0.9 * half), (0.88 * rim, 0.75 * half),
-            (0.74 * rim, 0.30 * half), (0.45 * rim, 0.5 * half), (0.25 * rim, 0.42 * half), (0.22 * rim, 0.7 * half),
-            (0.0, 0.72 * half)]  # fmt: skip
+    dish = [
+        (0.0, -0.7 * half),
+        (0.96 * rim, -0.7 * half),
+        (0.97 * rim, 0.9 * half),
+        (0.88 * rim, 0.75 * half),
+        (0.74 * rim, 0.30 * half),
+        (0.45 * rim, 0.5 * half),
+        (0.25 * rim, 0.42 * half),
+        (0.22 * rim, 0.7 * half),
+        (0.0, 0.72 * half),
+    ]
     pieces = [lathe(dish, "steel", part, 36)]
     for k in range(5):
         a = 2 * np.pi * k / 5

@@ -9,7 +9,16 @@ import torch
 from torch import Tensor
 
 from ssrnet.data.augment import augment, draw
-from ssrnet.data.pixels import CachedPixels, DecodedPixels, DevicePixels, Pixels, cached_file, decode_into, fits_on, is_cached
+from ssrnet.data.pixels import (
+    CachedPixels,
+    DecodedPixels,
+    DevicePixels,
+    Pixels,
+    cached_file,
+    decode_into,
+    fits_on,
+    is_cached,
+)
 from ssrnet.data.records import VehicleImage
 from ssrnet.distributed import Processes
 from ssrnet.training.settings import TrainSettings

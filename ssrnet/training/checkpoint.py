@@ -148,9 +148,11 @@ def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> lis
     shapes = [name for name in tensors if name in own and own[name].shape != tensors[name].shape]
     title = model.settings.title
     if missing or unknown:
-        problem = f"lacks {len(missing)} tensors (first {missing[0]})" if missing else (
-            f"has {len(unknown)} tensors that it does not know (first {unknown[0]})"
-        )  # fmt: skip
+        problem = (
+            f"lacks {len(missing)} tensors (first {missing[0]})"
+            if missing
+            else (f"has {len(unknown)} tensors that it does not know (first {unknown[0]})")
+        )
         raise CheckpointError(
             f"{source} does not fit {title}, {model.settings.backbone}: it {problem}; "
             "give a checkpoint of this network, or the settings of that one."

@@ -47,9 +47,12 @@ def _is_plain(value: object) -> bool:
     A pickle of a few bytes may hold a sparse tensor, or one with a stride of 0, of more numbers than fit any memory.
     """
     return (
-        isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
-        and not value.is_quantized and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
-    )  # fmt: skip
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    )
 
 
 def _check_unpacked(path: Path) -> None:

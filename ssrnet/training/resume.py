@@ -17,9 +17,17 @@ from ssrnet.training.pickles import is_state, read_pickle
 from ssrnet.training.settings import TrainSettings
 
 MAY_CHANGE = (
-    "data", "more_data", "out", "max_steps", "evaluate_every", "workers", "device", "cache", "cache_images",
+    "data",
+    "more_data",
+    "out",
+    "max_steps",
+    "evaluate_every",
+    "workers",
+    "device",
+    "cache",
+    "cache_images",
     "resume",
-)  # fmt: skip
+)
 """Settings that a resumed run may change without becoming another run."""
 
 KEYS = {"model", "optimiser", "progress", "run"}

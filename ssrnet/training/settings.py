@@ -222,9 +222,7 @@ def recipe(name: RecipeName, network: NetworkName = "ssrnet") -> TrainSettings:
             backbone_weights="none",
             start_anew=("attention",),
             frozen_stages=3,
-            optimiser=replace(
-                strong.optimiser, learning_rate=5e-5, new_layers=3, warmup_epochs=0.25, decay_epoch=0.5
-            ),
+            optimiser=replace(strong.optimiser, learning_rate=5e-5, new_layers=3, warmup_epochs=0.25, decay_epoch=0.5),
             epochs=3,
             epoch_over="identities",
             identities_per_batch=8,

@@ -6,11 +6,14 @@ from ssrnet.data.records import VehicleImage
 
 IMAGES = tuple(
     VehicleImage(
-        Path(f"/nowhere/{i:05d}.jpg"), f"{i:05d}.jpg", f"v{i // 5:04d}", f"c{i % 20:02d}",
+        Path(f"/nowhere/{i:05d}.jpg"),
+        f"{i:05d}.jpg",
+        f"v{i // 5:04d}",
+        f"c{i % 20:02d}",
         {"type": ("car", "bus", "van")[i % 3], "colour": ("red", "blue")[i % 2], "frame": str(i), "same": "x"},
     )
     for i in range(5000)
-)  # fmt: skip
+)
 ASKED: list[str] = []
 """Names of the images whose thumbnails were asked for."""
 

@@ -34,8 +34,10 @@ def publish(project):
     """``publish(hash, gains, trusted)``: a study of one checkpoint, and of a baseline that nobody has in view."""
 
     def run(checkpoint_hash, gains, trusted):
-        maps = [MapVerdict(name, gain, gain - 0.1, gain + 0.1, 12, 0.7, {"faithful": name in trusted}, name in trusted)
-                for name, gain in gains.items()]  # fmt: skip
+        maps = [
+            MapVerdict(name, gain, gain - 0.1, gain + 0.1, 12, 0.7, {"faithful": name in trusted}, name in trusted)
+            for name, gain in gains.items()
+        ]
         maps.append(MapVerdict("centre", 0.1, 0.0, 0.2, 12, 0.9, {}, False))
         models = ModelVerdicts("Baseline (GB)", "0" * 16, tuple(maps)), ModelVerdicts("x", checkpoint_hash, tuple(maps))
         write_verdicts(project / VERDICTS, ExplanationVerdicts({"dataset": "town"}, models))
@@ -81,9 +83,11 @@ def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_page, city, checkpo
 
 def test_the_length_of_f_attn_stands_below_m_s_and_is_f_gs_for_the_baseline(open_page, city, checkpoints):
     test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
-    assert rows(test) == [f"{title}: {name}" for title, length in
-                          (("Baseline (GB)", "|F_G|"), ("SSR-Net (GB+AB+RB)", "|F_attn|"))
-                          for name in ("M_s", length, "Grad-CAM")]  # fmt: skip
+    assert rows(test) == [
+        f"{title}: {name}"
+        for title, length in (("Baseline (GB)", "|F_G|"), ("SSR-Net (GB+AB+RB)", "|F_attn|"))
+        for name in ("M_s", length, "Grad-CAM")
+    ]
     for title in ("Baseline (GB): |F_G|", "SSR-Net (GB+AB+RB): |F_attn|"):
         assert all(re.fullmatch(r"length \d+\.\d to \d+\.\d", text) for text in captions(test, title))
     assert "Baseline (GB) has no attention branch and so no F_attn" in html(test)
@@ -99,8 +103,9 @@ def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_page, publish
     (claim,) = claims(test)
     assert claim.startswith("Of the maps that pass the explanations study's tests on SSR-Net (GB+AB+RB), |F_attn| has ")
     assert "the largest gain (0.40, 95 % interval 0.30 to 0.50, 12 photographs of town), so it stands first" in claim
-    assert claim.endswith("|F_attn| has 70 % of its mass on the vehicle, a blob in the middle 90 %: this share decides "
-                          "nothing.")  # fmt: skip
+    assert claim.endswith(
+        "|F_attn| has 70 % of its mass on the vehicle, a blob in the middle 90 %: this share decides nothing."
+    )
     assert "Baseline" not in claim
     assert rows(test)[3:] == [f"SSR-Net (GB+AB+RB): {name}" for name in ("|F_attn|", "M_s", "HiResCAM")]
     assert rows(test)[0] == "Baseline (GB): M_s", "of the baseline in view nothing was measured"

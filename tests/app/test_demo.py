@@ -214,7 +214,10 @@ print(sorted(heavy & set(sys.modules)))
 def test_the_demos_first_page_imports_nothing_that_it_does_not_need(demo, view):
     done = subprocess.run(
         [sys.executable, "-c", FIRST_PAGE, view],
-        cwd=demo, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=demo,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[]\n"

@@ -46,8 +46,9 @@ def test_every_query_is_a_point_and_the_chosen_one_stands_beside_the_chart(open_
     marked = [trace["customdata"][i][0] for trace in scatter["data"] for i in trace.get("selectedpoints", [])]
     assert marked == [name]
     assert [axis["title"]["text"] for axis in (scatter["layout"]["xaxis"], scatter["layout"]["yaxis"])] == [
-        "AP, Baseline (GB)", "AP, SSR-Net (GB+AB+RB)",
-    ]  # fmt: skip
+        "AP, Baseline (GB)",
+        "AP, SSR-Net (GB+AB+RB)",
+    ]
     assert len(histogram["data"]) == 3
     panel = html(test)
     assert panel.count('<figure class="hit"') + panel.count('<figure class="error"') == 6

@@ -114,8 +114,15 @@ def test_a_network_without_token_has_six_nodes(open_page, city, checkpoints, tmp
     model = tiny.network(token_node=False, gcn_depth=1)
     path = tmp_path / "notoken.safetensors"
     save_checkpoint(path, model, tiny.info(model))
-    test = open_page("graph", data=str(city), query=QUERY, baseline=checkpoints["baseline"], ssrnet=str(path),
-                     graph_off="global", graph_cut="ul-nowhere")  # fmt: skip
+    test = open_page(
+        "graph",
+        data=str(city),
+        query=QUERY,
+        baseline=checkpoints["baseline"],
+        ssrnet=str(path),
+        graph_off="global",
+        graph_cut="ul-nowhere",
+    )
     assert not test.exception and not test.error
     assert [node["name"] for node in components(test, "node_graph")[0]["nodes"]] == NODES[:6]
     assert "global silenced" in html(test) and len(matrices(test)[1]) == 2

@@ -71,8 +71,13 @@ def test_maps_lie_on_their_photographs_at_the_pages_opacity():
     rows = [MapRow("M_s", [Map(uri_of(RED_FIELD), f"{i}") for i in range(3)]), MapRow("none", note="has none")]
     printed = printed_maps(photographs, rows, 0.5, across=2)
     assert [(row.title, len(row.cells), row.note) for row in printed] == [
-        ("", 2, ""), ("M_s", 2, ""), ("none", 0, "has none"), ("", 1, ""), ("M_s", 1, ""), ("none", 0, "has none"),
-    ]  # fmt: skip
+        ("", 2, ""),
+        ("M_s", 2, ""),
+        ("none", 0, "has none"),
+        ("", 1, ""),
+        ("M_s", 1, ""),
+        ("none", 0, "has none"),
+    ]
     assert np.abs(np.asarray(printed[4].cells[0].picture).mean((0, 1)) - [255, 127.5, 127.5]).max() < 3
     assert printed[4].cells[0].words == "2"
 
@@ -97,8 +102,15 @@ def test_printed_regions_are_eq_2s_crops():
 
 def test_the_printed_graph_greys_what_is_off():
     nodes = [{"name": name, "short": name, "x": x, "y": 1.0} for x, name in enumerate(("ul", "ur", "token"))]
-    data = {"viewBox": [0, 0, 4, 2], "image": uri_of(BLACK), "size": [4, 2], "nodes": nodes,
-            "edges": [["ul", "ur"], ["ur", "token"], ["ul", "token"]], "off": ["ul"], "cut": ["ur-token"]}  # fmt: skip
+    data = {
+        "viewBox": [0, 0, 4, 2],
+        "image": uri_of(BLACK),
+        "size": [4, 2],
+        "nodes": nodes,
+        "edges": [["ul", "ur"], ["ur", "token"], ["ul", "token"]],
+        "off": ["ul"],
+        "cut": ["ur-token"],
+    }
     *edges, drawn = printed_graph(data).data
     assert [edge.line.color == OFF for edge in edges] == [True, True, True]
     assert [colour == OFF for colour in drawn.marker.color] == [True, False, False]

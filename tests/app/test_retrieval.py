@@ -177,9 +177,16 @@ def test_one_branch_of_a_model_that_lacks_it(open_page, city, checkpoints):
     test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **twice))
     assert len(test.get("plotly_chart")) == 1 and html(test).count('<div class="pair">') == 2
     test = whole(
-        open_page("retrieval", data=str(city), query=QUERY, match=OTHER, match_branch="Relation",
-                  match_method="HiResCAM", **checkpoints)
-    )  # fmt: skip
+        open_page(
+            "retrieval",
+            data=str(city),
+            query=QUERY,
+            match=OTHER,
+            match_branch="Relation",
+            match_method="HiResCAM",
+            **checkpoints,
+        )
+    )
     assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
     assert "HiResCAM of the similarity" in html(test)
 

@@ -156,9 +156,18 @@ def test_what_the_sidebar_says(open_page, closed, city, models, project, monkeyp
 
 @pytest.mark.parametrize(
     ("address", "local"),
-    [("localhost", True), ("127.0.0.1", True), ("127.3.2.1", True), ("::1", True), ("0.0.0.0", False), ("::", False),
-     ("192.168.1.4", False), ("example.org", False), ("unix:///tmp/socket", False)],
-)  # fmt: skip
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.3.2.1", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.4", False),
+        ("example.org", False),
+        ("unix:///tmp/socket", False),
+    ],
+)
 def test_addresses(monkeypatch, address, local):
     monkeypatch.setattr(roots, "listens_on", lambda: address)
     assert roots.is_local() is local

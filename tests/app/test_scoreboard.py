@@ -60,14 +60,23 @@ def test_two_runs_share_their_axes(open_page, two):
     assert not test.exception and not test.error and not test.warning
     drawn = figures(test)
     assert list(drawn) == [
-        "Loss", "Held-back mAP", "Held-back rank-1", "Training accuracy", "Learning rate", "Images per second",
-        "Loss: cross entropy", "Loss: triplet",
-    ]  # fmt: skip
+        "Loss",
+        "Held-back mAP",
+        "Held-back rank-1",
+        "Training accuracy",
+        "Learning rate",
+        "Images per second",
+        "Loss: cross entropy",
+        "Loss: triplet",
+    ]
     assert points(drawn["Loss"]) == {"baseline": 4, "ssrnet": 2}
     assert points(drawn["Held-back mAP"]) == {"baseline": 4}
     assert points(drawn["Loss: cross entropy"]) == {
-        "baseline, G": 4, "ssrnet, G": 2, "ssrnet, attn": 2, "ssrnet, token": 2,
-    }  # fmt: skip
+        "baseline, G": 4,
+        "ssrnet, G": 2,
+        "ssrnet, attn": 2,
+        "ssrnet, token": 2,
+    }
     assert drawn["Held-back mAP"]["data"][0]["mode"] == "lines+markers"
     assert "finished after epoch 4 of 4" in html(test) and "training, epoch 2 of 4" in html(test)
 

@@ -103,9 +103,7 @@ def test_options_that_need_a_network_leave_the_third_model_as_it_is(open_three):
 def test_failures_compares_any_two_of_the_three(open_three):
     test = open_three("failures")
     choice = test.selectbox(key="failures_compare")
-    assert choice.options == [
-        "Baseline against SSR-Net", f"Baseline against {TITLE}", f"SSR-Net against {TITLE}",
-    ]  # fmt: skip
+    assert choice.options == ["Baseline against SSR-Net", f"Baseline against {TITLE}", f"SSR-Net against {TITLE}"]
     assert test.dataframe[0].value["Model"].tolist() == NETWORKS
     test = whole(choice.select_index(2).run())
     assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[1], TITLE]

@@ -26,9 +26,16 @@ from tests.data import layouts
 @pytest.fixture
 def settings(city):
     return ExtractionBenchmarkSettings(
-        city, ModelSettings(backbone="resnet18"), image_size=32, batches=(1, 3), images=4, decoded=14, rounds=2,
-        workers=0, device="cpu",
-    )  # fmt: skip
+        city,
+        ModelSettings(backbone="resnet18"),
+        image_size=32,
+        batches=(1, 3),
+        images=4,
+        decoded=14,
+        rounds=2,
+        workers=0,
+        device="cpu",
+    )
 
 
 def test_every_way_is_timed_at_every_size_and_from_files(settings, tmp_path, capsys):

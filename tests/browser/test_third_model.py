@@ -13,11 +13,23 @@ def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):  # no
     images = open_dataset(city).test
     path, project = tmp_path / "agw.npz", tmp_path / "project"
     np.savez(
-        path, features=np.random.default_rng(0).normal(size=(len(images), 8)),
+        path,
+        features=np.random.default_rng(0).normal(size=(len(images), 8)),
         paths=np.array([f"datasets/veri/image_test/{image.name}" for image in images]),
-    )  # fmt: skip
-    cli.run(["import", "--features", str(path), "--data", str(city), "--name", "fast-reid AGW",
-             "--out", str(project / "runs/imported")])  # fmt: skip
+    )
+    cli.run(
+        [
+            "import",
+            "--features",
+            str(path),
+            "--data",
+            str(city),
+            "--name",
+            "fast-reid AGW",
+            "--out",
+            str(project / "runs/imported"),
+        ]
+    )
     with serving(project) as server:
         page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
         page.locator(".ranks .row").nth(1).wait_for()

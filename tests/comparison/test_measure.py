@@ -30,10 +30,7 @@ def contestants(dataset):
     def features(**dims):
         return FeatureSet(torch.randn(12, sum(dims.values()), generator=generator), names, dims)
 
-    return [
-        Contestant("small", features(G=4), MADE_BY),
-        Contestant("large", features(G=4, attn=3, token=2), MADE_BY),
-    ]
+    return [Contestant("small", features(G=4), MADE_BY), Contestant("large", features(G=4, attn=3, token=2), MADE_BY)]
 
 
 @pytest.mark.parametrize("name", ["cross_camera", "single_gallery_shot", "multi_gallery_shot"])
@@ -44,8 +41,12 @@ def test_rows_are_the_evaluations_of_models_and_branches(dataset, contestants, n
     assert result.seeds == (() if name == "cross_camera" else (0, 1, 2))
     (whole,) = result.slices
     assert [(row.model, row.branches) for row in whole.rows] == [
-        ("small", ()), ("large", ()), ("large", ("G",)), ("large", ("attn",)), ("large", ("token",))
-    ]  # fmt: skip
+        ("small", ()),
+        ("large", ()),
+        ("large", ("G",)),
+        ("large", ("attn",)),
+        ("large", ("token",)),
+    ]
     evaluations = {}
     for row in whole.rows:
         features = next(one for one in contestants if one.title == row.model).features.only(row.branches)
@@ -74,14 +75,19 @@ def test_slices_come_from_the_same_rankings(dataset, contestants, monkeypatch):
     seeds = with_seeds("single_gallery_shot", 2, 6)
     others = QueryFilter("vehicle_type", ("truck", "motorcycle"))
     result, left_out = measure(
-        dataset, contestants, seeds, {"vehicle_type": [CARS, others], "vehicle_type=bus": [BUSES]},
+        dataset,
+        contestants,
+        seeds,
+        {"vehicle_type": [CARS, others], "vehicle_type=bus": [BUSES]},
         difference=("small", "large"),
-    )  # fmt: skip
+    )
     assert len(asked) == 5 * 2  # rows by seeds
     whole, cars, rest = result.slices
     assert [(one.title, one.asked_as) for one in result.slices] == [
-        ("all", ""), ("vehicle_type car", "vehicle_type"), ("vehicle_type truck, motorcycle", "vehicle_type")
-    ]  # fmt: skip
+        ("all", ""),
+        ("vehicle_type car", "vehicle_type"),
+        ("vehicle_type truck, motorcycle", "vehicle_type"),
+    ]
     assert cars.queries == rest.queries == (4, 4) and whole.queries == (8, 8) and cars.vehicles == 2
     assert [(left.protocol, left.queries) for left in left_out] == [("single_gallery_shot", "vehicle_type bus")]
     own = [restrict(evaluate(contestants[0].features, dataset, seed, made_by=MADE_BY), CARS) for seed in seeds]

@@ -16,8 +16,15 @@ def test_it_comes_back_from_its_file_as_it_was(tmp_path):
     assert (values["confidence"], values["replicates"], values["bootstrap_seed"]) == (0.95, 2000, 0)
 
 
-@pytest.mark.parametrize("change", [lambda v: v.pop("models"), lambda v: v["protocols"][0]["slices"][0].pop("rows"),
-                                    lambda v: v.update(more=1), lambda v: v.update(protocols=None)])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v.pop("models"),
+        lambda v: v["protocols"][0]["slices"][0].pop("rows"),
+        lambda v: v.update(more=1),
+        lambda v: v.update(protocols=None),
+    ],
+)
 def test_a_damaged_file(tmp_path, change):
     path = tmp_path / "c.json"
     toys.comparison().write(path)

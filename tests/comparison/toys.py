@@ -31,25 +31,33 @@ def comparison(**changes) -> ModelComparison:
     camera = {"gallery": 1234, "shots": None, "junk_rule": "same vehicle and same camera", "excluded_vehicles": 0}
     shot = {"gallery": 30, "shots": 6, "junk_rule": "none", "excluded_vehicles": 2}
     protocols = (
-        ProtocolResult("cross_camera", (), (
-            one_slice("all", "", None, camera, excluded=(3,)),
-            one_slice("with group", "group", None, camera),
-            one_slice("without group", "group", None, camera, queries=(1,), vehicles=1),
-            *(one_slice(f"type {name}", "type", None, camera) for name in ("bus", "car", "truck", "van")),
-        )),
+        ProtocolResult(
+            "cross_camera",
+            (),
+            (
+                one_slice("all", "", None, camera, excluded=(3,)),
+                one_slice("with group", "group", None, camera),
+                one_slice("without group", "group", None, camera, queries=(1,), vehicles=1),
+                *(one_slice(f"type {name}", "type", None, camera) for name in ("bus", "car", "truck", "van")),
+            ),
+        ),
         ProtocolResult("multi_gallery_shot", (0, 1), (one_slice("all", "", 0.02, shot, queries=(20, 22)),)),
-    )  # fmt: skip
+    )
     models = (
         ComparedModel("Baseline (GB)", FEATURES | {"model": "Baseline (GB)", "checkpoint": "b.safetensors"}),
         ComparedModel("SSR-Net (GB+AB+RB)", FEATURES | {"model": "SSR-Net (GB+AB+RB)", "checkpoint": "s.safetensors"}),
     )
     values = {
-        "dataset": "toys", "dataset_hash": "fedcba9876543210", "images": "all", "models": models,
-        "difference": ("Baseline (GB)", "SSR-Net (GB+AB+RB)"), "protocols": protocols,
+        "dataset": "toys",
+        "dataset_hash": "fedcba9876543210",
+        "images": "all",
+        "models": models,
+        "difference": ("Baseline (GB)", "SSR-Net (GB+AB+RB)"),
+        "protocols": protocols,
         "left_out": (
             LeftOut("single_gallery_shot", "all", "no vehicle has two images"),
             LeftOut("multi_gallery_shot", "type van", "no such query has a match in the gallery"),
         ),
         "version": "0",
-    }  # fmt: skip
+    }
     return ModelComparison(**{**values, **changes})

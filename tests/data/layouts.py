@@ -70,9 +70,7 @@ def veri_index(root: Path, gt: Sequence[str] = ("3", "5"), jk: Sequence[str] = (
 
 
 def market(root: Path) -> Path:
-    return folders(
-        root, {"bounding_box_train": MARKET_TRAIN, "query": MARKET_QUERY, "bounding_box_test": MARKET_TEST}
-    )
+    return folders(root, {"bounding_box_train": MARKET_TRAIN, "query": MARKET_QUERY, "bounding_box_test": MARKET_TEST})
 
 
 def vehicleid(root: Path) -> Path:
@@ -130,9 +128,7 @@ def csv_manifest(root: Path, lines: Sequence[str] = CSV_LINES, name: str = "mani
 
 def records(counts: dict[str, int], camera: str | None = "c1", prefix: str = "") -> list[VehicleImage]:
     """``counts[vehicle]`` images of each vehicle, without files."""
-    names = [
-        (vehicle, f"{prefix}{vehicle}_{i}.jpg") for vehicle, count in counts.items() for i in range(count)
-    ]
+    names = [(vehicle, f"{prefix}{vehicle}_{i}.jpg") for vehicle, count in counts.items() for i in range(count)]
     return [VehicleImage(Path("/nowhere") / name, name, vehicle, camera) for vehicle, name in names]
 
 

@@ -120,9 +120,13 @@ def test_erased_boxes_are_distributed_as_torchvisions():
 def wild(count: int, size: int = 16, **changes) -> Draws:
     """Draws in which ``other_cameras`` changes nothing, but for ``changes``."""
     still = dict(
-        gain=torch.ones(count, 3), gamma=torch.ones(count), grey=torch.zeros(count).bool(),
-        side=torch.full((count,), size), noise=torch.zeros(count), noise_offset=torch.zeros(count, 2).long(),
-    )  # fmt: skip
+        gain=torch.ones(count, 3),
+        gamma=torch.ones(count),
+        grey=torch.zeros(count).bool(),
+        side=torch.full((count,), size),
+        noise=torch.zeros(count),
+        noise_offset=torch.zeros(count, 2).long(),
+    )
     return draw(count, size, PLAIN, 0, 0, 0)._replace(**(still | changes))
 
 
@@ -151,9 +155,7 @@ def test_each_step_of_other_cameras_alone():
 def test_other_cameras_come_as_often_as_said_and_change_no_other_draw():
     size, settings = 64, AugmentSettings(erase=0.5, colour=0.2)
     draws = draw(MANY, size, settings, 0, 0, 0)
-    shares = {
-        0.5: (draws.gain != 1).any(1), 0.15: draws.grey, 0.32: draws.side < size, 0.3: draws.noise > 0,
-    }  # fmt: skip
+    shares = {0.5: (draws.gain != 1).any(1), 0.15: draws.grey, 0.32: draws.side < size, 0.3: draws.noise > 0}
     for share, happened in shares.items():
         assert happened.float().mean() == pytest.approx(share, abs=0.03)
     assert 0.88 <= draws.gain.min() and draws.gain.max() <= 1.12 and draws.noise.max() <= 0.04
@@ -184,9 +186,7 @@ def test_a_part_of_a_batch_is_augmented_as_in_the_whole():
     assert torch.allclose(augment(images[2:6], settings, draws.share(slice(2, 6))), whole[2:6], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("flip", 1.1), ("erase", -0.1), ("colour", 2), ("pad", -1)]
-)
+@pytest.mark.parametrize(("name", "value"), [("flip", 1.1), ("erase", -0.1), ("colour", 2), ("pad", -1)])
 def test_settings_that_cannot_work(name, value):
     with pytest.raises(SettingsError, match=f"augment.{name} is {value}"):
         AugmentSettings(**{name: value})

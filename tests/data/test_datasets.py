@@ -56,9 +56,7 @@ def test_folder_without_permission(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(folder))
 
     monkeypatch.setattr("os.scandir", refuse)
-    fails_to_open(
-        root, "image_train cannot be read (Permission denied)", "check the path and its permissions"
-    )
+    fails_to_open(root, "image_train cannot be read (Permission denied)", "check the path and its permissions")
 
 
 @pytest.mark.parametrize(

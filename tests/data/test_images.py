@@ -80,12 +80,7 @@ def test_unreadable_exif_leaves_the_pixels():
 def test_16_bit_grey_is_scaled_not_clipped():
     grey = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
     for format in ("PNG", "TIFF"):
-        assert np.asarray(read_image_bytes(encode(grey, format), "deep"))[0, :, 0].tolist() == [
-            0,
-            1,
-            128,
-            255,
-        ]
+        assert np.asarray(read_image_bytes(encode(grey, format), "deep"))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
 def test_32_bit_and_float_pixels_are_refused():
@@ -150,9 +145,7 @@ def test_name_that_no_file_can_have():
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg xmlns='x'/>", b"hello" * 100])
 def test_not_an_image(data):
-    with pytest.raises(
-        DataError, match=r"notes\.jpg is not a JPEG, PNG, WebP, BMP or TIFF image; convert it"
-    ):
+    with pytest.raises(DataError, match=r"notes\.jpg is not a JPEG, PNG, WebP, BMP or TIFF image; convert it"):
         read_image_bytes(data, "notes.jpg")
 
 
@@ -165,9 +158,7 @@ def test_other_formats_are_refused():
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_cut_short(format, kept):
     data = encode(noise(), format)
-    with pytest.raises(
-        DataError, match=r"car is (damaged or cut short .*; copy or export it again|not a JPEG)"
-    ):
+    with pytest.raises(DataError, match=r"car is (damaged or cut short .*; copy or export it again|not a JPEG)"):
         read_image_bytes(data[: int(len(data) * kept)], "car")
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
 
@@ -193,9 +184,7 @@ def test_too_large_is_told_by_the_header_alone(side, action, monkeypatch):
     assert side * side > MAX_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter(action, Image.DecompressionBombWarning)
-        with pytest.raises(
-            DataError, match=r"wall\.png has .* pixels, over the limit of 50,000,000; .*scale"
-        ):
+        with pytest.raises(DataError, match=r"wall\.png has .* pixels, over the limit of 50,000,000; .*scale"):
             read_image_bytes(png_header(side, side), "wall.png")
 
 

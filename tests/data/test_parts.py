@@ -32,8 +32,10 @@ def test_a_mark_of_the_same_kind_that_stays_does_not_count(tmp_path):
     masks = {"before": [[1, 0], [0, 1]], "after": [[1, 0], [0, 0]]}
     for name, values in masks.items():
         Image.fromarray(np.array(values, np.uint8)).save(tmp_path / f"{name}.png")
-    rows = [f"{name}.jpg,mark,0,sticker,1,c1,s-1,{change},1,{name}.png\n"
-            for name, change in (("before", AS_IT_IS), ("after", REMOVED))]  # fmt: skip
+    rows = [
+        f"{name}.jpg,mark,0,sticker,1,c1,s-1,{change},1,{name}.png\n"
+        for name, change in (("before", AS_IT_IS), ("after", REMOVED))
+    ]
     (tmp_path / "probes.csv").write_text(HEADER + "turn.jpg,turn,0,0 deg,1,c1,,,,turn.png\n" + "".join(rows))
     (probe,) = mark_probes(tmp_path)
     assert probe.region(AS_IT_IS, (2, 2), ("body", "sticker")).tolist() == [[False, False], [False, True]]

@@ -70,9 +70,7 @@ def test_two_images_a_vehicle_serve_single_but_not_multi():
         "with 6 in the gallery a vehicle needs at least 7 images, and no test vehicle of toys has more than 2"
     )
     assert available_protocols(data, n=1)["multi_gallery_shot"] is None
-    with pytest.raises(
-        ProtocolError, match="multi_gallery_shot cannot be used here: .*; choose another protocol"
-    ):
+    with pytest.raises(ProtocolError, match="multi_gallery_shot cannot be used here: .*; choose another protocol"):
         Protocol("multi_gallery_shot").split(data)
 
 
@@ -90,8 +88,7 @@ def test_two_images_a_vehicle_serve_single_but_not_multi():
         (
             dataset(gallery=records({"a": 1, "b": 1})),
             "single_gallery_shot",
-            "with 1 in the gallery a vehicle needs at least 2 images, "
-            "and no test vehicle of toys has more than 1",
+            "with 1 in the gallery a vehicle needs at least 2 images, and no test vehicle of toys has more than 1",
         ),
     ],
 )
@@ -104,10 +101,7 @@ def test_unavailable_says_why(data, name, reason):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (
-            {"name": "all_shots"},
-            "'all_shots'; choose one of cross_camera, single_gallery_shot, multi_gallery_shot",
-        ),
+        ({"name": "all_shots"}, "'all_shots'; choose one of cross_camera, single_gallery_shot, multi_gallery_shot"),
         ({"name": "multi_gallery_shot", "n": 0}, "n is 0; .* n of at least 1"),
         ({"name": "single_gallery_shot", "seed": -1}, "seed is -1; use 0"),
     ],

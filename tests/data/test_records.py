@@ -55,7 +55,4 @@ def test_summary_counts_and_tells_what_was_left_out():
     assert title == "toys (CSV: made by a test)"
     assert train.split() == ["train", "3", "images", "2", "vehicles", "1", "cameras"]
     assert query.split()[1] == "0" and gallery.split()[-2:] == ["0", "cameras"]
-    assert (
-        skipped.strip() == "1,234 skipped: not an image file (for example Thumbs.db)"
-        and note == "  No lists."
-    )
+    assert skipped.strip() == "1,234 skipped: not an image file (for example Thumbs.db)" and note == "  No lists."

@@ -29,9 +29,7 @@ def test_an_epoch_visits_each_vehicle_once_and_drops_the_rest():
     sampler = PKSampler(IDS, P=3, K=2, seed=0)
     visited = [IDS[position] for batch in sampler for position in batch[::2]]
     assert len(sampler) == 2 and len(visited) == len(set(visited)) == 6
-    everyone = {
-        IDS[position] for number in range(20) for batch in epoch(sampler, number) for position in batch
-    }
+    everyone = {IDS[position] for number in range(20) for batch in epoch(sampler, number) for position in batch}
     assert everyone == set(COUNTS)
     assert len(PKSampler(IDS, P=7, K=2)) == 1
 

@@ -5,14 +5,7 @@ import pytest
 
 from ssrnet.data.datasets import join_training_data, open_dataset, open_training_parts
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.training_sets import (
-    MOST_SETS,
-    TrainingSet,
-    describe_training,
-    seen_in_training,
-    union,
-    unpack,
-)  # fmt: skip
+from ssrnet.data.training_sets import MOST_SETS, TrainingSet, describe_training, seen_in_training, union, unpack
 from tests.data import layouts
 
 
@@ -131,12 +124,24 @@ def test_a_model_that_names_no_training_set(train):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"name": 3}, {"name": "x" * 2000}, {"content_hash": "0"}, {"content_hash": "Z" * 16}, {"images": -1},
-        {"images": True}, {"images": 1.5}, {"images": 2**50}, {"vehicles": "0" * 10}, {"vehicles": "0" * 31},
-        {"vehicles": ["0" * 10] * 3}, {"examples": ""}, {"cameras": "g" * 10}, {"cameras": "A" * 10}, {"cameras": None},
+        {"name": 3},
+        {"name": "x" * 2000},
+        {"content_hash": "0"},
+        {"content_hash": "Z" * 16},
+        {"images": -1},
+        {"images": True},
+        {"images": 1.5},
+        {"images": 2**50},
+        {"vehicles": "0" * 10},
+        {"vehicles": "0" * 31},
+        {"vehicles": ["0" * 10] * 3},
+        {"examples": ""},
+        {"cameras": "g" * 10},
+        {"cameras": "A" * 10},
+        {"cameras": None},
         {"wheels": 4},
     ],
-)  # fmt: skip
+)
 def test_damaged_entries(sets, changes):
     with pytest.raises(ValueError, match="training"):
         unpack([sets[0].packed() | changes])

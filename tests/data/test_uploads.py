@@ -23,7 +23,9 @@ def archive(members, compression=zipfile.ZIP_DEFLATED):
 
 
 def test_images_and_the_images_in_zip_files_in_order():
-    packed = archive({"a/red.jpg": jpeg(), "a/notes.txt": b"no image", "__MACOSX/a/._red.jpg": b"x", "blue.JPG": jpeg((0, 0, 250))})
+    packed = archive(
+        {"a/red.jpg": jpeg(), "a/notes.txt": b"no image", "__MACOSX/a/._red.jpg": b"x", "blue.JPG": jpeg((0, 0, 250))}
+    )
     found = read_uploads([("first.png.jpg", jpeg((0, 250, 0))), ("all.ZIP", packed)])
     assert list(found.pictures) == ["first.png.jpg", "red.jpg", "blue.JPG"] and found.refused == ()
     assert np.asarray(found.pictures["blue.JPG"]).shape == (30, 40, 3)
@@ -60,7 +62,6 @@ def test_a_zip_with_a_lie_in_its_directory():
     data[at + 24 : at + 28] = (10).to_bytes(4, "little")  # the size that it unpacks to
     found = read_uploads([("lie.zip", bytes(data))])
     assert not found.pictures and "lie.zip" in found.refused[0] or "damaged" in found.refused[0]
-
 
 
 def test_a_zip_with_a_password():

@@ -51,10 +51,15 @@ def test_lengths_are_those_of_the_channels_of_a_cell():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [(tiny.BASELINE, "Baseline (GB) has no attention branch and so no F_attn"),
-     ({"attention": "none"}, "no F_attn but F_G itself"), ({"attention": "stn"}, "no F_attn but F_G itself"),
-     ({"attention": "bilinear"}, "no F_attn but F_G itself"), ({"attention": "se"}, None), ({}, None)],
-)  # fmt: skip
+    [
+        (tiny.BASELINE, "Baseline (GB) has no attention branch and so no F_attn"),
+        ({"attention": "none"}, "no F_attn but F_G itself"),
+        ({"attention": "stn"}, "no F_attn but F_G itself"),
+        ({"attention": "bilinear"}, "no F_attn but F_G itself"),
+        ({"attention": "se"}, None),
+        ({}, None),
+    ],
+)
 def test_f_attn_is_called_f_g_where_it_is_f_g(changes, words):
     model = tiny.network(**changes)
     trace = model.trace(tiny.images())
@@ -77,10 +82,14 @@ def test_the_strongest_channels_are_those_that_m_c_lets_through_most():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [(tiny.BASELINE, "Baseline (GB) has no spatial attention map M_s: it has no attention branch"),
-     ({"attention": "se"}, "M_c weighs the channels"), ({"attention": "stn"}, "warps the image"),
-     ({"attention": "bilinear"}, "products of channels"), ({"attention": "none"}, "switched off")],
-)  # fmt: skip
+    [
+        (tiny.BASELINE, "Baseline (GB) has no spatial attention map M_s: it has no attention branch"),
+        ({"attention": "se"}, "M_c weighs the channels"),
+        ({"attention": "stn"}, "warps the image"),
+        ({"attention": "bilinear"}, "products of channels"),
+        ({"attention": "none"}, "switched off"),
+    ],
+)
 def test_a_model_without_m_s_says_why(changes, words):
     assert words in why_no_spatial_attention(ModelSettings(**changes))
 

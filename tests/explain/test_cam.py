@@ -51,8 +51,11 @@ def test_the_global_branch_is_explained_as_the_formula_says(method, pooled):
     A = F_G[0].double().numpy()
     alpha = 1 / (2 + A.sum((1, 2)) * g)  # Eq. 19 of Grad-CAM++, its fraction reduced by g^2
     weights = {
-        "grad-cam": g, "hires-cam": g, "layer-cam": np.maximum(g, 0), "grad-cam++": 16 * np.maximum(g, 0) * alpha
-    }[method]  # fmt: skip
+        "grad-cam": g,
+        "hires-cam": g,
+        "layer-cam": np.maximum(g, 0),
+        "grad-cam++": 16 * np.maximum(g, 0) * alpha,
+    }[method]
     expected = np.maximum(np.einsum("c,chw->hw", weights, A), 0)
     found = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)

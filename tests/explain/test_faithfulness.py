@@ -77,9 +77,7 @@ def test_pixels_are_replaced_in_order():
     start, other = torch.zeros(3, 2, 2), torch.ones(3, 2, 2)
     frames = replaced(start, other, np.array([3, 0, 2, 1]), steps=4)
     assert frames.shape == (5, 3, 2, 2)
-    assert frames[:, 1].flatten(1).tolist() == [
-        [0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1], [1, 0, 1, 1], [1, 1, 1, 1]
-    ]  # fmt: skip
+    assert frames[:, 1].flatten(1).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1], [1, 0, 1, 1], [1, 1, 1, 1]]
 
 
 def test_a_blur_keeps_the_mean_colour_and_spreads_a_point_as_a_gaussian():

@@ -133,8 +133,7 @@ def opened(city):
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    "settings",
-    [EmbeddingSettings(), EmbeddingSettings("before", True), EmbeddingSettings(branches=("attn", "token"))],
+    "settings", [EmbeddingSettings(), EmbeddingSettings("before", True), EmbeddingSettings(branches=("attn", "token"))]
 )
 @pytest.mark.parametrize("edit", [GraphEdit(), GraphEdit(nodes_off=("mid",)), GraphEdit(crop_ratio=1)])
 def test_both_sides_features_are_those_of_an_edited_network(opened, edit, settings):

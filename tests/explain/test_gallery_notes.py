@@ -25,8 +25,10 @@ def test_what_is_written_is_read_again():
     assert read(NOTES.json()) == NOTES
     assert NOTES.tags == {"odd": ("a.jpg", "b.jpg"), "night": ("c.jpg",)}
     assert NOTES.with_tag("night", ["a.jpg"]).by_image() == {
-        "a.jpg": ("odd", "night"), "b.jpg": ("odd",), "c.jpg": ("night",),
-    }  # fmt: skip
+        "a.jpg": ("odd", "night"),
+        "b.jpg": ("odd",),
+        "c.jpg": ("night",),
+    }
 
 
 def test_steps_leave_the_notes_before_as_they_were():

@@ -101,8 +101,9 @@ def test_an_edit_adds_to_the_one_before():
     model = tiny.network()
     trace = model.trace(tiny.images())
     once = edit_trace(model, trace, GraphEdit(nodes_off=("mid",), edges_off=(("dl", "dr"),))).trace
-    twice = edit_trace(model, edit_trace(model, trace, GraphEdit(nodes_off=("mid",))).trace,
-                       GraphEdit(edges_off=(("dl", "dr"),))).trace  # fmt: skip
+    twice = edit_trace(
+        model, edit_trace(model, trace, GraphEdit(nodes_off=("mid",))).trace, GraphEdit(edges_off=(("dl", "dr"),))
+    ).trace
     assert torch.equal(once.A, twice.A) and torch.equal(once.f_token, twice.f_token)
 
 

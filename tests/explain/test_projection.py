@@ -64,10 +64,12 @@ def test_equal_vectors_are_one_sentence(method):
 def test_copies_zeros_and_any_scale_have_a_place(groups, method):
     row = groups[:1]
     for vectors in (
-        np.vstack([np.repeat(row, 19, 0), groups[-1:]]), np.vstack([np.repeat(row, 10, 0), np.repeat(-row, 10, 0)]),
+        np.vstack([np.repeat(row, 19, 0), groups[-1:]]),
+        np.vstack([np.repeat(row, 10, 0), np.repeat(-row, 10, 0)]),
         np.repeat(np.eye(2, 12), 10, 0),  # on a line: the second axis has no range
-        np.vstack([np.zeros((10, 12)), groups]), np.repeat(groups[:8], 2, 0),
-    ):  # fmt: skip
+        np.vstack([np.zeros((10, 12)), groups]),
+        np.repeat(groups[:8], 2, 0),
+    ):
         assert np.isfinite(project(vectors, method).points).all()
     if method == "PCA":  # float32 squares of these overflow, or vanish
         for scale in (1e30, 1e-30, 1e300):

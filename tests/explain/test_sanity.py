@@ -12,9 +12,13 @@ BACKBONE = ["layer4", "layer3", "layer2", "layer1", "stem"]
 
 @pytest.mark.parametrize(
     ("changes", "names"),
-    [({}, ["heads", "attention", *BACKBONE]), (tiny.BASELINE, ["heads", *BACKBONE]),
-     ({"attention": "stn"}, ["heads", *BACKBONE]), ({"parts": "pcb"}, ["heads", "attention", *BACKBONE])],
-)  # fmt: skip
+    [
+        ({}, ["heads", "attention", *BACKBONE]),
+        (tiny.BASELINE, ["heads", *BACKBONE]),
+        ({"attention": "stn"}, ["heads", *BACKBONE]),
+        ({"parts": "pcb"}, ["heads", "attention", *BACKBONE]),
+    ],
+)
 def test_each_stage_adds_to_those_before_and_the_model_stays(changes, names):
     model = tiny.network(num_classes=3, **changes)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

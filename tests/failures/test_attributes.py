@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 
 from ssrnet.errors import DataError
-from ssrnet.failures.attributes import (
-    angle_between,
-    attribute_names,
-    coded,
-    day_or_night,
-    grouped,
-    numbers,
-    values,
-)
+from ssrnet.failures.attributes import angle_between, attribute_names, coded, day_or_night, grouped, numbers, values
 from tests.failures import toys
 
 IMAGES = [

@@ -51,9 +51,16 @@ def test_what_capture_and_query_have_in_common_against_chance(worse):
 
 def test_rows(worse):
     assert worse.rows()[1] == {
-        "query": "qd", "vehicle": "D", "captured_by": "A", "image": "a3", "images_before": 3,
-        "same_sibling_group": 0, "same_type": None, "same_light": 1, "same_camera_id": 0,
-    }  # fmt: skip
+        "query": "qd",
+        "vehicle": "D",
+        "captured_by": "A",
+        "image": "a3",
+        "images_before": 3,
+        "same_sibling_group": 0,
+        "same_type": None,
+        "same_light": 1,
+        "same_camera_id": 0,
+    }
 
 
 def test_confusions_are_counted_and_siblings_named(worse):

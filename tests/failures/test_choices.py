@@ -10,9 +10,19 @@ SPLIT = Split(tuple(toys.QUERIES), tuple(toys.GALLERY), same_camera_is_junk=True
 def test_what_parts_the_queries_or_the_pairs_is_offered_and_nothing_else():
     """Among the queries there are two groups of siblings at most (A's alone), three types, two lights, two cameras."""
     assert list(choices(SPLIT)) == [
-        "azimuth.difference", "azimuth.easiest", "day", "day.pair", "sibling", "camera_id.pair", "type", "camera_id",
-        "light", "light.same", "azimuth", "azimuth.same",
-    ]  # fmt: skip
+        "azimuth.difference",
+        "azimuth.easiest",
+        "day",
+        "day.pair",
+        "sibling",
+        "camera_id.pair",
+        "type",
+        "camera_id",
+        "light",
+        "light.same",
+        "azimuth",
+        "azimuth.same",
+    ]
 
 
 def test_every_choice_can_be_made():

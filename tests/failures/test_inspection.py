@@ -23,9 +23,15 @@ def pairs(inspection) -> dict[tuple[str, str], int]:
 def test_each_match_stands_where_it_was_counted_by_hand():
     worse, better = toys.inspections()
     assert pairs(worse) == {
-        ("qa", "a1"): 0, ("qa", "a2"): 2, ("qa", "a3"): 4, ("qj", "a2"): 2, ("qj", "a3"): 4,
-        ("qc", "c1"): 0, ("qc", "c2"): 0, ("qd", "d1"): 7,
-    }  # fmt: skip
+        ("qa", "a1"): 0,
+        ("qa", "a2"): 2,
+        ("qa", "a3"): 4,
+        ("qj", "a2"): 2,
+        ("qj", "a3"): 4,
+        ("qc", "c1"): 0,
+        ("qc", "c2"): 0,
+        ("qd", "d1"): 7,
+    }
     assert pairs(better) == pairs(worse) | {("qa", "a1"): 2, ("qj", "a2"): 0}
     assert worse.query.tolist() == better.query.tolist() == [0, 0, 0, 1, 1, 2, 2, 4]
 
@@ -86,9 +92,10 @@ def test_some_queries_and_re_ranked_ones():
     inspection = inspect(features, evaluation, settings)
     first = [inspection.wrong_before[inspection.query == q].min() + 1 for q in range(20)]
     assert first == evaluation.ranking.first_hit.tolist()
-    whole, part = (inspect(toys.WORSE, one) for one in (
-        toys.evaluation(toys.WORSE), restrict(toys.evaluation(toys.WORSE), QueryFilter("light", ("led",)))
-    ))  # fmt: skip
+    whole, part = (
+        inspect(toys.WORSE, one)
+        for one in (toys.evaluation(toys.WORSE), restrict(toys.evaluation(toys.WORSE), QueryFilter("light", ("led",))))
+    )
     assert pairs(part) == {pair: n for pair, n in pairs(whole).items() if pair[0] == "qj"}
 
 

@@ -110,10 +110,12 @@ def test_counted_by_hand():
     """Margins ln(own / other): three images at ln(1/2), one at ln 1/3, one at ln 1/4, one at ln 8."""
     images = [toys.image(f"i{i}", str(i // 2), "c1") for i in range(8)]
     near = Neighbours(
-        np.array([1, 0, 3, 2, 5, 4, -1, -1]), np.array([1, 1, 1, 1, 1, 8, np.inf, np.inf], np.float32),
-        np.array([2, 2, 0, 0, 0, 0, 0, 0]), np.array([2, 2, 2, 3, 4, 1, 1, 1], np.float32),
+        np.array([1, 0, 3, 2, 5, 4, -1, -1]),
+        np.array([1, 1, 1, 1, 1, 8, np.inf, np.inf], np.float32),
+        np.array([2, 2, 0, 0, 0, 0, 0, 0]),
+        np.array([2, 2, 2, 3, 4, 1, 1, 1], np.float32),
         np.array([1, 1, 1, 1, 1, 8], np.float32),
-    )  # fmt: skip
+    )
     # The median is ln 1/2 = -0.693; deviations 0, 0, 0, 0.405, 0.693, 2.773: their median 0.203.
     (found,) = suspected_labels(images, [near])
     assert found.image.name == "i5" and found.score == pytest.approx(math.log(16) / (1.4826 * math.log(1.5) / 2))

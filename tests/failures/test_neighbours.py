@@ -55,9 +55,12 @@ def test_blocks_against_the_whole_matrix(elements, monkeypatch):
 def test_the_pool_of_a_data_set():
     both = [toys.image("q1", "A", "c1"), toys.image("g1", "A", "c2"), toys.image("junk", "0000", "c2")]
     dataset = replace(
-        toys.DATASET, query=[both[0], toys.image("q2", "B", "c1")], gallery=both,
-        train=[toys.image("t1", "C", "c1"), toys.image("q1", "D", "c1")], distractor_ids=frozenset({"0000"}),
-    )  # fmt: skip
+        toys.DATASET,
+        query=[both[0], toys.image("q2", "B", "c1")],
+        gallery=both,
+        train=[toys.image("t1", "C", "c1"), toys.image("q1", "D", "c1")],
+        distractor_ids=frozenset({"0000"}),
+    )
     own = pool(dataset)
     assert [image.name for image in own.images] == ["q1", "q2", "g1"]
     assert own.splits == ("query and gallery", "query", "gallery")

@@ -4,13 +4,7 @@ import pytest
 from ssrnet.errors import DataError, ProtocolError
 from ssrnet.failures.attributes import day_or_night
 from ssrnet.failures.inspection import inspect
-from ssrnet.failures.pairslices import (
-    by_agreement,
-    by_easiest_view,
-    by_value_pair,
-    by_view_difference,
-    pair_scores,
-)
+from ssrnet.failures.pairslices import by_agreement, by_easiest_view, by_value_pair, by_view_difference, pair_scores
 from ssrnet.retrieval.evaluation import query_scores, restrict
 from ssrnet.retrieval.queries import QueryFilter
 from tests.failures import toys
@@ -31,12 +25,12 @@ def test_camera_pairs(models):
     """The n of each match, counted in test_inspection: alone, a match of n wrong images before has AP 1 / (1 + n)."""
     slicing = by_value_pair(*models, "camera_id")
     assert found(slicing) == {
-        "c1 → c2": (1, 1, pytest.approx(1 / 3), 1),                                # qj: a2
-        "c1 → c3": (1, 1, pytest.approx(1 / 5), pytest.approx(1 / 5)),             # qj: a3
+        "c1 → c2": (1, 1, pytest.approx(1 / 3), 1),  # qj: a2
+        "c1 → c3": (1, 1, pytest.approx(1 / 5), pytest.approx(1 / 5)),  # qj: a3
         "c9 → c1": (3, 3, pytest.approx((1 + 1 + 1 / 8) / 3), pytest.approx((1 / 3 + 1 + 1 / 8) / 3)),
         "c9 → c2": (2, 2, pytest.approx((1 / 3 + 1) / 2), pytest.approx((1 / 3 + 1) / 2)),  # qa: a2, qc: c2
-        "c9 → c3": (1, 1, pytest.approx(1 / 5), pytest.approx(1 / 5)),             # qa: a3
-    }  # fmt: skip
+        "c9 → c3": (1, 1, pytest.approx(1 / 5), pytest.approx(1 / 5)),  # qa: a3
+    }
     assert "only those of the slice count" in slicing.rule and slicing.unplaced == 0
     assert [one.vehicles for one in slicing.slices] == [1, 1, 3, 2, 1]
 
@@ -54,7 +48,7 @@ def test_day_and_night(models):
         "day → night": (2, 2, pytest.approx((1 / 3 + 1 / 8) / 2), pytest.approx((1 / 3 + 1 / 8) / 2)),
         "night → day": (1, 1, pytest.approx(1 / 5), pytest.approx(1 / 5)),
         "night → night": (1, 1, pytest.approx(1 / 3), 1),
-    }  # fmt: skip
+    }
     same, different = by_agreement(*models, "light").slices
     assert (same.title, same.queries, same.pairs) == ("same light", 3, 5)
     assert (different.title, different.queries, different.pairs) == ("different light", 3, 3)
@@ -76,8 +70,10 @@ def test_the_angle_between_the_views(models):
     # qa 355: a1 10 is 15 away, a2 100 is 105, a3 350 is 5; qj 190: a2 90, a3 160; qc 40: c1 40, c2 130; qd: no angle
     slicing = by_view_difference(*models, edges=(0, 45, 90, 135, 180))
     assert {one.title: (one.queries, one.pairs) for one in slicing.slices} == {
-        "0 to 45": (2, 3), "90 to 135": (3, 3), "135 to 180": (1, 1)
-    }  # fmt: skip
+        "0 to 45": (2, 3),
+        "90 to 135": (3, 3),
+        "135 to 180": (1, 1),
+    }
     assert slicing.slices[0].a["mAP"].value == pytest.approx(((1 / 1 + 2 / 6) / 2 + 1) / 2)
     assert (slicing.by, slicing.unplaced) == ("azimuth difference", 1)
 

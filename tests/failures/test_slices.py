@@ -43,8 +43,9 @@ def test_queries_by_an_attribute(comparison):
 def test_any_column_the_camera_included_and_values_in_groups(comparison):
     assert found(by_attribute(comparison, "camera_id")) == {"c1": (1, 1, 0, 1), "c9": (3, 3, 2 / 3, 1 / 3)}
     assert found(by_attribute(comparison, "light", group=day_or_night)) == {
-        "day": (3, 3, 2 / 3, 1 / 3), "night": (1, 1, 0, 1)
-    }  # fmt: skip
+        "day": (3, 3, 2 / 3, 1 / 3),
+        "night": (1, 1, 0, 1),
+    }
 
 
 def test_numbers_by_stated_edges(comparison):
@@ -89,8 +90,9 @@ def test_many_values_that_are_no_numbers():
 def test_siblings_in_the_gallery_count_and_not_the_vehicle_itself(comparison):
     assert has_sibling(toys_split()).tolist() == [True, True, False, False, False]
     assert found(by_sibling(comparison)) == {
-        "sibling in the gallery": (2, 1, 0.5, 0.5), "no sibling in the gallery": (2, 2, 0.5, 0.5)
-    }  # fmt: skip
+        "sibling in the gallery": (2, 1, 0.5, 0.5),
+        "no sibling in the gallery": (2, 2, 0.5, 0.5),
+    }
     without_b = replace(toys_split(), gallery=tuple(g for g in toys.GALLERY if g.vehicle_id != "B"))
     assert not has_sibling(without_b).any()
 

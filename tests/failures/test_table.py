@@ -16,14 +16,29 @@ def test_a_row_says_all_of_a_query():
     rows = {row["query"]: row for row in table(*toys.inspections())}
     assert list(rows) == ["qa", "qj", "qc", "qe", "qd"]
     assert rows["qj"] == {
-        "query": "qj", "vehicle": "A", "camera": "c1", "outcome": "fixed",
+        "query": "qj",
+        "vehicle": "A",
+        "camera": "c1",
+        "outcome": "fixed",
         "delta_ap": pytest.approx((1 + 2 / 6) / 2 - (1 / 3 + 2 / 6) / 2),
-        "ap_a": pytest.approx((1 / 3 + 2 / 6) / 2), "first_hit_a": 3, "captured_by_a": "B",
-        "captured_image_a": "b1", "images_before_a": 2, "captured_by_sibling_a": True,
-        "ap_b": pytest.approx((1 + 2 / 6) / 2), "first_hit_b": 1, "captured_by_b": None,
-        "captured_image_b": None, "images_before_b": None, "captured_by_sibling_b": None,
-        "has_sibling": True, "sibling_group": "1", "type": "car", "light": "led", "azimuth": "190",
-    }  # fmt: skip
+        "ap_a": pytest.approx((1 / 3 + 2 / 6) / 2),
+        "first_hit_a": 3,
+        "captured_by_a": "B",
+        "captured_image_a": "b1",
+        "images_before_a": 2,
+        "captured_by_sibling_a": True,
+        "ap_b": pytest.approx((1 + 2 / 6) / 2),
+        "first_hit_b": 1,
+        "captured_by_b": None,
+        "captured_image_b": None,
+        "images_before_b": None,
+        "captured_by_sibling_b": None,
+        "has_sibling": True,
+        "sibling_group": "1",
+        "type": "car",
+        "light": "led",
+        "azimuth": "190",
+    }
     assert [rows[name]["outcome"] for name in rows] == ["broken", "fixed", "both right", "no match", "both wrong"]
     assert (rows["qe"]["ap_a"], rows["qe"]["delta_ap"], rows["qe"]["first_hit_a"]) == (None, None, None)
     assert rows["qd"]["captured_by_sibling_b"] is False and rows["qd"]["type"] is None

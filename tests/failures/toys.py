@@ -29,14 +29,14 @@ GALLERY = {
     image("c1", "C", "c1", **C, light="none", azimuth="0"): 6.0,
     image("c2", "C", "c2", **C, light="none", azimuth="170"): 5.0,
     image("d1", "D", "c1", light="led"): 20.0,
-}  # fmt: skip
+}
 QUERIES = {
     image("qa", "A", "c9", **A, light="none", azimuth="355"): 0.0,
     image("qj", "A", "c1", **A, light="led", azimuth="190"): 2.4,  # a1 is junk for it
     image("qc", "C", "c9", **C, light="none", azimuth="40"): 5.6,
     image("qe", "E", "c9", type="van", light="none", azimuth="0"): 0.0,
     image("qd", "D", "c9", light="none", azimuth="0"): 8.8,
-}  # fmt: skip
+}
 DATASET = ReIDDataset("toys", Path("toys"), "CSV", "", (), tuple(QUERIES), tuple(GALLERY), "cross_camera")
 NAMES = tuple(image.name for image in DATASET.test)
 

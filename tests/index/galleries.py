@@ -15,9 +15,15 @@ from ssrnet.index.opening import make_index
 
 DIMENSION = 24
 MADE_BY = {
-    "model": "SSR-Net", "checkpoint": "toy.safetensors", "checkpoint_hash": "c" * 16, "image_size": 32,
-    "flip_test": False, "neck": "after", "normalise_branches": False, "branches": [],
-}  # fmt: skip
+    "model": "SSR-Net",
+    "checkpoint": "toy.safetensors",
+    "checkpoint_hash": "c" * 16,
+    "image_size": 32,
+    "flip_test": False,
+    "neck": "after",
+    "normalise_branches": False,
+    "branches": [],
+}
 BACKENDS = ("exact", "qdrant")
 
 
@@ -25,11 +31,15 @@ def entries(count: int, source: str = "toys/test") -> list[Entry]:
     """Names in order; five cameras, every eleventh unknown; seven vehicles; a time each, every fifth unknown."""
     return [
         Entry(
-            source, f"{i:04d}.jpg", hashlib.sha256(str(i).encode()).hexdigest(), f"v{i % 7}",
-            None if i % 11 == 0 else f"c{i % 5}", None if i % 5 == 0 else f"day 0 00:{i // 60:02d}:{i % 60:02d}",
+            source,
+            f"{i:04d}.jpg",
+            hashlib.sha256(str(i).encode()).hexdigest(),
+            f"v{i % 7}",
+            None if i % 11 == 0 else f"c{i % 5}",
+            None if i % 5 == 0 else f"day 0 00:{i // 60:02d}:{i % 60:02d}",
         )
         for i in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def features(count: int, dimension: int = DIMENSION, seed: int = 0) -> np.ndarray:

@@ -141,7 +141,9 @@ def test_rescoring_orders_by_whole_features(settings, capsys):
         search_index(replace(ask(settings, image, k=5, **changes), index=settings.out.with_name(out)))
         tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1] != tables[2]
-    with pytest.raises(SettingsError, match=r"--rescore is 4; it needs an index built with --pca, and at least k \(5\)"):
+    with pytest.raises(
+        SettingsError, match=r"--rescore is 4; it needs an index built with --pca, and at least k \(5\)"
+    ):
         search_index(ask(settings, image, k=5, rescore=4))
     with pytest.raises(SettingsError, match="--rescore is 20; it needs an index built with --pca"):
         search_index(replace(ask(settings, image, rescore=20), index=settings.out.with_name("whole")))

@@ -102,14 +102,29 @@ def check(settings):
 )
 def test_killed_it_goes_on(settings, computed, capsys, method, calls, kept):
     arguments = [
-        "extract", "--data", settings.data, "--checkpoint", settings.checkpoint, "--out", settings.out,
-        "--extraction.batch-size", "1", "--workers", "0", "--device", "cpu",
-    ]  # fmt: skip
+        "extract",
+        "--data",
+        settings.data,
+        "--checkpoint",
+        settings.checkpoint,
+        "--out",
+        settings.out,
+        "--extraction.batch-size",
+        "1",
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+    ]
     victim = subprocess.run(
-        [sys.executable, "-c", KILLED, method, str(calls), *map(str, arguments)], capture_output=True, text=True,
+        [sys.executable, "-c", KILLED, method, str(calls), *map(str, arguments)],
+        capture_output=True,
+        text=True,
         # threads as here, since a sum's rounding goes by them
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": str(torch.get_num_threads())}, timeout=300, check=False,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        timeout=300,
+        check=False,
+    )
     assert victim.returncode == -signal.SIGKILL, victim.stderr
     assert settings.out.exists() == (method == "remove")
     if method != "restore":

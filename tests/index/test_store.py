@@ -156,10 +156,18 @@ def scribble(path):
         (INDEX, lambda path: path.write_bytes(b""), "is damaged .*no such table"),
         ("index.json", lambda path: path.unlink(), "is no gallery index: it has no index.json"),
         ("index.json", lambda path: path.write_text("{"), "index.json is damaged"),
-        ("index.json", lambda path: path.write_text(json.dumps({"format": "other"})), "its format is not 'ssrnet index 1'"),
-        ("index.json", lambda path: path.write_text(path.read_text().replace("24", "0")), "dimension is none that can be"),
+        (
+            "index.json",
+            lambda path: path.write_text(json.dumps({"format": "other"})),
+            "its format is not 'ssrnet index 1'",
+        ),
+        (
+            "index.json",
+            lambda path: path.write_text(path.read_text().replace("24", "0")),
+            "dimension is none that can be",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_store_is_refused_in_a_sentence(tmp_path, file, harm, sentence):
     index = make(tmp_path, "exact")
     index.add(entries(10), features(10))
@@ -249,9 +257,16 @@ def test_another_writer_is_waited_for_and_then_named(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("12.5", 12.5), ("day 2 01:00:03", 2 * 86400 + 3603), ("1970-01-02T00:00:01", 86401),
-     ("1970-01-01T01:00:00+01:00", 0), ("yesterday", None), ("", None), ("nan", None)],
-)  # fmt: skip
+    [
+        ("12.5", 12.5),
+        ("day 2 01:00:03", 2 * 86400 + 3603),
+        ("1970-01-02T00:00:01", 86401),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("yesterday", None),
+        ("", None),
+        ("nan", None),
+    ],
+)
 def test_times(text, seconds):
     assert read_time(text) == seconds
 

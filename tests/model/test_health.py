@@ -6,15 +6,7 @@ import pytest
 import torch
 
 from ssrnet.model import Trace
-from ssrnet.model.health import (
-    BORDER,
-    M_C_SAME,
-    M_S_POSITION,
-    SATURATED,
-    AttentionHealth,
-    HealthSums,
-    attention_health,
-)
+from ssrnet.model.health import BORDER, M_C_SAME, M_S_POSITION, SATURATED, AttentionHealth, HealthSums, attention_health
 from tests import tiny
 
 HEALTHY = AttentionHealth(24, 0.05, 0.12, 0.1, 0.9, (0.24, 0.89, 0.9847))
@@ -112,10 +104,15 @@ def test_batches_put_together_are_the_images_of_one():
 
 @pytest.mark.parametrize(
     ("changes", "of"),
-    [({}, ["M_c", "M_s", "F_G", "H"]), (tiny.BASELINE, ["F_G"]), ({"relation_branch": False}, ["M_c", "M_s", "F_G"]),
-     ({"attention": "se"}, ["M_c", "F_G", "H"]), ({"attention": "none"}, ["F_G", "H"]), ({"parts": "pcb"},
-     ["M_c", "M_s", "F_G"])],
-)  # fmt: skip
+    [
+        ({}, ["M_c", "M_s", "F_G", "H"]),
+        (tiny.BASELINE, ["F_G"]),
+        ({"relation_branch": False}, ["M_c", "M_s", "F_G"]),
+        ({"attention": "se"}, ["M_c", "F_G", "H"]),
+        ({"attention": "none"}, ["F_G", "H"]),
+        ({"parts": "pcb"}, ["M_c", "M_s", "F_G"]),
+    ],
+)
 def test_nothing_is_claimed_of_maps_that_a_model_lacks(changes, of):
     found = attention_health([tiny.network(**changes).trace(tiny.images())])
     assert (found.M_c_deviation is None) == (found.M_c_saturated is None) == ("M_c" not in of)
@@ -127,16 +124,20 @@ def test_a_healthy_network_gets_plain_sentences():
     assert [verdict.passes for verdict in HEALTHY.verdicts()] == [True, True, True, None]
     assert sentence(HEALTHY, "M_c")[1].startswith("M_c differs between images: its entries move by 0.1200")
     assert sentence(HEALTHY, "M_s")[1].startswith("M_s differs between images: 10 % of its variance is position")
-    assert sentence(HEALTHY, "F_G")[1].startswith("F_G does not mark its border: the strongest border cell is 0.9 times")
+    assert sentence(HEALTHY, "F_G")[1].startswith(
+        "F_G does not mark its border: the strongest border cell is 0.9 times"
+    )
     assert "0.24 at H(0), 0.89 at H(1), 0.985 at H(2)" in sentence(HEALTHY, "H")[1]
 
 
 @pytest.mark.parametrize(
     ("of", "figure", "limit", "words"),
-    [("M_c", "M_c_deviation", M_C_SAME, "M_c is the same for every image"),
-     ("M_s", "M_s_position", M_S_POSITION, "M_s is largely position"),
-     ("F_G", "border", BORDER, "F_G marks its border")],
-)  # fmt: skip
+    [
+        ("M_c", "M_c_deviation", M_C_SAME, "M_c is the same for every image"),
+        ("M_s", "M_s_position", M_S_POSITION, "M_s is largely position"),
+        ("F_G", "border", BORDER, "F_G marks its border"),
+    ],
+)
 def test_each_limit_decides_its_sentence(of, figure, limit, words):
     step = -1e-4 if of == "M_c" else 1e-4
     passes, said = sentence(replace(HEALTHY, **{figure: limit + step}), of)

@@ -7,8 +7,11 @@ from ssrnet.model import TABLE_1, ModelSettings
 def test_the_defaults_are_the_papers():
     settings = ModelSettings()
     assert (settings.backbone, settings.last_stride, settings.attention, settings.parts) == (
-        "resnet50", 1, "cbam", "regions",
-    )  # fmt: skip
+        "resnet50",
+        1,
+        "cbam",
+        "regions",
+    )
     assert (settings.crop_ratio, settings.gcn_depth, settings.branch_dim) == (2 / 3, 2, 512)
     assert settings.global_node and settings.token_node
 
@@ -46,6 +49,6 @@ def test_a_branch_needs_a_channel():
     "changes", [{"backbone": "vgg16"}, {"attention": "transformer"}, {"parts": "wheels"}, {"stride_position": "conv3"}]
 )
 def test_a_name_that_is_none_of_the_choices_is_refused(changes):
-    (name, value), = changes.items()  # a checkpoint's metadata may say anything
+    ((name, value),) = changes.items()  # a checkpoint's metadata may say anything
     with pytest.raises(SettingsError, match=f"{name} is '{value}'; choose one of "):
         ModelSettings(**changes)

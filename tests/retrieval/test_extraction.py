@@ -265,9 +265,19 @@ def damaged(path, how: str) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    ["missing", "truncated", "text", "empty", "no metadata", "other tensors", "fewer names", "names no list",
-     "dims no mapping", "names no JSON"],
-)  # fmt: skip
+    [
+        "missing",
+        "truncated",
+        "text",
+        "empty",
+        "no metadata",
+        "other tensors",
+        "fewer names",
+        "names no list",
+        "dims no mapping",
+        "names no JSON",
+    ],
+)
 def test_a_damaged_feature_file_is_named(tmp_path, how):
     path = tmp_path / "features.safetensors"
     damaged(path, how)
@@ -280,12 +290,20 @@ def test_a_damaged_feature_file_is_named(tmp_path, how):
 def test_describe_names_what_shapes_the_features():
     settings = ExtractSettings(batch_size=7, embedding=EmbeddingSettings("before", True, ("G",)))
     assert describe(settings, 192) == {
-        "image_size": 192, "flip_test": False, "neck": "before", "normalise_branches": True, "branches": ("G",),
-    }  # fmt: skip
+        "image_size": 192,
+        "flip_test": False,
+        "neck": "before",
+        "normalise_branches": True,
+        "branches": ("G",),
+    }
     assert describe(ExtractSettings(precision="bfloat16"), 192)["precision"] == "bfloat16"  # of float32 nothing is said
     assert describe(ExtractSettings(image_size=64, flip_test=True), 192) == {
-        "image_size": 64, "flip_test": True, "neck": "after", "normalise_branches": False, "branches": (),
-    }  # fmt: skip
+        "image_size": 64,
+        "flip_test": True,
+        "neck": "after",
+        "normalise_branches": False,
+        "branches": (),
+    }
 
 
 @pytest.mark.parametrize(("name", "value"), [("image_size", 0), ("image_size", -5), ("batch_size", 0)])

@@ -5,15 +5,7 @@ import pytest
 
 from ssrnet.errors import DataError, ProtocolError
 from ssrnet.metrics import Metrics
-from ssrnet.retrieval.intervals import (
-    METRICS,
-    REPLICATES,
-    Estimate,
-    QueryScores,
-    differences,
-    estimates,
-    vehicles_of,
-)
+from ssrnet.retrieval.intervals import METRICS, REPLICATES, Estimate, QueryScores, differences, estimates, vehicles_of
 
 NAN = float("nan")
 

@@ -121,8 +121,11 @@ def test_junk_stands_in_the_list_without_a_rank():
     split = Split((image("q", 0, 1, 1),), tuple(map(image, "ggggg", range(5), vehicles, cameras)), True)
     result = rank(torch.zeros(1, 1), torch.arange(5.0)[:, None], split, "euclidean", top_k=2)
     assert [(h.index, h.distance, h.match, h.rank) for h in result.hits(0)] == [
-        (0, 0, False, None), (1, 1, False, 1), (2, 2, False, None), (3, 3, True, 2),
-    ]  # fmt: skip
+        (0, 0, False, None),
+        (1, 1, False, 1),
+        (2, 2, False, None),
+        (3, 3, True, 2),
+    ]
     assert result.first_hit[0] == 2
 
 

@@ -28,7 +28,7 @@ from ssrnet.retrieval.sheets import (
     fig5,
     fig6,
     short,
-)  # fmt: skip
+)
 
 TITLES = ("Baseline (GB)", "SSR-Net (GB+AB+RB)")
 FIGURE = fig5()._replace(top_k=3)
@@ -49,12 +49,16 @@ def comparison(dataset):
     return compare(
         *(
             evaluate(
-                FeatureSet(features, names, {"G": 4}), dataset, FIGURE.protocol, top_k=3, dataset_hash="d" * 16,
+                FeatureSet(features, names, {"G": 4}),
+                dataset,
+                FIGURE.protocol,
+                top_k=3,
+                dataset_hash="d" * 16,
                 made_by={"checkpoint_hash": name},
             )
             for name, features in (("aaaa", random), ("bbbb", right))
         )
-    )  # fmt: skip
+    )
 
 
 def test_the_papers_figures():
@@ -94,19 +98,31 @@ def test_a_rule_that_no_query_fits_is_one_sentence(comparison, rule):
 def test_the_caption_says_how_to_make_the_sheet_again(comparison):
     said = caption(comparison, TITLES, FIGURE, "sample", 5, 4)
     for words in (
-        "Fig. 5", "top-3 of 4 queries", "single-gallery-shot, seed 0", "gallery of 4 images", "Baseline (GB)",
-        "drawn at random (seed 5) from the 8 queries that have a match", "Distance: cosine.", "aaaa, bbbb", "d" * 16,
-    ):  # fmt: skip
+        "Fig. 5",
+        "top-3 of 4 queries",
+        "single-gallery-shot, seed 0",
+        "gallery of 4 images",
+        "Baseline (GB)",
+        "drawn at random (seed 5) from the 8 queries that have a match",
+        "Distance: cosine.",
+        "aaaa, bbbb",
+        "d" * 16,
+    ):
         assert words in said, words
     record = replace(
-        comparison.b.record, re_ranking="k-reciprocal", query_expansion="average, 5 neighbours",
+        comparison.b.record,
+        re_ranking="k-reciprocal",
+        query_expansion="average, 5 neighbours",
         features={"flip_test": True, "branches": ("G",), "checkpoint_hash": "bbbb"},
-    )  # fmt: skip
+    )
     said = caption(replace(comparison, b=comparison.b._replace(record=record)), TITLES, FIGURE, "fixed", 0, 1)
     for words in (
-        "right with SSR-Net alone", "flip test", "lower rows only of the branches G", "query expansion (average, 5",
+        "right with SSR-Net alone",
+        "flip test",
+        "lower rows only of the branches G",
+        "query expansion (average, 5",
         "k-reciprocal re-ranking",
-    ):  # fmt: skip
+    ):
         assert words in said, words
 
 
@@ -145,9 +161,11 @@ def test_the_png_is_180_mm_wide_and_its_frames_have_the_right_colours(sheet, com
         colour = {"query": BLUE, "hit": GREEN, "error": RED}[frame.kind]
         middle_x, middle_y = frame.x + frame.width / 2, frame.y + frame.height / 2
         for x, y in (
-            (frame.x + FRAME / 2, middle_y), (frame.x + frame.width - FRAME / 2, middle_y),
-            (middle_x, frame.y + FRAME / 2), (middle_x, frame.y + frame.height - FRAME / 2),
-        ):  # fmt: skip
+            (frame.x + FRAME / 2, middle_y),
+            (frame.x + frame.width - FRAME / 2, middle_y),
+            (middle_x, frame.y + FRAME / 2),
+            (middle_x, frame.y + frame.height - FRAME / 2),
+        ):
             at = pixels[round((sheet.height_mm - y) / MM * DPI), round(x / MM * DPI)]
             assert tuple(at) == rgb(colour), (frame, x, y)
         # and the photograph within is none of the frame

@@ -32,17 +32,18 @@ def features():
 
 def record(settings=ExtractSettings(), **changes):
     made_by = {
-        "model": "SSR-Net", "checkpoint": "ssrnet.safetensors", "checkpoint_hash": "c" * 16, **describe(settings, 256)
-    }  # fmt: skip
+        "model": "SSR-Net",
+        "checkpoint": "ssrnet.safetensors",
+        "checkpoint_hash": "c" * 16,
+        **describe(settings, 256),
+    }
     return made_by | {"dataset": "city", "dataset_hash": "d" * 16, "split": "test", "version": "1"} | changes
 
 
 def test_the_record_names_model_settings_data_and_split(city):
     dataset = open_dataset(city)
     found = feature_record(record(), dataset, "0" * 16, "train")
-    assert found == record(
-        dataset=dataset.name, dataset_hash="0" * 16, split="train", version=ssrnet.__version__
-    )  # fmt: skip
+    assert found == record(dataset=dataset.name, dataset_hash="0" * 16, split="train", version=ssrnet.__version__)
 
 
 def test_what_was_kept_is_found_as_float32_in_any_of_the_folders(features, tmp_path):
@@ -99,9 +100,14 @@ def test_the_name_can_be_read(features):
 def test_only_what_no_longer_matches_is_outdated(features, tmp_path):
     kept = {
         keep(tmp_path, features, each)
-        for each in (record(), record(ExtractSettings(flip_test=True)), record(split="train", checkpoint_hash="0"),
-                     record(checkpoint="other.safetensors", checkpoint_hash="0"), record(dataset="twocam"))
-    }  # fmt: skip
+        for each in (
+            record(),
+            record(ExtractSettings(flip_test=True)),
+            record(split="train", checkpoint_hash="0"),
+            record(checkpoint="other.safetensors", checkpoint_hash="0"),
+            record(dataset="twocam"),
+        )
+    }
     old = [keep(tmp_path, features, record(**{name: "0"})) for name in ("checkpoint_hash", "dataset_hash")]
     foreign = tmp_path / f"city-ssrnet-{'0' * 16}.safetensors"
     foreign.write_bytes(b"not ours")
@@ -147,8 +153,12 @@ def test_a_parts_name_holds_all_that_shapes_a_row_but_not_the_state_of_the_data(
     name = part_name(record())
     assert fnmatch(name, PARTS) and name.startswith("city-ssrnet-")
     assert part_name(record(dataset_hash="0")) == name
-    others = [record(checkpoint_hash="0"), record(split="train"), record(ExtractSettings(flip_test=True)),
-              record(ExtractSettings(precision="bfloat16"))]  # fmt: skip
+    others = [
+        record(checkpoint_hash="0"),
+        record(split="train"),
+        record(ExtractSettings(flip_test=True)),
+        record(ExtractSettings(precision="bfloat16")),
+    ]
     assert len({name, *map(part_name, others)}) == 5
 
 

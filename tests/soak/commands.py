@@ -151,7 +151,15 @@ class Card:
     def take(self, vehicle, capture, staging=None, framed_as=None):
         noise = np.random.default_rng([ord(letter) for letter in capture.name])
         time.sleep(0.02)
-        return type("Photo", (), {
-            "pixels": noise.integers(0, 255, (120, 160, 3), np.uint8), "occlusion": 0.0, "azimuth": 10.0,
-            "elevation": 12.0, "parts": noise.integers(0, 9, (120, 160), np.uint8), "visible_marks": (),
-        })  # fmt: skip
+        return type(
+            "Photo",
+            (),
+            {
+                "pixels": noise.integers(0, 255, (120, 160, 3), np.uint8),
+                "occlusion": 0.0,
+                "azimuth": 10.0,
+                "elevation": 12.0,
+                "parts": noise.integers(0, 9, (120, 160), np.uint8),
+                "visible_marks": (),
+            },
+        )

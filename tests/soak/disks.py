@@ -141,13 +141,17 @@ def more_jobs(place: Path) -> list[Job]:
         return ["study", "depth", "--data", data, "--out", str(out), *small, *steps, *batches, *timing]
 
     return [
-        Job("publish", lambda out: ["publish", "--checkpoint", baseline, "--out", str(out / "small.safetensors")],
-            check_whole, same_files),
+        Job(
+            "publish",
+            lambda out: ["publish", "--checkpoint", baseline, "--out", str(out / "small.safetensors")],
+            check_whole,
+            same_files,
+        ),
         Job("import", imported, check_whole, same_files),
         Job("evaluate", evaluate, check_whole, same_files),
         Job("compare", compare, check_whole, same_files),
         Job("study depth", study, check_whole, same_names_below),
-    ]  # fmt: skip
+    ]
 
 
 def same_names_below(folder: Path, reference: Path) -> None:

@@ -51,8 +51,12 @@ def _vanishing(place: Path) -> Row:
     began = time.monotonic()
     outcome = vanish_often(place)
     measured = f"ten pages, each without and again with it; {(time.monotonic() - began) / 60:.1f} minutes"
-    return Row("a data set, image, checkpoint, features, run or index that vanishes while the app shows it",
-               outcome.kills, lost(outcome.failures), measured)  # fmt: skip
+    return Row(
+        "a data set, image, checkpoint, features, run or index that vanishes while the app shows it",
+        outcome.kills,
+        lost(outcome.failures),
+        measured,
+    )
 
 
 def _replaced(place: Path, seed: int) -> Iterator[Row]:
@@ -65,11 +69,19 @@ def _replaced(place: Path, seed: int) -> Iterator[Row]:
         measured = f"{sentences} of them ended in one sentence, the others in weights and a hash that belong together"
         if kind == "features":
             measured = f"{sentences} of them ended in one sentence, the others in features of the record beside them"
-        yield Row(f"a {kind.replace('features', 'feature file')} replaced, overwritten or cut short while it is loaded",
-                  outcome.kills, lost(outcome.failures), measured)  # fmt: skip
+        yield Row(
+            f"a {kind.replace('features', 'feature file')} replaced, overwritten or cut short while it is loaded",
+            outcome.kills,
+            lost(outcome.failures),
+            measured,
+        )
     outcome, searches = grow_and_search(place / "index", INDEX_KILLS, seed)
-    yield Row("kill -9 of what adds to an index that is searched", outcome.kills, lost(outcome.failures),
-              f"{searches:,} searches, every distance right")  # fmt: skip
+    yield Row(
+        "kill -9 of what adds to an index that is searched",
+        outcome.kills,
+        lost(outcome.failures),
+        f"{searches:,} searches, every distance right",
+    )
 
 
 def _clocks(place: Path, seed: int) -> Row:

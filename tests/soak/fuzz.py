@@ -24,9 +24,11 @@ AT_ONCE = 500
 """Examples between two looks at the clock."""
 TARGETS = (*fuzz_names.TARGETS, *fuzz_lists.TARGETS, *fuzz_headers.TARGETS)
 PARTS = {
-    "names": "names of images, uploads and index entries", "lists": "lists of VeRi-776, VehicleID and VERI-Wild",
-    "csv": "CSV tables", "headers": "safetensors headers and what checkpoints say of themselves",
-}  # fmt: skip
+    "names": "names of images, uploads and index entries",
+    "lists": "lists of VeRi-776, VehicleID and VERI-Wild",
+    "csv": "CSV tables",
+    "headers": "safetensors headers and what checkpoints say of themselves",
+}
 
 
 def soak(folder: Path, seed: int) -> list[Row]:
@@ -63,10 +65,14 @@ def _round(target: Target, folder: Path, seed: int) -> tuple[int, str]:
         target.check(drawn)
 
     test = settings(
-        max_examples=AT_ONCE, deadline=None, database=DirectoryBasedExampleDatabase(folder / target.check.__name__),
-        suppress_health_check=list(HealthCheck), phases=[Phase.reuse, Phase.generate, Phase.shrink], print_blob=False,
+        max_examples=AT_ONCE,
+        deadline=None,
+        database=DirectoryBasedExampleDatabase(folder / target.check.__name__),
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.reuse, Phase.generate, Phase.shrink],
+        print_blob=False,
         report_multiple_bugs=False,
-    )(seeded(seed)(given(target.inputs)(counted)))  # fmt: skip
+    )(seeded(seed)(given(target.inputs)(counted)))
     try:
         test()
     except Exception as error:

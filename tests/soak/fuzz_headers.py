@@ -23,10 +23,43 @@ from tests.soak.fuzzing import Target, opens_or_says_why_not
 
 DATA = bytes(range(48))
 LEAVES = (
-    st.sampled_from((0, 1, 8, 16, 48, -1, 2**31, 2**63, 2**64, 10**30, 1.0, 0.5, float("nan"), float("inf"), True, False, None, "", "F32", "F16",
-                     "BF16", "U8", "I64", "F8_E4M3", "x\ny", "\ud800", "resnet18", "64", "__metadata__"))
-    | st.integers() | st.floats() | st.text(max_size=8)
-)  # fmt: skip
+    st.sampled_from(
+        (
+            0,
+            1,
+            8,
+            16,
+            48,
+            -1,
+            2**31,
+            2**63,
+            2**64,
+            10**30,
+            1.0,
+            0.5,
+            float("nan"),
+            float("inf"),
+            True,
+            False,
+            None,
+            "",
+            "F32",
+            "F16",
+            "BF16",
+            "U8",
+            "I64",
+            "F8_E4M3",
+            "x\ny",
+            "\ud800",
+            "resnet18",
+            "64",
+            "__metadata__",
+        )
+    )
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+)
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -42,18 +75,30 @@ CHANGES = st.lists(
 @cache
 def _info() -> dict:
     info = CheckpointInfo(
-        ModelSettings(backbone="resnet18"), 64, 5, "toys", "0123456789abcdef", 3, 42, {"epochs": 3, "holdout": 0.1, "seed": 0},
-        {"held_back": {"mAP": 0.5, "cmc": [0.1, 0.2, 0.3, 0.4, 0.5]}, "test": {"metrics": {"mAP": 1}, "record": {"a": 1}}}, "0",
-    )  # fmt: skip
+        ModelSettings(backbone="resnet18"),
+        64,
+        5,
+        "toys",
+        "0123456789abcdef",
+        3,
+        42,
+        {"epochs": 3, "holdout": 0.1, "seed": 0},
+        {
+            "held_back": {"mAP": 0.5, "cmc": [0.1, 0.2, 0.3, 0.4, 0.5]},
+            "test": {"metrics": {"mAP": 1}, "record": {"a": 1}},
+        },
+        "0",
+    )
     return asdict(info)
 
 
 def _header(metadata: dict | None = None) -> dict:
     """A header that fits ``DATA``."""
     return {
-        "__metadata__": metadata or {"a": "b"}, "features": {"dtype": "F16", "shape": [4, 4], "data_offsets": [0, 32]},
+        "__metadata__": metadata or {"a": "b"},
+        "features": {"dtype": "F16", "shape": [4, 4], "data_offsets": [0, 32]},
         "b": {"dtype": "F32", "shape": [2, 1, 2], "data_offsets": [32, 48]},
-    }  # fmt: skip
+    }
 
 
 def _places(value: object, path: tuple = ()) -> list[tuple]:
@@ -153,6 +198,8 @@ def features(changes: list) -> None:
 
 
 TARGETS = (
-    Target("headers", headers, CHANGES), Target("headers", noise, st.binary(max_size=200)), Target("headers", metadata, CHANGES),
+    Target("headers", headers, CHANGES),
+    Target("headers", noise, st.binary(max_size=200)),
+    Target("headers", metadata, CHANGES),
     Target("headers", features, CHANGES),
-)  # fmt: skip
+)

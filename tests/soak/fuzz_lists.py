@@ -15,15 +15,44 @@ from ssrnet.data.readers.tables import read_csv
 from tests.soak.fuzzing import PICTURE, Target, opens_or_says_why_not
 
 LINES = st.sampled_from(
-    (b"0000001 1", b"0000002 2", b"1 1", b"7 x-y", b"1\t\t2", b"v1/a", b"v1/a.jpg", b"v2/b;3;t;m;ty;c", b"v1/a;;;;", b";", b"", b" ", b"\r",
-     b"0002_c002_00030600_0.jpg", b"0002_c003_1_0.jpg", b"1 2 3", b"-1", b"9" * 30, b"1e9", b"\xd9\xa3", b"\xff", b"\0", b"\xef\xbb\xbf", b"../x",
-     b"/etc/passwd 1", b"<TrainingImages><Items><Item imageName='0002_c002_00030600_0.jpg' colorID='1'/></Items></TrainingImages>", b"1 yellow")
-)  # fmt: skip
+    (
+        b"0000001 1",
+        b"0000002 2",
+        b"1 1",
+        b"7 x-y",
+        b"1\t\t2",
+        b"v1/a",
+        b"v1/a.jpg",
+        b"v2/b;3;t;m;ty;c",
+        b"v1/a;;;;",
+        b";",
+        b"",
+        b" ",
+        b"\r",
+        b"0002_c002_00030600_0.jpg",
+        b"0002_c003_1_0.jpg",
+        b"1 2 3",
+        b"-1",
+        b"9" * 30,
+        b"1e9",
+        b"\xd9\xa3",
+        b"\xff",
+        b"\0",
+        b"\xef\xbb\xbf",
+        b"../x",
+        b"/etc/passwd 1",
+        b"<TrainingImages><Items><Item imageName='0002_c002_00030600_0.jpg' colorID='1'/></Items></TrainingImages>",
+        b"1 yellow",
+    )
+)
 LISTS = st.lists(LINES | st.binary(max_size=20), max_size=8).map(b"\n".join)
 VEHICLEID = ("train_test_split/train_list.txt", "train_test_split/test_list_800.txt", "attribute/model_attr.txt")
 VERI_WILD = (
-    "train_test_split/train_list.txt", "train_test_split/test_3000.txt", "train_test_split/test_3000_query.txt", "train_test_split/vehicle_info.txt",
-)  # fmt: skip
+    "train_test_split/train_list.txt",
+    "train_test_split/test_3000.txt",
+    "train_test_split/test_3000_query.txt",
+    "train_test_split/vehicle_info.txt",
+)
 VERI = (
     "name_query.txt",
     "name_test.txt",
@@ -35,15 +64,67 @@ VERI = (
 )
 
 CELLS = st.sampled_from(
-    ("image", "vehicle_id", "split", "camera_id", "a/0.jpg", "a/1.jpg", "a\\0.jpg", "./a/0.jpg", "a/./0.jpg", "a//0.jpg", "a/0.jpg/", "a", ".", "..",
-     "../a/0.jpg", "a/../a/0.jpg", "/a/0.jpg", "C:/a/0.jpg", "query", "gallery", "test", "TRAIN", "train", "v1", "c1", "", '"', "'", "=1+1", "\n",
-     "\r", "\0", "\ufeff", "\u202e", "mark", "yaw", "as it is", "removed", "series", "step", "value", "mark", "change", "mask", "1", "\u00b2", "-1")
-)  # fmt: skip
+    (
+        "image",
+        "vehicle_id",
+        "split",
+        "camera_id",
+        "a/0.jpg",
+        "a/1.jpg",
+        "a\\0.jpg",
+        "./a/0.jpg",
+        "a/./0.jpg",
+        "a//0.jpg",
+        "a/0.jpg/",
+        "a",
+        ".",
+        "..",
+        "../a/0.jpg",
+        "a/../a/0.jpg",
+        "/a/0.jpg",
+        "C:/a/0.jpg",
+        "query",
+        "gallery",
+        "test",
+        "TRAIN",
+        "train",
+        "v1",
+        "c1",
+        "",
+        '"',
+        "'",
+        "=1+1",
+        "\n",
+        "\r",
+        "\0",
+        "\ufeff",
+        "\u202e",
+        "mark",
+        "yaw",
+        "as it is",
+        "removed",
+        "series",
+        "step",
+        "value",
+        "mark",
+        "change",
+        "mask",
+        "1",
+        "\u00b2",
+        "-1",
+    )
+)
 ROWS = st.lists(st.lists(CELLS | st.text(max_size=6), max_size=6).map(",".join), max_size=8)
 HEADS = st.sampled_from(
-    ("image,vehicle_id,camera_id,split", "image,vehicle_id,split", "image,vehicle_id,split,color", "image,series,step,value,vehicle_id,camera_id",
-     "image,series,value,vehicle_id,camera_id,mark,change,mask", "")
-)  # fmt: skip
+    (
+        "image,vehicle_id,camera_id,split",
+        "image,vehicle_id,split",
+        "image,vehicle_id,split,color",
+        "image,series,step,value,vehicle_id,camera_id",
+        "image,series,value,vehicle_id,camera_id,mark,change,mask",
+        "",
+    )
+)
 TABLES = st.tuples(HEADS, ROWS, st.sampled_from(("utf-8", "utf-8-sig", "utf-16", "latin-1"))).map(
     lambda drawn: "\n".join((drawn[0], *drawn[1])).encode(drawn[2], "replace")
 )
@@ -111,6 +192,8 @@ def tables(content: bytes) -> None:
 
 
 TARGETS = (
-    Target("lists", vehicleid, st.tuples(*[LISTS] * len(VEHICLEID))), Target("lists", veri_wild, st.tuples(*[LISTS] * len(VERI_WILD))),
-    Target("lists", veri, st.tuples(*[LISTS] * len(VERI))), Target("csv", tables, TABLES),
-)  # fmt: skip
+    Target("lists", vehicleid, st.tuples(*[LISTS] * len(VEHICLEID))),
+    Target("lists", veri_wild, st.tuples(*[LISTS] * len(VERI_WILD))),
+    Target("lists", veri, st.tuples(*[LISTS] * len(VERI))),
+    Target("csv", tables, TABLES),
+)

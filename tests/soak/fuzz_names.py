@@ -16,9 +16,37 @@ from ssrnet.retrieval.store import file_name, in_letters
 from tests.soak.fuzzing import PICTURE, Target, opens_or_says_why_not
 
 PIECES = st.sampled_from(
-    ("0002_c002_00030600_0.jpg", "0001_c1s1_000451_03.jpg", "-1_c3s2_1.png", "0000_c1_1.jpg", "_", "c001", "..", ".", ".jpg", ".JPEG",
-     "\u0663", "\u00b2", "\n", "\t", "\x1b[2J", "\u202e", "\ud800", "\udcff", "e\u0301", "\U0001f697", "C:", "\\", "$(x)", "'", '"', "<b>", "%00", " ")
-)  # fmt: skip
+    (
+        "0002_c002_00030600_0.jpg",
+        "0001_c1s1_000451_03.jpg",
+        "-1_c3s2_1.png",
+        "0000_c1_1.jpg",
+        "_",
+        "c001",
+        "..",
+        ".",
+        ".jpg",
+        ".JPEG",
+        "\u0663",
+        "\u00b2",
+        "\n",
+        "\t",
+        "\x1b[2J",
+        "\u202e",
+        "\ud800",
+        "\udcff",
+        "e\u0301",
+        "\U0001f697",
+        "C:",
+        "\\",
+        "$(x)",
+        "'",
+        '"',
+        "<b>",
+        "%00",
+        " ",
+    )
+)
 NAMES = st.lists(PIECES | st.text(max_size=12), max_size=8).map("".join)
 MAKES = ("image_test", "bounding_box_test")
 
@@ -66,6 +94,7 @@ def entries(texts: list[str]) -> None:
 
 
 TARGETS = (
-    Target("names", folders, st.lists(NAMES, max_size=6)), Target("names", uploads, st.lists(NAMES, max_size=5)),
+    Target("names", folders, st.lists(NAMES, max_size=6)),
+    Target("names", uploads, st.lists(NAMES, max_size=5)),
     Target("names", entries, st.lists(NAMES, min_size=4, max_size=4)),
-)  # fmt: skip
+)

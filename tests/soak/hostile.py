@@ -102,10 +102,16 @@ def special(name: str) -> dict[str, Make]:
         return folder / name
 
     return {
-        "pipe": pipe, "socket": socket, "/dev/zero": link("/dev/zero"), "/dev/random": link("/dev/urandom"),
-        "tty": link("/dev/tty"), "loop": link(""), "nowhere": link("/nowhere/at/all"), "folder": inside,
+        "pipe": pipe,
+        "socket": socket,
+        "/dev/zero": link("/dev/zero"),
+        "/dev/random": link("/dev/urandom"),
+        "tty": link("/dev/tty"),
+        "loop": link(""),
+        "nowhere": link("/nowhere/at/all"),
+        "folder": inside,
         "proc": link("/proc/self/mem"),
-    }  # fmt: skip
+    }
 
 
 def crossed(

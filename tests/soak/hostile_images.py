@@ -29,8 +29,10 @@ def cases() -> list[Case]:
         suffix = "" if "." in name else ".png"
         path, memory = written(f"{_file(name)}{suffix}", content), drawn(content)
         ways: list[tuple[str, Make, Read, Callable[[object], bool] | None]] = [
-            ("path", path, read_image, _is_picture), ("bytes", memory, _decoded, _is_picture), ("upload", memory, _uploaded, None),
-        ]  # fmt: skip
+            ("path", path, read_image, _is_picture),
+            ("bytes", memory, _decoded, _is_picture),
+            ("upload", memory, _uploaded, None),
+        ]
         # In the short form one of the three, in turn.
         found += [
             Case(f"{way}: {name}", make, read, expected, check, long=(i + number) % 3 != 0)
@@ -40,10 +42,14 @@ def cases() -> list[Case]:
         data = encoded("JPEG", size=(64, 48))
         found.append(
             Case(
-                f"truncated JPEG {cut}/25", written("cut.jpg", data[: len(data) * cut // 25]), read_image,
-                "sentence", says="cut.jpg", long=cut % 3 != 1,
+                f"truncated JPEG {cut}/25",
+                written("cut.jpg", data[: len(data) * cut // 25]),
+                read_image,
+                "sentence",
+                says="cut.jpg",
+                long=cut % 3 != 1,
             )
-        )  # fmt: skip
+        )
     for form in ("JPEG", "PNG", "WEBP", "TIFF", "BMP"):
         for number in range(3):
             found.append(
@@ -81,21 +87,31 @@ def _good() -> dict[str, tuple[bytes, str]]:
     palette.putpalette(bytes(range(256)) * 3)
     jpeg = encoded("JPEG")
     found |= {
-        "16 bits PNG": saved(grey16, "PNG"), "16 bits TIFF": saved(grey16, "TIFF"),
+        "16 bits PNG": saved(grey16, "PNG"),
+        "16 bits TIFF": saved(grey16, "TIFF"),
         "palette with alpha": saved(palette, "PNG", transparency=bytes(range(256))),
-        "CMYK JPEG": encoded("JPEG", "CMYK"), "inverted CMYK of Adobe": _adobe(encoded("JPEG", "CMYK")),
-        "YCCK-marked RGB": _adobe(encoded("JPEG")), "grey JPEG": encoded("JPEG", "L"),
-        "progressive JPEG": encoded("JPEG", progressive=True), "animated PNG": saved(frames[0], "PNG", **more),
-        "animated WebP": saved(frames[0], "WEBP", **more), "TIFF of three pages": saved(frames[0], "TIFF", **more),
-        "JPEG in TIFF": encoded("TIFF", compression="jpeg"), "deflated TIFF": encoded("TIFF", compression="tiff_deflate"),
-        "LZW TIFF": encoded("TIFF", compression="tiff_lzw"), "TIFF of one bit": encoded("TIFF", "1", compression="group4"),
-        "JPEG with a zip behind": jpeg + zipped({"a.txt": b"x"}), "JPEG named a.png": jpeg, "PNG with HTML behind":
-        encoded("PNG") + b"<html><script>alert(1)</script></html>", "PNG named a.jpg": encoded("PNG"),
-        "one pixel": encoded("PNG", size=(1, 1)), "JPEG with broken EXIF": _with_exif(jpeg, b"MM\0*\xff\xff\xff\xff"),
+        "CMYK JPEG": encoded("JPEG", "CMYK"),
+        "inverted CMYK of Adobe": _adobe(encoded("JPEG", "CMYK")),
+        "YCCK-marked RGB": _adobe(encoded("JPEG")),
+        "grey JPEG": encoded("JPEG", "L"),
+        "progressive JPEG": encoded("JPEG", progressive=True),
+        "animated PNG": saved(frames[0], "PNG", **more),
+        "animated WebP": saved(frames[0], "WEBP", **more),
+        "TIFF of three pages": saved(frames[0], "TIFF", **more),
+        "JPEG in TIFF": encoded("TIFF", compression="jpeg"),
+        "deflated TIFF": encoded("TIFF", compression="tiff_deflate"),
+        "LZW TIFF": encoded("TIFF", compression="tiff_lzw"),
+        "TIFF of one bit": encoded("TIFF", "1", compression="group4"),
+        "JPEG with a zip behind": jpeg + zipped({"a.txt": b"x"}),
+        "JPEG named a.png": jpeg,
+        "PNG with HTML behind": encoded("PNG") + b"<html><script>alert(1)</script></html>",
+        "PNG named a.jpg": encoded("PNG"),
+        "one pixel": encoded("PNG", size=(1, 1)),
+        "JPEG with broken EXIF": _with_exif(jpeg, b"MM\0*\xff\xff\xff\xff"),
         "JPEG with EXIF of noise": _with_exif(jpeg, bytes(range(200))),
         "JPEG with EXIF in a circle": _with_exif(jpeg, b"MM\0*\0\0\0\x08\0\1\x87\x69\0\4\0\0\0\1\0\0\0\x08\0\0\0\x08"),
         "PNG with a long text": _png_text(b"tEXt", b"a\0" + b"x" * 100_000),
-    }  # fmt: skip
+    }
     for orientation in range(10):
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -108,41 +124,60 @@ def _broken() -> dict[str, tuple[bytes | Callable[[random.Random], bytes], str]]
     Image.new("P", SIZE).save(gif, "GIF")
     jpeg = encoded("JPEG")
     found = {
-        "nothing": b"", "one byte": b"\xff", "noise": lambda draw: draw.randbytes(5000),
-        "PNG of 2^31 sides": _png(2**31 - 1, 2**31 - 1), "PNG of 100,000 x 100,000": _png(100_000, 100_000),
-        "PNG of 1 x 2^31": _png(1, 2**31 - 1), "PNG of no width": _png(0, 10), "PNG of 7,000 x 7,100": _png(7000, 7100),
-        "JPEG of 65535 x 65535": _jpeg_sides(jpeg, 65535, 65535), "JPEG of no height": _jpeg_sides(jpeg, 16, 0),
+        "nothing": b"",
+        "one byte": b"\xff",
+        "noise": lambda draw: draw.randbytes(5000),
+        "PNG of 2^31 sides": _png(2**31 - 1, 2**31 - 1),
+        "PNG of 100,000 x 100,000": _png(100_000, 100_000),
+        "PNG of 1 x 2^31": _png(1, 2**31 - 1),
+        "PNG of no width": _png(0, 10),
+        "PNG of 7,000 x 7,100": _png(7000, 7100),
+        "JPEG of 65535 x 65535": _jpeg_sides(jpeg, 65535, 65535),
+        "JPEG of no height": _jpeg_sides(jpeg, 16, 0),
         "JPEG of 7,000 x 7,000 and no data": _jpeg_sides(jpeg[:-40], 7000, 7000),
-        "BMP of a huge width": _bmp(2**31 - 1, 2**31 - 1), "BMP of negative sides": _bmp(-5, -5),
-        "BMP of minus 2^31": _bmp(10, -(2**31)), "WebP cut short": encoded("WEBP")[:40],
+        "BMP of a huge width": _bmp(2**31 - 1, 2**31 - 1),
+        "BMP of negative sides": _bmp(-5, -5),
+        "BMP of minus 2^31": _bmp(10, -(2**31)),
+        "WebP cut short": encoded("WEBP")[:40],
         "WebP of lies": b"RIFF\xff\xff\xff\xffWEBPVP8X\n\0\0\0\x10\0\0\0\xff\xff\xff\xff\xff\xff",
-        "GIF with a script": gif.getvalue() + b"/*alert(1)*/", "GIF that is a script": b"GIF89a/*\0\0*/=1;alert(1)",
+        "GIF with a script": gif.getvalue() + b"/*alert(1)*/",
+        "GIF that is a script": b"GIF89a/*\0\0*/=1;alert(1)",
         "SVG named a.jpg": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
-        "PDF named a.png": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj", "HTML named a.jpg": b"<html><img src=x></html>",
+        "PDF named a.png": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj",
+        "HTML named a.jpg": b"<html><img src=x></html>",
         "EPS named a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%touch /tmp/executed) (w) file\n",
-        "ICO named a.png": b"\0\0\1\0\1\0\x10\x10" + bytes(40), "PSD named a.jpg": b"8BPS\0\1" + bytes(60),
-        "zip named a.png": zipped({"a.png": b"x"}), "TIFF in a circle": _tiff([(256, 3, 1, 5)], following=8),
+        "ICO named a.png": b"\0\0\1\0\1\0\x10\x10" + bytes(40),
+        "PSD named a.jpg": b"8BPS\0\1" + bytes(60),
+        "zip named a.png": zipped({"a.png": b"x"}),
+        "TIFF in a circle": _tiff([(256, 3, 1, 5)], following=8),
         "TIFF of huge sides": _tiff([(256, 4, 1, 2**31 - 1), (257, 4, 1, 2**31 - 1), *STRIPS]),
-        "TIFF with strips past its end": _tiff([(256, 4, 1, 90), (257, 4, 1, 90), (273, 4, 1, 2**31), (279, 4, 1, 2**31)]),
+        "TIFF with strips past its end": _tiff(
+            [(256, 4, 1, 90), (257, 4, 1, 90), (273, 4, 1, 2**31), (279, 4, 1, 2**31)]
+        ),
         "TIFF with strips of 4 GB": _tiff([(256, 4, 1, 9), (257, 4, 1, 9), (273, 4, 2**30, 8), (279, 4, 2**30, 8)]),
-        "TIFF of tags alone": _tiff([(n, 4, 2**20, 8) for n in range(256, 700)]), "TIFF header": b"II*\0\x08\0\0\0",
-        "TIFF of floats": _floats(), "TIFF of half floats": _tiff(
+        "TIFF of tags alone": _tiff([(n, 4, 2**20, 8) for n in range(256, 700)]),
+        "TIFF header": b"II*\0\x08\0\0\0",
+        "TIFF of floats": _floats(),
+        "TIFF of half floats": _tiff(
             [(256, 4, 1, 4), (257, 4, 1, 4), (258, 3, 1, 16), (339, 3, 1, 3), (273, 4, 1, 8), (279, 4, 1, 32)]
-        ), "BigTIFF": b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff" + bytes(50),
-        "PNG with its first bytes only": b"\x89PNG\r\n\x1a\n", "PNG with a wrong sum": _png(5, 5, b"x").replace(b"IHDR", b"IHDR"),
-        "JPEG of starts": b"\xff\xd8" * 5000, "JPEG of 1,000 scans": _scans(1000),
-    }  # fmt: skip
+        ),
+        "BigTIFF": b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff" + bytes(50),
+        "PNG with its first bytes only": b"\x89PNG\r\n\x1a\n",
+        "PNG with a wrong sum": _png(5, 5, b"x").replace(b"IHDR", b"IHDR"),
+        "JPEG of starts": b"\xff\xd8" * 5000,
+        "JPEG of 1,000 scans": _scans(1000),
+    }
     unclear = {
         "TIFF with a tag of 4 GB": _tiff([(256, 4, 1, 9), (257, 4, 1, 9), (270, 2, 2**32 - 1, 8), *STRIPS]),
         "PNG that unpacks to 200 MB": lambda draw: _png(60, 60, _zeros()),
         "PNG text that unpacks to 200 MB": lambda draw: _png_text(b"zTXt", b"a\0\0" + _zeros()),
         "PNG unicode text that unpacks to 200 MB": lambda draw: _png_text(b"iTXt", b"a\0\1\0\0\0" + _zeros()),
         "PNG colours that unpack to 200 MB": lambda draw: _png_text(b"iCCP", b"a\0\0" + _zeros()),
-        "PNG of 20,000 texts": _png_text(b"tEXt", b"a\0b", 20_000), 
+        "PNG of 20,000 texts": _png_text(b"tEXt", b"a\0b", 20_000),
         "transparent PNG of 49 million pixels": lambda draw: large("LA", "PNG"),
         "16-bit PNG of 49 million pixels": lambda draw: large("I;16", "PNG"),
         "JPEG of 49 million pixels": lambda draw: large("RGB", "JPEG"),
-    }  # fmt: skip
+    }
     return {n: (d, "sentence") for n, d in found.items()} | {n: (d, "either") for n, d in unclear.items()}
 
 

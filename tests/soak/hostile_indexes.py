@@ -75,23 +75,45 @@ def _indexes() -> list[Case]:
     infinite = np.full((ROWS, galleries.DIMENSION), np.inf, dtype="<f2").tobytes()
     size = ROWS * galleries.DIMENSION * 2
     changes: dict[str, Callable[[Path], object]] = {
-        "as long as 10^12": record(dimension=10**12, stored=10**12), "of dimension 0": record(dimension=0, stored=0), "of dimension -1":
-        record(dimension=-1, stored=-1), "of a text's dimension": record(dimension="24"), "of dimension true": record(dimension=True, stored=True),
-        "of 10^400": record(dimension=10**400, stored=10**400), "of another dimension": record(dimension=12, stored=12), "projected without":
-        record(dimension=2048), "of no backend": record(backend="pickle"), "of Qdrant that is not there": record(backend="qdrant"),
-        "another format": record(format="x" * 5000), "an unknown key": record(code="import os"), "features that are none": record(features=None),
-        "features of texts": features(image_size="64"), "features of 10^9 pixels": features(image_size=10**9), "features of no pixels":
-        features(image_size=0), "branches that are none": features(branches=7), "a neck that is none": features(neck="long\n"),
-        "no hash": record(features={}), "no JSON": file("index.json", b"{"), "nothing in index.json": file("index.json", b""), "not UTF-8":
-        file("index.json", b"\xff\xfe{}"), "levels": file("index.json", b"[" * 50_000 + b"]" * 50_000), "200 MB":
-        lambda root: (root / "index.json").open("wb").truncate(200_000_000), "a shorter matrix": file("features.f16", bytes(size - 2)),
-        "an empty matrix": file("features.f16", b""), "no matrix": lambda root: (root / "features.f16").unlink(), "another matrix":
-        file("features.f16", bytes(size)), "a matrix of NaN": file("features.f16", nan), "an infinite matrix": file("features.f16", infinite),
-        "no database": lambda root: (root / "entries.sqlite").unlink(), "a database of noise": file("entries.sqlite", bytes(range(256)) * 40),
-        "an empty database": file("entries.sqlite", b""), "half a database":
-        lambda root: file("entries.sqlite", (root / "entries.sqlite").read_bytes()[:5000])(root), "a projection of lies":
-        lambda root: [record(stored=12)(root), file("projection.safetensors", safetensors({"directions": 1}))(root)],
-    }  # fmt: skip
+        "as long as 10^12": record(dimension=10**12, stored=10**12),
+        "of dimension 0": record(dimension=0, stored=0),
+        "of dimension -1": record(dimension=-1, stored=-1),
+        "of a text's dimension": record(dimension="24"),
+        "of dimension true": record(dimension=True, stored=True),
+        "of 10^400": record(dimension=10**400, stored=10**400),
+        "of another dimension": record(dimension=12, stored=12),
+        "projected without": record(dimension=2048),
+        "of no backend": record(backend="pickle"),
+        "of Qdrant that is not there": record(backend="qdrant"),
+        "another format": record(format="x" * 5000),
+        "an unknown key": record(code="import os"),
+        "features that are none": record(features=None),
+        "features of texts": features(image_size="64"),
+        "features of 10^9 pixels": features(image_size=10**9),
+        "features of no pixels": features(image_size=0),
+        "branches that are none": features(branches=7),
+        "a neck that is none": features(neck="long\n"),
+        "no hash": record(features={}),
+        "no JSON": file("index.json", b"{"),
+        "nothing in index.json": file("index.json", b""),
+        "not UTF-8": file("index.json", b"\xff\xfe{}"),
+        "levels": file("index.json", b"[" * 50_000 + b"]" * 50_000),
+        "200 MB": lambda root: (root / "index.json").open("wb").truncate(200_000_000),
+        "a shorter matrix": file("features.f16", bytes(size - 2)),
+        "an empty matrix": file("features.f16", b""),
+        "no matrix": lambda root: (root / "features.f16").unlink(),
+        "another matrix": file("features.f16", bytes(size)),
+        "a matrix of NaN": file("features.f16", nan),
+        "an infinite matrix": file("features.f16", infinite),
+        "no database": lambda root: (root / "entries.sqlite").unlink(),
+        "a database of noise": file("entries.sqlite", bytes(range(256)) * 40),
+        "an empty database": file("entries.sqlite", b""),
+        "half a database": lambda root: file("entries.sqlite", (root / "entries.sqlite").read_bytes()[:5000])(root),
+        "a projection of lies": lambda root: [
+            record(stored=12)(root),
+            file("projection.safetensors", safetensors({"directions": 1}))(root),
+        ],
+    }
     found = [Case(f"index: {name}", _index(change), _asked) for name, change in changes.items()]
     found.append(Case("index: as it was", _index(lambda root: None), _asked, "opens", lambda rows: len(rows[0]) == 5))
     longer = _index(lambda root: (root / "features.f16").open("ab").write(bytes(999)))
@@ -115,20 +137,29 @@ def _databases() -> list[Case]:
     plain = f"CREATE TABLE old AS SELECT {columns} FROM entries; DROP TABLE entries;"
     scripts = {
         "an endless view": f"DROP TABLE entries; CREATE VIEW entries AS {endless} SELECT x AS {columns.replace(', ', ', x AS ')} FROM c",
-        "a view": f"{plain} CREATE VIEW entries AS SELECT * FROM old", "a trigger":
-        "CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM entries; END", "no table": "DROP TABLE entries", "no columns":
-        "DROP TABLE entries; CREATE TABLE entries (row INTEGER PRIMARY KEY)", "computed columns":
-        f"DROP TABLE entries; CREATE TABLE entries (row INTEGER PRIMARY KEY AUTOINCREMENT, x, {', '.join(f'{c} AS (zeroblob(1000000000))' for c in columns.split(', ')[1:])})",
-        "rows of another's numbers": "UPDATE sqlite_sequence SET seq = 9000000000000000000", "a sequence of texts":
-        "UPDATE sqlite_sequence SET seq = 'many'", "a sequence that is none": "UPDATE sqlite_sequence SET seq = NULL", "fewer in the sequence":
-        "UPDATE sqlite_sequence SET seq = 3", "a negative sequence": "UPDATE sqlite_sequence SET seq = -3", "names of bytes": "UPDATE entries SET name = x'ff00'",
+        "a view": f"{plain} CREATE VIEW entries AS SELECT * FROM old",
+        "a trigger": "CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM entries; END",
+        "no table": "DROP TABLE entries",
+        "no columns": "DROP TABLE entries; CREATE TABLE entries (row INTEGER PRIMARY KEY)",
+        "computed columns": f"DROP TABLE entries; CREATE TABLE entries (row INTEGER PRIMARY KEY AUTOINCREMENT, x, {', '.join(f'{c} AS (zeroblob(1000000000))' for c in columns.split(', ')[1:])})",
+        "rows of another's numbers": "UPDATE sqlite_sequence SET seq = 9000000000000000000",
+        "a sequence of texts": "UPDATE sqlite_sequence SET seq = 'many'",
+        "a sequence that is none": "UPDATE sqlite_sequence SET seq = NULL",
+        "fewer in the sequence": "UPDATE sqlite_sequence SET seq = 3",
+        "a negative sequence": "UPDATE sqlite_sequence SET seq = -3",
+        "names of bytes": "UPDATE entries SET name = x'ff00'",
         "names of numbers": f"{plain} CREATE TABLE entries ({columns}); INSERT INTO entries SELECT * FROM old; UPDATE entries SET name = 7",
-        "lengths of texts": "UPDATE entries SET norm = 'long'", "lengths of bytes": "UPDATE entries SET norm = x'00'", "infinite lengths":
-        "UPDATE entries SET norm = 9e999", "seconds of texts": "UPDATE entries SET seconds = 'soon'", "vehicles of bytes": "UPDATE entries SET vehicle_id = x'ff'",
-        "wrong sums": "UPDATE entries SET crc = 1", "sums of texts": "UPDATE entries SET crc = 'x'", "negative rows":
-        "UPDATE entries SET row = row - 1000", "rows beyond the end": "UPDATE entries SET row = row + 1000000000000",
+        "lengths of texts": "UPDATE entries SET norm = 'long'",
+        "lengths of bytes": "UPDATE entries SET norm = x'00'",
+        "infinite lengths": "UPDATE entries SET norm = 9e999",
+        "seconds of texts": "UPDATE entries SET seconds = 'soon'",
+        "vehicles of bytes": "UPDATE entries SET vehicle_id = x'ff'",
+        "wrong sums": "UPDATE entries SET crc = 1",
+        "sums of texts": "UPDATE entries SET crc = 'x'",
+        "negative rows": "UPDATE entries SET row = row - 1000",
+        "rows beyond the end": "UPDATE entries SET row = row + 1000000000000",
         "lengths of nothing": f"{plain} CREATE TABLE entries ({columns}); INSERT INTO entries SELECT * FROM old; UPDATE entries SET norm = NULL",
-    }  # fmt: skip
+    }
 
     def run(script: str) -> Callable[[Path], None]:
         def change(root: Path) -> None:
@@ -160,9 +191,12 @@ def _qdrant() -> list[Case]:
         return changed
 
     values: dict[str, Callable[[Path], bytes]] = {
-        "code": lambda folder: pickle.dumps(Payload(folder)), "code in a list": lambda folder: pickle.dumps([1, Payload(folder)]),
-        "noise": lambda folder: b"\x80\x04noise", "a number": lambda folder: pickle.dumps(7), "nothing": lambda folder: b"",
-    }  # fmt: skip
+        "code": lambda folder: pickle.dumps(Payload(folder)),
+        "code in a list": lambda folder: pickle.dumps([1, Payload(folder)]),
+        "noise": lambda folder: b"\x80\x04noise",
+        "a number": lambda folder: pickle.dumps(7),
+        "nothing": lambda folder: b"",
+    }
     try:
         import qdrant_client  # noqa: F401
     except ImportError:
@@ -240,8 +274,11 @@ def _journals() -> list[Case]:
         )
         found.append(
             Case(
-                f"{backend}: a change that was never ended", _index(partial(left, name=name), backend), _asked, "opens",
+                f"{backend}: a change that was never ended",
+                _index(partial(left, name=name), backend),
+                _asked,
+                "opens",
                 lambda rows: len(rows[0]) == 5,
             )
-        )  # fmt: skip
+        )
     return found

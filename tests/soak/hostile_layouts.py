@@ -20,21 +20,32 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "VeRi": (
         layouts.veri_index,
         (
-            "name_query.txt", "name_test.txt", "gt_index.txt", "jk_index.txt", "train_label.xml", "list_color.txt", "manifest.csv"
+            "name_query.txt",
+            "name_test.txt",
+            "gt_index.txt",
+            "jk_index.txt",
+            "train_label.xml",
+            "list_color.txt",
+            "manifest.csv",
         ),
     ),
     "VehicleID": (layouts.vehicleid, ("train_test_split/train_list.txt", "attribute/model_attr.txt")),
     "VERI-Wild": (layouts.veri_wild, ("train_test_split/train_list.txt", "train_test_split/vehicle_info.txt")),
-}  # fmt: skip
+}
 
 
 def _lists() -> list[Case]:
     """Every list of every layout with every content; a layout may go without most of its lists."""
     contents: dict[str, bytes | Callable[[random.Random], bytes]] = {
-        "nothing": b"", "noise": lambda draw: draw.randbytes(5000), "NUL": bytes(5000), "UTF-16": "1 1\n".encode("utf-16"),
-        "a long line": lambda draw: b"1 " * 2_000_000, "numbers of 5,000 digits": b"9" * 5000 + b" " + b"9" * 5000,
-        "500,000 lines": lambda draw: b"".join(b"%07d %d\n" % (i, i % 99) for i in range(500_000)), "text": b"<a>=1+1;;;\n" * 9,
-    }  # fmt: skip
+        "nothing": b"",
+        "noise": lambda draw: draw.randbytes(5000),
+        "NUL": bytes(5000),
+        "UTF-16": "1 1\n".encode("utf-16"),
+        "a long line": lambda draw: b"1 " * 2_000_000,
+        "numbers of 5,000 digits": b"9" * 5000 + b" " + b"9" * 5000,
+        "500,000 lines": lambda draw: b"".join(b"%07d %d\n" % (i, i % 99) for i in range(500_000)),
+        "text": b"<a>=1+1;;;\n" * 9,
+    }
     found = []
     for layout, (make, lists) in LAYOUTS.items():
         for name in lists:
@@ -51,9 +62,10 @@ def _lists() -> list[Case]:
     documents = {
         "entities that grow": f"{bomb}]><a>&{'b' * 12};</a>".encode(),
         "an entity of a file": b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a><Item imageName='&b;'/>&b;</a>",
-        "a million levels": lambda draw: b"<a>" * 1_000_000 + b"</a>" * 1_000_000, "many elements":
-        lambda draw: b"<a>" + b"<b/>" * 3_900_000 + b"</a>", "40 MB": lambda draw: b"<a>" + b" " * 40_000_000 + b"</a>",
-    }  # fmt: skip
+        "a million levels": lambda draw: b"<a>" * 1_000_000 + b"</a>" * 1_000_000,
+        "many elements": lambda draw: b"<a>" + b"<b/>" * 3_900_000 + b"</a>",
+        "40 MB": lambda draw: b"<a>" + b" " * 40_000_000 + b"</a>",
+    }
     found += [
         Case(
             f"VeRi train_label.xml: {name}",
@@ -98,10 +110,16 @@ def _with(layout: Callable[[Path], Path], make: Make) -> Make:
 def _folders() -> list[Case]:
     """Folders that the layouts know, with names and things in them that nobody expects."""
     names = {
-        "line breaks": "0001_c001_a\nb.jpg", "no UTF-8": os.fsdecode(b"0001_c001_\xff\xfe.jpg"), "emoji": "0001_c001_\U0001f697.jpg",
-        "controls": "0001_c001_\x1b[2J.jpg", "direction": "0001_c001_\u202egpj.jpg", "255 letters": "0001_c001_" + "n" * 240 + ".jpg",
-        "other digits": "\u0661_c001_1.jpg", "a script": "0001_c001_<script>.jpg", "a quote": "0001_c001_'\";--.jpg",
-    }  # fmt: skip
+        "line breaks": "0001_c001_a\nb.jpg",
+        "no UTF-8": os.fsdecode(b"0001_c001_\xff\xfe.jpg"),
+        "emoji": "0001_c001_\U0001f697.jpg",
+        "controls": "0001_c001_\x1b[2J.jpg",
+        "direction": "0001_c001_\u202egpj.jpg",
+        "255 letters": "0001_c001_" + "n" * 240 + ".jpg",
+        "other digits": "\u0661_c001_1.jpg",
+        "a script": "0001_c001_<script>.jpg",
+        "a quote": "0001_c001_'\";--.jpg",
+    }
     found = []
     for folder, recogniser in (("image_test", "VeRi"), ("bounding_box_test", "Market")):
         for what, name in names.items():

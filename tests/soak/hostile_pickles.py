@@ -46,27 +46,39 @@ def _pickles() -> list[Case]:
         return buffer.getvalue()
 
     with_code: dict[str, Callable[[Path], bytes]] = {
-        "a plain pickle": lambda folder: pickle.dumps(Payload(folder)), "PyTorch's zip": lambda folder: saved({"a": Payload(folder)}),
+        "a plain pickle": lambda folder: pickle.dumps(Payload(folder)),
+        "PyTorch's zip": lambda folder: saved({"a": Payload(folder)}),
         "PyTorch's old format": lambda folder: saved({"a": Payload(folder)}, _use_new_zipfile_serialization=False),
-        "protocol 0": lambda folder: pickle.dumps(Payload(folder), 0), "behind tensors":
-        lambda folder: saved({"state_dict": {"a": torch.zeros(2)}, "b": Payload(folder)}),
-    }  # fmt: skip
+        "protocol 0": lambda folder: pickle.dumps(Payload(folder), 0),
+        "behind tensors": lambda folder: saved({"state_dict": {"a": torch.zeros(2)}, "b": Payload(folder)}),
+    }
     things: dict[str, Make] = {
         name: lambda folder, draw, make=make: written("a.pth", make(folder))(folder, draw)
         for name, make in with_code.items()
     }
     contents: dict[str, Content] = {
-        "nothing": b"", "noise": lambda draw: draw.randbytes(4000), "a list": saved([1]), "a number": saved(7), "texts": saved({"a": "b"}),
-        "a model": saved({"state_dict": {"a": [1]}}), "packed": packed, "cut short": saved(small_network().state_dict())[:9000],
-        "a tensor that stands for 10^12": saved({"conv1.weight": torch.zeros(1).half().expand(10**6, 10**6)}), "a sparse tensor":
-        saved({"conv1.weight": torch.sparse_coo_tensor(torch.zeros(2, 1).long(), torch.ones(1), (10**9, 10**9))}), "no numbers":
-        saved({"conv1.weight": torch.empty(10**9, 10**3, device="meta")}), "a zip of nothing": b"PK\5\6" + bytes(18), "TorchScript-like":
-        _zip({"a/data.pkl": b"\x80\2.", "a/version": b"3", "a/code/x.py": b"import os"}), "a pickle of 50 MB":
-        lambda draw: _zip({"a/data.pkl": b"\x80\2" + b"(" * 50_000_000, "a/version": b"3"}), "deep":
-        b"\x80\2" + b"(" * 1_000_000 + b"l" * 1_000_000 + b".", "NaN": saved({"conv1.weight": torch.full((64, 3, 7, 7), float("nan"))}),
-        "names of line breaks": saved({"a\nb": torch.zeros(1)}), "names that are numbers": saved({1: torch.zeros(1)}),
+        "nothing": b"",
+        "noise": lambda draw: draw.randbytes(4000),
+        "a list": saved([1]),
+        "a number": saved(7),
+        "texts": saved({"a": "b"}),
+        "a model": saved({"state_dict": {"a": [1]}}),
+        "packed": packed,
+        "cut short": saved(small_network().state_dict())[:9000],
+        "a tensor that stands for 10^12": saved({"conv1.weight": torch.zeros(1).half().expand(10**6, 10**6)}),
+        "a sparse tensor": saved(
+            {"conv1.weight": torch.sparse_coo_tensor(torch.zeros(2, 1).long(), torch.ones(1), (10**9, 10**9))}
+        ),
+        "no numbers": saved({"conv1.weight": torch.empty(10**9, 10**3, device="meta")}),
+        "a zip of nothing": b"PK\5\6" + bytes(18),
+        "TorchScript-like": _zip({"a/data.pkl": b"\x80\2.", "a/version": b"3", "a/code/x.py": b"import os"}),
+        "a pickle of 50 MB": lambda draw: _zip({"a/data.pkl": b"\x80\2" + b"(" * 50_000_000, "a/version": b"3"}),
+        "deep": b"\x80\2" + b"(" * 1_000_000 + b"l" * 1_000_000 + b".",
+        "NaN": saved({"conv1.weight": torch.full((64, 3, 7, 7), float("nan"))}),
+        "names of line breaks": saved({"a\nb": torch.zeros(1)}),
+        "names that are numbers": saved({1: torch.zeros(1)}),
         "bytes of 10^10": b"\x80\2cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
-    }  # fmt: skip
+    }
     things |= {name: written("a.pth", content) for name, content in contents.items()} | special("a.pth")
     things |= {f"{name} (.pt)": named(make, "a.pt") for name, make in list(things.items())[:3]}
     readers: dict[str, Read] = READERS | {"read_pickle": read_pickle}
@@ -115,16 +127,26 @@ def _resumed() -> list[Case]:
         return make
 
     changes: dict[str, Callable[[dict], object]] = {
-        "a list": lambda s: [1], "no model": lambda s: s.pop("model") and None, "a model of texts": lambda s: s.update(model={"a": "b"}),
-        "no dictionary for a model": lambda s: s.update(model=[1]), "a run that is a number": lambda s: s.update(run=7), "a run that is a list":
-        lambda s: s.update(run="[1]"), "a run of levels": lambda s: s.update(run="[" * 10_000 + "]" * 10_000), "progress that is none":
-        lambda s: s.update(progress=None), "progress of texts": lambda s: s["progress"].update(epoch="1"), "progress backwards":
-        lambda s: s["progress"].update(step=-5), "progress of 10^30": lambda s: s["progress"].update(batch=10**30), "a best of NaN":
-        lambda s: s["progress"].update(best_mAP=float("nan")), "sums of texts": lambda s: s["progress"].update(sums={"loss": "x"}),
-        "a model of numbered names": lambda s: s.update(model={1: torch.zeros(1)}), "an optimiser that is none": lambda s: s.update(optimiser=7), "an optimiser of others": lambda s: s.update(optimiser={"state": {}, "param_groups": []}),
-        "an optimiser of NaN": lambda s: s["optimiser"].update(param_groups="x"), "another's model":
-        lambda s: s["model"].pop("backbone.bn1.weight") is None, "another run": lambda s: s.update(run="{}"),
-    }  # fmt: skip
+        "a list": lambda s: [1],
+        "no model": lambda s: s.pop("model") and None,
+        "a model of texts": lambda s: s.update(model={"a": "b"}),
+        "no dictionary for a model": lambda s: s.update(model=[1]),
+        "a run that is a number": lambda s: s.update(run=7),
+        "a run that is a list": lambda s: s.update(run="[1]"),
+        "a run of levels": lambda s: s.update(run="[" * 10_000 + "]" * 10_000),
+        "progress that is none": lambda s: s.update(progress=None),
+        "progress of texts": lambda s: s["progress"].update(epoch="1"),
+        "progress backwards": lambda s: s["progress"].update(step=-5),
+        "progress of 10^30": lambda s: s["progress"].update(batch=10**30),
+        "a best of NaN": lambda s: s["progress"].update(best_mAP=float("nan")),
+        "sums of texts": lambda s: s["progress"].update(sums={"loss": "x"}),
+        "a model of numbered names": lambda s: s.update(model={1: torch.zeros(1)}),
+        "an optimiser that is none": lambda s: s.update(optimiser=7),
+        "an optimiser of others": lambda s: s.update(optimiser={"state": {}, "param_groups": []}),
+        "an optimiser of NaN": lambda s: s["optimiser"].update(param_groups="x"),
+        "another's model": lambda s: s["model"].pop("backbone.bn1.weight") is None,
+        "another run": lambda s: s.update(run="{}"),
+    }
     found: Sequence[Case] = [
         Case(f"resume: {name}", state(change), resume, says="resume.pt") for name, change in changes.items()
     ]

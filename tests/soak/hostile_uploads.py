@@ -26,10 +26,27 @@ def cases() -> list[Case]:
 
 
 NAMES = (
-    "a\nTraceback: b.png", "tab\there.png", "\x1b[2J.png", "\u202egpj.exe.png", "caf\u00e9.png", "cafe\u0301.png",
-    "\U0001f697.png", "\ud800.png", "../../../etc/passwd.png", "/etc/passwd.png", "nul\0.png", "n" * 300 + ".png",
-    "C:\\Windows\\x.png", "\\\\server\\share\\x.png", "CON.png", "", ".", "..", "<script>alert(1)</script>.png", " .png",
-)  # fmt: skip
+    "a\nTraceback: b.png",
+    "tab\there.png",
+    "\x1b[2J.png",
+    "\u202egpj.exe.png",
+    "caf\u00e9.png",
+    "cafe\u0301.png",
+    "\U0001f697.png",
+    "\ud800.png",
+    "../../../etc/passwd.png",
+    "/etc/passwd.png",
+    "nul\0.png",
+    "n" * 300 + ".png",
+    "C:\\Windows\\x.png",
+    "\\\\server\\share\\x.png",
+    "CON.png",
+    "",
+    ".",
+    "..",
+    "<script>alert(1)</script>.png",
+    " .png",
+)
 
 
 def _zips() -> dict[str, tuple[Callable[[random.Random], bytes], str]]:
@@ -63,19 +80,27 @@ def _zips() -> dict[str, tuple[Callable[[random.Random], bytes], str]]:
         return lambda draw: zipped({name.format(i): data for i in range(count)}, zipfile.ZIP_STORED)
 
     unpacked = {
-        "flat bomb of 2 GB": lambda draw: _bomb(2048), "bomb of many members": lambda draw: _bomb(60, 40),
-        "nested zips": lambda draw: nested, "overlapping members": overlapping, "no image": lambda draw: zipped({"a.txt": b""}),
-        "100,000 members that are no images": many(100_000, "{}.txt", b""), "cut short": lambda draw: one[:-30],
-        "100,000 images that are none": many(100_000, "{}.png", b"x"), "a link": linked, "nothing": lambda draw: b"",
+        "flat bomb of 2 GB": lambda draw: _bomb(2048),
+        "bomb of many members": lambda draw: _bomb(60, 40),
+        "nested zips": lambda draw: nested,
+        "overlapping members": overlapping,
+        "no image": lambda draw: zipped({"a.txt": b""}),
+        "100,000 members that are no images": many(100_000, "{}.txt", b""),
+        "cut short": lambda draw: one[:-30],
+        "100,000 images that are none": many(100_000, "{}.png", b"x"),
+        "a link": linked,
+        "nothing": lambda draw: b"",
         "a directory that lies of sizes": lambda draw: patched(b"PK\1\2", 24, b"\xff\xff\xff\x7f"),
         "a directory that lies of packed sizes": lambda draw: patched(b"PK\1\2", 20, b"\xff\xff\xff\x7f"),
         "a directory that lies of places": lambda draw: patched(b"PK\1\2", 42, b"\xff\xff\xff\x7f"),
-        "an unknown method": lambda draw: patched(b"PK\1\2", 10, b"\x63\0"), "LZMA":
-        lambda draw: zipped({"a.png": good}, zipfile.ZIP_LZMA), "a directory of 65,535 that are not there":
-        lambda draw: patched(b"PK\5\6", 8, b"\xff\xff\xff\xff"), "noise with an end": lambda draw: draw.randbytes(900) + one[-22:],
-        "40 images of 49 million pixels": 
-        lambda draw: zipped({f"{i}.jpg": large("RGB", "JPEG") for i in range(40)}, zipfile.ZIP_STORED),
-    }  # fmt: skip
+        "an unknown method": lambda draw: patched(b"PK\1\2", 10, b"\x63\0"),
+        "LZMA": lambda draw: zipped({"a.png": good}, zipfile.ZIP_LZMA),
+        "a directory of 65,535 that are not there": lambda draw: patched(b"PK\5\6", 8, b"\xff\xff\xff\xff"),
+        "noise with an end": lambda draw: draw.randbytes(900) + one[-22:],
+        "40 images of 49 million pixels": lambda draw: zipped(
+            {f"{i}.jpg": large("RGB", "JPEG") for i in range(40)}, zipfile.ZIP_STORED
+        ),
+    }
     names = ("../../up.png", "/abs.png", "a\nb.png", "C:\\x\\y.png", "\u202e.png", "d/" * 400 + "x.png", "\x07.png")
     found = {name: (make, "sentence") for name, make in unpacked.items()}
     found |= {f"a member {n!r:.30}": (lambda draw, n=n: zipped({n: good}), "opens") for n in names}

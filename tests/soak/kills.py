@@ -151,11 +151,35 @@ def jobs(place: Path, real: bool, graph: bool = True) -> list[Job]:
     def train(out: Path) -> list[str]:
         resume = ["--resume"] if (out / "resume.pt").exists() else []
         return [
-            "train", "--data", data, "--out", str(out), "--recipe", "quick", "--model.backbone", "resnet18",
-            "--backbone-weights", "none", "--frozen-stages", "1", "--sizes", "0", "32", "--epochs", "3" if real else "2",
-            "--identities-per-batch", "2", "--images-per-identity", "2", "--holdout", "2", "--optimiser.learning-rate",
-            "1e-3", *cpu, *resume,
-        ]  # fmt: skip
+            "train",
+            "--data",
+            data,
+            "--out",
+            str(out),
+            "--recipe",
+            "quick",
+            "--model.backbone",
+            "resnet18",
+            "--backbone-weights",
+            "none",
+            "--frozen-stages",
+            "1",
+            "--sizes",
+            "0",
+            "32",
+            "--epochs",
+            "3" if real else "2",
+            "--identities-per-batch",
+            "2",
+            "--images-per-identity",
+            "2",
+            "--holdout",
+            "2",
+            "--optimiser.learning-rate",
+            "1e-3",
+            *cpu,
+            *resume,
+        ]
 
     def index(out: Path, *more: str) -> list[str]:
         of = ["--data", data, "--checkpoint", checkpoint, "--out", str(out), "--split", "all"]

@@ -27,15 +27,38 @@ from tests.soak.viewer import Viewer
 WORD = "unspoken"
 """In every name and record of the folder outside."""
 KEYS = {
-    "data": "retrieval", "baseline": "start", "ssrnet": "start", "index": "retrieval", "runs": "scoreboard",
-    "studies": "scoreboard", "third": "map", "query": "attention", "match": "retrieval", "sheet": "retrieval",
-    "graph_off": "graph", "regions_with": "regions", "probes_vehicle": "probes", "images_mode": "images",
-}  # fmt: skip
+    "data": "retrieval",
+    "baseline": "start",
+    "ssrnet": "start",
+    "index": "retrieval",
+    "runs": "scoreboard",
+    "studies": "scoreboard",
+    "third": "map",
+    "query": "attention",
+    "match": "retrieval",
+    "sheet": "retrieval",
+    "graph_off": "graph",
+    "regions_with": "regions",
+    "probes_vehicle": "probes",
+    "images_mode": "images",
+}
 """Everything in a link that could be taken for a path, with a page that reads it."""
 UPLOADS = (
-    "../../up.png", "/etc/up.png", "..\\..\\up.png", "C:\\up.png", "\x1b[31mup.png", "a\nb.png", "~/up.png", "%2e%2e%2fup.png",
-    "<img src=x>.png", "‮gnp.up.png", "." * 100 + ".png", "-rf.png", "$(touch up).png", "x" * 300 + ".png",
-)  # fmt: skip
+    "../../up.png",
+    "/etc/up.png",
+    "..\\..\\up.png",
+    "C:\\up.png",
+    "\x1b[31mup.png",
+    "a\nb.png",
+    "~/up.png",
+    "%2e%2e%2fup.png",
+    "<img src=x>.png",
+    "‮gnp.up.png",
+    "." * 100 + ".png",
+    "-rf.png",
+    "$(touch up).png",
+    "x" * 300 + ".png",
+)
 
 
 def make(folder: Path) -> tuple[Path, Path]:

@@ -36,10 +36,15 @@ def save(folder: Path, part: str, rows: Sequence[Row], seed: int, seconds: float
     """Writes ``part``'s rows with what they ran on, in place of its last ones."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {
-        "part": part, "date": date.today().isoformat(), "version": ssrnet.__version__, "seed": seed,
-        "minutes": round(seconds / 60, 1), "python": platform.python_version(), "torch": torch.__version__,
+        "part": part,
+        "date": date.today().isoformat(),
+        "version": ssrnet.__version__,
+        "seed": seed,
+        "minutes": round(seconds / 60, 1),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
         "rows": [asdict(row) for row in rows],
-    }  # fmt: skip
+    }
     (folder / f"{part}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 

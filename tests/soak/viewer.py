@@ -58,9 +58,12 @@ class Viewer:
         self._xsrf = cookies[XSRF].value if XSRF in cookies else ""
         self._cookie = f"{XSRF}={self._xsrf}"
         self._socket = await connect(
-            f"ws://{urlsplit(self.address).netloc}/_stcore/stream", subprotocols=["streamlit", self._xsrf or "none"],
-            additional_headers={"Cookie": self._cookie}, max_size=None, ping_timeout=None,
-        )  # fmt: skip
+            f"ws://{urlsplit(self.address).netloc}/_stcore/stream",
+            subprotocols=["streamlit", self._xsrf or "none"],
+            additional_headers={"Cookie": self._cookie},
+            max_size=None,
+            ping_timeout=None,
+        )
         self._states: dict[str, WidgetState] = {}
         self._page = ""
         return self
@@ -201,10 +204,13 @@ class Viewer:
         edge = "soak-boundary"
         head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
         request = urllib.request.Request(
-            self.address + path, head.encode() + data + f"\r\n--{edge}--\r\n".encode(), method="PUT",
+            self.address + path,
+            head.encode() + data + f"\r\n--{edge}--\r\n".encode(),
+            method="PUT",
             headers={
-                "Content-Type": f"multipart/form-data; boundary={edge}", "Cookie": self._cookie,
+                "Content-Type": f"multipart/form-data; boundary={edge}",
+                "Cookie": self._cookie,
                 "X-Xsrftoken": self._xsrf,
             },
-        )  # fmt: skip
+        )
         urllib.request.urlopen(request, timeout=PATIENCE).close()

@@ -114,7 +114,13 @@ async def switch(visitor: Visitor) -> float:
 
 
 PAGES: dict[str, tuple[Gesture, ...]] = {
-    "retrieval": (Visitor.pick, Visitor.pick, search, one_of("Images listed", "5", "10", "20"), one_of("Large gallery", True, False)),
+    "retrieval": (
+        Visitor.pick,
+        Visitor.pick,
+        search,
+        one_of("Images listed", "5", "10", "20"),
+        one_of("Large gallery", True, False),
+    ),
     "attention": (Visitor.pick, search, one_of("Opacity of the maps", 0.25, 0.5, 0.75), one_of("Images", "1", "3")),
     "regions": (Visitor.pick, ratio, ratio),
     "graph": (Visitor.pick, switch, switch),
@@ -124,7 +130,7 @@ PAGES: dict[str, tuple[Gesture, ...]] = {
     "scoreboard": (one_of("Horizontal axis", "Epoch", "Step"),),
     "start": (),
     "probes": (one_of("What changes", "View", "Light"),),
-}  # fmt: skip
+}
 
 
 async def visit(visitor: Visitor, gestures: int, others: re.Pattern[bytes]) -> None:
@@ -236,9 +242,12 @@ async def _crowd(address: str, pid: int, gestures: int, seed: int, sockets: int,
         )
         watching.cancel()
         return Load(
-            alone, [each for one in visitors for each in one.seconds], [each for one in surfers for each in one.seconds],
-            [problem for one in everyone for problem in one.problems], memory,
-        )  # fmt: skip
+            alone,
+            [each for one in visitors for each in one.seconds],
+            [each for one in surfers for each in one.seconds],
+            [problem for one in everyone for problem in one.problems],
+            memory,
+        )
 
 
 @asynccontextmanager

@@ -24,16 +24,25 @@ def study(name: str, data: Path, out: Path, **changes) -> StudySettings:
 def result(cell: Cell, rank_1: float = 0.5, mAP: float = 0.25, test_sets=("toys",), seeds=(0,)) -> CellResult:
     """What a cell might have measured, without running it."""
     record = {
-        "dataset_hash": "abc", "protocol": "cross_camera", "gallery": 9, "junk_rule": "same vehicle and camera",
-        "average_precision": "non-interpolated", "distance": "cosine", "re_ranking": "none",
-        "features": {"flip_test": False}, "version": "0",
-    }  # fmt: skip
+        "dataset_hash": "abc",
+        "protocol": "cross_camera",
+        "gallery": 9,
+        "junk_rule": "same vehicle and camera",
+        "average_precision": "non-interpolated",
+        "distance": "cosine",
+        "re_ranking": "none",
+        "features": {"flip_test": False},
+        "version": "0",
+    }
     metrics = Metrics(mAP, mAP / 2, (rank_1,) * 50, 8, 1)
     spread = Metrics(0.01, 0.01, (0.02,) * 50, 8, 1) if len(seeds) > 1 else None
     scores = tuple(Score(name, record, tuple(seeds), metrics, spread) for name in test_sets)
     training = {
-        "recipe": "quick", "seed": 0, "backbone_weights": "/w/r50.safetensors", "start_from": None,
+        "recipe": "quick",
+        "seed": 0,
+        "backbone_weights": "/w/r50.safetensors",
+        "start_from": None,
         "model": {"backbone": "resnet18", "crop_ratio": cell.training.model.crop_ratio},
-    }  # fmt: skip
+    }
     trained_on = {"name": "toys", "hash": "def", "images": 12, "vehicles": 4, "held_back": 0}
     return CellResult(cell.name, cell.title, 32, 2, 4, training, trained_on, scores)

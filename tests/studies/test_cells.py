@@ -34,10 +34,14 @@ def planned(city, tmp_path_factory):
 
 def test_a_variant_that_stands_in_several_tables_has_one_cell(planned):
     whole = {
-        planned["components"]["+AB+RB"].name, planned["attention"]["CBAM"].name, planned["parts"]["SSR-Net"].name,
-        planned["depth"]["l = 2"].name, planned["crop-ratio"]["λ = 2/3"].name, planned["beta"]["β = 1"].name,
+        planned["components"]["+AB+RB"].name,
+        planned["attention"]["CBAM"].name,
+        planned["parts"]["SSR-Net"].name,
+        planned["depth"]["l = 2"].name,
+        planned["crop-ratio"]["λ = 2/3"].name,
+        planned["beta"]["β = 1"].name,
         planned["losses"]["Cross-Entropy + triplet"].name,
-    }  # fmt: skip
+    }
     assert len(whole) == 1
     assert planned["beta"]["β = 0"].name == planned["losses"]["Cross-Entropy"].name
     assert sum(map(len, planned.values())) == 37 and len(distinct(planned)) == 30
@@ -52,9 +56,18 @@ def test_data_recipe_seed_and_steps_are_the_same_for_all(planned):
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"max_steps": 3}, {"epochs": 3}, {"train_identities": 5}, {"train_identities": None},
-               {"galleries": 3}, {"model": ModelSettings()}, {"loss": LossSettings(margin=0.3)}],
-)  # fmt: skip
+    "change",
+    [
+        {"seed": 1},
+        {"max_steps": 3},
+        {"epochs": 3},
+        {"train_identities": 5},
+        {"train_identities": None},
+        {"galleries": 3},
+        {"model": ModelSettings()},
+        {"loss": LossSettings(margin=0.3)},
+    ],
+)
 def test_what_shapes_a_number_makes_another_cell(planned, city, tmp_path, change):
     other = plan(city, tmp_path, ["parts"], **change)
     assert other["parts"]["SSR-Net"].name != planned["parts"]["SSR-Net"].name

@@ -22,13 +22,24 @@ def photograph(vehicle, jitter):
 
     curve = {"good": (0.2, 0.9), "bad": (0.5, 0.6), "random": (0.5, 0.6), "centre": (0.4, 0.7)}
     return {
-        "image": f"{vehicle}.jpg", "reference": "r.jpg", "vehicle": vehicle, "similarity": 1.0, "sibling": True,
-        "area": area, "marks": 0.05, "chance": 0.1,
-        "maps": {"good": shown(0.25, True), "bad": shown(0.05, False), "random": shown(0.05, False),
-                 "centre": shown(0.05, False)},
-        "curves": {name: {"deletion": [1, d + jitter, 0], "insertion": [0, i + jitter, 1]}
-                   for name, (d, i) in curve.items()},
-    }  # fmt: skip
+        "image": f"{vehicle}.jpg",
+        "reference": "r.jpg",
+        "vehicle": vehicle,
+        "similarity": 1.0,
+        "sibling": True,
+        "area": area,
+        "marks": 0.05,
+        "chance": 0.1,
+        "maps": {
+            "good": shown(0.25, True),
+            "bad": shown(0.05, False),
+            "random": shown(0.05, False),
+            "centre": shown(0.05, False),
+        },
+        "curves": {
+            name: {"deletion": [1, d + jitter, 0], "insertion": [0, i + jitter, 1]} for name, (d, i) in curve.items()
+        },
+    }
 
 
 def pair(vehicle, number):
@@ -36,8 +47,16 @@ def pair(vehicle, number):
     maps = {"good": {"share": 0.02 + fall, "change": 0.4}, "bad": {"share": 0.04 - fall / 2, "change": 0.02}}
     maps |= {control: {"share": 0.02, "change": 0.02} for control in ("random", "centre")}
     similarity = {"as it is": 0.9, "removed": 0.9 - fall, "moved": 0.9 - fall / 2}
-    return {"image": f"p{number}.jpg", "reference": "r.jpg", "vehicle": vehicle, "mark": "sticker-1", "kind": "sticker",
-            "area": 0.02, "similarity": similarity, "maps": maps}  # fmt: skip
+    return {
+        "image": f"p{number}.jpg",
+        "reference": "r.jpg",
+        "vehicle": vehicle,
+        "mark": "sticker-1",
+        "kind": "sticker",
+        "area": 0.02,
+        "similarity": similarity,
+        "maps": maps,
+    }
 
 
 def randomised(vehicle):
@@ -102,19 +121,26 @@ def test_verdicts_are_published_and_read_back(model, tmp_path):
 
 
 def test_the_largest_gain_comes_first():
-    maps = tuple(MapVerdict(name, gain, 0, 1, 8, vehicle, {}, trusted) for name, gain, vehicle, trusted in (
-        ("a", 0.2, 0.9, True), ("b", 0.3, 0.1, True), ("c", 0.9, 1.0, False)))  # fmt: skip
+    maps = tuple(
+        MapVerdict(name, gain, 0, 1, 8, vehicle, {}, trusted)
+        for name, gain, vehicle, trusted in (("a", 0.2, 0.9, True), ("b", 0.3, 0.1, True), ("c", 0.9, 1.0, False))
+    )
     assert [one.name for one in ModelVerdicts("Toy", "00", maps).trusted] == ["b", "a"]
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", '{"format": "diary"}', '{"format": "ssrnet explanation verdicts 1"}',
-     '{"format": "ssrnet explanation verdicts 1", "record": {}, "models": [{"title": "x"}]}',
-     '{"format": "ssrnet explanation verdicts 1", "record": {}, "models": [{"title": "x", "checkpoint_hash": "0",'
-     ' "maps": [{"name": "a", "gain": "b", "low": 0, "high": 1, "photographs": 1, "on_vehicle": null, "passes": {},'
-     ' "trusted": true}]}]}'],
-)  # fmt: skip
+    [
+        "",
+        "[]",
+        '{"format": "diary"}',
+        '{"format": "ssrnet explanation verdicts 1"}',
+        '{"format": "ssrnet explanation verdicts 1", "record": {}, "models": [{"title": "x"}]}',
+        '{"format": "ssrnet explanation verdicts 1", "record": {}, "models": [{"title": "x", "checkpoint_hash": "0",'
+        ' "maps": [{"name": "a", "gain": "b", "low": 0, "high": 1, "photographs": 1, "on_vehicle": null, "passes": {},'
+        ' "trusted": true}]}]}',
+    ],
+)
 def test_a_file_of_something_else_is_one_sentence(text, tmp_path):
     (tmp_path / "e.json").write_text(text)
     with pytest.raises(DataError, match="holds no verdicts of `ssrnet study explanations`"):
@@ -148,10 +174,17 @@ def test_marks_of_vehicles_without_look_alikes_count_where_there_are_no_others(m
 
 def test_the_report_gives_the_verdict_and_the_file_reads_back(model, tmp_path):
     record = {
-        "dataset": "toys", "dataset_hash": "1", "annotations_hash": "2", "photographs": [["a", "b"]], "pairs": [],
-        "similarity": "cosine", "deletion": "mean colour", "insertion": "blur", "version": "0",
+        "dataset": "toys",
+        "dataset_hash": "1",
+        "annotations_hash": "2",
+        "photographs": [["a", "b"]],
+        "pairs": [],
+        "similarity": "cosine",
+        "deletion": "mean colour",
+        "insertion": "blur",
+        "version": "0",
         "settings": {"steps": 2, "score_channels": 2, "seed": 0},
-    }  # fmt: skip
+    }
     findings = Findings(record, {"masks": "none"}, [model])
     summary = summarise(model, LABELS)
     text = markdown(findings, [summary])

@@ -35,10 +35,20 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def settings(data, checkpoints, tmp_path_factory):
     return ExplanationSettings(
-        "explanations", data, Path(checkpoints["baseline"]), Path(checkpoints["ssrnet"]),
-        tmp_path_factory.mktemp("out"), images=6, curves=2, steps=2, score_pairs=1, randomised=2, score_channels=2,
-        image_size=32, device="cpu",
-    )  # fmt: skip
+        "explanations",
+        data,
+        Path(checkpoints["baseline"]),
+        Path(checkpoints["ssrnet"]),
+        tmp_path_factory.mktemp("out"),
+        images=6,
+        curves=2,
+        steps=2,
+        score_pairs=1,
+        randomised=2,
+        score_channels=2,
+        image_size=32,
+        device="cpu",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +70,12 @@ def test_the_command_line_knows_it(monkeypatch):
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [({"images": 0}, "images is 0; it must be at least 1."), ({"steps": 1}, "steps is 1; it must be at least 2."),
-     ({"methods": ()}, "--methods names none; choose among grad-cam,")],
-)  # fmt: skip
+    [
+        ({"images": 0}, "images is 0; it must be at least 1."),
+        ({"steps": 1}, "steps is 1; it must be at least 2."),
+        ({"methods": ()}, "--methods names none; choose among grad-cam,"),
+    ],
+)
 def test_bad_values_are_one_sentence(settings, changes, sentence):
     with pytest.raises(SettingsError, match=f"^{sentence}"):
         replace(settings, **changes)
@@ -128,9 +141,17 @@ def test_the_report_names_every_table_and_record(written, settings):
     found, text = written
     assert f"- **{BASELINE}**: no map was tested: " in text  # two vehicles' curves test nothing
     assert "has no spatial attention map M_s" in text.split("## SSR-Net")[0] and "HiResCAM, token branch" in text
-    for words in ("Areas under the curves, 2 photographs of 2 vehicles", "Marks in sight: ", "all with look-alikes",
-                  "| sticker |", "Removing a mark changes the similarity by", "2 pairs of 2 vehicles",
-                  "weights are randomised", found["record"]["dataset_hash"], file_hash(settings.ssrnet)):  # fmt: skip
+    for words in (
+        "Areas under the curves, 2 photographs of 2 vehicles",
+        "Marks in sight: ",
+        "all with look-alikes",
+        "| sticker |",
+        "Removing a mark changes the similarity by",
+        "2 pairs of 2 vehicles",
+        "weights are randomised",
+        found["record"]["dataset_hash"],
+        file_hash(settings.ssrnet),
+    ):
         assert words in text
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
         assert len({line.replace("\\|", "").count("|") for line in table.splitlines()}) == 1
@@ -142,8 +163,10 @@ def test_the_report_names_every_table_and_record(written, settings):
 def test_maps_of_the_image_alone_take_part_wherever_m_s_does(written):
     parts = written[0]["models"][1]["parts"]
     for name in ("M_s", "F_attn", "F_G"):
-        assert all(name in row["maps"] and (number > 1 or name in row["curves"])
-                   for number, row in enumerate(parts["photographs"]))  # fmt: skip
+        assert all(
+            name in row["maps"] and (number > 1 or name in row["curves"])
+            for number, row in enumerate(parts["photographs"])
+        )
         assert all(name in row["maps"] for row in parts["pairs"])
         assert all(name in stage for row in parts["randomised"] for stage in row["stages"].values())
         assert all(name in row["other"] for row in parts["randomised"])
@@ -231,13 +254,19 @@ def test_the_cost_foretold_is_the_cost_told(data, settings):
     for changes in ({}, tiny.BASELINE):
         network = Network(tiny.network(**changes), 32, settings, torch.device("cpu"))
         for foretold, rows in (
-            (measure.photographs_cost(network, sample.views),
-             lambda tick: measure.photographs(network, sample.views, open_dataset(data), LABELS, tick)),
-            (measure.pairs_cost(network, sample.pairs),
-             lambda tick: measure.pairs(network, sample.pairs, LABELS, tick)),
-            (measure.randomised_cost(network, sample.views[:2]),
-             lambda tick: measure.randomised(network, sample.views[:2], tick)),
-        ):  # fmt: skip
+            (
+                measure.photographs_cost(network, sample.views),
+                lambda tick: measure.photographs(network, sample.views, open_dataset(data), LABELS, tick),
+            ),
+            (
+                measure.pairs_cost(network, sample.pairs),
+                lambda tick: measure.pairs(network, sample.pairs, LABELS, tick),
+            ),
+            (
+                measure.randomised_cost(network, sample.views[:2]),
+                lambda tick: measure.randomised(network, sample.views[:2], tick),
+            ),
+        ):
             told = []
             list(rows(told.append))
             assert sum(told) == pytest.approx(foretold)

@@ -9,9 +9,16 @@ T = paper_tables()
 VERI, V800, V1600, V2400 = "VeRi-776", "VehicleID-800", "VehicleID-1600", "VehicleID-2400"
 
 SSR_NET = {
-    "Table 1": "+AB+RB", "Table 2": "CBAM", "Table 3": "SSR-Net", "Table 4": "l = 2", "Table 5": "β = 1",
-    "Table 6": "Cross-Entropy + triplet", "Table 7": "SSR-Net", "Table 8": "SSR-Net", "Table 9": "SSR-Net",
-}  # fmt: skip
+    "Table 1": "+AB+RB",
+    "Table 2": "CBAM",
+    "Table 3": "SSR-Net",
+    "Table 4": "l = 2",
+    "Table 5": "β = 1",
+    "Table 6": "Cross-Entropy + triplet",
+    "Table 7": "SSR-Net",
+    "Table 8": "SSR-Net",
+    "Table 9": "SSR-Net",
+}
 
 SCRAMBLED = {
     "β = 0": "73.43 78.90 94.04 85.36 75.32 81.44 74.44 80.14",
@@ -87,22 +94,32 @@ def gain(table, better, worse, test_set, metric):
 @pytest.mark.parametrize(
     ("table", "better", "worse", "test_set", "metric", "points"),
     [
-        ("Table 1", "+AB", "GB", VERI, "Rank-1", 1.92), ("Table 1", "+AB", "GB", V2400, "Rank-1", 3.08),
-        ("Table 1", "+AB", "GB", V2400, "mAP", 4.11), ("Table 1", "+AB+RB", "GB", V2400, "Rank-1", 5.77),
-        ("Table 1", "+AB+RB", "GB", V2400, "mAP", 6.12), ("Table 1", "+RB", "+RB (w/o GN)", VERI, "Rank-1", 0.3),
+        ("Table 1", "+AB", "GB", VERI, "Rank-1", 1.92),
+        ("Table 1", "+AB", "GB", V2400, "Rank-1", 3.08),
+        ("Table 1", "+AB", "GB", V2400, "mAP", 4.11),
+        ("Table 1", "+AB+RB", "GB", V2400, "Rank-1", 5.77),
+        ("Table 1", "+AB+RB", "GB", V2400, "mAP", 6.12),
+        ("Table 1", "+RB", "+RB (w/o GN)", VERI, "Rank-1", 0.3),
         ("Table 1", "+RB", "+RB (w/o token)", VERI, "mAP", 0.98),
-        *(("Table 1", "+AB+RB", "+AB+RB (w/o GN)", test_set, "mAP", points)
-          for test_set, points in ((VERI, 0.6), (V800, 1.04), (V1600, 0.15), (V2400, 1.23))),
-        ("Table 7", "SSR-Net", "GB", VERI, "Rank-1", 3.05), ("Table 7", "SSR-Net", "GB", VERI, "mAP", 6.78),
-        ("Table 8", "SSR-Net", "UMTS", V800, "Rank-1", 2.18), ("Table 8", "SSR-Net", "UMTS", V800, "mAP", 2.07),
-        ("Table 8", "SSR-Net", "UMTS", V1600, "Rank-1", 0.71), ("Table 8", "SSR-Net", "UMTS", V1600, "mAP", 0.93),
-        ("Table 8", "SSR-Net", "SGAT", V2400, "Rank-1", 5.57), ("Table 8", "SSR-Net", "SGAT", V2400, "mAP", 7.77),
+        *(
+            ("Table 1", "+AB+RB", "+AB+RB (w/o GN)", test_set, "mAP", points)
+            for test_set, points in ((VERI, 0.6), (V800, 1.04), (V1600, 0.15), (V2400, 1.23))
+        ),
+        ("Table 7", "SSR-Net", "GB", VERI, "Rank-1", 3.05),
+        ("Table 7", "SSR-Net", "GB", VERI, "mAP", 6.78),
+        ("Table 8", "SSR-Net", "UMTS", V800, "Rank-1", 2.18),
+        ("Table 8", "SSR-Net", "UMTS", V800, "mAP", 2.07),
+        ("Table 8", "SSR-Net", "UMTS", V1600, "Rank-1", 0.71),
+        ("Table 8", "SSR-Net", "UMTS", V1600, "mAP", 0.93),
+        ("Table 8", "SSR-Net", "SGAT", V2400, "Rank-1", 5.57),
+        ("Table 8", "SSR-Net", "SGAT", V2400, "mAP", 7.77),
         ("Table 9", "SSR-Net", "UMTS", VERI, "mAP", 2.42),
         ("Table 9", "SSR-Net", "Appearance+License", VERI, "Rank-1", 0.95),
         ("Table 9", "SSR-Net", "Appearance+License", VERI, "mAP", 0.24),
-        ("Table 9", "SSR-Net", "HSS-GCN", VERI, "Rank-1", 2.98), ("Table 9", "SSR-Net", "HSS-GCN", VERI, "mAP", 7.73),
+        ("Table 9", "SSR-Net", "HSS-GCN", VERI, "Rank-1", 2.98),
+        ("Table 9", "SSR-Net", "HSS-GCN", VERI, "mAP", 7.73),
     ],
-)  # fmt: skip
+)
 def test_gains_that_the_text_names(table, better, worse, test_set, metric, points):
     assert gain(table, better, worse, test_set, metric) == pytest.approx(points, abs=0.005)
 

@@ -21,11 +21,22 @@ COMPLEXITY = {
         {"label": "GB", "parameters": 23_510_000, "multiply_adds": 8_110_000_000, "seconds": 0.02},
         {"label": "SSR-Net", "parameters": 34_530_000, "multiply_adds": 9_220_000_000, "seconds": 0.022},
     ],
-    "ratio": 1.1, "ratio_quartiles": [1.05, 1.2],
-    "record": {"backbone": "resnet50", "image_size": 256, "batch_size": 8, "rounds": 10, "precision": "float32",
-               "input": "random images", "device": "cpu (x86_64)", "threads": 1, "load_average": 0.5, "torch": "2",
-               "version": "0"},
-}  # fmt: skip
+    "ratio": 1.1,
+    "ratio_quartiles": [1.05, 1.2],
+    "record": {
+        "backbone": "resnet50",
+        "image_size": 256,
+        "batch_size": 8,
+        "rounds": 10,
+        "precision": "float32",
+        "input": "random images",
+        "device": "cpu (x86_64)",
+        "threads": 1,
+        "load_average": 0.5,
+        "torch": "2",
+        "version": "0",
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +90,18 @@ def test_no_number_without_its_protocol_record(made, out):
             else:
                 assert row.record is None
     note = " ".join(made["components"].notes)
-    for words in ("content abc", "cross_camera", "8 queries with a match", "junk: same vehicle and camera", "cosine",
-                  "seed 0", "steps: 4", "recipe quick", "r50.safetensors", "4 vehicles"):  # fmt: skip
+    for words in (
+        "content abc",
+        "cross_camera",
+        "8 queries with a match",
+        "junk: same vehicle and camera",
+        "cosine",
+        "seed 0",
+        "steps: 4",
+        "recipe quick",
+        "r50.safetensors",
+        "4 vehicles",
+    ):
         assert words in note, words
     assert "/w/" not in note
 
@@ -132,9 +153,13 @@ def test_tables_8_and_9_cite_their_methods(made):
 
 @pytest.mark.parametrize(
     ("number", "short"),
-    [(33, "[33] Liao et al., 2015"), (13, "[13] Guo et al., 2018"), (85, "[85] Zhou and Shao, 2017"),
-     (23, "[23] Jaderberg et al., 2015")],
-)  # fmt: skip
+    [
+        (33, "[33] Liao et al., 2015"),
+        (13, "[13] Guo et al., 2018"),
+        (85, "[85] Zhou and Shao, 2017"),
+        (23, "[23] Jaderberg et al., 2015"),
+    ],
+)
 def test_short_references(number, short):
     assert tables.short_reference(number) == short
 

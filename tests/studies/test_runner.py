@@ -78,8 +78,10 @@ def test_train_raises_what_the_studies_wait_for(city, tmp_path):
 
 def test_ctrl_c_and_a_full_disk_stop_at_once(city, tmp_path, quick_cells):
     stopped = TrainingError("stopped after step 3; out holds it: go on with --resume.")
-    for error, said in ((stopped, "stopped at GB.*l = 1; .*after step 3.* The same study command goes on there.$"),
-                        (ResourceError("the disk is full."), "^GB.*l = 1; .*: the disk is full.$")):  # fmt: skip
+    for error, said in (
+        (stopped, "stopped at GB.*l = 1; .*after step 3.* The same study command goes on there.$"),
+        (ResourceError("the disk is full."), "^GB.*l = 1; .*: the disk is full.$"),
+    ):
         quick_cells.clear()
         quick_cells.fail = {"GB+AB+RB, l = 1; cross_entropy+triplet": error}
         with pytest.raises(type(error), match=said):
@@ -128,9 +130,10 @@ def parsed(monkeypatch, arguments: str):
 
 def test_trainings_options_pass_through_to_all_cells(monkeypatch):
     settings = parsed(
-        monkeypatch, "study losses --data d --out o --recipe quick --epochs 3 --max-steps 2 --sizes 0 128 "
+        monkeypatch,
+        "study losses --data d --out o --recipe quick --epochs 3 --max-steps 2 --sizes 0 128 "
         "--model.backbone resnet18 --optimiser.learning-rate 0.5 --train-identities 9 --seed 4",
-    )  # fmt: skip
+    )
     assert isinstance(settings, StudySettings)
     training = settings.training
     assert (settings.study, settings.train_identities) == ("losses", 9)
@@ -151,9 +154,15 @@ def test_complexity_needs_no_data_and_report_no_settings(monkeypatch):
 
 @pytest.mark.parametrize(
     "arguments",
-    ["study", "study wheels --data d", "study beta", "study report --data d", "study beta --data d --resume",
-     "study beta --data d --network baseline"],
-)  # fmt: skip
+    [
+        "study",
+        "study wheels --data d",
+        "study beta",
+        "study report --data d",
+        "study beta --data d --resume",
+        "study beta --data d --network baseline",
+    ],
+)
 def test_usage_errors(monkeypatch, arguments):
     with pytest.raises(SystemExit) as caught:
         parsed(monkeypatch, arguments)

@@ -16,10 +16,13 @@ from ssrnet.synth.generate import generate, plan
 from ssrnet.synth.settings import SynthSettings, city_recipe
 
 PHOTO = {
-    "pixels": np.full((20, 30, 3), 99, np.uint8), "parts": np.zeros((20, 30), np.uint8), "occlusion": 0.0,
+    "pixels": np.full((20, 30, 3), 99, np.uint8),
+    "parts": np.zeros((20, 30), np.uint8),
+    "occlusion": 0.0,
     "azimuth": 10.0,
-    "elevation": 12.0, "visible_marks": (),
-}  # fmt: skip
+    "elevation": 12.0,
+    "visible_marks": (),
+}
 
 
 class StubCamera:

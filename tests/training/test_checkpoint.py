@@ -23,7 +23,7 @@ from ssrnet.training.checkpoint import (
     read_checkpoint,
     read_tensors,
     save_checkpoint,
-)  # fmt: skip
+)
 from tests import tiny
 
 
@@ -75,16 +75,21 @@ def test_what_the_file_says_of_itself(model, saved):
     assert loaded.info == tiny.info(model) and loaded.model.settings == model.settings
     assert loaded.path == saved and loaded.hash == file_hash(saved) and len(loaded.hash) == 16
     assert loaded.record == {
-        "model": "GB+AB+RB, λ = 0.5", "checkpoint": "good.safetensors", "checkpoint_hash": loaded.hash,
-    }  # fmt: skip
+        "model": "GB+AB+RB, λ = 0.5",
+        "checkpoint": "good.safetensors",
+        "checkpoint_hash": loaded.hash,
+    }
     assert load_checkpoint(str(saved)).hash == loaded.hash
 
 
 def test_what_a_file_says_is_read_without_its_weights(saved, tmp_path):
     stored, loaded = read_checkpoint(saved), load_checkpoint(saved)
     assert (stored.info, stored.path, stored.hash, stored.record) == (
-        loaded.info, loaded.path, loaded.hash, loaded.record
-    )  # fmt: skip
+        loaded.info,
+        loaded.path,
+        loaded.hash,
+        loaded.record,
+    )
     assert not hasattr(stored, "model")
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(saved.read_bytes()[:-1])
@@ -243,9 +248,14 @@ def test_training_sets_come_back_and_older_files_have_none(model, saved, tmp_pat
 
 @pytest.mark.parametrize(
     "packed",
-    [None, "toys", [3], [{"name": "toys"}],
-     [{"name": "a", "content_hash": "0" * 16, "images": 1, "vehicles": "0", "examples": "", "cameras": ""}]],
-)  # fmt: skip
+    [
+        None,
+        "toys",
+        [3],
+        [{"name": "toys"}],
+        [{"name": "a", "content_hash": "0" * 16, "images": 1, "vehicles": "0", "examples": "", "cameras": ""}],
+    ],
+)
 def test_training_sets_that_make_no_sense(saved, tmp_path, packed):
     packed = {} if packed is None else packed
     path = with_training_sets(saved, tmp_path / "a.safetensors", packed)
@@ -362,9 +372,13 @@ def test_backbone_weights_of_another_backbone(resnet, tmp_path):
     path = tmp_path / "r18.safetensors"
     save_file(resnet, path)
     fails(
-        path, "is no resnet34 with torchvision's names", "layer1.2.", "absent or of another shape", "--model.backbone",
+        path,
+        "is no resnet34 with torchvision's names",
+        "layer1.2.",
+        "absent or of another shape",
+        "--model.backbone",
         load=lambda path: load_backbone(tiny.network(backbone="resnet34"), str(path)),
-    )  # fmt: skip
+    )
     save_file(resnet | {"layer5.weight": torch.zeros(1)}, path)
     fails(path, "layer5.weight is not part of it", load=lambda path: load_backbone(tiny.network(), str(path)))
 

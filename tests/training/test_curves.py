@@ -9,12 +9,30 @@ from ssrnet.training.curves import CurvesSettings, draw_curves, main, read_stage
 @pytest.fixture
 def run(tmp_path):
     lines = [
-        {"epoch": 1, "step": 3, "seconds": 2.0, "loss": 9.0, "accuracy": 0.25, "cross_entropy/G": 4, "cross_entropy/attn": 2},
-        {"epoch": 2, "step": 6, "seconds": 2.0, "loss": 6.0, "accuracy": 0.5, "cross_entropy/G": 2, "cross_entropy/attn": 2,
-         "held_back": {"mAP": 0.4, "cmc": [0.6, 0.7]}},
-    ]  # fmt: skip
+        {
+            "epoch": 1,
+            "step": 3,
+            "seconds": 2.0,
+            "loss": 9.0,
+            "accuracy": 0.25,
+            "cross_entropy/G": 4,
+            "cross_entropy/attn": 2,
+        },
+        {
+            "epoch": 2,
+            "step": 6,
+            "seconds": 2.0,
+            "loss": 6.0,
+            "accuracy": 0.5,
+            "cross_entropy/G": 2,
+            "cross_entropy/attn": 2,
+            "held_back": {"mAP": 0.4, "cmc": [0.6, 0.7]},
+        },
+    ]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (tmp_path / "settings.json").write_text(json.dumps({"recipe": "quick", "epochs": 2, "model": {"attention_branch": True}}))
+    (tmp_path / "settings.json").write_text(
+        json.dumps({"recipe": "quick", "epochs": 2, "model": {"attention_branch": True}})
+    )
     return tmp_path
 
 

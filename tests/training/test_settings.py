@@ -42,9 +42,17 @@ def test_the_strong_recipe_is_todays_baselines():
 
 def test_the_shipped_recipe_is_strong_but_for_its_schedule_and_colour():
     shipped, strong = recipe("shipped"), recipe("strong")
-    assert replace(
-        shipped, recipe="strong", augment=strong.augment, optimiser=strong.optimiser, epochs=strong.epochs, holdout=0
-    ) == strong
+    assert (
+        replace(
+            shipped,
+            recipe="strong",
+            augment=strong.augment,
+            optimiser=strong.optimiser,
+            epochs=strong.epochs,
+            holdout=0,
+        )
+        == strong
+    )
     assert (shipped.epochs, shipped.optimiser.warmup_epochs, shipped.optimiser.decay_epoch) == (36, 2, 9)
     assert shipped.holdout == 100 and shipped.sizes == ((0, 256),)
 

@@ -179,9 +179,7 @@ def check_splits(
     """Raises :class:`DataError` for a data set without any image, or with queries but no gallery."""
     if not (train or query or gallery):
         skipped = "; ".join(map(str, skips.skipped())) or "the folders or lists are empty"
-        raise DataError(
-            f"{source} has neither training nor test images: {skipped}; add images or open another folder."
-        )
+        raise DataError(f"{source} has neither training nor test images: {skipped}; add images or open another folder.")
     if query and not gallery:
         raise DataError(
             f"{source} has {len(query):,} query images but an empty gallery, so nothing could be ranked; "
@@ -193,8 +191,7 @@ def folder_notes(root: Path, images: Mapping[str, Sequence[VehicleImage]]) -> li
     """A sentence for each split's folder (``images`` by folder name) that is missing or gave no image."""
     empty = [name for name, own in images.items() if not own]
     return [
-        f"{name} holds no usable image." if (root / name).is_dir() else f"There is no folder {name}."
-        for name in empty
+        f"{name} holds no usable image." if (root / name).is_dir() else f"There is no folder {name}." for name in empty
     ]
 
 

@@ -56,9 +56,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
         listed[split].append(ListedImage(row.line, image))
     _check_labels(source, [entry for own in listed.values() for entry in own])
     skips = SkipTally()
-    images = {
-        split: keep_existing(own, source, split, skips, inside=source.parent) for split, own in listed.items()
-    }
+    images = {split: keep_existing(own, source, split, skips, inside=source.parent) for split, own in listed.items()}
     train, query, gallery = images.values()
     check_splits(source, train, query, gallery, skips)
     notes = [f"The manifest has no {split} images." for split, own in images.items() if not own]

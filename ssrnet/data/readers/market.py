@@ -10,14 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ssrnet.data.readers.common import (
-    SkipTally,
-    check_splits,
-    choose_subset,
-    folder_images,
-    folder_notes,
-    present,
-)
+from ssrnet.data.readers.common import SkipTally, check_splits, choose_subset, folder_images, folder_notes, present
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 LAYOUT = "Market"
@@ -52,7 +45,16 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     if distractors:
         notes.append(f"{distractors:,} gallery images of identity {DISTRACTOR} are distractors.")
     return ReIDDataset(
-        root.resolve().name, root, LAYOUT, why, train, query, gallery, "cross_camera", skips.skipped(), notes,
+        root.resolve().name,
+        root,
+        LAYOUT,
+        why,
+        train,
+        query,
+        gallery,
+        "cross_camera",
+        skips.skipped(),
+        notes,
         distractor_ids=frozenset({DISTRACTOR} if distractors else ()),
     )
 

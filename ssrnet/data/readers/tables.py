@@ -64,7 +64,9 @@ def _lines(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
 
 def _check_columns(path: Path, columns: list[str], required: Sequence[str]) -> list[str]:
     if len(columns) > MOST_COLUMNS:
-        raise DataError(f"{path} has {len(columns):,} columns, more than the {MOST_COLUMNS:,} that are read; drop some.")
+        raise DataError(
+            f"{path} has {len(columns):,} columns, more than the {MOST_COLUMNS:,} that are read; drop some."
+        )
     missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(

@@ -52,9 +52,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     splits = {"train": train, "test": gallery}
     notes = [f"There is no {split} list, or it is empty." for split, own in splits.items() if not own]
     name = root.resolve().name if subset is None else f"{root.resolve().name} (test subset {subset})"
-    return ReIDDataset(
-        name, root, LAYOUT, why, train, [], gallery, "single_gallery_shot", skips.skipped(), notes
-    )
+    return ReIDDataset(name, root, LAYOUT, why, train, [], gallery, "single_gallery_shot", skips.skipped(), notes)
 
 
 def _read_list(

@@ -32,9 +32,7 @@ def index_notes(root: Path, pattern: re.Pattern[str]) -> list[str]:
         return [f"The index files were not compared with the junk rule: {error}"]
 
 
-def _compare(
-    query_names: Path, test_names: Path, gt_index: Path, jk_index: Path, pattern: re.Pattern[str]
-) -> str:
+def _compare(query_names: Path, test_names: Path, gt_index: Path, jk_index: Path, pattern: re.Pattern[str]) -> str:
     queries, tests = _labels(query_names, pattern), _labels(test_names, pattern)
     positions: dict[str, list[int]] = defaultdict(list)
     for position, (_, vehicle, _) in enumerate(tests, start=1):

@@ -46,10 +46,17 @@ def photographs(
         cells = network.maps(seen, reference, methods)
         controls = _controls(view.image, seen)
         row: Row = {
-            "image": view.image.name, "reference": view.reference.name, "vehicle": view.image.vehicle_id,
-            "similarity": _cosine(seen, reference), "sibling": view.is_sibling,
-            "area": None, "marks": None, "chance": None, "maps": {}, "curves": None,
-        }  # fmt: skip
+            "image": view.image.name,
+            "reference": view.reference.name,
+            "vehicle": view.image.vehicle_id,
+            "similarity": _cosine(seen, reference),
+            "sibling": view.is_sibling,
+            "area": None,
+            "marks": None,
+            "chance": None,
+            "maps": {},
+            "curves": None,
+        }
         theta = seen.feature_map.theta
         if slow:
             sized = {name: in_image(own, network.size, theta) for name, own in cells.items()}
@@ -91,10 +98,15 @@ def pairs(network: Network, drawn: Sequence[Pair], names: tuple[str, ...], tick:
         region = pair.probe.region(AS_IT_IS, size, names)
         thetas = seen[AS_IT_IS].feature_map.theta, seen[REMOVED].feature_map.theta
         row: Row = {
-            "image": image.name, "reference": pair.reference.name, "vehicle": pair.vehicle,
-            "mark": pair.probe.mark, "kind": pair.probe.kind, "area": round(float(region.mean()), 6),
-            "similarity": {change: _cosine(own, reference) for change, own in seen.items()}, "maps": {},
-        }  # fmt: skip
+            "image": image.name,
+            "reference": pair.reference.name,
+            "vehicle": pair.vehicle,
+            "mark": pair.probe.mark,
+            "kind": pair.probe.kind,
+            "area": round(float(region.mean()), 6),
+            "similarity": {change: _cosine(own, reference) for change, own in seen.items()},
+            "maps": {},
+        }
         for name in before:
             here, gone = in_image(before[name], size, thetas[0]), in_image(after[name], size, thetas[1])
             row["maps"][name] = _shares(here, here - gone, region)
@@ -113,10 +125,15 @@ def randomised(network: Network, views: Sequence[View], tick: Tick) -> Iterator[
         trained.append(network.maps(network.look(view.image), network.look(view.reference), network.methods(slow)))
         tick(_stage_cost(network, slow))
     rows: list[Row] = [
-        {"image": view.image.name, "reference": view.reference.name, "vehicle": view.image.vehicle_id,
-         "stages": {}, "other": _other(trained, number)}
+        {
+            "image": view.image.name,
+            "reference": view.reference.name,
+            "vehicle": view.image.vehicle_id,
+            "stages": {},
+            "other": _other(trained, number),
+        }
         for number, view in enumerate(views)
-    ]  # fmt: skip
+    ]
     last = list(stages(network.model))[-1]
     for stage, shaken in cascade(network.model, network.settings.seed):
         for number, view in enumerate(views):
@@ -146,8 +163,9 @@ def randomised_cost(network: Network, views: Sequence[View]) -> float:
     rounds = (None, *stages(network.model))
     return sum(
         _stage_cost(network, _asks_score_cam(views, number) and stage in (None, last))
-        for stage in rounds for number in range(len(views))
-    )  # fmt: skip
+        for stage in rounds
+        for number in range(len(views))
+    )
 
 
 def _photograph_cost(network: Network, view: View, number: int) -> float:
@@ -183,10 +201,7 @@ def _controls(image: VehicleImage, seen: Seen) -> dict[str, np.ndarray]:
 
 
 def _shares(heatmap: np.ndarray, change: np.ndarray, region: np.ndarray) -> dict[str, float]:
-    return {
-        "share": round(region_share(heatmap, region), 6),
-        "change": round(region_share(np.abs(change), region), 6),
-    }
+    return {"share": round(region_share(heatmap, region), 6), "change": round(region_share(np.abs(change), region), 6)}
 
 
 def _other(trained: list[dict[str, np.ndarray]], number: int) -> dict[str, float]:

@@ -12,10 +12,19 @@ from ssrnet.studies.explanations.summary import FEWEST, MOST_LIKE_TRAINED, TESTS
 MINUS = "−"
 ABSENT = "–"
 MAPS = {
-    "grad-cam": "Grad-CAM", "grad-cam-cosine": "Grad-CAM of the cosine", "grad-cam++": "Grad-CAM++",
-    "hires-cam": "HiResCAM", "layer-cam": "Layer-CAM", "eigen-cam": "Eigen-CAM", "score-cam": "Score-CAM",
-    "M_s": "M_s", "F_attn": "|F_attn|", "F_G": "|F_G|", "random": "random (control)", "centre": "centre (control)",
-}  # fmt: skip
+    "grad-cam": "Grad-CAM",
+    "grad-cam-cosine": "Grad-CAM of the cosine",
+    "grad-cam++": "Grad-CAM++",
+    "hires-cam": "HiResCAM",
+    "layer-cam": "Layer-CAM",
+    "eigen-cam": "Eigen-CAM",
+    "score-cam": "Score-CAM",
+    "M_s": "M_s",
+    "F_attn": "|F_attn|",
+    "F_G": "|F_G|",
+    "random": "random (control)",
+    "centre": "centre (control)",
+}
 
 READING = f"""\
 In brackets: 95 % intervals from draws of the vehicles, with replacement; with fewer than about 20 vehicles they are
@@ -77,43 +86,66 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
     methods = summary.methods
     judged = [one for one in methods if one.gain or one.pair_change or one.randomised]
     if judged:
-        parts.append(_by_map(judged, {
-            "faithful: gain": lambda one: _number(one.gain),
-            "more than random": lambda one: _signed(one.over_random),
-            "more than centre": lambda one: _signed(one.over_centre),
-            "finds the change": lambda one: _times(one.pair_change),
-            "random weights": lambda one: _number(one.untrained),
-            "trusted": _trusted,
-            "on the vehicle (no test)": lambda one: _percent(one.vehicle),
-        }))  # fmt: skip
+        parts.append(
+            _by_map(
+                judged,
+                {
+                    "faithful: gain": lambda one: _number(one.gain),
+                    "more than random": lambda one: _signed(one.over_random),
+                    "more than centre": lambda one: _signed(one.over_centre),
+                    "finds the change": lambda one: _times(one.pair_change),
+                    "random weights": lambda one: _number(one.untrained),
+                    "trusted": _trusted,
+                    "on the vehicle (no test)": lambda one: _percent(one.vehicle),
+                },
+            )
+        )
     curves = [one for one in methods if one.gain]
     if curves:
         said = f"Areas under the curves, {_count(curves[0].gain)}. Score-CAM and the curves are of these alone."
-        parts += [said, _by_map(curves, {
-            "insertion (high is good)": lambda one: _number(one.insertion),
-            "deletion (low is good)": lambda one: _number(one.deletion),
-        })]  # fmt: skip
+        parts += [
+            said,
+            _by_map(
+                curves,
+                {
+                    "insertion (high is good)": lambda one: _number(one.insertion),
+                    "deletion (low is good)": lambda one: _number(one.deletion),
+                },
+            ),
+        ]
     marks = [one for one in methods if one.hits]
     if marks:
         who = ", all with look-alikes" if summary.siblings_only else ""
         said = f"Marks in sight: {_count(max((one.hits for one in marks), key=lambda own: own.rows))}{who}. "
-        parts += [f"{said}A random point hits one in {_percent(summary.chance)}.", _by_map(marks, {
-            "pointing game": lambda one: _percent(one.hits),
-            "mass on marks": lambda one: _times(one.marks),
-            "photographs": lambda one: f"{one.hits.rows:,}",
-        })]  # fmt: skip
+        parts += [
+            f"{said}A random point hits one in {_percent(summary.chance)}.",
+            _by_map(
+                marks,
+                {
+                    "pointing game": lambda one: _percent(one.hits),
+                    "mass on marks": lambda one: _times(one.marks),
+                    "photographs": lambda one: f"{one.hits.rows:,}",
+                },
+            ),
+        ]
     if any(one.parts for one in methods):
         parts += ["Mass over area of each part, over the photographs that show it.", _parts_table(summary)]
     if summary.removed:
         said = f"Removing a mark changes the similarity by {_signed(summary.removed, 4)} "
         said += f"({_count(summary.removed, 'pair')}; it falls in {_percent(summary.fell)})"
         said += f", moving it by {_signed(summary.moved, 4)}." if summary.moved else "."
-        parts += [said, _by_map([one for one in methods if one.pair_share], {
-            "mass on the mark": lambda one: _times(one.pair_share),
-            "change on the mark": lambda one: _times(one.pair_change),
-            "rank correlation of mass and effect": lambda one: _number(one.agreement),
-            "pairs": lambda one: f"{one.pair_share.rows:,}",
-        })]  # fmt: skip
+        parts += [
+            said,
+            _by_map(
+                [one for one in methods if one.pair_share],
+                {
+                    "mass on the mark": lambda one: _times(one.pair_share),
+                    "change on the mark": lambda one: _times(one.pair_change),
+                    "rank correlation of mass and effect": lambda one: _number(one.agreement),
+                    "pairs": lambda one: f"{one.pair_share.rows:,}",
+                },
+            ),
+        ]
     if any(one.randomised for one in methods):
         said = "Rank correlation with the trained network's map, as weights are randomised from the output on; "
         parts += [f"{said}last column: with the trained map of another photograph.", _stages_table(summary)]
@@ -147,8 +179,11 @@ def _stages_table(summary: ModelSummary) -> str:
 def _record(findings: Findings) -> str:
     record = findings.record
     settings = record["settings"]
-    lines = [f"- {model.title}: `{model.made_by['checkpoint']}`, SHA-256 {model.made_by['checkpoint_hash']}…, "
-             f"{model.made_by['image_size']} px." for model in findings.models]  # fmt: skip
+    lines = [
+        f"- {model.title}: `{model.made_by['checkpoint']}`, SHA-256 {model.made_by['checkpoint_hash']}…, "
+        f"{model.made_by['image_size']} px."
+        for model in findings.models
+    ]
     lines += [
         f"- Data: {record['dataset']}, hash {record['dataset_hash']}, masks and probes {record['annotations_hash']}.",
         f"- Similarity: {record['similarity']}.",

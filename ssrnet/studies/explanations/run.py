@@ -107,10 +107,13 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
 
 def publish(folder: Path, findings: Findings, summaries: Sequence[ModelSummary], text: str) -> None:
     """The report and the verdicts, to commit: small, without the photographs' rows."""
-    verdicts = ExplanationVerdicts(findings.record, tuple(
-        summary.verdicts(model.made_by["checkpoint_hash"])
-        for model, summary in zip(findings.models, summaries, strict=True)
-    ))  # fmt: skip
+    verdicts = ExplanationVerdicts(
+        findings.record,
+        tuple(
+            summary.verdicts(model.made_by["checkpoint_hash"])
+            for model, summary in zip(findings.models, summaries, strict=True)
+        ),
+    )
     write_verdicts(folder / "explanations.json", verdicts)
     _write_text(folder / "explanations.md", text)
     print(f"{folder / 'explanations.json'}\n{folder / 'explanations.md'}")
@@ -144,11 +147,14 @@ def _parts(network: Network, sample: Sample, dataset: ReIDDataset, left_out: dic
     views, pairs, names = sample
     few = views[: network.settings.randomised]
     parts = [
-        Part("photographs", measure.photographs_cost(network, views),
-             partial(measure.photographs, network, views, dataset, names)),
+        Part(
+            "photographs",
+            measure.photographs_cost(network, views),
+            partial(measure.photographs, network, views, dataset, names),
+        ),
         Part("pairs", measure.pairs_cost(network, pairs), partial(measure.pairs, network, pairs, names)),
         Part("randomised", measure.randomised_cost(network, few), partial(measure.randomised, network, few)),
-    ]  # fmt: skip
+    ]
     return [part for part in parts if part.name not in left_out]
 
 

@@ -159,17 +159,26 @@ def summarise(model: ModelFindings, labels: Sequence[str]) -> ModelSummary:
 
     chance = interval([row["vehicle"] for row in marked], np.array([row["chance"] for row in marked]), mean)
     return ModelSummary(
-        model.title, tuple(of_method(name) for name in names), chance, change(REMOVED), change(MOVED),
-        change(REMOVED, sign=True), bool(siblings),
-    )  # fmt: skip
+        model.title,
+        tuple(of_method(name) for name in names),
+        chance,
+        change(REMOVED),
+        change(MOVED),
+        change(REMOVED, sign=True),
+        bool(siblings),
+    )
 
 
 def _verdict(one: MethodSummary) -> MapVerdict:
     gain = (None,) * 3 if one.gain is None else (one.gain.value, one.gain.low, one.gain.high)
     return MapVerdict(
-        one.name, *gain, 0 if one.gain is None else one.gain.rows, None if one.vehicle is None else one.vehicle.value,
-        {} if one.is_control else one.tests, one.is_trusted,
-    )  # fmt: skip
+        one.name,
+        *gain,
+        0 if one.gain is None else one.gain.rows,
+        None if one.vehicle is None else one.vehicle.value,
+        {} if one.is_control else one.tests,
+        one.is_trusted,
+    )
 
 
 def _on_vehicle(mass: dict[str, float]) -> float:

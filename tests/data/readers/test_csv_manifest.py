@@ -48,12 +48,7 @@ def test_csv_from_a_spreadsheet(tmp_path):
 
 
 def test_csv_same_image_asks_and_answers(tmp_path):
-    lines = [
-        "image,vehicle_id,split,camera_id",
-        "b/3.jpg,v2,query,n",
-        "b/3.jpg,v2,gallery,n",
-        "b/4.jpg,v2,test,s",
-    ]
+    lines = ["image,vehicle_id,split,camera_id", "b/3.jpg,v2,query,n", "b/3.jpg,v2,gallery,n", "b/4.jpg,v2,test,s"]
     data = open_dataset(layouts.csv_manifest(tmp_path, lines))
     assert names(data.test) == ["b/3.jpg", "b/4.jpg"]
 
@@ -65,12 +60,7 @@ def test_csv_image_in_train_and_test_is_noted(tmp_path):
 
 
 def test_csv_skips_missing_files_and_other_files(tmp_path):
-    lines = [
-        *layouts.CSV_LINES,
-        "a/9.jpg,v1,train,north,",
-        "nowhere/1.jpg,v1,train,north,",
-        "a/1.txt,v1,train,,",
-    ]
+    lines = [*layouts.CSV_LINES, "a/9.jpg,v1,train,north,", "nowhere/1.jpg,v1,train,north,", "a/1.txt,v1,train,,"]
     data = open_dataset(layouts.csv_manifest(tmp_path, lines))
     assert len(data.train) == 2
     assert data.skipped == (
@@ -85,10 +75,7 @@ BAD_CSV = {
         ["image,label,split", "a/1.jpg,v1,train"],
         ["lacks the column vehicle_id", "image, label, split", "commas"],
     ),
-    "semicolons": (
-        ["image;vehicle_id;split"],
-        ["lacks the columns image, vehicle_id, split", "separated by commas"],
-    ),
+    "semicolons": (["image;vehicle_id;split"], ["lacks the columns image, vehicle_id, split", "separated by commas"]),
     "column twice": (["image,vehicle_id,split,split"], ["column 'split' twice", "rename"]),
     "empty file": ([], ["is empty", "image, vehicle_id, split"]),
     "header only": ([HEADER], ["neither training nor test images", "add images"]),
@@ -101,10 +88,7 @@ BAD_CSV = {
         ["line 3", "'val'", "write train, query or gallery"],
     ),
     "empty vehicle": ([HEADER, "a/1.jpg,,train"], ["line 2", "vehicle_id is empty", "fill it in"]),
-    "too few fields": (
-        [HEADER, "a/1.jpg,v1"],
-        ["line 2", "2 fields where the header names 3", "double quotes"],
-    ),
+    "too few fields": ([HEADER, "a/1.jpg,v1"], ["line 2", "2 fields where the header names 3", "double quotes"]),
     "too many fields": ([HEADER, "a/1.jpg,v1,train,red"], ["line 2", "4 fields where the header names 3"]),
     "open quote": (
         [HEADER, "a/1.jpg,v1,train", 'a/2.jpg,"v1,train'],
@@ -114,10 +98,7 @@ BAD_CSV = {
         [HEADER, "a/1.jpg,v1,train", "a/2.jpg,v1,train", "a/1.jpg,v1,train"],
         ["lines 2 and 4", "a/1.jpg", "remove one"],
     ),
-    "two vehicles": (
-        [HEADER, "a/1.jpg,v1,train", "a/1.jpg,v2,gallery"],
-        ["lines 2 and 3", "a/1.jpg", "correct one"],
-    ),
+    "two vehicles": ([HEADER, "a/1.jpg,v1,train", "a/1.jpg,v2,gallery"], ["lines 2 and 3", "a/1.jpg", "correct one"]),
     "parent folder": ([HEADER, "../x.jpg,v1,train"], ["line 2", "'../x.jpg' leads out", "relative to it"]),
     "parent folder inside": ([HEADER, "a/../../x.jpg,v1,train"], ["line 2", "leads out"]),
     "windows parent folder": ([HEADER, "..\\x.jpg,v1,train"], ["line 2", "leads out"]),
@@ -138,9 +119,7 @@ def test_bad_csv(tmp_path, case):
 
 
 def test_csv_line_numbers_count_lines_not_records(tmp_path):
-    root = layouts.csv_manifest(
-        tmp_path, [HEADER + ",remark", 'a/1.jpg,v1,train,"one\ntwo\nthree"', "a/2.jpg,v1,val,"]
-    )
+    root = layouts.csv_manifest(tmp_path, [HEADER + ",remark", 'a/1.jpg,v1,train,"one\ntwo\nthree"', "a/2.jpg,v1,val,"])
     fails_to_open(root, "line 5", "'val'")
 
 

@@ -9,9 +9,7 @@ def test_market(tmp_path):
     assert (data.name, data.layout, data.protocol) == ("Market-1501", "Market", "cross_camera")
     assert (len(data.train), len(data.query), len(data.gallery)) == (2, 1, 4)
     assert (data.query[0].vehicle_id, data.query[0].camera_id) == ("0003", "c1")
-    assert data.skipped == (
-        Skipped("false detection (identity -1), in bounding_box_test", 2, "-1_c1s1_000401_03.jpg"),
-    )
+    assert data.skipped == (Skipped("false detection (identity -1), in bounding_box_test", 2, "-1_c1s1_000401_03.jpg"),)
     assert data.notes == ("2 gallery images of identity 0000 are distractors.",)
     assert "0000" in {image.vehicle_id for image in Protocol("cross_camera").split(data).gallery}
     shot = Protocol("single_gallery_shot").split(data)

@@ -18,9 +18,7 @@ def test_vehicleid(tmp_path):
     first = data.gallery[0]
     assert (first.name, first.vehicle_id, first.camera_id) == ("0000010.jpg", "100", None)
     assert dict(first.attributes) == {"model": "7", "color": "3"}
-    assert data.skipped == (
-        Skipped("line without a vehicle and a value, in color_attr.txt", 1, "line 2: garbage"),
-    )
+    assert data.skipped == (Skipped("line without a vehicle and a value, in color_attr.txt", 1, "line 2: garbage"),)
     served = available_protocols(data)
     assert served["single_gallery_shot"] is None and "no query split" in served["cross_camera"]
 

@@ -18,9 +18,7 @@ def test_veri(tmp_path):
     assert (data.name, data.layout, data.protocol) == ("VeRi", "VeRi", "cross_camera")
     assert data.why == "it holds image_train, image_query, image_test"
     assert tuple(names(data.train)) == layouts.VERI_TRAIN
-    assert names(data.query) == sorted(layouts.VERI_QUERY) and names(data.gallery) == sorted(
-        layouts.VERI_TEST
-    )
+    assert names(data.query) == sorted(layouts.VERI_QUERY) and names(data.gallery) == sorted(layouts.VERI_TEST)
     first = data.query[0]
     assert (first.vehicle_id, first.camera_id) == ("0002", "c002")
     assert first.path == tmp_path / "VeRi/image_query/0002_c002_00030600_0.jpg"
@@ -50,18 +48,11 @@ def test_veri_counts_what_it_skips(tmp_path):
 
 def test_veri_wins_over_its_manifest_which_adds_attributes(tmp_path):
     root = layouts.veri(tmp_path)
-    rows = [
-        "image,vehicle_id,camera_id,split,viewpoint",
-        f"image_train/{layouts.VERI_TRAIN[0]},9,9,train,rear",
-    ]
+    rows = ["image,vehicle_id,camera_id,split,viewpoint", f"image_train/{layouts.VERI_TRAIN[0]},9,9,train,rear"]
     layouts.write(root / "manifest.csv", [*rows, f"{layouts.VERI_TRAIN[1]},9,9,train,front"])
     data = open_dataset(root)
     assert data.layout == "VeRi" and data.train[0].vehicle_id == "0001"
-    assert [dict(image.attributes) for image in data.train] == [
-        {"viewpoint": "rear"},
-        {"viewpoint": "front"},
-        {},
-    ]
+    assert [dict(image.attributes) for image in data.train] == [{"viewpoint": "rear"}, {"viewpoint": "front"}, {}]
 
 
 LABELS = """<?xml version="1.0" encoding="gb2312"?>

@@ -53,6 +53,4 @@ def test_veri_wild_without_cameras(tmp_path):
 def test_veri_wild_with_all_images_missing(tmp_path):
     root = layouts.veri_wild(tmp_path)
     layouts.write(root / "train_test_split/test_3_query.txt", ["00099/000001"])
-    fails_to_open(
-        root, "test_3_query.txt", "not one of the 1 images of the query split", "00099/000001.jpg", "unpack"
-    )
+    fails_to_open(root, "test_3_query.txt", "not one of the 1 images of the query split", "00099/000001.jpg", "unpack")
