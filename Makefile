@@ -6,14 +6,20 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := uv==0.13.9
 PIP_AUDIT := pip-audit==2.10.1
 
-.PHONY: app test soak lock audit checkpoints clean
+.PHONY: app check test soak lock audit checkpoints clean
 
 # Two heaps for all threads: Streamlit runs every gesture in a thread of its own, and glibc gives each a heap whose free
 # memory the others cannot use. After 640 gestures the server takes 1.6 GB and not 1.75.
 app: .venv/installed
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run app/main.py
 
-test: .venv/installed-test
+# Format, lint, and the one direction of imports that pyproject.toml draws.
+check: .venv/installed-test
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/lint-imports
+
+test: check
 	sh tests/browser/install_chromium.sh
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 

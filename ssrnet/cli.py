@@ -10,18 +10,18 @@ from typing import Annotated, Any, get_args
 import torch
 import tyro
 
-from ssrnet.benchmarks.commands import BenchmarkSettings, benchmark
-from ssrnet.compare import CompareSettings, compare_checkpoints
-from ssrnet.doctor import DoctorSettings, doctor
-from ssrnet.evaluate import EvaluateSettings, evaluate_model
-from ssrnet.export import ExportSettings, export_checkpoint
-from ssrnet.extract import ExtractFeaturesSettings, extract_features
-from ssrnet.imports import ImportSettings, import_features
-from ssrnet.index.commands import IndexSettings, index_command
-from ssrnet.publish import PublishSettings, publish_checkpoint
+from ssrnet.commands.benchmark import BenchmarkSettings, benchmark
+from ssrnet.commands.compare import CompareSettings, compare_checkpoints
+from ssrnet.commands.doctor import DoctorSettings, doctor
+from ssrnet.commands.evaluate import EvaluateSettings, evaluate_model
+from ssrnet.commands.export import ExportSettings, export_checkpoint
+from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.commands.import_features import ImportSettings, import_features
+from ssrnet.commands.index import IndexSettings, index_command
+from ssrnet.commands.publish import PublishSettings, publish_checkpoint
+from ssrnet.commands.study import run_study
+from ssrnet.commands.study_report import write_report
 from ssrnet.studies.explanations import explain_checkpoints
-from ssrnet.studies.report import write_report
-from ssrnet.studies.runner import run_study
 from ssrnet.studies.settings import ExplanationSettings, ReportSettings, StudySettings, study_defaults
 from ssrnet.synth.generate import console_progress, generate
 from ssrnet.synth.settings import CityName, SynthSettings, city_recipe

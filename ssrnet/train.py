@@ -1,4 +1,4 @@
-"""The bundled training script: one loop, read from top to bottom.
+"""The bundled training script: one loop, read from top to bottom::
 
 ssrnet train --data DIR --out runs/ssrnet                        # recipe `paper` on a GPU, `quick` on a CPU
 ssrnet train --data DIR --out runs/baseline --network baseline   # the same for the paper's baseline
@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +28,8 @@ from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
 from ssrnet.data.training_sets import describe_training, union
-from ssrnet.distributed import Processes, processes
 from ssrnet.data.transforms import to_input
-from ssrnet.errors import DataError, ResourceError, SettingsError, TrainingError
+from ssrnet.errors import ResourceError, SettingsError, TrainingError
 from ssrnet.files import remove_leftovers, write_atomically
 from ssrnet.losses import ReIDLoss
 from ssrnet.metrics import Metrics
@@ -40,6 +39,7 @@ from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.training.batches import augmented, cache_folder, open_pixels
 from ssrnet.training.checkpoint import CheckpointInfo, load_backbone, load_weights, read_tensors, save_checkpoint
+from ssrnet.training.distributed import Processes, processes
 from ssrnet.training.imprint import imprint_classifiers
 from ssrnet.training.interrupt import StopRequest
 from ssrnet.training.log import EpochSums, RunLog

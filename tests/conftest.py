@@ -7,8 +7,8 @@ import torch
 os.environ.setdefault("TQDM_DISABLE", "1")
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much where the cores are taken
 
-from ssrnet.extract import ExtractFeaturesSettings, extract_features  # noqa: E402
-from ssrnet.publish import PublishSettings, publish_checkpoint  # noqa: E402
+from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features  # noqa: E402
+from ssrnet.commands.publish import PublishSettings, publish_checkpoint  # noqa: E402
 from ssrnet.train import train  # noqa: E402
 from ssrnet.training.checkpoint import save_checkpoint  # noqa: E402
 from tests import tiny  # noqa: E402

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from ssrnet import __main__, cli
-from ssrnet.compare import CompareSettings
+from ssrnet.commands.compare import CompareSettings
+from ssrnet.commands.evaluate import EvaluateSettings
 from ssrnet.errors import SettingsError
-from ssrnet.evaluate import EvaluateSettings
 from ssrnet.training.settings import TrainSettings, recipe
 
 

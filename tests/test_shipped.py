@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ssrnet.comparison.markdown import render
-from ssrnet.comparison.results import ModelComparison, read_comparison
+from ssrnet.analysis.scorecard.markdown import render
+from ssrnet.analysis.scorecard.scorecard import ModelComparison, read_comparison
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
@@ -17,8 +17,8 @@ from ssrnet.data.transforms import test_transform as transform
 from ssrnet.model.health import attention_health
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
-from ssrnet.retrieval.store import feature_record, find
-from ssrnet.studies.results import read_cell
+from ssrnet.retrieval.feature_files import feature_record, find
+from ssrnet.studies.cell_results import read_cell
 from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_tensors
 from ssrnet.training.resume import as_json

@@ -15,12 +15,12 @@ import ssrnet.train
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.holdout import hold_back
 from ssrnet.data.records import ReIDDataset
-from ssrnet.distributed import Processes
 from ssrnet.errors import CheckpointError, DataError, ResourceError, SettingsError, TrainingError
 from ssrnet.losses import LossSettings, ReIDLoss
 from ssrnet.metrics import Metrics
 from ssrnet.train import Progress, train
 from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
+from ssrnet.training.distributed import Processes
 from ssrnet.training.settings import OptimiserSettings
 from ssrnet.training.step import accuracy, autocast
 from tests import tiny

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.services import Report, Services
-from app.services import attention as maps
-from app.services.attention import ImageMap
 from app.widgets.curves import COLOURS
 from app.widgets.explain import explain
 from app.widgets.export import chart
@@ -19,6 +16,10 @@ from app.widgets.map_sheet import Map, MapRow, map_sheet
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
+from app.workbench import Report, Services
+from app.workbench import attention as maps
+from app.workbench.attention import ImageMap
+from ssrnet.analysis.attributes import SIBLING
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.attention import (
@@ -28,7 +29,6 @@ from ssrnet.explain.attention import (
     why_no_attended_length,
     why_no_spatial_attention,
 )
-from ssrnet.failures.attributes import SIBLING
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 

@@ -7,8 +7,6 @@ from itertools import combinations
 
 import streamlit as st
 
-from app.services import Model, Services
-from app.services.failures import Failures, failures, figure, slicing, slicings
 from app.widgets.explain import explain
 from app.widgets.export import chart, table
 from app.widgets.failure_captures import first_places
@@ -20,13 +18,15 @@ from app.widgets.fragment import fragment
 from app.widgets.image_picker import choose
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection
-from ssrnet.failures.captures import captures
-from ssrnet.failures.inspection import inspect
-from ssrnet.failures.labels import suspected_labels
-from ssrnet.failures.rows import Row
-from ssrnet.failures.slices import FEW_VEHICLES, by_attribute
-from ssrnet.retrieval.compare import compare
-from ssrnet.retrieval.intervals import differences
+from app.workbench import Model, Services
+from app.workbench.failures import Failures, failures, figure, slicing, slicings
+from ssrnet.analysis.comparison import compare
+from ssrnet.analysis.confusions import captures
+from ssrnet.analysis.csv_rows import Row
+from ssrnet.analysis.inspection import inspect
+from ssrnet.analysis.query_slices import FEW_VEHICLES, by_attribute
+from ssrnet.analysis.suspected_labels import suspected_labels
+from ssrnet.retrieval.metric_intervals import differences
 
 SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
 CHART = "failures_scatter"

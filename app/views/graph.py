@@ -8,8 +8,6 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
-from app.services import Services
-from app.services import graphs as ask
 from app.widgets.explain import explain
 from app.widgets.export import table
 from app.widgets.features import evaluations
@@ -21,6 +19,8 @@ from app.widgets.node_graph import NODE_TITLES, Switches, node_graph
 from app.widgets.node_maps import node_maps
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench import graphs as ask
 from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
 from ssrnet.explain.projection import project
 from ssrnet.explain.relations import node_cosines, smoothness

@@ -9,8 +9,6 @@ import streamlit as st
 import torch
 from PIL import Image, ImageOps
 
-from app.services import Services, pictures
-from app.services.pairs import verification
 from app.widgets.explain import explain
 from app.widgets.export import table
 from app.widgets.features import evaluations
@@ -22,6 +20,8 @@ from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import BLUE
 from app.widgets.record import record_popover
 from app.widgets.source import PROTOCOL_TITLES, Selection
+from app.workbench import Services, pictures
+from app.workbench.pairs import verification
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.uploads import MOST_PICTURES, Uploads
 from ssrnet.retrieval.verification import verify

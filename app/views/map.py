@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.services import Services
-from app.services import maps as ask
-from app.services.maps import METHODS, WHOLE
 from app.widgets.explain import explain
 from app.widgets.export import export_buttons, print_figure
 from app.widgets.features import ensure_features
@@ -19,12 +16,15 @@ from app.widgets.progress import progress
 from app.widgets.scatter import Panel, Things, figure, scatter
 from app.widgets.source import Selection
 from app.widgets.thumbnails import thumbnails
+from app.workbench import Services
+from app.workbench import maps as ask
+from app.workbench.maps import METHODS, WHOLE
+from ssrnet.analysis.attributes import CAMERA
+from ssrnet.analysis.csv_rows import csv_text
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
 from ssrnet.explain.projection import NEIGHBOURS, REDUCED, project
-from ssrnet.failures.attributes import CAMERA
-from ssrnet.failures.rows import csv_text
 from ssrnet.retrieval.extraction import extract
 
 MOST_SHOWN = 60

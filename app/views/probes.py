@@ -9,8 +9,6 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.services import Services
-from app.services import probes as kept
 from app.widgets.curves import COLOURS
 from app.widgets.explain import explain
 from app.widgets.export import chart, table
@@ -18,10 +16,12 @@ from app.widgets.fragment import fragment
 from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench import probes as kept
 from ssrnet.data.probes import ProbeSeries
+from ssrnet.explain.branch_cosines import branch_cosines, nearest_other
 from ssrnet.explain.cam import WHOLE, similarity_cam
 from ssrnet.explain.faithfulness import region_share
-from ssrnet.explain.probes import branch_cosines, nearest_other
 
 SERIES = {
     "turn": ("Azimuth", "Side that the camera sees (0 deg: the front)"),

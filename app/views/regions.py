@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from app.services import Report, Services
-from app.services import regions as kept
-from app.services.runs import StudyCurve, study_curves
 from app.widgets.explain import explain
 from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
@@ -23,6 +20,9 @@ from app.widgets.record import metrics_table
 from app.widgets.region_boxes import crop_ratios, region_boxes_slider
 from app.widgets.region_prints import printed_regions
 from app.widgets.source import Selection
+from app.workbench import Report, Services
+from app.workbench import regions as kept
+from app.workbench.runs import StudyCurve, study_curves
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_graphs import GalleryGraphs

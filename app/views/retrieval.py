@@ -7,8 +7,6 @@ from functools import partial
 
 import streamlit as st
 
-from app.services import Services
-from app.services.matches import RankingOptions, ranked
 from app.widgets.explain import explain
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
@@ -20,9 +18,11 @@ from app.widgets.ranking_options import ranking_options, say
 from app.widgets.record import metrics_table
 from app.widgets.sheet import sheets
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench.matches import RankingOptions, ranked
+from ssrnet.analysis.comparison import Comparison, Outcome, compare
 from ssrnet.data.images import read_image
 from ssrnet.explain.shares import BranchFeatures
-from ssrnet.retrieval.compare import Comparison, Outcome, compare
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.expansion import expand_queries
 from ssrnet.retrieval.ranking import Hit, Ranking, rank

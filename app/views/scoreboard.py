@@ -7,9 +7,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.services import Services
-from app.services import runs as kept
-from app.services.pairs import verification
 from app.widgets import curves
 from app.widgets.curves import AXES, MOST_RUNS, legend
 from app.widgets.export import chart, table
@@ -20,8 +17,11 @@ from app.widgets.problems import open_typed
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection
 from app.widgets.study_tables import study_tables
+from app.workbench import Services
+from app.workbench import runs as kept
+from app.workbench.pairs import verification
 from ssrnet.errors import ProtocolError, SSRNetError
-from ssrnet.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
+from ssrnet.training.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
 
 NEEDS_SOURCE = False
 """Runs have folders of their own, so that the page works without a data set and without two models."""
@@ -60,7 +60,7 @@ A run counts as stopped when its log has not grown for five minutes, or for four
 **The paper's tables** come from `ssrnet study`; the bundled ones say below each table on what, how long and how large
 they were trained.
 
-Functions: `ssrnet.runs.read_run`, `ssrnet.runs.differing_settings`, `ssrnet.runs.stored_metrics`.
+Functions: `ssrnet.training.runs.read_run`, `ssrnet.training.runs.differing_settings`, `ssrnet.training.runs.stored_metrics`.
 """
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app.services import Services
-from app.services.failures import examples, failures
 from app.widgets.explain import explain
 from app.widgets.features import evaluations
 from app.widgets.image_picker import chosen_image
@@ -18,8 +16,10 @@ from app.widgets.page import VIEWS, as_page
 from app.widgets.record import metrics_table
 from app.widgets.source import Selection, guide
 from app.widgets.training_data import show_seen_in_training
+from app.workbench import Services
+from app.workbench.failures import examples, failures
+from ssrnet.analysis.examples import LARGEST_GAIN, WORST, largest_gain, worst_failure
 from ssrnet.data.records import VehicleImage
-from ssrnet.failures.examples import LARGEST_GAIN, WORST, largest_gain, worst_failure
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.retrieval.evaluation import evaluate
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets import export
-from ssrnet.runs import Axis, Panel, TrainingRun
+from ssrnet.training.runs import Axis, Panel, TrainingRun
 
 COLOURS = ("#3b82f6", "#f97316", "#10b981", "#ec4899", "#a16207", "#8b5cf6", "#06b6d4", "#94a3b8")
 """One a run, in the order chosen; readable on white and on black."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from PIL import Image
 
+from ssrnet.analysis.csv_rows import Row, csv_text
 from ssrnet.errors import ResourceError
-from ssrnet.failures.rows import Row, csv_text
-from ssrnet.retrieval.store import in_letters
+from ssrnet.retrieval.feature_files import in_letters
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

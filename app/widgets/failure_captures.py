@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.services import Services
-from app.services.failures import Failures, figure
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import shares
 from app.widgets.image_picker import choose
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
-from ssrnet.failures.attributes import SIBLING
-from ssrnet.failures.captures import Captures, Confusion
-from ssrnet.failures.choices import in_words
+from app.workbench import Services
+from app.workbench.failures import Failures, figure
+from ssrnet.analysis.attributes import SIBLING
+from ssrnet.analysis.confusions import Captures, Confusion
+from ssrnet.analysis.slicing_choices import in_words
 
 TABLE = "failures_confusions"
 MOST_CAPTURES = 12

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.widgets.curves import COLOURS
-from ssrnet.failures.captures import Captures
-from ssrnet.failures.choices import in_words
-from ssrnet.failures.differences import DeltaHistogram
-from ssrnet.failures.slices import Slice
-from ssrnet.retrieval.compare import Comparison
+from ssrnet.analysis.ap_differences import DeltaHistogram
+from ssrnet.analysis.comparison import Comparison
+from ssrnet.analysis.confusions import Captures
+from ssrnet.analysis.query_slices import Slice
+from ssrnet.analysis.slicing_choices import in_words
 
 NEUTRAL = "#94a3b8"
 """Of what is neither model's. A model's colour is that of its place in the sidebar, on every page."""

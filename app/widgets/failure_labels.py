@@ -7,16 +7,16 @@ from functools import partial
 
 import streamlit as st
 
-from app.services import Services
-from app.services.failures import Failures, Suspicions, kept_suspicions, suspicions
 from app.widgets.export import table
 from app.widgets.image_picker import choose
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench.failures import Failures, Suspicions, kept_suspicions, suspicions
+from ssrnet.analysis.csv_rows import Row
 from ssrnet.data.records import VehicleImage
-from ssrnet.failures.rows import Row
 
 MOST_SHOWN = 24
 ASKED = "failures_looking"

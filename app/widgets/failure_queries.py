@@ -8,15 +8,15 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from app.services import Services
-from app.services.failures import MOST_QUERIES, Failures, archive, kept_sheets, sheets
 from app.widgets.export import table
 from app.widgets.failure_charts import short
 from app.widgets.image_picker import choose, chosen_image
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import LISTED, Listed, query_panel
+from app.workbench import Services
+from app.workbench.failures import MOST_QUERIES, Failures, archive, kept_sheets, sheets
+from ssrnet.analysis.csv_rows import Row
 from ssrnet.data.records import VehicleImage
-from ssrnet.failures.rows import Row
 from ssrnet.retrieval.evaluation import Evaluation
 
 FAILED = "failed"

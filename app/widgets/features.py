@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.services import Model, Services
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
+from app.workbench import Model, Services
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.extraction import FeatureSet
 

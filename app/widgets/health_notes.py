@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
-from app.services import Report, Services
-from app.services import health as ask
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
+from app.workbench import Report, Services
+from app.workbench import health as ask
 from ssrnet.errors import SSRNetError
 from ssrnet.model.health import AttentionHealth
 from ssrnet.training.checkpoint import StoredCheckpoint

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app.services.facets import CAMERA, Facets, facets, value
+from app.workbench.facets import CAMERA, Facets, facets, value
 from ssrnet.data.records import VehicleImage
 
 PAGE = 9

@@ -9,12 +9,12 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
-from app.services import Services
-from app.services.indexes import fitting, index_folders, outside, path_of, search
 from app.widgets.export import table
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.problems import open_typed, show_problem
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench.indexes import fitting, index_folders, outside, path_of, search
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import SSRNetError
 from ssrnet.index.entries import Entry, Filters, Neighbour

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.services import maps as ask
-from app.services.maps import METHODS, WHOLE
 from app.widgets.image_picker import choose
 from app.widgets.source import Selection
+from app.workbench import maps as ask
+from app.workbench.maps import METHODS, WHOLE
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
-from ssrnet.retrieval.store import in_letters
+from ssrnet.retrieval.feature_files import in_letters
 
 
 def tags(selection: Selection, notes: GalleryNotes, chosen: Sequence[str]) -> None:

@@ -9,17 +9,17 @@ import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 
-from app.services import Report, Services
-from app.services import probes as kept
 from app.widgets.curves import COLOURS
 from app.widgets.export import chart, table
 from app.widgets.fragment import fragment
 from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
+from app.workbench import Report, Services
+from app.workbench import probes as kept
 from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
+from ssrnet.explain.branch_cosines import branch_cosines
 from ssrnet.explain.cam import WHOLE
-from ssrnet.explain.probes import branch_cosines
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.studies.explanations.sample import Pair
 

@@ -7,13 +7,13 @@ from html import escape
 
 import streamlit as st
 
-from app.services import Services
-from app.services.matches import PairGraph, PairShares, RankingOptions, pair_graph, pair_pictures, pair_shares
 from app.widgets.export import chart
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.ranking_options import branch_title, say
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench.matches import PairGraph, PairShares, RankingOptions, pair_graph, pair_pictures, pair_shares
 from ssrnet.data.records import VehicleImage
 from ssrnet.model import ModelSettings
 from ssrnet.retrieval.evaluation import Evaluation

@@ -11,14 +11,14 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from app.services import Services
-from app.services import graphs as ask
 from app.widgets.curves import COLOURS, DASHES
 from app.widgets.export import chart, export_buttons, print_figure
 from app.widgets.node_graph import NODE_TITLES
 from app.widgets.progress import progress, run_with_progress
 from app.widgets.scatter import Panel, Things, figure, scatter
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench import graphs as ask
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.graph import GraphEdit

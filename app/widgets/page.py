@@ -55,9 +55,9 @@ def run_view(view: str, title: str) -> None:
         with st.spinner("Starting PyTorch"):
             check_torch()
             # After the check, and none of them imports torchvision: Services checks that once a network is needed.
-            from app.services import Services
             from app.widgets.problems import show_problem
             from app.widgets.source import choose_source, guide, show_reach
+            from app.workbench import Services
 
         services = Services()
         module = import_module(f"app.views.{view}")

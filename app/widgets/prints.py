@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from app.widgets.export import export_buttons
-from ssrnet.retrieval.sheets import FRAME, GAP, MARGIN, MM, WIDTH_MM, Sheet
+from ssrnet.analysis.paper_figures import FRAME, GAP, MARGIN, MM, WIDTH_MM, Sheet
 
 LARGEST = 42.0
 """Millimetres of a picture's side in a row of few."""

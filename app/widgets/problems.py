@@ -7,7 +7,7 @@ from contextlib import suppress
 import streamlit as st
 from streamlit.errors import StreamlitDuplicateElementKey
 
-from app.services.roots import OutsideError, may_open, open_root
+from app.workbench.roots import OutsideError, may_open, open_root
 from ssrnet.errors import SSRNetError
 
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
-from app.services import Report
-from app.services.background import in_background
+from app.workbench import Report
+from app.workbench.background import in_background
 
 REDRAWN = 0.1
 """Seconds between two changes of a bar, however often the work reports."""
@@ -21,7 +21,7 @@ T = TypeVar("T")
 def run_with_progress(label: str, key: str, work: Callable[[Report], T]) -> T:
     """``work(report)`` in the background, behind a :func:`progress` bar that *Cancel* leaves within half a second.
 
-    The bar appears once the work has taken :data:`app.services.background.TICK` seconds.
+    The bar appears once the work has taken :data:`app.workbench.background.TICK` seconds.
     """
     with progress(label, key) as report:
         return in_background(work, report)

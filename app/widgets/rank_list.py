@@ -10,11 +10,11 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from app.widgets.prints import Cell, Row, pictures_export
+from ssrnet.analysis.paper_figures import ASPECT, BLUE, GREEN, GREY, RED
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.ranking import Hit
-from ssrnet.retrieval.sheets import ASPECT, BLUE, GREEN, GREY, RED
 
 CSS = f"""
 .ranks {{ display: grid; grid-template-columns: minmax(0, 1fr); row-gap: 1.2rem; font-size: 0.8rem; }}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from app.services.matches import RankingOptions
+from app.workbench.matches import RankingOptions
 from ssrnet.model import ModelSettings
 from ssrnet.retrieval.expansion import ExpansionSettings
 

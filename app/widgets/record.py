@@ -29,7 +29,7 @@ def metrics_table(evaluations: Mapping[str, Evaluation]) -> None:
     table.dataframe(
         [{"Model": title, **row} for title, row in rows.items()],
         hide_index=True,
-        column_config={name: share for name in ("Rank-1", "Rank-5", "mAP", "mINP")},
+        column_config=dict.fromkeys(("Rank-1", "Rank-5", "mAP", "mINP"), share),
     )
     with record.container(horizontal=True):
         record_popover(evaluations)

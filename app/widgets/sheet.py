@@ -6,13 +6,13 @@ from functools import partial
 
 import streamlit as st
 
-from app.services import Services
-from app.services.matches import RankingOptions
-from app.services.sheets import drawn_sheet
 from app.widgets.progress import run_with_progress
 from app.widgets.source import Selection
+from app.workbench import Services
+from app.workbench.matches import RankingOptions
+from app.workbench.sheets import drawn_sheet
+from ssrnet.analysis.paper_figures import SheetFigure, fig5, fig6
 from ssrnet.errors import DataError
-from ssrnet.retrieval.sheets import SheetFigure, fig5, fig6
 
 SHEET = "sheet"
 """The URL's name for the sheet that is shown."""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.services import Model, OpenedDataset, Services, own_roots, roots
-from app.services.imports import imported_models
 from app.widgets.image_picker import chosen_image
 from app.widgets.links import SOURCE
 from app.widgets.problems import open_typed
 from app.widgets.training_data import show_seen_in_training
+from app.workbench import Model, OpenedDataset, Services, own_roots, roots
+from app.workbench.imports import imported_models
 from ssrnet.data.protocols import Protocol, available_protocols
-from ssrnet.retrieval.imported import ImportedModel
+from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 PROTOCOL_TITLES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.widgets.export import chart
-from ssrnet.studies.page import curve_figure, table_figure
+from ssrnet.studies.html_report import curve_figure, table_figure
 from ssrnet.studies.report import CAUTION
 from ssrnet.studies.tables import measured_tables, protocol_records
 

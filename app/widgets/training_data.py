@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app.services import OpenedDataset, Services
+from app.workbench import OpenedDataset, Services
 from ssrnet.training.checkpoint import StoredCheckpoint
 
 

@@ -23,8 +23,8 @@ from ssrnet.benchmarks.cost_report import Batch, Cost, Costs, plot, report
 from ssrnet.errors import ResourceError, SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.index.entries import EVERYTHING, Entry, Filters, Neighbour
+from ssrnet.index.exact_store import ExactIndex
 from ssrnet.index.pca import ProjectedIndex, Projection, ReScored
-from ssrnet.index.store import ExactIndex
 
 CAMERA = 3
 ONE_CAMERA = Filters(cameras=(f"c{CAMERA:03d}",))

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.holdout import hold_back
 from ssrnet.data.records import ReIDDataset
-from ssrnet.distributed import Processes, processes
 from ssrnet.errors import SettingsError
 from ssrnet.losses import ReIDLoss
 from ssrnet.model import SSRNet
-from ssrnet.data.holdout import hold_back
 from ssrnet.train import build_sampler
 from ssrnet.training.batches import augmented, open_pixels
+from ssrnet.training.distributed import Processes, processes
 from ssrnet.training.schedule import build_optimiser
 from ssrnet.training.settings import TrainSettings, recipe
 from ssrnet.training.step import TrainingStep, autocast, place, set_training_mode

@@ -12,10 +12,10 @@ import ssrnet
 from ssrnet.errors import DataError
 from ssrnet.files import remove_leftovers
 from ssrnet.index.entries import GalleryIndex
+from ssrnet.index.exact_store import ExactIndex
 from ssrnet.index.pca import ProjectedIndex, Projection
 from ssrnet.index.qdrant import FOLDER, QdrantIndex
 from ssrnet.index.record import FILE, SHAPING, Backend, IndexRecord, read_index_record
-from ssrnet.index.store import ExactIndex
 
 
 def open_index(folder: Path) -> tuple[GalleryIndex, IndexRecord]:

@@ -14,9 +14,9 @@ from torch import Tensor
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.index.entries import Entry
-from ssrnet.index.filling import AT_ONCE, Job, Tally, entry_of, lacking
+from ssrnet.index.exact_store import ExactIndex
+from ssrnet.index.missing_entries import AT_ONCE, Job, Tally, entry_of, lacking
 from ssrnet.index.opening import make_index
-from ssrnet.index.store import ExactIndex
 
 SECONDS = 1.0
 """Features are written so often: what a killed extraction has to compute again, beside the batch at hand."""

@@ -17,7 +17,7 @@ import torch
 
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.index.entries import EVERYTHING, Entry, Filters, GalleryIndex, Neighbour
-from ssrnet.index.store import ExactIndex
+from ssrnet.index.exact_store import ExactIndex
 from ssrnet.tensors import open_tensors, write_tensors
 
 FILE = "projection.safetensors"

@@ -16,8 +16,8 @@ from ssrnet.errors import SettingsError
 from ssrnet.metrics import AP_DEFINITION, Metrics
 from ssrnet.retrieval.expansion import ExpansionSettings, expand_queries
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.intervals import QueryScores
-from ssrnet.retrieval.queries import QueryFilter
+from ssrnet.retrieval.metric_intervals import QueryScores
+from ssrnet.retrieval.query_filters import QueryFilter
 from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank, rank_blocks
 from ssrnet.retrieval.reranking import ReRankSettings, k_reciprocal_distances
 

@@ -14,11 +14,11 @@ from torch.nn.functional import normalize
 from torch.utils.data import DataLoader
 
 from ssrnet.data.records import VehicleImage
-from ssrnet.distributed import Processes
 from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.files import parse_json
 from ssrnet.model import EmbeddingSettings, SSRNet
 from ssrnet.tensors import ChangedError, open_tensors, write_tensors
+from ssrnet.training.distributed import Processes
 
 CPU_BATCH = 4
 """Images a forward pass on a CPU. `ssrnet benchmark extraction` found 4 the best and 16 a fifth slower: from 8 images of

@@ -21,8 +21,8 @@ from ssrnet.model import ModelSettings
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import evaluate, over_seeds, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
+from ssrnet.studies.cell_results import CellResult, Score, write_json
 from ssrnet.studies.definitions import Row
-from ssrnet.studies.results import CellResult, Score, write_json
 from ssrnet.train import train
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 from ssrnet.training.settings import TrainSettings

@@ -1,19 +1,9 @@
-"""``ssrnet study report``: the tables as Markdown and as one HTML page of Plotly tables."""
+"""The studies' tables as Markdown."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from ssrnet.errors import DataError
-from ssrnet.files import write_atomically
 from ssrnet.studies.paper import citation, references
-from ssrnet.studies.results import read_cell, write_json
-from ssrnet.studies.tables import HERE, Column, ReportTable, TableRow, report_tables
-
-if TYPE_CHECKING:  # settings bring training's libraries along, which a page that shows tables does without
-    from ssrnet.studies.settings import ReportSettings
+from ssrnet.studies.tables import HERE, Column, ReportTable, TableRow
 
 HEADING = "The paper's studies, measured here and in the paper"
 
@@ -25,40 +15,6 @@ CAUTION = (
     "the rows of one column differ. One seed a row: small differences between rows may be chance.",
 )
 """The mark that everything measured here carries: a title and its explanation."""
-
-
-def write_report(settings: ReportSettings) -> tuple[Path, Path]:
-    """Writes report.md and report.html into ``settings.out``; raises :class:`DataError` where no study was run."""
-    out = settings.out
-    if not (out / "studies").is_dir():
-        raise DataError(f"{out} holds no study; run `ssrnet study NAME --data DIR --out {out}` first.")
-    tables = report_tables(out)
-    from ssrnet.studies.page import html_page  # here, since importing Plotly would slow every command down
-
-    paths = out / "report.md", out / "report.html"
-    for path, text in zip(paths, (markdown(tables), html_page(tables))):
-        write_atomically(path, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8"))
-        print(path)
-    if settings.publish is not None:
-        publish_numbers(out, settings.publish)
-    return paths
-
-
-def publish_numbers(out: Path, to: Path) -> None:
-    """Copies a study's plans and its cells' numbers; of the paths in the training settings only the last name stays.
-
-    Raises :class:`DataError` for a cell that cannot be read.
-    """
-    from ssrnet.publish import without_folders  # brings PyTorch along
-
-    plans, cells = sorted(out.glob("studies/*.json")), sorted(out.glob("cells/*/cell.json"))
-    for path in cells:
-        read_cell(path)  # says what is wrong with it
-        values = json.loads(path.read_text(encoding="utf-8"))
-        write_json(to / path.relative_to(out), values | {"training": without_folders(values["training"])})
-    for path in plans:
-        write_json(to / path.relative_to(out), json.loads(path.read_text(encoding="utf-8")))
-    print(f"{to}: {len(plans)} studies, {len(cells)} rows")
 
 
 def markdown(tables: list[ReportTable]) -> str:

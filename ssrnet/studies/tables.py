@@ -11,9 +11,9 @@ from typing import Any
 from ssrnet.errors import DataError
 from ssrnet.files import read_json
 from ssrnet.metrics import Metrics
+from ssrnet.studies.cell_results import CellResult, Score, read_cell
 from ssrnet.studies.definitions import STUDIES, Study
 from ssrnet.studies.paper import PaperTable, paper_tables, references
-from ssrnet.studies.results import CellResult, Score, read_cell
 
 ABSENT = "–"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ssrnet.errors import DataError
 from ssrnet.files import read_json
-from ssrnet.studies.results import write_json
+from ssrnet.studies.cell_results import write_json
 
 FORMAT = "ssrnet explanation verdicts 1"
 

@@ -18,14 +18,14 @@ from queue import Empty
 
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.files import remove_leftovers
-from ssrnet.synth.fleet import Fleet, draw_fleet
+from ssrnet.synth.camera.captures import captures_of
+from ssrnet.synth.camera.visibility import unresolvable_views
 from ssrnet.synth.jobs import CityJob, ProbeJob
 from ssrnet.synth.manifest import filed_rows, write_atomic, write_manifest
-from ssrnet.synth.mitsuba_setup import load_mitsuba
-from ssrnet.synth.passes import captures_of
 from ssrnet.synth.probes import Step, probe_files, probe_steps, write_probe_table
+from ssrnet.synth.render.mitsuba_setup import load_mitsuba
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.visibility import unresolvable_views
+from ssrnet.synth.vehicle.fleet import Fleet, draw_fleet
 
 FREE = ("out", "workers", "recipe")  # settings that may change between two runs into one folder
 PROBES_A_JOB = 12

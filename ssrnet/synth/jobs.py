@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ssrnet.synth.imaging import jpeg_bytes, png_bytes
+from ssrnet.synth.camera.captures import Capture
+from ssrnet.synth.camera.imaging import jpeg_bytes, png_bytes
 from ssrnet.synth.manifest import write_atomic, write_record
-from ssrnet.synth.passes import Capture
 from ssrnet.synth.photographer import Photograph, Photographer
 from ssrnet.synth.probes import Step, probe_files
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.specs import IdentitySpec
-from ssrnet.synth.vehicle import Vehicle, build
+from ssrnet.synth.vehicle.assembly import Vehicle, build
+from ssrnet.synth.vehicle.specs import IdentitySpec
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ssrnet.errors import DataError
 from ssrnet.files import write_atomically
-from ssrnet.synth.parts import PART_NAMES
+from ssrnet.synth.vehicle.part_names import PART_NAMES
 
 COLUMNS = (
     "image",

@@ -16,7 +16,7 @@ class Mesh:
 
     ``vertices`` (n, 3), ``faces`` (m, 3) counter-clockwise from outside, ``normals`` (n, 3) or None
     for flat shading, ``colors`` (n, 3) linear RGB or None for the material's own. ``part`` is what
-    the piece is called in a part mask (see :mod:`ssrnet.synth.parts`).
+    the piece is called in a part mask (see :mod:`ssrnet.synth.vehicle.part_names`).
     """
 
     vertices: np.ndarray

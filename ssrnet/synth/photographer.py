@@ -7,22 +7,23 @@ from functools import lru_cache
 
 import numpy as np
 
-from ssrnet.synth.cameras import CITY, FixedCamera, camera
-from ssrnet.synth.framing import crop_view
-from ssrnet.synth.imaging import Damage, develop
-from ssrnet.synth.interior import people
-from ssrnet.synth.lamps import glowing, site_lights
-from ssrnet.synth.materials import Batch, batch
-from ssrnet.synth.parts import FIRST_MARK, PART_NAMES, PART_VALUES
-from ssrnet.synth.passes import Capture
-from ssrnet.synth.renderer import Ground, Renderer, Stage
+from ssrnet.synth.camera.cameras import CITY, FixedCamera, camera
+from ssrnet.synth.camera.captures import Capture
+from ssrnet.synth.camera.framing import crop_view
+from ssrnet.synth.camera.imaging import Damage, develop
+from ssrnet.synth.camera.view import View
+from ssrnet.synth.render.materials import Batch, batch
+from ssrnet.synth.render.renderer import Renderer
+from ssrnet.synth.render.stage import Ground, Stage
 from ssrnet.synth.rng import stream
-from ssrnet.synth.roads import HALF_EXTENT, road_texture
-from ssrnet.synth.scenery import plant_between, pole_between, shade_tree, site_scenery
-from ssrnet.synth.sky import Weather, direction, environment, sun_irradiance
-from ssrnet.synth.traffic import traffic_around
-from ssrnet.synth.vehicle import Vehicle
-from ssrnet.synth.view import View
+from ssrnet.synth.scene.lamps import glowing, site_lights
+from ssrnet.synth.scene.roads import HALF_EXTENT, road_texture
+from ssrnet.synth.scene.scenery import plant_between, pole_between, shade_tree, site_scenery
+from ssrnet.synth.scene.sky import Weather, direction, environment, sun_irradiance
+from ssrnet.synth.scene.traffic import traffic_around
+from ssrnet.synth.vehicle.assembly import Vehicle
+from ssrnet.synth.vehicle.interior import people
+from ssrnet.synth.vehicle.part_names import FIRST_MARK, PART_NAMES, PART_VALUES
 
 MARK_PIXELS = 12  # a mark counts as visible from this many pixels on
 

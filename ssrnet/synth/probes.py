@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ssrnet.synth.cameras import camera
-from ssrnet.synth.fleet import Fleet
+from ssrnet.synth.camera.cameras import camera
+from ssrnet.synth.camera.captures import Capture, weather_at
+from ssrnet.synth.camera.visibility import visible_marks
 from ssrnet.synth.manifest import csv_bytes, write_atomic
-from ssrnet.synth.parts import PART_VALUES
-from ssrnet.synth.passes import Capture, weather_at
 from ssrnet.synth.photographer import Staging
 from ssrnet.synth.rng import stream
-from ssrnet.synth.specs import IdentitySpec, Mark, View
-from ssrnet.synth.visibility import visible_marks
+from ssrnet.synth.vehicle.fleet import Fleet
+from ssrnet.synth.vehicle.part_names import PART_VALUES
+from ssrnet.synth.vehicle.specs import IdentitySpec, Mark, View
 
 CALM = Staging(clutter=False, jitter=0.0, motion=False)
 STAGE_CAMERA = 15  # a bridge: nothing shades it, and its sensor shows the change and little else

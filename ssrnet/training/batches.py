@@ -20,7 +20,7 @@ from ssrnet.data.pixels import (
     is_cached,
 )
 from ssrnet.data.records import VehicleImage
-from ssrnet.distributed import Processes
+from ssrnet.training.distributed import Processes
 from ssrnet.training.settings import TrainSettings
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ssrnet.files import write_atomically
-from ssrnet.runs import TrainingRun, read_run
+from ssrnet.training.runs import TrainingRun, read_run
 
 PANELS = {
     "loss": "Loss of each branch, mean",

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from ssrnet.data.pixels import Pixels
 from ssrnet.data.transforms import to_input
-from ssrnet.distributed import Processes
 from ssrnet.model import SSRNet
+from ssrnet.training.distributed import Processes
 from ssrnet.training.settings import TrainSettings
 from ssrnet.training.step import autocast, set_training_mode
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ssrnet.distributed import Processes
 from ssrnet.errors import SettingsError
 from ssrnet.losses import ReIDLoss
 from ssrnet.model import SSRNet
+from ssrnet.training.distributed import Processes
 from ssrnet.training.settings import TrainSettings
 
 

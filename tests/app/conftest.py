@@ -11,8 +11,8 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import services
-from app.services import roots
+from app import workbench
+from app.workbench import roots
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CELLS = re.compile(r"<td[^>]*>([^<]*)</td>")
@@ -22,7 +22,7 @@ CELLS = re.compile(r"<td[^>]*>([^<]*)</td>")
 def project(tmp_path_factory, monkeypatch) -> Path:
     """An empty folder in the place of the project's own, which may hold the demo and is not written to by tests."""
     folder = tmp_path_factory.mktemp("project")
-    monkeypatch.setattr(services, "ROOT", folder)
+    monkeypatch.setattr(workbench, "ROOT", folder)
     monkeypatch.setenv(roots.NAMED, str(tmp_path_factory.getbasetemp()))
     monkeypatch.chdir(folder)
     return folder

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import services as app_services
-from app.services import Services
-from app.services import health as ask_health
-from app.services.attention import VERDICTS, ImageMap, mass_by_part
+from app import workbench as app_services
+from app.workbench import Services
+from app.workbench import health as ask_health
+from app.workbench.attention import VERDICTS, ImageMap, mass_by_part
 from ssrnet.data.datasets import open_dataset
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from app.services import failures as kept
+from app.workbench import failures as kept
 from ssrnet.data.datasets import open_dataset
 from tests.app.conftest import html
 from tests.data import layouts

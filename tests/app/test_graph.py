@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from app import services as app_services
-from app.services import Services, graphs
+from app import workbench as app_services
 from app.widgets.node_graph import Switches, graph_edges
+from app.workbench import Services, graphs
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.explain.graph import GraphEdit

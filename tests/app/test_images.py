@@ -4,7 +4,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from app.services import Services
+from app.workbench import Services
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.retrieval.verification import verify

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.data.datasets import open_dataset
-from ssrnet.index.build import BuildSettings, build_index
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
 from tests.app.conftest import rows_of_pictures

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.services import Services, maps
+from app.workbench import Services, maps
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.services import Services
-from app.services import probes as kept
+from app.workbench import Services
+from app.workbench import probes as kept
 from ssrnet.data.parts import AS_IT_IS, REMOVED
 from ssrnet.explain.cam import WHOLE
 from tests.app.conftest import pictures_across

@@ -6,8 +6,8 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.services import background
-from app.services.background import Abandoned, in_background
+from app.workbench import background
+from app.workbench.background import Abandoned, in_background
 
 
 class Left(BaseException):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.services import Services, _feature_store
-from app.services import regions as kept
 from app.widgets.region_boxes import crop_ratios
+from app.workbench import Services, _feature_store
+from app.workbench import regions as kept
 from ssrnet.data.protocols import Protocol
 from ssrnet.model.regions import region_boxes
 from ssrnet.training.checkpoint import save_checkpoint

@@ -8,10 +8,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.services import Services
-from app.services.matches import RankingOptions, pair_shares
 from app.widgets.image_picker import MORE, PAGE
 from app.widgets.match import pulled
+from app.workbench import Services
+from app.workbench.matches import RankingOptions, pair_shares
 from ssrnet.data.protocols import Protocol
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.services import roots
+from app.workbench import roots
 from tests.app.conftest import html, rows_of_pictures
 from tests.app.test_index_search import QUERY, index  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""The Scoreboard through Streamlit's own test runner; what it reads is tested in tests/test_runs.py."""
+"""The Scoreboard through Streamlit's own test runner; what it reads is tested in tests/training/test_runs.py."""
 
 import base64
 import json
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssrnet.commands.study import make_plan
+from ssrnet.studies.cell_results import write_json
 from ssrnet.studies.definitions import STUDIES
-from ssrnet.studies.results import write_json
-from ssrnet.studies.runner import make_plan
 from tests.app.conftest import html
 from tests.studies import small
-from tests.test_runs import line, make, scored
+from tests.training.test_runs import line, make, scored
 
 
 def figures(test) -> dict[str, dict]:

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from app.services import Services, _stamp
+from app.workbench import Services, _stamp
 from ssrnet.retrieval import extraction
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 

@@ -76,10 +76,10 @@ def test_every_link_of_the_tours_opens_what_it_promises(measured, open_page):
 
 
 def test_unmeasured_models_are_not_measured_unasked(open_page, city, checkpoints, monkeypatch):
-    from app import services
+    from app import workbench
 
-    monkeypatch.setattr(services.Services, "stored_features", lambda *a: None)
-    monkeypatch.setattr(services, "extract", lambda *a, **k: pytest.fail("nobody asked for that"))
+    monkeypatch.setattr(workbench.Services, "stored_features", lambda *a: None)
+    monkeypatch.setattr(workbench, "extract", lambda *a, **k: pytest.fail("nobody asked for that"))
     test = open_page("start", data=str(city), **checkpoints)
     assert not test.exception and "not measured on this data yet" in test.info[0].value
     assert "Measure both models first" in " ".join(each.value for each in test.markdown)

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from app.services import Services
 from app.widgets.curves import COLOURS
+from app.workbench import Services
+from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.data.datasets import open_dataset
-from ssrnet.imports import ImportSettings, import_features
 from tests import tiny
 from tests.app.conftest import html
 from tests.app.test_graph import components

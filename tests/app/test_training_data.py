@@ -28,9 +28,9 @@ def trained(city, checkpoints, tmp_path):
 @pytest.fixture
 def unmeasured(monkeypatch):
     """No page extracts features."""
-    from app import services
+    from app import workbench
 
-    monkeypatch.setattr(services.Services, "stored_features", lambda *a: None)
+    monkeypatch.setattr(workbench.Services, "stored_features", lambda *a: None)
 
 
 def said(test) -> tuple[list[str], list[str]]:
@@ -69,7 +69,7 @@ def test_older_checkpoints_say_nothing(open_page, city, checkpoints, unmeasured)
 
 
 def test_numbers_carry_it_in_their_record(project, city, trained, checkpoints):
-    from app.services import Services
+    from app.workbench import Services
     from ssrnet.data.protocols import Protocol
 
     services = Services()

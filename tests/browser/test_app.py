@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from app.services.roots import NAMED
+from app.workbench.roots import NAMED
 from tests import tiny
-from tests.test_runs import line, make, scored
+from tests.training.test_runs import line, make, scored
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]")
 

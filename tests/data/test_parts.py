@@ -6,7 +6,7 @@ from PIL import Image
 
 from ssrnet.data.parts import AS_IT_IS, MARKS, MOVED, REMOVED, mark_probes, part_names, read_mask
 from ssrnet.errors import DataError
-from ssrnet.synth.parts import FIRST_MARK, PART_NAMES
+from ssrnet.synth.vehicle.part_names import FIRST_MARK, PART_NAMES
 
 CITY = Path(__file__).resolve().parents[2] / "assets/city"
 HEADER = "image,series,step,value,vehicle_id,camera_id,mark,change,mark_pixels,mask\n"

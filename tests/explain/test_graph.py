@@ -23,7 +23,7 @@ def split_of(trace, **changes) -> tuple[Split, FeatureSet]:
     """The first image asks, the others answer."""
     images = [VehicleImage(Path("/"), str(i), f"v{i % 3}", f"c{i % 2}") for i in range(len(trace.F_G))]
     x = trace.embedding(EmbeddingSettings(**changes)).detach()
-    dims = {branch: 512 for branch in trace.before}
+    dims = dict.fromkeys(trace.before, 512)
     return Split((images[0],), tuple(images[1:]), True), FeatureSet(x, tuple(i.name for i in images), dims)
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssrnet.index import qdrant, store
+from ssrnet.index import exact_store, qdrant
 from ssrnet.index.opening import open_index
 from tests.index.galleries import BACKENDS, DIMENSION, entries, features, make
 
 COUNT, BATCH = 40, 8
-SOURCES = {"exact": (store.__file__,), "qdrant": (qdrant.__file__, "local_collection.py", "persistence.py")}
+SOURCES = {"exact": (exact_store.__file__,), "qdrant": (qdrant.__file__, "local_collection.py", "persistence.py")}
 MOMENTS = {"exact": (0.0, 0.07, 0.15, 0.19, 0.3, 0.42, 0.55, 0.68, 0.83, 0.99), "qdrant": (0.02, 0.2, 0.45, 0.7, 0.95)}
 """Shares of the lines of the sources above, run while COUNT images are added, after which the process dies."""
 
@@ -90,7 +90,7 @@ def test_killed_while_adding(killed, backend, moment):
         assert row[0].entry == entries(COUNT)[i] and row[0].distance < 1e-6 < row[1].distance
     index.close()
     if backend == "exact":
-        assert (folder / store.MATRIX).stat().st_size == COUNT * 2 * DIMENSION
+        assert (folder / exact_store.MATRIX).stat().st_size == COUNT * 2 * DIMENSION
 
 
 def test_a_build_that_was_killed_goes_on(city, checkpoints, tmp_path):
@@ -131,10 +131,10 @@ def test_a_build_that_was_killed_goes_on(city, checkpoints, tmp_path):
 
 
 def rows(folder: Path) -> int:
-    if not (folder / store.INDEX).exists():
+    if not (folder / exact_store.INDEX).exists():
         return 0
     try:
-        with sqlite3.connect(f"file:{folder / store.INDEX}?mode=ro", uri=True) as db:
+        with sqlite3.connect(f"file:{folder / exact_store.INDEX}?mode=ro", uri=True) as db:
             return db.execute("SELECT count(*) FROM entries").fetchone()[0]
     except sqlite3.OperationalError:
         return 0

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError
-from ssrnet.extract import ExtractFeaturesSettings, extract_features
 from ssrnet.index import partial
 from ssrnet.index.opening import open_index
 from ssrnet.index.partial import PartialFeatures

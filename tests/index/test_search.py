@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.index import search, store
+from ssrnet.index import exact_store, search
 from ssrnet.index.entries import Filters
 from ssrnet.retrieval.ranking import rank
 from tests.index.galleries import BACKENDS, DIMENSION, crowded, entries, features, make, passes, split
@@ -131,7 +131,7 @@ def test_a_range_that_is_empty():
 def test_a_damaged_row_is_not_served(tmp_path):
     index = make(tmp_path, "exact")
     index.add(entries(20), features(20))
-    with open(tmp_path / store.MATRIX, "r+b") as file:
+    with open(tmp_path / exact_store.MATRIX, "r+b") as file:
         file.seek(7 * 2 * DIMENSION)
         file.write(b"\x01\x02")
     for ask in (lambda: index.search(features(20)[7:8], 20), index.verify):

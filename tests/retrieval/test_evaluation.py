@@ -13,7 +13,7 @@ from ssrnet.errors import DataError, ProtocolError, SettingsError
 from ssrnet.metrics import AP_DEFINITION, Metrics
 from ssrnet.retrieval.evaluation import evaluate, keep, over_seeds, query_scores, restrict, with_seeds
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.queries import QueryFilter
+from ssrnet.retrieval.query_filters import QueryFilter
 from ssrnet.retrieval.ranking import rank
 from ssrnet.retrieval.reranking import ReRankSettings
 from tests import naive

@@ -21,8 +21,8 @@ from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.model import SSRNet
 from ssrnet.retrieval.evaluation import evaluate, query_scores, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, branch_dims, describe, embedded, embeddings
-from ssrnet.retrieval.intervals import Estimate, estimates
-from ssrnet.retrieval.store import feature_record, find
+from ssrnet.retrieval.feature_files import feature_record, find
+from ssrnet.retrieval.metric_intervals import Estimate, estimates
 from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ssrnet.runs import read_run
+from ssrnet.training.runs import read_run
 from tests.soak.commands import Command, finish
 from tests.soak.kills import Job, Killed, count, finished, undisturbed, wait_for_a_moment
 

@@ -126,10 +126,10 @@ def _hasten(haste: Haste) -> None:
     if haste.graph is not None:
         import onnx
 
-        import ssrnet.export
+        import ssrnet.commands.export
 
         graph = onnx.load(haste.graph)
-        ssrnet.export.to_onnx = lambda *_: graph
+        ssrnet.commands.export.to_onnx = lambda *_: graph
     if haste.steadily is not None:
         import ssrnet.index.partial
 

@@ -18,10 +18,10 @@ from ssrnet.data.protocols import Protocol
 from ssrnet.data.sampler import PKSampler
 from ssrnet.explain.projection import project
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.intervals import QueryScores, estimates
-from ssrnet.synth.fleet import draw_fleet
-from ssrnet.synth.passes import captures_of
+from ssrnet.retrieval.metric_intervals import QueryScores, estimates
+from ssrnet.synth.camera.captures import captures_of
 from ssrnet.synth.settings import SynthSettings
+from ssrnet.synth.vehicle.fleet import draw_fleet
 from ssrnet.train import train
 from ssrnet.training.checkpoint import read_tensors
 from tests import tiny

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from ssrnet.model import ModelSettings
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.store import read_record
-from ssrnet.runs import stored_metrics
+from ssrnet.retrieval.feature_files import read_record
 from ssrnet.training.checkpoint import FORMAT, CheckpointInfo, read_checkpoint, read_tensors
+from ssrnet.training.runs import stored_metrics
 from tests.soak.fuzzing import Target, opens_or_says_why_not
 
 DATA = bytes(range(48))

@@ -182,7 +182,7 @@ def tables(content: bytes) -> None:
         _written(
             root,
             {"a/0.jpg": PICTURE, "a/1.jpg": PICTURE}
-            | {name: content for name in ("manifest.csv", "probes.csv", "parts.txt")},
+            | dict.fromkeys(("manifest.csv", "probes.csv", "parts.txt"), content),
         )
         _opened(root)
         for read in (probe_series, mark_probes, part_names):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.uploads import read_uploads
 from ssrnet.index.entries import Entry, read_time
-from ssrnet.retrieval.store import file_name, in_letters
+from ssrnet.retrieval.feature_files import file_name, in_letters
 from tests.soak.fuzzing import PICTURE, Target, opens_or_says_why_not
 
 PIECES = st.sampled_from(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssrnet.imports import ImportSettings, import_features
+from ssrnet.commands.import_features import ImportSettings, import_features
 from tests.data import layouts
 from tests.soak.hostile import Case, Make, Payload, special, written
 

@@ -7,12 +7,12 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from ssrnet.comparison.results import read_comparison
+from ssrnet.analysis.scorecard.scorecard import read_comparison
 from ssrnet.explain.gallery_notes import FORMAT, GalleryNotes, View, read_notes
-from ssrnet.runs import find_runs, find_studies, panels, read_run
-from ssrnet.studies.explanations.results import read_findings
-from ssrnet.studies.results import read_cell
+from ssrnet.studies.cell_results import read_cell
+from ssrnet.studies.explanations.findings import read_findings
 from ssrnet.studies.tables import measured_tables, protocol_records, report_tables
+from ssrnet.training.runs import find_runs, find_studies, panels, read_run
 from tests.soak.hostile import Case, Make, Read, crossed, special, written
 
 

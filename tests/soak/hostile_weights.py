@@ -16,11 +16,11 @@ from safetensors.torch import save
 
 from ssrnet.index.pca import Projection
 from ssrnet.model import SSRNet
+from ssrnet.retrieval.external.model import read_import
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.imported import read_import
-from ssrnet.retrieval.store import find, read_record
-from ssrnet.runs import stored_metrics
+from ssrnet.retrieval.feature_files import find, read_record
 from ssrnet.training.checkpoint import FORMAT, load_backbone, load_checkpoint, read_checkpoint, read_tensors
+from ssrnet.training.runs import stored_metrics
 from tests import tiny
 from tests.soak.hostile import Case, Make, Payload, Read, crossed, safetensors, special, written
 

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.runs import read_run
 from ssrnet.training.checkpoint import save_checkpoint
+from ssrnet.training.runs import read_run
 from tests import tiny
 from tests.soak.commands import KILLED, Command, Haste, finish
 from tests.soak.report import Row, lost

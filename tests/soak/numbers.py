@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ssrnet.comparison.results import read_comparison
+from ssrnet.analysis.scorecard.scorecard import read_comparison
 from ssrnet.data.datasets import open_dataset
 from ssrnet.training.checkpoint import read_checkpoint
 from tests.soak.again import CHECKPOINTS, CITY, ROOT, Way, shipped

@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 
 from PIL import Image
 
-from app.services import _thumbnail
-from ssrnet.index.build import BuildSettings, build_index
+from app.workbench import _thumbnail
+from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests import tiny
 from tests.browser.test_app import started

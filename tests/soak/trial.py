@@ -194,7 +194,7 @@ def _everything(place: Path) -> dict[str, str]:
         for folder, _, names in os.walk(place / name):
             found[folder] = ""
             found |= {os.path.join(folder, n): hashlib.sha256(Path(folder, n).read_bytes()).hexdigest() for n in names}
-    return found | {path: "" for path in os.listdir(place)}
+    return found | dict.fromkeys(os.listdir(place), "")
 
 
 def _peak(reset: bool = False) -> int:

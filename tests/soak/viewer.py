@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
@@ -154,7 +155,7 @@ class Viewer:
             self._states[state.id] = state
         return await self._run([state] if once else [], at.fragment)
 
-    async def _run(self, triggers: list[WidgetState] = [], fragment: str = "", page_name: str = "") -> float:
+    async def _run(self, triggers: Sequence[WidgetState] = (), fragment: str = "", page_name: str = "") -> float:
         message = BackMsg()
         asked = message.rerun_script
         asked.query_string, asked.page_script_hash, asked.page_name = self.url, self._page, page_name

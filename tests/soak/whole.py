@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import load_file
 
+from ssrnet.index.exact_store import INDEX, MATRIX
 from ssrnet.index.opening import open_index
-from ssrnet.index.store import INDEX, MATRIX
-from ssrnet.runs import read_run
 from ssrnet.training.checkpoint import load_checkpoint, read_pickle
 from ssrnet.training.log import read_log
+from ssrnet.training.runs import read_run
 
 
 def is_temporary(path: Path, folder: Path) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from ssrnet.metrics import Metrics
+from ssrnet.studies.cell_results import CellResult, Score
 from ssrnet.studies.cells import Cell
-from ssrnet.studies.results import CellResult, Score
 from ssrnet.studies.settings import LatencySettings, StudySettings
 from ssrnet.training.settings import TrainSettings
 from tests import tiny

@@ -6,14 +6,14 @@ from dataclasses import asdict, replace
 import pytest
 
 import ssrnet.studies.cells as cells
+from ssrnet.commands.study import distinct, make_plan
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
+from ssrnet.studies.cell_results import read_cell, write_json
 from ssrnet.studies.cells import effective_loss, effective_model, run_cell
 from ssrnet.studies.definitions import STUDIES
-from ssrnet.studies.results import read_cell, write_json
-from ssrnet.studies.runner import distinct, make_plan
 from ssrnet.training.checkpoint import load_checkpoint
 from tests.data import layouts
 from tests.studies import small

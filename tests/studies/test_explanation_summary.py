@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from ssrnet.analysis.mean_intervals import difference, interval, mean, ratio, spearman
 from ssrnet.errors import DataError
-from ssrnet.studies.explanations.intervals import difference, interval, mean, ratio, spearman
+from ssrnet.studies.explanations.findings import Findings, ModelFindings, read_findings
 from ssrnet.studies.explanations.report import markdown
-from ssrnet.studies.explanations.results import Findings, ModelFindings, read_findings
 from ssrnet.studies.explanations.summary import summarise
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, read_verdicts, write_verdicts
 

@@ -246,7 +246,7 @@ def test_the_sample_is_drawn_by_its_seed_one_vehicle_after_the_other(data):
     assert all(v.reference.attributes["azimuth"] == "30" for v in views if v.image.camera_id == "c001")
     pairs = draw_pairs(dataset, 5, seed=0)
     assert {pair.vehicle for pair in pairs} == {"0006", "0008"}
-    assert [n for n in in_turns([11, 12, 21, 31, 32, 33], lambda n: str(n // 10), 0)][-1] in (31, 32, 33)
+    assert list(in_turns([11, 12, 21, 31, 32, 33], lambda n: str(n // 10), 0))[-1] in (31, 32, 33)
 
 
 def test_the_cost_foretold_is_the_cost_told(data, settings):

@@ -5,13 +5,14 @@ from dataclasses import asdict
 
 import pytest
 
+from ssrnet.commands.study import make_plan
+from ssrnet.commands.study_report import write_report
 from ssrnet.errors import DataError
-from ssrnet.studies import page, tables
+from ssrnet.studies import html_report, tables
+from ssrnet.studies.cell_results import write_json
 from ssrnet.studies.definitions import STUDIES
 from ssrnet.studies.paper import paper_tables, references
-from ssrnet.studies.report import CAUTION, best, markdown, write_report
-from ssrnet.studies.results import write_json
-from ssrnet.studies.runner import make_plan
+from ssrnet.studies.report import CAUTION, best, markdown
 from ssrnet.studies.settings import ReportSettings
 from ssrnet.studies.tables import Column, report_tables
 from tests.studies import small
@@ -131,7 +132,7 @@ def test_fig_4_shows_measured_points_and_none_of_the_papers(made):
     assert {column.origin for column in table.columns} == {"here"}
     assert [point.ratio for point in table.curve] == pytest.approx([1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1])
     assert any("none are given" in note for note in table.notes)
-    assert all("here" in trace.name for trace in page.curve_figure(table).data)
+    assert all("here" in trace.name for trace in html_report.curve_figure(table).data)
 
 
 def test_complexity_is_relative(made):

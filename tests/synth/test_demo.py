@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from ssrnet.data.datasets import open_dataset
-from ssrnet.synth.fleet import draw_fleet
 from ssrnet.synth.generate import FREE, plan
-from ssrnet.synth.parts import PART_NAMES
 from ssrnet.synth.probes import probe_steps
 from ssrnet.synth.settings import city_recipe
+from ssrnet.synth.vehicle.fleet import draw_fleet
+from ssrnet.synth.vehicle.part_names import PART_NAMES
 
 ASSETS = Path(__file__).parents[2] / "assets"
 CITY = ASSETS / "city"

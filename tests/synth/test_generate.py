@@ -11,9 +11,9 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError
 from ssrnet.synth import generate as generating
 from ssrnet.synth import jobs
-from ssrnet.synth.fleet import draw_fleet
 from ssrnet.synth.generate import generate, plan
 from ssrnet.synth.settings import SynthSettings, city_recipe
+from ssrnet.synth.vehicle.fleet import draw_fleet
 
 PHOTO = {
     "pixels": np.full((20, 30, 3), 99, np.uint8),

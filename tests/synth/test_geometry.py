@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from ssrnet.synth.bodyfield import BodyField, Dent
-from ssrnet.synth.bodytypes import BODY_TYPES, vary
-from ssrnet.synth.interior import liner
-from ssrnet.synth.isosurface import polygonise
 from ssrnet.synth.mesh import box, ellipsoid, lathe, split, tube, volume
-from ssrnet.synth.models import draw_model
-from ssrnet.synth.panels import cut_panels, shell_of
 from ssrnet.synth.rng import stream
-from ssrnet.synth.specs import WheelSpec
-from ssrnet.synth.wheels import wheel
+from ssrnet.synth.vehicle.bodyfield import BodyField, Dent
+from ssrnet.synth.vehicle.bodytypes import BODY_TYPES, vary
+from ssrnet.synth.vehicle.draw_models import draw_model
+from ssrnet.synth.vehicle.interior import liner
+from ssrnet.synth.vehicle.isosurface import polygonise
+from ssrnet.synth.vehicle.panels import cut_panels, shell_of
+from ssrnet.synth.vehicle.specs import WheelSpec
+from ssrnet.synth.vehicle.wheels import wheel
 
 
 def is_closed(vertices: np.ndarray, faces: np.ndarray, decimals: int = 7) -> bool:

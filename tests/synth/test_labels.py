@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssrnet.synth.fleet import draw_fleet
-from ssrnet.synth.parts import PART_VALUES
 from ssrnet.synth.probes import CALM, base_capture
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.specs import Mark
+from ssrnet.synth.vehicle.fleet import draw_fleet
+from ssrnet.synth.vehicle.part_names import PART_VALUES
+from ssrnet.synth.vehicle.specs import Mark
 
 if any(importlib.util.find_spec(name) is None for name in ("mitsuba", "mitsuba_oidn")):
     pytest.skip("the synth extra (Mitsuba 3 and Open Image Denoise) is not installed", allow_module_level=True)
 
 from ssrnet.synth.photographer import Photograph, Photographer
-from ssrnet.synth.vehicle import build
+from ssrnet.synth.vehicle.assembly import build
 
 IDENTITY = replace(draw_fleet(SynthSettings(Path("city"), identities=1)).identities[0], marks=())
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssrnet.synth.cameras import CAMERAS, camera
-from ssrnet.synth.fleet import draw_fleet
-from ssrnet.synth.imaging import Damage, develop
-from ssrnet.synth.lamps import glowing, site_lights
-from ssrnet.synth.passes import Capture, weather_at
+from ssrnet.synth.camera.cameras import CAMERAS, camera
+from ssrnet.synth.camera.captures import Capture, weather_at
+from ssrnet.synth.camera.imaging import Damage, develop
 from ssrnet.synth.rng import stream
-from ssrnet.synth.scenery import site_scenery
+from ssrnet.synth.scene.lamps import glowing, site_lights
+from ssrnet.synth.scene.scenery import site_scenery
+from ssrnet.synth.scene.sky import NIGHT_COLORS, environment, sun_irradiance
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.sky import NIGHT_COLORS, environment, sun_irradiance
-from ssrnet.synth.vehicle import build
+from ssrnet.synth.vehicle.assembly import build
+from ssrnet.synth.vehicle.fleet import draw_fleet
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 STILL = Damage(motion=(0.0, 0.0), gain=1.0, extra_blur=0.0, noise=1.0, infrared=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ssrnet.errors import InstallationError
-from ssrnet.synth import mitsuba_setup
+from ssrnet.synth.render import mitsuba_setup
 
 
 def test_missing_extra_says_what_to_do(monkeypatch):
@@ -30,12 +30,13 @@ def test_sixteen_pixels_one_sample():
     # Not importorskip: importing Mitsuba here would let Dr.Jit pick an LLVM before we point at the wheel's.
     if any(importlib.util.find_spec(name) is None for name in ("mitsuba", "mitsuba_oidn")):
         pytest.skip("the synth extra (Mitsuba 3 and Open Image Denoise) is not installed")
-    from ssrnet.synth.fleet import draw_fleet
-    from ssrnet.synth.materials import batch
-    from ssrnet.synth.renderer import Ground, Renderer, Stage
+    from ssrnet.synth.camera.view import View, camera_axes
+    from ssrnet.synth.render.materials import batch
+    from ssrnet.synth.render.renderer import Renderer
+    from ssrnet.synth.render.stage import Ground, Stage
     from ssrnet.synth.settings import SynthSettings
-    from ssrnet.synth.vehicle import build
-    from ssrnet.synth.view import View, camera_axes
+    from ssrnet.synth.vehicle.assembly import build
+    from ssrnet.synth.vehicle.fleet import draw_fleet
 
     identity = draw_fleet(SynthSettings(Path("city"), identities=1)).identities[0]
     vehicle = build(identity, step_scale=3.0)

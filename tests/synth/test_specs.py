@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from ssrnet.errors import SettingsError
-from ssrnet.synth.bodytypes import BODY_TYPES
-from ssrnet.synth.fleet import draw_fleet
-from ssrnet.synth.models import draw_model
-from ssrnet.synth.passes import captures_of
+from ssrnet.synth.camera.captures import captures_of
 from ssrnet.synth.rng import stream
 from ssrnet.synth.settings import SynthSettings
+from ssrnet.synth.vehicle.bodytypes import BODY_TYPES
+from ssrnet.synth.vehicle.draw_models import draw_model
+from ssrnet.synth.vehicle.fleet import draw_fleet
 
 SETTINGS = SynthSettings(Path("city"), identities=120, seed=3)
 
@@ -86,7 +86,7 @@ def test_settings_say_what_is_wrong():
 
 
 def test_prints_are_deterministic_and_drawn():
-    from ssrnet.synth.prints import draw_print
+    from ssrnet.synth.vehicle.printed_textures import draw_print
 
     for kind in ("sticker", "decal", "lettering", "stripe", "sun strip", "patch"):
         first, again = draw_print(kind, 11, 2.0), draw_print(kind, 11, 2.0)

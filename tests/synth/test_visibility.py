@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssrnet.synth.bodyfield import BodyField
-from ssrnet.synth.fleet import draw_fleet
-from ssrnet.synth.marks import mark_geometry
+from ssrnet.synth.camera.visibility import unresolvable_views, visible_marks
 from ssrnet.synth.mesh import face_normals
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.specs import VIEWS
-from ssrnet.synth.visibility import unresolvable_views, visible_marks
+from ssrnet.synth.vehicle.bodyfield import BodyField
+from ssrnet.synth.vehicle.fleet import draw_fleet
+from ssrnet.synth.vehicle.mark_geometry import mark_geometry
+from ssrnet.synth.vehicle.specs import VIEWS
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from ssrnet.runs import read_run
 from ssrnet.training.curves import CurvesSettings, draw_curves, main, read_stages
+from ssrnet.training.runs import read_run
 
 
 @pytest.fixture

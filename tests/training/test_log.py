@@ -6,8 +6,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ssrnet.errors import DataError, DivergedError, ResourceError
-from ssrnet.runs import read_run
 from ssrnet.training.log import EpochSums, RunLog, read_log
+from ssrnet.training.runs import read_run
 
 
 def line(epoch: int, **more) -> dict[str, object]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ssrnet.analysis.mean_intervals import Interval
 from ssrnet.explain.faithfulness import TOLERANCE
-from ssrnet.studies.explanations.intervals import Interval
-from ssrnet.studies.explanations.results import Findings, ModelFindings
+from ssrnet.studies.explanations.findings import Findings, ModelFindings
 from ssrnet.studies.explanations.summary import FEWEST, MOST_LIKE_TRAINED, TESTS, MethodSummary, ModelSummary
 
 MINUS = "−"

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 import ssrnet
-from ssrnet.compare import distinct_titles
+from ssrnet.analysis.mean_intervals import REPLICATES
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.parts import folder_of, part_names
 from ssrnet.data.records import ReIDDataset
@@ -26,18 +26,17 @@ from ssrnet.explain.attention import why_no_attended_length, why_no_spatial_atte
 from ssrnet.explain.faithfulness import BLUR, TOLERANCE
 from ssrnet.files import write_atomically
 from ssrnet.resources import resolve_device
-from ssrnet.retrieval.intervals import CONFIDENCE
+from ssrnet.retrieval.evaluated_models import Subject, distinct_titles, trained
+from ssrnet.retrieval.metric_intervals import CONFIDENCE
 from ssrnet.studies.explanations import measure
-from ssrnet.studies.explanations.intervals import REPLICATES
+from ssrnet.studies.explanations.findings import Findings, ModelFindings, read_findings
 from ssrnet.studies.explanations.measure import Row, Tick
 from ssrnet.studies.explanations.network import Network
 from ssrnet.studies.explanations.report import markdown
-from ssrnet.studies.explanations.results import Findings, ModelFindings, read_findings
 from ssrnet.studies.explanations.sample import Pair, View, draw_pairs, draw_views
 from ssrnet.studies.explanations.summary import ModelSummary, summarise
 from ssrnet.studies.settings import ExplanationSettings
 from ssrnet.studies.verdicts import ExplanationVerdicts, write_verdicts
-from ssrnet.subjects import Subject, trained
 
 ELSEWHERE = ("study", "data", "baseline", "ssrnet", "out", "publish", "device")
 """Settings that say where things are: the record names checkpoints and data by their hashes."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ssrnet.analysis.mean_intervals import Interval, difference, interval, mean, ratio, spearman
 from ssrnet.data.parts import AS_IT_IS, MOVED, NOT_VEHICLE, REMOVED
 from ssrnet.explain.faithfulness import Curve, Curves
-from ssrnet.studies.explanations.intervals import Interval, difference, interval, mean, ratio, spearman
+from ssrnet.studies.explanations.findings import ModelFindings, Row
 from ssrnet.studies.explanations.measure import CENTRE, CONTROLS, RANDOM
-from ssrnet.studies.explanations.results import ModelFindings, Row
 from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
 MOST_LIKE_TRAINED = 0.5

@@ -1,0 +1,1 @@
+"""The commands of ``ssrnet``: one module a command, with its settings."""

@@ -1,0 +1,140 @@
+"""``ssrnet study``: plans the cells of the studies asked for, and runs those that are not done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+import ssrnet
+from ssrnet.data.datasets import open_dataset
+from ssrnet.errors import DivergedError, SettingsError, SSRNetError, TrainingError
+from ssrnet.files import read_json
+from ssrnet.model import SSRNet
+from ssrnet.studies.cell_results import write_json
+from ssrnet.studies.cells import Cell, make_cell, protocols_of, run_cell, test_sets
+from ssrnet.studies.complexity import measure
+from ssrnet.studies.definitions import STUDIES, STUDY_NAMES, Study
+from ssrnet.studies.settings import StudySettings
+from ssrnet.studies.training_slice import training_slice
+
+Plan = dict[str, dict[str, Cell]]
+"""The cell of each row, by study and by the row's label."""
+
+
+def run_study(settings: StudySettings) -> None:
+    """Runs the study that ``settings`` name, or all; cells and measurements that are there already stay.
+
+    Writes into ``settings.out`` alone: ``studies/NAME.json`` (which row is which cell), ``cells/*/cell.json``
+    (numbers and their protocol records) and the checkpoints beside them, ``slices/`` with --train-identities,
+    ``cache/`` with decoded images, which nothing needs once the studies are done.
+    Raises :class:`TrainingError` at the end where cells could not be trained, and at once what bad
+    settings, data or a full disk raise.
+    """
+    names = STUDY_NAMES if settings.study == "all" else (settings.study,)
+    studies = [STUDIES[name] for name in names if name in STUDIES]
+    if studies:
+        _run_cells(make_plan(settings, studies), settings)
+    if "complexity" in names:
+        _run_complexity(settings)
+    print(f"ssrnet study report --out {settings.out} shows the tables beside the paper's.")
+
+
+def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
+    """All cells, after everything that can be known to fail before training has been tried."""
+    dataset = open_dataset(settings.data, settings.subset)
+    if not dataset.train:
+        raise SettingsError(f"{dataset.root} has no training images; choose a data set with a training split.")
+    # Decoded once for all cells: without a folder to share, each cell would decode every image anew.
+    shared = replace(settings.training, resume=False, cache=settings.cache or settings.out / "cache")
+    origin = [dataset.content_hash()]
+    if settings.train_identities is not None:
+        cut = training_slice(dataset, settings.train_identities, settings.seed, settings.out / "slices")
+        shared = replace(shared, data=cut)
+        origin.append(cut.name)  # which says how it was drawn
+    if settings.test_data is not None:
+        origin.append(open_dataset(settings.test_data).content_hash())
+    tested = settings.test_data or settings.data
+    plan = {
+        study.name: {
+            row.label: make_cell(shared, row, settings.out / "cells", tested, origin, settings.galleries)
+            for row in study.rows
+        }
+        for study in studies
+    }
+    for cell in distinct(plan):
+        check_sizes(cell)
+    for test_set in test_sets(distinct(plan)[0]):
+        protocols_of(test_set, settings.galleries)
+    return plan
+
+
+def distinct(plan: Plan) -> list[Cell]:
+    """Each cell once, in the order of the tables."""
+    return list({cell.name: cell for cells in plan.values() for cell in cells.values()}.values())
+
+
+def check_sizes(cell: Cell) -> None:
+    """Raises :class:`SettingsError` where the variant cannot take an image of a size that it is to train at."""
+    for _, size in cell.training.sizes:
+        with torch.device("meta"):  # shapes alone: nothing is computed
+            try:
+                SSRNet(cell.training.model).eval().trace(torch.zeros(1, 3, size, size))
+            except SettingsError as error:
+                raise SettingsError(f"{cell.title} cannot train at {size} pixels: {error}") from error
+
+
+def _run_cells(plan: Plan, settings: StudySettings) -> None:
+    for name, cells in plan.items():
+        rows = [{"label": label, "cell": cell.name} for label, cell in cells.items()]
+        write_json(settings.out / "studies" / f"{name}.json", {"study": name, "rows": rows})
+    cells = distinct(plan)
+    failed, busy = [], []
+    for number, cell in enumerate(cells, 1):
+        done = cell.result.exists()
+        print(f"[{number}/{len(cells)}] {cell.title}: {'done before' if done else 'training'} ({cell.folder})")
+        try:
+            if not done and not run_cell(cell):
+                print("  another process is at work on it; going on to the next")
+                busy.append(cell)
+        except DivergedError as error:  # must not cost the other rows their night; a stop that was asked for must
+            print(f"  failed: {error}")
+            failed.append((cell, error))
+        except TrainingError as error:
+            raise TrainingError(f"stopped at {cell.title} ({error}) The same study command goes on there.") from error
+        except SSRNetError as error:
+            raise type(error)(f"{cell.title}: {error}") from error
+    if busy:
+        print(f"{len(busy)} cells are another process's; run the same command again once it is done.")
+    if failed:
+        cell, error = failed[0]
+        raise TrainingError(
+            f"{len(failed)} of {len(cells)} cells could not be trained; the first, {cell.title}: {error}"
+        )
+
+
+def _run_complexity(settings: StudySettings) -> None:
+    about = {
+        "model": asdict(settings.model),
+        "latency": asdict(settings.latency),
+        "device": settings.device,
+        "version": ssrnet.__version__,
+    }
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+    path = settings.out / "studies" / "complexity.json"
+    if _key(path) == key:
+        print(f"complexity: done before ({path})")
+        return
+    measured = measure(settings)
+    write_json(path, {"study": "complexity", "key": key, **asdict(measured)})
+    print(f"complexity: SSR-Net takes {measured.ratio:.3f} times GB's time ({path})")
+
+
+def _key(path: Path) -> str | None:
+    try:
+        return read_json(path).get("key")
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,102 @@
+"""What can be told apart from where, by projection and without a renderer.
+
+A mark counts as visible from a view when enough of its surface faces a camera there and the body
+does not stand in the way. Two siblings are resolvable from a view when either carries such a mark.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from ssrnet.synth.mesh import Mesh
+from ssrnet.synth.scene.sky import direction
+from ssrnet.synth.vehicle.bodyfield import BodyField
+from ssrnet.synth.vehicle.mark_geometry import dents_of, mark_geometry
+from ssrnet.synth.vehicle.placement import anchor
+from ssrnet.synth.vehicle.specs import VIEWS, IdentitySpec, Mark, View
+
+VIEW_AZIMUTH: dict[View, float] = {"front": 0.0, "left": 90.0, "rear": 180.0, "right": 270.0}
+SPREAD = (-25.0, 0.0, 25.0)  # degrees around a view's own azimuth
+ELEVATION = 18.0
+ENOUGH = 0.004  # square metres facing the camera: about a dozen pixels of a 200-pixel crop
+
+
+@lru_cache(maxsize=64)
+def visible_marks(identity: IdentitySpec, view: View) -> tuple[Mark, ...]:
+    """Marks seen from at least two of three azimuths around ``view``."""
+    field = _field(identity)
+    found = []
+    for mark in identity.marks:
+        seen = sum(
+            facing_area(mark, identity, field, direction(np.deg2rad(VIEW_AZIMUTH[view] + turn), np.deg2rad(ELEVATION)))
+            >= ENOUGH
+            for turn in SPREAD
+        )
+        if seen >= 2:
+            found.append(mark)
+    return tuple(found)
+
+
+def resolvable(a: IdentitySpec, b: IdentitySpec, view: View) -> bool:
+    """Whether siblings ``a`` and ``b`` can be told apart from ``view``: some visible mark is not shared."""
+    kinds = [
+        {(m.kind, m.zone, round(m.u, 2), round(m.v, 2), m.print_seed) for m in visible_marks(one, view)}
+        for one in (a, b)
+    ]
+    return kinds[0] != kinds[1]
+
+
+def unresolvable_views(a: IdentitySpec, b: IdentitySpec) -> tuple[View, ...]:
+    """The views from which the pair is flagged: nobody could tell them apart there."""
+    return tuple(view for view in VIEWS if not resolvable(a, b, view))
+
+
+def facing_area(mark: Mark, identity: IdentitySpec, field: BodyField, toward: np.ndarray) -> float:
+    """Square metres of the mark, projected along ``toward`` (unit vector to the camera), not hidden by the body."""
+    if mark.kind == "hubcap":
+        sign = 1 if mark.zone == "left" else -1
+        rim = identity.model.wheel.rim_share * identity.model.shape.wheel_radius
+        return float(max(0.0, sign * toward[1]) * np.pi * rim**2)
+    if mark.kind == "dent":
+        _, normal = anchor(mark, identity.model, field)
+        return float(max(0.0, normal @ toward) * np.pi * mark.size[0] ** 2 * 0.25)  # shading shows a part of it
+    pieces = _geometry(identity, mark)
+    return sum(_piece_area(piece, mark, field, toward, bool(identity.model.shape.box_length)) for piece in pieces)
+
+
+def _piece_area(piece: Mesh, mark: Mark, field: BodyField, toward: np.ndarray, truck: bool) -> float:
+    corners = piece.vertices[piece.faces]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
+    facing = np.maximum(cross @ toward, 0)
+    chosen = np.flatnonzero(facing > 0)
+    if not len(chosen):
+        return 0.0
+    sample = chosen[np.linspace(0, len(chosen) - 1, min(48, len(chosen))).astype(int)]
+    if truck and mark.zone in ("left", "right", "rear"):
+        return float(facing.sum())  # on the cargo box, which nothing stands before
+    free = _unhidden(corners[sample].mean(axis=1), field, toward, through_glass=mark.kind == "ornament")
+    return float(facing.sum() * free.mean())
+
+
+def _unhidden(points: np.ndarray, field: BodyField, toward: np.ndarray, through_glass: bool) -> np.ndarray:
+    t = np.linspace(0.05, 3.5, 110)
+    path = points[:, None] + t[None, :, None] * toward
+    inside = field(path) < -0.006
+    if not through_glass:
+        return ~inside.any(axis=1)
+    # An ornament starts inside the body: it is seen where its line of sight leaves through the windscreen.
+    last = np.where(inside.any(axis=1), inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1), 0)
+    leaving = path[np.arange(len(points)), last]
+    return (np.abs(field.windscreen(leaving)) < 0.06) & (leaving[:, 2] > field.shape.cowl_height)
+
+
+@lru_cache(maxsize=64)
+def _field(identity: IdentitySpec) -> BodyField:
+    return BodyField(identity.model.shape, dents_of(identity))
+
+
+@lru_cache(maxsize=512)
+def _geometry(identity: IdentitySpec, mark: Mark) -> tuple[Mesh, ...]:
+    return tuple(mark_geometry(mark, identity.model, _field(identity)))

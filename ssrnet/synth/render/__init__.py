@@ -1,0 +1,1 @@
+"""Path tracing with Mitsuba: materials, renderer, part labels."""

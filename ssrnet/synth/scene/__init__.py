@@ -1,0 +1,1 @@
+"""What surrounds a vehicle: road, buildings, sky, other traffic, lamps."""

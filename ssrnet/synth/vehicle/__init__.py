@@ -1,0 +1,1 @@
+"""One vehicle as geometry: body, faces, fittings, wheels, marks."""

@@ -1,0 +1,152 @@
+"""What makes a vehicle: the model that look-alikes share, and the marks that tell one from another.
+
+Nothing here knows a mesh or a pixel. Every spec is frozen and compares by value, so two siblings'
+shared model is the same object in every sense.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ssrnet.synth.vehicle.bodytypes import BodyShape
+
+Zone = Literal["windscreen", "dashboard", "left", "right", "rear", "rear glass", "bonnet", "roof", "front"]
+MarkKind = Literal[
+    "sticker",
+    "ornament",
+    "decal",
+    "lettering",
+    "stripe",
+    "dent",
+    "scratch",
+    "hubcap",
+    "rack",
+    "roof box",
+    "sunroof",
+    "spoiler",
+    "tow bar",
+    "ladder",
+    "spare wheel",
+    "beacon",
+    "sun strip",
+    "mud flap",
+    "patch",
+]
+View = Literal["front", "rear", "left", "right"]
+VIEWS: tuple[View, ...] = ("front", "rear", "left", "right")
+
+
+@dataclass(frozen=True)
+class FrontFace:
+    """Lamps, grille and bumper. Heights are relative to the bonnet's edge, widths along the girth.
+
+    The girth coordinate of a front point is y + station: it runs from the middle of the nose
+    outwards and around the corner, so that a lamp drawn in it wraps by itself.
+    """
+
+    lamp: str  # slim, teardrop, box, round, split, tall, low
+    grille: str  # slot, trapezoid, hexagon, pair, slats, oval, none
+    lamp_inner: float
+    lamp_outer: float
+    lamp_height: float
+    lamp_slant: float
+    lens: int  # 1 or 2 projectors, 0 a plain reflector
+    daytime_strip: bool
+    grille_width: float
+    grille_height: float
+    grille_bars: Literal["horizontal", "vertical", "mesh"]
+    chrome: bool
+    surround: bool
+    intake: str  # wide, split, low
+    fog: bool
+
+
+@dataclass(frozen=True)
+class RearFace:
+    """Lamps, plate and trim, heights relative to the boot lid's edge (or the tailgate window's base)."""
+
+    lamp: str  # block, bar, vertical, hook, round, slim, low
+    lamp_inner: float
+    lamp_height: float
+    lamp_lift: float
+    clear_band: float  # height share of the white reversing band
+    plate_low: bool
+    chrome: bool
+    exhausts: int
+
+
+@dataclass(frozen=True)
+class WheelSpec:
+    style: str  # five, twin, multi, mesh, star, hubcap, steel
+    spokes: int
+    rim_share: float  # rim radius over tyre radius
+    dark: bool
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model: body, faces and standard trim, shared by every vehicle of it."""
+
+    name: str
+    body_type: str
+    shape: BodyShape
+    front: FrontFace
+    rear: RearFace
+    wheel: WheelSpec
+    cladding: bool
+    belt_chrome: bool
+    rub_strip: bool
+    antenna: str  # fin, rod, none
+    dark_roof: bool = False
+
+
+@dataclass(frozen=True)
+class Paint:
+    """``name`` is the colour as a person says it; ``rgb`` is linear reflectance."""
+
+    name: str
+    rgb: tuple[float, float, float]
+    metallic: float
+    gloss: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One thing that only this vehicle has.
+
+    ``u`` and ``v`` in [0, 1] place it inside its zone (u: towards the rear on the sides, towards the
+    vehicle's left at front and rear; v: upwards). ``size`` is (width, height) in metres; ``print_seed``
+    draws its printed texture. ``name`` identifies it in a manifest and stays the same when it moves.
+    """
+
+    name: str
+    kind: MarkKind
+    zone: Zone
+    u: float
+    v: float
+    size: tuple[float, float]
+    print_seed: int = 0
+    amount: float = 0.0  # depth of a dent in metres, tilt of a sticker in radians, strength of a scratch
+
+
+@dataclass(frozen=True)
+class IdentitySpec:
+    """One vehicle. ``sibling_group`` is shared by vehicles that only their marks tell apart, else -1."""
+
+    vehicle_id: int
+    model: ModelSpec
+    paint: Paint
+    tint: float  # transmittance of the side glass
+    rim_dark: bool
+    dirt: float
+    seat: tuple[float, float, float]
+    box_color: tuple[float, float, float]
+    marks: tuple[Mark, ...] = field(default=())
+    sibling_group: int = -1
+
+    def without(self, name: str) -> IdentitySpec:
+        """The counterfactual: the same vehicle, one mark removed."""
+        from dataclasses import replace
+
+        return replace(self, marks=tuple(mark for mark in self.marks if mark.name != name))

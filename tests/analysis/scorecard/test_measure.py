@@ -1,0 +1,128 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from ssrnet.analysis.scorecard import measure as module
+from ssrnet.analysis.scorecard.measure import Contestant, measure
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol
+from ssrnet.retrieval.evaluation import evaluate, over_seeds, query_scores, restrict, with_seeds
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.metric_intervals import differences, estimates
+from ssrnet.retrieval.query_filters import QueryFilter
+
+MADE_BY = {"model": "toys", "branches": []}
+CARS, BUSES = QueryFilter("vehicle_type", ("car",)), QueryFilter("vehicle_type", ("bus",))
+
+
+@pytest.fixture(scope="module")
+def dataset(city):
+    return open_dataset(city)
+
+
+@pytest.fixture(scope="module")
+def contestants(dataset):
+    names = tuple(image.name for image in dataset.test)
+    generator = torch.Generator().manual_seed(0)
+
+    def features(**dims):
+        return FeatureSet(torch.randn(12, sum(dims.values()), generator=generator), names, dims)
+
+    return [Contestant("small", features(G=4), MADE_BY), Contestant("large", features(G=4, attn=3, token=2), MADE_BY)]
+
+
+@pytest.mark.parametrize("name", ["cross_camera", "single_gallery_shot", "multi_gallery_shot"])
+def test_rows_are_the_evaluations_of_models_and_branches(dataset, contestants, name):
+    seeds = with_seeds(name, 3, 2)
+    result, left_out = measure(dataset, contestants, seeds, {}, difference=("small", "large"), distance="euclidean")
+    assert result.protocol == name and not left_out
+    assert result.seeds == (() if name == "cross_camera" else (0, 1, 2))
+    (whole,) = result.slices
+    assert [(row.model, row.branches) for row in whole.rows] == [
+        ("small", ()),
+        ("large", ()),
+        ("large", ("G",)),
+        ("large", ("attn",)),
+        ("large", ("token",)),
+    ]
+    evaluations = {}
+    for row in whole.rows:
+        features = next(one for one in contestants if one.title == row.model).features.only(row.branches)
+        made_by = MADE_BY | {"branches": list(row.branches)}
+        own = [evaluate(features, dataset, seed, made_by=made_by, distance="euclidean") for seed in seeds]
+        evaluations[row.model, row.branches] = [query_scores(one) for one in own]
+        assert row.record == dataclasses.asdict(own[0].record)
+        assert row.metrics == estimates(evaluations[row.model, row.branches])
+        spread = over_seeds([one.metrics for one in own])
+        assert row.metrics["rank-5"].value == pytest.approx(spread.mean.rank(5))
+        assert row.metrics["mINP"].value == pytest.approx(spread.mean.mINP)
+        assert row.metrics["mAP"].deviation == (None if len(own) == 1 else pytest.approx(spread.deviation.mAP))
+        assert whole.queries == tuple(one.metrics.queries for one in own)
+    assert whole.difference == differences(evaluations["small", ()], evaluations["large", ()])
+    assert (whole.title, whole.asked_as, whole.vehicles, set(whole.excluded)) == ("all", "", 4, {0})
+
+
+def test_slices_come_from_the_same_rankings(dataset, contestants, monkeypatch):
+    asked = []
+
+    def counted(*arguments, **named):
+        asked.append(arguments)
+        return evaluate(*arguments, **named)
+
+    monkeypatch.setattr(module, "evaluate", counted)
+    seeds = with_seeds("single_gallery_shot", 2, 6)
+    others = QueryFilter("vehicle_type", ("truck", "motorcycle"))
+    result, left_out = measure(
+        dataset,
+        contestants,
+        seeds,
+        {"vehicle_type": [CARS, others], "vehicle_type=bus": [BUSES]},
+        difference=("small", "large"),
+    )
+    assert len(asked) == 5 * 2  # rows by seeds
+    whole, cars, rest = result.slices
+    assert [(one.title, one.asked_as) for one in result.slices] == [
+        ("all", ""),
+        ("vehicle_type car", "vehicle_type"),
+        ("vehicle_type truck, motorcycle", "vehicle_type"),
+    ]
+    assert cars.queries == rest.queries == (4, 4) and whole.queries == (8, 8) and cars.vehicles == 2
+    assert [(left.protocol, left.queries) for left in left_out] == [("single_gallery_shot", "vehicle_type bus")]
+    own = [restrict(evaluate(contestants[0].features, dataset, seed, made_by=MADE_BY), CARS) for seed in seeds]
+    assert cars.rows[0].metrics == estimates([query_scores(one) for one in own])
+    assert cars.rows[0].record["queries_kept"] == "vehicle_type=car" and cars.rows[0].record["gallery"] == 4
+    for first, row in enumerate(whole.rows):  # as many queries in both: the whole is their mean
+        parts = [one.rows[first].metrics["mAP"].value for one in (cars, rest)]
+        assert row.metrics["mAP"].value == pytest.approx(np.mean(parts))
+
+
+def test_a_slice_of_images_that_only_ask_under_some_seeds(dataset, contestants):
+    one = dataset.test[4]  # an image of its own light; some seeds put it into the gallery
+    images = tuple(
+        dataclasses.replace(image, attributes={"light": "dim" if image.name == one.name else "sun"})
+        for image in dataset.test
+    )
+    dataset = dataclasses.replace(dataset, query=(), gallery=images)
+    seeds = with_seeds("single_gallery_shot", 6, 1)
+    asks = [any(image.name == one.name for image in seed.split(dataset).query) for seed in seeds]
+    assert 0 < sum(asks) < 6
+    dim = QueryFilter("light", ("dim",))
+    result, _ = measure(dataset, contestants, seeds, {"light": [dim]}, difference=("small", "large"))
+    assert result.slices[1].queries == (1,) * sum(asks) and result.slices[1].vehicles == 1
+    assert result.slices[1].rows[0].record["seed"] == asks.index(True)
+
+
+def test_a_model_against_itself(dataset, contestants):
+    result, _ = measure(dataset, contestants, [Protocol()], {}, difference=("large", "large"))
+    assert {(e.value, e.low, e.high) for e in result.slices[0].difference.values()} == {(0, 0, 0)}
+
+
+def test_queries_without_a_match_are_counted_apart(dataset, contestants):
+    alone = dataset.query[0].vehicle_id
+    gallery = tuple(image for image in dataset.gallery if image.vehicle_id != alone)
+    dataset = dataclasses.replace(dataset, gallery=gallery)
+    only = QueryFilter("vehicle_type", ("truck",))
+    result, _ = measure(dataset, contestants, [Protocol()], {"x": [only]}, difference=("small", "large"))
+    assert (result.slices[0].queries, result.slices[0].excluded, result.slices[0].vehicles) == ((3,), (1,), 3)

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ssrnet.analysis.neighbours import neighbours, pool
+from ssrnet.errors import DataError
+from ssrnet.retrieval import ranking
+from ssrnet.retrieval.extraction import FeatureSet
+from tests.analysis import toys
+
+IMAGES = [
+    toys.image(name, name[0], camera)
+    for name, camera in (("a1", "c1"), ("a2", "c1"), ("a3", "c2"), ("b1", "c2"), ("b2", "c1"), ("x1", "c3"))
+]
+X = torch.tensor([0.0, 1.0, 4.0, 2.5, 9.0, 6.0])[:, None]
+
+
+def test_counted_by_hand():
+    near = neighbours(IMAGES, X, "euclidean")
+    assert near.own.tolist() == [1, 0, 1, 4, 3, -1]
+    assert near.own_distance.tolist() == [1, 1, 3, 6.5, 6.5, np.inf]
+    assert near.other.tolist() == [3, 3, 3, 1, 5, 2]  # b1 is 1.5 from a2 and from a3: the first
+    assert near.other_distance.tolist() == [2.5, 1.5, 1.5, 1.5, 3, 2]
+    assert near.nearest.tolist() == [1, 0, 3, 1, 5, 2]
+    assert sorted(near.same_vehicle.tolist()) == [1, 1, 3, 3, 4, 4, 6.5, 6.5]
+
+
+def test_by_other_cameras():
+    near = neighbours(IMAGES, X, "euclidean", other_cameras=True)
+    assert near.own.tolist() == [2, 2, 1, 4, 3, -1]
+    assert near.other.tolist() == [3, 3, 5, 1, 5, 2]
+    assert sorted(near.same_vehicle.tolist()) == [3, 3, 4, 4, 6.5, 6.5]
+    with pytest.raises(DataError, match="some images do not name their camera; look at neighbours by all cameras"):
+        neighbours([replace(IMAGES[0], camera_id=None), *IMAGES[1:]], X, other_cameras=True)
+
+
+@pytest.mark.parametrize("elements", [16_000_000, 100])
+def test_blocks_against_the_whole_matrix(elements, monkeypatch):
+    monkeypatch.setattr(ranking, "BLOCK_ELEMENTS", elements)
+    generator = np.random.default_rng(0)
+    images = [toys.image(str(i), str(v), "c1") for i, v in enumerate(generator.integers(0, 9, 40))]
+    x = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
+    near = neighbours(images, x)
+    d = 1 - torch.cosine_similarity(x[:, None], x[None], dim=2).numpy()
+    np.fill_diagonal(d, np.inf)
+    vehicles = np.array([image.vehicle_id for image in images])
+    same = vehicles[:, None] == vehicles
+    assert near.own.tolist() == np.where(same, d, np.inf).argmin(1).tolist()
+    assert near.other_distance == pytest.approx(np.where(same, np.inf, d).min(1), abs=1e-5)
+    assert sorted(near.same_vehicle) == pytest.approx(sorted(d[same & np.isfinite(d)]), abs=1e-5)
+
+
+def test_the_pool_of_a_data_set():
+    both = [toys.image("q1", "A", "c1"), toys.image("g1", "A", "c2"), toys.image("junk", "0000", "c2")]
+    dataset = replace(
+        toys.DATASET,
+        query=[both[0], toys.image("q2", "B", "c1")],
+        gallery=both,
+        train=[toys.image("t1", "C", "c1"), toys.image("q1", "D", "c1")],
+        distractor_ids=frozenset({"0000"}),
+    )
+    own = pool(dataset)
+    assert [image.name for image in own.images] == ["q1", "q2", "g1"]
+    assert own.splits == ("query and gallery", "query", "gallery")
+    whole = pool(dataset, train=True)
+    assert whole.splits == (*own.splits, "train", "train") and whole.images[4].vehicle_id == "D"
+    test = FeatureSet(torch.tensor([[1.0], [2.0], [3.0]]), ("q2", "g1", "q1"), {"G": 1})
+    train = FeatureSet(torch.tensor([[4.0], [5.0]]), ("q1", "t1"), {"G": 1})
+    assert own.features(test).flatten().tolist() == [3, 1, 2]
+    assert whole.features(test, train).flatten().tolist() == [3, 1, 2, 5, 4]
+
+
+def test_features_that_are_missing_or_no_numbers():
+    with pytest.raises(DataError, match="there are 5 query features for 6 query images"):
+        neighbours(IMAGES, X[:5])
+    with pytest.raises(DataError, match="NaN or infinity"):
+        neighbours(IMAGES, X / 0)

@@ -1,0 +1,49 @@
+import dataclasses
+
+from ssrnet.analysis.slicing_choices import choices, in_words
+from ssrnet.data.protocols import Split
+from tests.analysis import toys
+
+SPLIT = Split(tuple(toys.QUERIES), tuple(toys.GALLERY), same_camera_is_junk=True)
+
+
+def test_what_parts_the_queries_or_the_pairs_is_offered_and_nothing_else():
+    """Among the queries there are two groups of siblings at most (A's alone), three types, two lights, two cameras."""
+    assert list(choices(SPLIT)) == [
+        "azimuth.difference",
+        "azimuth.easiest",
+        "day",
+        "day.pair",
+        "sibling",
+        "camera_id.pair",
+        "type",
+        "camera_id",
+        "light",
+        "light.same",
+        "azimuth",
+        "azimuth.same",
+    ]
+
+
+def test_every_choice_can_be_made():
+    a, b = toys.inspections()
+    for name, choice in choices(SPLIT).items():
+        done = choice.make(a, b)
+        assert done.slices, name
+    by_day = {one.title: one.queries for one in choices(SPLIT)["day"].make(a, b).slices}
+    assert by_day == {"day": 3, "night": 1}, "qe has no match"
+    assert choices(SPLIT)["camera_id.pair"].title == "camera pair (query → match)"
+
+
+def test_without_attributes_and_cameras_there_is_no_choice():
+    bare = [dataclasses.replace(image, camera_id=None, attributes={}) for image in toys.QUERIES]
+    assert choices(Split(tuple(bare), tuple(bare), same_camera_is_junk=False)) == {}
+
+
+def test_too_many_words_are_no_slices_and_as_many_numbers_are():
+    images = [toys.image(f"i{i}", str(i), None, plate=f"p{i}", width=str(i)) for i in range(30)]
+    assert list(choices(Split(tuple(images), tuple(images), same_camera_is_junk=False))) == ["width"]
+
+
+def test_words():
+    assert in_words("camera_id") == "camera" and in_words("sibling_group") == "sibling group"

@@ -1,0 +1,229 @@
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from ssrnet.analysis.scorecard.markdown import render
+from ssrnet.analysis.scorecard.scorecard import read_comparison
+from ssrnet.commands.compare import CompareSettings, compare_checkpoints
+from ssrnet.data.datasets import open_dataset
+from ssrnet.errors import CheckpointError, DataError, ProtocolError, ResourceError, SettingsError
+from ssrnet.retrieval import evaluated_models
+from ssrnet.retrieval.evaluated_models import Subject, distinct_titles
+from ssrnet.retrieval.extraction import ExtractSettings
+from ssrnet.training.checkpoint import file_hash, save_checkpoint
+from tests import tiny
+
+BASELINE, SSRNET = "Baseline (GB)", "SSR-Net (GB+AB+RB)"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The tiny city, in which half of the test vehicles have a look-alike."""
+    root = tiny.city(tmp_path_factory.mktemp("compared") / "toys")
+    lines = (root / "manifest.csv").read_text().splitlines()
+    groups = ["sibling_group", *("1" if line[:4] in ("0006", "0008") else "" for line in lines[1:])]
+    (root / "manifest.csv").write_text("".join(f"{a},{b}\n" for a, b in zip(lines, groups, strict=True)))
+    return root
+
+
+@pytest.fixture
+def settings(data, checkpoints, tmp_path):
+    return CompareSettings(
+        data,
+        Path(checkpoints["baseline"]),
+        Path(checkpoints["ssrnet"]),
+        tmp_path / "out/c.json",
+        extraction=ExtractSettings(image_size=32),
+        seeds=2,
+        workers=0,
+        device="cpu",
+    )
+
+
+def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
+    extracted = []
+    extract = evaluated_models.extract
+    monkeypatch.setattr(evaluated_models, "extract", lambda *a, **named: extracted.append(a) or extract(*a, **named))
+    compare_checkpoints(replace(settings, untrained="none", slices=("sibling_group", "vehicle_type")))
+    said, comparison = capsys.readouterr().out, read_comparison(settings.out)
+    assert len(extracted) == 3 and said.endswith(f"\n\n{render(comparison)}")
+
+    assert (comparison.dataset, comparison.dataset_hash) == ("toys", open_dataset(settings.data).content_hash())
+    assert [model.title for model in comparison.models] == ["Untrained resnet18", BASELINE, SSRNET]
+    assert comparison.difference == (BASELINE, SSRNET)
+    assert comparison.models[2].features["checkpoint_hash"] == file_hash(settings.ssrnet)
+    camera, shot = comparison.protocols
+    assert (camera.protocol, camera.seeds, shot.protocol, shot.seeds) == (
+        "cross_camera",
+        (),
+        "single_gallery_shot",
+        (0, 1),
+    )
+    (left,) = comparison.left_out
+    assert left.protocol == "multi_gallery_shot" and f"multi_gallery_shot is left out: {left.reason}" in said
+    for result in comparison.protocols:
+        assert [one.title for one in result.slices] == [
+            "all",
+            "with sibling_group",
+            "without sibling_group",
+            "vehicle_type car",
+            "vehicle_type motorcycle",
+            "vehicle_type truck",
+        ]
+        for one in result.slices:
+            assert [(row.model, row.branches) for row in one.rows] == [
+                ("Untrained resnet18", ()),
+                (BASELINE, ()),
+                (SSRNET, ()),
+                (SSRNET, ("G",)),
+                (SSRNET, ("attn",)),
+                (SSRNET, ("token",)),
+            ]
+            for row in one.rows:
+                assert row.record["dataset_hash"] == comparison.dataset_hash and row.record["version"]
+                assert row.record["features"]["branches"] == list(row.branches)
+                assert all(0 <= e.low <= e.value <= e.high <= 1 for e in row.metrics.values())
+            change = one.rows[2].metrics["mAP"].value - one.rows[1].metrics["mAP"].value
+            assert one.difference["mAP"].value == pytest.approx(change)
+
+
+def test_nothing_in_the_file_says_where_it_was_made(settings, tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    model = tiny.network(**tiny.BASELINE)
+    save_file({name: value.contiguous() for name, value in model.backbone.state_dict().items()}, weights)
+    compare_checkpoints(replace(settings, untrained=str(weights), protocols=("cross_camera",)))
+    text = settings.out.read_text()
+    assert str(tmp_path) not in text and str(settings.data.parent) not in text
+    assert str(settings.baseline.parent) not in text
+    first = read_comparison(settings.out).models[0].features
+    assert (first["checkpoint"], first["checkpoint_hash"]) == ("weights.safetensors", file_hash(weights))
+
+
+def test_each_model_says_what_it_was_trained_on(settings, run, tmp_path, capsys):
+    for folder in ("image_test", "image_query"):
+        shutil.copytree(run.data / "image_train", tmp_path / "again" / folder)
+    compare_checkpoints(
+        replace(settings, data=tmp_path / "again", ssrnet=run.out / "last.safetensors", protocols=("cross_camera",))
+    )
+    said = capsys.readouterr().out
+    assert f"{SSRNET}: 4 of the 6 test vehicles were in the training data" in said
+    assert f"{BASELINE}: " in said and said.count("in the training data") == 1, "the baseline does not say"
+    models = read_comparison(settings.out).models
+    assert [model.features.get("test_vehicles_in_training") for model in models] == [None, 4]
+
+
+def test_a_checkpoint_against_itself_does_not_differ(settings, capsys):
+    compare_checkpoints(replace(settings, baseline=settings.ssrnet))
+    comparison = read_comparison(settings.out)
+    assert comparison.difference == (f"{SSRNET}, 1", f"{SSRNET}, 2")
+    for result in comparison.protocols:
+        rows = result.slices[0].rows
+        assert [row.model[-1] for row in rows] == ["1"] * 4 + ["2"] * 4  # both show their branches
+        assert {(e.value, e.low, e.high) for e in result.slices[0].difference.values()} == {(0, 0, 0)}
+
+
+def test_two_networks_of_one_kind(settings, tmp_path):
+    other = tiny.network(seed=1)
+    save_checkpoint(tmp_path / "other.safetensors", other, tiny.info(other))
+    compare_checkpoints(replace(settings, baseline=tmp_path / "other.safetensors", protocols=("cross_camera",)))
+    titles = [model.title for model in read_comparison(settings.out).models]
+    assert titles == [f"{SSRNET}, other.safetensors", f"{SSRNET}, ssrnet.safetensors"]
+
+
+def test_titles_are_told_apart_by_file_then_hash_then_number():
+    def titles(*files):
+        made_by = [{"checkpoint": name, "checkpoint_hash": digest} for name, digest in files]
+        return distinct_titles([Subject(None, 64, "A", one) for one in made_by])
+
+    assert titles(("x", "1")) == ["A"]
+    assert titles(("x", "1"), ("y", "1")) == ["A, x", "A, y"]
+    assert titles(("last", "1"), ("last", "2")) == ["A, 1", "A, 2"]
+    assert titles(("last", "1f"), ("last", "1f")) == ["A, 1", "A, 2"]
+
+
+def test_only_some_images(settings):
+    compare_checkpoints(replace(settings, only="vehicle_type=car,truck", slices=("vehicle_type=car",)))
+    comparison = read_comparison(settings.out)
+    assert comparison.images == "vehicle_type=car,truck"
+    record = comparison.protocols[0].slices[1].rows[0].record
+    assert (record["images"], record["queries_kept"], record["queries"], record["gallery"]) == (
+        "vehicle_type=car,truck",
+        "vehicle_type=car",
+        2,
+        9,
+    )
+
+
+def test_a_line_a_query_and_protocol(settings, tmp_path):
+    asked = replace(settings, queries_csv=tmp_path / "new/queries.csv")
+    compare_checkpoints(asked)
+    with open(asked.queries_csv, newline="") as file:
+        rows = list(csv.DictReader(file))
+    camera, shot = read_comparison(settings.out).protocols
+    for result, seed in ((camera, ""), (shot, "0")):
+        own = [row for row in rows if row["protocol"] == result.protocol and row["seed"] == seed]
+        assert len(own) == result.slices[0].queries[0] + result.slices[0].excluded[0]
+        if result is camera:  # the JSON has the mean over seeds
+            model = next(row for row in result.slices[0].rows if (row.model, row.branches) == (SSRNET, ()))
+            aps = [float(row["ap_b"]) for row in own if row["ap_b"]]
+            assert sum(aps) / len(aps) == pytest.approx(model.metrics["mAP"].value)
+    assert {"captured_by_a", "has_sibling", "vehicle_type"} <= set(rows[0])
+
+
+@pytest.mark.parametrize("name", ["out", "queries_csv"])
+def test_a_file_that_cannot_be_written_is_told_before_extraction(settings, monkeypatch, tmp_path, name):
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(evaluated_models, "extract", None)
+    path = tmp_path / "taken" / ("c.json" if name == "out" else "c.csv")
+    with pytest.raises(ResourceError, match="cannot write .*taken"):
+        compare_checkpoints(replace(settings, **{name: path}))
+
+
+def test_multi_gallery_shot_with_n(settings):
+    compare_checkpoints(replace(settings, protocols=("multi_gallery_shot",), shots=2))
+    comparison = read_comparison(settings.out)
+    assert [result.protocol for result in comparison.protocols] == ["multi_gallery_shot"] and not comparison.left_out
+    assert comparison.protocols[0].slices[0].rows[0].record["shots"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        (
+            {"protocols": ("multi_gallery_shot",)},
+            ProtocolError,
+            "toys serves none of the protocols .multi_gallery_shot",
+        ),
+        ({"protocols": ("multi_gallery_shot",), "shots": 0}, SettingsError, "n is 0; multi_gallery_shot needs"),
+        ({"slices": ("wheels",)}, DataError, "no test image of toys has the attribute wheels; they have sibling_group"),
+        ({"slices": ("vehicle_type=",)}, SettingsError, "--slices is 'vehicle_type='; write an attribute"),
+        ({"only": "car"}, SettingsError, "--only is 'car'"),
+        ({"data": Path("nowhere")}, DataError, "nowhere does not exist"),
+        ({"ssrnet": Path("no.safetensors")}, CheckpointError, "there is no checkpoint at no.safetensors"),
+        ({"untrained": "no.pth"}, CheckpointError, "there is no checkpoint at no.pth"),
+    ],
+)
+def test_what_cannot_work_is_told_before_extraction(settings, monkeypatch, tmp_path, changes, error, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluated_models, "extract", None)
+    with pytest.raises(error, match=message) as caught:
+        compare_checkpoints(replace(settings, **changes))
+    assert "\n" not in str(caught.value) and not settings.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": 0}, "seeds is 0; at least one"),
+        ({"protocols": ()}, "--protocols names none; choose among cross_camera"),
+        ({"out": Path("c.md")}, "c.md does not end in .json"),
+        ({"queries_csv": Path("c.md")}, "c.md does not end in .csv"),
+    ],
+)
+def test_settings_that_cannot_work(settings, changes, message):
+    with pytest.raises(SettingsError, match=message):
+        replace(settings, **changes)

@@ -1,0 +1,267 @@
+"""``ssrnet index build | search | serve-check``, from the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssrnet import cli
+from ssrnet.commands.index import SearchSettings, findings, search_index
+from ssrnet.commands.index_build import BuildSettings, build_index
+from ssrnet.data.datasets import open_dataset
+from ssrnet.errors import DataError, ResourceError, SettingsError
+from ssrnet.index.exact_store import ExactIndex
+from ssrnet.index.opening import open_index
+from ssrnet.index.pca import FILE
+from ssrnet.retrieval.extraction import ExtractSettings, extract
+from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
+from tests import tiny
+from tests.index.galleries import BACKENDS
+
+
+@pytest.fixture
+def settings(city, checkpoints, tmp_path):
+    return BuildSettings(
+        city, Path(checkpoints["ssrnet"]), tmp_path / "index", features=(tmp_path / "kept",), workers=0, device="cpu"
+    )
+
+
+def said(settings: BuildSettings, capsys) -> str:
+    build_index(settings)
+    return capsys.readouterr().out
+
+
+def ask(settings: BuildSettings, image: Path, **changes) -> SearchSettings:
+    return SearchSettings(settings.out, settings.checkpoint, image, device="cpu", **changes)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_build_holds_what_extract_computes_and_again_adds_nothing(settings, backend, capsys):
+    if backend == "qdrant":
+        pytest.importorskip("qdrant_client")
+    settings = replace(settings, backend=backend)
+    first = said(settings, capsys)
+    assert f"12 images of 1,536 numbers, {backend}; 0 images were there, 12 added (0 from feature files)" in first
+    assert "12 images were there, 0 added" in said(settings, capsys)
+    images = open_dataset(settings.data).test
+    expected = extract(load_checkpoint(settings.checkpoint).model, images, ExtractSettings(), 64, torch.device("cpu"))
+    index, _ = open_index(settings.out)
+    for image, row in zip(images, index.search(expected.features.numpy(), 1), strict=True):
+        assert (row[0].entry.name, row[0].entry.vehicle_id) == (image.name, image.vehicle_id)
+        assert row[0].entry.path == str(image.path) and row[0].distance < 1e-5
+    index.close()
+
+
+def test_features_that_are_there_are_not_computed_again(settings, capsys, monkeypatch):
+    arguments = ["--data", settings.data, "--checkpoint", settings.checkpoint, "--out", settings.features[0]]
+    cli.run(["extract", *map(str, arguments), "--workers", "0", "--device", "cpu"])
+    monkeypatch.setattr("ssrnet.commands.index_build.embedded", None)
+    assert "12 added (12 from feature files)" in said(settings, capsys)
+
+
+def test_changed_images_and_labels_are_noticed(settings, tmp_path, capsys):
+    data = tiny.city(tmp_path / "data")
+    settings = replace(settings, data=data)
+    said(settings, capsys)
+    one, other = sorted((data / "image_test").iterdir())[1:3]
+    one.write_bytes(other.read_bytes())
+    assert "11 images were there, 1 added (0 from feature files), 1 changed files replaced, 0" in said(settings, capsys)
+    index, _ = open_index(settings.out)
+    features = {e.name: f for part in index.blocks() for e, f in zip(*part, strict=True)}
+    assert len(features) == 12 and np.allclose(features[one.name], features[other.name], atol=2e-2)
+    index.relabel([replace(entry, camera_id="wrong") for entry in index.entries()])
+    index.close()
+    assert "12 images were there, 0 added (0 from feature files), 0 changed files replaced, 12 rel" in said(
+        settings, capsys
+    )
+
+
+def test_another_checkpoint_is_refused(settings, tmp_path, capsys):
+    build_index(settings)
+    other = replace(settings, checkpoint=tmp_path / "other.safetensors")
+    model = tiny.network(seed=1)
+    save_checkpoint(other.checkpoint, model, tiny.info(model))
+    image = next((settings.data / "image_query").iterdir())
+    for run in (lambda: build_index(other), lambda: search_index(ask(other, image))):
+        with pytest.raises(
+            DataError, match=r"was built with checkpoint hash \w{16} \(ssrnet.*other.safetensors\); use the"
+        ):
+            run()
+
+
+def test_search_prints_a_table(settings, capsys):
+    build_index(settings)
+    capsys.readouterr()
+    image = sorted((settings.data / "image_query").iterdir())[1]
+    search_index(ask(settings, image, k=3))
+    header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header == ["rank", "distance", "vehicle", "camera", "time", "name", "source"]
+    assert len(rows) == 3 and rows[0][:2] == ["1", "0.0000"] and rows[0][5] == image.name
+    search_index(ask(settings, image, camera=("c002",), not_id=(rows[0][2],)))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert len(rows) == 6 and {row[3] for row in rows} == {"c002"} and image.name[:4] not in {row[2] for row in rows}
+    with pytest.raises(DataError, match="none of the 12 images of .* passes the filters"):
+        search_index(ask(settings, image, camera=("c009",)))
+    with pytest.raises(DataError, match="none of the 12 images"):
+        search_index(ask(settings, image, after="day 1 00:00:00"))  # no image of this city says when it was taken
+    with pytest.raises(SettingsError, match="--before is 'noon'; write seconds"):
+        search_index(ask(settings, image, before="noon"))
+
+
+def test_pca_reports_its_loss_and_follows_the_data(settings, tmp_path, capsys):
+    data = tiny.city(tmp_path / "data")
+    settings = replace(settings, data=data, pca=6)
+    first = said(settings, capsys)
+    assert "PCA to 6 of 1,536: fitted on 12 features, keeps" in first
+    assert "measured on data, cross_camera, seed None" in first and "mAP" in first and "% projected" in first
+    report = json.loads((settings.out / "pca.json").read_text())
+    assert report["projected_to"] == 6 and report["record"]["dataset"] == "data" and 0 <= report["projected_mAP"] <= 1
+    gone = sorted((data / "image_test").iterdir())[1]
+    gone.write_bytes(sorted((data / "image_test").iterdir())[2].read_bytes())
+    assert "1 changed files replaced" in said(settings, capsys)
+    index, record = open_index(settings.out)
+    assert len(index) == 12 and record.stored == 6
+    with pytest.raises(DataError, match="holds an index projected to 6 numbers, but --pca is 5"):
+        build_index(replace(settings, pca=5))
+
+
+def test_rescoring_orders_by_whole_features(settings, capsys):
+    image = sorted((settings.data / "image_query").iterdir())[1]
+    build_index(replace(settings, out=settings.out.with_name("whole")))
+    build_index(replace(settings, pca=2))
+    capsys.readouterr()
+    tables = []
+    for out, changes in (("whole", {}), ("index", {"rescore": 12}), ("index", {})):
+        search_index(replace(ask(settings, image, k=5, **changes), index=settings.out.with_name(out)))
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1] != tables[2]
+    with pytest.raises(
+        SettingsError, match=r"--rescore is 4; it needs an index built with --pca, and at least k \(5\)"
+    ):
+        search_index(ask(settings, image, k=5, rescore=4))
+    with pytest.raises(SettingsError, match="--rescore is 20; it needs an index built with --pca"):
+        search_index(replace(ask(settings, image, rescore=20), index=settings.out.with_name("whole")))
+
+
+def test_pca_goes_on_where_it_was_stopped(settings, capsys, monkeypatch):
+    settings = replace(settings, pca=6)
+    build_index(replace(settings, out=settings.out.with_name("whole")))
+    capsys.readouterr()
+    blocks = ExactIndex.blocks
+
+    def stopped(index, size=1024):
+        """After five images, when the projection is fitted and projected features are being added."""
+        for number, block in enumerate(blocks(index, 5 if (settings.out / FILE).exists() else size)):
+            if number and (settings.out / FILE).exists():
+                raise KeyboardInterrupt
+            yield block
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ExactIndex, "blocks", stopped)
+        build_index(settings)
+    assert len(open_index(settings.out)[0]) == 5
+    assert "12 images were there, 0 added" in said(settings, capsys)
+    queries = np.random.default_rng(0).normal(size=(4, 1536))
+    found, expected = (
+        open_index(out)[0].search(queries, 12) for out in (settings.out, settings.out.with_name("whole"))
+    )
+    for row, other in zip(found, expected, strict=True):  # products of other batches may round otherwise in float16
+        assert dict(row).keys() == dict(other).keys() and len(row) == 12
+        assert all(abs(distance - dict(other)[entry]) < 2e-3 for entry, distance in row)
+
+
+def test_pca_without_a_protocol_says_so(settings, capsys):
+    assert "its loss was not measured: the index has 0 of" in said(replace(settings, split="train", pca=4), capsys)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"url": "http://localhost:1"}, SettingsError, "--url and --collection belong to Qdrant; add --backend qdrant"),
+        ({"pca": 0}, SettingsError, "--pca is 0"),
+        ({"backend": "qdrant", "url": "localhost"}, SettingsError, "--url is 'localhost'; write the address"),
+        (
+            {"backend": "qdrant", "url": "http://127.0.0.1:9"},
+            ResourceError,
+            "Qdrant at http://127.0.0.1:9 did not do as",
+        ),
+        ({"pca": 900}, SettingsError, "--pca is 900, but 12 features of 1,536 numbers have at most 12 directions"),
+    ],
+)
+def test_bad_settings_are_one_sentence(settings, changes, error, sentence):
+    if changes.get("backend") == "qdrant":
+        pytest.importorskip("qdrant_client")
+    with pytest.raises(error, match=sentence) as caught:
+        build_index(replace(settings, **changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_qdrant_client(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    with pytest.raises(Exception, match=r"needs qdrant-client, not installed here; run `pip install -e .\[index\]`"):
+        build_index(replace(settings, backend="qdrant"))
+
+
+def test_what_serve_check_says(settings):
+    """The same sentences from local mode, which has no server to be reached."""
+    pytest.importorskip("qdrant_client")
+    build_index(replace(settings, backend="qdrant"))
+    index, record = open_index(settings.out)
+    name = record.collection
+    answers, there, holds, found = findings(index.client, "http://x", None, record.stored)
+    assert answers.startswith("http://x answers: Qdrant ")
+    assert (
+        there == f"The collection {name} is there, with 1,536 numbers an image and distance Cosine, as the index needs."
+    )
+    assert holds == "It holds 12 images." and "returns it first, at distance" in found
+    with pytest.raises(DataError, match="has dimension 1536 and distance Cosine, but the index needs 512"):
+        list(findings(index.client, "http://x", name, 512))
+    with pytest.raises(DataError, match=f"http://x has no collection absent; it has {name}: build one"):
+        list(findings(index.client, "http://x", "absent", None))
+    index.delete([entry.key for entry in index.entries()])
+    assert list(findings(index.client, "http://x", name, None))[-1] == "It is empty, so no search was tried."
+    index.close()
+
+
+def test_from_the_shell(settings):
+    def run(*arguments) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "ssrnet", "index", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+    of = ["--checkpoint", settings.checkpoint, "--device", "cpu"]
+    built = run("build", "--data", settings.data, "--out", settings.out, "--workers", "1", *of)
+    assert built.returncode == 0 and "12 added" in built.stdout, built.stderr
+    image = next((settings.data / "image_query").iterdir())
+    found = run("search", "--index", settings.out, "--image", image, "--k", "2", "--not-camera", "c002", *of)
+    assert found.returncode == 0 and image.name in found.stdout.splitlines()[1], found.stderr
+    unreachable = run("serve-check", "--url", "http://127.0.0.1:9")
+    assert unreachable.returncode == 2 and unreachable.stderr.startswith("ssrnet: ")
+    assert "Traceback" not in unreachable.stderr and unreachable.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif("QDRANT_URL" not in os.environ, reason="QDRANT_URL names no Qdrant server to test with")
+def test_a_server(settings, capsys):
+    settings = replace(
+        settings, backend="qdrant", url=os.environ["QDRANT_URL"], collection=f"ssrnet-test-{os.getpid()}"
+    )
+    exact = replace(settings, backend="exact", url=None, collection=None, out=settings.out.with_name("exact"))
+    build_index(exact)
+    build_index(settings)
+    served, record = open_index(settings.out)
+    try:
+        own, _ = open_index(exact.out)
+        queries = np.concatenate([features for _, features in own.blocks()])
+        for mine, theirs in zip(own.search(queries, 5), served.search(queries, 5), strict=True):
+            assert [n.entry for n in mine] == [n.entry for n in theirs]
+            assert np.allclose([n.distance for n in mine], [n.distance for n in theirs], atol=1e-5)
+        cli.run(["index", "serve-check", "--url", settings.url, "--index", str(settings.out)])
+        assert "returns it first" in capsys.readouterr().out
+    finally:
+        served.client.delete_collection(record.collection)
+        served.close()
