@@ -93,6 +93,24 @@ def rank(query: Tensor, gallery: Tensor, split: Split, distance: DistanceName = 
     return rank_blocks(distance_blocks(query, gallery, distance), split, top_k, query.device)
 
 
+class RankedImage(NamedTuple):
+    """One image of a ranked list: its rank from 1 on, its position in the gallery, and its cosine to the query."""
+
+    rank: int
+    index: int
+    cosine: float
+
+
+def rank_by_cosine(query: Tensor, gallery: Tensor, top_k: int | None = None) -> list[RankedImage]:
+    """The rows of ``gallery`` (N, D) by their cosine to ``query`` (D,), most similar first; all, or ``top_k``.
+
+    For pictures without labels, where :func:`rank` has no match or junk to flag. Equal cosines keep their order.
+    """
+    cosine = torch.nn.functional.cosine_similarity(query[None], gallery)  # (N,)
+    order = cosine.argsort(descending=True, stable=True)[:top_k].tolist()
+    return [RankedImage(rank, index, float(cosine[index])) for rank, index in enumerate(order, 1)]
+
+
 def check_features(query: Tensor, gallery: Tensor, split: Split) -> None:
     """Raises :class:`DataError` where features and split disagree, or where features are no finite numbers."""
     for name, features, images in (("query", query, split.query), ("gallery", gallery, split.gallery)):
