@@ -1,7 +1,7 @@
 """``python -m tests.soak [part ...]``: the long form of the robustness tests; ``make soak`` runs all of it.
 
 Each part is a module of its name in this folder whose ``soak(folder, seed)`` returns rows of the report; its short form
-is the ``test_*.py`` beside it. Ends with 1 where anything was lost, after the table that belongs into the README.
+is the ``test_*.py`` beside it. Ends with 1 where anything was lost, after the table that belongs into tests/README.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the long tests found: a JSON file a part, and one table of all of them, which the README shows."""
+"""What the long tests found: a JSON file a part, and one table of all of them, which tests/README.md shows."""
 
 from __future__ import annotations
 

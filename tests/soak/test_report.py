@@ -1,4 +1,4 @@
-"""The last report of the long form: all of its parts, nothing lost, and the README's table is it."""
+"""The last report of the long form: all of its parts, nothing lost, and tests/README.md shows it."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,8 @@ def test_nothing_was_lost(part):
     assert rows and all(row["lost"] == NOTHING and row["times"] > 0 for row in rows), rows
 
 
-def test_the_readme_shows_it():
-    assert table(ROOT / FOLDER, PARTS) in (ROOT / "README.md").read_text()
+def test_the_readme_of_tests_shows_it():
+    assert table(ROOT / FOLDER, PARTS) in (ROOT / "tests/README.md").read_text()
 
 
 def test_what_was_lost_is_said(tmp_path):
