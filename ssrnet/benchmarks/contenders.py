@@ -1,7 +1,7 @@
-"""The contenders of ``ssrnet benchmark ranking``; run as a module, one of them in a process with a memory limit.
+"""The libraries that ``ssrnet benchmark ranking`` compares; run as a module, one of them in a process with a memory limit.
 
-Each takes the same features and is prepared before the clock starts. All compare cosines, and gallery images of the
-query's vehicle by the query's camera are junk.
+All rank the same features by cosine distance and are prepared before the clock starts. Gallery images of the query's
+vehicle by the query's camera are junk.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ import json
 import resource
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -34,7 +31,7 @@ class Absent(Exception):
 
 @dataclass
 class Answer:
-    """What a contender found: scores in [0, 1], or ``order`` (Q, K), or both; ``distances``: seconds for them."""
+    """A contender's result: scores in [0, 1], or ``order`` (Q, K), or both; ``distances``: seconds for the distances."""
 
     rank_1: float | None = None
     mAP: float | None = None
@@ -44,7 +41,7 @@ class Answer:
 
 @dataclass
 class Measured:
-    """``status``: done, absent or out of memory, with ``note`` to it. Seconds of wall and of processor; bytes."""
+    """``status``: done, absent or out of memory, explained by ``note``; wall and CPU seconds; memory in bytes."""
 
     status: str
     note: str = ""
@@ -60,7 +57,7 @@ Contender = Callable[[Retrieval, int], Callable[[], Answer]]
 
 
 def product(data: Retrieval, top_k: int) -> Callable[[], Answer]:
-    """Only the matrix product, block by block and thrown away: what no exact ranking can be faster than."""
+    """The matrix product alone, in blocks that are discarded: the lower bound of any exact ranking's time."""
     query, gallery = torch.from_numpy(data.query), torch.from_numpy(data.gallery)
 
     def run() -> Answer:
@@ -72,7 +69,7 @@ def product(data: Retrieval, top_k: int) -> Callable[[], Answer]:
 
 
 def ours(data: Retrieval, top_k: int) -> Callable[[], Answer]:
-    """CMC, mAP and the nearest ``top_k``, in one pass."""
+    """This package's ranking: CMC, mAP and the nearest ``top_k``, in one pass."""
     query, gallery, split = torch.from_numpy(data.query), torch.from_numpy(data.gallery), data.split()
 
     def run() -> Answer:
@@ -82,16 +79,8 @@ def ours(data: Retrieval, top_k: int) -> Callable[[], Answer]:
     return run
 
 
-def torchreid_python(data: Retrieval, top_k: int) -> Callable[[], Answer]:
-    return _torchreid(data, cython=False)
-
-
-def torchreid_cython(data: Retrieval, top_k: int) -> Callable[[], Answer]:
-    return _torchreid(data, cython=True)
-
-
 def numpy_argsort(data: Retrieval, top_k: int) -> Callable[[], Answer]:
-    """The whole matrix of distances and its whole order, then one query at a time."""
+    """The full distance matrix, sorted in full, then scored one query at a time."""
 
     def run() -> Answer:
         began = time.perf_counter()
@@ -112,8 +101,11 @@ def numpy_argsort(data: Retrieval, top_k: int) -> Callable[[], Answer]:
 
 
 def faiss_flat(data: Retrieval, top_k: int) -> Callable[[], Answer]:
-    """The nearest ``top_k`` alone, from faiss's flat index of inner products; filled within the time."""
-    faiss = _module("faiss", "pip install -e .[benchmark]")
+    """The nearest ``top_k`` alone, from faiss's flat index of inner products; the time includes filling it."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise Absent("faiss is not installed: pip install -e .[benchmark]") from error
 
     def run() -> Answer:
         index = faiss.IndexFlatIP(data.gallery.shape[1])
@@ -127,15 +119,13 @@ def faiss_flat(data: Retrieval, top_k: int) -> Callable[[], Answer]:
 CONTENDERS: dict[str, Contender] = {
     "matrix product alone": product,
     "ours": ours,
-    "torchreid, Cython": torchreid_cython,
-    "torchreid, Python": torchreid_python,
     "numpy argsort": numpy_argsort,
     "faiss flat": faiss_flat,
 }
 
 
 def measure(contender: Contender, data: Retrieval, top_k: int, limit: int | None = None) -> tuple[Measured, Answer]:
-    """One run under a ``limit`` in bytes beyond what this process has now, which stays in force."""
+    """Run once under a memory ``limit``, in bytes beyond what this process has now; the limit stays in force."""
     try:
         # Libraries start their threads and reserve their buffers at the first call.
         contender(data.head(64, 256), min(top_k, 256, len(data.gallery)))()
@@ -155,61 +145,27 @@ def measure(contender: Contender, data: Retrieval, top_k: int, limit: int | None
     return Measured("done", "", seconds, busy, answer.distances, grown, answer.rank_1, answer.mAP), answer
 
 
-def _torchreid(data: Retrieval, cython: bool) -> Callable[[], Answer]:
-    metrics = _torchreid_metrics()
-    if cython and not metrics.rank.IS_CYTHON_AVAI:
-        raise Absent("torchreid's rank_cy is not built; PyPI's package has no source of it, its GitHub repository has")
-
-    def run() -> Answer:
-        began = time.perf_counter()
-        both = (torch.from_numpy(features) for features in (data.query, data.gallery))
-        distance = metrics.compute_distance_matrix(*both, "cosine").numpy()
-        distances = time.perf_counter() - began
-        labels = (data.query_vehicles, data.gallery_vehicles, data.query_cameras, data.gallery_cameras)
-        cmc, mAP = metrics.evaluate_rank(distance, *labels, use_cython=cython)
-        return Answer(float(cmc[0]), float(mAP), None, distances)
-
-    return run
-
-
-def _torchreid_metrics() -> ModuleType:
-    """From PyPI's package, or from that of its GitHub repository."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that the Cython evaluation is not built, and so do we
-        package = _module("torchreid", "pip install -e .[benchmark]")
-        return import_module("torchreid.reid.metrics" if hasattr(package, "reid") else "torchreid.metrics")
-
-
-def _module(name: str, remedy: str) -> ModuleType:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        missing = getattr(error, "name", None)
-        why = "is not installed" if missing in (name, None) else f"lacks {missing}, which it imports"
-        raise Absent(f"{name} {why}: {remedy}") from error
-
-
 def _unit(features: np.ndarray) -> np.ndarray:
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-8)
 
 
 def _limit_memory(limit: int | None) -> None:
-    """Of the address space, which Linux keeps to; elsewhere there is no limit."""
-    own = Path("/proc/self/statm")
-    if limit is not None and own.exists():
-        now = int(own.read_text().split()[0]) * resource.getpagesize()
+    """Limits the address space on Linux; other systems do not enforce it."""
+    statm = Path("/proc/self/statm")
+    if limit is not None and statm.exists():
+        now = int(statm.read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _memory_now() -> int:
-    """Bytes, from which :func:`_peak_memory` counts on Linux; elsewhere the peak until now."""
+    """The memory in use in bytes, after resetting the peak (Linux only; elsewhere the peak so far)."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the imports
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak, which the imports set
     return _peak_memory()
 
 
 def _peak_memory() -> int:
-    """Bytes. ``ru_maxrss`` alone would count what the parent process had when this one began."""
+    """The peak in bytes. ``ru_maxrss`` would include the parent's memory at the time of the fork."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
@@ -217,7 +173,7 @@ def _peak_memory() -> int:
 
 
 def main(name: str, folder: str, top_k: str, limit: str) -> None:
-    """Prints the result as one line of JSON, and leaves the order it found in the folder."""
+    """Prints the result as one line of JSON and writes the ranked order into the folder."""
     measured, answer = measure(CONTENDERS[name], Retrieval.load(Path(folder)), int(top_k), int(limit))
     if answer.order is not None:
         np.save(Path(folder) / ORDER.format(name), answer.order)

@@ -1,4 +1,4 @@
-"""``ssrnet benchmark ranking``: exact ranking and its metrics beside torchreid, numpy and faiss."""
+"""``ssrnet benchmark ranking``: exact ranking and its metrics beside numpy and faiss."""
 
 from __future__ import annotations
 
