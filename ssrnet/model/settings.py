@@ -73,6 +73,11 @@ class ModelSettings:
             raise SettingsError(f"branch_dim is {self.branch_dim}; it must lie in 1 to {WIDEST:,}, 512 in the paper.")
 
     @property
+    def has_graph(self) -> bool:
+        """Whether there is a relation graph over regions; PCB's stripes stand in its place otherwise."""
+        return self.relation_branch and self.parts == "regions"
+
+    @property
     def title(self) -> str:
         """The row of the paper's tables that these settings are, for headings and records."""
         row = "GB" + ("+AB" if self.attention_branch else "")
