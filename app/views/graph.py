@@ -59,8 +59,7 @@ def render(services: Services, selection: Selection) -> None:
     graphed = {title: checkpoint for title, checkpoint in selection.models.items() if ask.has_graph(checkpoint)}
     for title, checkpoint in selection.models.items():
         if title not in graphed:
-            pcb = checkpoint.info.model.relation_branch and checkpoint.info.model.parts == "pcb"
-            sentence = no_graph(title, pcb=pcb)
+            sentence = no_graph(title, pcb=checkpoint.info.model.has_stripes)
             st.caption(sentence.partition(";")[0] + ".") if graphed else st.info(sentence)
     if graphed:
         title = list(graphed)[-1]

@@ -29,7 +29,6 @@ from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
 from ssrnet.explain.overlaps import overlap
 from ssrnet.explain.relations import region_cosines, smoothness
-from ssrnet.model import ModelSettings
 from ssrnet.model.regions import REGION_NAMES, region_boxes
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -65,7 +64,7 @@ def render(services: Services, selection: Selection) -> None:
     split = kept.split(selection.opened, selection.protocol)
     if found is None:
         settings = selection.ssrnet.info.model
-        st.info(no_graph(settings.title, settings.relation_branch and settings.parts == "pcb"))
+        st.info(no_graph(settings.title, settings.has_stripes))
     elif not split.query:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
     else:
@@ -104,13 +103,9 @@ def _explore(
 def _with_graph(selection: Selection) -> tuple[str, StoredCheckpoint] | None:
     """The model whose regions are shown: SSR-Net, else the other one, by its row title."""
     for title, checkpoint in reversed(selection.models.items()):
-        if _has_graph(checkpoint.info.model):
+        if checkpoint.info.model.has_graph:
             return title, checkpoint
     return None
-
-
-def _has_graph(settings: ModelSettings) -> bool:
-    return settings.relation_branch and settings.parts == "regions"
 
 
 def _chosen(listed: Sequence[float], own: float) -> float:

@@ -124,7 +124,7 @@ def _tours(services: Services, selection: Selection, measured: bool) -> None:
         found = examples(failures(services, selection, selection.models))
         gain, worst = found.gain, found.worst
     model = selection.ssrnet.info.model
-    graphed = model.relation_branch and model.parts == "regions"
+    graphed = model.has_graph
     missing = f"{model.title} has no graph of five regions, so there is nothing to tour."
     tours = (
         _regions_tour(query, model) if graphed else Tour("Five regions", missing),

@@ -15,7 +15,6 @@ from app.widgets.source import Selection
 from app.workbench import Services
 from app.workbench.matches import PairGraph, PairShares, RankingOptions, pair_graph, pair_pictures, pair_shares
 from ssrnet.data.records import VehicleImage
-from ssrnet.model import ModelSettings
 from ssrnet.retrieval.evaluation import Evaluation
 
 METHODS = {
@@ -72,7 +71,7 @@ def why_this_match(
         _caution(options)
         _share_chart(shares)
         for title, checkpoint in selection.models.items():
-            if _has_graph(checkpoint.info.model):
+            if checkpoint.info.model.has_graph:
                 branches = options.branches if "token" in options.branches else ()
                 _graph(title, pair_graph(services, checkpoint, *images, options.embedding(branches)))
 
@@ -82,7 +81,7 @@ def _controls(selection: Selection) -> tuple[str, str]:
     has = [checkpoint.info.model for checkpoint in selection.models.values()]
     branches = ["all", "G"]
     branches += ["attn"] if any(model.attention_branch for model in has) else []
-    branches += ["token"] if any(map(_has_graph, has)) else []
+    branches += ["token"] if any(model.has_graph for model in has) else []
     left, right = st.columns(2)
     method = left.selectbox(
         "Map of the similarity", list(METHODS), format_func=METHODS.__getitem__, key="match_method", bind="query-params"
@@ -112,7 +111,7 @@ def _model(
     """One model's maps, and what its branches did."""
     st.markdown(_standing(title, shares))
     model, explained = checkpoint.info.model, ()
-    own = ["G"] + ["attn"] * model.attention_branch + ["token"] * _has_graph(model)
+    own = ["G"] + ["attn"] * model.attention_branch + ["token"] * model.has_graph
     if branch in own:
         explained = (branch,)
     elif branch == "all":
@@ -297,7 +296,3 @@ def _token_chart(title: str, graph: PairGraph) -> None:
     strongest = names[int(graph.tokens[:, 0].argmax())]
     alt = f"Shares of the graph's nodes in the cosine through the token of {title}; the largest is {strongest}'s"
     chart(figure, "token_shares", alt, key=f"match_token_{title}")
-
-
-def _has_graph(model: ModelSettings) -> bool:
-    return model.relation_branch and model.parts == "regions"

@@ -123,7 +123,7 @@ def network_diagram(settings: ModelSettings, cells: int | None, views: Collectio
 
 
 def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
-    graphed = settings.relation_branch and settings.parts == "regions"
+    graphed = settings.has_graph
     kept = ["G"] + ["attn"] * settings.attention_branch + ["token"] * settings.relation_branch
     nodes = 5 + settings.global_node + settings.token_node
     source = _symbol("F", "attn") if settings.attention_branch else _symbol("F", "G")

@@ -89,7 +89,7 @@ def _branches(models: list[ModelSettings]) -> tuple[str, ...]:
     has = {
         "G": True,
         "attn": any(model.attention_branch for model in models),
-        "token": any(model.relation_branch and model.parts == "regions" for model in models),
+        "token": any(model.has_graph for model in models),
     }
     there = [branch for branch in BRANCH_TITLES if has[branch]]
     if len(there) == 1:

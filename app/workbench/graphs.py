@@ -61,8 +61,7 @@ class NodeRow:
 
 
 def has_graph(checkpoint: StoredCheckpoint) -> bool:
-    settings = checkpoint.info.model
-    return settings.relation_branch and settings.parts == "regions"
+    return checkpoint.info.model.has_graph
 
 
 def trace(services: Services, checkpoint: StoredCheckpoint, image: VehicleImage) -> Trace:

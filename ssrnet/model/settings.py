@@ -74,8 +74,13 @@ class ModelSettings:
 
     @property
     def has_graph(self) -> bool:
-        """Whether there is a relation graph over regions; PCB's stripes stand in its place otherwise."""
+        """Whether the relation branch is the graph over five regions."""
         return self.relation_branch and self.parts == "regions"
+
+    @property
+    def has_stripes(self) -> bool:
+        """Whether PCB's six stripes stand in place of the graph (Table 3)."""
+        return self.relation_branch and self.parts == "pcb"
 
     @property
     def title(self) -> str:
@@ -86,7 +91,7 @@ class ModelSettings:
         details = []
         if self.attention_branch and self.attention != "cbam":
             details.append(self.attention)
-        if self.relation_branch and self.parts == "regions":
+        if self.has_graph:
             if not self.global_node:
                 details.append("w/o GN")
             if not self.token_node:

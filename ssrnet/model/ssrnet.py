@@ -115,12 +115,12 @@ class SSRNet(nn.Module):
 
         self.graph: RelationGraph | None = None
         self.stripes: PartStripes | None = None
-        if settings.relation_branch and settings.parts == "regions":
+        if settings.has_graph:
             self.graph = RelationGraph(
                 channels, settings.branch_dim, settings.gcn_depth, settings.global_node, settings.token_node
             )
             dims["token"] = settings.branch_dim
-        elif settings.relation_branch:
+        elif settings.has_stripes:
             self.stripes = PartStripes(channels)
             dims |= {f"part{i + 1}": PCB_DIM for i in range(PCB_STRIPES)}
 

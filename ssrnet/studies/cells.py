@@ -100,7 +100,7 @@ def effective_model(model: ModelSettings) -> ModelSettings:
         idle.append("attention")
     if not model.relation_branch:
         idle.append("parts")
-    if not model.relation_branch or model.parts == "pcb":
+    if not model.has_graph:
         idle += ["global_node", "token_node", "gcn_depth", "crop_ratio"]
     return replace(model, **{name: getattr(ModelSettings(), name) for name in idle})
 

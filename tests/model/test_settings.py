@@ -34,6 +34,20 @@ def test_titles_are_the_rows_of_the_tables(changes, title):
     assert ModelSettings(**changes).title == title
 
 
+@pytest.mark.parametrize(
+    ("changes", "graph", "stripes"),
+    [
+        ({}, True, False),
+        ({"parts": "pcb"}, False, True),
+        (TABLE_1["+AB"], False, False),
+        ({**TABLE_1["GB"], "parts": "pcb"}, False, False),
+    ],
+)
+def test_graph_and_stripes_belong_to_the_relation_branch(changes, graph, stripes):
+    settings = ModelSettings(**changes)
+    assert (settings.has_graph, settings.has_stripes) == (graph, stripes)
+
+
 @pytest.mark.parametrize("ratio", [0, 1.2, -1])
 def test_crop_ratios_outside_0_to_1_are_refused(ratio):
     with pytest.raises(SettingsError, match=rf"crop ratio is {ratio}; it must lie in \(0, 1\]"):
