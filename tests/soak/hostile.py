@@ -1,7 +1,4 @@
-"""Hostile things and what reads them, as cases; :mod:`tests.soak.trial` tries one.
-
-What a case must come to is said beforehand: it opens, or ends in one sentence.
-"""
+"""Hostile inputs and their readers, as cases; :mod:`tests.soak.trial` tries one."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import os
 import random
 import socket as sockets
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,14 +16,15 @@ CPU_SECONDS = 5
 
 Make = Callable[[Path, random.Random], object]
 Read = Callable[[object], object]
+Content = bytes | str | Callable[[random.Random], bytes]
 
 
 @dataclass(frozen=True)
 class Case:
-    """``make(folder, draw)`` gives what ``read`` is asked to read.
+    """``read(make(folder, draw))`` must open, or end in one sentence, as ``expected`` states.
 
-    ``check`` says of what came out whether it is right, ``says`` is a part of the sentence. ``long`` cases are left to
-    the long form; ``seconds`` of processor time are what a large but honest file may take.
+    ``check`` tests the result, ``says`` is a part of the sentence. ``long`` cases run in the long form only; ``seconds``
+    is the limit of CPU time.
     """
 
     name: str
@@ -40,7 +38,7 @@ class Case:
 
 
 class Payload:
-    """Unpickled, makes the folder ``executed`` outside of the case's."""
+    """Creates the folder ``executed`` outside the case's folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.canary = str(folder.parent / "outside" / "executed")
@@ -50,13 +48,13 @@ class Payload:
 
 
 def safetensors(header: object, data: bytes = b"", length: int | None = None) -> bytes:
-    """A file of this header (a mapping, or its bytes), which says of itself that it has ``length`` bytes."""
+    """A file with this header (a mapping, or its bytes), whose length field holds ``length``."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text) if length is None else length) + text + data
 
 
-def written(name: str, data: bytes | str | Callable[[random.Random], bytes]) -> Make:
-    """A case's ``make``: one file of this content, whose path is read."""
+def written(name: str, data: Content) -> Make:
+    """Writes one file of this content; its path is read."""
 
     def make(folder: Path, draw: random.Random) -> Path:
         content = data(draw) if callable(data) else data
@@ -69,7 +67,7 @@ def written(name: str, data: bytes | str | Callable[[random.Random], bytes]) -> 
 
 
 def special(name: str) -> dict[str, Make]:
-    """What may stand in a file's place: links that lead nowhere, in a circle or to a device, pipes, sockets, folders."""
+    """What may stand in a file's place: broken links, loops, devices, pipes, sockets, folders."""
 
     def pipe(folder: Path, draw: random.Random) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -112,14 +110,3 @@ def special(name: str) -> dict[str, Make]:
         "folder": inside,
         "proc": link("/proc/self/mem"),
     }
-
-
-def crossed(
-    things: dict[str, Make], readers: dict[str, Read], expected: str = "sentence", long: bool = False, **more
-) -> Sequence[Case]:
-    """Every thing against every reader; in the short form each thing against one of them, in turn."""
-    return [
-        Case(f"{reader}: {thing}", make, read, expected, long=long or (i + j) % len(readers) != 0, **more)
-        for i, (reader, read) in enumerate(readers.items())
-        for j, (thing, make) in enumerate(things.items())
-    ]

@@ -7,26 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.soak import (
-    hostile_images,
-    hostile_imports,
-    hostile_indexes,
-    hostile_layouts,
-    hostile_pickles,
-    hostile_results,
-    hostile_tables,
-    hostile_uploads,
-    hostile_weights,
-)
+from tests.soak import hostile_data, hostile_images, hostile_owned, hostile_uploads
 from tests.soak.hostile import Case
 from tests.soak.report import Row, lost
-from tests.soak.trial import MEMORY, run
+from tests.soak.trial import MEMORY, Process
 
 GROUPS = {
     "images, uploads and zip files": (hostile_images, hostile_uploads),
-    "lists, tables, data folders and imports": (hostile_tables, hostile_layouts, hostile_imports),
-    "checkpoints, pickles, features and resume files": (hostile_weights, hostile_pickles),
-    "indexes, runs, studies and notes": (hostile_indexes, hostile_results),
+    "data folders": (hostile_data,),
+    "files of the owner: weights, features, indexes, runs, studies": (hostile_owned,),
 }
 TIMES = 5
 """Seeds of the long form, which decide where files are spoiled."""
@@ -38,22 +27,21 @@ def cases() -> dict[str, list[Case]]:
 
 
 def soak(folder: Path, seed: int) -> list[Row]:
-    """All cases, the large ones too, ``TIMES`` over."""
-    return [_row(title, own, folder / "place", seed) for title, own in cases().items()]
+    """All cases, the large ones too, with ``TIMES`` seeds."""
+    return [_row(title, group, folder / "place", seed) for title, group in cases().items()]
 
 
-def _row(title: str, own: list[Case], place: Path, seed: int) -> Row:
-    failures, most, slowest = [], 0, 0.0
-    for number in range(TIMES):
-        print(f"  {title}, seed {seed + number}", flush=True)
-        for case in own:
-            outcome = run(case, place, seed + number)
+def _row(title: str, group: list[Case], place: Path, seed: int) -> Row:
+    failures, most, slowest, process = [], 0, 0.0, Process(group, place)
+    for turn in range(TIMES):
+        print(f"  {title}, seed {seed + turn}", flush=True)
+        for number, case in enumerate(group):
+            outcome = process.run(number, seed + turn)
             most = max(most, outcome.grown)
             slowest = max(slowest, outcome.seconds if case.seconds <= 5 else 0.0)
             if outcome.failure:
                 failures.append(f"{case.name}: {outcome.failure}")
                 print(f"  {failures[-1]}", flush=True)
-    measured = (
-        f"{len(own):,} cases; at most {most / 2**20:,.0f} of {MEMORY // 2**20:,} MB, {slowest:.1f} s of the processor"
-    )
-    return Row(f"hostile {title}", len(own) * TIMES, lost(failures), measured)
+    process.close()
+    limit = f"{most / 2**20:,.0f} of {MEMORY // 2**20:,} MB, {slowest:.1f} s of the processor"
+    return Row(f"hostile {title}", len(group) * TIMES, lost(failures), f"{len(group):,} cases; at most {limit}")

@@ -1,4 +1,4 @@
-"""Images, uploads and zip files that are not what they say."""
+"""Image files that are damaged, unusual, or something else."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Uploads whose names, and zip files whose members, are not what they say."""
+"""Uploads: hostile names, zip files whose members are not what they seem, files of tags and views."""
 
 from __future__ import annotations
 
 import io
+import json
 import random
 import struct
 import zipfile
@@ -10,7 +11,8 @@ import zlib
 from collections.abc import Callable
 
 from ssrnet.data.uploads import read_uploads
-from tests.soak.hostile import Case
+from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
+from tests.soak.hostile import Case, Make
 from tests.soak.hostile_images import drawn, encoded, large, zipped
 
 
@@ -22,7 +24,7 @@ def cases() -> list[Case]:
     ]
     for name, (make, expected) in _zips().items():
         found.append(Case(f"zip: {name}", drawn(make), _zipped, expected, long=name.startswith(("100,000", "flat"))))
-    return found
+    return found + _notes()
 
 
 NAMES = (
@@ -145,3 +147,43 @@ def _zipped(data: bytes) -> object:
 
 def _printable(found) -> bool:
     return len(found.pictures) == 1 and all(name.isprintable() and "/" not in name for name in found.pictures)
+
+
+def _notes() -> list[Case]:
+    """An uploaded file of the Gallery map's tags and views."""
+    good = GalleryNotes("city", "hash", {"odd": ("a.jpg",)}, {"v": View("UMAP", None, "camera", "a.jpg", ("a.jpg",))})
+    contents = {
+        "nothing": b"",
+        "noise": bytes(range(256)),
+        "levels": b"[" * 99_999,
+        "a list": b"[]",
+        "keys": b"{}",
+        "digits": b"9" * 5000,
+        "UTF-16 that is none": b"\xff\xfe" + bytes(3),
+        "lists of 19 MB": b"[" + b"[]," * 6_000_000 + b"1]",
+    }
+    values: dict[str, dict] = {
+        "another version": {"version": "x" * 9999},
+        "another data set": {"dataset_hash": "no", "dataset": "x\n\x1b[2J" * 999},
+        "tags that are a list": {"tags": []},
+        "tags of inner lists": {"tags": {"a": [["b"] * 9999]}},
+        "unknown images": {"tags": {"a": ["no\nsuch.jpg" * 500]}},
+        "views that are none": {"views": None},
+        "a view of texts": {"views": {"v": "abc"}},
+        "no tags": {"tags": None},
+        "a view of numbers": {"views": {"v": dict.fromkeys(("method", "branch", "colouring", "query", "selected"), 7)}},
+    }
+    contents |= {name: json.dumps(json.loads(good.json()) | value).encode() for name, value in values.items()}
+
+    def reader(name: str) -> Callable[[bytes], object]:
+        return lambda data: read_notes(data, name, "city", "hash", {"a.jpg"})
+
+    def given(data: bytes) -> Make:
+        return lambda folder, draw: data
+
+    found = [
+        Case(f"notes: {name}", given(data), reader("map.json"), says="map.json") for name, data in contents.items()
+    ]
+    as_it_was = Case("notes: as they were", given(good.json().encode()), reader("map.json"), "opens", good.__eq__)
+    names = ("a\nb.json", "\ud800.json", "\u202e.json", "n" * 3000, "")
+    return [*found, as_it_was, *(Case(f"notes named {name!r:.20}", given(b"{"), reader(name)) for name in names)]

@@ -1,6 +1,6 @@
-"""One hostile thing against one reader, in another process with little memory and little time.
+"""One hostile case against its reader, in a forked process with little memory and little time.
 
-Nothing may be written, run or opened outside, and no signal may end the process.
+Nothing outside the case's folder may be written, no code run, and no signal may end the process.
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ from ssrnet.errors import LONGEST, SSRNetError
 from tests.soak.hostile import CPU_SECONDS, Case
 
 WALL_SECONDS = 40
-"""The machine may be shared; what waits for ever waits longer."""
+"""For a case of ``CPU_SECONDS``; the machine may be shared."""
 MEMORY = 2**30
 
 
 class Outcome(NamedTuple):
-    """``failure`` is empty where all went as it must; ``what`` came out, ``grown`` bytes of memory later."""
+    """``failure`` is empty where the case passed; ``grown`` bytes of memory and ``seconds`` of CPU time were used."""
 
     failure: str
-    what: str
     grown: int = 0
     seconds: float = 0.0
 
 
-class Found(NamedTuple):
-    """What the process reports: ``sentences`` are those a user would see, ``right`` what the case's check said."""
+class Result(NamedTuple):
+    """What the process reports: ``sentences`` are those a user would see, ``right`` the result of the case's check."""
 
     kind: str
     message: str
@@ -52,18 +51,14 @@ class Found(NamedTuple):
 
 
 class Process:
-    """A fork of this process that tries cases, until one of them ends it.
+    """A fork of this process that tries cases one after the other; after a case that ended it, a new one goes on."""
 
-    To fork takes longer than most cases: the short form tries many in one process, the long form (``many`` False) each
-    in its own.
-    """
-
-    def __init__(self, cases: Sequence[Case], place: Path, many: bool = True) -> None:
-        self.cases, self.place, self.many = cases, place, many
+    def __init__(self, cases: Sequence[Case], place: Path) -> None:
+        self.cases, self.place = cases, place
         self._process = 0
 
     def run(self, number: int, seed: int = 0) -> Outcome:
-        """The case of this number in ``place``, which is emptied before and removed after."""
+        """Tries the case of this number in ``place``, which is emptied before and removed after."""
         case, place = self.cases[number], self.place
         shutil.rmtree(place, ignore_errors=True)
         for name in ("case", "outside", "work", "tmp"):
@@ -71,65 +66,60 @@ class Process:
         (place / "outside" / "kept.txt").write_text("this must stay")
         try:
             before = _everything(place)
-            found, status = self._ask(number, seed)
-            failure = _judged(case, found, status)
+            result, status = self._try(number, seed)
+            failure = _judged(case, result, status)
             if not failure and _everything(place) != before:
                 failure = "something outside the case's folder was written"
-            return Outcome(failure, f"{found.kind}: {found.message}", found.grown, found.seconds)
+            return Outcome(failure, result.grown, result.seconds)
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def close(self) -> None:
-        """Ends the process, if there is one."""
-        if self._process:
-            self._requests.close()
-            self._answers.close()
-            os.waitpid(self._process, 0)
-            self._process = 0
+    def close(self) -> int:
+        """Ends the process, if there is one, and returns its exit status."""
+        if not self._process:
+            return 0
+        self._requests.close()
+        self._answers.close()
+        _, status = os.waitpid(self._process, 0)
+        self._process = 0
+        return status
 
-    def _ask(self, number: int, seed: int) -> tuple[Found, int]:
-        """What came of it, and the status with which the process ended, 0 while it goes on."""
+    def _try(self, number: int, seed: int) -> tuple[Result, int]:
+        """The result, and the status with which the process ended, 0 while it goes on."""
         if not self._process:
             self._start()
         self._requests.write(f"{number} {seed}\n".encode())
         self._requests.flush()
         try:
-            found, status = Found(*pickle.load(self._answers)), 0
+            return Result(*pickle.load(self._answers)), 0
         except EOFError:
-            found = Found("nothing", "")
-            self._requests.close()
-            self._answers.close()
-            _, status = os.waitpid(self._process, 0)
-            self._process = 0
-        if not self.many:
-            self.close()
-        return found, status
+            return Result("nothing", ""), self.close()
 
     def _start(self) -> None:
-        asked, ask = os.pipe()
-        answered, answer = os.pipe()
+        child_in, parent_out = os.pipe()
+        parent_in, child_out = os.pipe()
         self._process = os.fork()
         if self._process == 0:
-            os.close(ask)
-            os.close(answered)
+            os.close(parent_out)
+            os.close(parent_in)
             try:
-                self._serve(asked, answer)
+                self._serve(child_in, child_out)
             finally:
                 os._exit(0)
-        os.close(asked)
-        os.close(answer)
-        self._requests, self._answers = os.fdopen(ask, "wb"), os.fdopen(answered, "rb")
+        os.close(child_in)
+        os.close(child_out)
+        self._requests, self._answers = os.fdopen(parent_out, "wb"), os.fdopen(parent_in, "rb")
 
-    def _serve(self, asked: int, answer: int) -> None:
+    def _serve(self, child_in: int, child_out: int) -> None:
         os.environ["TMPDIR"] = os.environ["HOME"] = str(self.place / "tmp")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff says what it thinks itself
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff prints its own warnings
         torch.set_num_threads(1)
-        faulthandler.disable()  # pytest's, which tells of every signal at length
-        gc.freeze()  # a million objects of PyTorch, which no collection need look at
+        faulthandler.disable()  # pytest's prints a traceback at every signal
+        gc.freeze()  # PyTorch's million objects need no collection
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         warnings.simplefilter("ignore")
-        with os.fdopen(asked, "rb") as requests, os.fdopen(answer, "wb") as answers:
+        with os.fdopen(child_in, "rb") as requests, os.fdopen(child_out, "wb") as answers:
             for line in requests:
                 number, seed = map(int, line.split())
                 pickle.dump(tuple(_tried(self.cases[number], self.place, seed)), answers)
@@ -137,71 +127,78 @@ class Process:
 
 
 def run(case: Case, place: Path, seed: int = 0) -> Outcome:
-    """One case in a process of its own."""
-    return Process([case], place, many=False).run(0, seed)
+    """Tries one case in a process of its own."""
+    process = Process([case], place)
+    try:
+        return process.run(0, seed)
+    finally:
+        process.close()
 
 
-def _tried(case: Case, place: Path, seed: int) -> Found:
+def _tried(case: Case, place: Path, seed: int) -> Result:
     os.chdir(place / "work")
     target = case.make(place / "case", random.Random(f"{seed} {case.name}"))
     start = _peak(reset=True)
-    spent = time.process_time()
-    # Not RLIMIT_CPU, which counts from the start by another clock: after many cases the two are seconds apart.
+    began = time.process_time()
+    # Not RLIMIT_CPU, which counts from the process's start by another clock: after many cases the two are seconds apart.
     signal.setitimer(signal.ITIMER_PROF, case.seconds)
     resource.setrlimit(resource.RLIMIT_AS, (_virtual() + MEMORY, -1))
     signal.alarm(WALL_SECONDS * case.seconds // CPU_SECONDS)
-    found = _read(case, target)
+    result = _read(case, target)
     signal.setitimer(signal.ITIMER_PROF, 0)
     signal.alarm(0)
     resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
-    return found._replace(grown=_peak() - start, seconds=time.process_time() - spent)
+    return result._replace(grown=_peak() - start, seconds=time.process_time() - began)
 
 
-def _read(case: Case, target: object) -> Found:
+def _read(case: Case, target: object) -> Result:
     try:
         value = case.read(target)
         right = case.check is None or bool(case.check(value))
         refused = tuple(getattr(value, "refused", ()))
         kind, message = ("sentence", refused[0]) if refused else ("opens", type(value).__name__)
-        return Found(kind, message, True, refused, right)
+        return Result(kind, message, True, refused, right)
     except SSRNetError as error:
-        return Found("sentence", str(error), True, (str(error),))
+        return Result("sentence", str(error), True, (str(error),))
     except BaseException as error:
-        return Found("raised", f"{type(error).__name__}: {error}"[:500], False)
+        return Result("raised", f"{type(error).__name__}: {error}"[:500], False)
 
 
-def _judged(case: Case, found: Found, status: int) -> str:
+def _judged(case: Case, result: Result, status: int) -> str:
+    """Why the case failed; empty where it passed."""
     if os.WIFSIGNALED(status):
         return f"ended by {signal.Signals(os.WTERMSIG(status)).name}"
-    if not found.family or found.kind == "nothing":
-        return f"raised {found.message or 'nothing that could be reported'}"
-    if case.expected != "either" and found.kind != case.expected:
-        return f"expected {case.expected}, but {found.kind}: {found.message}"
-    if not found.right:
-        return f"what came out is wrong: {found.message}"
-    for sentence in found.sentences:
+    if not result.family or result.kind == "nothing":
+        return f"raised {result.message or 'nothing that could be reported'}"
+    if case.expected != "either" and result.kind != case.expected:
+        return f"expected {case.expected}, but {result.kind}: {result.message}"
+    if not result.right:
+        return f"the result is wrong: {result.message}"
+    for sentence in result.sentences:
         if not sentence.isprintable() or len(sentence) > LONGEST or not sentence.endswith("."):
             return f"no sentence of one line: {sentence!r}"
-    if case.says and not any(case.says in sentence for sentence in found.sentences):
-        return f"does not say {case.says!r}: {found.message}"
-    return f"took {found.grown / 2**20:.0f} MB" if found.grown > MEMORY else ""
+    if case.says and not any(case.says in sentence for sentence in result.sentences):
+        return f"does not say {case.says!r}: {result.message}"
+    return f"took {result.grown / 2**20:.0f} MB" if result.grown > MEMORY else ""
 
 
 def _everything(place: Path) -> dict[str, str]:
-    """Every path below ``place`` but the case's own, with what it holds."""
-    found = {}
-    for name in ("outside", "work", "tmp"):
-        for folder, _, names in os.walk(place / name):
-            found[folder] = ""
-            found |= {os.path.join(folder, n): hashlib.sha256(Path(folder, n).read_bytes()).hexdigest() for n in names}
-    return found | dict.fromkeys(os.listdir(place), "")
+    """Every path below ``place`` outside the case's folder, with its content's hash."""
+    contents = {}
+    for top in ("outside", "work", "tmp"):
+        for folder, _, names in os.walk(place / top):
+            contents[folder] = ""
+            for name in names:
+                contents[os.path.join(folder, name)] = hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()
+    return contents | dict.fromkeys(os.listdir(place), "")
 
 
 def _peak(reset: bool = False) -> int:
-    """Bytes of memory that the process had at most, since it was reset."""
+    """The process's peak of memory in bytes, since the last reset."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
 
 
 def _virtual() -> int:
