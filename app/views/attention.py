@@ -23,27 +23,17 @@ from ssrnet.analysis.attributes import SIBLING
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.attention import (
+    NETWORK_MAPS,
     attended_length,
     spatial_attention,
     strongest_channels,
     why_no_attended_length,
     why_no_spatial_attention,
 )
+from ssrnet.explain.cam import CAMS, map_title, similarity_cam
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
-METHODS = {
-    "grad-cam": "Grad-CAM",
-    "grad-cam-cosine": "Grad-CAM of the cosine",
-    "grad-cam++": "Grad-CAM++",
-    "hires-cam": "HiResCAM",
-    "layer-cam": "Layer-CAM",
-    "eigen-cam": "Eigen-CAM",
-    "score-cam": "Score-CAM",
-}
-SLOW = "score-cam"
-"""Ten seconds an image: no page opens on it by itself."""
-TITLES = METHODS | {"M_s": "M_s", "F_attn": "|F_attn|", "F_G": "|F_G|"}
 BRANCHES = {"": "All branches", "G": "Global", "attn": "Attention", "token": "Relation"}
 COUNTS = (1, 3, 6, 12)
 CHANNELS = 8
@@ -54,7 +44,7 @@ EQUATIONS = (
     r"\text{Grad-CAM}(p) = \mathrm{ReLU} \sum_c \Big( \frac{1}{HW} \sum_{p'} \frac{\partial s}{\partial F_G^c(p')} "
     r"\Big) F_G^c(p), \qquad s = f \cdot \frac{f_{ref}}{\lVert f_{ref} \rVert}",
 )
-LOOK_FOR = """
+LOOK_FOR = f"""
 **M_s** belongs to the image alone: SSR-Net's attention branch weighs each cell of F_G with it. The baseline has none.
 **M_c** weighs the channels in the same branch, before M_s. **|F_attn|** is what the two leave of F_G: the length of
 F_attn's channels at each cell, of the image alone too; the paper does not say whether its Fig. 3 shows this or M_s.
@@ -62,8 +52,8 @@ Without a branch that changes F_G it is **|F_G|**. A map that is the same for ev
 sentences below the maps say whether M_c and M_s are.
 
 **A CAM** asks another question, and exists for both models: which cells raise the similarity *s* between this image's
-embedding and the query's? (The query itself is explained by the second image.) No classifier is needed. Eigen-CAM looks
-at neither query nor branch: take it as a control. Score-CAM masks the image 64 times and takes about ten seconds an image.
+embedding and the query's? (The query itself is explained by the second image.) No classifier is needed.
+{" ".join(f"{cam.title} {cam.note}." for cam in CAMS.values() if cam.note)}
 
 Each map is stretched to its own range for the colours, blue lowest and red highest; the numbers below it say what they
 stand for. Maps have one value a cell of F_G and are brought to the image bilinearly. Look for: the same part of the vehicle
@@ -80,9 +70,9 @@ def render(services: Services, selection: Selection) -> None:
     left, middle, right = st.columns([2, 3, 2])
     method = left.selectbox(
         "CAM",
-        METHODS,
-        index=list(METHODS).index(_first_cam(judged)),
-        format_func=METHODS.get,
+        list(CAMS),
+        index=list(CAMS).index(_first_cam(judged)),
+        format_func=map_title,
         key="attention_cam",
         bind="query-params",
     )
@@ -107,8 +97,6 @@ def render(services: Services, selection: Selection) -> None:
     place = st.container()
     _parts(selection, shown, by_title)
     _strongest(services, selection, shown, opacity)
-    from ssrnet.explain.cam import similarity_cam  # loaded with the first map
-
     functions = [spatial_attention, attended_length, strongest_channels, similarity_cam, attention_health]
     explain(EQUATIONS, LOOK_FOR, functions)
     with place:
@@ -131,12 +119,16 @@ def _judged(selection: Selection) -> tuple[dict[str, ModelVerdicts], str]:
 def _first_cam(judged: dict[str, ModelVerdicts]) -> str:
     """The CAM that the page opens with: the last model's best, Grad-CAM where the study trusts none."""
     trusted = [one.name for model in reversed(judged.values()) for one in model.trusted]
-    return next((name for name in trusted if name in METHODS and name != SLOW), next(iter(METHODS)))
+    return next((name for name in trusted if name in CAMS and not CAMS[name].masks_images), next(iter(CAMS)))
 
 
 def _first_map(model: ModelVerdicts) -> MapVerdict | None:
-    """The map of this model that stands first: the largest gain of those that pass; None where none does."""
-    return next((one for one in model.trusted if one.name in TITLES and one.name != SLOW), None)
+    """The map of this model that stands first: the largest gain of those that pass; None where none does.
+
+    A map that masks the image takes ten seconds an image: no page opens on it.
+    """
+    quick = {*NETWORK_MAPS, *(name for name, cam in CAMS.items() if not cam.masks_images)}
+    return next((one for one in model.trusted if one.name in quick), None)
 
 
 def _claim(judged: dict[str, ModelVerdicts], dataset: str) -> str:
@@ -149,23 +141,23 @@ def _claim(judged: dict[str, ModelVerdicts], dataset: str) -> str:
         best = model.trusted[0]
         gain = f"{best.gain:.2f}, 95 % interval {best.low:.2f} to {best.high:.2f}"
         sentence = (
-            f"Of the maps that pass the explanations study's tests on {title}, {TITLES.get(best.name, best.name)} has "
+            f"Of the maps that pass the explanations study's tests on {title}, {map_title(best.name)} has "
             f"the largest gain ({gain}, {best.photographs} photographs of {dataset}), "
         )
         sentence += (
             "so it stands first"
             if best == first
-            else (f"but takes ten seconds an image; {TITLES[first.name]} ({first.gain:.2f}) stands first")
+            else (f"but takes ten seconds an image; {map_title(first.name)} ({first.gain:.2f}) stands first")
         )
     for other, own in others:
         its = _first_map(own)
-        has = f"{TITLES[its.name]} has it ({its.gain:.2f})" if its else "none passes"
+        has = f"{map_title(its.name)} has it ({its.gain:.2f})" if its else "none passes"
         sentence += f"; on {other} {has}"
     blob = model.of("centre")
     if first is None or first.on_vehicle is None or blob is None or blob.on_vehicle is None:
         return f"{sentence}."
     return (
-        f"{sentence}. {TITLES[first.name]} has {100 * first.on_vehicle:.0f} % of its mass on the vehicle, a blob in "
+        f"{sentence}. {map_title(first.name)} has {100 * first.on_vehicle:.0f} % of its mass on the vehicle, a blob in "
         f"the middle {100 * blob.on_vehicle:.0f} %: this share decides nothing."
     )
 
@@ -212,7 +204,7 @@ def _rows(
     by_title: dict[str, list[ImageMap]] = {}
     references = [shown[min(1, len(shown) - 1)], *[shown[0]] * (len(shown) - 1)]
     # Score-CAM takes ten seconds an image, each of which should move the bar; the others are quicker together.
-    at_once = 1 if method == SLOW else len(shown)
+    at_once = 1 if CAMS[method].masks_images else len(shown)
     parts = [slice(start, start + at_once) for start in range(0, len(shown), at_once)]
 
     def row(title: str, found: Sequence[ImageMap], captions: Sequence[str], note: str = "") -> MapRow:
@@ -226,15 +218,15 @@ def _rows(
             first = _first_map(judged[title]) if title in judged else None
             length = "F_G" if no_F_attn or (first is not None and first.name == "F_G") else "F_attn"
             own = {}
-            attention = maps.attention_maps(services, checkpoint, shown)
+            attention = maps.network_maps(services, checkpoint, shown, "M_s")
             if attention is None:
                 own["M_s"] = MapRow(f"{title}: M_s", note=why_no_spatial_attention(model.settings))
             else:
                 own["M_s"] = row(f"{title}: M_s", attention, [_range(one, 2) for one in attention])
-            lengths = maps.length_maps(services, checkpoint, shown, length)
+            lengths = maps.network_maps(services, checkpoint, shown, length) or []
             captions = [f"length {_range(one, 1)}" for one in lengths]
-            own[length] = row(f"{title}: {TITLES[length]}", lengths, captions, no_F_attn or "")
-            cam_title = f"{title}: {METHODS[method]}"
+            own[length] = row(f"{title}: {map_title(length)}", lengths, captions, no_F_attn or "")
+            cam_title = f"{title}: {map_title(method)}"
             if branch and branch not in model.branches:
                 own[method] = MapRow(cam_title, note=f"{title} has no {BRANCHES[branch].lower()} branch.")
             else:

@@ -19,12 +19,12 @@ from app.workbench import Report, Services
 from app.workbench import probes as kept
 from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
 from ssrnet.explain.branch_cosines import branch_cosines
-from ssrnet.explain.cam import WHOLE
+from ssrnet.explain.cam import WHOLE, map_title
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.studies.explanations.sample import Pair
 
 BRANCHES = {WHOLE: "all branches", "G": "global", "attn": "attention", "token": "token"}
-METHODS = {"grad-cam": "Grad-CAM", "hires-cam": "HiResCAM"}
+METHODS = ("grad-cam", "hires-cam")
 MODEL_COLOURS = COLOURS[:2]
 """Of the first and the second model, the baseline first."""
 
@@ -171,12 +171,12 @@ def _maps(services: Services, selection: Selection, pair: Pair) -> None:
     )
     method = right.segmented_control(
         "Map",
-        list(METHODS),
+        METHODS,
         default="grad-cam",
         required=True,
         key="probes_method",
         bind="query-params",
-        format_func=METHODS.__getitem__,
+        format_func=map_title,
     )
     places = {title: st.container() for title in selection.models}
 
@@ -194,7 +194,7 @@ def _maps(services: Services, selection: Selection, pair: Pair) -> None:
             st.markdown(f"**{line_name(title, own)}**")
             columns = st.columns(4)
             pictures = {
-                f"{METHODS[method]}, mark on": drawn.with_mark,
+                f"{map_title(method)}, mark on": drawn.with_mark,
                 "Mark off, same colours": drawn.without_mark,
                 "What changed, in colours of its own": drawn.change,
             }

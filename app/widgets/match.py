@@ -15,16 +15,9 @@ from app.widgets.source import Selection
 from app.workbench import Services
 from app.workbench.matches import PairGraph, PairShares, RankingOptions, pair_graph, pair_pictures, pair_shares
 from ssrnet.data.records import VehicleImage
+from ssrnet.explain.cam import CAMS, map_title
 from ssrnet.retrieval.evaluation import Evaluation
 
-METHODS = {
-    "grad-cam": "Grad-CAM",
-    "grad-cam++": "Grad-CAM++",
-    "hires-cam": "HiResCAM",
-    "layer-cam": "LayerCAM",
-    "eigen-cam": "Eigen-CAM (a control)",
-}
-"""Score-CAM is left out: with 64 forward passes a map it takes minutes where others take a tenth of a second."""
 BRANCH_COLOURS = {"G": "#0d9488", "attn": "#7c3aed", "token": "#b45309"}
 REGIONS = {"ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left", "dr": "lower right"}
 
@@ -83,8 +76,12 @@ def _controls(selection: Selection) -> tuple[str, str]:
     branches += ["attn"] if any(model.attention_branch for model in has) else []
     branches += ["token"] if any(model.has_graph for model in has) else []
     left, right = st.columns(2)
+    # Quick maps of the projection: a map that masks the image takes minutes where others take a tenth of a second.
+    methods = [name for name, cam in CAMS.items() if not cam.masks_images and cam.target == "projection"]
+    if st.query_params.get("match_method") == "LayerCAM":  # its title in links of earlier versions
+        st.query_params["match_method"] = map_title("layer-cam")
     method = left.selectbox(
-        "Map of the similarity", list(METHODS), format_func=METHODS.__getitem__, key="match_method", bind="query-params"
+        "Map of the similarity", methods, format_func=_map_label, key="match_method", bind="query-params"
     )
     branch = right.segmented_control(
         "Branch that it explains",
@@ -96,6 +93,10 @@ def _controls(selection: Selection) -> tuple[str, str]:
         format_func=lambda branch: "All" if branch == "all" else branch_title(branch),
     )
     return method, branch
+
+
+def _map_label(name: str) -> str:
+    return map_title(name) + (" (a control)" if CAMS[name].is_control else "")
 
 
 def _model(
@@ -122,13 +123,13 @@ def _model(
     for name, uri, empty, image in zip(
         ("Query", "This image"), (pictures.query, pictures.gallery), pictures.empty, images
     ):
-        alt = f"{METHODS[method]} of the similarity by {title} over {image.name}"
+        alt = f"{_map_label(method)} of the similarity by {title} over {image.name}"
         note = "no cell raises the similarity" if empty else escape(image.name)
         figures.append(
             f'<figure><img src="{uri}" alt="{escape(alt, quote=True)}"><figcaption>{name}: {note}</figcaption></figure>'
         )
     st.html(f'{STYLE}<div class="pair">{"".join(figures)}</div>')
-    heading = f"{title}: {METHODS[method]} of the similarity, cosine {shares.cosine:.3f}"
+    heading = f"{title}: {_map_label(method)} of the similarity, cosine {shares.cosine:.3f}"
     cells = [Cell(from_uri(uri), image.name) for uri, image in zip((pictures.query, pictures.gallery), images)]
     pictures_export(
         f"match_{images[0].name}_{images[1].name}", lambda: [Row(heading, cells)], key=f"match_maps_{title}"

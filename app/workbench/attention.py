@@ -19,15 +19,8 @@ from app.workbench.forward import joined
 from ssrnet.data.images import read_image
 from ssrnet.data.parts import folder_of, part_names, read_mask
 from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.explain.attention import (
-    attended_length,
-    global_length,
-    spatial_attention,
-    stretch,
-    strongest_channels,
-    to_image_frame,
-    why_no_spatial_attention,
-)
+from ssrnet.explain.attention import NETWORK_MAPS, stretch, strongest_channels, to_image_frame
+from ssrnet.explain.cam import CAMS, CamSettings, similarity_cam
 from ssrnet.model import EmbeddingSettings, Trace
 from ssrnet.studies.verdicts import ExplanationVerdicts, read_verdicts
 from ssrnet.training.checkpoint import StoredCheckpoint
@@ -69,25 +62,14 @@ class Channel:
     map: ImageMap
 
 
-def attention_maps(
-    services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage]
-) -> list[ImageMap] | None:
-    """M_s of each image; None where the model has no spatial attention."""
-    if why_no_spatial_attention(services.model(checkpoint).settings):
-        return None
-    whole = _trace(checkpoint.hash, _keys(services, images), services, checkpoint, images)
-    thetas = [None] * len(images) if whole.theta is None else whole.theta.split(1)
-    return [ImageMap(own, theta) for own, theta in zip(spatial_attention(whole), thetas, strict=True)]
-
-
-def length_maps(
+def network_maps(
     services: Services, checkpoint: StoredCheckpoint, images: Sequence[VehicleImage], name: str
-) -> list[ImageMap]:
-    """The length of the channels of "F_attn" or "F_G" at each cell, of each image."""
+) -> list[ImageMap] | None:
+    """A map of :data:`NETWORK_MAPS` for each image; None where the network does not compute it."""
     whole = _trace(checkpoint.hash, _keys(services, images), services, checkpoint, images)
+    cells = NETWORK_MAPS[name].function(whole)
     thetas = [None] * len(images) if whole.theta is None else whole.theta.split(1)
-    lengths = {"F_attn": attended_length, "F_G": global_length}[name](whole)
-    return [ImageMap(own, theta) for own, theta in zip(lengths, thetas, strict=True)]
+    return None if cells is None else [ImageMap(*one) for one in zip(cells, thetas, strict=True)]
 
 
 def study_verdicts() -> ExplanationVerdicts | None:
@@ -106,7 +88,7 @@ def similarity_maps(
 ) -> list[SimilarityMap]:
     """Each image explained by its similarity to its reference, in one ``branch`` of the model or, where "", in all.
 
-    method: as the explanations study names it; "grad-cam-cosine" explains the cosine, the others the projection.
+    method: a name in :data:`CAMS`.
     """
     keys = _keys(services, (*images, *references))
     return _similarity_maps(checkpoint.hash, keys, method, branch, services, checkpoint, images, references)
@@ -201,8 +183,7 @@ def _similarity_maps(
     _images: Sequence[VehicleImage],
     _references: Sequence[VehicleImage],
 ) -> list[SimilarityMap]:
-    from ssrnet.data.transforms import test_transform  # these import torchvision and grad-cam
-    from ssrnet.explain.cam import CamSettings, similarity_cam
+    from ssrnet.data.transforms import test_transform  # imports torchvision
 
     model = _services.model(_checkpoint)
     embedding = EmbeddingSettings(branches=(branch,) if branch else ())
@@ -211,11 +192,10 @@ def _similarity_maps(
     embedded = dict(zip(shown, whole.embedding(embedding), strict=True))
     own, references = (torch.stack([embedded[each] for each in images]) for images in (_images, _references))
     pixels = None
-    if method == "score-cam":
+    if CAMS[method].masks_images:
         pixels = torch.stack([test_transform(_checkpoint.info.image_size)(read_image(each.path)) for each in _images])
     explained = joined(_services.feature_maps(_checkpoint, _images))
-    settings = CamSettings("grad-cam", "cosine") if method == "grad-cam-cosine" else CamSettings(method)
-    cells = similarity_cam(model, explained, references, embedding, settings, pixels)
+    cells = similarity_cam(model, explained, references, embedding, CamSettings(method), pixels)
     cosines = torch.nn.functional.cosine_similarity(own, references).tolist()
     thetas = [None] * len(_images) if explained.theta is None else explained.theta.split(1)
     return [SimilarityMap(ImageMap(*one), cosine) for *one, cosine in zip(cells, thetas, cosines, strict=True)]

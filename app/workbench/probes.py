@@ -22,7 +22,7 @@ from ssrnet.data.probes import ProbeSeries, probe_series
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import ResourceError
 from ssrnet.explain.branch_cosines import branch_cosines, nearest_other
-from ssrnet.explain.cam import CamSettings, MethodName, each_branch, similarity_cam
+from ssrnet.explain.cam import CamSettings, each_branch, similarity_cam
 from ssrnet.explain.faithfulness import in_image, region_share
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
@@ -140,7 +140,7 @@ def pair_cosines(services: Services, checkpoint: StoredCheckpoint, pair: Pair) -
 
 
 def mark_maps(
-    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, pair: Pair, branch: str, method: MethodName
+    services: Services, checkpoint: StoredCheckpoint, opened: OpenedDataset, pair: Pair, branch: str, method: str
 ) -> MarkMaps:
     """Where one branch, or all, sees the likeness to the reference, with and without the mark."""
     images = pair_images([pair])
@@ -213,7 +213,7 @@ def _mark_maps(
     checkpoint_hash: str,
     stamps: tuple,
     branch: str,
-    method: MethodName,
+    method: str,
     _services: Services,
     _checkpoint: StoredCheckpoint,
     _opened: OpenedDataset,

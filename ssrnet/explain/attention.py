@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,25 @@ def why_no_attended_length(model: ModelSettings) -> str | None:
     if model.attention in OWN_F_ATTN:
         return None
     return f"{model.title} has no F_attn but F_G itself, which its attention branch reads."
+
+
+class NetworkMap(NamedTuple):
+    """A map that a network makes of the image alone, without a reference.
+
+    function: returns (B, H, W), at least 0. why_absent: one sentence on why a network has no such map, or None.
+    """
+
+    title: str
+    function: Callable[[Trace], np.ndarray]
+    why_absent: Callable[[ModelSettings], str | None]
+
+
+NETWORK_MAPS: dict[str, NetworkMap] = {
+    "M_s": NetworkMap("M_s", spatial_attention, why_no_spatial_attention),
+    "F_attn": NetworkMap("|F_attn|", attended_length, why_no_attended_length),
+    "F_G": NetworkMap("|F_G|", global_length, lambda model: None),
+}
+"""By the name that settings and files use."""
 
 
 def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:

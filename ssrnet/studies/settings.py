@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import tyro
 
 from ssrnet.errors import SettingsError
+from ssrnet.explain.cam import map_names
 from ssrnet.resources import DeviceName
 from ssrnet.studies.definitions import StudyName
 from ssrnet.training.settings import NetworkName, TrainSettings
@@ -94,20 +95,6 @@ class ReportSettings:
     in the app, which looks in assets/ and runs/."""
 
 
-MapName = Literal[
-    "grad-cam",
-    "grad-cam-cosine",
-    "grad-cam++",
-    "hires-cam",
-    "layer-cam",
-    "eigen-cam",
-    "score-cam",
-    "M_s",
-    "F_attn",
-    "F_G",
-]
-
-
 @dataclass(frozen=True)
 class ExplanationSettings:
     """Measure which explanation of a similarity deserves trust, on a baseline and an SSR-Net.
@@ -132,7 +119,9 @@ class ExplanationSettings:
     publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Also write the report there, and the verdicts without the photographs' rows as a small explanations.json: to
     commit, or for the app, which looks in assets/."""
-    methods: tuple[MapName, ...] = get_args(MapName)
+    methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"{{{','.join(map_names())}}} ...")] = field(
+        default_factory=map_names
+    )
     """Maps to judge. M_s is the network's own attention, where it has any; F_attn the length of F_attn's channels at
     each cell, where attention makes another map of F_G, and F_G the same of F_G; grad-cam-cosine explains the cosine,
     the others the projection on the reference."""
@@ -176,7 +165,10 @@ class ExplanationSettings:
             if own is not None and own < value:
                 raise SettingsError(f"{name} is {own}; it must be at least {value}.")
         if not self.methods:
-            raise SettingsError(f"--methods names none; choose among {', '.join(get_args(MapName))}.")
+            raise SettingsError(f"--methods names no map; choose among {', '.join(map_names())}.")
+        for name in self.methods:
+            if name not in map_names():
+                raise SettingsError(f"--methods names {name!r}; choose among {', '.join(map_names())}.")
         if self.publish is not None and self.publish.resolve() == self.out.resolve():
             raise SettingsError("--publish and --out are one folder; both would write explanations.json there.")
 

@@ -9,6 +9,7 @@ from app.workbench import Services
 from app.workbench import health as ask_health
 from app.workbench.attention import VERDICTS, ImageMap, mass_by_part
 from ssrnet.data.datasets import open_dataset
+from ssrnet.explain.cam import CAMS, Cam
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
 from ssrnet.training.checkpoint import file_hash
@@ -167,6 +168,18 @@ def test_images_beside_the_query_method_and_branch_come_from_the_url(open_page, 
     photographs = re.findall(r"<figcaption>(.*?)</figcaption>", html(test).split("<b>")[0])
     assert photographs[0] == f"Query · 0007 · c001 · {QUERY}" and not any("0007" in text for text in photographs[1:])
     assert "opacity: 0.8" in html(test)
+
+
+def test_a_cam_added_to_the_table_is_a_choice_of_both_pages(open_page, city, checkpoints, monkeypatch):
+    toy = Cam("Toy-CAM", lambda given: given.feature_map.F_G[:, 0].numpy(), note="shows the first channel")
+    monkeypatch.setitem(CAMS, "toy-cam", toy)
+    test = open_page("attention", data=str(city), query=QUERY, attention_cam="Toy-CAM", **checkpoints)
+    assert not test.exception and rows(test)[5] == "SSR-Net (GB+AB+RB): Toy-CAM"
+    assert "Toy-CAM" in test.selectbox(key="attention_cam").options
+    match = open_page("retrieval", data=str(city), query=QUERY, match="0006_c001_00000000_0.jpg", **checkpoints)
+    offered = match.selectbox(key="match_method").options
+    assert "Toy-CAM" in offered and "Eigen-CAM (a control)" in offered
+    assert not {"Score-CAM", "Grad-CAM of the cosine"} & set(offered)
 
 
 def test_the_strongest_channels_are_ssrnets(open_page, city, checkpoints):

@@ -191,6 +191,13 @@ def test_one_branch_of_a_model_that_lacks_it(open_page, city, checkpoints):
     assert "HiResCAM of the similarity" in html(test)
 
 
+@pytest.mark.parametrize("title", ["Layer-CAM", "LayerCAM"])
+def test_links_of_earlier_versions_still_name_their_map(open_page, city, checkpoints, title):
+    url = {"data": str(city), "query": QUERY, "match": OTHER, **checkpoints}
+    test = whole(open_page("retrieval", match_method=title, **url))
+    assert html(test).count("Layer-CAM of the similarity by") == 4
+
+
 def test_branches_at_unit_length_are_ranked_recorded_and_explained(open_page, city, checkpoints):
     test = whole(open_page("retrieval", data=str(city), unit_length="true", query=QUERY, **checkpoints))
     assert [record["features"]["normalise_branches"] for record in records(test)] == [True, True]

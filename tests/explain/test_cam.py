@@ -1,7 +1,6 @@
 """CAMs of a similarity against formulas worked by hand and planted truths, and what they must leave as it was."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,20 +8,13 @@ import torch
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 
 from ssrnet.errors import SettingsError
-from ssrnet.explain.cam import (
-    CamSettings,
-    MethodName,
-    SimilarityTarget,
-    each_branch,
-    eigen_cam,
-    pair_cams,
-    similarity_cam,
-)
+from ssrnet.explain.cam import CAMS, CamSettings, each_branch, map_names, map_title, pair_cams, similarity_cam
+from ssrnet.explain.cam_methods import SimilarityTarget, eigen_cam
 from ssrnet.model import EmbeddingSettings, FeatureMap
 from tests import tiny
 from tests.explain import planted
 
-METHODS = get_args(MethodName)
+METHODS = tuple(CAMS)
 GRADIENTS = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam")
 ONLY_G = EmbeddingSettings(neck="before", branches=("G",))
 
@@ -238,6 +230,27 @@ def test_a_model_in_training_is_refused():
     model = tiny.network()
     with pytest.raises(ValueError, match="eval mode"):
         similarity_cam(model, FeatureMap(torch.rand(1, 512, 4, 4)), torch.ones(1536))
+
+
+def test_names_and_titles_come_from_the_table():
+    assert map_names() == (*METHODS, "M_s", "F_attn", "F_G")
+    assert [map_title(name) for name in ("grad-cam-cosine", "layer-cam", "F_attn", "centre")] == [
+        "Grad-CAM of the cosine",
+        "Layer-CAM",
+        "|F_attn|",
+        "centre",
+    ]
+    with pytest.raises(SettingsError, match="there is no CAM 'guess-cam'; choose one of grad-cam, .*, score-cam."):
+        CamSettings("guess-cam")
+
+
+def test_grad_cam_of_the_cosine_is_grad_cam_with_that_target(pooled):
+    F_G, reference, _ = pooled
+    row, target = (
+        cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method, target=target)
+        for method, target in (("grad-cam-cosine", None), ("grad-cam", "cosine"))
+    )
+    np.testing.assert_array_equal(row, target)
 
 
 def test_score_cam_needs_the_images():

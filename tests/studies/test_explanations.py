@@ -13,6 +13,7 @@ from ssrnet import cli
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.explain import sanity
+from ssrnet.explain.cam import CAMS, Cam
 from ssrnet.studies.explanations import explain_checkpoints, measure
 from ssrnet.studies.explanations.network import Network
 from ssrnet.studies.explanations.run import draw
@@ -73,7 +74,8 @@ def test_the_command_line_knows_it(monkeypatch):
     [
         ({"images": 0}, "images is 0; it must be at least 1."),
         ({"steps": 1}, "steps is 1; it must be at least 2."),
-        ({"methods": ()}, "--methods names none; choose among grad-cam,"),
+        ({"methods": ()}, "--methods names no map; choose among grad-cam,"),
+        ({"methods": ("M_s", "guess-cam")}, "--methods names 'guess-cam'; choose among grad-cam, .*, F_G."),
     ],
 )
 def test_bad_values_are_one_sentence(settings, changes, sentence):
@@ -170,6 +172,16 @@ def test_maps_of_the_image_alone_take_part_wherever_m_s_does(written):
         assert all(name in row["maps"] for row in parts["pairs"])
         assert all(name in stage for row in parts["randomised"] for stage in row["stages"].values())
         assert all(name in row["other"] for row in parts["randomised"])
+
+
+def test_a_cam_added_to_the_table_is_a_method_of_the_study(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(CAMS, "toy-cam", Cam("Toy-CAM", lambda given: given.feature_map.F_G[:, 0].numpy()))
+    assert "toy-cam" in ExplanationSettings("explanations", Path(), Path(), Path()).methods
+    with pytest.raises(SystemExit):
+        cli.run(["study", "explanations", "--help"])
+    assert "score-cam,toy-cam,M_s" in capsys.readouterr().out
+    explain_checkpoints(replace(settings, out=tmp_path, methods=("toy-cam",), pairs=0, randomised=0))
+    assert "| Toy-CAM |" in (tmp_path / "explanations.md").read_text()
 
 
 def test_a_published_study_is_small_and_names_its_checkpoints(written, settings, data, tmp_path):

@@ -41,7 +41,7 @@ def photographs(
     """Shares of parts and the pointing game of each view, and curves of the first ones."""
     for number, view in enumerate(views):
         slow = number < network.settings.curves
-        methods = network.methods(with_score_cam=slow)
+        methods = network.methods(with_slow=slow)
         seen, reference = network.look(view.image), network.look(view.reference)
         cells = network.maps(seen, reference, methods)
         controls = _controls(view.image, seen)
@@ -88,7 +88,7 @@ def photographs(
 def pairs(network: Network, drawn: Sequence[Pair], names: tuple[str, ...], tick: Tick) -> Iterator[Row]:
     """What each mark does to the similarity to a photograph of the same vehicle, and where each map says so."""
     for number, pair in enumerate(drawn):
-        methods = network.methods(with_score_cam=number < network.settings.score_pairs)
+        methods = network.methods(with_slow=number < network.settings.score_pairs)
         photographs = pair.probe.photographs
         seen = {change: network.look(image) for change, image in photographs.items()}
         reference = network.look(pair.reference)
@@ -121,7 +121,7 @@ def randomised(network: Network, views: Sequence[View], tick: Tick) -> Iterator[
     """Rank correlation of each map with the one by weights randomised stage by stage, and with another image's."""
     trained = []
     for number, view in enumerate(views):
-        slow = _asks_score_cam(views, number)
+        slow = _is_slow(views, number)
         trained.append(network.maps(network.look(view.image), network.look(view.reference), network.methods(slow)))
         tick(_stage_cost(network, slow))
     rows: list[Row] = [
@@ -137,7 +137,7 @@ def randomised(network: Network, views: Sequence[View], tick: Tick) -> Iterator[
     last = list(stages(network.model))[-1]
     for stage, shaken in cascade(network.model, network.settings.seed):
         for number, view in enumerate(views):
-            slow = _asks_score_cam(views, number) and stage == last
+            slow = _is_slow(views, number) and stage == last
             seen, reference = network.look(view.image, shaken), network.look(view.reference, shaken)
             maps = network.maps(seen, reference, network.methods(slow), shaken)
             rows[number]["stages"][stage] = {
@@ -162,7 +162,7 @@ def randomised_cost(network: Network, views: Sequence[View]) -> float:
     last = list(stages(network.model))[-1]
     rounds = (None, *stages(network.model))
     return sum(
-        _stage_cost(network, _asks_score_cam(views, number) and stage in (None, last))
+        _stage_cost(network, _is_slow(views, number) and stage in (None, last))
         for stage in rounds
         for number in range(len(views))
     )
@@ -184,11 +184,11 @@ def _pair_cost(network: Network, pair: Pair, number: int) -> float:
     return len(pair.probe.photographs) + 1 + 2 * network.maps_cost(methods)
 
 
-def _stage_cost(network: Network, with_score_cam: bool) -> float:
-    return 2 + network.maps_cost(network.methods(with_score_cam))
+def _stage_cost(network: Network, with_slow: bool) -> float:
+    return 2 + network.maps_cost(network.methods(with_slow))
 
 
-def _asks_score_cam(views: Sequence[View], number: int) -> bool:
+def _is_slow(views: Sequence[View], number: int) -> bool:
     """Of the first half of the photographs."""
     return 2 * number < len(views)
 

@@ -1,4 +1,4 @@
-"""A network that is asked for maps by the names of ``--methods``, and what its answers cost."""
+"""A network's maps by the names of ``--methods``, and what they cost."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from torch import Tensor
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.transforms import test_transform
-from ssrnet.explain.attention import (
-    attended_length,
-    global_length,
-    spatial_attention,
-    why_no_attended_length,
-    why_no_spatial_attention,
-)
-from ssrnet.explain.cam import WHOLE, CamSettings, each_branch, similarity_cam
+from ssrnet.explain.attention import NETWORK_MAPS
+from ssrnet.explain.cam import CAMS, WHOLE, CamSettings, each_branch, similarity_cam
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
 from ssrnet.studies.settings import ExplanationSettings
 
@@ -27,8 +21,6 @@ BRANCHES_BY = "hires-cam"
 """The method that explains each branch alone: it keeps to the places that a branch sees."""
 CAM_COST = 0.5
 """Of a forward pass: a pass through the head and back."""
-OF_THE_TRACE = {"M_s": spatial_attention, "F_attn": attended_length, "F_G": global_length}
-"""Maps that the network makes of the image alone, without a reference."""
 
 
 class Seen(NamedTuple):
@@ -50,22 +42,15 @@ class Network:
         self.transform = test_transform(self.size)
 
     @property
-    def quick(self) -> list[str]:
-        """The methods that this model has and that cost less than a forward pass."""
-        settings, absent = self.model.settings, {"score-cam"}
-        absent |= {"M_s"} if why_no_spatial_attention(settings) else set()
-        absent |= {"F_attn"} if why_no_attended_length(settings) else set()
-        return [name for name in self.settings.methods if name not in absent]
-
-    @property
     def branches(self) -> dict[str, EmbeddingSettings]:
         """Embedding settings of each branch alone."""
         return {name: own for name, own in each_branch(self.model).items() if name != WHOLE}
 
-    def methods(self, with_score_cam: bool) -> list[str]:
-        """In the order in which they were asked for."""
-        quick = set(self.quick)
-        return [n for n in self.settings.methods if n in quick or (n == "score-cam" and with_score_cam)]
+    def methods(self, with_slow: bool) -> list[str]:
+        """The maps of ``--methods`` that this network has, in that order; masking CAMs only ``with_slow``."""
+        absent = {name for name, row in NETWORK_MAPS.items() if row.why_absent(self.model.settings)}
+        slow = set() if with_slow else {name for name, cam in CAMS.items() if cam.masks_images}
+        return [name for name in self.settings.methods if name not in absent | slow]
 
     @torch.no_grad()
     def look(self, image: VehicleImage, model: SSRNet | None = None) -> Seen:
@@ -92,18 +77,18 @@ class Network:
 
     def maps_cost(self, names: Sequence[str]) -> float:
         """Forward passes that :meth:`maps` takes."""
-        return sum(self.settings.score_channels + 1 if name == "score-cam" else CAM_COST for name in names)
+        slow = [name for name in names if name in CAMS and CAMS[name].masks_images]
+        return len(slow) * (self.settings.score_channels + 1) + (len(names) - len(slow)) * CAM_COST
 
     def embed(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) -> (n, D), the whole embedding."""
         return self.model.trace(images).embedding()
 
     def _map(self, seen: Seen, reference: Seen, name: str, model: SSRNet) -> np.ndarray:
-        if name in OF_THE_TRACE:
+        if name in NETWORK_MAPS:
             with torch.no_grad():
-                return OF_THE_TRACE[name](model.head(seen.feature_map))[0]
-        method, target = ("grad-cam", "cosine") if name == "grad-cam-cosine" else (name, "projection")
-        cam = CamSettings(method, target, self.settings.score_channels)
+                return NETWORK_MAPS[name].function(model.head(seen.feature_map))[0]
+        cam = CamSettings(name, score_channels=self.settings.score_channels)
         return similarity_cam(model, seen.feature_map, reference.embedding[0], settings=cam, images=seen.pixels)[0]
 
 

@@ -5,26 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ssrnet.analysis.mean_intervals import Interval
+from ssrnet.explain.cam import CAMS, map_title
 from ssrnet.explain.faithfulness import TOLERANCE
 from ssrnet.studies.explanations.findings import Findings, ModelFindings
+from ssrnet.studies.explanations.measure import CENTRE, RANDOM
+from ssrnet.studies.explanations.network import BRANCHES_BY
 from ssrnet.studies.explanations.summary import FEWEST, MOST_LIKE_TRAINED, TESTS, MethodSummary, ModelSummary
 
 MINUS = "−"
 ABSENT = "–"
-MAPS = {
-    "grad-cam": "Grad-CAM",
-    "grad-cam-cosine": "Grad-CAM of the cosine",
-    "grad-cam++": "Grad-CAM++",
-    "hires-cam": "HiResCAM",
-    "layer-cam": "Layer-CAM",
-    "eigen-cam": "Eigen-CAM",
-    "score-cam": "Score-CAM",
-    "M_s": "M_s",
-    "F_attn": "|F_attn|",
-    "F_G": "|F_G|",
-    "random": "random (control)",
-    "centre": "centre (control)",
-}
+SLOW = ", ".join(cam.title for cam in CAMS.values() if cam.masks_images)
+CONTROL_TITLES = {RANDOM: "random (control)", CENTRE: "centre (control)"}
 
 READING = f"""\
 In brackets: 95 % intervals from draws of the vehicles, with replacement; with fewer than about 20 vehicles they are
@@ -65,15 +56,15 @@ def markdown(findings: Findings, summaries: Sequence[ModelSummary]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def map_title(name: str) -> str:
-    """As "HiResCAM, token branch"."""
+def _title(name: str) -> str:
+    """Of a row: "HiResCAM, token branch" for "hires-cam, token branch"."""
     method, comma, branch = name.partition(",")
-    return MAPS.get(method, method) + comma + branch
+    return CONTROL_TITLES.get(name, map_title(method) + comma + branch)
 
 
 def _verdict(summary: ModelSummary) -> str:
     if summary.trusted:
-        best, *others = (map_title(one.name) for one in summary.trusted)
+        best, *others = (_title(one.name) for one in summary.trusted)
         also = f" {' and '.join(others)} {'pass' if len(others) > 1 else 'passes'} as well." if others else ""
         return f"{best} deserves trust: of the maps that pass every test it gains most.{also}"
     judged = [one for one in summary.methods if not one.is_control and one.tests["faithful"] is not None]
@@ -102,7 +93,7 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
         )
     curves = [one for one in methods if one.gain]
     if curves:
-        said = f"Areas under the curves, {_count(curves[0].gain)}. Score-CAM and the curves are of these alone."
+        said = f"Areas under the curves, {_count(curves[0].gain)}. {SLOW} and the curves are of these alone."
         parts += [
             said,
             _by_map(
@@ -153,7 +144,7 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
 
 
 def _by_map(methods: Sequence[MethodSummary], columns: dict[str, Callable[[MethodSummary], str]]) -> str:
-    lines = [[map_title(one.name), *(say(one) for say in columns.values())] for one in methods]
+    lines = [[_title(one.name), *(say(one) for say in columns.values())] for one in methods]
     return _table(["", *columns], lines)
 
 
@@ -163,14 +154,14 @@ def _parts_table(summary: ModelSummary) -> str:
     lines = [
         [label, *(f"{one.parts[label]:.2f}" if label in one.parts else ABSENT for one in shown)] for label in labels
     ]
-    return _table(["mass / area", *(map_title(one.name) for one in shown)], lines)
+    return _table(["mass / area", *(_title(one.name) for one in shown)], lines)
 
 
 def _stages_table(summary: ModelSummary) -> str:
     shown = [one for one in summary.methods if one.randomised]
     stages = list(dict.fromkeys(stage for one in shown for stage in one.randomised))
     lines = [
-        [map_title(one.name), *(_number(one.randomised.get(stage)) for stage in stages), _number(one.other)]
+        [_title(one.name), *(_number(one.randomised.get(stage)) for stage in stages), _number(one.other)]
         for one in shown
     ]
     return _table(["", *stages, "other photograph"], lines)
@@ -188,7 +179,7 @@ def _record(findings: Findings) -> str:
         f"- Data: {record['dataset']}, hash {record['dataset_hash']}, masks and probes {record['annotations_hash']}.",
         f"- Similarity: {record['similarity']}.",
         f"- Deletion to {record['deletion']}; insertion from {record['insertion']}; {settings['steps']} steps.",
-        f"- Score-CAM by {settings['score_channels']} channels; branches by HiResCAM.",
+        f"- {SLOW} by {settings['score_channels']} channels; branches by {map_title(BRANCHES_BY)}.",
         f"- Sample and random numbers: seed {settings['seed']}; ssrnet {record['version']}. "
         "The JSON file of the same run names every photograph.",
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ssrnet.explain.score_cam import score_cam
+from ssrnet.explain.cam_methods import CamInput, score_cam
 from ssrnet.model import EmbeddingSettings
 from tests import tiny
 from tests.explain import planted
@@ -25,7 +25,7 @@ def test_each_channel_weighs_as_much_as_its_masked_image_gains():
             mask = F.interpolate(((A - A.min()) / (A.max() - A.min()))[None, None], (64, 64), mode="bilinear")
             masked = model.trace(image * mask).embedding(ONLY_G)
             expected += (F.cosine_similarity(masked, reference) - nothing) * A
-    found = score_cam(model, image, feature_map, reference, ONLY_G, channels=3, batch_size=2)[0]
+    found = score_cam(CamInput(model, feature_map, reference, ONLY_G, images=image, score_channels=3), batch_size=2)[0]
     np.testing.assert_allclose(found, expected.clamp(min=0), rtol=1e-3, atol=1e-6)
 
 
@@ -33,7 +33,7 @@ def test_a_map_without_any_change_over_cells_is_empty():
     model = tiny.network(**tiny.BASELINE).requires_grad_(False)
     model.backbone = planted.Patches()
     image = torch.ones(1, 3, 64, 64)
-    found = score_cam(model, image, model.feature_map(image), torch.ones(1, 512), ONLY_G)
+    found = score_cam(CamInput(model, model.feature_map(image), torch.ones(1, 512), ONLY_G, images=image))
     assert found.shape == (1, 4, 4) and not found.any()
 
 
@@ -46,6 +46,6 @@ def test_warped_images_are_masked_where_the_cells_came_from():
     model.trace = lambda x: shown.append(x.clone()) or whole(x)
     theta = torch.tensor([[[0.5, 0.0, -0.5], [0.0, 0.5, -0.5]]])
     feature_map = model.feature_map(image)._replace(theta=theta)
-    score_cam(model, image, feature_map, torch.ones(1, 512), ONLY_G, channels=2)
+    score_cam(CamInput(model, feature_map, torch.ones(1, 512), ONLY_G, images=image, score_channels=2))
     masked = shown[-1]
     assert masked[:, :, :28, :28].abs().sum() > 0 == masked[:, :, 36:].abs().sum() == masked[:, :, :, 36:].abs().sum()
