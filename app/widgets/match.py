@@ -79,7 +79,7 @@ def _controls(selection: Selection) -> tuple[str, str]:
     # Quick maps of the projection: a map that masks the image takes minutes where others take a tenth of a second.
     methods = [name for name, cam in CAMS.items() if not cam.masks_images and cam.target == "projection"]
     if st.query_params.get("match_method") == "LayerCAM":  # its title in links of earlier versions
-        st.query_params["match_method"] = map_title("layer-cam")
+        st.session_state.setdefault("match_method", "layer-cam")
     method = left.selectbox(
         "Map of the similarity", methods, format_func=_map_label, key="match_method", bind="query-params"
     )
