@@ -10,13 +10,19 @@ import numpy as np
 MIRROR_Y = np.array([1.0, -1.0, 1.0])
 
 
+def rotation(yaw: float) -> np.ndarray:
+    """Matrix (3, 3) that turns row vectors about z by ``yaw`` radians, counter-clockwise seen from above."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
 @dataclass(frozen=True)
 class Mesh:
     """One piece of one material.
 
     ``vertices`` (n, 3), ``faces`` (m, 3) counter-clockwise from outside, ``normals`` (n, 3) or None
-    for flat shading, ``colors`` (n, 3) linear RGB or None for the material's own. ``part`` is what
-    the piece is called in a part mask (see :mod:`ssrnet.synth.vehicle.part_names`).
+    for flat shading, ``colors`` (n, 3) linear RGB or None for the material's color. ``part`` names the
+    piece in a part mask (see :mod:`ssrnet.synth.vehicle.part_names`).
     """
 
     vertices: np.ndarray
@@ -31,18 +37,21 @@ class Mesh:
 
     def turned(self, yaw: float) -> Mesh:
         """Rotated about z by ``yaw`` radians, counter-clockwise seen from above."""
-        c, s = np.cos(yaw), np.sin(yaw)
-        rotation = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
-        normals = None if self.normals is None else self.normals @ rotation
-        return replace(self, vertices=self.vertices @ rotation, normals=normals)
+        turn = rotation(yaw)
+        normals = None if self.normals is None else self.normals @ turn
+        return replace(self, vertices=self.vertices @ turn, normals=normals)
+
+    def tinted(self, color: Sequence[float]) -> Mesh:
+        """In one linear RGB color instead of its material's."""
+        return replace(self, colors=np.tile(color, (len(self.vertices), 1)))
 
     def mirrored(self) -> Mesh:
-        """Reflected to the other side (y -> -y); faces are turned over so that they stay outward."""
+        """Reflected to the other side (y -> -y), with faces reversed so that they still face outward."""
         normals = None if self.normals is None else self.normals * MIRROR_Y
         return replace(self, vertices=self.vertices * MIRROR_Y, faces=self.faces[:, ::-1], normals=normals)
 
     def shaded(self) -> Mesh:
-        """With a normal at every vertex: a flat mesh gets three own vertices a face."""
+        """With a normal at every vertex; a flat mesh gets three vertices per face for that."""
         if self.normals is not None:
             return self
         corners = self.vertices[self.faces].reshape(-1, 3)
@@ -57,9 +66,15 @@ class Mesh:
         )
 
 
-def face_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def face_crosses(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Outward vectors (m, 3), each twice as long as its face's area."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
-    normal = np.cross(b - a, c - a)
+    return np.cross(b - a, c - a)
+
+
+def face_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Outward unit normals (m, 3)."""
+    normal = face_crosses(vertices, faces)
     return normal / (np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12)
 
 
@@ -70,12 +85,24 @@ def volume(vertices: np.ndarray, faces: np.ndarray) -> float:
 
 
 def grid_faces(rows: int, columns: int, wrap_rows: bool = False) -> np.ndarray:
-    """Two triangles a cell of a (rows, columns) vertex grid; ``wrap_rows`` joins the last row to the first."""
+    """Two triangles per cell of a (rows, columns) vertex grid; ``wrap_rows`` joins the last row to the first."""
     i = np.arange(rows if wrap_rows else rows - 1)[:, None]
     j = np.arange(columns - 1)[None]
     below = (i + 1) % rows
     a, b, c, d = i * columns + j, below * columns + j, below * columns + j + 1, i * columns + j + 1
     return np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
+
+
+def quad_faces(count: int) -> np.ndarray:
+    """Two triangles for each of ``count`` quads whose corners are four vertices in a row."""
+    base = 4 * np.arange(count)[:, None]
+    return np.concatenate([base + [0, 1, 2], base + [0, 2, 3]])
+
+
+def joined_faces(meshes: Sequence[Mesh]) -> np.ndarray:
+    """Faces of all ``meshes``, numbered as if their vertices were concatenated."""
+    offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    return np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)])
 
 
 def box(

@@ -12,6 +12,7 @@ from ssrnet.synth.camera.captures import Capture
 from ssrnet.synth.camera.framing import crop_view
 from ssrnet.synth.camera.imaging import Damage, develop
 from ssrnet.synth.camera.view import View
+from ssrnet.synth.mesh import Mesh, tube
 from ssrnet.synth.render.materials import Batch, batch
 from ssrnet.synth.render.renderer import Renderer
 from ssrnet.synth.render.stage import Ground, Stage
@@ -79,24 +80,25 @@ class Photographer:
         own = framing if frame is vehicle else self._own_batches(vehicle, capture)
         frame_rng = stream(capture.seed, "frame", capture.frame)
         view = crop_view(site, vertices, frame_rng, staging.zoom, staging.jitter)
-        stage = self._stage(vehicle, capture, site, own, staging, view)
+        stage = self._stage(vehicle, capture, site, own, staging)
         exposure = self.renderer.render(stage, view, self.samples, int(frame_rng.integers(1 << 31)))
-        damage = _damage(capture, site, view, staging, frame_rng)
+        damage = _damage(capture, view, staging, frame_rng)
         pixels = develop(exposure.radiance, site.sensor, capture.weather, damage, frame_rng)
         return _photograph(pixels, exposure.parts, exposure.whole, capture, site)
 
     def _own_batches(self, vehicle: Vehicle, capture: Capture) -> list[Batch]:
         if self._vehicle[0] is not vehicle:
             self._vehicle = (vehicle, batch(list(vehicle.fixed), vehicle.identity))
+        model = vehicle.identity.model
         rng = stream(capture.seed, "inside")
         phase = float(rng.uniform(0, 2 * np.pi)) + capture.frame * 1.9
-        loose = vehicle.wheels(phase) + [p.moved((vehicle.shift, 0, 0)) for p in people(vehicle.identity.model, rng)]
+        loose = vehicle.wheels(phase) + [piece.moved((model.shape.shift, 0, 0)) for piece in people(model, rng)]
         return [
             one.posed(capture.x, capture.y, capture.yaw) for one in self._vehicle[1] + batch(loose, vehicle.identity)
         ]
 
     def _stage(
-        self, vehicle: Vehicle, capture: Capture, site: FixedCamera, own: list[Batch], staging: Staging, view: View
+        self, vehicle: Vehicle, capture: Capture, site: FixedCamera, own: list[Batch], staging: Staging
     ) -> Stage:
         weather = capture.weather
         rng = stream(capture.seed, "clutter")
@@ -154,10 +156,8 @@ def _ground(number: int, wet: bool) -> Ground:
     return Ground(_texture(number), HALF_EXTENT, roughness=0.78, specular=0.3)
 
 
-def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, own: list[Batch]):
+def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, own: list[Batch]) -> list[Mesh]:
     """A broad post half-way to the lens; ``position`` -1 and 1 are the vehicle's two edges in the image."""
-    from ssrnet.synth.mesh import tube
-
     toward = site.position[:2] - place
     across = np.array([-toward[1], toward[0]]) / np.linalg.norm(toward)
     half = max(float(np.abs((one.vertices[:, :2] - place) @ across).max()) for one in own)
@@ -165,7 +165,7 @@ def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, own: li
     return [tube(np.array([[*at, 0.0], [*at, 8.0]]), 0.16, "pole", "occluder", 14)]
 
 
-def _damage(capture: Capture, site: FixedCamera, view: View, staging: Staging, rng: np.random.Generator) -> Damage:
+def _damage(capture: Capture, view: View, staging: Staging, rng: np.random.Generator) -> Damage:
     weather = capture.weather
     shutter = (
         1 / 60

@@ -30,7 +30,7 @@ class View:
         """
         grid = int(np.sqrt(samples))
         strata = np.stack(np.meshgrid(np.arange(grid), np.arange(grid), indexing="ij"), -1).reshape(1, 1, -1, 2)
-        inside = (strata[:, :, :samples] + rng.random((self.height, self.width, grid * grid, 2))) / grid
+        inside = (strata + rng.random((self.height, self.width, grid * grid, 2))) / grid
         if samples == 1:
             inside = np.full_like(inside, 0.5)
         x = np.arange(self.width)[None, :, None] + inside[..., 1]

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ssrnet.synth.mesh import Mesh
+from ssrnet.synth.mesh import Mesh, face_crosses
 from ssrnet.synth.scene.sky import direction
 from ssrnet.synth.vehicle.bodyfield import BodyField
 from ssrnet.synth.vehicle.mark_geometry import dents_of, mark_geometry
@@ -67,16 +67,16 @@ def facing_area(mark: Mark, identity: IdentitySpec, field: BodyField, toward: np
 
 
 def _piece_area(piece: Mesh, mark: Mark, field: BodyField, toward: np.ndarray, truck: bool) -> float:
-    corners = piece.vertices[piece.faces]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
-    facing = np.maximum(cross @ toward, 0)
+    facing = np.maximum(face_crosses(piece.vertices, piece.faces) / 2 @ toward, 0)
     chosen = np.flatnonzero(facing > 0)
     if not len(chosen):
         return 0.0
     sample = chosen[np.linspace(0, len(chosen) - 1, min(48, len(chosen))).astype(int)]
     if truck and mark.zone in ("left", "right", "rear"):
         return float(facing.sum())  # on the cargo box, which nothing stands before
-    free = _unhidden(corners[sample].mean(axis=1), field, toward, through_glass=mark.kind == "ornament")
+    free = _unhidden(
+        piece.vertices[piece.faces[sample]].mean(axis=1), field, toward, through_glass=mark.kind == "ornament"
+    )
     return float(facing.sum() * free.mean())
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from ssrnet.synth.mesh import Mesh
+from ssrnet.synth.mesh import Mesh, joined_faces, rotation
 from ssrnet.synth.rng import stream
 from ssrnet.synth.vehicle.part_names import PART_VALUES
 from ssrnet.synth.vehicle.specs import IdentitySpec
 
 GLASS = ("glass", "windscreen", "rear glass")
 # name: (linear RGB, roughness, metallic, clear coat)
-TABLE: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
+MATERIALS: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
     "trim": ((0.012,) * 3, 0.28, 0.0, 0.0),
     "gloss black": ((0.008,) * 3, 0.12, 0.0, 1.0),
     "black": ((0.010,) * 3, 0.75, 0.0, 0.0),
@@ -43,13 +43,11 @@ TABLE: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
     "cloth": ((0.2, 0.2, 0.25), 0.9, 0.0, 0.0),
     "print": ((0.7, 0.7, 0.7), 0.45, 0.0, 0.2),
     "scratch": ((0.48, 0.47, 0.45), 0.7, 0.0, 0.0),
-    "primer": ((0.10, 0.10, 0.105), 0.8, 0.0, 0.0),
     "sunroof": ((0.008, 0.009, 0.010), 0.06, 0.0, 1.0),
     "wood": ((0.17, 0.13, 0.09), 0.9, 0.0, 0.0),
     "pole": ((0.25, 0.25, 0.255), 0.55, 0.3, 0.0),
     "leaf": ((0.055, 0.10, 0.030), 0.7, 0.0, 0.0),
     "concrete": ((0.27, 0.26, 0.245), 0.9, 0.0, 0.0),
-    "orange": ((0.62, 0.16, 0.025), 0.6, 0.0, 0.0),
     "white plastic": ((0.6, 0.6, 0.6), 0.5, 0.0, 0.0),
     "wall": ((0.4, 0.38, 0.35), 0.85, 0.0, 0.0),
     "window": ((0.02, 0.025, 0.03), 0.08, 0.0, 1.0),
@@ -76,9 +74,9 @@ DUST = np.array([0.23, 0.205, 0.17])
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Merged meshes for one BSDF: float32 arrays, one row a vertex; ``parts`` is one label a face.
+    """Merged meshes for one BSDF: float32 arrays with one row per vertex; ``parts`` has one label per face.
 
-    ``clear`` is glass; ``static`` says that the batch is used again unmoved, so a renderer may keep it.
+    ``clear`` is glass; a ``static`` batch is used again unmoved, so a renderer may keep it.
     """
 
     vertices: np.ndarray
@@ -92,19 +90,18 @@ class Batch:
 
     def posed(self, x: float, y: float, yaw: float) -> Batch:
         """Turned by ``yaw`` and moved to (x, y)."""
-        c, s = np.cos(yaw), np.sin(yaw)
-        rotation = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]], np.float32)
-        moved = self.vertices @ rotation + np.array([x, y, 0.0], np.float32)
-        return replace(self, vertices=moved, normals=self.normals @ rotation, static=False)
+        turn = rotation(yaw).astype(np.float32)
+        moved = self.vertices @ turn + np.array([x, y, 0.0], np.float32)
+        return replace(self, vertices=moved, normals=self.normals @ turn, static=False)
 
     def labelled(self, part: str) -> Batch:
-        """The same batch as one thing: ``part`` everywhere (traffic is background)."""
+        """The same batch with ``part`` as the label of every face."""
         return replace(self, parts=np.full_like(self.parts, PART_VALUES[part]))
 
 
 def batch(pieces: list[Mesh], identity: IdentitySpec | None = None, static: bool = False) -> list[Batch]:
-    """At most two batches, opaque and glass."""
-    table = dict(TABLE)
+    """``pieces`` merged into at most two batches, opaque and glass; ``identity`` gives paint, tint and dirt."""
+    table = dict(MATERIALS)
     tint, dirt, seed = 0.6, 0.0, 0
     if identity is not None:
         paint = identity.paint
@@ -138,7 +135,7 @@ def batch(pieces: list[Mesh], identity: IdentitySpec | None = None, static: bool
 def _dust(mesh: Mesh, color: np.ndarray, surface: np.ndarray, dirt: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Road dust rises from the sills and settles on flat tops."""
     z = mesh.vertices[:, 2]
-    cloud = 0.6 * _noise(mesh.vertices, 3.1, seed) + 0.4 * _noise(mesh.vertices, 11.0, seed + 1)
+    cloud = 0.6 * _blotches(mesh.vertices, 3.1, seed) + 0.4 * _blotches(mesh.vertices, 11.0, seed + 1)
     low = np.exp(-np.maximum(z - 0.15, 0) / 0.26)
     flat = np.clip(mesh.normals[:, 2], 0, 1)
     share = np.clip(dirt * (1.0 * low * (0.35 + cloud) + 0.2 * flat * cloud + 0.08 * cloud), 0, 0.85)[:, None]
@@ -147,7 +144,8 @@ def _dust(mesh: Mesh, color: np.ndarray, surface: np.ndarray, dirt: float, seed:
     return color, np.concatenate([surface[:, :1] * clean + 0.85 * share, surface[:, 1:] * clean], axis=1)
 
 
-def _noise(points: np.ndarray, frequency: float, seed: int) -> np.ndarray:
+def _blotches(points: np.ndarray, frequency: float, seed: int) -> np.ndarray:
+    """Smooth noise (n,) in [0, 1] at ``points``, ``frequency`` cells per metre."""
     grid = stream(seed, "dust").random((20, 20, 20)).astype(np.float32)
     return map_coordinates(grid, (points * frequency).T, order=1, mode="wrap")
 
@@ -155,13 +153,11 @@ def _noise(points: np.ndarray, frequency: float, seed: int) -> np.ndarray:
 def _merge(parts: list[tuple[Mesh, np.ndarray, np.ndarray, np.ndarray]], clear: bool, static: bool) -> Batch | None:
     if not parts:
         return None
-    offsets = np.cumsum([0] + [len(mesh.vertices) for mesh, *_ in parts])
+    meshes = [mesh for mesh, *_ in parts]
     return Batch(
-        vertices=np.concatenate([mesh.vertices for mesh, *_ in parts]).astype(np.float32),
-        faces=np.concatenate([mesh.faces + offset for (mesh, *_), offset in zip(parts, offsets, strict=False)]).astype(
-            np.uint32
-        ),
-        normals=np.concatenate([mesh.normals for mesh, *_ in parts]).astype(np.float32),
+        vertices=np.concatenate([mesh.vertices for mesh in meshes]).astype(np.float32),
+        faces=joined_faces(meshes).astype(np.uint32),
+        normals=np.concatenate([mesh.normals for mesh in meshes]).astype(np.float32),
         color=np.concatenate([color for _, color, _, _ in parts]).astype(np.float32),
         surface=np.concatenate([surface for _, _, surface, _ in parts]).astype(np.float32),
         parts=np.concatenate([part for *_, part in parts]),

@@ -33,12 +33,12 @@ class Exposure:
 class Renderer:
     """Holds what every stage shares: the module, its materials, and meshes that do not move."""
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self) -> None:
         self.mi = mi = load_mitsuba()
         if "llvm" in mi.variant():
             import drjit
 
-            drjit.set_thread_count(threads)
+            drjit.set_thread_count(1)
         self.opaque = mi.load_dict(
             {
                 "type": "twosided",
@@ -62,12 +62,14 @@ class Renderer:
             int, tuple[object, object]
         ] = {}  # by id(batch or ground), which is held so that ids stay unique
 
-    def render(self, stage: Stage, view: View, samples: int, seed: int, denoise: bool = True) -> Exposure:
+    def render(self, stage: Stage, view: View, samples: int, seed: int) -> Exposure:
         """One exposure; the same arguments give the same pixels on one machine.
 
         ``samples`` light paths a pixel (a square number), denoised with OIDN under the guidance of
         noise-free albedo and normals.
         """
+        import mitsuba_oidn
+
         rng = np.random.Generator(np.random.PCG64(seed))
         own = [(self._mesh(batch), batch) for batch in stage.vehicle]
         rest = [(self._mesh(batch), batch) for batch in stage.rest]
@@ -76,11 +78,8 @@ class Renderer:
         hits = FirstHits(self.mi, scene, own + rest, stage.ground)
         albedo, normal = hits.guides(_rays(view, 4, rng), view)
         parts, whole = hits.labels(_rays(view, 1, rng), view, len(own))
-        if denoise:
-            import mitsuba_oidn
-
-            radiance = np.asarray(mitsuba_oidn.denoise(radiance, albedo=albedo, normal=normal, hdr=True), np.float32)
-        return Exposure(radiance, parts, whole)
+        clean = mitsuba_oidn.denoise(radiance, albedo=albedo, normal=normal, hdr=True)
+        return Exposure(np.asarray(clean, np.float32), parts, whole)
 
     def _trace(self, scene, view: View, samples: int, seed: int, rng: np.random.Generator) -> np.ndarray:
         mi = self.mi

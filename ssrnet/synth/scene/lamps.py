@@ -8,6 +8,7 @@ import numpy as np
 
 from ssrnet.synth.camera.cameras import CITY, FixedCamera, camera
 from ssrnet.synth.camera.captures import Capture
+from ssrnet.synth.mesh import face_crosses, joined_faces, quad_faces, rotation
 from ssrnet.synth.render.stage import Glow, PointLight
 from ssrnet.synth.rng import stream
 from ssrnet.synth.scene.scenery import site_scenery
@@ -83,9 +84,7 @@ def _lit_windows(number: int, low: float, high: float) -> tuple[np.ndarray, np.n
         if rng.random() > (low if a[2] < 1.0 else high):
             continue
         corners += _panes(a, b, rng)
-    base = 4 * np.arange(len(corners))[:, None]
-    faces = np.concatenate([base + [0, 1, 2], base + [0, 2, 3]]) if corners else np.zeros((0, 3), int)
-    return np.concatenate(corners) if corners else np.zeros((0, 3)), faces
+    return np.concatenate(corners) if corners else np.zeros((0, 3)), quad_faces(len(corners))
 
 
 def _panes(low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -132,21 +131,19 @@ def _ahead(capture: Capture) -> float:
     return float(toward @ [np.cos(capture.yaw), np.sin(capture.yaw)] / np.linalg.norm(toward))
 
 
-Surface = tuple[np.ndarray, np.ndarray]  # vertices (n, 3) in the vehicle's frame, faces (m, 3)
+LampSurface = tuple[np.ndarray, np.ndarray]  # vertices (n, 3) in the vehicle's frame, faces (m, 3)
 
 
-def _surface(vehicle: Vehicle, material: str, part: str) -> Surface | None:
+def _surface(vehicle: Vehicle, material: str, part: str) -> LampSurface | None:
     """All of one material on a lamp, lifted off the shell so that it is what the camera sees."""
     pieces = [piece.shaded() for piece in vehicle.fixed if piece.material == material and piece.part == part]
     pieces = [piece for piece in pieces if len(piece.faces)]
     if not pieces:
         return None
-    offsets = np.cumsum([0] + [len(piece.vertices) for piece in pieces])
-    vertices = np.concatenate([piece.vertices + 0.004 * piece.normals for piece in pieces])
-    return vertices, np.concatenate([piece.faces + offset for piece, offset in zip(pieces, offsets, strict=False)])
+    return np.concatenate([piece.vertices + 0.004 * piece.normals for piece in pieces]), joined_faces(pieces)
 
 
-def _front_lenses(vehicle: Vehicle) -> tuple[Surface | None, tuple[Surface | None, bool]]:
+def _front_lenses(vehicle: Vehicle) -> tuple[LampSurface | None, tuple[LampSurface | None, bool]]:
     """(main lamps, (what shines faintly, whether it does so with the main lamps on anyway)).
 
     Fog lamps are the lenses low in the bumper. A face without lenses has reflector lamps: their middle shines.
@@ -167,7 +164,7 @@ def _front_lenses(vehicle: Vehicle) -> tuple[Surface | None, tuple[Surface | Non
     return _faces(reflector, middle), (_faces(reflector, ~middle), True)
 
 
-def _tail_lamps(vehicle: Vehicle) -> tuple[Surface | None, Surface | None]:
+def _tail_lamps(vehicle: Vehicle) -> tuple[LampSurface | None, LampSurface | None]:
     """(the bulbs' hot middle, the glowing rest); reflectors low in the bumper do not shine."""
     tail = _surface(vehicle, "tail", "rear lamp")
     if tail is None:
@@ -181,22 +178,21 @@ def _tail_lamps(vehicle: Vehicle) -> tuple[Surface | None, Surface | None]:
     return _faces(tail, core), _faces(tail, ~core)
 
 
-def _centers(surface: Surface) -> np.ndarray:
+def _centers(surface: LampSurface) -> np.ndarray:
     return surface[0][surface[1]].mean(axis=1)
 
 
-def _faces(surface: Surface, which: np.ndarray) -> Surface | None:
+def _faces(surface: LampSurface, which: np.ndarray) -> LampSurface | None:
     return (surface[0], surface[1][which]) if which.any() else None
 
 
-def _middle(surface: Surface, share: float) -> np.ndarray:
+def _middle(surface: LampSurface, share: float) -> np.ndarray:
     """Which faces are the middle ``share`` of what each side's lamp shows along the vehicle's axis.
 
     A lamp that wraps around a corner has its bulb in the part that looks ahead or back.
     """
-    corners = surface[0][surface[1]]
-    centers = corners.mean(axis=1)
-    shown = np.abs(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 0]) + 1e-12
+    centers = _centers(surface)
+    shown = np.abs(face_crosses(*surface)[:, 0]) + 1e-12
     chosen = np.zeros(len(centers), bool)
     for side in (centers[:, 1] > 0, centers[:, 1] <= 0):
         if side.any():
@@ -207,11 +203,9 @@ def _middle(surface: Surface, share: float) -> np.ndarray:
     return chosen
 
 
-def _emitter(surface: Surface | None, capture: Capture, radiance: np.ndarray) -> Glow | None:
+def _emitter(surface: LampSurface | None, capture: Capture, radiance: np.ndarray) -> Glow | None:
     if surface is None:
         return None
-    c, s = np.cos(capture.yaw), np.sin(capture.yaw)
-    rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
     used, faces = np.unique(surface[1], return_inverse=True)
-    vertices = surface[0][used] @ rotation + [capture.x, capture.y, 0]
+    vertices = surface[0][used] @ rotation(capture.yaw) + [capture.x, capture.y, 0]
     return Glow(vertices, faces.reshape(-1, 3), tuple(map(float, radiance)))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ssrnet.synth.camera.cameras import CITY, FixedCamera
-from ssrnet.synth.mesh import Mesh, box, lathe, tube, upright
+from ssrnet.synth.mesh import Mesh, box, grid_faces, lathe, quad_faces, tube, upright
 from ssrnet.synth.rng import stream
 
 REACH = 32.0  # metres of roadside on each side of the capture point
@@ -36,11 +34,11 @@ def site_scenery(site: FixedCamera) -> list[Mesh]:
                     for k in range(7)
                     for piece in _tree((-21 + 7 * k + rng.uniform(-1, 1), side * (edge + 1.4)), rng)
                 ]
-            pieces += _buildings(side, edge + 4.5 + rng.uniform(0, 2), rng, site)
+            pieces += _buildings(side, edge + 4.5 + rng.uniform(0, 2), rng)
         if site.style != "gate":
             pieces += [_lamp_post((x, side * (edge + 0.8))) for x in (-24.0, 14.0 + 2 * side)]
     if site.style == "crossing":
-        pieces += _traffic_light((8.4, -(edge + 0.6)), rng)
+        pieces += _traffic_light((8.4, -(edge + 0.6)))
     if site.style == "street":
         pieces += [piece for k in range(3) for piece in _bollard((-9 + 6 * k, -(edge + 0.4)))]
     return [piece for piece in pieces if not _in_the_way(piece, site.position)]
@@ -71,8 +69,7 @@ def _pavement(side: int, edge: float, width: float, rng: np.random.Generator) ->
         ],
         1,
     )
-    base = 4 * np.arange(len(x))[:, None]
-    faces = np.concatenate([base + [0, 1, 2], base + [0, 2, 3]])
+    faces = quad_faces(len(x))
     tone = rng.uniform(0.16, 0.34) * (1 + rng.normal(0, 0.06, (len(x), 1))) * np.array([1.0, 0.97, 0.92])
     slabs = Mesh(
         corners.reshape(-1, 3),
@@ -86,7 +83,7 @@ def _pavement(side: int, edge: float, width: float, rng: np.random.Generator) ->
     return [kerb, bed, slabs]
 
 
-def _buildings(side: int, start: float, rng: np.random.Generator, site: FixedCamera) -> list[Mesh]:
+def _buildings(side: int, start: float, rng: np.random.Generator) -> list[Mesh]:
     pieces, x = [], -REACH - 4
     while x < REACH + 4:
         width, height, depth = rng.uniform(9, 20), rng.uniform(6, 22), 9.0
@@ -94,7 +91,7 @@ def _buildings(side: int, start: float, rng: np.random.Generator, site: FixedCam
         block = box(
             (x + width / 2, side * (start + depth / 2), height / 2), (width, depth, height), "wall", "background"
         )
-        pieces.append(replace(block, colors=np.tile(wall, (8, 1))))
+        pieces.append(block.tinted(wall))
         pitch_x, pitch_z = rng.uniform(1.8, 3.0), rng.uniform(2.8, 3.4)
         for wx in np.arange(x + 1.1, x + width - 0.8, pitch_x):
             pieces.append(box((wx, side * (start - 0.01), 1.5), (0.8 * pitch_x, 0.08, 2.3), "window", "background"))
@@ -103,10 +100,8 @@ def _buildings(side: int, start: float, rng: np.random.Generator, site: FixedCam
         if rng.random() < 0.7:  # a shop's awning
             dye = rng.uniform(0.05, 0.4, 3)
             color = 0.45 * dye + 0.55 * dye.mean()  # cloth that years of sun have paled
-            awning = box(
-                (x + width / 2, side * (start - 0.6), 3.1), (0.8 * width, 1.2, 0.4), "wall", "background", yaw=0.0
-            )
-            pieces.append(replace(awning, colors=np.tile(color, (8, 1))))
+            awning = box((x + width / 2, side * (start - 0.6), 3.1), (0.8 * width, 1.2, 0.4), "wall", "background")
+            pieces.append(awning.tinted(color))
         x += width + (rng.uniform(1, 5) if rng.random() < 0.4 else 0.02)
     return pieces
 
@@ -125,15 +120,9 @@ def leaves(
     vertices = np.stack([where - a * s, where + 0.6 * b * s, where + a * s, where - 0.6 * b * s], 1).reshape(-1, 3)
     normal = np.cross(a, b)
     normal *= np.sign(normal[:, 2:3] + 1e-6)
-    base = 4 * np.arange(len(where))[:, None]
     tone = np.array([0.05, 0.095, 0.028]) * rng.uniform(0.5, 1.5, (len(where), 1))
     return Mesh(
-        vertices,
-        np.concatenate([base + [0, 1, 2], base + [0, 2, 3]]),
-        "leaf",
-        label,
-        np.repeat(normal, 4, axis=0),
-        np.repeat(tone, 4, axis=0),
+        vertices, quad_faces(len(where)), "leaf", label, np.repeat(normal, 4, axis=0), np.repeat(tone, 4, axis=0)
     )
 
 
@@ -164,9 +153,7 @@ def _patchwork(side: int, start: float, width: float, tone: np.ndarray, rng: np.
     dry = np.clip(0.5 * blotch, 0, 1)[..., None]
     colors = tone * np.clip(1 + 0.5 * blotch, 0.4, 2.0)[..., None] * (1 - dry) + np.array([0.10, 0.088, 0.055]) * dry
     height = 0.03 + 0.012 * np.clip(rng.normal(0, 1, x.shape), -1, 2)
-    corner = np.arange(x.size).reshape(x.shape)
-    a, b, c, d = (part.ravel() for part in (corner[:-1, :-1], corner[1:, :-1], corner[1:, 1:], corner[:-1, 1:]))
-    faces = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+    faces = grid_faces(*x.shape)
     vertices = np.stack([x, y, height], -1).reshape(-1, 3)
     up = np.tile([0, 0, 1.0], (x.size, 1))  # any tilt would turn black where a low camera sees it from behind
     return Mesh(vertices, faces if side > 0 else faces[:, ::-1], "leaf", "background", up, colors.reshape(-1, 3))
@@ -205,7 +192,7 @@ def _lamp_post(at: tuple[float, float]) -> Mesh:
     )
 
 
-def _traffic_light(at: tuple[float, float], rng: np.random.Generator) -> list[Mesh]:
+def _traffic_light(at: tuple[float, float]) -> list[Mesh]:
     x, y = at
     return [
         tube(np.array([[x, y, 0], [x, y, 3.4]]), 0.06, "pole", "background"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ssrnet.synth.mesh import Mesh
 from ssrnet.synth.vehicle.bodyfield import BodyField
 from ssrnet.synth.vehicle.cargo import cargo_box
@@ -27,12 +25,6 @@ class Vehicle:
     identity: IdentitySpec
     fixed: tuple[Mesh, ...]
 
-    @property
-    def shift(self) -> float:
-        """How far the body frame stands ahead of the vehicle's middle (a box truck's cab)."""
-        shape = self.identity.model.shape
-        return (shape.total_length - shape.length) / 2
-
     def wheels(self, phase: float) -> list[Mesh]:
         """All wheels at one roll angle, in the vehicle frame."""
         model = self.identity.model
@@ -49,7 +41,7 @@ class Vehicle:
                     out = s.box_width / 2 - wide / 2 - 0.06
                 for piece in parts:
                     turned = piece if sign > 0 else piece.mirrored()
-                    pieces.append(turned.moved((s.length / 2 - axle + self.shift, sign * out, s.wheel_radius)))
+                    pieces.append(turned.moved((s.x(axle) + s.shift, sign * out, s.wheel_radius)))
         return pieces
 
 
@@ -64,11 +56,5 @@ def build(identity: IdentitySpec, step_scale: float = 1.0) -> Vehicle:
     if model.shape.box_length:
         pieces += cargo_box(model)
     pieces += mark_pieces(identity, field)
-    shift = (model.shape.total_length - model.shape.length) / 2
+    shift = model.shape.shift
     return Vehicle(identity, tuple(piece.moved((shift, 0, 0)) if shift else piece for piece in pieces))
-
-
-def bounds(pieces: list[Mesh]) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest corner of all vertices."""
-    low = np.min([piece.vertices.min(axis=0) for piece in pieces], axis=0)
-    return low, np.max([piece.vertices.max(axis=0) for piece in pieces], axis=0)

@@ -59,6 +59,24 @@ class BodyShape:
         return self.length + (self.box_length + 0.12 if self.box_length else 0.0)
 
     @property
+    def shift(self) -> float:
+        """How far the body frame lies ahead of the whole vehicle's middle; 0 but for a box truck's cab."""
+        return (self.total_length - self.length) / 2
+
+    def x(self, station: float) -> float:
+        """x of a station in the body frame."""
+        return self.length / 2 - station
+
+    @property
+    def box_front(self) -> float:
+        """Station of a box truck's cargo box."""
+        return self.length + 0.10
+
+    @property
+    def box_floor(self) -> float:
+        return self.wheel_radius * 2 + 0.16
+
+    @property
     def well_radius(self) -> float:
         return self.wheel_radius + 0.045
 
@@ -66,6 +84,9 @@ class BodyShape:
     def tailgate(self) -> bool:
         """Whether the rear is one upright door (no boot lid, no bed)."""
         return not self.bed and not self.box_length and self.length - self.tail_glass < 0.40
+
+
+WORKHORSES = ("van", "minibus", "bus", "box truck")
 
 
 def _shape(*numbers: float, **more: float | bool) -> BodyShape:

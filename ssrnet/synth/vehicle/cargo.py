@@ -8,18 +8,10 @@ from ssrnet.synth.mesh import Mesh, box, tube
 from ssrnet.synth.vehicle.specs import ModelSpec
 
 
-def box_floor(model: ModelSpec) -> float:
-    return model.shape.wheel_radius * 2 + 0.16
-
-
 def cargo_box(model: ModelSpec) -> list[Mesh]:
     """In the cab's body frame: the box stands behind it."""
     s = model.shape
-    front, floor, top = s.length + 0.10, box_floor(model), s.box_height
-
-    def x(station: float) -> float:
-        return s.length / 2 - station
-
+    x, front, floor, top = s.x, s.box_front, s.box_floor, s.box_height
     middle, height, end = front + s.box_length / 2, top - floor, front + s.box_length
     center_z, half = (floor + top) / 2, s.box_width / 2
     pieces = [box((x(middle), 0, center_z), (s.box_length, s.box_width, height), "cargo", "cargo")]

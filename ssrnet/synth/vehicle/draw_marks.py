@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ssrnet.synth.vehicle.bodytypes import WORKHORSES
 from ssrnet.synth.vehicle.specs import IdentitySpec, Mark, MarkKind, ModelSpec, Zone
 
-BOXY = ("van", "minibus", "bus", "box truck")
 PASSENGER = ("sedan", "hatchback", "estate", "suv", "coupe")
 
 
@@ -112,7 +112,7 @@ def make_mark(kind: MarkKind, zone: Zone, model: ModelSpec, rng: np.random.Gener
     if kind == "sticker":
         return _sticker(rng, zone, large=True)
     u, v, seed = float(rng.uniform(0, 1)), float(rng.uniform(0.15, 0.85)), int(rng.integers(1 << 31))
-    big = 1.5 if model.body_type in BOXY else 1.0
+    big = 1.5 if model.body_type in WORKHORSES else 1.0
     sizes: dict[str, tuple[float, float]] = {
         "decal": (rng.uniform(0.24, 0.42) * big, 0.0),
         "lettering": (rng.uniform(0.7, 1.05) * big, rng.uniform(0.16, 0.24) * big),

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ssrnet.synth.rng import choose, stream
-from ssrnet.synth.vehicle.bodytypes import BODY_TYPES, TYPE_SHARES, vary
+from ssrnet.synth.vehicle.bodytypes import BODY_TYPES, TYPE_SHARES, WORKHORSES, vary
 from ssrnet.synth.vehicle.specs import FrontFace, ModelSpec, RearFace, WheelSpec
 
 CAR_FRONTS = {"slim": 0.3, "teardrop": 0.27, "box": 0.18, "split": 0.12, "round": 0.05, "tall": 0.08}
@@ -36,7 +36,6 @@ REAR_LAMPS = MappingProxyType(
     }
 )
 GRILLES = {"slot": 0.2, "trapezoid": 0.28, "hexagon": 0.18, "pair": 0.08, "slats": 0.1, "oval": 0.1, "none": 0.06}
-WORKHORSES = ("van", "minibus", "bus", "box truck")
 
 
 def draw_model(seed: int, number: int, body_type: str | None = None) -> ModelSpec:

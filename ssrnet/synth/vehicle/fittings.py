@@ -17,10 +17,8 @@ class Fitter:
 
     def __init__(self, field: BodyField) -> None:
         self.field = field
+        self.x = field.shape.x
         self.pieces: list[Mesh] = []
-
-    def x(self, station: float) -> float:
-        return self.field.shape.length / 2 - station
 
     def add(self, *pieces: Mesh | None) -> None:
         self.pieces += [piece for piece in pieces if piece is not None]

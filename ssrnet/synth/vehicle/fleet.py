@@ -9,6 +9,7 @@ import numpy as np
 
 from ssrnet.synth.rng import choose, stream
 from ssrnet.synth.settings import SynthSettings
+from ssrnet.synth.vehicle.bodytypes import WORKHORSES
 from ssrnet.synth.vehicle.draw_marks import draw_marks, draw_sibling_marks
 from ssrnet.synth.vehicle.draw_models import draw_model
 from ssrnet.synth.vehicle.specs import IdentitySpec, ModelSpec, Paint
@@ -133,7 +134,7 @@ def _model(seed: int, unit: int, split: str) -> ModelSpec:
 
 def draw_paint(rng: np.random.Generator, model: ModelSpec) -> Paint:
     name = choose(rng, {name: share for name, (*_, share) in PAINTS.items()})
-    if model.body_type in ("van", "minibus", "bus", "box truck") and rng.random() < 0.5:
+    if model.body_type in WORKHORSES and rng.random() < 0.5:
         name = "white"
     rgb, metallic, gloss, _ = PAINTS[name]
     shade = rng.uniform(0.85, 1.12)

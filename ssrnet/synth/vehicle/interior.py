@@ -16,11 +16,7 @@ from ssrnet.synth.vehicle.specs import ModelSpec
 
 def interior(model: ModelSpec) -> list[Mesh]:
     s = model.shape
-
-    def x(station: float) -> float:
-        return s.length / 2 - station
-
-    belt, wide = s.belt, s.width
+    x, belt, wide = s.x, s.belt, s.width
     long = s.tail_glass - s.cowl
     floor = box(
         (x(0.5 * (s.cowl + s.tail_glass)), 0, belt - 0.34), (long - 0.15, wide - 0.34, 0.05), "interior", "interior"
@@ -55,8 +51,8 @@ def liner(model: ModelSpec, field: BodyField) -> list[Mesh]:
     """
     s, depth = model.shape, 0.04
     step = 0.075 if s.length < 7 else 0.14
-    low = np.array([s.length / 2 - s.tail_glass - 0.16, -s.width / 2, s.belt - 0.42])
-    high = np.array([s.length / 2 - s.cowl + 0.12, s.width / 2, s.height])
+    low = np.array([s.x(s.tail_glass) - 0.16, -s.width / 2, s.belt - 0.42])
+    high = np.array([s.x(s.cowl) + 0.12, s.width / 2, s.height])
     vertices, faces = polygonise(lambda points: field(points) + depth, low, high, step)
     lining = Mesh(vertices, faces[:, ::-1], "interior", "interior", normals_at(field, vertices))
     for level in (side_window_level, windscreen_level, rear_window_level):
@@ -81,7 +77,7 @@ def seat_rows(model: ModelSpec) -> list[float]:
 def people(model: ModelSpec, rng: np.random.Generator) -> list[Mesh]:
     """Driver and perhaps a passenger: they belong to the capture, never to the vehicle."""
     s = model.shape
-    row = s.length / 2 - (seat_rows(model)[0] - 0.12)
+    row = s.x(seat_rows(model)[0] - 0.12)
     seats = [0.36] + ([-0.36] if rng.random() < 0.35 else [])
     pieces = []
     for y in seats:
@@ -91,12 +87,8 @@ def people(model: ModelSpec, rng: np.random.Generator) -> list[Mesh]:
             (row, y, s.belt + min(0.31, 0.55 * (s.height - s.belt))), (0.10, 0.075, 0.12), "skin", "interior", 10
         )
         body = ellipsoid((row - 0.04, y, s.belt - 0.04), (0.13, 0.22, 0.24), "cloth", "interior", 10)
-        pieces += [_tinted(head, tone), _tinted(body, shirt)]
+        pieces += [head.tinted(tone), body.tinted(shirt)]
     return pieces
-
-
-def _tinted(mesh: Mesh, color: np.ndarray) -> Mesh:
-    return replace(mesh, colors=np.tile(color, (len(mesh.vertices), 1)))
 
 
 def _places(model: ModelSpec) -> tuple[float, ...]:

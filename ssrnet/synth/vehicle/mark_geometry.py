@@ -9,7 +9,6 @@ import numpy as np
 from ssrnet.synth.mesh import Mesh, grid_faces
 from ssrnet.synth.vehicle.attachments import ATTACHMENTS
 from ssrnet.synth.vehicle.bodyfield import BodyField, Dent
-from ssrnet.synth.vehicle.cargo import box_floor
 from ssrnet.synth.vehicle.placement import anchor, frame_of
 from ssrnet.synth.vehicle.printed_textures import draw_print
 from ssrnet.synth.vehicle.skin import patch, resample
@@ -60,14 +59,13 @@ def _printed(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
 
 def _on_box(mark: Mark, model: ModelSpec, picture: np.ndarray) -> Mesh:
     """A print on the flat cargo box of a truck (larger than on a car's door)."""
-
     s = model.shape
-    front, floor = s.length + 0.10, box_floor(model)
+    front, floor = s.box_front, s.box_floor
     wide, tall = (1.8 * side for side in mark.size)
     if mark.zone == "rear":
         center = np.array(
             [
-                s.length / 2 - front - s.box_length - 0.02,
+                s.x(front) - s.box_length - 0.02,
                 (2 * mark.u - 1) * 0.4,
                 floor + 0.35 + mark.v * (s.box_height - floor - 0.8),
             ]
@@ -78,7 +76,7 @@ def _on_box(mark: Mark, model: ModelSpec, picture: np.ndarray) -> Mesh:
         sign = 1 if mark.zone == "left" else -1
         center = np.array(
             [
-                s.length / 2 - front - 0.9 - mark.u * (s.box_length - 1.8),
+                s.x(front) - 0.9 - mark.u * (s.box_length - 1.8),
                 sign * (s.box_width / 2 + 0.02),
                 floor + 0.5 + mark.v * (s.box_height - floor - 1.0),
             ]

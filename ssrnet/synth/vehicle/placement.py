@@ -11,11 +11,7 @@ from ssrnet.synth.vehicle.specs import Mark, ModelSpec
 def frame_of(mark: Mark, model: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[float, float, float]]:
     """(point off the body, rightwards, upwards, direction onto the body) of a mark's zone."""
     s = model.shape
-    half = s.width / 2
-
-    def x(station: float) -> float:
-        return s.length / 2 - station
-
+    x, half = s.x, s.width / 2
     if mark.zone in ("left", "right"):
         sign = 1 if mark.zone == "left" else -1
         start, end = (

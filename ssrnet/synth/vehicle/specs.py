@@ -6,7 +6,7 @@ shared model is the same object in every sense.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ssrnet.synth.vehicle.bodytypes import BodyShape
@@ -142,11 +142,9 @@ class IdentitySpec:
     dirt: float
     seat: tuple[float, float, float]
     box_color: tuple[float, float, float]
-    marks: tuple[Mark, ...] = field(default=())
+    marks: tuple[Mark, ...] = ()
     sibling_group: int = -1
 
     def without(self, name: str) -> IdentitySpec:
         """The counterfactual: the same vehicle, one mark removed."""
-        from dataclasses import replace
-
         return replace(self, marks=tuple(mark for mark in self.marks if mark.name != name))
