@@ -9,9 +9,8 @@ import numpy as np
 
 from ssrnet.synth.camera.cameras import CITY, FixedCamera, camera
 from ssrnet.synth.camera.captures import Capture
-from ssrnet.synth.camera.framing import crop_view
 from ssrnet.synth.camera.imaging import Damage, develop
-from ssrnet.synth.camera.view import View
+from ssrnet.synth.camera.view import View, crop_view
 from ssrnet.synth.mesh import Mesh, tube
 from ssrnet.synth.render.materials import Batch, batch
 from ssrnet.synth.render.renderer import Renderer
@@ -20,11 +19,12 @@ from ssrnet.synth.rng import stream
 from ssrnet.synth.scene.lamps import glowing, site_lights
 from ssrnet.synth.scene.roads import HALF_EXTENT, road_texture
 from ssrnet.synth.scene.scenery import plant_between, pole_between, shade_tree, site_scenery
-from ssrnet.synth.scene.sky import Weather, direction, environment, sun_irradiance
+from ssrnet.synth.scene.sky import environment, sun_irradiance
 from ssrnet.synth.scene.traffic import traffic_around
 from ssrnet.synth.vehicle.assembly import Vehicle
 from ssrnet.synth.vehicle.interior import people
-from ssrnet.synth.vehicle.part_names import FIRST_MARK, PART_NAMES, PART_VALUES
+from ssrnet.synth.vehicle.part_names import FIRST_MARK, OCCLUDER, PART_NAMES
+from ssrnet.synth.weather import Weather, direction
 
 MARK_PIXELS = 12  # a mark counts as visible from this many pixels on
 
@@ -191,9 +191,9 @@ def _damage(capture: Capture, view: View, staging: Staging, rng: np.random.Gener
 def _photograph(
     pixels: np.ndarray, parts: np.ndarray, whole: np.ndarray, capture: Capture, site: FixedCamera
 ) -> Photograph:
-    seen = whole & (parts > 0) & (parts != PART_VALUES["occluder"])
+    seen = whole & (parts > 0) & (parts != OCCLUDER)
     hidden = 1 - seen.sum() / max(int(whole.sum()), 1)
-    counts = np.bincount(parts[(parts >= FIRST_MARK) & (parts < PART_VALUES["occluder"])], minlength=len(PART_NAMES))
+    counts = np.bincount(parts[(parts >= FIRST_MARK) & (parts < OCCLUDER)], minlength=len(PART_NAMES))
     toward = site.position - np.array([capture.x, capture.y, 0.8])
     azimuth = np.rad2deg(np.arctan2(toward[1], toward[0]) - capture.yaw) % 360
     return Photograph(

@@ -22,7 +22,7 @@ from ssrnet.synth.photographer import Staging
 from ssrnet.synth.rng import stream
 from ssrnet.synth.vehicle.fleet import Fleet
 from ssrnet.synth.vehicle.part_names import PART_VALUES
-from ssrnet.synth.vehicle.specs import IdentitySpec, Mark, View
+from ssrnet.synth.vehicle.specs import IdentitySpec, Mark, Viewpoint
 
 CALM = Staging(clutter=False, jitter=0.0, motion=False)
 STAGE_CAMERA = 15  # a bridge: nothing shades it, and its sensor shows the change and little else
@@ -45,7 +45,7 @@ ONE_PLACE = frozenset(  # marks that can be taken away but not put elsewhere
     )
 )
 AS_IT_IS, REMOVED, MOVED = "as it is", "removed", "moved"
-PAIR_AZIMUTHS: dict[View, float] = {"front": 12.0, "left": 78.0, "rear": 168.0, "right": 282.0}
+PAIR_AZIMUTHS: dict[Viewpoint, float] = {"front": 12.0, "left": 78.0, "rear": 168.0, "right": 282.0}
 PROBE_COLUMNS = ("image", "series", "step", "value", "vehicle_id", "camera_id", "mark", "change", "mark_pixels", "mask")
 
 
@@ -166,16 +166,16 @@ SERIES: tuple[Callable[[IdentitySpec, int], list[Step]], ...] = (
 
 
 def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
-    """For each mark that some view shows: the capture as it is, without the mark, and with it moved."""
+    """For each mark that some viewpoint shows: the capture as it is, without the mark, and with it moved."""
     steps: list[Step] = []
     done: set[str] = set()
-    for view, azimuth in PAIR_AZIMUTHS.items():
-        for mark in visible_marks(identity, view):
+    for viewpoint, azimuth in PAIR_AZIMUTHS.items():
+        for mark in visible_marks(identity, viewpoint):
             if mark.name in done:
                 continue
             done.add(mark.name)
             variants = {AS_IT_IS: identity, REMOVED: identity.without(mark.name)}
-            elsewhere = moved(identity, mark, view)
+            elsewhere = moved(identity, mark, viewpoint)
             if elsewhere is not None:
                 variants[MOVED] = elsewhere
             capture = base_capture(identity, seed, azimuth)
@@ -186,15 +186,15 @@ def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
     return steps
 
 
-def moved(identity: IdentitySpec, mark: Mark, view: View) -> IdentitySpec | None:
-    """The vehicle with ``mark`` in another place of its zone that ``view`` shows as well; None where there is none."""
+def moved(identity: IdentitySpec, mark: Mark, viewpoint: Viewpoint) -> IdentitySpec | None:
+    """The vehicle with ``mark`` in another place of its zone that ``viewpoint`` shows as well; None where there is none."""
     if mark.kind in ONE_PLACE:
         return None
     others = tuple(other for other in identity.marks if other.name != mark.name)
     for across, up in ((0.5, 0.5), (0.5, 0.0), (0.35, 0.0), (-0.35, 0.0), (0.0, 0.5)):
         place = replace(mark, u=_within(mark.u + across), v=_within(mark.v + up))
         variant = replace(identity, marks=(*others, place))
-        if any(seen.name == mark.name for seen in visible_marks(variant, view)):
+        if any(seen.name == mark.name for seen in visible_marks(variant, viewpoint)):
             return variant
     return None
 

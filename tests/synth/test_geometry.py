@@ -5,8 +5,8 @@ import pytest
 
 from ssrnet.synth.mesh import box, ellipsoid, lathe, split, tube, volume
 from ssrnet.synth.rng import stream
-from ssrnet.synth.vehicle.bodyfield import BodyField, Dent
-from ssrnet.synth.vehicle.bodytypes import BODY_TYPES, vary
+from ssrnet.synth.vehicle.body_field import BodyField, Dent
+from ssrnet.synth.vehicle.body_types import BODY_TYPES, vary
 from ssrnet.synth.vehicle.draw_models import draw_model
 from ssrnet.synth.vehicle.interior import liner
 from ssrnet.synth.vehicle.isosurface import polygonise

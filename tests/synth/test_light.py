@@ -12,10 +12,11 @@ from ssrnet.synth.camera.imaging import Damage, develop
 from ssrnet.synth.rng import stream
 from ssrnet.synth.scene.lamps import glowing, site_lights
 from ssrnet.synth.scene.scenery import site_scenery
-from ssrnet.synth.scene.sky import NIGHT_COLORS, environment, sun_irradiance
+from ssrnet.synth.scene.sky import environment, sun_irradiance
 from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.vehicle.assembly import build
 from ssrnet.synth.vehicle.fleet import draw_fleet
+from ssrnet.synth.weather import NIGHT_COLORS
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 STILL = Damage(motion=(0.0, 0.0), gain=1.0, extra_blur=0.0, noise=1.0, infrared=False)

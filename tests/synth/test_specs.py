@@ -10,7 +10,7 @@ from ssrnet.errors import SettingsError
 from ssrnet.synth.camera.captures import captures_of
 from ssrnet.synth.rng import stream
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.vehicle.bodytypes import BODY_TYPES
+from ssrnet.synth.vehicle.body_types import BODY_TYPES
 from ssrnet.synth.vehicle.draw_models import draw_model
 from ssrnet.synth.vehicle.fleet import draw_fleet
 

@@ -9,10 +9,10 @@ import pytest
 from ssrnet.synth.camera.visibility import unresolvable_views, visible_marks
 from ssrnet.synth.mesh import face_normals
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.vehicle.bodyfield import BodyField
+from ssrnet.synth.vehicle.body_field import BodyField
 from ssrnet.synth.vehicle.fleet import draw_fleet
 from ssrnet.synth.vehicle.mark_geometry import mark_geometry
-from ssrnet.synth.vehicle.specs import VIEWS
+from ssrnet.synth.vehicle.specs import VIEWPOINTS
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_siblings_are_resolvable_from_every_view(groups):
 
 def test_a_side_mark_is_seen_from_its_side_only(groups):
     for identity in groups[0]:
-        seen = {view: {mark.name for mark in visible_marks(identity, view)} for view in VIEWS}
+        seen = {viewpoint: {mark.name for mark in visible_marks(identity, viewpoint)} for viewpoint in VIEWPOINTS}
         for mark in identity.marks:
             if mark.zone == "left" and mark.kind in ("decal", "stripe", "lettering", "hubcap"):
                 assert mark.name in seen["left"] and mark.name not in seen["right"]

@@ -8,9 +8,9 @@ import numpy as np
 
 from ssrnet.synth.camera.cameras import CAMERAS, CITY, camera
 from ssrnet.synth.rng import choose, stream
-from ssrnet.synth.scene.sky import Weather
 from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.vehicle.specs import IdentitySpec
+from ssrnet.synth.weather import Weather
 
 HOURS = {
     "sun": (8.0, 17.0),

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from ssrnet.synth.camera.cameras import Sensor
-from ssrnet.synth.scene.sky import NIGHT_COLORS, Weather
+from ssrnet.synth.weather import NIGHT_COLORS, Weather
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 FINAL_QUALITY = 88

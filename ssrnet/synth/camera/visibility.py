@@ -1,7 +1,7 @@
-"""What can be told apart from where, by projection and without a renderer.
+"""From which viewpoints two siblings can be told apart, by projection and without a renderer.
 
-A mark counts as visible from a view when enough of its surface faces a camera there and the body
-does not stand in the way. Two siblings are resolvable from a view when either carries such a mark.
+A mark counts as visible from a viewpoint when enough of its surface faces a camera there and the body
+does not hide it. Two siblings are resolvable from a viewpoint when their visible marks there differ.
 """
 
 from __future__ import annotations
@@ -11,50 +11,46 @@ from functools import lru_cache
 import numpy as np
 
 from ssrnet.synth.mesh import Mesh, face_crosses
-from ssrnet.synth.scene.sky import direction
-from ssrnet.synth.vehicle.bodyfield import BodyField
-from ssrnet.synth.vehicle.mark_geometry import dents_of, mark_geometry
-from ssrnet.synth.vehicle.placement import anchor
-from ssrnet.synth.vehicle.specs import VIEWS, IdentitySpec, Mark, View
+from ssrnet.synth.vehicle.body_field import BodyField
+from ssrnet.synth.vehicle.mark_geometry import anchor, dents_of, mark_geometry
+from ssrnet.synth.vehicle.specs import VIEWPOINTS, IdentitySpec, Mark, Viewpoint
+from ssrnet.synth.weather import direction
 
-VIEW_AZIMUTH: dict[View, float] = {"front": 0.0, "left": 90.0, "rear": 180.0, "right": 270.0}
-SPREAD = (-25.0, 0.0, 25.0)  # degrees around a view's own azimuth
+VIEWPOINT_AZIMUTHS: dict[Viewpoint, float] = {"front": 0.0, "left": 90.0, "rear": 180.0, "right": 270.0}
+SPREAD = (-25.0, 0.0, 25.0)  # degrees around a viewpoint's azimuth
 ELEVATION = 18.0
-ENOUGH = 0.004  # square metres facing the camera: about a dozen pixels of a 200-pixel crop
+LEAST_AREA = 0.004  # square metres facing the camera: about a dozen pixels of a 200-pixel crop
 
 
 @lru_cache(maxsize=64)
-def visible_marks(identity: IdentitySpec, view: View) -> tuple[Mark, ...]:
-    """Marks seen from at least two of three azimuths around ``view``."""
+def visible_marks(identity: IdentitySpec, viewpoint: Viewpoint) -> tuple[Mark, ...]:
+    """Marks visible from at least two of three azimuths around ``viewpoint``."""
     field = _field(identity)
-    found = []
-    for mark in identity.marks:
-        seen = sum(
-            facing_area(mark, identity, field, direction(np.deg2rad(VIEW_AZIMUTH[view] + turn), np.deg2rad(ELEVATION)))
-            >= ENOUGH
-            for turn in SPREAD
-        )
-        if seen >= 2:
-            found.append(mark)
-    return tuple(found)
+    azimuths = np.deg2rad(VIEWPOINT_AZIMUTHS[viewpoint] + np.array(SPREAD))
+    cameras = [direction(azimuth, np.deg2rad(ELEVATION)) for azimuth in azimuths]
+    return tuple(
+        mark
+        for mark in identity.marks
+        if sum(facing_area(mark, identity, field, toward) >= LEAST_AREA for toward in cameras) >= 2
+    )
 
 
-def resolvable(a: IdentitySpec, b: IdentitySpec, view: View) -> bool:
-    """Whether siblings ``a`` and ``b`` can be told apart from ``view``: some visible mark is not shared."""
-    kinds = [
-        {(m.kind, m.zone, round(m.u, 2), round(m.v, 2), m.print_seed) for m in visible_marks(one, view)}
+def resolvable(a: IdentitySpec, b: IdentitySpec, viewpoint: Viewpoint) -> bool:
+    """Whether siblings ``a`` and ``b`` can be told apart from ``viewpoint``: they do not share every visible mark."""
+    marks = [
+        {(m.kind, m.zone, round(m.u, 2), round(m.v, 2), m.print_seed) for m in visible_marks(one, viewpoint)}
         for one in (a, b)
     ]
-    return kinds[0] != kinds[1]
+    return marks[0] != marks[1]
 
 
-def unresolvable_views(a: IdentitySpec, b: IdentitySpec) -> tuple[View, ...]:
-    """The views from which the pair is flagged: nobody could tell them apart there."""
-    return tuple(view for view in VIEWS if not resolvable(a, b, view))
+def unresolvable_views(a: IdentitySpec, b: IdentitySpec) -> tuple[Viewpoint, ...]:
+    """The viewpoints from which nothing tells the pair apart."""
+    return tuple(viewpoint for viewpoint in VIEWPOINTS if not resolvable(a, b, viewpoint))
 
 
 def facing_area(mark: Mark, identity: IdentitySpec, field: BodyField, toward: np.ndarray) -> float:
-    """Square metres of the mark, projected along ``toward`` (unit vector to the camera), not hidden by the body."""
+    """Square metres of the mark that the body does not hide, projected along ``toward`` (unit vector to the camera)."""
     if mark.kind == "hubcap":
         sign = 1 if mark.zone == "left" else -1
         rim = identity.model.wheel.rim_share * identity.model.shape.wheel_radius

@@ -7,7 +7,7 @@ import numpy as np
 from ssrnet.synth.camera.view import View
 from ssrnet.synth.render.materials import Batch
 from ssrnet.synth.render.stage import Ground
-from ssrnet.synth.vehicle.part_names import FIRST_MARK, PART_VALUES
+from ssrnet.synth.vehicle.part_names import FIRST_MARK, OCCLUDER
 
 Rays = tuple[np.ndarray, np.ndarray]  # one origin (3,), directions (n, 3)
 
@@ -78,7 +78,7 @@ class FirstHits:
             return
         _, behind, face, _, _ = self._cast(point[glass] + 1e-3 * toward[glass], toward[glass])
         names = self._parts(behind, face)
-        marks = (names >= FIRST_MARK) & (names < PART_VALUES["occluder"])
+        marks = (names >= FIRST_MARK) & (names < OCCLUDER)
         parts[glass[marks]] = names[marks]
 
     @staticmethod

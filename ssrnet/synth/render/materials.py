@@ -105,7 +105,7 @@ def batch(pieces: list[Mesh], identity: IdentitySpec | None = None, static: bool
     tint, dirt, seed = 0.6, 0.0, 0
     if identity is not None:
         paint = identity.paint
-        table["paint"] = (paint.rgb, paint.gloss, paint.metallic, 1.0)
+        table["paint"] = (paint.rgb, paint.roughness, paint.metallic, 1.0)
         table["seat"] = (identity.seat, 0.8, 0.0, 0.0)
         table["cargo"] = (identity.box_color, 0.4, 0.0, 0.3)
         if identity.rim_dark:

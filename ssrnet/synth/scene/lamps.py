@@ -12,8 +12,8 @@ from ssrnet.synth.mesh import face_crosses, joined_faces, quad_faces, rotation
 from ssrnet.synth.render.stage import Glow, PointLight
 from ssrnet.synth.rng import stream
 from ssrnet.synth.scene.scenery import site_scenery
-from ssrnet.synth.scene.sky import NIGHT_COLORS
 from ssrnet.synth.vehicle.assembly import Vehicle
+from ssrnet.synth.weather import NIGHT_COLORS
 
 # Radiance of a dipped headlamp's lens, looked at from straight ahead; of a tail lamp; how often lamps are on.
 HEADLAMP = {"night": 150.0, "dusk": 60.0, "rain": 36.0}

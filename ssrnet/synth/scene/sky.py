@@ -2,44 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-
-@dataclass(frozen=True)
-class Weather:
-    """``kind`` is sun, cloud, overcast, rain, dusk or night; ``night_light`` names the lamps of a night.
-
-    Angles in radians in the site's frame. ``haze`` in [0, 1] lifts the blacks; ``wetness`` in [0, 1]
-    darkens and polishes the road.
-    """
-
-    kind: str
-    sun_azimuth: float
-    sun_elevation: float
-    overcast: float
-    haze: float
-    wetness: float
-    night_light: str = "none"
-
-    @property
-    def dark(self) -> bool:
-        return self.kind == "night"
-
-
-NIGHT_COLORS = {
-    "sodium": (1.0, 0.62, 0.26),
-    "led": (0.92, 1.0, 1.08),
-    "mercury": (0.82, 1.0, 0.86),
-    "shops": (1.0, 0.78, 0.62),
-    "infrared": (1.0, 1.0, 1.0),
-}
-
-
-def direction(azimuth: float, elevation: float) -> np.ndarray:
-    return np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+from ssrnet.synth.weather import NIGHT_COLORS, Weather, direction
 
 
 def sun_irradiance(weather: Weather) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ssrnet.synth.mesh import Mesh
-from ssrnet.synth.vehicle.bodyfield import BodyField
+from ssrnet.synth.vehicle.body_field import BodyField
 from ssrnet.synth.vehicle.cargo import cargo_box
 from ssrnet.synth.vehicle.fittings import fittings
 from ssrnet.synth.vehicle.interior import interior

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ssrnet.synth.mesh import Mesh, box, ellipsoid, lathe, tube
-from ssrnet.synth.vehicle.bodyfield import BodyField
-from ssrnet.synth.vehicle.placement import frame_of
+from ssrnet.synth.vehicle.body_field import BodyField
+from ssrnet.synth.vehicle.overlays import patch
 from ssrnet.synth.vehicle.printed_textures import INKS
-from ssrnet.synth.vehicle.skin import patch, ribbon
 from ssrnet.synth.vehicle.specs import Mark, ModelSpec
 from ssrnet.synth.vehicle.wheels import wheel
 
@@ -45,19 +44,6 @@ def _ornament(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
         ellipsoid(hang, (0.03, 0.05, 0.09), "print", "ornament").tinted(color),
         tube(np.array([hang, hang + [0, 0, 0.16]]), 0.006, "black", "ornament", 5),
     ]
-
-
-def _scratch(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
-    point, right, up, direction = frame_of(mark, model)
-    rng = np.random.default_rng(mark.print_seed)
-    pieces = []
-    for k in range(3):
-        shift = up * (0.035 * k + rng.normal(0, 0.01)) + right * rng.normal(0, 0.06)
-        line = [
-            tuple(point + shift + right * mark.size[0] * (t - 0.5) + up * mark.amount * (t - 0.5)) for t in (0, 0.5, 1)
-        ]
-        pieces.append(ribbon(field, line, mark.size[1] * rng.uniform(0.6, 1.2), direction, "scratch", "scratch", 0.003))
-    return pieces
 
 
 def roof_height(field: BodyField, station: float, y: float) -> float:
@@ -207,7 +193,6 @@ def _mud_flap(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
 
 ATTACHMENTS: dict[str, Callable[[Mark, ModelSpec, BodyField], list[Mesh]]] = {
     "ornament": _ornament,
-    "scratch": _scratch,
     "rack": _rack,
     "roof box": _roof_box,
     "sunroof": _sunroof,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ssrnet.synth.vehicle.bodytypes import WORKHORSES
+from ssrnet.synth.vehicle.body_types import WORKHORSES
 from ssrnet.synth.vehicle.specs import IdentitySpec, Mark, MarkKind, ModelSpec, Zone
 
 PASSENGER = ("sedan", "hatchback", "estate", "suv", "coupe")

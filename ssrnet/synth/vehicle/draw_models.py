@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ssrnet.synth.rng import choose, stream
-from ssrnet.synth.vehicle.bodytypes import BODY_TYPES, TYPE_SHARES, WORKHORSES, vary
+from ssrnet.synth.vehicle.body_types import BODY_TYPES, TYPE_SHARES, WORKHORSES, vary
 from ssrnet.synth.vehicle.specs import FrontFace, ModelSpec, RearFace, WheelSpec
 
 CAR_FRONTS = {"slim": 0.3, "teardrop": 0.27, "box": 0.18, "split": 0.12, "round": 0.05, "tall": 0.08}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ssrnet.synth.mesh import Mesh, box, ellipsoid, tube
-from ssrnet.synth.vehicle.bodyfield import BodyField
+from ssrnet.synth.vehicle.body_field import BodyField
 from ssrnet.synth.vehicle.interior import liner
+from ssrnet.synth.vehicle.overlays import ribbon
 from ssrnet.synth.vehicle.panels import BUS_DOORS, BUS_LEAF, pillars
-from ssrnet.synth.vehicle.skin import ribbon
 from ssrnet.synth.vehicle.specs import ModelSpec
 
 

@@ -1,4 +1,4 @@
-"""Draws the fleet: who exists, who are siblings, which split each vehicle belongs to."""
+"""Draws the fleet at random: which vehicles exist, which of them are siblings, and the split of each."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from ssrnet.synth.rng import choose, stream
 from ssrnet.synth.settings import SynthSettings
-from ssrnet.synth.vehicle.bodytypes import WORKHORSES
+from ssrnet.synth.vehicle.body_types import WORKHORSES
 from ssrnet.synth.vehicle.draw_marks import draw_marks, draw_sibling_marks
 from ssrnet.synth.vehicle.draw_models import draw_model
 from ssrnet.synth.vehicle.specs import IdentitySpec, ModelSpec, Paint
 
-# linear RGB, metallic, roughness of the base coat, share of cars
+# linear RGB, metallic, roughness of the base coat, share of the vehicles
 PAINTS = MappingProxyType(
     {
         "white": ((0.72, 0.72, 0.70), 0.0, 0.12, 0.27),
@@ -41,21 +41,21 @@ class Fleet:
     split_of: MappingProxyType[int, str]
 
     def groups(self) -> dict[int, list[IdentitySpec]]:
-        """Sibling groups by number (singles left out)."""
-        found: dict[int, list[IdentitySpec]] = {}
+        """Sibling groups by number; single vehicles are left out."""
+        groups: dict[int, list[IdentitySpec]] = {}
         for identity in self.identities:
             if identity.sibling_group >= 0:
-                found.setdefault(identity.sibling_group, []).append(identity)
-        return found
+                groups.setdefault(identity.sibling_group, []).append(identity)
+        return groups
 
 
 def draw_fleet(settings: SynthSettings) -> Fleet:
-    """The fleet of a seed. More identities only add vehicles; those already there stay as they are
-    (the last sibling group may therefore be cut short, down to one).
+    """The fleet of ``settings.seed``.
 
-    Vehicles come in units: a sibling group, or one vehicle alone. A unit is never split between
-    train and test, and the two splits draw from separate pools of models, so no test model is ever
-    seen in training.
+    More identities only add vehicles: the first ones stay as they are, and the last sibling group may be
+    cut short, down to one. Vehicles come in units, a sibling group or one vehicle alone. A unit is never
+    split between train and test, and the two splits draw from separate pools of models, so no test model
+    is ever seen in training.
     """
     identities: list[IdentitySpec] = []
     split_of: dict[int, str] = {}
@@ -121,8 +121,8 @@ def _unit(seed: int, unit: int, split: str, size: int, first_id: int, group: int
 
 
 def _model(seed: int, unit: int, split: str) -> ModelSpec:
-    """A third of the units take an earlier unit's model where their split has it, so models recur
-    in other paints; train and test number their models apart.
+    """The model of a unit. A third of the units reuse an earlier number, so that models recur in other paints;
+    train and test number their models apart.
     """
     rng = stream(seed, "model pick", unit)
     number = unit
@@ -136,7 +136,7 @@ def draw_paint(rng: np.random.Generator, model: ModelSpec) -> Paint:
     name = choose(rng, {name: share for name, (*_, share) in PAINTS.items()})
     if model.body_type in WORKHORSES and rng.random() < 0.5:
         name = "white"
-    rgb, metallic, gloss, _ = PAINTS[name]
+    rgb, metallic, roughness, _ = PAINTS[name]
     shade = rng.uniform(0.85, 1.12)
     hue = 1 + rng.normal(0, 0.03, 3)
-    return Paint(name, tuple(float(min(0.8, c)) for c in np.array(rgb) * shade * hue), metallic, gloss)
+    return Paint(name, tuple(float(min(0.8, c)) for c in np.array(rgb) * shade * hue), metallic, roughness)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssrnet.synth.vehicle.cutter import Cutter, Surface
-from ssrnet.synth.vehicle.outlines import band, circle, polygon
+from ssrnet.synth.vehicle.cutter import Cutter, Surface, band, circle, polygon
 from ssrnet.synth.vehicle.specs import FrontFace, ModelSpec
 
 
@@ -102,15 +101,15 @@ def _corner_intakes(cutter: Cutter, model: ModelSpec) -> None:
         def fog(p: Surface) -> np.ndarray:
             return circle(p.front_girth, p.z, tuple(middle), 0.038)
 
-        cutter.take(lambda p: np.minimum(fog(p), facing(p)), "lens", "front lamp")
-        cutter.take(lambda p: np.minimum(fog(p) + 0.014, facing(p)), "gloss black", "grille")
+        cutter.cut(lambda p: np.minimum(fog(p), facing(p)), "lens", "front lamp")
+        cutter.cut(lambda p: np.minimum(fog(p) + 0.014, facing(p)), "gloss black", "grille")
 
     def slats(p: Surface) -> np.ndarray:
         return 0.012 * np.cos((p.z - middle[1]) * 2 * np.pi / 0.045) - 0.004
 
-    cutter.take(lambda p: np.minimum(recess(p, 0.012), slats(p)), "black", "grille")
-    cutter.take(lambda p: recess(p, 0.012), "plastic", "grille")
-    cutter.take(lambda p: recess(p, 0.0), "chrome" if face.chrome and face.surround else "gloss black", "grille")
+    cutter.cut(lambda p: np.minimum(recess(p, 0.012), slats(p)), "black", "grille")
+    cutter.cut(lambda p: recess(p, 0.012), "plastic", "grille")
+    cutter.cut(lambda p: recess(p, 0.0), "chrome" if face.chrome and face.surround else "gloss black", "grille")
 
 
 def _lower_intake(cutter: Cutter, model: ModelSpec) -> None:
@@ -132,17 +131,17 @@ def _lower_intake(cutter: Cutter, model: ModelSpec) -> None:
     def bars(p: Surface) -> np.ndarray:
         return 0.012 * np.cos(p.z * 2 * np.pi / 0.05) - 0.004
 
-    cutter.take(lambda p: np.minimum(opening(p, 0.012), bars(p)), "black", "grille")
-    cutter.take(lambda p: opening(p, 0.0), "plastic", "grille")
+    cutter.cut(lambda p: np.minimum(opening(p, 0.012), bars(p)), "black", "grille")
+    cutter.cut(lambda p: opening(p, 0.0), "plastic", "grille")
     if model.cladding:
         skid = [(-0.3, low - 0.015), (-0.3, s.clearance - 0.05), (0.36, s.clearance - 0.05), (0.46, low - 0.015)]
-        cutter.take(lambda p: np.minimum(polygon(np.abs(p.y), p.z, skid, 0.015), facing(p) + 0.4), "rim", "bumper")
+        cutter.cut(lambda p: np.minimum(polygon(np.abs(p.y), p.z, skid, 0.015), facing(p) + 0.4), "rim", "bumper")
     if s.height < 1.9:
 
         def lip(p: Surface) -> np.ndarray:
             return np.minimum(band(p.z, s.clearance - 0.2, s.clearance + 0.045), 0.45 - p.station)
 
-        cutter.take(lip, "plastic", "bumper")
+        cutter.cut(lip, "plastic", "bumper")
 
 
 def _flat_front(cutter: Cutter, model: ModelSpec) -> None:
@@ -158,17 +157,17 @@ def _flat_front(cutter: Cutter, model: ModelSpec) -> None:
         def fog(p: Surface) -> np.ndarray:
             return circle(np.abs(p.y), p.z, (half - 0.30, c + 0.13), 0.045)
 
-        cutter.take(lambda p: np.minimum(fog(p), ahead(p)), "lens", "front lamp")
+        cutter.cut(lambda p: np.minimum(fog(p), ahead(p)), "lens", "front lamp")
     step = [(-0.3, c + 0.20), (-0.3, c + 0.06), (half - 0.46, c + 0.06), (half - 0.52, c + 0.20)]
-    cutter.take(lambda p: np.minimum(polygon(np.abs(p.y), p.z, step, 0.02), ahead(p)), "black", "grille")
+    cutter.cut(lambda p: np.minimum(polygon(np.abs(p.y), p.z, step, 0.02), ahead(p)), "black", "grille")
     if model.body_type == "box truck":
-        cutter.take(lambda p: np.minimum(c + 0.27 - p.z, 0.42 - p.station), "plastic", "bumper")
+        cutter.cut(lambda p: np.minimum(c + 0.27 - p.z, 0.42 - p.station), "plastic", "bumper")
     else:
         _destination(cutter, model)
     if face.surround or face.grille in ("slot", "none", "slats"):
         high, low = s.cowl_height + 0.02, s.hood_height - (0.24 if model.body_type == "bus" else 0.16)
         mask = [(-0.3, high), (-0.3, low), (half - 0.42, low), (half - 0.20, high)]
-        cutter.take(lambda p: np.minimum(polygon(np.abs(p.y), p.z, mask, 0.03), ahead(p)), "gloss black", "grille")
+        cutter.cut(lambda p: np.minimum(polygon(np.abs(p.y), p.z, mask, 0.03), ahead(p)), "gloss black", "grille")
 
 
 def _destination(cutter: Cutter, model: ModelSpec) -> None:
@@ -191,8 +190,8 @@ def _destination(cutter: Cutter, model: ModelSpec) -> None:
     def shown(p: Surface) -> np.ndarray:
         return np.minimum.reduce([board(p), band(p.z, top - 0.19, top - 0.07), 0.62 - np.abs(p.y), strokes(p)])
 
-    cutter.take(shown, "amber", "body")
-    cutter.take(board, "gloss black", "body")
+    cutter.cut(shown, "amber", "body")
+    cutter.cut(board, "gloss black", "body")
 
 
 def _front_lamp(cutter: Cutter, face: FrontFace, corners, lamp) -> None:
@@ -206,19 +205,19 @@ def _front_lamp(cutter: Cutter, face: FrontFace, corners, lamp) -> None:
         def strip(p: Surface) -> np.ndarray:
             return np.minimum.reduce([lamp(p, 0.010), 0.030 - lamp(p), middle[1] - p.z])
 
-        cutter.take(strip, "lamp", "front lamp")
+        cutter.cut(strip, "lamp", "front lamp")
     for spot in spots:
 
         def bowl(p: Surface, more: float, spot: np.ndarray = spot) -> np.ndarray:
             return np.minimum(lamp(p, 0.012), circle(p.front_girth, p.z, spot, size + more))
 
-        cutter.take(lambda p: bowl(p, 0.0), "lens" if dark else "lamp", "front lamp")
-        cutter.take(lambda p: bowl(p, 0.008), "chrome" if dark else "lamp dark", "front lamp")
+        cutter.cut(lambda p: bowl(p, 0.0), "lens" if dark else "lamp", "front lamp")
+        cutter.cut(lambda p: bowl(p, 0.008), "chrome" if dark else "lamp dark", "front lamp")
     edge = max(corner[0] for corner in corners) - 0.09
     if face.lamp in ("box", "tall", "teardrop"):
-        cutter.take(lambda p: np.minimum(lamp(p, 0.014), p.front_girth - edge), "amber", "front lamp")
-    cutter.take(lambda p: lamp(p, 0.012), "lamp dark" if dark else "chrome", "front lamp")
-    cutter.take(lambda p: lamp(p, 0.0), "chrome" if face.lamp == "round" else "trim", "front lamp")
+        cutter.cut(lambda p: np.minimum(lamp(p, 0.014), p.front_girth - edge), "amber", "front lamp")
+    cutter.cut(lambda p: lamp(p, 0.012), "lamp dark" if dark else "chrome", "front lamp")
+    cutter.cut(lambda p: lamp(p, 0.0), "chrome" if face.lamp == "round" else "trim", "front lamp")
 
 
 def _second_lamp(cutter: Cutter, hood: float, clearance: float) -> None:
@@ -230,10 +229,10 @@ def _second_lamp(cutter: Cutter, hood: float, clearance: float) -> None:
         return np.minimum(polygon(p.front_girth, p.z, pod, 0.025) - inset, 0.7 - p.station)
 
     for x in (0.74, 0.88):
-        cutter.take(
+        cutter.cut(
             lambda p, x=x: np.minimum(level(p, 0.01), circle(p.front_girth, p.z, (x, z), 0.042)), "lens", "front lamp"
         )
-    cutter.take(lambda p: level(p, 0.0), "lamp dark", "front lamp")
+    cutter.cut(lambda p: level(p, 0.0), "lamp dark", "front lamp")
 
 
 def _grille(cutter: Cutter, model: ModelSpec, ahead) -> None:
@@ -271,6 +270,6 @@ def _grille(cutter: Cutter, model: ModelSpec, ahead) -> None:
 
     # Upright chrome bars would look like teeth: only lying ones are bright.
     bar_material = "chrome" if face.chrome and face.grille_bars == "horizontal" else "plastic"
-    cutter.take(lambda p: np.minimum(level(p, 0.018), bars(p)), bar_material, "grille")
-    cutter.take(lambda p: level(p, 0.018), "black", "grille")
-    cutter.take(lambda p: level(p, 0.0), "chrome" if face.surround else "gloss black", "grille")
+    cutter.cut(lambda p: np.minimum(level(p, 0.018), bars(p)), bar_material, "grille")
+    cutter.cut(lambda p: level(p, 0.018), "black", "grille")
+    cutter.cut(lambda p: level(p, 0.0), "chrome" if face.surround else "gloss black", "grille")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ssrnet.synth.mesh import Mesh, box, ellipsoid, split, tube
-from ssrnet.synth.vehicle.bodyfield import BodyField
+from ssrnet.synth.vehicle.body_field import BodyField
 from ssrnet.synth.vehicle.cutter import Surface
 from ssrnet.synth.vehicle.isosurface import normals_at, polygonise
 from ssrnet.synth.vehicle.panels import rear_window_level, side_window_level, windscreen_level

@@ -10,11 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from ssrnet.synth.mesh import Mesh, compact
-from ssrnet.synth.vehicle.bodyfield import BodyField
-from ssrnet.synth.vehicle.cutter import Cutter, Surface
+from ssrnet.synth.vehicle.body_field import BodyField
+from ssrnet.synth.vehicle.cutter import Cutter, Surface, band, rounded_all
 from ssrnet.synth.vehicle.front_faces import cut_front
 from ssrnet.synth.vehicle.isosurface import normals_at, polygonise
-from ssrnet.synth.vehicle.outlines import band, rounded_all
 from ssrnet.synth.vehicle.rear_faces import cut_rear
 from ssrnet.synth.vehicle.specs import ModelSpec
 
@@ -45,7 +44,7 @@ def cut_panels(model: ModelSpec, field: BodyField, step_scale: float = 1.0) -> l
         _cladding(cutter, model)
     if model.dark_roof:
         s = model.shape
-        cutter.take(
+        cutter.cut(
             lambda p: np.minimum(-0.05 - field.roof(p.points) + 0.11, p.points[:, 2] - s.height + 0.2),
             "gloss black",
             "roof",
@@ -81,7 +80,7 @@ def _underside(cutter: Cutter, model: ModelSpec) -> None:
         ]
         return np.maximum.reduce([*wells, (-0.6 - p.normals[:, 2]) * 0.1])
 
-    cutter.take(level, "black", "underbody")
+    cutter.cut(level, "black", "underbody")
     if s.bed:
 
         def inside(p: Surface) -> np.ndarray:
@@ -94,7 +93,7 @@ def _underside(cutter: Cutter, model: ModelSpec) -> None:
                 ]
             )
 
-        cutter.take(inside, "plastic", "cargo")
+        cutter.cut(inside, "plastic", "cargo")
 
 
 BUS_DOORS = (0.42, 4.2)  # stations of their front edges, on the right side
@@ -149,7 +148,7 @@ def _side_glass(cutter: Cutter, model: ModelSpec) -> None:
     s, field = model.shape, cutter.field
     stations = pillars(model)
     if model.body_type == "bus":
-        cutter.take(_bus_door_level, "glass", "side glass")
+        cutter.cut(_bus_door_level, "glass", "side glass")
 
     def pane(p: Surface) -> np.ndarray:
         level = side_window_level(model, field, p, 0.022)
@@ -162,23 +161,23 @@ def _side_glass(cutter: Cutter, model: ModelSpec) -> None:
         def cab(p: Surface) -> np.ndarray:
             return stations[0] - p.station
 
-        cutter.take(lambda p: np.minimum(pane(p), cab(p)), "glass", "side glass")
-        cutter.take(lambda p: np.minimum(side_window_level(model, field, p, 0.0), cab(p)), "trim", "side glass")
+        cutter.cut(lambda p: np.minimum(pane(p), cab(p)), "glass", "side glass")
+        cutter.cut(lambda p: np.minimum(side_window_level(model, field, p, 0.0), cab(p)), "trim", "side glass")
         return
     if model.body_type == "box truck":
 
         def limit(p: Surface) -> np.ndarray:
             return s.roof_rear - 0.42 - p.station
 
-        cutter.take(lambda p: rounded_all(pane(p), limit(p), radius=0.05), "glass", "side glass")
-        cutter.take(
+        cutter.cut(lambda p: rounded_all(pane(p), limit(p), radius=0.05), "glass", "side glass")
+        cutter.cut(
             lambda p: rounded_all(side_window_level(model, field, p, 0.0), limit(p) + 0.03, radius=0.05),
             "trim",
             "side glass",
         )
         return
-    cutter.take(pane, "glass", "side glass")
-    cutter.take(lambda p: side_window_level(model, field, p, 0.0), "trim", "side glass")
+    cutter.cut(pane, "glass", "side glass")
+    cutter.cut(lambda p: side_window_level(model, field, p, 0.0), "trim", "side glass")
 
 
 def windscreen_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
@@ -197,8 +196,8 @@ def windscreen_level(model: ModelSpec, field: BodyField, p: Surface, inset: floa
 
 def _windscreen(cutter: Cutter, model: ModelSpec) -> None:
     s, field = model.shape, cutter.field
-    cutter.take(lambda p: windscreen_level(model, field, p, 0.026), "windscreen", "windscreen")
-    cutter.take(lambda p: windscreen_level(model, field, p, 0.0), "trim", "windscreen")
+    cutter.cut(lambda p: windscreen_level(model, field, p, 0.026), "windscreen", "windscreen")
+    cutter.cut(lambda p: windscreen_level(model, field, p, 0.0), "trim", "windscreen")
     if s.cowl < 0.5:
         return
 
@@ -215,7 +214,7 @@ def _windscreen(cutter: Cutter, model: ModelSpec) -> None:
             ]
         )
 
-    cutter.take(scuttle, "plastic", "windscreen")
+    cutter.cut(scuttle, "plastic", "windscreen")
 
 
 def rear_window_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
@@ -237,8 +236,8 @@ def rear_window_level(model: ModelSpec, field: BodyField, p: Surface, inset: flo
 
 def _rear_glass(cutter: Cutter, model: ModelSpec) -> None:
     field = cutter.field
-    cutter.take(lambda p: rear_window_level(model, field, p, 0.025), "rear glass", "rear glass")
-    cutter.take(lambda p: rear_window_level(model, field, p, 0.0), "trim", "rear glass")
+    cutter.cut(lambda p: rear_window_level(model, field, p, 0.025), "rear glass", "rear glass")
+    cutter.cut(lambda p: rear_window_level(model, field, p, 0.0), "trim", "rear glass")
 
 
 def _cladding(cutter: Cutter, model: ModelSpec) -> None:
@@ -248,7 +247,7 @@ def _cladding(cutter: Cutter, model: ModelSpec) -> None:
         arches = [s.well_radius + 0.055 - np.hypot(p.station - axle, p.z - s.wheel_radius) for axle in s.axles]
         return np.maximum.reduce([s.clearance + 0.15 - p.z, *arches])
 
-    cutter.take(level, "plastic", "trim")
+    cutter.cut(level, "plastic", "trim")
 
 
 def _name_paint(paint: Mesh, field: BodyField) -> list[Mesh]:

@@ -1,5 +1,9 @@
 """The names of a part mask's labels, in the order of their pixel values."""
 
+from typing import get_args
+
+from ssrnet.synth.vehicle.specs import MarkKind
+
 PART_NAMES: tuple[str, ...] = (
     "background",
     "body",
@@ -21,26 +25,8 @@ PART_NAMES: tuple[str, ...] = (
     "underbody",
     "interior",
     "cargo",
-    "sticker",
-    "ornament",
-    "decal",
-    "lettering",
-    "stripe",
-    "dent",
-    "scratch",
-    "hubcap",
-    "rack",
-    "roof box",
-    "sunroof",
-    "spoiler",
-    "tow bar",
-    "ladder",
-    "spare wheel",
-    "beacon",
-    "sun strip",
-    "mud flap",
-    "patch",
+    *get_args(MarkKind),
     "occluder",
 )
 PART_VALUES = {name: value for value, name in enumerate(PART_NAMES)}
-FIRST_MARK = PART_VALUES["sticker"]
+FIRST_MARK, OCCLUDER = PART_VALUES["sticker"], PART_VALUES["occluder"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssrnet.synth.vehicle.cutter import Cutter, Surface
-from ssrnet.synth.vehicle.outlines import band, circle, polygon, rounded_all
+from ssrnet.synth.vehicle.cutter import Cutter, Surface, band, circle, polygon, rounded_all
 from ssrnet.synth.vehicle.specs import ModelSpec, RearFace
 
 
@@ -93,7 +92,7 @@ def _lamp_chambers(cutter: Cutter, face: RearFace, corners, lamp) -> None:
                 return np.minimum(lamp(p, 0.010), circle(p.rear_girth, p.z, center, r))
 
             for radius, material in ((0.020, "tail clear"), (0.034, "tail"), (0.050, "tail bright"), (0.060, "tail")):
-                cutter.take(lambda p, ring=ring, radius=radius: ring(p, radius), material, "rear lamp")
+                cutter.cut(lambda p, ring=ring, radius=radius: ring(p, radius), material, "rear lamp")
     else:
         quarter = (high - low) / 4
         for k, material in enumerate(("tail", "tail clear", "tail bright", "amber")):
@@ -101,8 +100,8 @@ def _lamp_chambers(cutter: Cutter, face: RearFace, corners, lamp) -> None:
             def chamber(p: Surface, k: int = k) -> np.ndarray:
                 return np.minimum(lamp(p, 0.016), band(p.z, low + quarter * k + 0.012, low + quarter * (k + 1) - 0.012))
 
-            cutter.take(chamber, material, "rear lamp")
-    cutter.take(lambda p: lamp(p, 0.008), "lamp dark", "rear lamp")
+            cutter.cut(chamber, material, "rear lamp")
+    cutter.cut(lambda p: lamp(p, 0.008), "lamp dark", "rear lamp")
 
 
 def cut_rear(cutter: Cutter, model: ModelSpec) -> None:
@@ -123,16 +122,16 @@ def cut_rear(cutter: Cutter, model: ModelSpec) -> None:
     white = min(heights) + (0.25 + 0.5 * face.clear_band) * (max(heights) - min(heights))
     if face.clear_band > 0 and face.lamp not in ("round", "slim", "bar", "stack"):
         inner = face.lamp_inner + 0.25
-        cutter.take(
+        cutter.cut(
             lambda p: np.minimum.reduce([lamp(p, 0.012), 0.022 - np.abs(p.z - white), inner - p.rear_girth + 0.2]),
             "tail clear",
             "rear lamp",
         )
     if face.lamp in ("round", "stack"):
         _lamp_chambers(cutter, face, outlines[0][0], lamp)
-    cutter.take(lambda p: np.minimum(lamp(p, 0.012), 0.010 - np.abs(lamp(p, 0.05))), "tail bright", "rear lamp")
-    cutter.take(lambda p: lamp(p, 0.01), "tail", "rear lamp")
-    cutter.take(lambda p: lamp(p, 0.0), "trim", "rear lamp")
+    cutter.cut(lambda p: np.minimum(lamp(p, 0.012), 0.010 - np.abs(lamp(p, 0.05))), "tail bright", "rear lamp")
+    cutter.cut(lambda p: lamp(p, 0.01), "tail", "rear lamp")
+    cutter.cut(lambda p: lamp(p, 0.0), "trim", "rear lamp")
 
     def facing(p: Surface, low: float, high: float, inner: float, outer: float) -> np.ndarray:
         return rounded_all(
@@ -152,8 +151,8 @@ def cut_rear(cutter: Cutter, model: ModelSpec) -> None:
         def grille(p: Surface) -> np.ndarray:
             return facing(p, 0.92, 1.36, 0, half - 0.62)
 
-        cutter.take(lambda p: np.minimum(grille(p), slats(p)), "black", "boot")
-        cutter.take(grille, "plastic", "boot")
+        cutter.cut(lambda p: np.minimum(grille(p), slats(p)), "black", "boot")
+        cutter.cut(grille, "plastic", "boot")
     if s.height < 2.6:
-        cutter.take(lambda p: facing(p, c + 0.20, c + 0.245, half - 0.34, half - 0.16), "tail", "rear lamp")
-    cutter.take(lambda p: facing(p, c - 0.1, c + 0.13, 0, half - 0.14), "plastic", "bumper")
+        cutter.cut(lambda p: facing(p, c + 0.20, c + 0.245, half - 0.34, half - 0.16), "tail", "rear lamp")
+    cutter.cut(lambda p: facing(p, c - 0.1, c + 0.13, 0, half - 0.14), "plastic", "bumper")

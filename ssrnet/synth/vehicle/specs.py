@@ -1,7 +1,6 @@
-"""What makes a vehicle: the model that look-alikes share, and the marks that tell one from another.
+"""What makes a vehicle: the model that siblings share, and the marks that tell them apart.
 
-Nothing here knows a mesh or a pixel. Every spec is frozen and compares by value, so two siblings'
-shared model is the same object in every sense.
+Specs know no mesh and no pixel. They are frozen and compare by value.
 """
 
 from __future__ import annotations
@@ -9,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ssrnet.synth.vehicle.bodytypes import BodyShape
+from ssrnet.synth.vehicle.body_types import BodyShape
 
 Zone = Literal["windscreen", "dashboard", "left", "right", "rear", "rear glass", "bonnet", "roof", "front"]
-MarkKind = Literal[
+MarkKind = Literal[  # in the order of their values in a part mask
     "sticker",
     "ornament",
     "decal",
@@ -33,16 +32,16 @@ MarkKind = Literal[
     "mud flap",
     "patch",
 ]
-View = Literal["front", "rear", "left", "right"]
-VIEWS: tuple[View, ...] = ("front", "rear", "left", "right")
+Viewpoint = Literal["front", "rear", "left", "right"]
+VIEWPOINTS: tuple[Viewpoint, ...] = ("front", "rear", "left", "right")
 
 
 @dataclass(frozen=True)
 class FrontFace:
-    """Lamps, grille and bumper. Heights are relative to the bonnet's edge, widths along the girth.
+    """Lamps, grille and bumper, in metres. Heights are relative to the bonnet's edge, widths run along the girth.
 
-    The girth coordinate of a front point is y + station: it runs from the middle of the nose
-    outwards and around the corner, so that a lamp drawn in it wraps by itself.
+    The girth runs from the middle of the nose outwards and around the corner
+    (:attr:`~ssrnet.synth.vehicle.cutter.Surface.front_girth`), so that a lamp drawn in it wraps by itself.
     """
 
     lamp: str  # slim, teardrop, box, round, split, tall, low
@@ -64,9 +63,9 @@ class FrontFace:
 
 @dataclass(frozen=True)
 class RearFace:
-    """Lamps, plate and trim, heights relative to the boot lid's edge (or the tailgate window's base)."""
+    """Lamps, plate and trim, in metres. Heights are relative to the boot lid's edge or the tailgate window's base."""
 
-    lamp: str  # block, bar, vertical, hook, round, slim, low
+    lamp: str  # block, bar, vertical, hook, round, slim, low, stack
     lamp_inner: float
     lamp_height: float
     lamp_lift: float
@@ -86,7 +85,7 @@ class WheelSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model: body, faces and standard trim, shared by every vehicle of it."""
+    """One model: the body, faces and standard trim that all its vehicles share."""
 
     name: str
     body_type: str
@@ -103,21 +102,21 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Paint:
-    """``name`` is the colour as a person says it; ``rgb`` is linear reflectance."""
+    """``name`` is the colour in a word; ``rgb`` is linear reflectance; ``roughness`` is the base coat's, in [0, 1]."""
 
     name: str
     rgb: tuple[float, float, float]
     metallic: float
-    gloss: float
+    roughness: float
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One thing that only this vehicle has.
+    """One feature that only this vehicle has.
 
     ``u`` and ``v`` in [0, 1] place it inside its zone (u: towards the rear on the sides, towards the
     vehicle's left at front and rear; v: upwards). ``size`` is (width, height) in metres; ``print_seed``
-    draws its printed texture. ``name`` identifies it in a manifest and stays the same when it moves.
+    draws its printed texture. ``name`` identifies it in the manifest and stays the same when it moves.
     """
 
     name: str
@@ -127,12 +126,12 @@ class Mark:
     v: float
     size: tuple[float, float]
     print_seed: int = 0
-    amount: float = 0.0  # depth of a dent in metres, tilt of a sticker in radians, strength of a scratch
+    amount: float = 0.0  # depth of a dent in metres, tilt of a print in radians, slant of a scratch
 
 
 @dataclass(frozen=True)
 class IdentitySpec:
-    """One vehicle. ``sibling_group`` is shared by vehicles that only their marks tell apart, else -1."""
+    """One vehicle. Siblings, which only their marks tell apart, share ``sibling_group``; others have -1."""
 
     vehicle_id: int
     model: ModelSpec
@@ -146,5 +145,5 @@ class IdentitySpec:
     sibling_group: int = -1
 
     def without(self, name: str) -> IdentitySpec:
-        """The counterfactual: the same vehicle, one mark removed."""
+        """The counterfactual: the same vehicle without the mark called ``name``."""
         return replace(self, marks=tuple(mark for mark in self.marks if mark.name != name))

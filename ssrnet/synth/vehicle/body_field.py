@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from ssrnet.synth.vehicle.bodytypes import BodyShape
+from ssrnet.synth.vehicle.body_types import BodyShape
 from ssrnet.synth.vehicle.isosurface import first_hit, normals_at
 
 

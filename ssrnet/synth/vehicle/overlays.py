@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ssrnet.synth.mesh import Mesh, grid_faces
-from ssrnet.synth.vehicle.bodyfield import BodyField
+from ssrnet.synth.vehicle.body_field import BodyField
 
 
 def ribbon(
