@@ -1,4 +1,4 @@
-"""What the long tests found: a JSON file a part, and one table of all of them, which tests/README.md shows."""
+"""Results of the long tests: a JSON file a part, and one table of all of them, which tests/README.md shows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import ssrnet
 
 FOLDER = Path("assets/figures/soak")
 NOTHING = "nothing"
+PARTS = ("hostile_files", "fuzz", "kills", "faults", "privacy", "viewers", "numbers")
+"""In the table's order. ``fuzz``, ``viewers`` and ``numbers`` no longer have a long form; their last results stay."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was tried, how often, what was lost by it (``NOTHING``, or a sentence)."""
+    """One line of the table: what was tried, how often, and what was lost (``NOTHING``, or a sentence)."""
 
     tried: str
     times: int
@@ -28,12 +30,12 @@ class Row:
 
 
 def lost(failures: Sequence[str]) -> str:
-    """The words for ``Row.lost``: nothing, or how many of the tries failed and the first of their sentences."""
+    """The text of ``Row.lost``: nothing, or how many tries failed, and the first failure."""
     return f"{len(failures)} times, first: {failures[0]}" if failures else NOTHING
 
 
 def save(folder: Path, part: str, rows: Sequence[Row], seed: int, seconds: float) -> None:
-    """Writes ``part``'s rows with what they ran on, in place of its last ones."""
+    """Writes the part's rows with date, seed and versions, over its last ones."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "part": part,
@@ -48,11 +50,11 @@ def save(folder: Path, part: str, rows: Sequence[Row], seed: int, seconds: float
     (folder / f"{part}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
-def table(folder: Path, parts: Sequence[str]) -> str:
-    """What ``folder`` has of these parts, in their order: every row, then when, how long and with what they ran."""
+def table(folder: Path) -> str:
+    """The rows of every part in ``folder``, then date, duration and versions of each run."""
     lines = ["| tried | times | lost | measured |", "|---|---|---|---|"]
     runs = []
-    for part in parts:
+    for part in PARTS:
         path = folder / f"{part}.json"
         if not path.exists():
             continue
