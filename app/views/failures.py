@@ -9,8 +9,8 @@ import streamlit as st
 
 from app.widgets.explain import explain
 from app.widgets.export import chart, table
-from app.widgets.failure_captures import first_places
 from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, most_asked, scatter, short
+from app.widgets.failure_confusions import first_places
 from app.widgets.failure_labels import labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
 from app.widgets.features import ensure_features
@@ -20,8 +20,8 @@ from app.widgets.record import metrics_table
 from app.widgets.source import Selection
 from app.workbench import Model, Services
 from app.workbench.failures import Failures, failures, figure, slicing, slicings
-from ssrnet.analysis.comparison import compare
-from ssrnet.analysis.confusions import captures
+from ssrnet.analysis.comparison import Comparison
+from ssrnet.analysis.confusions import confusions
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.inspection import inspect
 from ssrnet.analysis.query_slices import FEW_VEHICLES, by_attribute
@@ -42,11 +42,11 @@ LOOK_FOR = """
 - **Slices**: an interval that leaves out 0 in the right-hand chart. Intervals come from 2,000 draws of the vehicles
   (not the queries) with replacement, the same draws for both models. Hollow marks stand for fewer than 20 vehicles,
   where intervals are too narrow. Of many slices one in twenty leaves out 0 by chance.
-- **Who took the first place**: an attribute in which captures agree far more often than chance is what the model
+- **Who took the first place**: an attribute in which confusions agree far more often than chance is what the model
   goes by. *Siblings* are vehicles that differ by their marks alone.
 - **Labels and copies**: a suspicion is worth a look and nothing more.
 """
-FUNCTIONS = (compare, inspect, differences, by_attribute, captures, suspected_labels)
+FUNCTIONS = (Comparison, inspect, differences, by_attribute, confusions, suspected_labels)
 
 
 def render(services: Services, selection: Selection) -> None:

@@ -20,7 +20,7 @@ from app.widgets.sheet import sheets
 from app.widgets.source import Selection
 from app.workbench import Services
 from app.workbench.matches import RankingOptions, ranked
-from ssrnet.analysis.comparison import Comparison, Outcome, compare
+from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.data.images import read_image
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.evaluation import Evaluation
@@ -70,7 +70,7 @@ def render(services: Services, selection: Selection) -> None:
             st.caption(f"{selection.third.title} has no network and no branches: these options leave it as it is.")
     baseline, ssrnet, *_ = scored.values()
     with left:
-        group = _choose_group(compare(baseline, ssrnet))
+        group = _choose_group(Comparison(baseline, ssrnet))
     top_k = middle.segmented_control(
         "Images listed", TOP_K, default=TOP_K[0], required=True, key="top_k", bind="query-params"
     )

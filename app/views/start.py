@@ -18,7 +18,8 @@ from app.widgets.source import Selection, guide
 from app.widgets.training_data import show_seen_in_training
 from app.workbench import Services
 from app.workbench.failures import examples, failures
-from ssrnet.analysis.examples import LARGEST_GAIN, WORST, largest_gain, worst_failure
+from ssrnet.analysis.comparison import LARGEST_GAIN, largest_gain
+from ssrnet.analysis.confusions import WORST, worst_failure
 from ssrnet.data.records import VehicleImage
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.retrieval.evaluation import evaluate

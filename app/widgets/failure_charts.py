@@ -9,11 +9,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.widgets.curves import COLOURS
-from ssrnet.analysis.ap_differences import DeltaHistogram
-from ssrnet.analysis.comparison import Comparison
-from ssrnet.analysis.confusions import Captures
+from ssrnet.analysis.attributes import in_words
+from ssrnet.analysis.comparison import Comparison, DeltaHistogram
+from ssrnet.analysis.confusions import Confusions
 from ssrnet.analysis.query_slices import Slice
-from ssrnet.analysis.slicing_choices import in_words
 
 NEUTRAL = "#94a3b8"
 """Of what is neither model's. A model's colour is that of its place in the sidebar, on every page."""
@@ -183,21 +182,21 @@ def most_asked(slices: Sequence[Slice]) -> list[Slice]:
     return [one for one in slices if one in kept]
 
 
-def shares(taken: Sequence[Captures], titles: tuple[str, str], places: Places = (0, 1)) -> go.Figure:
-    """How often query and capturing image agree on an attribute, for each model, against chance."""
+def shares(confused: Sequence[Confusions], titles: tuple[str, str], places: Places = (0, 1)) -> go.Figure:
+    """How often query and first image agree on an attribute, for each model, against chance."""
     figure = go.Figure()
-    names = [in_words(share.attribute) for share in taken[0].shares()]
+    names = [in_words(agreement.attribute) for agreement in confused[0].agreements()]
     at = np.arange(len(names))[::-1]
     first, second = _colours(places)
     looks = ((first, "circle", 0.13), (second, "diamond", -0.13))
-    for own, title, (colour, symbol, shift) in zip(taken, titles, looks, strict=True):
+    for own, title, (colour, symbol, shift) in zip(confused, titles, looks, strict=True):
         marks = (
             ("chance", f"{title}: by chance", {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}),
             ("share", title, {"symbol": symbol, "size": 11}),
         )
         for part, name, marker in marks:
             figure.add_scatter(
-                x=[getattr(share, part) for share in own.shares()],
+                x=[getattr(agreement, part) for agreement in own.agreements()],
                 y=at + shift,
                 mode="markers",
                 name=name,
@@ -205,7 +204,7 @@ def shares(taken: Sequence[Captures], titles: tuple[str, str], places: Places = 
                 hovertemplate="%{x:.1%}",
             )
     figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.6, len(names) - 0.4], zeroline=False)
-    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Captures in which both agree")
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Confusions in which both agree")
     figure.update_layout(
         height=110 + 44 * len(names),
         margin={"l": 0, "r": 8, "t": 8, "b": 0},

@@ -97,7 +97,7 @@ def _labels(services: Services, done: Suspicions, askable: set[str]) -> list[Pic
             (
                 _picture(services, one.image, "this image", askable),
                 _picture(services, one.like, "nearest other", askable),
-                _picture(services, one.own, "nearest own", askable),
+                _picture(services, one.nearest_same, "nearest own", askable),
             ),
         )
         for one in done.labels[:MOST_SHOWN]

@@ -97,18 +97,18 @@ def query_at(services: Services, found: Failures, query: VehicleImage, same_poin
 
 
 def all_tables(found: Failures) -> None:
-    """One download with the queries and the captures of both models, and the protocol records."""
+    """One download with the queries and the confusions of both models, and the protocol records."""
 
     def make() -> bytes:
         tables: dict[str, Sequence[Row]] = {"queries": found.rows}
-        for side, own in zip("ab", found.captures, strict=True):
-            tables[f"captures-{side}"] = own.rows()
-            tables[f"confusions-{side}"] = [one._asdict() for one in own.confusions()]
-            tables[f"agreement-{side}"] = [one._asdict() for one in own.shares()]
+        for side, own in zip("ab", found.confusions, strict=True):
+            tables[f"confusions-{side}"] = own.rows()
+            tables[f"confused-vehicles-{side}"] = [one._asdict() for one in own.pairs()]
+            tables[f"agreement-{side}"] = [one._asdict() for one in own.agreements()]
         return archive(tables, found)
 
     st.download_button(
-        "All queries and captures, with protocol records (ZIP of CSV)",
+        "All queries and confusions, with protocol records (ZIP of CSV)",
         make,
         "failures.zip",
         "application/zip",
@@ -145,8 +145,8 @@ def _order(row: Row) -> list[str]:
         "ap_b",
         "first_hit_a",
         "first_hit_b",
-        "captured_by_a",
-        "captured_by_b",
+        "confused_with_a",
+        "confused_with_b",
     ]
     return [*first, *(column for column in row if column not in first)]
 
@@ -158,10 +158,10 @@ def _columns(titles: tuple[str, str]) -> dict:
         config |= {
             f"ap_{side}": number(f"AP, {title}", format="%.3f"),
             f"first_hit_{side}": number(f"first match, {title}"),
-            f"captured_by_{side}": f"taken by, {title}",
-            f"captured_image_{side}": f"first image, {title}",
+            f"confused_with_{side}": f"taken by, {title}",
+            f"confused_image_{side}": f"first image, {title}",
             f"images_before_{side}": number(f"its images before, {title}"),
-            f"captured_by_sibling_{side}": f"a sibling, {title}",
+            f"confused_with_sibling_{side}": f"a sibling, {title}",
         }
     return config
 
@@ -187,7 +187,7 @@ def _sheets(found: Failures, group: str, queries: np.ndarray) -> None:
             help="A4 pages of four queries: each with both models' first five images, framed green and red.",
         )
         return
-    cut = "" if drawn.queries == drawn.asked else f", those with the largest change of AP of {drawn.asked:,}"
+    cut = "" if drawn.queries == drawn.requested else f", those with the largest change of AP of {drawn.requested:,}"
     st.download_button(
         f"Sheets of {drawn.queries} queries, {drawn.pages} pages (PDF)",
         drawn.pdf,
@@ -233,12 +233,12 @@ def _note(row: Row, side: str) -> str:
     if row[f"first_hit_{side}"] is None:
         return "no match in the gallery"
     note = f"AP {row[f'ap_{side}']:.3f}, first match at rank {row[f'first_hit_{side}']}"
-    if row[f"captured_by_{side}"] is None:
+    if row[f"confused_with_{side}"] is None:
         return note
-    sibling = ", a sibling," if row.get(f"captured_by_sibling_{side}") else ""
+    sibling = ", a sibling," if row.get(f"confused_with_sibling_{side}") else ""
     before = row[f"images_before_{side}"]
     images = f"{before} image{'s' if before > 1 else ''}"
-    return f"{note}; {images} of vehicle {row[f'captured_by_{side}']}{sibling} before it"
+    return f"{note}; {images} of vehicle {row[f'confused_with_{side}']}{sibling} before it"
 
 
 def _listed(services: Services, evaluation: Evaluation, q: int) -> list[Listed]:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from app.widgets.export import export_buttons
-from ssrnet.analysis.paper_figures import FRAME, GAP, MARGIN, MM, WIDTH_MM, Sheet
+from ssrnet.analysis.paper_figures import FRAME, GAP, MARGIN, MM, WIDTH_MM, DrawnFigure
 
 LARGEST = 42.0
 """Millimetres of a picture's side in a row of few."""
@@ -85,7 +85,7 @@ def print_pictures(rows: Sequence[Row], format: str) -> bytes:
             words = _wrapped(cell, side)
             axes.text(x, low - 0.5, words, fontsize=5, va="top", linespacing=1.1, parse_math=False)
         top -= tall
-    return Sheet(figure, (), "", height).export(format)
+    return DrawnFigure(figure, (), "", height).export(format)
 
 
 def from_uri(uri: str) -> Image.Image:

@@ -11,7 +11,7 @@ from app.widgets.source import Selection
 from app.workbench import Services
 from app.workbench.matches import RankingOptions
 from app.workbench.sheets import drawn_sheet
-from ssrnet.analysis.paper_figures import SheetFigure, fig5, fig6
+from ssrnet.analysis.paper_figures import FigureLayout, fig5, fig6
 from ssrnet.errors import DataError
 
 SHEET = "sheet"
@@ -65,7 +65,7 @@ def _sheet(
     selection: Selection,
     options: RankingOptions,
     name: str,
-    figure: SheetFigure,
+    figure: FigureLayout,
     rule: str,
     seed: int,
 ) -> None:

@@ -14,17 +14,15 @@ import streamlit as st
 from app.widgets.source import Selection
 from app.workbench import Model, Report, Services
 from app.workbench.recent import Recent
-from ssrnet.analysis.ap_differences import DeltaHistogram, delta_histogram
-from ssrnet.analysis.comparison import Comparison, compare
-from ssrnet.analysis.confusions import Captures, captures
+from ssrnet.analysis.comparison import Comparison, DeltaHistogram, delta_histogram, largest_gain
+from ssrnet.analysis.confusions import Confusions, confusions, worst_failure
 from ssrnet.analysis.csv_rows import Row, csv_text
 from ssrnet.analysis.duplicates import NearDuplicate, near_duplicates
-from ssrnet.analysis.examples import largest_gain, worst_failure
 from ssrnet.analysis.inspection import Inspection, inspect
 from ssrnet.analysis.neighbours import neighbours, pool
 from ssrnet.analysis.query_slices import Slicing
-from ssrnet.analysis.query_table import table
-from ssrnet.analysis.slicing_choices import choices
+from ssrnet.analysis.query_table import query_rows
+from ssrnet.analysis.slicings import slicing_rules
 from ssrnet.analysis.suspected_labels import SuspectedLabel, SuspectedPair, suspected_labels, suspected_pairs
 from ssrnet.data.records import VehicleImage
 from ssrnet.retrieval.evaluation import query_scores
@@ -46,7 +44,7 @@ class Failures:
     rows: list[Row]
     histogram: DeltaHistogram
     gain: Estimate | None
-    captures: tuple[Captures, Captures]
+    confusions: tuple[Confusions, Confusions]
     key: tuple
 
     @property
@@ -67,7 +65,7 @@ class Suspicions:
 
 @dataclass(frozen=True)
 class Examples:
-    """Queries that show a point, by the rules of :mod:`ssrnet.analysis.examples`; None where none does."""
+    """Queries that show a point, by the rules of ``largest_gain`` and ``worst_failure``; None where none does."""
 
     gain: VehicleImage | None
     worst: VehicleImage | None
@@ -90,7 +88,7 @@ def examples(found: Failures) -> Examples:
 
 
 def slicing(found: Failures, name: str) -> Slicing:
-    """One of :func:`ssrnet.analysis.slicing_choices.choices`, by its name."""
+    """One of :func:`ssrnet.analysis.slicings.slicing_rules`, by its name."""
     return _slicing(found.key, name, found)
 
 
@@ -128,15 +126,15 @@ def suspicions(services: Services, selection: Selection, found: Failures, report
 
 
 def kept_sheets(found: Failures, outcome: str) -> Any:
-    """The PDF that an earlier :func:`sheets` drew, as :class:`ssrnet.analysis.query_pdf.Sheets`; else None."""
+    """The PDF that an earlier :func:`sheets` drew, as :class:`ssrnet.analysis.query_pdf.QueryPDF`; else None."""
     return _kept().get(("sheets", outcome, *found.key))
 
 
 def sheets(found: Failures, outcome: str, queries: Sequence[int], heading: str, report: Report) -> Any:
-    """The queries on A4 pages, as :class:`ssrnet.analysis.query_pdf.Sheets`."""
-    from ssrnet.analysis.query_pdf import draw_sheets  # imports matplotlib, which takes seconds
+    """The queries on A4 pages, as :class:`ssrnet.analysis.query_pdf.QueryPDF`."""
+    from ssrnet.analysis.query_pdf import draw_query_pdf  # imports matplotlib, which takes seconds
 
-    drawn = draw_sheets(found.comparison, found.titles, queries, heading, MOST_QUERIES, _reporting(report))
+    drawn = draw_query_pdf(found.comparison, found.titles, queries, heading, MOST_QUERIES, _reporting(report))
     return _kept().add(("sheets", outcome, *found.key), drawn)
 
 
@@ -172,12 +170,12 @@ def _inspected(key: tuple, _features, _evaluation) -> Inspection:
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the two models query by query")
 def _failures(key: tuple, titles: tuple[str, str], places: tuple[int, int], _a: Inspection, _b: Inspection) -> Failures:
-    comparison = compare(_a.evaluation, _b.evaluation)
+    comparison = Comparison(_a.evaluation, _b.evaluation)
     scores = query_scores(comparison.a), query_scores(comparison.b)
     gain = differences([scores[0]], [scores[1]])["mAP"] if len(scores[0].vehicles) else None
     histogram = delta_histogram(comparison.delta_ap)
-    taken = captures(_a), captures(_b)
-    return Failures(titles, places, _a, _b, comparison, table(_a, _b), histogram, gain, taken, key)
+    confused = confusions(_a), confusions(_b)
+    return Failures(titles, places, _a, _b, comparison, query_rows(_a, _b), histogram, gain, confused, key)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -187,12 +185,12 @@ def _examples(key: tuple, _found: Failures) -> Examples:
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing vehicles for the intervals")
 def _slicing(key: tuple, name: str, _found: Failures) -> Slicing:
-    return choices(_found.comparison.split)[name].make(_found.a, _found.b)
+    return slicing_rules(_found.comparison.split)[name].make(_found.a, _found.b)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _slicings(key: tuple, _found: Failures) -> dict[str, str]:
-    return {name: choice.title for name, choice in choices(_found.comparison.split).items()}
+    return {name: rule.title for name, rule in slicing_rules(_found.comparison.split).items()}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -8,13 +8,19 @@ from typing import Literal
 import numpy as np
 
 from ssrnet.data.protocols import Split
+from ssrnet.data.records import VehicleImage
 from ssrnet.errors import ProtocolError
 from ssrnet.retrieval.evaluation import Evaluation
 
 Outcome = Literal["all", "both right", "fixed", "broken", "both wrong"]
 """Queries by whether the first listed image is a match: in both, in b alone, in a alone, in neither."""
 NO_MATCH = "no match"
-"""In place of an outcome, for a query that has no match in the gallery and is in no outcome but ``all``."""
+"""In place of an outcome, for a query without a match in the gallery; its only outcome is ``all``."""
+LARGEST_GAIN = (
+    "Of the queries that the second model lists right first and the first one wrong, the one whose AP grows most."
+)
+"""The rule of :func:`largest_gain`."""
+BIN_WIDTH = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Comparison:
     b: Evaluation
 
     def __post_init__(self) -> None:
-        for what, a, b in zip(("data sets", "protocols", "images"), _asked(self.a), _asked(self.b), strict=True):
+        for what, a, b in zip(("data sets", "protocols", "images"), _compared(self.a), _compared(self.b), strict=True):
             if a != b:
                 raise ProtocolError(
                     f"the two models were evaluated with different {what}, so their queries cannot be compared "
@@ -52,20 +58,48 @@ class Comparison:
         return np.where(a > 0, names[(a == 1).astype(int), (b == 1).astype(int)], NO_MATCH)
 
     def select(self, outcome: Outcome) -> np.ndarray:
-        """Positions of the queries of one outcome at rank 1, largest change of AP first; ``all`` in their own order."""
+        """Positions of the queries of one outcome, largest change of AP first; ``all`` in the split's order."""
         if outcome == "all":
             return np.arange(len(self.split.query))
         chosen = np.flatnonzero(self.outcomes == outcome)
         return chosen[np.argsort(-np.abs(self.delta_ap[chosen]), kind="stable")]
 
 
-def compare(a: Evaluation, b: Evaluation) -> Comparison:
-    """``b`` against ``a``; raises :class:`ProtocolError` where they are of different protocols or data."""
-    return Comparison(a, b)
+def largest_gain(comparison: Comparison) -> VehicleImage | None:
+    """The query that :data:`LARGEST_GAIN` names; None where the second model fixes no query."""
+    fixed = comparison.select("fixed")
+    return comparison.split.query[fixed[0]] if len(fixed) else None
 
 
-def _asked(evaluation: Evaluation) -> tuple[object, ...]:
-    """What was asked, and of which images: from the coarse to the fine, so that a refusal names the coarsest."""
+@dataclass(frozen=True)
+class DeltaHistogram:
+    """``centres`` (n,) of bins of one width from -1 to 1, the middle one around 0; ``queries`` (n,) int64 in each.
+
+    ``worse``, ``same`` and ``better`` count queries whose AP fell, did not change at all, and rose.
+    """
+
+    centres: np.ndarray
+    queries: np.ndarray
+    width: float
+    worse: int
+    same: int
+    better: int
+
+
+def delta_histogram(delta_ap: np.ndarray, width: float = BIN_WIDTH) -> DeltaHistogram:
+    """delta_ap: (Q,) in [-1, 1], NaN for queries without a match, which are left out."""
+    known = delta_ap[~np.isnan(delta_ap)]
+    half = round(1 / width)
+    places = np.rint(known / width).astype(np.int64)
+    queries = np.bincount(places + half, minlength=2 * half + 1)
+    centres = np.arange(-half, half + 1) * width
+    return DeltaHistogram(
+        centres, queries, width, int((known < 0).sum()), int((known == 0).sum()), int((known > 0).sum())
+    )
+
+
+def _compared(evaluation: Evaluation) -> tuple[object, ...]:
+    """What two evaluations must share, from coarse to fine, so that the error names the coarsest difference."""
     record = evaluation.record
     protocol = (record.protocol, record.seed, record.shots, record.junk_rule)
     return (record.dataset, record.dataset_hash), protocol, evaluation.split

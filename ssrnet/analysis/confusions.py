@@ -1,4 +1,4 @@
-"""Which wrong vehicle took the first place, and what it has in common with the vehicle that was looked for."""
+"""Confusions: queries whose first ranked image shows another vehicle, and what the two have in common."""
 
 from __future__ import annotations
 
@@ -13,134 +13,154 @@ from ssrnet.analysis.attributes import CAMERA, SIBLING, attribute_names, values
 from ssrnet.analysis.csv_rows import Row, number
 from ssrnet.analysis.inspection import Inspection
 from ssrnet.data.protocols import Split
+from ssrnet.data.records import VehicleImage
 
-USUAL = (SIBLING, "type", "vehicle_type", "colour", "color", "light", "weather", CAMERA)
-"""Attributes in which vehicle or capture may resemble the query; those that a data set has are compared."""
+DEFAULT_ATTRIBUTES = (SIBLING, "type", "vehicle_type", "colour", "color", "light", "weather", CAMERA)
+"""Attributes in which a wrong image may resemble the query; those that a data set has are compared."""
+WORST = (
+    "Of the queries whose first listed image shows a sibling of the vehicle (any other vehicle, where the data names "
+    "no siblings or none took a first place), the one with the lowest AP; of equals the first by file name."
+)
+"""The rule of :func:`worst_failure`."""
 
 
-class Confusion(NamedTuple):
-    """``vehicle`` lost the first place of ``queries`` of its queries to ``captured_by``.
+class ConfusedPair(NamedTuple):
+    """In ``queries`` queries of ``vehicle`` the first ranked image shows ``confused_with``.
 
     ``sibling`` is None where the data set does not name siblings.
     """
 
     vehicle: str
-    captured_by: str
+    confused_with: str
     queries: int
     sibling: bool | None
 
 
-class Share(NamedTuple):
-    """Of ``captures``, the ``share`` in which query and capturing image agree on the attribute, in [0, 1].
+class Agreement(NamedTuple):
+    """Among ``queries`` confused queries, the ``share`` that agree with their first image on the attribute, in [0, 1].
 
-    ``chance`` is the mean over the same queries of the share of agreeing images among all wrong images of the
-    gallery: what would come out if each query had been captured by a wrong image drawn at random. Queries and
-    images whose attribute is not known are in neither.
+    ``chance`` is the share expected if a wrong gallery image drawn at random stood first: the mean over the same
+    queries of the share of agreeing images among all wrong ones. Queries and images without a value count in neither.
     """
 
     attribute: str
-    captures: int
+    queries: int
     share: float
     chance: float
 
 
 @dataclass(frozen=True)
-class Captures:
-    """The C queries that have a match and whose first ranked image (junk passed over) is a wrong one.
+class Confusions:
+    """The C queries with a match whose first ranked image, junk skipped, shows another vehicle.
 
-    ``query`` (C,) their positions; ``image`` (C,) the gallery index of that first image; ``before`` (C,) how many
-    images of its vehicle stand before the query's first match, from 1. By attribute ``same`` (C,)
-    float64 is 1 where the first image agrees with the query, 0 where not, NaN where either is unknown, and
-    ``chance`` (C,) is the share of agreeing images among all wrong ones. A vehicle without a sibling group
-    has no sibling, so there it is 0.
+    ``query`` (C,) int64: positions in the split. ``first_image`` (C,) int64: gallery index of the first image.
+    ``images_before`` (C,) int64: how many images of the wrong vehicle rank before the query's first match, at least 1.
+    ``same`` maps an attribute to (C,) float64: 1 where the first image agrees with the query, 0 where not, NaN where
+    either is unknown. ``chance`` maps it to the share (C,) of agreeing images among all wrong ones. A vehicle without
+    a sibling group has no sibling: 0, not NaN.
     """
 
     split: Split
     query: np.ndarray
-    image: np.ndarray
-    before: np.ndarray
+    first_image: np.ndarray
+    images_before: np.ndarray
     same: Mapping[str, np.ndarray]
     chance: Mapping[str, np.ndarray]
 
     def vehicles(self) -> Iterator[tuple[str, str]]:
-        """Of each capture the vehicle that was looked for, and the one that took its place."""
-        for q, g in zip(self.query, self.image, strict=True):
+        """For each confusion the query's vehicle and the vehicle of the first image."""
+        for q, g in zip(self.query, self.first_image, strict=True):
             yield self.split.query[q].vehicle_id, self.split.gallery[g].vehicle_id
 
-    def confusions(self) -> tuple[Confusion, ...]:
-        """Who is taken for whom, the most frequent first, then by vehicle."""
+    def pairs(self) -> tuple[ConfusedPair, ...]:
+        """Which vehicle is confused with which, the most frequent pair first, then by vehicle."""
         pairs = list(self.vehicles())
         siblings = dict(zip(pairs, self.same[SIBLING] == 1, strict=True)) if SIBLING in self.same else {}
         counted = sorted(Counter(pairs).items(), key=lambda entry: (-entry[1], entry[0]))
-        return tuple(Confusion(*pair, queries, bool(siblings[pair]) if siblings else None) for pair, queries in counted)
+        return tuple(
+            ConfusedPair(*pair, queries, bool(siblings[pair]) if siblings else None) for pair, queries in counted
+        )
 
-    def shares(self) -> tuple[Share, ...]:
-        """Of each attribute how often query and capturing image agree, against chance; NaN without a capture."""
-        shares = []
+    def agreements(self) -> tuple[Agreement, ...]:
+        """For each attribute how often query and first image agree, and by chance; NaN without a confusion."""
+        agreements = []
         for attribute, same in self.same.items():
             known = ~np.isnan(same) & ~np.isnan(self.chance[attribute])
-            captures = int(known.sum())
-            means = [own[known].mean() if captures else np.nan for own in (same, self.chance[attribute])]
-            shares.append(Share(attribute, captures, *map(float, means)))
-        return tuple(shares)
+            queries = int(known.sum())
+            means = [column[known].mean() if queries else np.nan for column in (same, self.chance[attribute])]
+            agreements.append(Agreement(attribute, queries, *map(float, means)))
+        return tuple(agreements)
 
     def rows(self) -> list[Row]:
-        """One plain row a capture."""
+        """One row per confusion, for a table or a CSV file."""
         return [
             {
                 "query": self.split.query[q].name,
                 "vehicle": vehicle,
-                "captured_by": captured_by,
+                "confused_with": confused_with,
                 "image": self.split.gallery[g].name,
                 "images_before": int(before),
             }
             | {f"same_{attribute}": number(same[i]) for attribute, same in self.same.items()}
-            for i, ((vehicle, captured_by), q, g, before) in enumerate(
-                zip(self.vehicles(), self.query, self.image, self.before, strict=True)
+            for i, ((vehicle, confused_with), q, g, before) in enumerate(
+                zip(self.vehicles(), self.query, self.first_image, self.images_before, strict=True)
             )
         ]
 
 
-def captures(inspection: Inspection, attributes: Sequence[str] | None = None) -> Captures:
-    """The captures of one model.
+def confusions(inspection: Inspection, attributes: Sequence[str] | None = None) -> Confusions:
+    """The confusions of one model.
 
-    ``attributes`` are compared, by default those of :data:`USUAL` that the images have, which may be none.
+    ``attributes`` are compared, by default those of :data:`DEFAULT_ATTRIBUTES` that the images have, possibly none.
     Raises :class:`DataError` for a named one that no image has.
     """
     split = inspection.evaluation.split
     images = (*split.query, *split.gallery)
     if attributes is None:
         present = set(attribute_names(images))
-        attributes = [name for name in USUAL if name in present]
+        attributes = [name for name in DEFAULT_ATTRIBUTES if name in present]
     query = np.flatnonzero(inspection.evaluation.ranking.first_hit > 1)
     image = inspection.nearest_wrong[query]
     same, chance = {}, {}
     for attribute in attributes:
-        found = values(images, attribute)
-        asked, stored = found[: len(split.query)][query], found[len(split.query) :]
-        unknown = np.equal(asked, None) | np.equal(stored[image], None)
-        agrees = (asked == stored[image]).astype(float)
+        all_values = values(images, attribute)
+        query_values, gallery_values = all_values[: len(split.query)][query], all_values[len(split.query) :]
+        unknown = np.equal(query_values, None) | np.equal(gallery_values[image], None)
+        agrees = (query_values == gallery_values[image]).astype(float)
         same[attribute] = np.where(unknown, 0.0 if attribute == SIBLING else np.nan, agrees)
-        chance[attribute] = _chance(split, query, asked, stored, attribute == SIBLING)
-    return Captures(split, query, image, inspection.before[query], same, chance)
+        chance[attribute] = _chance(split, query, query_values, gallery_values, attribute == SIBLING)
+    return Confusions(split, query, image, inspection.images_before[query], same, chance)
 
 
-def _chance(split: Split, query: np.ndarray, asked: np.ndarray, stored: np.ndarray, none_differs: bool) -> np.ndarray:
-    """(C,) of each query's wrong gallery images the share that agrees with it.
+def worst_failure(inspection: Inspection) -> VehicleImage | None:
+    """The query that :data:`WORST` names; None where every query with a match is right at rank 1."""
+    confused = confusions(inspection)
+    if not len(confused.query):
+        return None
+    by_sibling = confused.same.get(SIBLING, np.zeros(len(confused.query))) == 1
+    candidates = confused.query[by_sibling] if by_sibling.any() else confused.query
+    ap = inspection.evaluation.ranking.average_precision
+    return confused.split.query[min(candidates.tolist(), key=lambda q: (ap[q], confused.split.query[q].name))]
 
-    asked: (C,) and stored: (G,) values. ``none_differs``: without a value an image agrees with nobody, and counts.
+
+def _chance(
+    split: Split, query: np.ndarray, query_values: np.ndarray, gallery_values: np.ndarray, none_differs: bool
+) -> np.ndarray:
+    """(C,) the share of each query's wrong gallery images that agree with it.
+
+    query_values: (C,), gallery_values: (G,). ``none_differs``: images without a value count, as disagreeing.
     """
     vehicles = [image.vehicle_id for image in split.gallery]
-    alike, alike_own = Counter(stored), Counter(zip(vehicles, stored, strict=True))
-    all_images, own_images = len(vehicles), Counter(vehicles)
+    images_of = Counter(vehicles)
+    with_value, with_value_of = Counter(gallery_values), Counter(zip(vehicles, gallery_values, strict=True))
     shares = np.full(len(query), np.nan)
-    for i, (q, value) in enumerate(zip(query, asked, strict=True)):
+    for i, (q, value) in enumerate(zip(query, query_values, strict=True)):
         vehicle = split.query[q].vehicle_id
-        wrong = all_images - own_images[vehicle]
+        wrong = len(vehicles) - images_of[vehicle]
         if not none_differs:
-            wrong -= alike[None] - alike_own[vehicle, None]
+            wrong -= with_value[None] - with_value_of[vehicle, None]
         if value is None:
             shares[i] = 0.0 if none_differs else np.nan
         elif wrong:
-            shares[i] = (alike[value] - alike_own[vehicle, value]) / wrong
+            shares[i] = (with_value[value] - with_value_of[vehicle, value]) / wrong
     return shares

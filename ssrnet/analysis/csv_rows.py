@@ -1,4 +1,4 @@
-"""Plain rows for tables and CSV files."""
+"""Rows for tables and CSV files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ssrnet.files import write_atomically
 
 Cell = str | int | float | bool | None
 Row = Mapping[str, Cell]
-"""A line of a table by column. None is an empty cell: not known, or no such thing."""
+"""Cells by column. None is an empty cell: unknown, or not applicable."""
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Comma-separated lines below a line of all rows' columns, first come; empty without rows.
+    """CSV text: a header of all columns, in the order of appearance, then the rows; empty without rows.
 
     None and NaN become empty cells, True and False 1 and 0.
     """
@@ -32,7 +32,7 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """:func:`csv_text` into ``path``, atomically, as UTF-8; raises :class:`ResourceError` where that fails."""
-    # Names of files that are not UTF-8 are surrogates in Python, and keep their bytes.
+    # File names that are not UTF-8 are surrogates in Python; this restores their bytes.
     content = csv_text(rows).encode(errors="surrogateescape")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 

@@ -1,4 +1,4 @@
-"""Images that a data set holds twice: nearest by their features, confirmed by their pixels."""
+"""Near duplicates: images that a data set contains twice, near by features and confirmed by pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssrnet.data.records import VehicleImage
 
 HASH_SIDE = 16
 SAME_PHOTOGRAPH = 1 / 8
-"""The share of hash bits in which two files of one photograph may differ; :func:`near_duplicates` says why."""
+"""Share of hash bits in which two files of one photograph may differ; see :func:`near_duplicates`."""
 
 
 @dataclass(frozen=True)
@@ -49,37 +49,40 @@ class NearDuplicate:
 def near_duplicates(
     pool: Pool, near: Neighbours, candidates: int = 300, progress: Callable[[Iterable, int], Iterable] | None = None
 ) -> tuple[NearDuplicate, ...]:
-    """Pairs of images of ``pool`` that show the same photograph, the most alike first.
+    """Pairs of images of ``pool`` that show the same photograph, the most similar first.
 
-    Features only say where to look: the ``candidates`` nearest pairs of one vehicle and as many of two, among
-    each image and its nearest ones, so that every one of several copies is in some pair. The pixels
-    decide, by :func:`difference_hash`. Reads at most 4 x ``candidates`` files, and raises :class:`DataError` for
-    one that cannot be read. ``progress`` wraps the pairs and is told how many there are.
+    Features give the candidates: the ``candidates`` nearest pairs of one vehicle and as many of two, among
+    each image and its nearest neighbours, so that each of several copies is in some pair. The pixels
+    decide, by :func:`difference_hash`. Reads at most 4 x ``candidates`` files; raises :class:`DataError` for
+    one that cannot be read. ``progress(pairs, total)`` wraps the iteration, as tqdm does.
 
-    The limit of 1/8: of the 861,708 pairs of different photographs in the bundled city and in twocam, real road
-    cameras' pictures, the most alike differ in 0.16 of the bits; of the 1,849 photographs themselves, encoded again at
+    The limit of 1/8: of the 861,708 pairs of different photographs in the bundled city and in twocam (real road
+    cameras), the most similar differ in 0.16 of the bits; of the 1,849 photographs, re-encoded at
     JPEG quality 75, one differs in more than 1/8, and 17 do at quality 50. Cropped or mirrored copies are not found.
     """
-    pairs = [*_closest(near.own, near.own_distance, candidates), *_closest(near.other, near.other_distance, candidates)]
+    pairs = [
+        *_closest(near.same, near.same_distance, candidates),
+        *_closest(near.other, near.other_distance, candidates),
+    ]
 
     @cache
     def hashed(i: int) -> np.ndarray:
         return difference_hash(read_image(pool.images[i].path))
 
-    found = []
+    duplicates = []
     for i, j, distance in progress(pairs, len(pairs)) if progress else pairs:
         different = float((hashed(i) != hashed(j)).mean())
         if different <= SAME_PHOTOGRAPH:
             images = (pool.images[i], pool.images[j], pool.splits[i], pool.splits[j])
-            found.append(NearDuplicate(*images, distance, different))
-    return tuple(sorted(found, key=lambda pair: (pair.different, pair.distance)))
+            duplicates.append(NearDuplicate(*images, distance, different))
+    return tuple(sorted(duplicates, key=lambda pair: (pair.different, pair.distance)))
 
 
 def difference_hash(image: Image.Image) -> np.ndarray:
-    """(512,) bool: whether grey grows to the right, then downwards, from cell to cell of a 16 x 16 grid.
+    """(512,) bool: whether grey increases to the right, then downwards, between cells of a 16 x 16 grid.
 
     The dHash of N. Krawetz (Kind of Like That, hackerfactor.com, 2013), at twice its side and in both directions,
-    since crops of vehicles resemble each other more than other photographs do.
+    since vehicle crops resemble each other more than other photographs do.
     """
     grey = image.convert("L")
     sizes = ((HASH_SIDE + 1, HASH_SIDE), (HASH_SIDE, HASH_SIDE + 1))  # width, height
@@ -88,7 +91,7 @@ def difference_hash(image: Image.Image) -> np.ndarray:
 
 
 def _closest(nearest: np.ndarray, distance: np.ndarray, most: int) -> Iterable[tuple[int, int, float]]:
-    """Each pair (image, its nearest) once, the ``most`` nearest of them."""
+    """The ``most`` nearest pairs (image, its nearest neighbour, distance), each once."""
     pairs = {}
     for i in np.argsort(distance, kind="stable"):
         if nearest[i] < 0 or len(pairs) == most:

@@ -1,7 +1,7 @@
-"""Intervals of any number over photographs, by drawing vehicles: photographs of one vehicle succeed and fail together.
+"""Bootstrap intervals over vehicles for any statistic of photographs, since photographs of one vehicle are dependent.
 
-The cluster bootstrap of :mod:`ssrnet.retrieval.metric_intervals`, whose sums are those of retrieval's metrics, for other
-statistics: V of the V vehicles are drawn with replacement, each with all its rows.
+The cluster bootstrap of :mod:`ssrnet.retrieval.metric_intervals`, which is for retrieval metrics, for other
+statistics: each replicate draws V of the V vehicles with replacement, each with all its rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REPLICATES = 1000
 
 @dataclass(frozen=True)
 class Interval:
-    """A number with its 95 % interval, the rows that it is of, and the vehicles that these are of."""
+    """A statistic with its 95 % interval, and the number of rows and vehicles behind it."""
 
     value: float
     low: float
@@ -29,7 +29,7 @@ class Interval:
 
     @property
     def is_positive(self) -> bool:
-        """Whether all of the interval is above 0."""
+        """Whether the whole interval is above 0."""
         return self.low > 0
 
 
@@ -40,9 +40,9 @@ def interval(
     replicates: int = REPLICATES,
     seed: int = SEED,
 ) -> Interval | None:
-    """``statistic`` of ``rows`` (n, k), row i of ``vehicles[i]``; None without rows, or where it is not a number.
+    """``statistic`` of ``rows`` (n, k), row i of ``vehicles[i]``; None without rows, or where it is NaN.
 
-    The interval goes from the 2.5th to the 97.5th percentile of the replicates that give a number.
+    The interval spans the 2.5th to the 97.5th percentile of the finite replicates.
     """
     if not len(vehicles):
         return None
@@ -58,23 +58,23 @@ def interval(
 
 
 def mean(rows: np.ndarray) -> float:
-    """Of the first column."""
+    """Mean of the first column."""
     return float(rows[:, 0].mean())
 
 
 def difference(rows: np.ndarray) -> float:
-    """Mean of the first column minus the second: paired, since a row is one photograph."""
+    """Mean of the first column minus the second, paired: a row is one photograph."""
     return float((rows[:, 0] - rows[:, 1]).mean())
 
 
 def ratio(rows: np.ndarray) -> float:
-    """Sum of the first column over that of the second; not a number where that is 0."""
+    """Sum of the first column over that of the second; NaN where that is 0."""
     below = rows[:, 1].sum()
     return float(rows[:, 0].sum() / below) if below > 0 else float("nan")
 
 
 def spearman(rows: np.ndarray) -> float:
-    """Rank correlation of the first two columns; not a number where one is constant."""
+    """Rank correlation of the first two columns; NaN where one is constant."""
     ranks = [_ranks(column) for column in rows.T[:2]]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return float("nan")
@@ -83,15 +83,15 @@ def spearman(rows: np.ndarray) -> float:
 
 @lru_cache(maxsize=16)  # every method is measured on the same photographs
 def _draws(vehicles: tuple[str, ...], replicates: int, seed: int) -> list[np.ndarray]:
-    """The rows of each replicate."""
+    """Positions of the rows in each replicate."""
     names = np.asarray(vehicles)
-    own = [np.flatnonzero(names == name) for name in np.unique(names)]
-    drawn = np.random.Generator(np.random.PCG64(seed)).integers(len(own), size=(replicates, len(own)))
-    return [np.concatenate([own[i] for i in draw]) for draw in drawn]
+    rows = [np.flatnonzero(names == name) for name in np.unique(names)]
+    drawn = np.random.Generator(np.random.PCG64(seed)).integers(len(rows), size=(replicates, len(rows)))
+    return [np.concatenate([rows[i] for i in draw]) for draw in drawn]
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ties share the mean of their ranks."""
+    """Ranks from 1; ties share the mean of their ranks."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[places]

@@ -21,13 +21,13 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class Pool:
-    """N images, each once, and where each is filed: "query", "gallery", "query and gallery" or "train"."""
+    """N distinct images and the split of each: "query", "gallery", "query and gallery" or "train"."""
 
     images: tuple[VehicleImage, ...]
     splits: tuple[str, ...]
 
     def features(self, test: FeatureSet, train: FeatureSet | None = None) -> Tensor:
-        """(N, D) of the images, in order; raises :class:`DataError` for an image that has none."""
+        """(N, D) features of the images, in order; raises :class:`DataError` for an image without."""
         testing = [image for image, split in zip(self.images, self.splits, strict=True) if split != TRAIN]
         rows = test.rows(testing)
         return rows if train is None else torch.cat([rows, train.rows(self.images[len(testing) :])])
@@ -35,44 +35,44 @@ class Pool:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """For each of N images the nearest other image of its vehicle, ``own``, and the nearest of any other, ``other``.
+    """For each of N images the nearest other image of the same vehicle, ``same``, and of any other one, ``other``.
 
-    ``own`` and ``other`` (N,) int64 are positions, -1 where there is none; their distances (N,) float32 are inf
-    there. ``same_vehicle`` (S,) float32 holds the distances of all pairs of one vehicle, each pair twice.
+    ``same`` and ``other`` (N,) int64 are positions, -1 where there is none; their distances (N,) float32 are inf
+    there. ``same_pair_distances`` (S,) float32 are the distances of all pairs of one vehicle, each pair twice.
     """
 
-    own: np.ndarray
-    own_distance: np.ndarray
+    same: np.ndarray
+    same_distance: np.ndarray
     other: np.ndarray
     other_distance: np.ndarray
-    same_vehicle: np.ndarray
+    same_pair_distances: np.ndarray
 
     @property
     def nearest(self) -> np.ndarray:
-        """(N,) int64: the nearest image of all; one of another vehicle where both are equally near."""
-        return np.where(self.own_distance < self.other_distance, self.own, self.other)
+        """(N,) int64: the nearest image of any vehicle; of equally near ones that of another vehicle."""
+        return np.where(self.same_distance < self.other_distance, self.same, self.other)
 
 
 def pool(dataset: ReIDDataset, train: bool = False) -> Pool:
-    """The test images, then the training images if asked for; without distractors, which are no one vehicle."""
-    asking, stored = ({image.name for image in images} for images in (dataset.query, dataset.gallery))
-    filed = [(image, _filed(image.name in asking, image.name in stored)) for image in dataset.test]
-    filed += [(image, TRAIN) for image in dataset.train if train]
-    filed = [(image, split) for image, split in filed if image.vehicle_id not in dataset.distractor_ids]
-    return Pool(tuple(image for image, _ in filed), tuple(split for _, split in filed))
+    """The test images, with ``train`` the training images after them; without distractors, whose vehicle is unknown."""
+    queries, gallery = ({image.name for image in images} for images in (dataset.query, dataset.gallery))
+    pairs = [(image, _split_name(image.name in queries, image.name in gallery)) for image in dataset.test]
+    pairs += [(image, TRAIN) for image in dataset.train if train]
+    pairs = [(image, split) for image, split in pairs if image.vehicle_id not in dataset.distractor_ids]
+    return Pool(tuple(image for image, _ in pairs), tuple(split for _, split in pairs))
 
 
 def neighbours(
     images: Sequence[VehicleImage], features: Tensor, distance: DistanceName = "cosine", other_cameras: bool = False
 ) -> Neighbours:
-    """features: (N, D) of ``images``, in order.
+    """The nearest images by features (N, D) of ``images``, in order.
 
-    With ``other_cameras`` images by an image's own camera are passed over, whichever vehicle they show: there the
-    other frames of one pass are near for reasons of their own, and often share a label error. All N x N distances
-    are computed in blocks of at most :data:`ssrnet.retrieval.ranking.BLOCK_ELEMENTS`, and none is kept.
+    With ``other_cameras`` images of the same camera are skipped, whichever vehicle they show: frames of one pass
+    are near for other reasons than identity, and often share a label error. All N x N distances
+    are computed in blocks of at most :data:`ssrnet.retrieval.ranking.BLOCK_ELEMENTS`; the matrix is never held.
 
-    Raises :class:`DataError` where features are missing or no numbers, or where ``other_cameras`` is asked of images
-    that do not name theirs.
+    Raises :class:`DataError` where features are missing or not finite, or where ``other_cameras`` is set and an image
+    has no camera.
     """
     if other_cameras and any(image.camera_id is None for image in images):
         raise DataError("some images do not name their camera; look at neighbours by all cameras, or add camera_id.")
@@ -82,13 +82,13 @@ def neighbours(
     cameras = cameras.to(features.device)
     rows = []
     for block in judged_blocks(distance_blocks(features, features, distance), everything, features.device):
-        passed = torch.zeros_like(block.same)
-        passed[:, block.queries].fill_diagonal_(True)  # the image itself
+        skipped = torch.zeros_like(block.same)
+        skipped[:, block.queries].fill_diagonal_(True)  # the image itself
         if other_cameras:
-            passed |= cameras[block.queries, None] == cameras
-        d = block.distance.masked_fill(passed, torch.inf)
-        same_vehicle = d[block.same & ~passed].cpu().numpy()
-        rows.append((*_nearest(d, block.same), *_nearest(d, ~block.same), same_vehicle))
+            skipped |= cameras[block.queries, None] == cameras
+        d = block.distance.masked_fill(skipped, torch.inf)
+        same_pairs = d[block.same & ~skipped].cpu().numpy()
+        rows.append((*_nearest(d, block.same), *_nearest(d, ~block.same), same_pairs))
     return Neighbours(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
@@ -98,5 +98,5 @@ def _nearest(d: Tensor, among: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return place.where(torch.isfinite(nearest), -1).cpu().numpy(), nearest.cpu().numpy()
 
 
-def _filed(asks: bool, stored: bool) -> str:
-    return "query and gallery" if asks and stored else "query" if asks else "gallery"
+def _split_name(is_query: bool, in_gallery: bool) -> str:
+    return "query and gallery" if is_query and in_gallery else "query" if is_query else "gallery"

@@ -1,4 +1,4 @@
-"""Queries on paper: each with what both models list first, four to an A4 page, as one PDF."""
+"""Queries as a PDF to print: each with the first images of both models, four to an A4 page."""
 
 from __future__ import annotations
 
@@ -16,71 +16,71 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from ssrnet.analysis.comparison import Comparison
+from ssrnet.analysis.paper_figures import BLUE, GREEN, RED
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.ranking import Hit
 
-A_PAGE, LISTED = 4, 5
+PER_PAGE, LISTED = 4, 5
+"""Queries per page, and images listed per model."""
 WIDTH, HEIGHT, MARGIN = 210.0, 297.0, 12.0
-"""An A4 page, in mm, as everything below."""
+"""An A4 page in mm, as all lengths below."""
 CELL, GAP, PICTURE = 28.0, 3.4, 20.0
-"""Width of a picture's place, the space beside it, and its height."""
+"""A picture's largest width, the space beside it, and its largest height."""
 ROW, BLOCK, TOP = 27.5, 66.0, 24.0
 """Height of one model's row and of one query, and where the first query begins."""
 PIXELS = 260
-"""The longer side of a picture on paper: 240 dots an inch."""
-FRAMES = {"query": "#2563eb", "hit": "#16a34a", "error": "#dc2626"}
-"""The paper's blue, green and red (Figs. 5 and 6)."""
+"""The longer side of a printed picture: 240 dots an inch."""
+FRAMES = {"query": BLUE, "hit": GREEN, "error": RED}
 POINTS_PER_MM, RECORD_SIZE = 72 / 25.4, 6.4
 
 Progress = Callable[[Iterable, int], Iterable]
 
 
 @dataclass(frozen=True)
-class Sheets:
-    """A PDF with ``queries`` of the ``asked`` queries that were to be drawn."""
+class QueryPDF:
+    """A PDF file of ``queries`` queries out of the ``requested`` ones, and its number of pages."""
 
     pdf: bytes
     queries: int
-    asked: int
+    requested: int
     pages: int
 
 
-def draw_sheets(
+def draw_query_pdf(
     comparison: Comparison,
     titles: tuple[str, str],
     queries: Sequence[int],
     heading: str,
     most: int,
     progress: Progress | None = None,
-) -> Sheets:
-    """The first ``most`` of ``queries``, positions in the split, in their order, and both protocol records at the end.
+) -> QueryPDF:
+    """The first ``most`` of ``queries`` (positions in the split), then both protocol records.
 
-    Each query has one row a model with its first five images that are not junk, framed green (✓, a match) or red (✗).
-    ``titles`` name the models; ``heading`` says on every page which queries these are. ``progress`` wraps the pages
-    and is told how many there are. An image that cannot be read becomes a grey field that says so.
+    Each query has one row per model with its first five images that are not junk, framed green (✓, a match) or red (✗).
+    ``titles`` name the models; ``heading`` stands on every page. ``progress(pages, total)`` wraps the iteration over
+    the pages, as tqdm does. An image that cannot be read becomes a grey box that says so.
     """
     drawn = list(queries)[:most]
-    starts = range(0, len(drawn), A_PAGE)
-    pages = len(starts) + 1  # the records
-    told = progress or (lambda each, total: each)
+    starts = range(0, len(drawn), PER_PAGE)
+    pages = len(starts) + 1  # with that of the records
     buffer = io.BytesIO()
     with PdfPages(buffer, metadata={"Title": heading, "Creator": f"ssrnet {comparison.a.record.version}"}) as pdf:
-        for page, start in enumerate(told(starts, len(starts))):
-            axes = _page(heading, _protocol_line(comparison), page + 1, pages)
-            for place, query in enumerate(drawn[start : start + A_PAGE]):
+        for page, start in enumerate(progress(starts, len(starts)) if progress else starts, 1):
+            axes = _page(heading, _protocol_line(comparison), page, pages)
+            for place, query in enumerate(drawn[start : start + PER_PAGE]):
                 _draw_query(axes, HEIGHT - TOP - place * BLOCK, comparison, titles, query)
             pdf.savefig(axes.figure)
         axes = _page("Protocol records", _protocol_line(comparison), pages, pages)
         _draw_records(axes, dict(zip(titles, (comparison.a, comparison.b), strict=True)))
         pdf.savefig(axes.figure)
-    return Sheets(buffer.getvalue(), len(drawn), len(queries), pages)
+    return QueryPDF(buffer.getvalue(), len(drawn), len(queries), pages)
 
 
 def _draw_query(axes: Axes, top: float, comparison: Comparison, titles: tuple[str, str], query: int) -> None:
-    """One query below ``top``: its name and outcome, its picture, and a row a model."""
+    """One query below ``top``: its name and outcome, its picture, and a row per model."""
     image = comparison.split.query[query]
     camera = f", camera {image.camera_id}" if image.camera_id else ""
     _text(axes, MARGIN, top, f"{image.name}: vehicle {image.vehicle_id}{camera}", 8, weight="bold")
@@ -94,14 +94,14 @@ def _draw_query(axes: Axes, top: float, comparison: Comparison, titles: tuple[st
         ranking, y = evaluation.ranking, first_row - row * ROW
         ap, first = ranking.average_precision[query], int(ranking.first_hit[query])
         left = MARGIN + CELL + GAP + 1
-        said = f"{title}: AP {ap:.3f}, first match at rank {first}" if first else f"{title}: no match in the gallery"
-        _text(axes, left, y, said, 7)
+        text = f"{title}: AP {ap:.3f}, first match at rank {first}" if first else f"{title}: no match in the gallery"
+        _text(axes, left, y, text, 7)
         for place, hit in enumerate(_listed(ranking.hits(query))):
             stored = comparison.split.gallery[hit.index]
-            sign = f"{hit.rank} {'✓' if hit.match else '✗'} {stored.vehicle_id}"
-            sign += f" · {stored.camera_id}" if stored.camera_id else ""
+            label = f"{hit.rank} {'✓' if hit.match else '✗'} {stored.vehicle_id}"
+            label += f" · {stored.camera_id}" if stored.camera_id else ""
             kind = "hit" if hit.match else "error"
-            _picture(axes, left + place * (CELL + GAP), y - 3.6, stored, kind, sign)
+            _picture(axes, left + place * (CELL + GAP), y - 3.6, stored, kind, label)
 
 
 def _listed(hits: Sequence[Hit]) -> list[Hit]:
@@ -109,8 +109,8 @@ def _listed(hits: Sequence[Hit]) -> list[Hit]:
 
 
 def _picture(axes: Axes, x: float, y: float, image: VehicleImage, kind: str, label: str) -> None:
-    """A framed picture as large as its place allows, hung from ``y``, with ``label`` below it."""
-    pixels = _pixels(image)
+    """A framed picture as large as its cell allows, its top at ``y``, with ``label`` below it."""
+    pixels = _read(str(image.path))
     if pixels is None:
         width, height = CELL, PICTURE * 0.8
         axes.add_patch(Rectangle((x, y - height), width, height, facecolor="#d4d4d8"))
@@ -124,13 +124,9 @@ def _picture(axes: Axes, x: float, y: float, image: VehicleImage, kind: str, lab
     _text(axes, x, y - height - 0.9, label, 6, color=FRAMES[kind])
 
 
-def _pixels(image: VehicleImage) -> np.ndarray | None:
-    return _read(str(image.path))
-
-
-@lru_cache(maxsize=256)  # neighbours on a sheet list the same images
+@lru_cache(maxsize=256)  # queries on one page list the same images
 def _read(path: str) -> np.ndarray | None:
-    """(H, W, 3) uint8 of at most 256 colours, which a PDF holds in a third of the bytes; None if it cannot be read."""
+    """(H, W, 3) uint8 of at most 256 colours, a third of the bytes in a PDF; None for an unreadable image."""
     try:
         picture = read_image(path)
     except DataError:
@@ -142,7 +138,7 @@ def _read(path: str) -> np.ndarray | None:
 def _page(heading: str, footer: str, page: int, pages: int) -> Axes:
     """An empty page whose axes are in mm."""
     figure = Figure(figsize=(WIDTH / 25.4, HEIGHT / 25.4))
-    figure.suppressComposite = True  # each picture stays an object of its own, with its own 256 colours
+    figure.suppressComposite = True  # each picture stays a separate object, with a palette of 256 colours
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     _text(axes, MARGIN, HEIGHT - 11, heading, 11, weight="bold")
@@ -155,7 +151,7 @@ def _page(heading: str, footer: str, page: int, pages: int) -> Axes:
 
 
 def _text(axes: Axes, x: float, y: float, text: str, size: float, **options: object) -> None:
-    # parse_math: a name with two dollar signs is no formula
+    # parse_math=False: a name with two dollar signs is not a formula
     axes.text(x, y, text, fontsize=size, va="top", parse_math=False, **options)
 
 

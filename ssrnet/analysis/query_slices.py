@@ -1,6 +1,6 @@
-"""Both models on some of the queries: slices of a protocol by what is known of the query.
+"""Slices of a protocol by a property of the query, with both models' scores on each.
 
-The gallery stays whole and all matches count. Slices by what is known of query *and* match are in
+The gallery stays whole and all matches count. Slices by a property of query *and* match are in
 :mod:`ssrnet.analysis.pair_slices`.
 """
 
@@ -29,10 +29,10 @@ QUARTILES = (0, 0.25, 0.5, 0.75, 1)
 
 @dataclass(frozen=True)
 class Slice:
-    """Scores by :data:`ssrnet.retrieval.metric_intervals.METRICS`, with 95 % intervals from draws of the vehicles.
+    """Both models' scores on some queries, by metric (:data:`ssrnet.retrieval.metric_intervals.METRICS`).
 
-    ``difference`` is b minus a, from the same draws for both. ``pairs`` counts (query, match) pairs that count
-    where only some do, else it is None.
+    Intervals are 95 % bootstrap intervals over vehicles. ``difference`` is b minus a, from the same draws for both.
+    ``pairs`` is the number of (query, match) pairs that count, None where all do.
     """
 
     title: str
@@ -45,15 +45,15 @@ class Slice:
 
     @property
     def few(self) -> bool:
-        """Whether so few vehicles ask that the intervals say less than they claim."""
+        """Whether there are too few query vehicles for the intervals to be trusted."""
         return self.vehicles < FEW_VEHICLES
 
 
 @dataclass(frozen=True)
 class Slicing:
-    """All slices by one property. ``rule`` says what counts; ``unplaced`` queries with a match are in no slice.
+    """All slices by one property. ``rule`` says which matches count; ``unplaced`` queries with a match are in no slice.
 
-    Each interval is for a slice by itself: of many slices one in twenty leaves out 0 by chance.
+    Each interval is for one slice alone: of many slices one in twenty excludes 0 by chance.
     """
 
     by: str
@@ -62,7 +62,7 @@ class Slicing:
     unplaced: int
 
     def rows(self, metrics: Sequence[str] = ("rank-1", "mAP")) -> list[Row]:
-        """One plain row a slice, as a table or a CSV file has it."""
+        """One row per slice, for a table or a CSV file."""
         return [
             {
                 "by": self.by,
@@ -87,16 +87,16 @@ def by_attribute(
 ) -> Slicing:
     """Queries by the value of any manifest column, or by ``camera_id``.
 
-    With ``edges`` the values are numbers and slice k has edges[k] <= value < edges[k + 1], the last one
-    its upper edge too; numbers of more than 20 different values are cut at their quartiles without. Slices
+    With ``edges`` the values are numbers and slice k has edges[k] <= value < edges[k + 1], the last one with
+    its upper edge. Without, more than 20 different numbers are cut at their quartiles. Slices
     come in the order of their values. Raises :class:`DataError` where no query has the attribute, where a value
-    is no number though ``edges`` are given, or where more than 20 values are not all numbers.
+    is not a number though ``edges`` are given, or where more than 20 values are not all numbers.
     """
     queries = comparison.split.query
-    found = values(queries, attribute)
+    query_values = values(queries, attribute)
     if group is not None:
-        found = grouped(found, group)
-    codes, titles = coded(found)
+        query_values = grouped(query_values, group)
+    codes, titles = coded(query_values)
     if edges is None and len(titles) > MOST_SLICES:
         edges = _quartiles(queries, attribute, len(titles))
     if edges is not None:
@@ -115,27 +115,27 @@ def by_sibling(comparison: Comparison, attribute: str = SIBLING) -> Slicing:
 
 def has_sibling(split: Split, attribute: str = SIBLING) -> np.ndarray:
     """(Q,) bool; raises :class:`DataError` where no image has the attribute."""
-    both = values((*split.query, *split.gallery), attribute)
-    asked, stored = both[: len(split.query)], both[len(split.query) :]
+    all_values = values((*split.query, *split.gallery), attribute)
+    query_values, gallery_values = all_values[: len(split.query)], all_values[len(split.query) :]
     vehicles: dict[str, set[str]] = {}
-    for image, value in zip(split.gallery, stored, strict=True):
+    for image, value in zip(split.gallery, gallery_values, strict=True):
         if value is not None:
             vehicles.setdefault(value, set()).add(image.vehicle_id)
-    pairs = zip(split.query, asked, strict=True)
+    pairs = zip(split.query, query_values, strict=True)
     return np.array([bool(vehicles.get(value, set()) - {image.vehicle_id}) for image, value in pairs])
 
 
-def binned(found: np.ndarray, edges: Sequence[float]) -> tuple[np.ndarray, list[str]]:
-    """Each number's slice (N,) int64, -1 for NaN and beyond the edges, and the titles of all slices.
+def binned(x: np.ndarray, edges: Sequence[float]) -> tuple[np.ndarray, list[str]]:
+    """Each number's slice (N,) int64, -1 for NaN and outside the edges, and the titles of all slices.
 
-    Raises :class:`SettingsError` for fewer than two edges, or edges that do not grow.
+    Raises :class:`SettingsError` for fewer than two edges, or edges that do not increase.
     """
     cuts = np.asarray(edges, dtype=float)
     if len(cuts) < 2 or not (np.diff(cuts) > 0).all():
-        raise SettingsError(f"the edges are {', '.join(map(str, edges)) or 'none'}; give two or more that grow.")
+        raise SettingsError(f"the edges are {', '.join(map(str, edges)) or 'none'}; give two or more that increase.")
     titles = [f"{low:.10g} to {high:.10g}" for low, high in pairwise(cuts.tolist())]
-    codes = np.digitize(found, cuts) - 1  # NaN lands past the end
-    codes[found == cuts[-1]] = len(titles) - 1
+    codes = np.digitize(x, cuts) - 1  # NaN goes past the end
+    codes[x == cuts[-1]] = len(titles) - 1
     return np.where(codes < len(titles), codes, -1), titles
 
 
@@ -146,28 +146,28 @@ def score_slice(title: str, a: QueryScores, b: QueryScores, pairs: int | None = 
 
 
 def slice_queries(comparison: Comparison, by: str, codes: np.ndarray, titles: Sequence[str]) -> Slicing:
-    """codes: (Q,) the position of each query's slice among ``titles``, -1 for a query that is in none."""
+    """codes: (Q,) the position of each query's slice among ``titles``, -1 for a query in none."""
     scored = comparison.a.ranking.first_hit > 0
     codes = codes[scored]
     a, b = query_scores(comparison.a), query_scores(comparison.b)
     slices = tuple(
-        score_slice(titles[code], _take(a, codes == code), _take(b, codes == code))
+        score_slice(titles[code], _select(a, codes == code), _select(b, codes == code))
         for code in range(len(titles))
         if (codes == code).any()
     )
     return Slicing(by, "all matches of a query count", slices, int((codes < 0).sum()))
 
 
-def _take(scores: QueryScores, rows: np.ndarray) -> QueryScores:
+def _select(scores: QueryScores, rows: np.ndarray) -> QueryScores:
     return QueryScores(scores.vehicles[rows], scores.values[rows])
 
 
 def _quartiles(queries: Sequence[VehicleImage], attribute: str, known: int) -> list[float]:
     try:
-        found = numbers(queries, attribute)
+        query_values = numbers(queries, attribute)
     except DataError as error:
         raise DataError(
-            f"{attribute} has {known:,} values among the queries, too many for a slice each (at most {MOST_SLICES}), "
+            f"{attribute} has {known:,} values among the queries, too many for one slice per value (at most {MOST_SLICES}), "
             "and they are not all numbers; choose another attribute."
         ) from error
-    return np.unique(np.nanquantile(found, QUARTILES)).tolist()
+    return np.unique(np.nanquantile(query_values, QUARTILES)).tolist()

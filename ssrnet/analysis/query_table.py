@@ -1,42 +1,41 @@
-"""Every query as one plain row: how both models did, who captured it, and what is known of it."""
+"""One row per query: its scores under both models, its confusions, and its attributes."""
 
 from __future__ import annotations
 
 from ssrnet.analysis.attributes import CAMERA, SIBLING, attribute_names
-from ssrnet.analysis.comparison import compare
-from ssrnet.analysis.confusions import Captures, captures
+from ssrnet.analysis.comparison import Comparison
+from ssrnet.analysis.confusions import Confusions, confusions
 from ssrnet.analysis.csv_rows import Cell, Row, number
 from ssrnet.analysis.inspection import Inspection
 from ssrnet.analysis.query_slices import has_sibling
 
 
-def table(a: Inspection, b: Inspection) -> list[Row]:
-    """One row a query, in the split's order, for a sortable table or :func:`ssrnet.analysis.csv_rows.write_csv`.
+def query_rows(a: Inspection, b: Inspection) -> list[Row]:
+    """One row per query, in the split's order, for a table or :func:`ssrnet.analysis.csv_rows.write_csv`.
 
-    Columns: query, vehicle, camera; of each model ap (None without a match), first_hit (the rank of the first
-    match, None without), captured_by (the vehicle at rank 1 if it is a wrong one), captured_image,
-    images_before (how many of its images stand before the first match), and, where the data set names siblings,
-    captured_by_sibling; delta_ap (b minus a), outcome, has_sibling (in the gallery); then every attribute of the
-    query, under its own name, or as ``query_NAME`` where that name is taken.
+    Columns: query, vehicle, camera, outcome, delta_ap (b minus a). For each model, with the suffix ``_a`` or ``_b``:
+    ap (None without a match), first_hit (rank of the first match, None without), confused_with (the vehicle at rank 1
+    if it is a wrong one), confused_image, images_before (how many images of that vehicle rank before the first match)
+    and, where the data set names siblings, confused_with_sibling. Then has_sibling (in the gallery) and every
+    attribute of the query, as ``query_NAME`` where the name is taken.
 
-    Raises :class:`ssrnet.errors.ProtocolError` where the two are of different protocols or data.
+    Raises :class:`ssrnet.errors.ProtocolError` where protocols or data differ.
     """
-    comparison = compare(a.evaluation, b.evaluation)
+    comparison = Comparison(a.evaluation, b.evaluation)
     split, outcomes, delta = comparison.split, comparison.outcomes, comparison.delta_ap
     names = [name for name in attribute_names(split.query) if name != CAMERA]
     siblings = has_sibling(split) if SIBLING in attribute_names((*split.query, *split.gallery)) else None
-    sides = [(side, inspection, captures(inspection)) for side, inspection in (("a", a), ("b", b))]
-    place = [dict(zip(own.query.tolist(), range(len(own.query)), strict=True)) for _, _, own in sides]
+    sides = [(side, inspection.evaluation.ranking, confusions(inspection)) for side, inspection in (("a", a), ("b", b))]
+    places = [{q: i for i, q in enumerate(confused.query.tolist())} for _, _, confused in sides]
     rows: list[Row] = []
     for q, image in enumerate(split.query):
         row: dict[str, Cell] = {"query": image.name, "vehicle": image.vehicle_id, "camera": image.camera_id}
         row |= {"outcome": str(outcomes[q]), "delta_ap": number(delta[q])}
-        for (side, inspection, own), at in zip(sides, place, strict=True):
-            ranking = inspection.evaluation.ranking
+        for (side, ranking, confused), place in zip(sides, places, strict=True):
             row |= {
                 f"ap_{side}": number(ranking.average_precision[q]),
                 f"first_hit_{side}": int(ranking.first_hit[q]) or None,
-            } | _captured(own, at.get(q), side)
+            } | _confusion_cells(confused, place.get(q), side)
         if siblings is not None:
             row["has_sibling"] = bool(siblings[q])
         taken = set(row)
@@ -45,18 +44,18 @@ def table(a: Inspection, b: Inspection) -> list[Row]:
     return rows
 
 
-def _captured(own: Captures, at: int | None, side: str) -> dict[str, Cell]:
-    """The cells of capture number ``at``; empty ones where the query was not captured."""
+def _confusion_cells(confused: Confusions, i: int | None, side: str) -> dict[str, Cell]:
+    """The cells of confusion ``i``; empty ones where the query is not confused."""
     vehicle = image = before = sibling = None
-    if at is not None:
-        image = own.split.gallery[own.image[at]]
-        vehicle, image, before = image.vehicle_id, image.name, int(own.before[at])
+    if i is not None:
+        stored = confused.split.gallery[confused.first_image[i]]
+        vehicle, image, before = stored.vehicle_id, stored.name, int(confused.images_before[i])
     cells: dict[str, Cell] = {
-        f"captured_by_{side}": vehicle,
-        f"captured_image_{side}": image,
+        f"confused_with_{side}": vehicle,
+        f"confused_image_{side}": image,
         f"images_before_{side}": before,
     }
-    if SIBLING in own.same:
-        sibling = None if at is None else bool(own.same[SIBLING][at])
-        cells[f"captured_by_sibling_{side}"] = sibling
+    if SIBLING in confused.same:
+        sibling = None if i is None else bool(confused.same[SIBLING][i])
+        cells[f"confused_with_sibling_{side}"] = sibling
     return cells

@@ -18,7 +18,7 @@ import tyro
 import ssrnet
 from ssrnet.analysis.csv_rows import Row, write_csv
 from ssrnet.analysis.inspection import inspect
-from ssrnet.analysis.query_table import table
+from ssrnet.analysis.query_table import query_rows
 from ssrnet.analysis.scorecard.markdown import render
 from ssrnet.analysis.scorecard.measure import Contestant, measure
 from ssrnet.analysis.scorecard.scorecard import ComparedModel, LeftOut, ModelComparison
@@ -132,13 +132,13 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     comparison.write(settings.out)
     if settings.queries_csv is not None:
         first_seeds = [protocols[0] for protocols in served]
-        write_csv(settings.queries_csv, query_rows(dataset, *contestants[-2:], first_seeds, settings.distance))
+        write_csv(settings.queries_csv, protocol_rows(dataset, *contestants[-2:], first_seeds, settings.distance))
 
 
-def query_rows(
+def protocol_rows(
     dataset: ReIDDataset, a: Contestant, b: Contestant, protocols: Sequence[Protocol], distance: DistanceName
 ) -> list[Row]:
-    """:func:`ssrnet.analysis.query_table.table` of two models for each protocol, which its first columns name."""
+    """:func:`ssrnet.analysis.query_table.query_rows` of two models for each protocol, which its first columns name."""
     rows: list[Row] = []
     for protocol in protocols:
         first, second = (
@@ -148,7 +148,7 @@ def query_rows(
             for one in (a, b)
         )
         named: Row = {"protocol": protocol.name, "seed": first.evaluation.record.seed}
-        rows += [{**named, **row} for row in table(first, second)]
+        rows += [{**named, **row} for row in query_rows(first, second)]
     return rows
 
 

@@ -90,7 +90,7 @@ def slices(text: str, dataset: ReIDDataset) -> list[QueryFilter]:
     values = sorted(known_values(dataset, whole.attribute))
     if len(values) > MOST_SLICES:
         raise DataError(
-            f"{whole.attribute} has {len(values):,} values in {dataset.name}, too many for a slice each "
+            f"{whole.attribute} has {len(values):,} values in {dataset.name}, too many for one slice per value "
             f"(at most {MOST_SLICES}); name some, as --slices {whole.attribute}={values[0]},{values[1]}."
         )
     return [QueryFilter(whole.attribute, (value,)) for value in values]

@@ -38,5 +38,5 @@ def test_what_is_not_there_or_no_number():
         values(IMAGES, "wheels")
     with pytest.raises(DataError, match="no image has the attribute camera_id; they have none"):
         values([toys.image("w", "1", None)], "camera_id")
-    with pytest.raises(DataError, match="light of x is 'led', which is no number; choose another attribute"):
+    with pytest.raises(DataError, match="light of x is 'led', which is not a number; choose another attribute"):
         numbers(IMAGES, "light")

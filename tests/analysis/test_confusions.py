@@ -1,9 +1,10 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from ssrnet.analysis.confusions import Captures, Confusion, Share, captures
+from ssrnet.analysis.confusions import Agreement, ConfusedPair, Confusions, confusions, worst_failure
 from ssrnet.analysis.inspection import inspect
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
@@ -15,21 +16,21 @@ NAN = math.nan
 
 @pytest.fixture(scope="module")
 def worse():
-    return captures(toys.inspections()[0])
+    return confusions(toys.inspections()[0])
 
 
-def test_only_queries_whose_first_image_is_wrong_are_captured(worse):
-    asked, stored = worse.split.query, worse.split.gallery
-    assert [asked[q].name for q in worse.query] == ["qj", "qd"]
-    assert [stored[g].name for g in worse.image] == ["b1", "a3"]
-    assert worse.before.tolist() == [2, 3]
+def test_only_queries_whose_first_image_is_wrong_are_confused(worse):
+    queries, gallery = worse.split.query, worse.split.gallery
+    assert [queries[q].name for q in worse.query] == ["qj", "qd"]
+    assert [gallery[g].name for g in worse.first_image] == ["b1", "a3"]
+    assert worse.images_before.tolist() == [2, 3]
     assert list(worse.vehicles()) == [("A", "B"), ("D", "A")]
-    better = captures(toys.inspections()[1])
-    assert list(better.vehicles()) == [("A", "B"), ("D", "A")] and better.before.tolist() == [2, 3]
-    assert [asked[q].name for q in better.query] == ["qa", "qd"]
+    better = confusions(toys.inspections()[1])
+    assert list(better.vehicles()) == [("A", "B"), ("D", "A")] and better.images_before.tolist() == [2, 3]
+    assert [queries[q].name for q in better.query] == ["qa", "qd"]
 
 
-def test_what_capture_and_query_have_in_common_against_chance(worse):
+def test_what_query_and_first_image_have_in_common_against_chance(worse):
     """For qj the wrong images are b1 b2 c1 c2 d1, for qd all but d1; d1 and qd have no type."""
     expected = {
         "sibling_group": ([1, 0], [2 / 5, 0]),  # qd has none, and so no sibling
@@ -41,11 +42,11 @@ def test_what_capture_and_query_have_in_common_against_chance(worse):
     for attribute, (same, chance) in expected.items():
         assert worse.same[attribute] == pytest.approx(same, nan_ok=True), attribute
         assert worse.chance[attribute] == pytest.approx(chance, nan_ok=True), attribute
-    assert worse.shares() == (
-        Share("sibling_group", 2, 0.5, pytest.approx(0.2)),
-        Share("type", 1, 1.0, 0.5),
-        Share("light", 2, 0.5, pytest.approx((2 / 5 + 5 / 7) / 2)),
-        Share("camera_id", 2, 0.5, pytest.approx(0.3)),
+    assert worse.agreements() == (
+        Agreement("sibling_group", 2, 0.5, pytest.approx(0.2)),
+        Agreement("type", 1, 1.0, 0.5),
+        Agreement("light", 2, 0.5, pytest.approx((2 / 5 + 5 / 7) / 2)),
+        Agreement("camera_id", 2, 0.5, pytest.approx(0.3)),
     )
 
 
@@ -53,7 +54,7 @@ def test_rows(worse):
     assert worse.rows()[1] == {
         "query": "qd",
         "vehicle": "D",
-        "captured_by": "A",
+        "confused_with": "A",
         "image": "a3",
         "images_before": 3,
         "same_sibling_group": 0,
@@ -64,11 +65,11 @@ def test_rows(worse):
 
 
 def test_confusions_are_counted_and_siblings_named(worse):
-    assert worse.confusions() == (Confusion("A", "B", 1, True), Confusion("D", "A", 1, False))
+    assert worse.pairs() == (ConfusedPair("A", "B", 1, True), ConfusedPair("D", "A", 1, False))
 
 
-def planted(attributes) -> Captures:
-    """Vehicle 0 is taken for 1 three times and for 2 once, vehicle 3 is found; 1 and 2 never ask."""
+def planted(attributes) -> Confusions:
+    """Vehicle 0 is confused with 1 three times and with 2 once, vehicle 3 is ranked first; 1 and 2 have no queries."""
     places = {"0": 0.0, "1": 10.0, "2": 20.0, "3": 30.0}
     asked = [("0", 9.0), ("0", 11.0), ("0", 8.0), ("0", 19.0), ("3", 29.0)]
     query = [toys.image(f"q{i}", vehicle, "c1", **attributes(vehicle)) for i, (vehicle, _) in enumerate(asked)]
@@ -76,30 +77,57 @@ def planted(attributes) -> Captures:
     dataset = ReIDDataset("planted", toys.DATASET.root, "CSV", "", (), query, gallery, "cross_camera")
     x = torch.tensor([x for _, x in asked] + list(places.values()))[:, None]
     features = FeatureSet(x, tuple(image.name for image in dataset.test), {"G": 1})
-    return captures(inspect(features, toys.evaluation(features, dataset)))
+    return confusions(inspect(features, toys.evaluation(features, dataset)))
 
 
 def test_the_most_frequent_confusion_comes_first():
-    own = planted(lambda vehicle: {"sibling_group": "s"} if vehicle in "01" else {})
-    assert own.confusions() == (Confusion("0", "1", 3, True), Confusion("0", "2", 1, False))
-    assert own.shares()[0] == Share("sibling_group", 4, 0.75, pytest.approx(1 / 3))
+    confused = planted(lambda vehicle: {"sibling_group": "s"} if vehicle in "01" else {})
+    assert confused.pairs() == (ConfusedPair("0", "1", 3, True), ConfusedPair("0", "2", 1, False))
+    assert confused.agreements()[0] == Agreement("sibling_group", 4, 0.75, pytest.approx(1 / 3))
 
 
 def test_a_data_set_that_says_nothing_more():
-    own = planted(lambda vehicle: {})
-    assert list(own.same) == ["camera_id"]
-    assert own.confusions() == (Confusion("0", "1", 3, None), Confusion("0", "2", 1, None))
+    confused = planted(lambda vehicle: {})
+    assert list(confused.same) == ["camera_id"]
+    assert confused.pairs() == (ConfusedPair("0", "1", 3, None), ConfusedPair("0", "2", 1, None))
     inspection = toys.inspections()[0]
-    assert captures(inspection, ()).shares() == ()
-    assert list(captures(inspection, ("type",)).same) == ["type"]
+    assert confusions(inspection, ()).agreements() == ()
+    assert list(confusions(inspection, ("type",)).same) == ["type"]
     with pytest.raises(DataError, match="no image has the attribute wheels"):
-        captures(inspection, ("wheels",))
+        confusions(inspection, ("wheels",))
 
 
-def test_no_capture_at_all():
+def test_no_confusion_at_all():
     images = [toys.image("q", "A", "c1"), toys.image("g", "A", "c2"), toys.image("h", "B", "c2")]
     dataset = ReIDDataset("good", toys.DATASET.root, "CSV", "", (), images[:1], images[1:], "cross_camera")
     features = FeatureSet(torch.tensor([[0.0], [1.0], [2.0]]), ("q", "g", "h"), {"G": 1})
-    own = captures(inspect(features, toys.evaluation(features, dataset)))
-    assert own.confusions() == () and own.rows() == []
-    assert own.shares()[0].captures == 0 and math.isnan(own.shares()[0].share)
+    confused = confusions(inspect(features, toys.evaluation(features, dataset)))
+    assert confused.pairs() == () and confused.rows() == []
+    assert confused.agreements()[0].queries == 0 and math.isnan(confused.agreements()[0].share)
+
+
+def test_a_sibling_goes_before_a_lower_ap():
+    """The worse model fails on qj, where a sibling stands first, and on qd with a far lower AP."""
+    worse, _ = toys.inspections()
+    ap = dict(zip([image.name for image in toys.QUERIES], worse.evaluation.ranking.average_precision))
+    assert ap["qd"] < ap["qj"]
+    assert worst_failure(worse).name == "qj"
+
+
+def test_without_siblings_the_lowest_ap():
+    without = {"query": toys.DATASET.query, "gallery": toys.DATASET.gallery}
+    stripped = {
+        split: tuple(replace(image, attributes={"type": "car"}) for image in images)
+        for split, images in without.items()
+    }
+    dataset = ReIDDataset(
+        "toys", toys.DATASET.root, "CSV", "", (), stripped["query"], stripped["gallery"], "cross_camera"
+    )
+    assert worst_failure(inspect(toys.WORSE, toys.evaluation(toys.WORSE, dataset))).name == "qd"
+
+
+def test_no_failure_to_show():
+    only = ReIDDataset(
+        "toys", toys.DATASET.root, "CSV", "", (), toys.DATASET.query[2:3], toys.DATASET.gallery, "cross_camera"
+    )
+    assert worst_failure(inspect(toys.WORSE, toys.evaluation(toys.WORSE, only))) is None, "qc is right at rank 1"

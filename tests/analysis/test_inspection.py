@@ -40,9 +40,9 @@ def test_who_is_nearest_of_the_wrong_and_how_many_images_of_it_stand_before():
     worse, better = toys.inspections()
     gallery = worse.evaluation.split.gallery
     assert [gallery[g].name for g in worse.nearest_wrong] == ["b1", "b1", "a2", "a1", "a3"]
-    assert worse.before.tolist() == [0, 2, 0, 0, 3]  # none before a right first place; qe has no match
+    assert worse.images_before.tolist() == [0, 2, 0, 0, 3]  # none before a right first place; qe has no match
     assert [gallery[g].name for g in better.nearest_wrong] == ["b2", "c2", "a2", "a1", "a3"]
-    assert better.before.tolist() == [2, 0, 0, 0, 3]
+    assert better.images_before.tolist() == [2, 0, 0, 0, 3]
 
 
 def random_data(seed: int) -> tuple[ReIDDataset, FeatureSet]:
@@ -75,7 +75,7 @@ def test_against_a_loop_with_ties_in_blocks(seed, elements, monkeypatch):
         nearest = min(np.flatnonzero(~same), key=lambda g: (d[g], g))
         assert inspection.nearest_wrong[q] == nearest
         own = np.array([image.vehicle_id == dataset.gallery[nearest].vehicle_id for image in dataset.gallery])
-        assert inspection.before[q] == (own & (d <= d[match].min())).sum()
+        assert inspection.images_before[q] == (own & (d <= d[match].min())).sum()
     assert pairs(inspection) == expected
     assert list(zip(inspection.query, inspection.gallery, strict=True)) == order
     # Where the first place is wrong, it is the image that the rank list shows there.
@@ -104,16 +104,16 @@ def test_a_gallery_of_one_vehicle_has_no_wrong_image():
     dataset = ReIDDataset("one", toys.DATASET.root, "CSV", "", (), images[:1], images[1:], "cross_camera")
     features = FeatureSet(torch.tensor([[0.0], [1.0]]), ("q", "g"), {"G": 1})
     inspection = inspect(features, toys.evaluation(features, dataset))
-    assert (inspection.nearest_wrong.tolist(), inspection.before.tolist()) == ([-1], [0])
+    assert (inspection.nearest_wrong.tolist(), inspection.images_before.tolist()) == ([-1], [0])
     assert pairs(inspection) == {("q", "g"): 0}
 
 
 def test_features_of_another_model_and_forgotten_re_ranking_are_refused():
-    with pytest.raises(DataError, match="these features do not give the distances that were ranked; pass"):
+    with pytest.raises(DataError, match="these features do not give the distances of the evaluation; pass"):
         inspect(toys.BETTER, toys.evaluation(toys.WORSE))
     settings = ReRankSettings(k1=4, k2=2)
     evaluation = evaluate(toys.WORSE, toys.DATASET, Protocol(), made_by={}, re_rank=settings, dataset_hash="0")
-    with pytest.raises(DataError, match="the features, and the re-ranking, that the evaluation was made with"):
+    with pytest.raises(DataError, match="the features and the re-ranking that it was made with"):
         inspect(toys.WORSE, evaluation)
     with pytest.raises(DataError, match="no features for"):
         inspect(FeatureSet(torch.zeros(1, 1), ("qa",), {"G": 1}), toys.evaluation(toys.WORSE))

@@ -19,19 +19,19 @@ X = torch.tensor([0.0, 1.0, 4.0, 2.5, 9.0, 6.0])[:, None]
 
 def test_counted_by_hand():
     near = neighbours(IMAGES, X, "euclidean")
-    assert near.own.tolist() == [1, 0, 1, 4, 3, -1]
-    assert near.own_distance.tolist() == [1, 1, 3, 6.5, 6.5, np.inf]
+    assert near.same.tolist() == [1, 0, 1, 4, 3, -1]
+    assert near.same_distance.tolist() == [1, 1, 3, 6.5, 6.5, np.inf]
     assert near.other.tolist() == [3, 3, 3, 1, 5, 2]  # b1 is 1.5 from a2 and from a3: the first
     assert near.other_distance.tolist() == [2.5, 1.5, 1.5, 1.5, 3, 2]
     assert near.nearest.tolist() == [1, 0, 3, 1, 5, 2]
-    assert sorted(near.same_vehicle.tolist()) == [1, 1, 3, 3, 4, 4, 6.5, 6.5]
+    assert sorted(near.same_pair_distances.tolist()) == [1, 1, 3, 3, 4, 4, 6.5, 6.5]
 
 
 def test_by_other_cameras():
     near = neighbours(IMAGES, X, "euclidean", other_cameras=True)
-    assert near.own.tolist() == [2, 2, 1, 4, 3, -1]
+    assert near.same.tolist() == [2, 2, 1, 4, 3, -1]
     assert near.other.tolist() == [3, 3, 5, 1, 5, 2]
-    assert sorted(near.same_vehicle.tolist()) == [3, 3, 4, 4, 6.5, 6.5]
+    assert sorted(near.same_pair_distances.tolist()) == [3, 3, 4, 4, 6.5, 6.5]
     with pytest.raises(DataError, match="some images do not name their camera; look at neighbours by all cameras"):
         neighbours([replace(IMAGES[0], camera_id=None), *IMAGES[1:]], X, other_cameras=True)
 
@@ -47,9 +47,9 @@ def test_blocks_against_the_whole_matrix(elements, monkeypatch):
     np.fill_diagonal(d, np.inf)
     vehicles = np.array([image.vehicle_id for image in images])
     same = vehicles[:, None] == vehicles
-    assert near.own.tolist() == np.where(same, d, np.inf).argmin(1).tolist()
+    assert near.same.tolist() == np.where(same, d, np.inf).argmin(1).tolist()
     assert near.other_distance == pytest.approx(np.where(same, np.inf, d).min(1), abs=1e-5)
-    assert sorted(near.same_vehicle) == pytest.approx(sorted(d[same & np.isfinite(d)]), abs=1e-5)
+    assert sorted(near.same_pair_distances) == pytest.approx(sorted(d[same & np.isfinite(d)]), abs=1e-5)
 
 
 def test_the_pool_of_a_data_set():

@@ -31,7 +31,7 @@ def test_camera_pairs(models):
         "c9 → c2": (2, 2, pytest.approx((1 / 3 + 1) / 2), pytest.approx((1 / 3 + 1) / 2)),  # qa: a2, qc: c2
         "c9 → c3": (1, 1, pytest.approx(1 / 5), pytest.approx(1 / 5)),  # qa: a3
     }
-    assert "only those of the slice count" in slicing.rule and slicing.unplaced == 0
+    assert "only a query's matches in the slice count" in slicing.rule and slicing.unplaced == 0
     assert [one.vehicles for one in slicing.slices] == [1, 1, 3, 2, 1]
 
 
@@ -114,5 +114,5 @@ def test_other_queries_and_unknown_attributes(models):
         by_value_pair(models[0], part, "camera_id")
     with pytest.raises(DataError, match="no image has the attribute elevation"):
         by_view_difference(*models, attribute="elevation")
-    with pytest.raises(DataError, match="light of qa is 'none', which is no number"):
+    with pytest.raises(DataError, match="light of qa is 'none', which is not a number"):
         by_view_difference(*models, attribute="light")

@@ -1,4 +1,4 @@
-"""Sheets of six queries: which ones, and what the exported files measure and show."""
+"""Figures of six queries: which ones, and what the exported files measure and show."""
 
 import io
 import re
@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ssrnet.analysis.comparison import compare
+from ssrnet.analysis.comparison import Comparison
 from ssrnet.analysis.paper_figures import (
     BLUE,
     DPI,
@@ -17,10 +17,10 @@ from ssrnet.analysis.paper_figures import (
     GREEN,
     MM,
     RED,
-    SheetFigure,
+    FigureLayout,
     caption,
     choose_queries,
-    draw_sheet,
+    draw_figure,
     fig5,
     fig6,
     short,
@@ -31,7 +31,7 @@ from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import FeatureSet
 
 TITLES = ("Baseline (GB)", "SSR-Net (GB+AB+RB)")
-FIGURE = fig5()._replace(top_k=3)
+LAYOUT = fig5()._replace(top_k=3)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def comparison(dataset):
     vehicles = sorted({image.vehicle_id for image in dataset.test})
     random = torch.randn(len(names), 4, generator=torch.Generator().manual_seed(3))
     right = torch.eye(4)[[vehicles.index(image.vehicle_id) for image in dataset.test]]
-    return compare(
+    return Comparison(
         *(
             evaluate(
                 FeatureSet(features, names, {"G": 4}),
                 dataset,
-                FIGURE.protocol,
+                LAYOUT.protocol,
                 top_k=3,
                 dataset_hash="d" * 16,
                 made_by={"checkpoint_hash": name},
@@ -92,11 +92,11 @@ def test_where_only_the_second_is_right(comparison):
 @pytest.mark.parametrize("rule", ["differ", "fixed"])
 def test_a_rule_that_no_query_fits_is_one_sentence(comparison, rule):
     with pytest.raises(DataError, match="no query fits the rule"):
-        choose_queries(compare(comparison.a, comparison.a), rule)
+        choose_queries(Comparison(comparison.a, comparison.a), rule)
 
 
 def test_the_caption_says_how_to_make_the_sheet_again(comparison):
-    said = caption(comparison, TITLES, FIGURE, "sample", 5, 4)
+    said = caption(comparison, TITLES, LAYOUT, "sample", 5, 4)
     for words in (
         "Fig. 5",
         "top-3 of 4 queries",
@@ -115,7 +115,7 @@ def test_the_caption_says_how_to_make_the_sheet_again(comparison):
         query_expansion="average, 5 neighbours",
         features={"flip_test": True, "branches": ("G",), "checkpoint_hash": "bbbb"},
     )
-    said = caption(replace(comparison, b=comparison.b._replace(record=record)), TITLES, FIGURE, "fixed", 0, 1)
+    said = caption(replace(comparison, b=comparison.b._replace(record=record)), TITLES, LAYOUT, "fixed", 0, 1)
     for words in (
         "right with SSR-Net alone",
         "flip test",
@@ -127,11 +127,11 @@ def test_the_caption_says_how_to_make_the_sheet_again(comparison):
 
 
 @pytest.fixture(scope="module")
-def sheet(comparison):
-    heard = []
+def figure(comparison):
+    progress = []
     queries = choose_queries(comparison, "sample").tolist()
-    drawn = draw_sheet(comparison, TITLES, FIGURE, queries, "words " * 60, lambda *at: heard.append(at))
-    assert heard == [(done, 4) for done in range(1, 5)]
+    drawn = draw_figure(comparison, TITLES, LAYOUT, queries, "words " * 60, lambda *at: progress.append(at))
+    assert progress == [(done, 4) for done in range(1, 5)]
     return drawn
 
 
@@ -139,14 +139,14 @@ def rgb(colour: str) -> tuple[int, ...]:
     return tuple(bytes.fromhex(colour[1:]))
 
 
-def test_the_png_is_180_mm_wide_and_its_frames_have_the_right_colours(sheet, comparison):
-    image = Image.open(io.BytesIO(sheet.export("png")))
+def test_the_png_is_180_mm_wide_and_its_frames_have_the_right_colours(figure, comparison):
+    image = Image.open(io.BytesIO(figure.export("png")))
     assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
     assert image.width / DPI * MM == pytest.approx(180, abs=0.1)
-    assert image.height / DPI * MM == pytest.approx(sheet.height_mm, abs=0.1)
+    assert image.height / DPI * MM == pytest.approx(figure.height_mm, abs=0.1)
 
     # 4 queries, each with 3 images by the one model and 3 by the other
-    kinds = [frame.kind for frame in sheet.frames]
+    kinds = [frame.kind for frame in figure.pictures]
     assert len(kinds) == 4 * (1 + 3 + 3) and kinds[::7] == ["query"] * 4
     queries = choose_queries(comparison, "sample").tolist()
     expected = []
@@ -157,7 +157,7 @@ def test_the_png_is_180_mm_wide_and_its_frames_have_the_right_colours(sheet, com
     assert kinds == expected and {"hit", "error"} < set(kinds)
 
     pixels = np.asarray(image.convert("RGB"))
-    for frame in sheet.frames:
+    for frame in figure.pictures:
         colour = {"query": BLUE, "hit": GREEN, "error": RED}[frame.kind]
         middle_x, middle_y = frame.x + frame.width / 2, frame.y + frame.height / 2
         for x, y in (
@@ -166,35 +166,35 @@ def test_the_png_is_180_mm_wide_and_its_frames_have_the_right_colours(sheet, com
             (middle_x, frame.y + FRAME / 2),
             (middle_x, frame.y + frame.height - FRAME / 2),
         ):
-            at = pixels[round((sheet.height_mm - y) / MM * DPI), round(x / MM * DPI)]
+            at = pixels[round((figure.height_mm - y) / MM * DPI), round(x / MM * DPI)]
             assert tuple(at) == rgb(colour), (frame, x, y)
         # and the photograph within is none of the frame
-        assert tuple(pixels[round((sheet.height_mm - middle_y) / MM * DPI), round(middle_x / MM * DPI)]) != rgb(colour)
+        assert tuple(pixels[round((figure.height_mm - middle_y) / MM * DPI), round(middle_x / MM * DPI)]) != rgb(colour)
         assert 0 <= frame.x and frame.x + frame.width <= 180
-        assert 0 <= frame.y and frame.y + frame.height <= sheet.height_mm
+        assert 0 <= frame.y and frame.y + frame.height <= figure.height_mm
 
 
-def test_svg_and_pdf_have_the_same_size(sheet):
-    svg = sheet.export("svg").decode()
+def test_svg_and_pdf_have_the_same_size(figure):
+    svg = figure.export("svg").decode()
     width, height = (float(re.search(rf'<svg[^>]* {side}="([\d.]+)pt"', svg)[1]) for side in ("width", "height"))
     assert width / 72 * MM == pytest.approx(180, abs=0.1)
-    assert height / 72 * MM == pytest.approx(sheet.height_mm, abs=0.1)
+    assert height / 72 * MM == pytest.approx(figure.height_mm, abs=0.1)
     assert svg.count(f"stroke: {BLUE}") == 4
-    kinds = [frame.kind for frame in sheet.frames]
+    kinds = [frame.kind for frame in figure.pictures]
     assert svg.count(f"stroke: {GREEN}") == kinds.count("hit") and svg.count(f"stroke: {RED}") == kinds.count("error")
 
-    pdf = sheet.export("pdf")
+    pdf = figure.export("pdf")
     box = [float(number) for number in re.search(rb"/MediaBox \[ ([\d. ]+) \]", pdf)[1].split()]
     assert pdf.startswith(b"%PDF") and box[2] / 72 * MM == pytest.approx(180, abs=0.1)
-    assert pdf == sheet.export("pdf"), "no date in it"
+    assert pdf == figure.export("pdf"), "no date in it"
 
 
 def test_a_full_sheet_fits_on_a4(comparison, monkeypatch):
     """Six parts of ten images, with the longest captions: at most 257 mm, A4 within margins of 20 mm."""
-    figure = SheetFigure("Fig. 6", FIGURE.protocol, 10, 1)
-    drawn = draw_sheet(comparison, TITLES, figure, [0] * 6, caption(comparison, TITLES, figure, "differ", 0, 6))
+    figure = FigureLayout("Fig. 6", LAYOUT.protocol, 10, 1)
+    drawn = draw_figure(comparison, TITLES, figure, [0] * 6, caption(comparison, TITLES, figure, "differ", 0, 6))
     assert drawn.height_mm <= 257
-    drawn = draw_sheet(comparison, TITLES, fig5(), [0] * 6, "x")
+    drawn = draw_figure(comparison, TITLES, fig5(), [0] * 6, "x")
     assert drawn.height_mm <= 257
 
 
@@ -206,7 +206,7 @@ def test_what_looks_like_a_formula_in_a_name_is_its_letters(comparison):
     named = replace(comparison.split.query[0], vehicle_id="$\\frac$", camera_id="$^$")
     split = replace(comparison.split, query=(named, *comparison.split.query[1:]))
     odd = replace(comparison, a=comparison.a._replace(split=split), b=comparison.b._replace(split=split))
-    assert draw_sheet(odd, TITLES, FIGURE, [0], "of $\\frac$").export("png").startswith(b"\x89PNG")
+    assert draw_figure(odd, TITLES, LAYOUT, [0], "of $\\frac$").export("png").startswith(b"\x89PNG")
 
 
 def test_an_image_that_cannot_be_read_is_named(comparison, tmp_path):
@@ -214,4 +214,4 @@ def test_an_image_that_cannot_be_read_is_named(comparison, tmp_path):
     split = replace(comparison.split, query=(missing, *comparison.split.query[1:]))
     broken = replace(comparison, a=comparison.a._replace(split=split), b=comparison.b._replace(split=split))
     with pytest.raises(DataError, match=r"gone\.jpg"):
-        draw_sheet(broken, TITLES, FIGURE, [0], "")
+        draw_figure(broken, TITLES, LAYOUT, [0], "")

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from ssrnet.analysis import query_pdf
-from ssrnet.analysis.comparison import compare
+from ssrnet.analysis.comparison import Comparison
 from ssrnet.data.records import ReIDDataset
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.analysis import toys
@@ -29,7 +29,7 @@ def comparison(tmp_path_factory):
     scored = [
         toys.evaluation(FeatureSet(torch.randn(18, 4, generator=generator), names, {"G": 4}), dataset) for _ in range(2)
     ]
-    return compare(*scored)
+    return Comparison(*scored)
 
 
 def pages(pdf: bytes) -> int:
@@ -43,8 +43,8 @@ def test_a_pdf_of_a4_pages_four_queries_each_and_the_records(comparison):
         asked.append(total)
         return items
 
-    drawn = query_pdf.draw_sheets(comparison, ("Baseline", "SSR-Net"), range(9), "Failures", 5, progress)
-    assert (drawn.queries, drawn.asked, drawn.pages) == (5, 9, 3) and asked == [2]
+    drawn = query_pdf.draw_query_pdf(comparison, ("Baseline", "SSR-Net"), range(9), "Failures", 5, progress)
+    assert (drawn.queries, drawn.requested, drawn.pages) == (5, 9, 3) and asked == [2]
     assert drawn.pdf.startswith(b"%PDF") and pages(drawn.pdf) == 3
     box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+) ?\]", drawn.pdf)
     assert [float(side) * 25.4 / 72 for side in box.groups()] == pytest.approx([210, 297], abs=0.1)
@@ -67,7 +67,7 @@ def test_five_listed_images_a_row_without_junk_and_a_sentence_for_what_cannot_be
 
 def test_nothing_is_drawn_beyond_the_page(comparison):
     axes = query_pdf._page("Failures", query_pdf._protocol_line(comparison), 1, 1)
-    for place in range(query_pdf.A_PAGE):
+    for place in range(query_pdf.PER_PAGE):
         query_pdf._draw_query(
             axes, query_pdf.HEIGHT - query_pdf.TOP - place * query_pdf.BLOCK, comparison, ("A", "B"), 1
         )
@@ -78,7 +78,7 @@ def test_nothing_is_drawn_beyond_the_page(comparison):
 
 
 def test_both_records_are_on_a_page_of_their_own(comparison):
-    drawn = query_pdf.draw_sheets(comparison, ("Baseline", "SSR-Net"), [], "Nothing", 5)
+    drawn = query_pdf.draw_query_pdf(comparison, ("Baseline", "SSR-Net"), [], "Nothing", 5)
     assert drawn.pages == pages(drawn.pdf) == 1
     axes = query_pdf._page("Protocol records", "", 1, 1)
     query_pdf._draw_records(axes, {"Baseline": comparison.a, "SSR-Net": comparison.b})

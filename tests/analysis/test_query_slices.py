@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssrnet.analysis.attributes import day_or_night
-from ssrnet.analysis.comparison import Comparison, compare
+from ssrnet.analysis.comparison import Comparison
 from ssrnet.analysis.query_slices import FEW_VEHICLES, binned, by_attribute, by_sibling, has_sibling
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError, SettingsError
@@ -18,7 +18,7 @@ from tests.analysis import toys
 
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
-    return compare(toys.evaluation(toys.WORSE), toys.evaluation(toys.BETTER))
+    return Comparison(toys.evaluation(toys.WORSE), toys.evaluation(toys.BETTER))
 
 
 def found(slicing) -> dict[str, tuple]:
@@ -60,7 +60,7 @@ def test_each_number_lies_in_the_slice_whose_lower_edge_it_reaches():
     assert codes.tolist() == [-1, 0, 0, 1, 2, 2, -1, -1]
     assert binned(np.array([26852103.0]), (26852102.5, 26852104))[1] == ["26852102.5 to 26852104"]
     for edges in ((), (1,), (1, 1), (2, 1)):
-        with pytest.raises(SettingsError, match="the edges are .*; give two or more that grow"):
+        with pytest.raises(SettingsError, match="the edges are .*; give two or more that increase"):
             binned(np.zeros(1), edges)
 
 
@@ -71,7 +71,7 @@ def many(attribute: str, values) -> Comparison:
     dataset = ReIDDataset("many", toys.DATASET.root, "CSV", "", (), query, gallery, "cross_camera")
     features = torch.cat([torch.arange(40) // 2 + 0.1, torch.arange(20)])[:, None]
     evaluation = toys.evaluation(FeatureSet(features, tuple(image.name for image in dataset.test), {"G": 1}), dataset)
-    return compare(evaluation, evaluation)
+    return Comparison(evaluation, evaluation)
 
 
 def test_many_numbers_are_cut_at_their_quartiles():
@@ -83,7 +83,9 @@ def test_many_numbers_are_cut_at_their_quartiles():
 
 
 def test_many_values_that_are_no_numbers():
-    with pytest.raises(DataError, match="time has 40 values among the queries, too many for a slice each .at most 20."):
+    with pytest.raises(
+        DataError, match="time has 40 values among the queries, too many for one slice per value .at most 20."
+    ):
         by_attribute(many("time", (f"day {i}" for i in range(40))), "time")
 
 
@@ -116,7 +118,7 @@ def test_intervals_are_those_over_vehicles_from_the_same_draws():
     a, b = (
         toys.evaluation(FeatureSet(torch.tensor(x)[:, None].float(), names, {"G": 1}), dataset) for x in (worse, better)
     )
-    day, dark = by_attribute(compare(a, b), "light", group=day_or_night).slices
+    day, dark = by_attribute(Comparison(a, b), "light", group=day_or_night).slices
     assert (day.title, day.vehicles, dark.title, dark.vehicles) == ("day", 40, "night", 40)
     assert not day.few and FEW_VEHICLES == 20
     assert day.difference["mAP"].low == day.difference["mAP"].high == 0
@@ -138,5 +140,5 @@ def test_what_the_data_does_not_say(comparison):
         by_attribute(comparison, "wheels")
     with pytest.raises(DataError, match="no image has the attribute group"):
         by_sibling(comparison, "group")
-    with pytest.raises(DataError, match="type of qa is 'car', which is no number"):
+    with pytest.raises(DataError, match="type of qa is 'car', which is not a number"):
         by_attribute(comparison, "type", edges=(0, 1))

@@ -5,7 +5,7 @@ import pytest
 
 from ssrnet.analysis.csv_rows import csv_text, write_csv
 from ssrnet.analysis.inspection import inspect
-from ssrnet.analysis.query_table import table
+from ssrnet.analysis.query_table import query_rows
 from ssrnet.errors import ProtocolError, ResourceError
 from ssrnet.retrieval.evaluation import restrict
 from ssrnet.retrieval.query_filters import QueryFilter
@@ -13,7 +13,7 @@ from tests.analysis import toys
 
 
 def test_a_row_says_all_of_a_query():
-    rows = {row["query"]: row for row in table(*toys.inspections())}
+    rows = {row["query"]: row for row in query_rows(*toys.inspections())}
     assert list(rows) == ["qa", "qj", "qc", "qe", "qd"]
     assert rows["qj"] == {
         "query": "qj",
@@ -23,16 +23,16 @@ def test_a_row_says_all_of_a_query():
         "delta_ap": pytest.approx((1 + 2 / 6) / 2 - (1 / 3 + 2 / 6) / 2),
         "ap_a": pytest.approx((1 / 3 + 2 / 6) / 2),
         "first_hit_a": 3,
-        "captured_by_a": "B",
-        "captured_image_a": "b1",
+        "confused_with_a": "B",
+        "confused_image_a": "b1",
         "images_before_a": 2,
-        "captured_by_sibling_a": True,
+        "confused_with_sibling_a": True,
         "ap_b": pytest.approx((1 + 2 / 6) / 2),
         "first_hit_b": 1,
-        "captured_by_b": None,
-        "captured_image_b": None,
+        "confused_with_b": None,
+        "confused_image_b": None,
         "images_before_b": None,
-        "captured_by_sibling_b": None,
+        "confused_with_sibling_b": None,
         "has_sibling": True,
         "sibling_group": "1",
         "type": "car",
@@ -41,7 +41,7 @@ def test_a_row_says_all_of_a_query():
     }
     assert [rows[name]["outcome"] for name in rows] == ["broken", "fixed", "both right", "no match", "both wrong"]
     assert (rows["qe"]["ap_a"], rows["qe"]["delta_ap"], rows["qe"]["first_hit_a"]) == (None, None, None)
-    assert rows["qd"]["captured_by_sibling_b"] is False and rows["qd"]["type"] is None
+    assert rows["qd"]["confused_with_sibling_b"] is False and rows["qd"]["type"] is None
 
 
 def test_a_data_set_without_siblings_and_a_column_by_a_name_that_is_taken():
@@ -51,7 +51,7 @@ def test_a_data_set_without_siblings_and_a_column_by_a_name_that_is_taken():
         **{split: [replace(i, attributes=cut[split]) for i in getattr(toys.DATASET, split)] for split in cut},
     )
     inspection = inspect(toys.WORSE, toys.evaluation(toys.WORSE, dataset))
-    row = table(inspection, inspection)[1]
+    row = query_rows(inspection, inspection)[1]
     assert (row["vehicle"], row["query_vehicle"], row["outcome"], row["query_outcome"]) == ("A", "x", "both wrong", "y")
     assert not [column for column in row if "sibling" in column]
 
@@ -60,18 +60,18 @@ def test_two_protocols_are_refused():
     worse, _ = toys.inspections()
     part = inspect(toys.WORSE, restrict(worse.evaluation, QueryFilter("light", ("led",))))
     with pytest.raises(ProtocolError, match="evaluated with different images"):
-        table(worse, part)
+        query_rows(worse, part)
 
 
 def test_csv_is_what_it_was(tmp_path):
-    rows = table(*toys.inspections())
+    rows = query_rows(*toys.inspections())
     write_csv(tmp_path / "folder/queries.csv", rows)
     with open(tmp_path / "folder/queries.csv", newline="", encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     assert [list(row) for row in read] == [list(row) for row in rows]
     assert [row["query"] for row in read] == ["qa", "qj", "qc", "qe", "qd"]
     assert float(read[1]["delta_ap"]) == rows[1]["delta_ap"]
-    assert (read[1]["captured_by_sibling_a"], read[1]["captured_by_b"], read[3]["ap_a"]) == ("1", "", "")
+    assert (read[1]["confused_with_sibling_a"], read[1]["confused_with_b"], read[3]["ap_a"]) == ("1", "", "")
 
 
 def test_csv_of_odd_rows(tmp_path):

@@ -50,8 +50,10 @@ def test_swapped_labels_stand_on_top():
     assert {one.image.name for one in found[:4]} == set(SWAPS)
     for one in found[:4]:
         true = one.image.name.partition("-")[0]
-        assert one.like.vehicle_id == true and one.own.vehicle_id == one.image.vehicle_id == SWAPS[one.image.name]
-        assert one.own_distances[0] > one.other_distances[0] and one.score > CUT and one.agreed
+        assert (
+            one.like.vehicle_id == true and one.nearest_same.vehicle_id == one.image.vehicle_id == SWAPS[one.image.name]
+        )
+        assert one.same_distances[0] > one.other_distances[0] and one.score > CUT and one.agreed
         assert one.row()["like_vehicle"] == true and one.row()["sibling"] is False
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
@@ -73,7 +75,7 @@ def test_what_one_model_suspects_alone_is_not_said_of_both():
     swapped = relabelled(images, SWAPS)
     both = suspected_labels(swapped, [near(swapped, vehicles(1)[1]), near(swapped, vehicles(2)[1])])
     assert {one.image.name for one in both} == set(SWAPS)
-    assert all(one.agreed and len(one.own_distances) == 2 for one in both)
+    assert all(one.agreed and len(one.same_distances) == 2 for one in both)
 
 
 def test_a_pass_under_a_wrong_label_is_found_across_cameras():

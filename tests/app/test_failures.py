@@ -70,7 +70,7 @@ def test_the_url_opens_each_section_and_no_other_is_computed(open_failures, monk
 def test_the_table_lists_the_group_that_the_url_names(open_failures):
     test = open_failures(failures_show="Queries", failures_group="All")
     frame = test.dataframe[1].value
-    assert len(frame) == 4 and {"query", "delta_ap", "ap_a", "ap_b", "captured_by_b", "vehicle_type"} <= set(
+    assert len(frame) == 4 and {"query", "delta_ap", "ap_a", "ap_b", "confused_with_b", "vehicle_type"} <= set(
         frame.columns
     )
     change = frame["delta_ap"].abs().tolist()
@@ -156,7 +156,7 @@ def test_missing_data_and_a_broken_checkpoint_are_one_sentence_each(open_page, c
 def test_the_archive_has_every_table_and_both_records(open_failures, offered):
     open_failures()
     archive = zipfile.ZipFile(io.BytesIO(offered["failures_zip"]()))
-    assert {"queries.csv", "captures-a.csv", "confusions-b.csv", "protocol-a.json", "protocol-b.json"} <= set(
+    assert {"queries.csv", "confusions-a.csv", "confused-vehicles-b.csv", "protocol-a.json", "protocol-b.json"} <= set(
         archive.namelist()
     )
     assert len(archive.read("queries.csv").decode().splitlines()) == 1 + 4

@@ -62,7 +62,7 @@ def test_a_deep_link_to_slices_and_the_archive(page, server, city, checkpoints):
     page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, **own})}")
     page.locator(".js-plotly-plot").get_by_text("motorcycle (1)").wait_for()
     with page.expect_download() as download:
-        page.get_by_role("button", name="All queries and captures").click()
+        page.get_by_role("button", name="All queries and confusions").click()
     archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
     assert archive.testzip() is None and "queries.csv" in archive.namelist()
 

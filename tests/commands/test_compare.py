@@ -171,7 +171,7 @@ def test_a_line_a_query_and_protocol(settings, tmp_path):
             model = next(row for row in result.slices[0].rows if (row.model, row.branches) == (SSRNET, ()))
             aps = [float(row["ap_b"]) for row in own if row["ap_b"]]
             assert sum(aps) / len(aps) == pytest.approx(model.metrics["mAP"].value)
-    assert {"captured_by_a", "has_sibling", "vehicle_type"} <= set(rows[0])
+    assert {"confused_with_a", "has_sibling", "vehicle_type"} <= set(rows[0])
 
 
 @pytest.mark.parametrize("name", ["out", "queries_csv"])

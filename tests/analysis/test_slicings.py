@@ -1,15 +1,16 @@
 import dataclasses
 
-from ssrnet.analysis.slicing_choices import choices, in_words
+from ssrnet.analysis.attributes import in_words
+from ssrnet.analysis.slicings import slicing_rules
 from ssrnet.data.protocols import Split
 from tests.analysis import toys
 
 SPLIT = Split(tuple(toys.QUERIES), tuple(toys.GALLERY), same_camera_is_junk=True)
 
 
-def test_what_parts_the_queries_or_the_pairs_is_offered_and_nothing_else():
+def test_every_property_that_splits_queries_or_pairs_is_offered_and_nothing_else():
     """Among the queries there are two groups of siblings at most (A's alone), three types, two lights, two cameras."""
-    assert list(choices(SPLIT)) == [
+    assert list(slicing_rules(SPLIT)) == [
         "azimuth.difference",
         "azimuth.easiest",
         "day",
@@ -25,24 +26,24 @@ def test_what_parts_the_queries_or_the_pairs_is_offered_and_nothing_else():
     ]
 
 
-def test_every_choice_can_be_made():
+def test_every_rule_gives_slices():
     a, b = toys.inspections()
-    for name, choice in choices(SPLIT).items():
-        done = choice.make(a, b)
-        assert done.slices, name
-    by_day = {one.title: one.queries for one in choices(SPLIT)["day"].make(a, b).slices}
+    for name, rule in slicing_rules(SPLIT).items():
+        slicing = rule.make(a, b)
+        assert slicing.slices, name
+    by_day = {one.title: one.queries for one in slicing_rules(SPLIT)["day"].make(a, b).slices}
     assert by_day == {"day": 3, "night": 1}, "qe has no match"
-    assert choices(SPLIT)["camera_id.pair"].title == "camera pair (query → match)"
+    assert slicing_rules(SPLIT)["camera_id.pair"].title == "camera pair (query → match)"
 
 
-def test_without_attributes_and_cameras_there_is_no_choice():
+def test_without_attributes_and_cameras_there_is_no_rule():
     bare = [dataclasses.replace(image, camera_id=None, attributes={}) for image in toys.QUERIES]
-    assert choices(Split(tuple(bare), tuple(bare), same_camera_is_junk=False)) == {}
+    assert slicing_rules(Split(tuple(bare), tuple(bare), same_camera_is_junk=False)) == {}
 
 
 def test_too_many_words_are_no_slices_and_as_many_numbers_are():
     images = [toys.image(f"i{i}", str(i), None, plate=f"p{i}", width=str(i)) for i in range(30)]
-    assert list(choices(Split(tuple(images), tuple(images), same_camera_is_junk=False))) == ["width"]
+    assert list(slicing_rules(Split(tuple(images), tuple(images), same_camera_is_junk=False))) == ["width"]
 
 
 def test_words():

@@ -11,28 +11,27 @@ from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.workbench import Services
 from app.workbench.failures import Failures, figure
-from ssrnet.analysis.attributes import SIBLING
-from ssrnet.analysis.confusions import Captures, Confusion
-from ssrnet.analysis.slicing_choices import in_words
+from ssrnet.analysis.attributes import SIBLING, in_words
+from ssrnet.analysis.confusions import ConfusedPair, Confusions
 
 TABLE = "failures_confusions"
-MOST_CAPTURES = 12
+MOST_ROWS = 12
 
 
 def first_places(services: Services, found: Failures) -> None:
-    """Agreement with the capturing image against chance, then one model's confusions with their pictures."""
-    if not any(len(own.query) for own in found.captures):
+    """Agreement with the first image against chance, then one model's confusions with their pictures."""
+    if not any(len(own.query) for own in found.confusions):
         st.success("Both models list a right vehicle first for every query that has a match.")
         return
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        for title, own in zip(found.titles, found.captures, strict=True):
+        for title, own in zip(found.titles, found.confusions, strict=True):
             st.markdown(f"**{title}**: {_summary(own, found)}")
-        if found.captures[0].same:
-            alt = "Share of captures in which query and first image agree on an attribute, against chance, by model"
+        if found.confusions[0].same:
+            alt = "Share of confusions in which query and first image agree on an attribute, against chance, by model"
             chart(
-                figure(found, shares, found.captures, found.titles, found.places),
-                "captures",
+                figure(found, shares, found.confusions, found.titles, found.places),
+                "confusions",
                 alt,
                 key="failures_shares",
             )
@@ -48,17 +47,17 @@ def first_places(services: Services, found: Failures) -> None:
             key="failures_model",
             bind="query-params",
         )
-        own = found.captures[found.titles.index(title)]
-        confusions = own.confusions()
-        if not confusions:
+        own = found.confusions[found.titles.index(title)]
+        pairs = own.pairs()
+        if not pairs:
             st.success("This model lists a right vehicle first for every query that has a match.")
             return
-        st.session_state["failures_pairs"] = [_name(one) for one in confusions]
+        st.session_state["failures_pairs"] = [_name(one) for one in pairs]
         table(
-            [one._asdict() for one in confusions],
+            [one._asdict() for one in pairs],
             f"confusions {title}",
             {
-                "captured_by": "taken for",
+                "confused_with": "taken for",
                 "queries": "of its queries",
                 "sibling": "siblings" if SIBLING in own.same else None,
             },
@@ -68,16 +67,16 @@ def first_places(services: Services, found: Failures) -> None:
             selection_mode="single-row",
         )
         st.caption("A click at the left end of a row shows its images below.")
-    _pictures(services, own, _chosen(confusions))
+    _pictures(services, own, _chosen(pairs))
 
 
-def _summary(own: Captures, found: Failures) -> str:
+def _summary(own: Confusions, found: Failures) -> str:
     asked = int((found.comparison.a.ranking.first_hit > 0).sum())
     said = f"of {asked:,} queries with a match, a wrong vehicle takes the first place of {len(own.query):,}"
-    share = next((each for each in own.shares() if each.attribute == SIBLING and each.captures), None)
+    share = next((each for each in own.agreements() if each.attribute == SIBLING and each.queries), None)
     if share is None:
         return f"{said}."
-    siblings = round(share.share * share.captures)
+    siblings = round(share.share * share.queries)
     return f"{said}, a sibling of {siblings:,} of these ({share.share:.0%}; by chance {share.chance:.1%})."
 
 
@@ -88,28 +87,30 @@ def _row_clicked() -> None:
         st.query_params["failures_pair"] = listed[rows[0]]
 
 
-def _name(one: Confusion) -> str:
-    return f"{one.vehicle}>{one.captured_by}"
+def _name(one: ConfusedPair) -> str:
+    return f"{one.vehicle}>{one.confused_with}"
 
 
-def _chosen(confusions: tuple[Confusion, ...]) -> Confusion:
+def _chosen(pairs: tuple[ConfusedPair, ...]) -> ConfusedPair:
     """The one that the URL names, else the most frequent."""
     linked_to = st.query_params.get("failures_pair")
-    return next((one for one in confusions if _name(one) == linked_to), confusions[0])
+    return next((one for one in pairs if _name(one) == linked_to), pairs[0])
 
 
-def _pictures(services: Services, own: Captures, one: Confusion) -> None:
+def _pictures(services: Services, own: Confusions, one: ConfusedPair) -> None:
     """Each query that the confusion cost, beside the image that took its first place."""
     rows = []
-    for i, (q, g, before, pair) in enumerate(zip(own.query, own.image, own.before, own.vehicles(), strict=True)):
-        if pair != (one.vehicle, one.captured_by) or len(rows) == MOST_CAPTURES:
+    for i, (q, g, before, pair) in enumerate(
+        zip(own.query, own.first_image, own.images_before, own.vehicles(), strict=True)
+    ):
+        if pair != (one.vehicle, one.confused_with) or len(rows) == MOST_ROWS:
             continue
         query, image = own.split.query[q], own.split.gallery[g]
         agree = [name for name, same in own.same.items() if same[i] == 1]
         rows.append(
             PictureRow(
                 query.name,
-                f"{before} image{'s' if before > 1 else ''} of {one.captured_by} before the first match"
+                f"{before} image{'s' if before > 1 else ''} of {one.confused_with} before the first match"
                 + (f"; same {', '.join(in_words(name) for name in agree)}" if agree else ""),
                 (
                     Picture(services.thumbnail(query), f"query {query.name}", _caption(query), "query", query.name),
@@ -119,8 +120,8 @@ def _pictures(services: Services, own: Captures, one: Confusion) -> None:
         )
     sibling = {True: ", its sibling", False: ", no sibling", None: ""}[one.sibling]
     shown = f"the first {len(rows)} of {one.queries}" if one.queries > len(rows) else f"{one.queries}"
-    st.markdown(f"**Vehicle {one.vehicle} taken for {one.captured_by}{sibling}** ({shown})")
-    opened = picture_rows(rows, "failures_captures", "Open this query in Retrieval")
+    st.markdown(f"**Vehicle {one.vehicle} taken for {one.confused_with}{sibling}** ({shown})")
+    opened = picture_rows(rows, "failures_confused_images", "Open this query in Retrieval")
     if opened:
         choose("query", opened)
         st.switch_page(as_page("retrieval"), query_params={"query": opened})
