@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.stats import rankdata
 
-from ssrnet.retrieval.metric_intervals import CONFIDENCE, SEED
+from ssrnet.retrieval.metric_intervals import SEED, drawn_vehicles, percentile_interval
 
 REPLICATES = 1000
 
@@ -50,10 +51,9 @@ def interval(
     value = float(statistic(rows))
     if not np.isfinite(value):
         return None
-    values = np.array([statistic(rows[drawn]) for drawn in _draws(tuple(vehicles), replicates, seed)])
+    values = np.array([statistic(rows[drawn]) for drawn in _drawn_rows(tuple(vehicles), replicates, seed)])
     values = values[np.isfinite(values)]
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(values, (tail, 100 - tail)) if len(values) else (value, value)
+    low, high = percentile_interval(values) if len(values) else (value, value)
     return Interval(value, float(low), float(high), len(rows), len(set(vehicles)))
 
 
@@ -74,24 +74,16 @@ def ratio(rows: np.ndarray) -> float:
 
 
 def spearman(rows: np.ndarray) -> float:
-    """Rank correlation of the first two columns; NaN where one is constant."""
-    ranks = [_ranks(column) for column in rows.T[:2]]
+    """Rank correlation of the first two columns, ties at their mean rank; NaN where one is constant."""
+    ranks = [rankdata(column) for column in rows.T[:2]]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return float("nan")
     return float(np.corrcoef(ranks)[0, 1])
 
 
 @lru_cache(maxsize=16)  # every method is measured on the same photographs
-def _draws(vehicles: tuple[str, ...], replicates: int, seed: int) -> list[np.ndarray]:
+def _drawn_rows(vehicles: tuple[str, ...], replicates: int, seed: int) -> list[np.ndarray]:
     """Positions of the rows in each replicate."""
     names = np.asarray(vehicles)
     rows = [np.flatnonzero(names == name) for name in np.unique(names)]
-    drawn = np.random.Generator(np.random.PCG64(seed)).integers(len(rows), size=(replicates, len(rows)))
-    return [np.concatenate([rows[i] for i in draw]) for draw in drawn]
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1; ties share the mean of their ranks."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[places]
+    return [np.concatenate([rows[i] for i in draw]) for draw in drawn_vehicles(len(rows), replicates, seed)]

@@ -1,16 +1,15 @@
-"""How far a metric can be trusted: bootstrap intervals over the vehicles that ask.
+"""95 % bootstrap intervals of the metrics of retrieval, over query vehicles.
 
-Queries of one vehicle succeed and fail together, so vehicles, not queries, are what is drawn (a cluster
+Queries of one vehicle succeed and fail together, so vehicles are drawn, not queries (a cluster
 bootstrap; Davison & Hinkley, Bootstrap Methods and their Application, 1997, Sec. 3.8). A replicate takes V of
 the V vehicles with replacement, each with all its queries, and is the mean over these queries: a ratio of
 sums, in which a vehicle with many queries weighs as much as in the metric itself. Under a shot protocol the
 same vehicles are taken for every seed, and the replicate is the mean over the seeds. The interval goes from
 the 2.5th to the 97.5th percentile of the replicates.
 
-The gallery is kept as it is, with every distractor: an interval says what other vehicles asking the same
-gallery would have scored, not what another gallery or another training run would have given. Few vehicles
-hardly show how vehicles differ: under about 20 the interval is too narrow, and it has no width where all
-queries score the same.
+The gallery stays the same, with every distractor: an interval covers other query vehicles against the same
+gallery, not another gallery or another training run. Few vehicles hardly show how vehicles differ: under about
+20 the interval is too narrow, and it has no width where all queries score the same.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class QueryScores:
-    """What each query with a match scored: ``vehicles`` (Q,) its ids, ``values`` (Q, 5) float64 by :data:`METRICS`."""
+    """Scores of the queries with a match: ``vehicles`` (Q,) their ids, ``values`` (Q, 5) float64 by :data:`METRICS`."""
 
     vehicles: np.ndarray
     values: np.ndarray
@@ -87,13 +86,13 @@ def differences(
 
 
 def vehicles_of(seeds: Sequence[QueryScores]) -> set[str]:
-    """The vehicles that ask with a match under some seed."""
+    """The query vehicles that have a match under some seed."""
     return set().union(*(scores.vehicles.tolist() for scores in seeds))
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """All that a replicate needs of V vehicles: ``queries`` (S, V) of each seed, ``values`` (S, V, 5) their sums."""
+    """By seed and vehicle: ``queries`` (S, V) how many, ``values`` (S, V, 5) the sums of their scores."""
 
     queries: np.ndarray
     values: np.ndarray
@@ -112,7 +111,7 @@ class _Sums:
         return cls(queries, values)
 
     def over(self) -> np.ndarray:
-        """(S, 5) the metrics of each seed; NaN for a seed in which nobody asks."""
+        """(S, 5) the metrics of each seed; NaN for a seed without queries."""
         with np.errstate(invalid="ignore"):
             return self.values.sum(1) / self.queries.sum(1)[:, None]
 
@@ -120,17 +119,28 @@ class _Sums:
         """(R, 5) the mean over seeds in each replicate."""
         times = _times_taken(self.queries.shape[1], replicates, seed)  # (R, V)
         queries = times @ self.queries.T  # (R, S)
-        values = np.stack([times @ own for own in self.values], axis=1)  # (R, S, 5)
-        # A slice may have vehicles that ask under some seeds only: a seed left without queries does not count.
-        asked = queries > 0
-        means = values / np.where(asked, queries, 1)[:, :, None]
-        return means.sum(1) / asked.sum(1)[:, None]
+        values = np.stack([times @ sums for sums in self.values], axis=1)  # (R, S, 5)
+        # A slice may have query vehicles under some seeds only: a seed left without queries does not count.
+        counts = queries > 0
+        means = values / np.where(counts, queries, 1)[:, :, None]
+        return means.sum(1) / counts.sum(1)[:, None]
 
 
-@lru_cache(maxsize=1)  # every model and branch asks for the same vehicles
+def drawn_vehicles(vehicles: int, replicates: int, seed: int) -> np.ndarray:
+    """(R, V) int64: the vehicles that each replicate takes, by number, drawn with replacement by numpy's PCG64."""
+    return np.random.Generator(np.random.PCG64(seed)).integers(vehicles, size=(replicates, vehicles))
+
+
+def percentile_interval(replicates: np.ndarray) -> np.ndarray:
+    """(R, ...) replicates -> (2, ...): the ends of their 95 % interval."""
+    tail = 50 * (1 - CONFIDENCE)
+    return np.percentile(replicates, (tail, 100 - tail), axis=0)
+
+
+@lru_cache(maxsize=1)  # the same for every model and branch
 def _times_taken(vehicles: int, replicates: int, seed: int) -> np.ndarray:
     """(R, V) float64: how often each replicate takes each vehicle; rows are multinomial and sum to V."""
-    drawn = np.random.Generator(np.random.PCG64(seed)).integers(vehicles, size=(replicates, vehicles))
+    drawn = drawn_vehicles(vehicles, replicates, seed)
     drawn += vehicles * np.arange(replicates)[:, None]
     return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
@@ -138,8 +148,7 @@ def _times_taken(vehicles: int, replicates: int, seed: int) -> np.ndarray:
 def _estimates(seeds: np.ndarray, replicates: np.ndarray) -> dict[str, Estimate]:
     """seeds: (S, 5), NaN rows left out; replicates: (R, 5)."""
     seeds = seeds[~np.isnan(seeds).any(1)]
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(replicates, (tail, 100 - tail), axis=0)
+    low, high = percentile_interval(replicates)
     deviation = seeds.std(0, ddof=1).tolist() if len(seeds) > 1 else [None] * len(METRICS)
     columns = zip(seeds.mean(0).tolist(), low.tolist(), high.tolist(), deviation, strict=True)
     return {name: Estimate(*column) for name, column in zip(METRICS, columns, strict=True)}
