@@ -44,7 +44,7 @@ def spans(path: Path) -> list[str]:
 def parsed(arguments: list[str], monkeypatch) -> list[object]:
     """The settings that the command line makes of ``arguments``; runs nothing."""
     seen: list[object] = []
-    monkeypatch.setattr(cli, "HANDLERS", {settings: seen.append for settings in cli.HANDLERS})
+    monkeypatch.setattr(cli, "HANDLERS", dict.fromkeys(cli.HANDLERS, seen.append))
     try:
         cli.run(arguments)
     except SystemExit as end:  # --help ends with 0, a wrong command with 2
