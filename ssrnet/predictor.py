@@ -128,13 +128,17 @@ class Predictor:
         made_by = self.made_by | describe(settings, self.image_size)
         return evaluate(features, dataset, protocol or Protocol(dataset.protocol), made_by=made_by)
 
+    def pixels(self, pictures: Sequence[Picture]) -> Tensor:
+        """(N, 3, S, S) float32, normalised: the pictures as the network takes them; raises as :func:`as_image`."""
+        from ssrnet.data.transforms import test_transform  # imports torchvision, which takes seconds
+
+        transform = test_transform(self.image_size)
+        return torch.stack([transform(as_image(picture)) for picture in pictures]).to(self.device)
+
     @torch.no_grad()
     def _feature_maps(self, images: Sequence[Image.Image]) -> list[FeatureMap]:
         """F_G (1, C, H, W) of each RGB image."""
-        from ssrnet.data.transforms import test_transform  # imports torchvision, which takes seconds
-
-        pixels = torch.stack([test_transform(self.image_size)(image) for image in images])
-        batch = self.model.feature_map(pixels.to(self.device))
+        batch = self.model.feature_map(self.pixels(images))
         thetas = [None] * len(images) if batch.theta is None else batch.theta.split(1)
         # Clones: a slice would keep the whole batch in memory.
         return [FeatureMap(F_G.clone(), theta) for F_G, theta in zip(batch.F_G.split(1), thetas, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -12,15 +12,16 @@ from app.widgets.explain import explain
 from app.widgets.export import chart
 from app.widgets.health_notes import health_notes
 from app.widgets.image_picker import image_picker
+from app.widgets.labels import image_label
 from app.widgets.map_sheet import Map, MapRow, map_sheet
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
-from app.widgets.source import Selection
-from app.workbench import Report, Services
-from app.workbench import attention as maps
-from app.workbench.attention import ImageMap
+from app.workbench import OpenedModel, Progress, Workbench
+from app.workbench.attention import map_uri, similarity_maps, study_verdicts
+from app.workbench.images import photograph
 from ssrnet.analysis.attributes import SIBLING
-from ssrnet.data.records import VehicleImage
+from ssrnet.data.parts import masked_images
+from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.attention import (
     NETWORK_MAPS,
@@ -31,6 +32,7 @@ from ssrnet.explain.attention import (
     why_no_spatial_attention,
 )
 from ssrnet.explain.cam import CAMS, map_title, similarity_cam
+from ssrnet.explain.image_maps import ImageMap, channel_maps, mass_by_part, network_map
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
@@ -61,25 +63,25 @@ lit in several images; a background that should not matter; on the city, whether
 """
 
 
-def render(services: Services, selection: Selection) -> None:
+def render(bench: Workbench) -> None:
     """A picker, a sheet of maps over up to twelve images, the channels of M_c, and the maps' mass by part."""
-    images = selection.opened.dataset.test
-    image = image_picker("query", images, services.thumbnail)
+    images = bench.dataset.test
+    image = image_picker("query", images)
     shown = _choose_images(image, images)
-    judged, measured_on = _judged(selection)
+    verdicts, measured_on = _verdicts(bench)
     left, middle, right = st.columns([2, 3, 2])
     method = left.selectbox(
         "CAM",
         list(CAMS),
-        index=list(CAMS).index(_first_cam(judged)),
+        index=list(CAMS).index(_first_cam(verdicts)),
         format_func=map_title,
         key="attention_cam",
         bind="query-params",
     )
-    known = {"", *(branch for one in selection.models.values() for branch in services.model(one).branches)}
+    branches = {"", *(branch for model in bench.networks.values() for branch in model.network.branches)}
     branch = middle.segmented_control(
         "Of the similarity by",
-        [each for each in BRANCHES if each in known],
+        [each for each in BRANCHES if each in branches],
         default="",
         required=True,
         format_func=BRANCHES.get,
@@ -88,37 +90,37 @@ def render(services: Services, selection: Selection) -> None:
     )
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
-    if judged:
-        st.caption(_claim(judged, measured_on))
-    rows, by_title = _rows(services, selection, shown, method, branch, judged)
-    captions = {_caption(each, image): maps.photograph(str(each.path), services.stamp(each)) for each in shown}
-    map_sheet("shown", captions, rows, opacity)
+    if verdicts:
+        st.caption(_claim(verdicts, measured_on))
+    rows, by_title = _rows(bench, shown, method, branch, verdicts)
+    map_sheet("shown", {_caption(each, image): photograph(each) for each in shown}, rows, opacity)
     st.subheader("Does the attention look at the image?", anchor=False)
     place = st.container()
-    _parts(selection, shown, by_title)
-    _strongest(services, selection, shown, opacity)
+    _parts(bench.dataset, shown, by_title)
+    _strongest(bench, image, opacity)
     functions = [spatial_attention, attended_length, strongest_channels, similarity_cam, attention_health]
     explain(EQUATIONS, LOOK_FOR, functions)
     with place:
-        health_notes(services, selection, selection.models, ("M_c", "M_s", "F_G"), "attention")
+        health_notes(bench.networks.values(), ("M_c", "M_s", "F_G"), "attention")
 
 
-def _judged(selection: Selection) -> tuple[dict[str, ModelVerdicts], str]:
-    """What the explanations study measured of the very checkpoints in view, by their titles, and on which data."""
+def _verdicts(bench: Workbench) -> tuple[dict[str, ModelVerdicts], str]:
+    """What the explanations study measured of the checkpoints in view, by their titles, and on which data."""
     try:
-        verdicts = maps.study_verdicts()
+        published = study_verdicts()
     except DataError as error:
         show_problem(error)
         return {}, ""
-    if verdicts is None:
+    if published is None:
         return {}, ""
-    found = {title: verdicts.of(checkpoint.hash) for title, checkpoint in selection.models.items()}
-    return {title: own for title, own in found.items() if own is not None}, str(verdicts.record.get("dataset", ""))
+    by_title = {title: published.of(model.hash) for title, model in bench.networks.items()}
+    dataset = str(published.record.get("dataset", ""))
+    return {title: verdicts for title, verdicts in by_title.items() if verdicts is not None}, dataset
 
 
-def _first_cam(judged: dict[str, ModelVerdicts]) -> str:
+def _first_cam(verdicts: dict[str, ModelVerdicts]) -> str:
     """The CAM that the page opens with: the last model's best, Grad-CAM where the study trusts none."""
-    trusted = [one.name for model in reversed(judged.values()) for one in model.trusted]
+    trusted = [one.name for model in reversed(verdicts.values()) for one in model.trusted]
     return next((name for name in trusted if name in CAMS and not CAMS[name].masks_images), next(iter(CAMS)))
 
 
@@ -131,9 +133,9 @@ def _first_map(model: ModelVerdicts) -> MapVerdict | None:
     return next((one for one in model.trusted if one.name in quick), None)
 
 
-def _claim(judged: dict[str, ModelVerdicts], dataset: str) -> str:
+def _claim(verdicts: dict[str, ModelVerdicts], dataset: str) -> str:
     """Which map the page opens on and why; then which share of it lies on the vehicle."""
-    (title, model), *others = reversed(judged.items())
+    (title, model), *others = reversed(verdicts.items())
     first = _first_map(model)
     if first is None:
         sentence = f"No map passes the explanations study's tests on {title}"
@@ -149,9 +151,9 @@ def _claim(judged: dict[str, ModelVerdicts], dataset: str) -> str:
             if best == first
             else (f"but takes ten seconds an image; {map_title(first.name)} ({first.gain:.2f}) stands first")
         )
-    for other, own in others:
-        its = _first_map(own)
-        has = f"{map_title(its.name)} has it ({its.gain:.2f})" if its else "none passes"
+    for other, its_verdicts in others:
+        best = _first_map(its_verdicts)
+        has = f"{map_title(best.name)} has it ({best.gain:.2f})" if best else "none passes"
         sentence += f"; on {other} {has}"
     blob = model.of("centre")
     if first is None or first.on_vehicle is None or blob is None or blob.on_vehicle is None:
@@ -175,7 +177,7 @@ def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[
     left, right = st.columns([3, 2])
     beside = left.segmented_control(
         "Beside the query",
-        [name for name, found in sets.items() if found or name == "vehicle"],
+        [name for name, members in sets.items() if members or name == "vehicle"],
         default="vehicle",
         required=True,
         format_func=titles.get,
@@ -189,12 +191,7 @@ def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[
 
 
 def _rows(
-    services: Services,
-    selection: Selection,
-    shown: Sequence[VehicleImage],
-    method: str,
-    branch: str,
-    judged: dict[str, ModelVerdicts],
+    bench: Workbench, shown: Sequence[VehicleImage], method: str, branch: str, verdicts: dict[str, ModelVerdicts]
 ) -> tuple[list[MapRow], dict[str, list[ImageMap]]]:
     """The sheet's rows and their maps: M_s, |F_attn| and a CAM of each model, or the reason why it has none.
 
@@ -207,43 +204,44 @@ def _rows(
     at_once = 1 if CAMS[method].masks_images else len(shown)
     parts = [slice(start, start + at_once) for start in range(0, len(shown), at_once)]
 
-    def row(title: str, found: Sequence[ImageMap], captions: Sequence[str], note: str = "") -> MapRow:
-        by_title[title] = list(found)
-        return MapRow(title, _painted(found, captions), note)
+    def row(title: str, maps: list[ImageMap], captions: Sequence[str], note: str = "") -> MapRow:
+        by_title[title] = maps
+        return MapRow(title, _painted(maps, captions), note)
 
-    def compute(report: Report) -> None:
-        for at, (title, checkpoint) in enumerate(selection.models.items()):
-            model = services.model(checkpoint)
-            no_F_attn = why_no_attended_length(model.settings)
-            first = _first_map(judged[title]) if title in judged else None
-            length = "F_G" if no_F_attn or (first is not None and first.name == "F_G") else "F_attn"
-            own = {}
-            attention = maps.network_maps(services, checkpoint, shown, "M_s")
-            if attention is None:
-                own["M_s"] = MapRow(f"{title}: M_s", note=why_no_spatial_attention(model.settings))
-            else:
-                own["M_s"] = row(f"{title}: M_s", attention, [_range(one, 2) for one in attention])
-            lengths = maps.network_maps(services, checkpoint, shown, length) or []
-            captions = [f"length {_range(one, 1)}" for one in lengths]
-            own[length] = row(f"{title}: {map_title(length)}", lengths, captions, no_F_attn or "")
-            cam_title = f"{title}: {map_title(method)}"
-            if branch and branch not in model.branches:
-                own[method] = MapRow(cam_title, note=f"{title} has no {BRANCHES[branch].lower()} branch.")
-            else:
-                cams = []
-                for done, part in enumerate(parts):
-                    of = branch if len(model.branches) > 1 else ""
-                    cams += maps.similarity_maps(services, checkpoint, shown[part], references[part], method, of)
-                    report(at * len(parts) + done + 1, len(selection.models) * len(parts))
-                said = [
-                    f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it")
-                    for one in cams
-                ]
-                own[method] = row(cam_title, [one.map for one in cams], said)
+    def network_row(model: OpenedModel, name: str) -> MapRow:
+        title = f"{model.title}: {map_title(name)}"
+        if name == "M_s" and (reason := why_no_spatial_attention(model.settings)):
+            return MapRow(title, note=reason)
+        maps = [network_map(view.trace, name) for view in model.views(shown)]
+        if name == "M_s":
+            return row(title, maps, [_range(one, 2) for one in maps])
+        captions = [f"length {_range(one, 1)}" for one in maps]
+        return row(title, maps, captions, why_no_attended_length(model.settings) or "")
+
+    def cam_row(model: OpenedModel, step: Callable[[int], None]) -> MapRow:
+        title, branches = f"{model.title}: {map_title(method)}", model.network.branches
+        if branch and branch not in branches:
+            return MapRow(title, note=f"{model.title} has no {BRANCHES[branch].lower()} branch.")
+        maps = []
+        for done, part in enumerate(parts, start=1):
+            explained = branch if len(branches) > 1 else ""
+            maps += similarity_maps(model, shown[part], references[part], method, explained)
+            step(done)
+        captions = [
+            f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it") for one in maps
+        ]
+        return row(title, [one.map for one in maps], captions)
+
+    def compute(progress_callback: Progress) -> None:
+        total = len(bench.networks) * len(parts)
+        for at, model in enumerate(bench.networks.values()):
+            first = _first_map(verdicts[model.title]) if model.title in verdicts else None
+            attended = not why_no_attended_length(model.settings) and (first is None or first.name != "F_G")
+            by_name = {name: network_row(model, name) for name in ("M_s", "F_attn" if attended else "F_G")}
+            by_name[method] = cam_row(model, lambda done, at=at: progress_callback(at * len(parts) + done, total))
             if first is not None:  # a CAM that was chosen in place of the best one stands there too
-                top = first.name if first.name in own else method
-                rows.append(own.pop(top))
-            rows.extend(own.values())
+                rows.append(by_name.pop(first.name if first.name in by_name else method))
+            rows.extend(by_name.values())
 
     run_with_progress("Computing the maps", "attention", compute)
     return rows, by_title
@@ -253,27 +251,25 @@ def _range(one: ImageMap, digits: int) -> str:
     return f"{one.cells.min():.{digits}f} to {one.cells.max():.{digits}f}"
 
 
-def _painted(found: Sequence[ImageMap], captions: Sequence[str]) -> list[Map]:
-    return [Map(maps.coloured(one), caption) for one, caption in zip(found, captions, strict=True)]
+def _painted(maps: Sequence[ImageMap], captions: Sequence[str]) -> list[Map]:
+    return [Map(map_uri(one), caption) for one, caption in zip(maps, captions, strict=True)]
 
 
 def _caption(image: VehicleImage, query: VehicleImage) -> str:
-    camera = f" · {image.camera_id}" if image.camera_id else ""
-    return f"{'Query · ' if image == query else ''}{image.vehicle_id}{camera} · {image.name}"
+    return f"{'Query · ' if image == query else ''}{image_label(image)} · {image.name}"
 
 
-def _parts(selection: Selection, shown: Sequence[VehicleImage], by_title: dict[str, list[ImageMap]]) -> None:
+def _parts(dataset: ReIDDataset, shown: Sequence[VehicleImage], by_title: dict[str, list[ImageMap]]) -> None:
     """Where part masks exist: how much of each map lies on each part, beside the part's share of the image."""
-    dataset = selection.opened.dataset
-    masked = maps.masked_images(dataset, shown)
+    masked = masked_images(dataset, shown)
     if not masked:
-        if maps.masked_images(dataset, dataset.test):
+        if masked_images(dataset, dataset.test):
             st.caption("None of these images has a part mask, so the maps' mass by part is not shown.")
         return
     at = [shown.index(image) for image in masked]
     masses = {}
-    for title, found in by_title.items():
-        masses[title], area = maps.mass_by_part(dataset, masked, [found[i] for i in at])
+    for title, maps in by_title.items():
+        masses[title], area = mass_by_part(dataset, masked, [maps[i] for i in at])
     parts = sorted(area, key=lambda part: max(mass[part] for mass in masses.values()))[-MOST_PARTS:]
     figure = go.Figure()
     figure.add_bar(y=parts, x=[area[part] for part in parts], name="area", orientation="h", marker_color="#94a3b8")
@@ -295,15 +291,14 @@ def _parts(selection: Selection, shown: Sequence[VehicleImage], by_title: dict[s
     chart(figure, "mass-by-part", f"Share of each map on {len(parts)} parts of the vehicle, beside the parts' areas.")
 
 
-def _strongest(services: Services, selection: Selection, shown: Sequence[VehicleImage], opacity: float) -> None:
+def _strongest(bench: Workbench, image: VehicleImage, opacity: float) -> None:
     """The channels that M_c lets through most of the query, for the models that have it."""
-    for title, checkpoint in selection.models.items():
-        found = maps.channels(services, checkpoint, shown, CHANNELS)
-        if not found:
+    for title, model in bench.networks.items():
+        channels = channel_maps(model.view(image).trace, CHANNELS)
+        if not channels:
             continue
-        st.subheader(f"{title}: the {len(found)} channels that M_c lets through most", anchor=False)
-        photograph = maps.photograph(str(shown[0].path), services.stamp(shown[0]))
-        captions = {f"channel {one.number} · M_c {one.weight:.3f}": photograph for one in found}
-        said = [f"F_c up to {one.map.cells.max():.2f}" for one in found]
-        rows = [MapRow("F_c of the query", _painted([one.map for one in found], said))]
+        st.subheader(f"{title}: the {len(channels)} channels that M_c lets through most", anchor=False)
+        captions = {f"channel {one.number} · M_c {one.weight:.3f}": photograph(image) for one in channels}
+        largest = [f"F_c up to {one.map.cells.max():.2f}" for one in channels]
+        rows = [MapRow("F_c of the query", _painted([one.map for one in channels], largest))]
         map_sheet("channel", captions, rows, opacity, across=CHANNELS)

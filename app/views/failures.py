@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import combinations
 
 import streamlit as st
@@ -17,8 +16,7 @@ from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import choose
 from app.widgets.record import metrics_table
-from app.widgets.source import Selection
-from app.workbench import Model, Services
+from app.workbench import OpenedModel, Workbench
 from app.workbench.failures import Failures, failures, figure, slicing, slicings
 from ssrnet.analysis.comparison import Comparison
 from ssrnet.analysis.confusions import confusions
@@ -49,12 +47,13 @@ LOOK_FOR = """
 FUNCTIONS = (Comparison, inspect, differences, by_attribute, confusions, suspected_labels)
 
 
-def render(services: Services, selection: Selection) -> None:
+def render(bench: Workbench) -> None:
     """Metrics of two models, then one of the sections, of which only the visible one is computed."""
-    models = _pair(selection)
-    ensure_features(services, selection, models)
-    found = failures(services, selection, models)
-    metrics_table(dict(zip(found.titles, (found.comparison.a, found.comparison.b), strict=True)))
+    a, b = _pair(bench)
+    ensure_features((a, b))
+    listed = list(bench.models)
+    pair = failures(a, b, (listed.index(a.title), listed.index(b.title)))
+    metrics_table(dict(zip(pair.titles, (pair.comparison.a, pair.comparison.b), strict=True)))
     section = st.segmented_control(
         "Show",
         SECTIONS,
@@ -64,29 +63,29 @@ def render(services: Services, selection: Selection) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    if found.gain is None and section != SECTIONS[-1]:
+    if pair.gain is None and section != SECTIONS[-1]:
         st.info("No query has a match in the gallery, so there is nothing to compare under this protocol.")
     elif section == SECTIONS[0]:
-        _ap_against_ap(services, found)
+        _ap_against_ap(pair)
     elif section == SECTIONS[1]:
-        queries_table(services, found)
+        queries_table(pair)
     elif section == SECTIONS[2]:
-        _slices(found)
+        _slices(pair)
     elif section == SECTIONS[3]:
-        first_places(services, found)
+        first_places(pair)
     else:
-        labels_and_copies(services, selection, found)
-    all_tables(found)
+        labels_and_copies(bench, pair)
+    all_tables(pair)
     explain(EQUATIONS, LOOK_FOR, FUNCTIONS)
 
 
-def _pair(selection: Selection) -> Mapping[str, Model]:
+def _pair(bench: Workbench) -> tuple[OpenedModel, OpenedModel]:
     """The two networks; where there is a third model, the two that are chosen."""
-    if selection.third is None:
-        return selection.models
+    if bench.third is None:
+        return bench.baseline, bench.ssrnet
     # A link goes by the sidebar's words for the networks, since their titles change with the checkpoints.
-    roles = dict(zip(selection.compared, ("Baseline", "SSR-Net", selection.third.title), strict=True))
-    pair = st.selectbox(
+    roles = dict(zip(bench.models, ("Baseline", "SSR-Net", bench.third.title), strict=True))
+    a, b = st.selectbox(
         "Compare",
         list(combinations(roles, 2)),
         key="failures_compare",
@@ -94,17 +93,17 @@ def _pair(selection: Selection) -> Mapping[str, Model]:
         width=420,
         format_func=lambda pair: " against ".join(roles[title] for title in pair),
     )
-    return {title: selection.compared[title] for title in pair}
+    return bench.models[a], bench.models[b]
 
 
-def _ap_against_ap(services: Services, found: Failures) -> None:
+def _ap_against_ap(pair: Failures) -> None:
     left, right = st.columns([3, 2], gap="medium")
-    query = query_in(found)
+    query = query_in(pair)
     with left:
         chart(
-            figure(found, scatter, found.comparison, found.titles, _drawn_large(query.name), found.places),
+            figure(pair, scatter, pair.comparison, pair.titles, _drawn_large(query.name), pair.places),
             "ap-against-ap",
-            f"AP of {found.titles[1]} over AP of {found.titles[0]} for {len(found.rows):,} queries: {_outcomes(found)}",
+            f"AP of {pair.titles[1]} over AP of {pair.titles[0]} for {len(pair.rows):,} queries: {_outcomes(pair)}",
             key=CHART,
             on_select=_point_clicked,
             selection_mode="points",
@@ -113,23 +112,20 @@ def _ap_against_ap(services: Services, found: Failures) -> None:
             "A click on a point shows its query beside the chart. Fixed and broken: right at rank 1 in one model alone."
         )
     with right:
-        query_at(services, found, query, same_point=True)
-    spread, gain = found.histogram, found.gain
+        query_at(pair, query, same_point=True)
+    spread, gain = pair.histogram, pair.gain
     st.markdown(
         f"**ΔAP** of the queries: {spread.better:,} rise, {spread.worse:,} fall, {spread.same:,} do not change. "
         f"Mean {gain.value:+.4f} (95 % interval {gain.low:+.4f} to {gain.high:+.4f}), which is the difference of mAP."
     )
     alt = f"Histogram of ΔAP: {spread.better:,} queries rise, {spread.worse:,} fall, mean {gain.value:+.3f}"
     chart(
-        figure(found, histogram, spread, found.titles, gain.value, found.places),
-        "delta-ap",
-        alt,
-        key="failures_histogram",
+        figure(pair, histogram, spread, pair.titles, gain.value, pair.places), "delta-ap", alt, key="failures_histogram"
     )
 
 
-def _outcomes(found: Failures) -> str:
-    outcomes = found.comparison.outcomes.tolist()
+def _outcomes(pair: Failures) -> str:
+    outcomes = pair.comparison.outcomes.tolist()
     return ", ".join(f"{outcomes.count(name):,} {name}" for name in dict.fromkeys(outcomes))
 
 
@@ -152,9 +148,9 @@ def _drawn_large(name: str) -> str:
 
 
 @fragment
-def _slices(found: Failures) -> None:
+def _slices(pair: Failures) -> None:
     """A forest plot and a table of the slices by one property."""
-    titles = slicings(found)
+    titles = slicings(pair)
     if not titles:
         st.info(
             "This data set says nothing of its images that would part the queries: no cameras, and no attributes with "
@@ -174,7 +170,7 @@ def _slices(found: Failures) -> None:
         bind="query-params",
         format_func=METRICS.__getitem__,
     )
-    done = slicing(found, name)
+    done = slicing(pair, name)
     if not done.slices:
         st.info("No query with a match has a value here.")
         return
@@ -190,13 +186,13 @@ def _slices(found: Failures) -> None:
     shown = most_asked(done.slices)
     alt = f"{METRICS[metric]} of both models on {len(shown)} slices by {titles[name]}, with 95 % intervals"
     chart(
-        figure(found, forest, done.slices, found.titles, metric, found.places, kind=name),
+        figure(pair, forest, done.slices, pair.titles, metric, pair.places, kind=name),
         f"slices-{name}",
         alt,
         key="failures_forest",
     )
     rows = done.rows(list(METRICS))
-    columns = _columns(rows[0], short(found.titles))
+    columns = _columns(rows[0], short(pair.titles))
     order = [column for column in rows[0] if column.startswith(f"{metric}_") or column.split("_")[0] not in METRICS]
     table(rows, f"slices {name}", columns, column_order=order[1:])
 

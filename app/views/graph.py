@@ -17,10 +17,10 @@ from app.widgets.image_picker import image_picker
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.node_graph import NODE_TITLES, Switches, node_graph
 from app.widgets.node_maps import node_maps
-from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench import graphs as ask
+from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
+from app.workbench import OpenedModel, Workbench, graphs
+from app.workbench.graphs import EditedQuery
+from app.workbench.images import thumbnail
 from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
 from ssrnet.explain.projection import project
 from ssrnet.explain.relations import node_cosines, smoothness
@@ -30,7 +30,6 @@ from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency
 from ssrnet.model.health import attention_health
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.ranking import Ranking
-from ssrnet.training.checkpoint import StoredCheckpoint
 
 TOP_K = 5
 REMOVED, SILENCED = "taken out", "silenced"
@@ -54,12 +53,12 @@ In UMAP and t-SNE only neighbourhoods mean something; distances between groups d
 """
 
 
-def render(services: Services, selection: Selection) -> None:
+def render(bench: Workbench) -> None:
     """The graph with its switches, every node by itself, and the nodes of several images layer by layer."""
-    graphed = {title: checkpoint for title, checkpoint in selection.models.items() if ask.has_graph(checkpoint)}
-    for title, checkpoint in selection.models.items():
+    graphed = {title: model for title, model in bench.networks.items() if model.has_graph}
+    for title, model in bench.networks.items():
         if title not in graphed:
-            sentence = no_graph(title, pcb=checkpoint.info.model.has_stripes)
+            sentence = no_graph(title, pcb=model.settings.has_stripes)
             st.caption(sentence.partition(";")[0] + ".") if graphed else st.info(sentence)
     if graphed:
         title = list(graphed)[-1]
@@ -67,34 +66,32 @@ def render(services: Services, selection: Selection) -> None:
             title = st.segmented_control(
                 "Network", list(graphed), default=title, required=True, key="graph_network", bind="query-params"
             )
-        place = _page(services, selection, title, graphed[title])
+        place = _page(bench, graphed[title])
     functions = (adjacency, normalised_adjacency, edit_trace, token_shares, ablate_nodes, node_cosines, smoothness)
     explain(EQUATIONS, LOOK_FOR, (*functions, attention_health, project))
     if graphed:
         with place:
-            health_notes(services, selection, {title: graphed[title]}, ("H",), "graph")
+            health_notes([graphed[title]], ("H",), "graph")
 
 
-def _page(services: Services, selection: Selection, title: str, checkpoint: StoredCheckpoint) -> DeltaGenerator:
+def _page(bench: Workbench, model: OpenedModel) -> DeltaGenerator:
     """All but the sentence that takes seconds, and the place where it belongs, below this image's cosines."""
-    evaluation = evaluations(services, selection)[title]
-    image = image_picker("query", evaluation.split.query, services.thumbnail)
+    evaluation = evaluations(bench.networks.values())[model.title]
+    image = image_picker("query", evaluation.split.query)
     query = evaluation.split.query.index(image)
-    fragment(_switchboard)(services, selection, checkpoint, evaluation, query)
+    fragment(_switchboard)(model, evaluation, query)
     place = st.container()
-    _single_nodes(services, selection, checkpoint, evaluation, query)
-    node_maps(services, selection, checkpoint, evaluation, query)
+    _single_nodes(model, query)
+    node_maps(model, query)
     return place
 
 
-def _switchboard(
-    services: Services, selection: Selection, checkpoint: StoredCheckpoint, evaluation: Evaluation, query: int
-) -> None:
+def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None:
     """The drawing, what its switches do to the token and to the ranks, and the matrices of Eqs. 3 and 4."""
-    graph = services.model(checkpoint).graph
+    graph = model.network.graph
     switches = _switches().of(graph)
     image = evaluation.split.query[query]
-    trace = ask.trace(services, checkpoint, image)
+    trace = model.view(image).trace
     left, right = st.columns([6, 5], gap="medium")
     with left:
         node_graph(
@@ -102,8 +99,8 @@ def _switchboard(
             graph,
             trace.boxes,
             tuple(trace.F_attn.shape[2:]),
-            services.thumbnail(image, 240),
-            ask.aspect(image),
+            thumbnail(image, 240),
+            graphs.aspect(image),
             switches,
             _keep_switches,
         )
@@ -126,12 +123,12 @@ def _switchboard(
             bind="query-params",
         )
     edit = switches.edit(graph, removed=how == REMOVED)
-    found = ask.answer(services, checkpoint, selection.opened, selection.protocol, evaluation.split, query, edit)
+    edited = graphs.edited_query(model, query, edit)
     with right:
-        _effects(found, evaluation, str(edit))
-        _matrices(graph, found.after.trace)
-    _ranks(services, evaluation, query, found, edit.switches, str(edit))
-    _cosines(found.after.trace, edit.switches)
+        _effects(edited, evaluation, str(edit))
+        _matrices(graph, edited.after.trace)
+    _ranks(evaluation, query, edited, edit)
+    _cosines(edited.after.trace, edit.switches)
 
 
 def _switches() -> Switches:
@@ -148,12 +145,12 @@ def _keep_switches(switches: Switches) -> None:
             del st.query_params[key]
 
 
-def _effects(found: ask.Answer, evaluation: Evaluation, edit: str) -> None:
-    before, after = found.ranking, found.edited_ranking
+def _effects(edited: EditedQuery, evaluation: Evaluation, edit: str) -> None:
+    before, after = edited.ranking, edited.edited_ranking
     columns = st.columns(4)
-    columns[0].metric("f_token", f"{found.token_cosine:.3f}", help="Cosine of the edited to the unedited token.")
+    columns[0].metric("f_token", f"{edited.token_cosine:.3f}", help="Cosine of the edited to the unedited token.")
     columns[1].metric(
-        "Embedding", f"{found.embedding_cosine:.3f}", help="Cosine of the whole embedding to the unedited one."
+        "Embedding", f"{edited.embedding_cosine:.3f}", help="Cosine of the whole embedding to the unedited one."
     )
     columns[2].metric("First hit", _first(after), help=f"Rank of the first match; {_first(before)} unedited.")
     columns[3].metric(
@@ -162,10 +159,10 @@ def _effects(found: ask.Answer, evaluation: Evaluation, edit: str) -> None:
         help=f"Average precision of this query; {before.average_precision[0]:.3f} unedited.",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        sentences = found.after.label.sentences or ("Unedited: cosines to the graph as it is are 1.",)
+        sentences = edited.after.label.sentences or ("Unedited: cosines to the graph as it is are 1.",)
         st.caption(" ".join(sentences), width="stretch")
         with st.popover("Protocol record", icon=":material/receipt_long:", type="tertiary"):
-            st.json(asdict(evaluation.record) | {"graph": edit, "graph_edited_on": found.after.label.sides})
+            st.json(asdict(evaluation.record) | {"graph": edit, "graph_edited_on": edited.after.label.sides})
 
 
 def _first(ranking: Ranking) -> str:
@@ -183,23 +180,18 @@ def _matrices(graph: RelationGraph, trace: Trace) -> None:
     ]
     whole = [[f"{value:g}" for value in row] for row in A_tilde.tolist()]
     panels = {"A + I (Eq. 3)": Matrix(A_tilde.numpy(), whole), "D⁻¹(A + I) (Eq. 4)": Matrix(P.numpy(), fractions)}
-    said = "The adjacency matrix with self loops, and the same with every row divided by its sum"
-    matrices(panels, graph.nodes, "graph_matrices", said, "graph_matrices")
+    alt = "The adjacency matrix with self loops, and the same with every row divided by its sum"
+    matrices(panels, graph.nodes, "graph_matrices", alt, "graph_matrices")
 
 
-def _ranks(services: Services, evaluation: Evaluation, query: int, found: ask.Answer, edited: bool, edit: str) -> None:
+def _ranks(evaluation: Evaluation, query: int, edited: EditedQuery, edit: GraphEdit) -> None:
     """The query's top 5 as it is and, where something is off, after the edit."""
     split = evaluation.split
-    rankings = {"Graph as it is": found.ranking} | ({f"Edited: {edit}": found.edited_ranking} if edited else {})
-    rows = []
-    for title, ranking in rankings.items():
-        hits = ranking.hits(0)
-        last = max((i for i, hit in enumerate(hits) if hit.rank is not None and hit.rank <= TOP_K), default=-1)
-        note = f"first hit at rank {_first(ranking)}" if ranking.first_hit[0] else "no image counts as a match"
-        asymmetric = ", asymmetric: the gallery's graphs are not edited" if title.startswith("Edited") else ""
-        rows.append(RankRow(title, hits[: last + 1], note + asymmetric))
-    shown = {split.query[query], *(split.gallery[hit.index] for row in rows for hit in row.hits)}
-    rank_list(split.query[query], rows, split.gallery, {image.name: services.thumbnail(image) for image in shown})
+    rows = [RankRow("Graph as it is", edited.ranking.top(0, TOP_K), standing(edited.ranking, 0))]
+    if edit.switches:
+        note = f"{standing(edited.edited_ranking, 0)}, asymmetric: the gallery's graphs are not edited"
+        rows.append(RankRow(f"Edited: {edit}", edited.edited_ranking.top(0, TOP_K), note))
+    rank_list(split.query[query], rows, split.gallery)
     legend()
     ranks_export(f"ranks_graph_{split.query[query].name}", split.query[query], rows, split.gallery)
 
@@ -207,33 +199,30 @@ def _ranks(services: Services, evaluation: Evaluation, query: int, found: ask.An
 def _cosines(trace: Trace, edited: bool) -> None:
     """Every node against every node of this image, layer by layer."""
     st.subheader("Cosines between this image's nodes", anchor=False)
-    found = node_cosines(trace)[:, 0].cpu().numpy()
+    cosines = node_cosines(trace)[:, 0].cpu().numpy()
     smooth = smoothness(trace)
     panels = {
         f"H{layer}: mean {smooth.nodes[layer, 0]:.2f}, regions {smooth.regions[layer, 0]:.2f}": Matrix(cosine)
-        for layer, cosine in enumerate(found)
+        for layer, cosine in enumerate(cosines)
     }
-    said = "Cosines between the nodes of this image in every layer"
-    matrices(panels, trace.nodes, "graph_cosines", said, "graph_cosines")
+    alt = "Cosines between the nodes of this image in every layer"
+    matrices(panels, trace.nodes, "graph_cosines", alt, "graph_cosines")
     state = "with the switches above" if edited else "of the graph as it is"
     st.caption(
-        f"H0 is what the graph is given, H{len(found) - 1} its last layer, {state}. Means are over all pairs of "
+        f"H0 is what the graph is given, H{len(cosines) - 1} its last layer, {state}. Means are over all pairs of "
         "different nodes, and over the five regions alone."
     )
 
 
-def _single_nodes(
-    services: Services, selection: Selection, checkpoint: StoredCheckpoint, evaluation: Evaluation, query: int
-) -> None:
+def _single_nodes(model: OpenedModel, query: int) -> None:
     """A table of what each node does alone."""
-    split = evaluation.split
-    ranking = ask.answer(services, checkpoint, selection.opened, selection.protocol, split, query, GraphEdit()).ranking
-    hit = ask.first_listed(ranking)
+    split = model.split
+    hit = graphs.first_listed(graphs.edited_query(model, query, GraphEdit()).ranking)
     st.subheader("Every node by itself", anchor=False)
     if hit is None:
-        st.info("The gallery holds nothing but junk for this query, so there is no match to take apart.")
+        st.info("Every gallery image for this query is junk; there is no match to explain.")
         return
-    rows = ask.single_nodes(services, checkpoint, selection.opened, selection.protocol, split, query, hit.index)
+    rows = graphs.single_nodes(model, query, hit.index)
     other = split.gallery[hit.index]
     table(
         [

@@ -1,4 +1,4 @@
-"""Your images: rank a gallery of one's own for a query of one's own, or ask whether two show the same vehicle."""
+"""Your images: rank an uploaded gallery for an uploaded query, or compare two pictures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 
 import streamlit as st
-import torch
 from PIL import Image, ImageOps
 
 from app.widgets.explain import explain
@@ -19,9 +18,12 @@ from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import BLUE
 from app.widgets.record import record_popover
-from app.widgets.source import PROTOCOL_TITLES, Selection
-from app.workbench import Services, pictures
-from app.workbench.pairs import verification
+from app.widgets.source import PROTOCOL_TITLES
+from app.workbench import Workbench
+from app.workbench.cache import forget_pictures
+from app.workbench.images import uploaded_thumbnail
+from app.workbench.matches import uploaded_pair, verification
+from app.workbench.uploads import uploads
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.uploads import MOST_PICTURES, Uploads
 from ssrnet.retrieval.verification import verify
@@ -46,8 +48,8 @@ Look for: whether both maps light the same part of the vehicle; a high cosine th
 """
 
 
-def render(services: Services, selection: Selection) -> None:
-    """Three ways to ask, each with its uploads; below, what the models answer."""
+def render(bench: Workbench) -> None:
+    """Three things to do, each with its uploads; below, the models' results."""
     mode = st.segmented_control(
         "What to do",
         ["Rank a gallery", "Compare two images", "Search an index"],
@@ -68,19 +70,16 @@ def render(services: Services, selection: Selection) -> None:
     if mode == "Search an index":
         if one.pictures:
             query = next(iter(one.pictures.values()))
-            fragment(index_search)(services, selection, "images", lambda: query)
+            fragment(index_search)(bench, "images", lambda: query)
         else:
             st.info("Upload a query to search for.")
     elif one.pictures and many.pictures:
         query = next(iter(one.pictures.values()))
-        if mode == "Rank a gallery":
-            chosen = _rank(services, selection, query, many.pictures)
-        else:
-            chosen = next(iter(many.pictures))
-        _compare(services, selection, query, many.pictures[chosen], chosen)
+        chosen = _rank(bench, query, many.pictures) if mode == "Rank a gallery" else next(iter(many.pictures))
+        _compare(bench, query, many.pictures[chosen], chosen)
     else:
         st.info("Upload both to see what the two models make of them.")
-    pictures.forget(one.pictures | many.pictures)
+    forget_pictures((one.pictures | many.pictures).values())
     explain(EQUATIONS, LOOK_FOR, [verify])
 
 
@@ -89,38 +88,35 @@ def _upload(place, label: str, key: str, most: int, what: str) -> Uploads:
     files = place.file_uploader(
         f"{label}: {what}", type=TYPES + ["zip"] * (most > 1), accept_multiple_files=most > 1, key=key
     )
-    found = pictures.uploads(files if isinstance(files, list) else [files] if files else [])
-    for sentence in found.refused:
+    read = uploads(files if isinstance(files, list) else [files] if files else [])
+    for sentence in read.refused:
         place.warning(sentence, icon=":material/block:")
-    return found
+    return read
 
 
-def _rank(services: Services, selection: Selection, query: Image.Image, gallery: Mapping[str, Image.Image]) -> str:
+def _rank(bench: Workbench, query: Image.Image, gallery: Mapping[str, Image.Image]) -> str:
     """Both models' rows; the name of the gallery picture to look at more closely."""
-    names, rows, printed, first = list(gallery), [], [], ""
-    for at, (title, checkpoint) in enumerate(selection.models.items()):
-        found = run_with_progress(
-            f"Embedding with {title}",
-            f"images_embed_{at}",
-            partial(pictures.embeddings, services, checkpoint, {"": query, **gallery}),
+    names, pictures, rows, printed, first = list(gallery), list(gallery.values()), [], [], ""
+    for at, model in enumerate(bench.networks.values()):
+        ranked = run_with_progress(
+            f"Embedding with {model.title}", f"images_embed_{at}", partial(model.rank, query, pictures, TOP_K)
         )
-        cosine = torch.nn.functional.cosine_similarity(found[:1], found[1:])  # (N,)
-        order = cosine.argsort(descending=True, stable=True)[:TOP_K].tolist()
-        first = first or names[order[0]]
-        listed = [Picture(pictures.thumbnail(query), "the query", "Query", "query")]
+        first = first or names[ranked[0].index]
+        listed = [Picture(uploaded_thumbnail(query), "the query", "Query", "query")]
         cells = [Cell(query, "Query", BLUE)]
-        for rank, i in enumerate(order, 1):
-            uri, said = pictures.thumbnail(gallery[names[i]]), f"{rank} · {cosine[i]:.3f}"
-            listed.append(Picture(uri, f"rank {rank}: {names[i]}", f"{said} · {names[i]}", opens=names[i]))
-            cells.append(Cell(gallery[names[i]], f"{said} {names[i]}"))
-        rows.append(PictureRow(title, f"rank and cosine, of {len(names):,}", listed))
-        printed.append(Row(f"{title}: rank and cosine, of {len(names):,}", cells))
+        for rank, index, cosine in ranked:
+            name, words = names[index], f"{rank} · {cosine:.3f}"
+            uri = uploaded_thumbnail(pictures[index])
+            listed.append(Picture(uri, f"rank {rank}: {name}", f"{words} · {name}", opens=name))
+            cells.append(Cell(pictures[index], f"{words} {name}"))
+        rows.append(PictureRow(model.title, f"rank and cosine, of {len(names):,}", listed))
+        printed.append(Row(f"{model.title}: rank and cosine, of {len(names):,}", cells))
     picked = picture_rows(rows, "images_ranks", "Compare with the query")
     pictures_export("ranks of your images", lambda: _reduced(printed), key="images_ranks_export")
     if picked in gallery:
         st.session_state["images_picked"] = picked
-    kept = st.session_state.get("images_picked")
-    return kept if kept in gallery else first
+    before = st.session_state.get("images_picked")
+    return before if before in gallery else first
 
 
 def _reduced(rows: list[Row]) -> list[Row]:
@@ -131,35 +127,35 @@ def _reduced(rows: list[Row]) -> list[Row]:
     ]
 
 
-def _compare(services: Services, selection: Selection, first: Image.Image, second: Image.Image, name: str) -> None:
+def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: str) -> None:
     """Maps in both directions, cosine, threshold and error rates of each model."""
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
-    scored = evaluations(services, selection)
-    columns, rows, maps_by_title = st.columns(len(selection.models), gap="medium"), [], {}
-    for column, (title, checkpoint) in zip(columns, selection.models.items()):
-        found = pictures.pair(services, checkpoint, first, second, "grad-cam")
-        pairs = verification(services, checkpoint, selection.opened, selection.protocol)
+    scored = evaluations(bench.networks.values())
+    columns, rows, maps_by_title = st.columns(len(bench.networks), gap="medium"), [], {}
+    for column, (title, model) in zip(columns, bench.networks.items()):
+        pair, pairs = uploaded_pair(model, first, second, "grad-cam"), verification(model)
         threshold, rate = pairs.equal_error()
-        own = pairs.rates(found.similarity)
+        errors = pairs.rates(pair.similarity)
         with column:
-            said = "same vehicle" if found.similarity >= threshold else "two vehicles"
-            st.markdown(f"**{title}**: cosine {found.similarity:.3f}, threshold {threshold:.3f}: **{said}**")
+            verdict = "same vehicle" if pair.similarity >= threshold else "two vehicles"
+            heading = f"{title}: cosine {pair.similarity:.3f}, threshold {threshold:.3f}: {verdict}"
+            st.markdown(f"**{title}**: cosine {pair.similarity:.3f}, threshold {threshold:.3f}: **{verdict}**")
             maps = {
-                "what resembles the other in the first": found.first,
-                "what resembles the first in the other": found.second,
+                "what resembles the other in the first": pair.query,
+                "what resembles the first in the other": pair.gallery,
             }
             for place, (caption, uri) in zip(st.columns(2), maps.items()):
                 place.image(uri, caption=caption, width="stretch")
-            maps_by_title[f"{title}: cosine {found.similarity:.3f}, threshold {threshold:.3f}: {said}"] = maps
+            maps_by_title[heading] = maps
         rows.append(
             {
                 "Model": title,
-                "Cosine": found.similarity,
+                "Cosine": pair.similarity,
                 "Threshold": threshold,
-                "Verdict": said,
+                "Verdict": verdict,
                 "Errors at the threshold": 100 * rate,
-                "Two vehicles at least as similar": 100 * own.false_match,
-                "Same vehicle less similar": 100 * own.false_non_match,
+                "Two vehicles at least as similar": 100 * errors.false_match,
+                "Same vehicle less similar": 100 * errors.false_non_match,
             }
         )
     pictures_export("comparison of your images", lambda: _printed(maps_by_title), key="images_pair_export")
@@ -168,8 +164,8 @@ def _compare(services: Services, selection: Selection, first: Image.Image, secon
     columns_config = dict.fromkeys(("Cosine", "Threshold"), number) | dict.fromkeys(list(rows[0])[4:], share)
     table(rows, "verification", columns_config)
     st.caption(
-        f"Shares are of all pairs of query and gallery of {selection.opened.dataset.name} under "
-        f"{PROTOCOL_TITLES[selection.protocol.name].lower()} (without junk, cosine, no flip test): how many pairs of two "
+        f"Shares are of all pairs of query and gallery of {bench.dataset.name} under "
+        f"{PROTOCOL_TITLES[bench.protocol.name].lower()} (without junk, cosine, no flip test): how many pairs of two "
         "vehicles are at least as similar as these two pictures, how many of one vehicle less. Errors at the threshold: "
         "both rates where they are equal."
     )

@@ -11,14 +11,15 @@ from app.widgets.export import export_buttons, print_figure
 from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import choose, chosen_image
-from app.widgets.map_notes import current_notes, file, select, selected, tags
+from app.widgets.labels import image_label
+from app.widgets.map_notes import current_notes, notes_file, select, selected, tags
 from app.widgets.progress import progress
-from app.widgets.scatter import Panel, Things, figure, scatter
-from app.widgets.source import Selection
+from app.widgets.scatter import Panel, Things, figure, projection_panel, scatter
 from app.widgets.thumbnails import thumbnails
-from app.workbench import Services
-from app.workbench import maps as ask
-from app.workbench.maps import METHODS, WHOLE
+from app.workbench import OpenedDataset, Workbench
+from app.workbench.images import thumbnail
+from app.workbench.maps import METHODS, TAG, WHOLE, colourings, gallery_map
+from app.workbench.maps import kinds as kinds_of
 from ssrnet.analysis.attributes import CAMERA
 from ssrnet.analysis.csv_rows import csv_text
 from ssrnet.data.records import VehicleImage
@@ -44,19 +45,19 @@ one camera in place of one vehicle; single points amid another vehicle's. The sa
 """
 
 
-def render(services: Services, selection: Selection) -> None:
+def render(bench: Workbench) -> None:
     """The models' maps, the selection's pictures, tags, and the file that keeps them."""
-    _page(services, selection)
+    _page(bench)
     explain(EQUATIONS, LOOK_FOR, (extract, project, GalleryNotes, read_notes))
 
 
-def _page(services: Services, selection: Selection) -> None:
-    images = selection.opened.dataset.test
+def _page(bench: Workbench) -> None:
+    images = bench.dataset.test
     if len(images) < 2:
-        st.info(f"{selection.opened.dataset.name} has fewer than two test images, too few for a map.")
+        st.info(f"{bench.dataset.name} has fewer than two test images, too few for a map.")
         return
-    features = ensure_features(services, selection, selection.compared)
-    branches = list(dict.fromkeys(branch for title in selection.models for branch in features[title].branch_dims))
+    features = ensure_features(bench.models.values())
+    branches = list(dict.fromkeys(branch for title in bench.networks for branch in features[title].branch_dims))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
             "Projection", METHODS, default="PCA", required=True, key="map_method", bind="query-params"
@@ -70,54 +71,51 @@ def _page(services: Services, selection: Selection) -> None:
             bind="query-params",
             help="One branch alone; a model that does not have it is drawn with its whole embedding.",
         )
-        offered = [*ask.colourings(images), ask.TAG]
         colouring = st.selectbox(
-            "Colour", offered, key="map_colour", bind="query-params", format_func=_say_colouring, width=220
+            "Colour",
+            [*colourings(images), TAG],
+            key="map_colour",
+            bind="query-params",
+            format_func=_say_colouring,
+            width=220,
         )
     panels = []
     try:
-        for at, (title, checkpoint) in enumerate(selection.compared.items()):
-            with progress(f"Drawing the map of {title} with {method}", f"map_{at}") as report:
+        for at, (title, model) in enumerate(bench.models.items()):
+            with progress(f"Drawing the map of {title} with {method}", f"map_{at}") as progress_callback:
                 try:
-                    found = ask.gallery_map(services, checkpoint, selection.opened, method, branch, report)
+                    projection = gallery_map(model, method, branch, progress_callback)
                 except DataError as error:
                     raise DataError(f"The map of {title}: {error}") from error
-            has = branch in features[title].branch_dims
-            note = "" if found.variance is None else "{:.0%} + {:.0%} of the variance".format(*found.variance)
-            panels.append(Panel(title + (f", {branch} alone" if has else ""), found.points, note))
+            alone = f", {branch} alone" if branch in features[title].branch_dims else ""
+            panels.append(projection_panel(title + alone, projection))
     except DataError as error:
         st.info(str(error))
         return
     shown = chosen_image("query", images)
-    fragment(_board)(services, selection, panels, colouring, method, None if branch == WHOLE else branch, shown)
+    fragment(_board)(bench, panels, colouring, method, None if branch == WHOLE else branch, shown)
 
 
 def _board(
-    services: Services,
-    selection: Selection,
-    panels: Sequence[Panel],
-    colouring: str,
-    method: str,
-    branch: str | None,
-    query: VehicleImage,
+    bench: Workbench, panels: Sequence[Panel], colouring: str, method: str, branch: str | None, query: VehicleImage
 ) -> None:
     """The maps, and what is done with a selection."""
-    images = selection.opened.dataset.test
+    data, images = bench.data, bench.dataset.test
     if chosen_image("query", images) != query:
         st.rerun()  # a picture was clicked, and the sidebar shows the query too
-    notes = current_notes(selection)
-    if colouring == ask.TAG:
+    notes = current_notes(data)
+    if colouring == TAG:
         tagged = notes.by_image()
         kinds = [" + ".join(tagged.get(image.name, ())) or "no tag" for image in images]
     else:
-        kinds = ask.kinds(images, colouring)
-    chosen = selected(selection)
+        kinds = kinds_of(images, colouring)
+    chosen = selected(data)
     place = {image.name: i for i, image in enumerate(images)}
     things = Things([_label(image) for image in images], kinds, marked=[place[query.name]])
     alt = f"{len(images):,} test images by {method}, coloured by {_say_colouring(colouring)}; the query is marked"
     rows = [place[name] for name in chosen]
     scatter(
-        "map_scatter", panels, things, alt, rows, lambda found: select(selection, [images[i].name for i in found]), 430
+        "map_scatter", panels, things, alt, rows, lambda points: select(data, [images[i].name for i in points]), 430
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
@@ -132,54 +130,53 @@ def _board(
             on_click="ignore",
         )
         with st.popover("Record of this map", icon=":material/receipt_long:", type="tertiary"):
-            st.json(_record(selection, method, branch, len(images)))
-    if colouring != ask.TAG:  # tags have a list of their own below
+            st.json(_record(bench, method, branch, len(images)))
+    if colouring != TAG:  # the list of tags stands below
         key = f"map_kinds_{colouring}"
         st.multiselect(
             f"Select by {_say_colouring(colouring)}",
             sorted(set(kinds)),
             key=key,
-            on_change=lambda: _select_kinds(selection, images, kinds, key),
+            on_change=lambda: _select_kinds(data, kinds, key),
             placeholder="choose instead of drawing around the points",
         )
     left, right = st.columns([5, 3], gap="large")
     with left:
-        _pictures(services, [images[place[name]] for name in chosen], query)
+        _pictures([images[place[name]] for name in chosen], query)
     with right:
-        tags(selection, notes, chosen)
-        file(selection, notes, View(method, branch, colouring, query.name, tuple(chosen)))
+        tags(data, notes, chosen)
+        notes_file(data, notes, View(method, branch, colouring, query.name, tuple(chosen)))
 
 
-def _pictures(services: Services, chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
+def _pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
     st.subheader(f"Selected: {len(chosen):,}", anchor=False)
     if not chosen:
-        st.caption("Draw around points in a map, and their pictures stand here.")
+        st.caption("Lasso points in a map to see their images here.")
         return
     vehicles = len({image.vehicle_id for image in chosen})
     more = f" The first {MOST_SHOWN} are shown." if len(chosen) > MOST_SHOWN else ""
     whose = "1 vehicle" if vehicles == 1 else f"{vehicles:,} vehicles"
     st.caption(f"Of {whose}. A click on a picture makes it the query.{more}")
-    thumbnails("map_pictures", chosen[:MOST_SHOWN], services.thumbnail, query.name, lambda name: choose("query", name))
+    thumbnails("map_pictures", chosen[:MOST_SHOWN], thumbnail, query.name, lambda name: choose("query", name))
 
 
-def _select_kinds(selection: Selection, images: Sequence[VehicleImage], kinds: Sequence[str], key: str) -> None:
-    wanted = set(st.session_state[key])
-    select(selection, [image.name for image, kind in zip(images, kinds) if kind in wanted])
+def _select_kinds(data: OpenedDataset, kinds: Sequence[str], key: str) -> None:
+    chosen = set(st.session_state[key])
+    select(data, [image.name for image, kind in zip(data.dataset.test, kinds) if kind in chosen])
 
 
-def _record(selection: Selection, method: str, branch: str | None, images: int) -> dict[str, object]:
-    opened = selection.opened
+def _record(bench: Workbench, method: str, branch: str | None, images: int) -> dict[str, object]:
     settings = {"length": "unit", "seed": 0}
     if method == "UMAP":
         settings |= {"principal_components": REDUCED, "neighbours": NEIGHBOURS}
     return {
-        "dataset": opened.dataset.name,
-        "dataset_hash": opened.hash,
+        "dataset": bench.dataset.name,
+        "dataset_hash": bench.data.hash,
         "images": f"all {images:,} test images",
         "projection": method,
         **settings,
         "branch": branch or WHOLE,
-        "models": {title: checkpoint.record for title, checkpoint in selection.compared.items()},
+        "models": {title: model.source.record for title, model in bench.models.items()},
     }
 
 
@@ -205,8 +202,7 @@ def _rows(
 
 
 def _label(image: VehicleImage) -> str:
-    camera = f" · {image.camera_id}" if image.camera_id else ""
-    return f"vehicle {image.vehicle_id}{camera} · {image.name}"
+    return f"vehicle {image_label(image)} · {image.name}"
 
 
 def _say_colouring(colouring: str) -> str:

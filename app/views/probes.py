@@ -15,9 +15,8 @@ from app.widgets.export import chart, table
 from app.widgets.fragment import fragment
 from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
 from app.widgets.progress import run_with_progress
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench import probes as kept
+from app.workbench import Workbench, probes
+from app.workbench.images import thumbnail
 from ssrnet.data.probes import ProbeSeries
 from ssrnet.explain.branch_cosines import branch_cosines, nearest_other
 from ssrnet.explain.cam import WHOLE, similarity_cam
@@ -30,7 +29,7 @@ SERIES = {
     "distance": ("Blur and distance", "Share of the pixels that are left, then blur"),
     "occluder": ("Occlusion", "Where a post stands (-1: one edge, 1: the other)"),
 }
-"""Titles, and what the axis counts, of the city's series; others keep their own names."""
+"""Titles, and what the axis counts, of the city's series; others go by their names."""
 DASHES = {"G": "dash", "attn": "dot", "token": "dashdot"}
 MARKERS = {WHOLE: "circle", "G": "square", "attn": "diamond", "token": "triangle-up"}
 STRIP, PLOT = 110, 330
@@ -56,18 +55,18 @@ model's embedding and $f_b$ the part of it that one branch gives; every line com
 """
 
 
-def render(services: Services, selection: Selection) -> None:
+def render(bench: Workbench) -> None:
     """The series of the data set's probes, or the pairs with a mark on and off."""
-    _page(services, selection)
+    _page(bench)
     explain(EQUATIONS, LOOK_FOR, (branch_cosines, nearest_other, similarity_cam, region_share))
 
 
-def _page(services: Services, selection: Selection) -> None:
-    series, pairs = kept.series(selection.opened), kept.pairs(selection.opened)
-    usable = [name for name, there in (("series", series), ("marks", pairs)) if there]
+def _page(bench: Workbench) -> None:
+    series = probes.series(bench.data)
+    usable = [name for name, probed in (("series", series), ("marks", probes.pairs(bench.data))) if probed]
     if not usable:
         st.info(
-            f"{selection.opened.dataset.name} has no probes: they need a `probes.csv` beside the images, as the "
+            f"{bench.dataset.name} has no probes: they need a `probes.csv` beside the images, as the "
             "bundled city has it."
         )
         return
@@ -81,15 +80,15 @@ def _page(services: Services, selection: Selection) -> None:
         format_func=VIEWS.__getitem__,
     )
     if view == "series":
-        _series(services, selection, series)
+        _series(bench, series)
     else:
-        mark_pairs(services, selection)
+        mark_pairs(bench)
 
 
 @fragment
-def _series(services: Services, selection: Selection, found: list[ProbeSeries]) -> None:
+def _series(bench: Workbench, every_series: list[ProbeSeries]) -> None:
     """Likeness to the reference over one series, with its photographs beneath."""
-    names = list(dict.fromkeys(each.name for each in found))
+    names = list(dict.fromkeys(each.name for each in every_series))
     left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
     name = left.segmented_control(
         "What changes",
@@ -100,11 +99,11 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
         bind="query-params",
         format_func=lambda each: SERIES.get(each, (each,))[0],
     )
-    vehicles = [each.vehicle_id for each in found if each.name == name]
+    vehicles = [each.vehicle_id for each in every_series if each.name == name]
     if st.session_state.get("probes_vehicle") not in vehicles:
         st.session_state.pop("probes_vehicle", None)
     vehicle = middle.selectbox("Vehicle", vehicles, key="probes_vehicle", bind="query-params")
-    series = next(each for each in found if (each.name, each.vehicle_id) == (name, vehicle))
+    series = next(each for each in every_series if (each.name, each.vehicle_id) == (name, vehicle))
     key = f"probes_reference_{name}"
     value = right.selectbox("Reference (or click a point)", series.values, key=key, bind="query-params")
     at = series.values.index(value)
@@ -112,15 +111,14 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
 
     cosines: dict[str, dict[str, np.ndarray]] = {}
     levels: dict[str, float | None] = {}
-    for number, (title, checkpoint) in enumerate(selection.models.items()):
-        label = f"{name} {vehicle}"
+    for number, (title, model) in enumerate(bench.networks.items()):
         features = run_with_progress(
             f"Embedding the series with {title}",
             f"probes_embed_{number}",
-            partial(kept.embeddings, services, checkpoint, selection.opened, label, series.photographs),
+            partial(probes.embeddings, model, f"{name} {vehicle}", series.photographs),
         )
         cosines[title] = branch_cosines(features, reference.name)
-        levels[title] = kept.other_vehicle(services, checkpoint, selection.opened, features, reference)
+        levels[title] = probes.nearest_other_vehicle(model, features, reference)
 
     def take_point() -> None:
         """The clicked photograph becomes the reference."""
@@ -128,22 +126,22 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
         if points:
             st.session_state[key] = series.values[round(points[0]["x"])]
 
-    figure = _figure(services, series, cosines, levels, at)
-    title = SERIES.get(name, (name,))[0]
+    figure = _figure(series, cosines, levels, at)
+    axis = SERIES.get(name, (name,))[0]
     chart(
         figure,
         f"probes-{name}-{vehicle}",
-        f"{title}: cosine to the reference {value}, by model and branch.",
+        f"{axis}: cosine to the reference {value}, by model and branch.",
         key="probes_chart",
         on_select=take_point,
         selection_mode="points",
     )
     if any(level is None for level in levels.values()):
         st.caption("The level of the nearest other vehicle appears once Retrieval has embedded the gallery.")
-    _least_alike(services, series, cosines, at)
-    lines = {line_name(model, branch): row for model, own in cosines.items() for branch, row in own.items()}
+    _least_alike(series, cosines, at)
+    lines = {line_name(title, branch): row for title, rows in cosines.items() for branch, row in rows.items()}
     rows = [
-        {title: step, "image": image.name} | {line: float(row[i]) for line, row in lines.items()}
+        {axis: step, "image": image.name} | {line: float(row[i]) for line, row in lines.items()}
         for i, (step, image) in enumerate(zip(series.values, series.photographs))
     ]
     with st.expander("Numbers", icon=":material/table:"):
@@ -151,7 +149,6 @@ def _series(services: Services, selection: Selection, found: list[ProbeSeries]) 
 
 
 def _figure(
-    services: Services,
     series: ProbeSeries,
     cosines: Mapping[str, Mapping[str, np.ndarray]],
     levels: Mapping[str, float | None],
@@ -161,8 +158,8 @@ def _figure(
     figure, count = go.Figure(), len(series.values)
     strip = min(STRIP, 900 / count)
     cut = strip / (PLOT + strip)
-    for (title, own), colour in zip(cosines.items(), MODEL_COLOURS):
-        for branch, values in own.items():
+    for (title, by_branch), colour in zip(cosines.items(), MODEL_COLOURS):
+        for branch, values in by_branch.items():
             figure.add_scatter(
                 x=list(range(count)),
                 y=values,
@@ -185,7 +182,7 @@ def _figure(
             )
     for i, image in enumerate(series.photographs):
         figure.add_layout_image(
-            source=services.thumbnail(image, PICTURE),
+            source=thumbnail(image, PICTURE),
             x=i,
             y=0.5,
             xref="x",
@@ -223,13 +220,12 @@ def _figure(
     return figure
 
 
-def _least_alike(
-    services: Services, series: ProbeSeries, cosines: Mapping[str, Mapping[str, np.ndarray]], reference: int
-) -> None:
+def _least_alike(series: ProbeSeries, cosines: Mapping[str, Mapping[str, np.ndarray]], reference: int) -> None:
     """The reference beside the photograph that each model finds least like it."""
     shown = {"Reference": (reference, f"{series.values[reference]}")}
-    for title, own in cosines.items():
-        at = int(own[WHOLE].argmin())
-        shown[f"Least alike for {title}"] = (at, f"{series.values[at]}, cosine {own[WHOLE][at]:.3f}")
+    for title, by_branch in cosines.items():
+        whole = by_branch[WHOLE].tolist()
+        at = whole.index(min(whole))
+        shown[f"Least alike for {title}"] = (at, f"{series.values[at]}, cosine {whole[at]:.3f}")
     for column, (title, (at, words)) in zip(st.columns(4), shown.items()):
-        column.image(services.thumbnail(series.photographs[at], 240), caption=f"{title}: {words}", width="stretch")
+        column.image(thumbnail(series.photographs[at], 240), caption=f"{title}: {words}", width="stretch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -15,13 +16,12 @@ from app.widgets.lambda_curves import cosine_curves, score_curves
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import pictures_export
 from app.widgets.progress import run_with_progress
-from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
+from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.record import metrics_table
 from app.widgets.region_boxes import crop_ratios, region_boxes_slider
 from app.widgets.region_prints import printed_regions
-from app.widgets.source import Selection
-from app.workbench import Report, Services
-from app.workbench import regions as kept
+from app.workbench import OpenedModel, Progress, Workbench, regions
+from app.workbench.images import thumbnail
 from app.workbench.runs import StudyCurve, study_curves
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
@@ -31,12 +31,11 @@ from ssrnet.explain.overlaps import overlap
 from ssrnet.explain.relations import region_cosines, smoothness
 from ssrnet.model.regions import REGION_NAMES, region_boxes
 from ssrnet.retrieval.evaluation import Evaluation
-from ssrnet.training.checkpoint import StoredCheckpoint
 
 TOP_K = 5
 LAMBDA, SLIDER, WITH = "regions_lambda", "regions_slider", "regions_with"
 AT_ONCE = 5e10
-"""Multiply-adds of ranking the whole split at every lambda that need no asking: twice the demo's."""
+"""Multiply-adds up to which the whole split is ranked at every lambda unasked: twice the demo's."""
 EQUATIONS = (
     r"H_L = \lfloor \lambda \times H \rfloor, \qquad W_L = \lfloor \lambda \times W \rfloor \tag{Eq. 2}",
     r"\mathrm{IoU}(a, b) = \frac{|a \cap b|}{|a \cup b|}",
@@ -58,67 +57,49 @@ since every region's row comes from a ReLU.
 """
 
 
-def render(services: Services, selection: Selection) -> None:
+def render(bench: Workbench) -> None:
     """A query, the slider with boxes and crops, the top-5, cosines, and curves over lambda."""
-    found = _with_graph(selection)
-    split = kept.split(selection.opened, selection.protocol)
-    if found is None:
-        settings = selection.ssrnet.info.model
+    model, split = bench.with_graph, bench.split
+    if model is None:
+        settings = bench.ssrnet.settings
         st.info(no_graph(settings.title, settings.has_stripes))
     elif not split.query:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
     else:
-        image = image_picker("query", split.query, services.thumbnail)
-        _explore(services, selection, *found, image, study_curves())
+        _explore(bench, model, image_picker("query", split.query), study_curves())
     explain(EQUATIONS, LOOK_FOR, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
 
 
 @fragment
-def _explore(
-    services: Services,
-    selection: Selection,
-    title: str,
-    checkpoint: StoredCheckpoint,
-    image: VehicleImage,
-    studies: Mapping[str, StudyCurve],
-) -> None:
+def _explore(bench: Workbench, model: OpenedModel, image: VehicleImage, studies: Mapping[str, StudyCurve]) -> None:
     """All that follows lambda, drawn anew by itself when the slider is let go."""
-    whole = kept.trace(services, checkpoint, image)
-    size, own = tuple(whole.F_attn.shape[2:]), checkpoint.info.model.crop_ratio
-    listed = crop_ratios(*size, own)
-    ratio = _chosen(listed, own)
-    region_boxes_slider(SLIDER, services.thumbnail(image, 320), f"Query {image.name}", size, listed, ratio, own)
+    size, trained = tuple(model.view(image).trace.F_attn.shape[2:]), model.settings.crop_ratio
+    listed = crop_ratios(*size, trained)
+    ratio = _chosen(listed, trained)
+    region_boxes_slider(SLIDER, thumbnail(image, 320), f"Query {image.name}", size, listed, ratio, trained)
     pictures_export(
         f"regions_lambda_{ratio:.3f}_{image.name}",
         lambda: printed_regions(read_image(image.path), size, ratio),
         key="regions_boxes",
     )
-    if listed[0] > kept.LEAST_RATIO + 1e-9:
+    if listed[0] > regions.LEAST_RATIO + 1e-9:
         st.caption(f"The feature map has {size[0]} × {size[1]} cells, so λ starts where a region has one.")
-    graphs = _ranks(services, selection, title, checkpoint, image, ratio)
-    _matrices(services, selection, checkpoint, image, ratio, size)
-    _over_lambda(services, selection, title, checkpoint, image, ratio, graphs, studies)
+    graphs = _ranks(bench, model, image, ratio, size)
+    _matrices(bench, model, image, ratio, size)
+    _over_lambda(model, image, ratio, graphs, studies)
 
 
-def _with_graph(selection: Selection) -> tuple[str, StoredCheckpoint] | None:
-    """The model whose regions are shown: SSR-Net, else the other one, by its row title."""
-    for title, checkpoint in reversed(selection.models.items()):
-        if checkpoint.info.model.has_graph:
-            return title, checkpoint
-    return None
-
-
-def _chosen(listed: Sequence[float], own: float) -> float:
+def _chosen(listed: Sequence[float], trained: float) -> float:
     """Lambda where the slider was let go, else as the URL says, else the network's own; the URL names it then."""
-    asked = st.session_state.get(SLIDER, {}).get("ratio")
-    for value in (asked, st.query_params.get(LAMBDA), st.session_state.get(f"{LAMBDA}_kept")):
+    released = st.session_state.get(SLIDER, {}).get("ratio")
+    for value in (released, st.query_params.get(LAMBDA), st.session_state.get(f"{LAMBDA}_kept")):
         try:
             wanted = float(value)
         except (TypeError, ValueError):
             continue
         break
     else:
-        wanted = own
+        wanted = trained
     ratio = min(listed, key=lambda each: abs(each - wanted))
     st.session_state[f"{LAMBDA}_kept"] = ratio
     if st.query_params.get(LAMBDA) != f"{ratio:.3f}":
@@ -127,81 +108,60 @@ def _chosen(listed: Sequence[float], own: float) -> float:
 
 
 def _ranks(
-    services: Services,
-    selection: Selection,
-    title: str,
-    checkpoint: StoredCheckpoint,
-    image: VehicleImage,
-    ratio: float,
+    bench: Workbench, model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]
 ) -> GalleryGraphs | None:
-    """The query's top-5 as trained and at ``ratio``; the gallery's graphs, where they are there or were asked for."""
-    opened, protocol = selection.opened, selection.protocol
-    model, own = services.model(checkpoint), checkpoint.info.model.crop_ratio
-    size = tuple(kept.trace(services, checkpoint, image).F_attn.shape[2:])
-    asked = f"regions_asked_{checkpoint.hash}_{opened.hash}"
+    """The query's top-5 as trained and at ``ratio``; the gallery's graphs, where they exist or were requested."""
+    trained_ratio = model.settings.crop_ratio
+    requested = f"regions_asked_{model.hash}_{bench.data.hash}"
     st.subheader(f"Top-{TOP_K} at λ = {ratio:.3g}", anchor=False)
-    graphs = kept.stored_graphs(services, checkpoint, opened)
-    if graphs is None and st.session_state.get(asked):
+    graphs = regions.stored_graphs(model)
+    if graphs is None and st.session_state.get(requested):
         graphs = run_with_progress(
-            "Cutting the gallery's regions at every λ",
-            "regions_graphs",
-            lambda report: kept.gallery_graphs(services, checkpoint, opened, report),
+            "Cutting the gallery's regions at every λ", "regions_graphs", partial(regions.gallery_graphs, model)
         )
     if graphs is None:
         words, button = st.columns([3, 1], vertical_alignment="center")
         words.caption(
-            f"The gallery is kept as the network was trained, at λ = {own:.3g}. To rank it at every other λ as well, "
-            "each of its images goes through the network once; that is kept for the next time."
+            f"The gallery is stored as the network was trained, at λ = {trained_ratio:.3g}. To rank it at every other λ "
+            "as well, each of its images goes through the network once; the result is stored for the next time."
         )
         button.button(
             "Rank the gallery at this λ",
             icon=":material/format_list_numbered:",
             width="stretch",
             key="regions_rank",
-            on_click=lambda: st.session_state.__setitem__(asked, True),
+            on_click=lambda: st.session_state.__setitem__(requested, True),
         )
-        if services.stored_features(checkpoint, opened) is None:
+        if model.stored_features() is None:
             return None
     else:
-        ensure_features(services, selection)
-    split = kept.split(opened, protocol)
+        ensure_features(bench.networks.values())
+    split = bench.split
     query = next(i for i, each in enumerate(split.query) if each.name == image.name)
-    trained = kept.rank_as_trained(services, checkpoint, opened, protocol, query, TOP_K)
-    rows = [RankRow(f"λ = {own:.3g}, as trained", trained.hits, _note(trained))]
+    trained = regions.rank_as_trained(model, query, TOP_K)
+    rows = [RankRow(f"λ = {trained_ratio:.3g}, as trained", trained.hits, standing(trained.ranking, 0))]
     sentences: tuple[str, ...] = ()
-    if not kept.is_own(model, size, ratio):
-        changed = kept.rank_at(services, checkpoint, opened, protocol, query, ratio, TOP_K, graphs)
+    if not regions.has_trained_boxes(model.network, size, ratio):
+        changed = regions.rank_at(model, query, ratio, TOP_K, graphs)
         where = "query and gallery" if graphs else "query alone"
-        rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}", changed.hits, _note(changed)))
+        rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}", changed.hits, standing(changed.ranking, 0)))
         sentences = changed.label.sentences
-    shown = {image, *(split.gallery[hit.index] for row in rows for hit in row.hits)}
-    rank_list(image, rows, split.gallery, {one.name: services.thumbnail(one) for one in shown})
+    rank_list(image, rows, split.gallery)
     legend()
     ranks_export(f"ranks_lambda_{ratio:.3f}_{image.name}", image, rows, split.gallery)
     if sentences:
         st.caption(" ".join(sentences))
     else:
-        st.caption(f"These are the boxes that {title} was trained with; move λ to see what other regions would list.")
+        st.caption(
+            f"These are the boxes that {model.title} was trained with; move λ to see what other regions would list."
+        )
     return graphs
 
 
-def _note(ranked: kept.RankedAt) -> str:
-    if ranked.first_hit == 0:
-        return "the gallery has no image that counts as a match"
-    return f"first hit at rank {ranked.first_hit}, AP {ranked.average_precision:.3f}"
-
-
-def _matrices(
-    services: Services,
-    selection: Selection,
-    checkpoint: StoredCheckpoint,
-    image: VehicleImage,
-    ratio: float,
-    size: tuple[int, int],
-) -> None:
+def _matrices(bench: Workbench, model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> None:
     """Overlap of the boxes beside the cosines of what they hold, layer by layer."""
     st.subheader("How alike the regions are", anchor=False)
-    others = {"itself": image} | {other.name: other for other in _same_vehicle(image, selection.opened.dataset.test)}
+    others = {"itself": image} | {other.name: other for other in _same_vehicle(image, bench.dataset.test)}
     if st.session_state.get(WITH) not in others:
         st.session_state.pop(WITH, None)  # of the query before
     name = st.selectbox(
@@ -211,14 +171,14 @@ def _matrices(
         bind="query-params",
         format_func=lambda each: "itself" if each == "itself" else f"{each} (same vehicle)",
     )
-    layers = kept.cosines(services, checkpoint, image, others[name], ratio).cosine[:, 0].numpy(force=True)
+    layers = regions.region_cosines_at(model, image, others[name], ratio).cosine[:, 0].numpy(force=True)
     panels = {"Overlap of the boxes (IoU)": Matrix(overlap(region_boxes(*size, ratio)))}
     panels |= {f"Cosine, H({layer})": Matrix(values) for layer, values in enumerate(layers)}
     different = ~np.eye(len(REGION_NAMES), dtype=bool)
     means = ", ".join(f"H({layer}) {values[different].mean():.2f}" for layer, values in enumerate(layers))
     what = f"Region overlaps and cosines of {image.name} and {name} at λ = {ratio:.3g}."
     matrices(panels, REGION_NAMES, "region-cosines", f"{what} Mean over different regions: {means}.", "region-cosines")
-    st.caption(f"Mean cosine over pairs of different regions: {means}. 1 means that they all say the same.")
+    st.caption(f"Mean cosine over pairs of different regions: {means}. At 1 the regions are the same to the network.")
 
 
 def _same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
@@ -228,10 +188,7 @@ def _same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[V
 
 
 def _over_lambda(
-    services: Services,
-    selection: Selection,
-    title: str,
-    checkpoint: StoredCheckpoint,
+    model: OpenedModel,
     image: VehicleImage,
     ratio: float,
     graphs: GalleryGraphs | None,
@@ -239,8 +196,8 @@ def _over_lambda(
 ) -> None:
     """What the whole range of lambda does: to the cosines, to the ranks of this network, and as a study trained it."""
     st.subheader("Over all λ", anchor=False)
-    listed, means = kept.smoothing(services, checkpoint, image)
-    measured = _measure(services, selection, checkpoint, graphs, listed)
+    listed, means = regions.smoothness_over_ratios(model, image)
+    measured = {} if graphs is None else _measure(model, graphs, listed)
     left, right = st.columns(2)
     with left:
         cosine_curves(listed, means, ratio, image.name)
@@ -248,50 +205,39 @@ def _over_lambda(
         if measured:
             scores = [each.metrics for each in measured.values()]
             curves = {"Rank-1": [each.rank(1) for each in scores], "mAP": [each.mAP for each in scores]}
-            heading = f"{title}, λ changed at test time"
-            score_curves({title: (list(measured), curves)}, ratio, "regions-test-time", heading)
+            heading = f"{model.title}, λ changed at test time"
+            score_curves({model.title: (list(measured), curves)}, ratio, "regions-test-time", heading)
         elif graphs is None:
             st.info("Rank-1 and mAP of this network over λ appear here once the gallery is ranked at every λ (above).")
     if measured:
         at = min(measured, key=lambda each: (each > ratio + 1e-9, abs(each - ratio)))
-        own = services.evaluation(checkpoint, selection.opened, selection.protocol)
         metrics_table(
             {
-                f"{title}, λ = {checkpoint.info.model.crop_ratio:.3g}, as trained": own,
+                f"{model.title}, λ = {model.settings.crop_ratio:.3g}, as trained": model.evaluation(),
                 f"λ = {ratio:.3g} at test time": measured[at],
             }
         )
     _study(studies, ratio)
 
 
-def _measure(
-    services: Services,
-    selection: Selection,
-    checkpoint: StoredCheckpoint,
-    graphs: GalleryGraphs | None,
-    listed: Sequence[float],
-) -> dict[float, Evaluation]:
-    """Every lambda's evaluation, without asking where that is quick; empty until it is asked for."""
-    if graphs is None:
-        return {}
-    opened, protocol = selection.opened, selection.protocol
-    features, split = services.features(checkpoint, opened), kept.split(opened, protocol)
-    cost = len(split.query) * len(split.gallery) * features.features.shape[1] * len(listed)
-    asked = f"regions_measure_{checkpoint.hash}_{opened.hash}"
-    if cost > AT_ONCE and not st.session_state.get(asked):
+def _measure(model: OpenedModel, graphs: GalleryGraphs, listed: Sequence[float]) -> dict[float, Evaluation]:
+    """Every lambda's evaluation, at once where that is quick; else empty until it is requested."""
+    cost = len(model.split.query) * len(model.split.gallery) * model.features().features.shape[1] * len(listed)
+    requested = f"regions_measure_{model.hash}_{model.data.hash}"
+    if cost > AT_ONCE and not st.session_state.get(requested):
         st.button(
             "Measure Rank-1 and mAP at every λ",
             key="regions_measure",
             icon=":material/monitoring:",
-            on_click=lambda: st.session_state.__setitem__(asked, True),
+            on_click=lambda: st.session_state.__setitem__(requested, True),
         )
         return {}
 
-    def measure(report: Report) -> dict[float, Evaluation]:
+    def measure(progress_callback: Progress) -> dict[float, Evaluation]:
         measured = {}
         for done, ratio in enumerate(listed):
-            report(done, len(listed))
-            measured[ratio] = kept.metrics_at(checkpoint, opened, protocol, features, graphs, ratio)
+            progress_callback(done, len(listed))
+            measured[ratio] = regions.metrics_at(model, graphs, ratio)
         return measured
 
     return run_with_progress("Ranking all queries at every λ", "regions_metrics", measure)
@@ -311,9 +257,9 @@ def _study(studies: Mapping[str, StudyCurve], ratio: float) -> None:
     study = studies[folder]
     series = {}
     for test_set in dict.fromkeys(point.test_set for point in study.points):
-        own = [point for point in study.points if point.test_set == test_set]
-        curves = {"Rank-1": [point.rank_1 / 100 for point in own], "mAP": [point.mAP / 100 for point in own]}
-        series[test_set] = ([point.ratio for point in own], curves)
+        points = [point for point in study.points if point.test_set == test_set]
+        curves = {"Rank-1": [point.rank_1 / 100 for point in points], "mAP": [point.mAP / 100 for point in points]}
+        series[test_set] = ([point.ratio for point in points], curves)
     score_curves(series, ratio, "regions-study", "Trained anew for each λ (Fig. 4), as measured here")
     left, right = st.columns([4, 1])
     left.caption("  \n".join(study.notes))

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import streamlit as st
 
 from app.widgets.explain import explain
+from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
 from app.widgets.image_picker import image_picker
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
-from app.widgets.progress import run_with_progress
-from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export
+from app.widgets.paper_figures import paper_figures
+from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.ranking_options import ranking_options, say
 from app.widgets.record import metrics_table
-from app.widgets.sheet import sheets
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench.matches import RankingOptions, ranked
+from app.workbench import RankingOptions, Workbench
 from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.data.images import read_image
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.expansion import expand_queries
-from ssrnet.retrieval.ranking import Hit, Ranking, rank
+from ssrnet.retrieval.ranking import rank
 from ssrnet.retrieval.reranking import k_reciprocal_distances
 
 TOP_K = (5, 10, 20)
@@ -55,94 +52,58 @@ among the neighbours.
 """
 
 
-def render(services: Services, selection: Selection) -> None:
+def render(bench: Workbench) -> None:
     """Metrics of the models, a query gallery, a row of ranked images a model, and why one of them stands there."""
     top = st.container()
     left, middle, right = st.columns([5, 2, 2], vertical_alignment="bottom")
     with right:
-        options = ranking_options(checkpoint.info.model for checkpoint in selection.models.values())
+        options = ranking_options(model.settings for model in bench.networks.values())
     with top:
-        scored = _ranked(services, selection, options)
+        scored = evaluations(bench.models.values(), options)
         metrics_table(scored)
         if options.touched:
             st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
-        if selection.third and (options.flip_test or options.branches or options.unit_length):
-            st.caption(f"{selection.third.title} has no network and no branches: these options leave it as it is.")
+        if bench.third and (options.flip_test or options.branches or options.unit_length):
+            st.caption(f"{bench.third.title} has no network and no branches: these options leave it as it is.")
     baseline, ssrnet, *_ = scored.values()
     with left:
         group = _choose_group(Comparison(baseline, ssrnet))
     top_k = middle.segmented_control(
         "Images listed", TOP_K, default=TOP_K[0], required=True, key="top_k", bind="query-params"
     )
-    query = _choose_query(services, baseline, group)
+    query = _choose_query(baseline, group)
     if query is None:
         st.info("No query in this group: choose another.")
     else:
         _forget_match_of_another(baseline.split.query[query].name)
-        fragment(_ranks)(services, selection, scored, options, query, top_k)
+        fragment(_ranks)(bench, scored, options, query, top_k)
     st.subheader("Sheets of six queries", anchor=False)
-    fragment(sheets)(services, selection, options)
+    fragment(paper_figures)(bench, options)
     if query is not None:
         image = baseline.split.query[query]
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):
-            fragment(index_search)(services, selection, "retrieval", lambda: read_image(image.path), image.camera_id)
+            fragment(index_search)(bench, "retrieval", lambda: read_image(image.path), image.camera_id)
     explain(EQUATIONS, LOOK_FOR, (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks))
 
 
-def _ranked(services: Services, selection: Selection, options: RankingOptions) -> dict[str, Evaluation]:
-    """Each model's evaluation by row title; what takes long, embedding and re-ranking, behind a bar."""
-    scored = {}
-    for at, (title, checkpoint) in enumerate(selection.compared.items()):
-        mirrored = " and their mirror images" if options.flip_test else ""
-        key = f"flip_{at}" if options.flip_test else f"embed_{at}"
-        run_with_progress(
-            f"Embedding the test images{mirrored} with {title}",
-            key,
-            partial(services.features, checkpoint, selection.opened, settings=options.extraction),
-        )
-    for at, (title, checkpoint) in enumerate(selection.compared.items()):
-        scored[title] = run_with_progress(
-            f"Re-ranking with {title}",
-            f"re_rank_{at}",
-            partial(ranked, services, checkpoint, selection.opened, selection.protocol, options),
-        )
-    return scored
-
-
-def _ranks(
-    services: Services,
-    selection: Selection,
-    scored: Mapping[str, Evaluation],
-    options: RankingOptions,
-    query: int,
-    top_k: int,
-) -> None:
+def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingOptions, query: int, top_k: int) -> None:
     """The rows, and the panel of the image that was clicked; a fragment, so that a click draws these alone."""
-    split = next(iter(scored.values())).split
+    split = bench.split
     if top_k > len(split.gallery):
         st.caption(f"The gallery has only {len(split.gallery):,} images, so fewer than {top_k} are listed.")
     rows = [
-        RankRow(title, _first(evaluation.ranking.hits(query), top_k), _note(evaluation.ranking, query))
+        RankRow(title, evaluation.ranking.top(query, top_k), standing(evaluation.ranking, query))
         for title, evaluation in scored.items()
     ]
-    shown = {split.query[query], *(split.gallery[hit.index] for row in rows for hit in row.hits)}
-    asked = st.query_params.get(MATCH)
-    rank_list(
-        split.query[query],
-        rows,
-        split.gallery,
-        {image.name: services.thumbnail(image) for image in shown},
-        key="ranks",
-        chosen=asked,
-        on_pick=_open_match,
-    )
+    clicked = st.query_params.get(MATCH)
+    rank_list(split.query[query], rows, split.gallery, key="ranks", chosen=clicked, on_pick=_open_match)
     legend()
     ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
-    match = next((at for at, image in enumerate(split.gallery) if image.name == asked), None)
+    match = next((at for at, image in enumerate(split.gallery) if image.name == clicked), None)
     if match is None:
         st.caption("Click an image, or reach it with Tab, the arrows and Enter, to see why it stands where it does.")
     else:
-        why_this_match(services, selection, scored, options, query, match, _close_match)
+        why_this_match(bench, options, query, match, _close_match)
 
 
 def _open_match(name: str) -> None:
@@ -178,22 +139,8 @@ def _choose_group(comparison: Comparison) -> list[int]:
     return groups[outcome].tolist()
 
 
-def _choose_query(services: Services, evaluation: Evaluation, group: list[int]) -> int | None:
+def _choose_query(evaluation: Evaluation, group: list[int]) -> int | None:
     """The position of the chosen query among the split's queries; None where the group is empty."""
     images = [evaluation.split.query[i] for i in group]
-    image = image_picker("query", images, services.thumbnail)
+    image = image_picker("query", images)
     return None if image is None else group[images.index(image)]
-
-
-def _first(hits: list[Hit], top_k: int) -> list[Hit]:
-    """Hits up to rank ``top_k``, with the junk that stands among them."""
-    last = max((i for i, hit in enumerate(hits) if hit.rank is not None and hit.rank <= top_k), default=-1)
-    return hits[: last + 1]
-
-
-def _note(ranking: Ranking, query: int) -> str:
-    """First hit and average precision of one query, in words."""
-    first = int(ranking.first_hit[query])
-    if first == 0:
-        return "the gallery has no image that counts as a match"
-    return f"first hit at rank {first}, AP {ranking.average_precision[query]:.3f}"

@@ -15,11 +15,10 @@ from app.widgets.fragment import fragment
 from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
 from app.widgets.problems import open_typed
 from app.widgets.record import metrics_table
-from app.widgets.source import Selection
 from app.widgets.study_tables import study_tables
-from app.workbench import Services
-from app.workbench import runs as kept
-from app.workbench.pairs import verification
+from app.workbench import Workbench
+from app.workbench import runs as run_files
+from app.workbench.matches import verification
 from ssrnet.errors import ProtocolError, SSRNetError
 from ssrnet.training.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
 
@@ -64,20 +63,20 @@ Functions: `ssrnet.training.runs.read_run`, `ssrnet.training.runs.differing_sett
 """
 
 
-def render(services: Services, selection: Selection | None) -> None:
+def render(bench: Workbench | None) -> None:
     """The chosen models' numbers; a choice of runs with their curves, drawn anew while one is going on; studies."""
-    if selection is not None:
-        _models(services, selection)
-    fragment(_training)(selection)
+    if bench is not None:
+        _models(bench)
+    fragment(_training)(bench)
     _studies()
     with st.expander("Explain", icon=":material/help:"):
         st.markdown(EXPLANATION)
 
 
-def _training(selection: Selection | None) -> None:
+def _training(bench: Workbench | None) -> None:
     """A choice of runs, and what they have recorded."""
     st.subheader("Training runs", anchor=False)
-    folders, axis = _choose(selection)
+    folders, axis = _choose(bench)
     if not folders:
         st.markdown(GUIDE)
         st.code(COMMAND, language="bash")
@@ -88,15 +87,12 @@ def _training(selection: Selection | None) -> None:
     fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
 
 
-def _models(services: Services, selection: Selection) -> None:
+def _models(bench: Workbench) -> None:
     """Metrics, CMC, cosines of pairs and ROC of the models under the sidebar's protocol."""
-    scored = evaluations(services, selection, selection.compared)
+    scored = evaluations(bench.models.values())
     metrics_table(scored)
     try:
-        pairs = {
-            title: verification(services, checkpoint, selection.opened, selection.protocol)
-            for title, checkpoint in selection.compared.items()
-        }
+        pairs = {title: verification(model) for title, model in bench.models.items()}
     except ProtocolError as error:
         st.info(str(error))
         return
@@ -111,7 +107,7 @@ def _models(services: Services, selection: Selection) -> None:
 
 def _studies() -> None:
     """The paper's tables as measured here, where a study has been run."""
-    folders = kept.study_folders()
+    folders = run_files.study_folders()
     if not folders:
         return
     st.subheader("The paper's tables, measured", anchor=False)
@@ -124,15 +120,15 @@ def _studies() -> None:
         st.warning(str(error), icon=":material/error:")
 
 
-def _choose(selection: Selection | None) -> tuple[list[Path], Axis]:
+def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:
     """The runs to draw, at the start those that made the loaded models; and what they are drawn over."""
     left, right = st.columns([3, 1])
     linked = st.query_params.get_all("runs")
-    own = [name for one in selection.models.values() for name in kept.runs_of(one)] if selection else []
+    made_by = [name for one in bench.networks.values() for name in run_files.runs_of(one.source)] if bench else []
     chosen = left.multiselect(
         "Training runs",
-        list(dict.fromkeys([*kept.run_folders(), *linked])),
-        default=list(dict.fromkeys(own))[:MOST_RUNS],
+        list(dict.fromkeys([*run_files.run_folders(), *linked])),
+        default=list(dict.fromkeys(made_by))[:MOST_RUNS],
         key="runs",
         bind="query-params",
         accept_new_options=True,
@@ -150,7 +146,7 @@ def _choose(selection: Selection | None) -> tuple[list[Path], Axis]:
         bind="query-params",
         format_func=AXES.__getitem__,
     )
-    return [kept.run_folder(folder) for folder in chosen], axis
+    return [run_files.run_folder(folder) for folder in chosen], axis
 
 
 def _read(folders: list[Path]) -> list[TrainingRun | str]:
@@ -251,7 +247,7 @@ def _checkpoints(runs: list[TrainingRun], labels: list[str]) -> None:
         for path in (run.folder / name for name in BEST_CHECKPOINTS):
             try:
                 if path.exists():
-                    stored += [(f"{label}/{path.name}", each) for each in kept.stored_metrics(path)]
+                    stored += [(f"{label}/{path.name}", each) for each in run_files.stored_metrics(path)]
             except SSRNetError as error:
                 st.warning(str(error), icon=":material/error:")
     st.subheader("Metrics in the checkpoints", anchor=False)

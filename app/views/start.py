@@ -14,9 +14,9 @@ from app.widgets.links import linked
 from app.widgets.network_diagram import network_diagram, ratio_in_words
 from app.widgets.page import VIEWS, as_page
 from app.widgets.record import metrics_table
-from app.widgets.source import Selection, guide
+from app.widgets.source import guide
 from app.widgets.training_data import show_seen_in_training
-from app.workbench import Services
+from app.workbench import Workbench
 from app.workbench.failures import examples, failures
 from ssrnet.analysis.comparison import LARGEST_GAIN, largest_gain
 from ssrnet.analysis.confusions import WORST, worst_failure
@@ -64,22 +64,22 @@ class Tour:
     steps: Sequence[Step] = ()
 
 
-def render(services: Services, selection: Selection | None) -> None:
+def render(bench: Workbench | None) -> None:
     """The page stands without a source as well; what needs one says so."""
     st.markdown(ABOUT.replace("\n", " "))
     st.subheader("The network", anchor=False)
     settings, cells = ModelSettings(), None
-    if selection is not None:
-        info = selection.ssrnet.info
+    if bench is not None:
+        info = bench.ssrnet.source.info
         settings, cells = info.model, info.image_size // (16 if info.model.last_stride == 1 else 32)
     opened = network_diagram(settings, cells, VIEWS, "start_network")
     st.caption("Blocks with a coloured frame lead to their pages.")
-    if selection is not None:
+    if bench is not None:
         st.subheader("The loaded models", anchor=False)
-        show_seen_in_training(services, selection.opened, selection.models)
-        measured = _numbers(services, selection)
+        show_seen_in_training(bench.networks.values())
+        measured = _numbers(bench)
         st.subheader("Three guided tours", anchor=False)
-        _tours(services, selection, measured)
+        _tours(bench, measured)
     else:
         guide()
     explain(EQUATIONS, LOOK_FOR, (SSRNet, evaluate, largest_gain, worst_failure))
@@ -88,27 +88,23 @@ def render(services: Services, selection: Selection | None) -> None:
         st.switch_page(as_page(opened), query_params=query)
 
 
-def _numbers(services: Services, selection: Selection) -> bool:
-    """Metrics of both models, at once where their features are there; whether they are shown."""
-    missing = [
-        title
-        for title, checkpoint in selection.models.items()
-        if services.stored_features(checkpoint, selection.opened) is None
-    ]
+def _numbers(bench: Workbench) -> bool:
+    """Metrics of both models, at once where their features are stored; whether they are shown."""
+    missing = [model.title for model in bench.networks.values() if model.stored_features() is None]
     if missing and not st.session_state.get(MEASURING):
-        images = len(selection.opened.dataset.test)
+        images = len(bench.dataset.test)
         st.info(f"{' and '.join(missing)}: not measured on this data yet. That takes a look at {images:,} test images.")
         st.button("Measure now", on_click=_measure, icon=":material/speed:")
         return False
-    metrics_table(evaluations(services, selection))
+    metrics_table(evaluations(bench.networks.values()))
     st.session_state.pop(MEASURING, None)
-    for title, checkpoint in selection.models.items():
-        info = checkpoint.info
+    for model in bench.networks.values():
+        info = model.source.info
         epochs = f", {info.epoch:,} epoch{'s' if info.epoch != 1 else ''}" if info.epoch else ""
         if epochs and info.training.get("start_from"):
             epochs += ", continuing from another checkpoint"
         st.caption(
-            f"**{title}**: `{checkpoint.path.name}`, trained on {info.dataset or 'data that it does not name'}"
+            f"**{model.title}**: `{model.source.path.name}`, trained on {info.dataset or 'data that it does not name'}"
             f"{epochs}, at {info.image_size} × {info.image_size} pixels."
         )
     return True
@@ -118,19 +114,20 @@ def _measure() -> None:
     st.session_state[MEASURING] = True
 
 
-def _tours(services: Services, selection: Selection, measured: bool) -> None:
-    query = chosen_image("query", selection.opened.dataset.test)
+def _tours(bench: Workbench, measured: bool) -> None:
+    query = chosen_image("query", bench.dataset.test)
     gain, worst = None, None
     if measured:
-        found = examples(failures(services, selection, selection.models))
-        gain, worst = found.gain, found.worst
-    model = selection.ssrnet.info.model
-    graphed = model.has_graph
-    missing = f"{model.title} has no graph of five regions, so there is nothing to tour."
+        queries = examples(failures(bench.baseline, bench.ssrnet))
+        gain, worst = queries.gain, queries.worst
+    settings = bench.ssrnet.settings
+    missing = f"{settings.title} has no graph of five regions, so there is nothing to tour."
     tours = (
-        _regions_tour(query, model) if graphed else Tour("Five regions", missing),
-        _token_tour(gain, query, model) if graphed and model.token_node else Tour("The token", missing),
-        _failure_tour(worst, measured, list(selection.models)[-1]),
+        _regions_tour(query, settings) if settings.has_graph else Tour("Five regions", missing),
+        _token_tour(gain, query, settings)
+        if settings.has_graph and settings.token_node
+        else Tour("The token", missing),
+        _failure_tour(worst, measured, bench.ssrnet.title),
     )
     for column, tour in zip(st.columns(3), tours, strict=True):
         with column.container(border=True):

@@ -9,8 +9,8 @@ from app.widgets.failure_charts import shares
 from app.widgets.image_picker import choose
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
-from app.workbench import Services
 from app.workbench.failures import Failures, figure
+from app.workbench.images import thumbnail
 from ssrnet.analysis.attributes import SIBLING, in_words
 from ssrnet.analysis.confusions import ConfusedPair, Confusions
 
@@ -18,19 +18,19 @@ TABLE = "failures_confusions"
 MOST_ROWS = 12
 
 
-def first_places(services: Services, found: Failures) -> None:
+def first_places(pair: Failures) -> None:
     """Agreement with the first image against chance, then one model's confusions with their pictures."""
-    if not any(len(own.query) for own in found.confusions):
+    if not any(len(own.query) for own in pair.confusions):
         st.success("Both models list a right vehicle first for every query that has a match.")
         return
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        for title, own in zip(found.titles, found.confusions, strict=True):
-            st.markdown(f"**{title}**: {_summary(own, found)}")
-        if found.confusions[0].same:
+        for title, own in zip(pair.titles, pair.confusions, strict=True):
+            st.markdown(f"**{title}**: {_summary(own, pair)}")
+        if pair.confusions[0].same:
             alt = "Share of confusions in which query and first image agree on an attribute, against chance, by model"
             chart(
-                figure(found, shares, found.confusions, found.titles, found.places),
+                figure(pair, shares, pair.confusions, pair.titles, pair.places),
                 "confusions",
                 alt,
                 key="failures_shares",
@@ -41,13 +41,13 @@ def first_places(services: Services, found: Failures) -> None:
     with right:
         title = st.segmented_control(
             "Confusions of",
-            found.titles,
-            default=found.titles[-1],
+            pair.titles,
+            default=pair.titles[-1],
             required=True,
             key="failures_model",
             bind="query-params",
         )
-        own = found.confusions[found.titles.index(title)]
+        own = pair.confusions[pair.titles.index(title)]
         pairs = own.pairs()
         if not pairs:
             st.success("This model lists a right vehicle first for every query that has a match.")
@@ -67,11 +67,11 @@ def first_places(services: Services, found: Failures) -> None:
             selection_mode="single-row",
         )
         st.caption("A click at the left end of a row shows its images below.")
-    _pictures(services, own, _chosen(pairs))
+    _pictures(own, _chosen(pairs))
 
 
-def _summary(own: Confusions, found: Failures) -> str:
-    asked = int((found.comparison.a.ranking.first_hit > 0).sum())
+def _summary(own: Confusions, pair: Failures) -> str:
+    asked = int((pair.comparison.a.ranking.first_hit > 0).sum())
     said = f"of {asked:,} queries with a match, a wrong vehicle takes the first place of {len(own.query):,}"
     share = next((each for each in own.agreements() if each.attribute == SIBLING and each.queries), None)
     if share is None:
@@ -97,7 +97,7 @@ def _chosen(pairs: tuple[ConfusedPair, ...]) -> ConfusedPair:
     return next((one for one in pairs if _name(one) == linked_to), pairs[0])
 
 
-def _pictures(services: Services, own: Confusions, one: ConfusedPair) -> None:
+def _pictures(own: Confusions, one: ConfusedPair) -> None:
     """Each query that the confusion cost, beside the image that took its first place."""
     rows = []
     for i, (q, g, before, pair) in enumerate(
@@ -113,8 +113,8 @@ def _pictures(services: Services, own: Confusions, one: ConfusedPair) -> None:
                 f"{before} image{'s' if before > 1 else ''} of {one.confused_with} before the first match"
                 + (f"; same {', '.join(in_words(name) for name in agree)}" if agree else ""),
                 (
-                    Picture(services.thumbnail(query), f"query {query.name}", _caption(query), "query", query.name),
-                    Picture(services.thumbnail(image), f"first image {image.name}", f"1 ✗ {_caption(image)}", "error"),
+                    Picture(thumbnail(query), f"query {query.name}", _caption(query), "query", query.name),
+                    Picture(thumbnail(image), f"first image {image.name}", f"1 ✗ {_caption(image)}", "error"),
                 ),
             )
         )

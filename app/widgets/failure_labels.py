@@ -12,9 +12,9 @@ from app.widgets.image_picker import choose
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.progress import run_with_progress
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench.failures import Failures, Suspicions, kept_suspicions, suspicions
+from app.workbench import Workbench
+from app.workbench.failures import Failures, Suspicions, cached_suspicions, suspicions
+from app.workbench.images import thumbnail
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.data.records import VehicleImage
 
@@ -22,43 +22,41 @@ MOST_SHOWN = 24
 ASKED = "failures_looking"
 
 
-def labels_and_copies(services: Services, selection: Selection, found: Failures) -> None:
-    """A button, then three lists with pictures; what was found once is there at once."""
-    done = kept_suspicions(found)
-    if done is None and st.session_state.get(ASKED) == found.key:
-        done = run_with_progress(
-            "Looking through the test images", "failures_labels", partial(suspicions, services, selection, found)
-        )
+def labels_and_copies(bench: Workbench, pair: Failures) -> None:
+    """A button, then three lists with pictures; a cached result is shown at once."""
+    done = cached_suspicions(pair)
+    if done is None and st.session_state.get(ASKED) == pair.key:
+        done = run_with_progress("Looking through the test images", "failures_labels", partial(suspicions, bench, pair))
         st.session_state.pop(ASKED)
     if done is None:
-        images = len(selection.opened.dataset.test)
+        images = len(bench.dataset.test)
         st.markdown(
             f"Both models' features of the {images:,} test images are compared pair by pair, and the nearest pairs' "
             "files are read. The result is a list of labels that both models find hard to believe, of vehicles that may be "
             "one under two labels, and of photographs that are there twice."
         )
-        st.button("Look for them", type="primary", on_click=_look, args=(found.key,), icon=":material/search:")
+        st.button("Look for them", type="primary", on_click=_look, args=(pair.key,), icon=":material/search:")
         return
-    askable = set(found.positions)
+    queries = set(pair.positions)
     _section(
         done,
         "Images that may bear a wrong label",
         "suspected labels",
-        _labels(services, done, askable),
+        _labels(done, queries),
         [one.row() for one in done.labels],
     )
     _section(
         done,
         "Vehicles that may be one under two labels",
         "suspected pairs",
-        _pairs(services, done, askable),
+        _pairs(done, queries),
         [one.row() for one in done.pairs],
     )
     _section(
         done,
         "Photographs that are there twice",
         "near duplicates",
-        _copies(services, done, askable),
+        _copies(done, queries),
         [one.row() for one in done.copies],
     )
     st.caption(
@@ -88,41 +86,41 @@ def _section(done: Suspicions, title: str, name: str, rows: Sequence[PictureRow]
         st.switch_page(as_page("retrieval"), query_params={"query": opened})
 
 
-def _labels(services: Services, done: Suspicions, askable: set[str]) -> list[PictureRow]:
+def _labels(done: Suspicions, queries: set[str]) -> list[PictureRow]:
     return [
         PictureRow(
             f"{one.image.name}, labelled {one.image.vehicle_id}",
             f"looks like {one.like.vehicle_id}{_sibling(one.row()['sibling'])}; score {one.score:.1f}"
             + ("" if one.agreed else "; the models see different vehicles in it"),
             (
-                _picture(services, one.image, "this image", askable),
-                _picture(services, one.like, "nearest other", askable),
-                _picture(services, one.nearest_same, "nearest own", askable),
+                _picture(one.image, "this image", queries),
+                _picture(one.like, "nearest other", queries),
+                _picture(one.nearest_same, "nearest own", queries),
             ),
         )
         for one in done.labels[:MOST_SHOWN]
     ]
 
 
-def _pairs(services: Services, done: Suspicions, askable: set[str]) -> list[PictureRow]:
+def _pairs(done: Suspicions, queries: set[str]) -> list[PictureRow]:
     return [
         PictureRow(
             f"{one.a.vehicle_id} and {one.b.vehicle_id}",
             f"nearer than {one.nearer_than:.0%} of all pairs of one vehicle{_sibling(one.row()['sibling'])}; "
             f"score {one.score:.1f}",
-            (_picture(services, one.a, "", askable), _picture(services, one.b, "", askable)),
+            (_picture(one.a, "", queries), _picture(one.b, "", queries)),
         )
         for one in done.pairs[:MOST_SHOWN]
     ]
 
 
-def _copies(services: Services, done: Suspicions, askable: set[str]) -> list[PictureRow]:
+def _copies(done: Suspicions, queries: set[str]) -> list[PictureRow]:
     return [
         PictureRow(
             f"{one.a.name} and {one.b.name}",
             f"{one.different:.1%} of their hash bits differ; "
             + ("same label" if one.a.vehicle_id == one.b.vehicle_id else "different labels"),
-            (_picture(services, one.a, one.split_a, askable), _picture(services, one.b, one.split_b, askable)),
+            (_picture(one.a, one.split_a, queries), _picture(one.b, one.split_b, queries)),
         )
         for one in done.copies[:MOST_SHOWN]
     ]
@@ -132,13 +130,13 @@ def _sibling(sibling: object) -> str:
     return ", a sibling" if sibling else ""
 
 
-def _picture(services: Services, image: VehicleImage, role: str, askable: set[str]) -> Picture:
-    asks = image.name in askable
-    said = " · ".join(filter(None, (role, image.vehicle_id, image.camera_id)))
+def _picture(image: VehicleImage, role: str, queries: set[str]) -> Picture:
+    is_query = image.name in queries
+    caption = " · ".join(filter(None, (role, image.vehicle_id, image.camera_id)))
     return Picture(
-        services.thumbnail(image),
+        thumbnail(image),
         f"{role or 'image'} {image.name}",
-        said,
-        "query" if asks else "plain",
-        image.name if asks else "",
+        caption,
+        "query" if is_query else "plain",
+        image.name if is_query else "",
     )

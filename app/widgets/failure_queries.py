@@ -13,8 +13,8 @@ from app.widgets.failure_charts import short
 from app.widgets.image_picker import choose, chosen_image
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import LISTED, Listed, query_panel
-from app.workbench import Services
-from app.workbench.failures import MOST_QUERIES, Failures, archive, kept_sheets, sheets
+from app.workbench.failures import MOST_QUERIES, Failures, archive, cached_pdf, query_pdf
+from app.workbench.images import thumbnail
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.data.records import VehicleImage
 from ssrnet.retrieval.evaluation import Evaluation
@@ -32,7 +32,7 @@ GROUPS = {
 TABLE = "failures_table"
 
 
-def queries_table(services: Services, found: Failures) -> None:
+def queries_table(pair: Failures) -> None:
     """The table of one group of queries, its sheets, and the row that is chosen."""
     group = st.segmented_control(
         "At rank 1",
@@ -44,18 +44,18 @@ def queries_table(services: Services, found: Failures) -> None:
         format_func=GROUPS.__getitem__,
         help="Fixed: the first model lists a wrong vehicle first, the second a right one. Broken: the other way round.",
     )
-    queries = _select(found, group)
+    queries = _select(pair, group)
     if not len(queries):
         st.info("No query in this group: choose another.")
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        rows = [found.rows[q] for q in queries]
+        rows = [pair.rows[q] for q in queries]
         st.session_state["failures_listed"] = [row["query"] for row in rows]
         table(
             rows,
             f"queries {group}",
-            _columns(short(found.titles)),
+            _columns(short(pair.titles)),
             key=TABLE,
             height=520,
             on_select=_row_clicked,
@@ -63,49 +63,49 @@ def queries_table(services: Services, found: Failures) -> None:
             column_order=_order(rows[0]),
         )
         st.caption(
-            f"{len(rows):,} of {len(found.rows):,} queries, largest change of AP first; a click on a column's name sorts "
-            f"by it, one at the left end of a row shows its query. In CSV files a is {found.titles[0]} and b is {found.titles[1]}."
+            f"{len(rows):,} of {len(pair.rows):,} queries, largest change of AP first; a click on a column's name sorts "
+            f"by it, one at the left end of a row shows its query. In CSV files a is {pair.titles[0]} and b is {pair.titles[1]}."
         )
-        _sheets(found, group, queries)
+        _sheets(pair, group, queries)
     with right:
-        query_at(services, found, query_in(found))
+        query_at(pair, query_in(pair))
 
 
-def query_in(found: Failures) -> VehicleImage:
+def query_in(pair: Failures) -> VehicleImage:
     """The chosen query; the first one where what was chosen on another page is none of this protocol."""
     before = st.session_state.get("query_kept")
-    query = chosen_image("query", found.comparison.split.query)
+    query = chosen_image("query", pair.comparison.split.query)
     if before not in (None, query.name):
         st.rerun()  # the sidebar shows the one before
     return query
 
 
-def query_at(services: Services, found: Failures, query: VehicleImage, same_point: bool = False) -> None:
+def query_at(pair: Failures, query: VehicleImage, same_point: bool = False) -> None:
     """The chosen query in small, and with ``same_point`` a choice among those with the same two APs."""
-    q = found.positions[query.name]
-    row, comparison = found.rows[q], found.comparison
+    q = pair.positions[query.name]
+    row, comparison = pair.rows[q], pair.comparison
     if same_point:
-        _same_point(found, q)
+        _same_point(pair, q)
     attributes = [f"vehicle {query.vehicle_id}"] + ([f"camera {query.camera_id}"] if query.camera_id else [])
     said = ("type", "vehicle_type", "colour", "color")
     attributes += [query.attributes[name] for name in said if name in query.attributes]
     sentences = [", ".join(attributes), _outcome(row)]
     models = []
-    for side, title, evaluation in zip("ab", found.titles, (comparison.a, comparison.b), strict=True):
-        models.append((title, _note(row, side), _listed(services, evaluation, q)))
-    query_panel(query, services.thumbnail(query), sentences, models)
+    for side, title, evaluation in zip("ab", pair.titles, (comparison.a, comparison.b), strict=True):
+        models.append((title, _note(row, side), _listed(evaluation, q)))
+    query_panel(query, thumbnail(query), sentences, models)
 
 
-def all_tables(found: Failures) -> None:
+def all_tables(pair: Failures) -> None:
     """One download with the queries and the confusions of both models, and the protocol records."""
 
     def make() -> bytes:
-        tables: dict[str, Sequence[Row]] = {"queries": found.rows}
-        for side, own in zip("ab", found.confusions, strict=True):
+        tables: dict[str, Sequence[Row]] = {"queries": pair.rows}
+        for side, own in zip("ab", pair.confusions, strict=True):
             tables[f"confusions-{side}"] = own.rows()
             tables[f"confused-vehicles-{side}"] = [one._asdict() for one in own.pairs()]
             tables[f"agreement-{side}"] = [one._asdict() for one in own.agreements()]
-        return archive(tables, found)
+        return archive(tables, pair)
 
     st.download_button(
         "All queries and confusions, with protocol records (ZIP of CSV)",
@@ -119,11 +119,11 @@ def all_tables(found: Failures) -> None:
     )
 
 
-def _select(found: Failures, group: str) -> np.ndarray:
+def _select(pair: Failures, group: str) -> np.ndarray:
     """Positions of the queries, largest change of AP first."""
     if group not in (FAILED, "all"):
-        return found.comparison.select(group)
-    outcomes, change = found.comparison.outcomes, -np.abs(found.comparison.delta_ap)
+        return pair.comparison.select(group)
+    outcomes, change = pair.comparison.outcomes, -np.abs(pair.comparison.delta_ap)
     kept = np.isin(outcomes, ("fixed", "broken", "both wrong")) if group == FAILED else np.full(len(outcomes), True)
     return np.flatnonzero(kept)[np.argsort(change[kept], kind="stable")]  # NaN, without a match, comes last
 
@@ -166,14 +166,14 @@ def _columns(titles: tuple[str, str]) -> dict:
     return config
 
 
-def _sheets(found: Failures, group: str, queries: np.ndarray) -> None:
+def _sheets(pair: Failures, group: str, queries: np.ndarray) -> None:
     """A PDF of the group, drawn when it is asked for."""
-    drawn = kept_sheets(found, group)
-    if drawn is None and st.session_state.get("failures_drawing") == (group, found.key):
+    drawn = cached_pdf(pair, group)
+    if drawn is None and st.session_state.get("failures_drawing") == (group, pair.key):
         drawn = run_with_progress(
             "Drawing the sheets",
             "failures_sheets",
-            partial(sheets, found, group, queries.tolist(), f"{GROUPS[group]} at rank 1"),
+            partial(query_pdf, pair, group, queries.tolist(), f"{GROUPS[group]} at rank 1"),
         )
         st.session_state.pop("failures_drawing")
     if drawn is None:
@@ -183,7 +183,7 @@ def _sheets(found: Failures, group: str, queries: np.ndarray) -> None:
             f"Draw sheets of {most}{asked} queries (PDF)",
             icon=":material/picture_as_pdf:",
             on_click=_draw,
-            args=((group, found.key),),
+            args=((group, pair.key),),
             help="A4 pages of four queries: each with both models' first five images, framed green and red.",
         )
         return
@@ -205,13 +205,13 @@ def _draw(what: tuple) -> None:
     st.session_state.pop("failures_sheets_cancelled", None)
 
 
-def _same_point(found: Failures, q: int) -> None:
+def _same_point(pair: Failures, q: int) -> None:
     """A point may be many queries, of which a click finds one."""
-    a, b = (each.ranking.average_precision for each in (found.comparison.a, found.comparison.b))
+    a, b = (each.ranking.average_precision for each in (pair.comparison.a, pair.comparison.b))
     same = np.flatnonzero((a == a[q]) & (b == b[q]))
     if len(same) < 2:
         return
-    names = [found.comparison.split.query[i].name for i in same]
+    names = [pair.comparison.split.query[i].name for i in same]
     key = f"failures_same_{same[0]}"
     st.session_state[key] = names[same.tolist().index(q)]
     st.selectbox(
@@ -241,8 +241,8 @@ def _note(row: Row, side: str) -> str:
     return f"{note}; {images} of vehicle {row[f'confused_with_{side}']}{sibling} before it"
 
 
-def _listed(services: Services, evaluation: Evaluation, q: int) -> list[Listed]:
+def _listed(evaluation: Evaluation, q: int) -> list[Listed]:
     hits = [hit for hit in evaluation.ranking.hits(q) if hit.rank is not None][:LISTED]
     images = [evaluation.split.gallery[hit.index] for hit in hits]
     pairs = zip(hits, images, strict=True)
-    return [Listed(hit.rank, hit.match, image, services.thumbnail(image)) for hit, image in pairs]
+    return [Listed(hit.rank, hit.match, image, thumbnail(image)) for hit, image in pairs]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 
 from app.workbench.facets import CAMERA, Facets, facets, value
+from app.workbench.images import thumbnail
 from ssrnet.data.records import VehicleImage
 
 PAGE = 9
@@ -104,13 +105,10 @@ export default function (component) {
 _grid = st.components.v2.component("image_picker", html=_HTML, css=_CSS, js=_JS)
 
 
-def image_picker(
-    key: str, images: Sequence[VehicleImage], thumbnail: Callable[[VehicleImage], str]
-) -> VehicleImage | None:
+def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | None:
     """The chosen image, the first at the start; None where there is none to choose.
 
-    ``thumbnail`` gives an image's picture as a URI, and is asked for the visible page alone. The
-    choice is kept in the URL under ``key``, by name, and goes along to other pages; search and filters are in the
+    The choice stands in the URL under ``key``, by name, and goes along to other pages; search and filters are in the
     URL as well.
     """
     if not images:

@@ -12,9 +12,9 @@ from PIL import Image
 from app.widgets.export import table
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.problems import open_typed, show_problem
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench.indexes import fitting, index_folders, outside, path_of, search
+from app.workbench import Workbench
+from app.workbench.images import thumbnail
+from app.workbench.indexes import index_folders, index_model, outside, path_of, search
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import SSRNetError
 from ssrnet.index.entries import Entry, Filters, Neighbour
@@ -26,10 +26,8 @@ HOW = (
 )
 
 
-def index_search(
-    services: Services, selection: Selection, key: str, picture: Callable[[], Image.Image], camera: str | None = None
-) -> None:
-    """A choice of index and filters, and the nearest images; ``camera`` is the picture's own, where it is known.
+def index_search(bench: Workbench, key: str, picture: Callable[[], Image.Image], camera: str | None = None) -> None:
+    """A choice of index and filters, and the nearest images; ``camera`` took the picture, where it is known.
 
     ``picture`` is called once an index is chosen; ``key`` tells the pages' searches apart.
     """
@@ -55,24 +53,24 @@ def index_search(
     cameras = left.text_input(
         "Cameras", key="index_cameras", bind="query-params", placeholder="all; or names, separated by commas"
     )
-    own = camera is not None and right.toggle(
+    other_cameras = camera is not None and right.toggle(
         f"Leave out the query's own camera, {camera}", value=True, key="index_other_cameras", bind="query-params"
     )
     wanted = tuple(name.strip() for name in cameras.split(",") if name.strip())
     try:
-        title, checkpoint = fitting(folder, selection.models)
-        filters = Filters(cameras=wanted, not_cameras=(camera,) if own else ())
-        found = search(services, folder, checkpoint, picture(), int(k), filters)
+        model = index_model(folder, bench.networks.values())
+        filters = Filters(cameras=wanted, not_cameras=(camera,) if other_cameras else ())
+        result = search(folder, model, picture(), int(k), filters)
     except SSRNetError as error:
         show_problem(error)
         return
-    if not found.neighbours:
-        st.info(f"None of the index's {found.size:,} images passes the filters.")
+    if not result.neighbours:
+        st.info(f"None of the index's {result.size:,} images passes the filters.")
         return
-    closed = outside([each.entry for each in found.neighbours])
-    listed = [_picture(services, rank, each, closed) for rank, each in enumerate(found.neighbours, 1)]
-    note = f"the nearest of {found.size:,} images in {Path(folder).name}, compared one by one"
-    picture_rows([PictureRow(title, note, listed)], f"{key}_index_rows", "")
+    closed = outside([each.entry for each in result.neighbours])
+    listed = [_picture(rank, each, closed) for rank, each in enumerate(result.neighbours, 1)]
+    note = f"the nearest of {result.size:,} images in {Path(folder).name}, compared one by one"
+    picture_rows([PictureRow(model.title, note, listed)], f"{key}_index_rows", "")
     for error in list(closed.values())[:1]:
         show_problem(error)
     rows = [
@@ -85,15 +83,15 @@ def index_search(
             "image": entry.name,
             "from": entry.source,
         }
-        for rank, (entry, distance) in enumerate(found.neighbours, 1)
+        for rank, (entry, distance) in enumerate(result.neighbours, 1)
     ]
     table(rows, "index_search", {"distance": st.column_config.NumberColumn(format="%.4f")})
 
 
-def _picture(services: Services, rank: int, found: Neighbour, closed: Container[Entry]) -> Picture:
+def _picture(rank: int, neighbour: Neighbour, closed: Container[Entry]) -> Picture:
     """The image where its file still is and may be read; a grey field else."""
-    entry = found.entry
+    entry = neighbour.entry
     path = Path(os.devnull) if entry in closed else path_of(entry)
     image = VehicleImage(path, entry.name, entry.vehicle_id or "", entry.camera_id)
     whose = " · ".join(filter(None, (entry.vehicle_id, entry.camera_id)))
-    return Picture(services.thumbnail(image), f"rank {rank}: {entry.name}", f"{rank} · {found.distance:.3f} · {whose}")
+    return Picture(thumbnail(image), f"rank {rank}: {entry.name}", f"{rank} · {neighbour.distance:.3f} · {whose}")

@@ -1,4 +1,4 @@
-"""Captures with one mark on and off: what each model and each branch makes of it, and where Grad-CAM says so."""
+"""Captures with one mark on and off: how each model and each branch changes, and where a CAM places the change."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.widgets.export import chart, table
 from app.widgets.fragment import fragment
 from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.progress import run_with_progress
-from app.widgets.source import Selection
-from app.workbench import Report, Services
-from app.workbench import probes as kept
+from app.workbench import Progress, Workbench, probes
+from app.workbench.images import thumbnail
 from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
 from ssrnet.explain.branch_cosines import branch_cosines
 from ssrnet.explain.cam import WHOLE, map_title
 from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.studies.explanations.mark_maps import MarkMaps
 from ssrnet.studies.explanations.sample import Pair
 
 BRANCHES = {WHOLE: "all branches", "G": "global", "attn": "attention", "token": "token"}
@@ -30,14 +30,10 @@ MODEL_COLOURS = COLOURS[:2]
 
 
 @fragment
-def mark_pairs(services: Services, selection: Selection) -> None:
-    """All pairs as a table, then one of them; drawn anew by itself."""
-    _draw_marks(services, selection, kept.pairs(selection.opened))
-
-
-def _draw_marks(services: Services, selection: Selection, pairs: Mapping[str, Pair]) -> None:
-    """All pairs, then one of them: its photographs, its numbers and where Grad-CAM says they came from."""
-    rows, names = _all_pairs(services, selection, pairs), list(pairs)
+def mark_pairs(bench: Workbench) -> None:
+    """All pairs as a table; then one of them: its photographs, its numbers and where a CAM says they came from."""
+    pairs = probes.pairs(bench.data)
+    rows, names = _all_pairs(bench, pairs), list(pairs)
 
     def take_row() -> None:
         chosen = st.session_state["probes_table"].selection.rows
@@ -60,71 +56,74 @@ def _draw_marks(services: Services, selection: Selection, pairs: Mapping[str, Pa
         f"The {pair.probe.kind} {change}": image for change, image in photographs.items()
     }
     for column, (caption, image) in zip(st.columns(4), pictures.items()):
-        column.image(services.thumbnail(image, 240), caption=caption, width="stretch")
+        column.image(thumbnail(image, 240), caption=caption, width="stretch")
 
-    def cosines(report: Report) -> dict[str, dict[str, dict[str, float]]]:
-        found = {}
-        for done, (title, checkpoint) in enumerate(selection.models.items()):
-            report(done, len(selection.models))
-            found[title] = kept.pair_cosines(services, checkpoint, pair)
-        return found
+    def cosines(progress_callback: Progress) -> dict[str, dict[str, dict[str, float]]]:
+        by_title = {}
+        for done, (title, model) in enumerate(bench.networks.items()):
+            progress_callback(done, len(bench.networks))
+            by_title[title] = probes.pair_cosines(model, pair)
+        return by_title
 
-    _changes(run_with_progress("Looking at the pair", "probes_pair_bar", cosines), name, pair)
-    _maps(services, selection, pair)
+    _changes(run_with_progress("Comparing the pair", "probes_pair_bar", cosines), name, pair)
+    _maps(bench, pair)
 
 
-def _all_pairs(services: Services, selection: Selection, pairs: Mapping[str, Pair]) -> list[dict[str, object]]:
+def _all_pairs(bench: Workbench, pairs: Mapping[str, Pair]) -> list[dict[str, object]]:
     """A row a pair; with the change by removal once all pairs have been embedded."""
-    images = kept.pair_images(pairs.values())
-    asked = f"probes_asked_{selection.opened.hash}_" + "_".join(each.hash for each in selection.models.values())
+    images = probes.pair_images(pairs.values())
+    clicked = f"probes_measure_{bench.data.hash}_" + "_".join(model.hash for model in bench.networks.values())
     features: dict[str, FeatureSet] = {}
-    for number, (title, checkpoint) in enumerate(selection.models.items()):
-        own = kept.stored(checkpoint, selection.opened, "marks", images)
-        if own is None and st.session_state.get(asked):
-            own = run_with_progress(
+    for number, (title, model) in enumerate(bench.networks.items()):
+        stored = probes.stored_embeddings(model, "marks", images)
+        if stored is None and st.session_state.get(clicked):
+            stored = run_with_progress(
                 f"Embedding all pairs with {title}",
                 f"probes_marks_{number}",
-                partial(kept.embeddings, services, checkpoint, selection.opened, "marks", images),
+                partial(probes.embeddings, model, "marks", images),
             )
-        if own is not None:
-            features[title] = own
-    if len(features) < len(selection.models):
+        if stored is not None:
+            features[title] = stored
+    if len(features) < len(bench.networks):
         st.button(
             f"Measure all {len(pairs)} pairs",
             key="probes_measure",
             icon=":material/monitoring:",
-            help="Embeds every photograph of every pair once; that is kept for the next time.",
-            on_click=lambda: st.session_state.__setitem__(asked, True),
+            help="Embeds every photograph of every pair once, and stores the result for the next time.",
+            on_click=lambda: st.session_state.__setitem__(clicked, True),
         )
     rows = []
     for pair in pairs.values():
         row: dict[str, object] = {"Vehicle": pair.vehicle, "Mark": pair.probe.mark}
-        for title, own in features.items():
-            here, gone = (pair.probe.photographs[change].name for change in (AS_IT_IS, REMOVED))
-            for branch, values in branch_cosines(own, pair.reference.name).items():
-                at = own.names.index
-                row[f"Δ {line_name(title, branch)}"] = float(values[at(gone)] - values[at(here)])
+        for title, each in features.items():
+            here, gone = (each.names.index(pair.probe.photographs[change].name) for change in (AS_IT_IS, REMOVED))
+            for branch, cosines in branch_cosines(each, pair.reference.name).items():
+                row[f"Δ {line_name(title, branch)}"] = float(cosines[gone] - cosines[here])
         rows.append(row)
     return rows
 
 
-def _changes(found: Mapping[str, Mapping[str, Mapping[str, float]]], name: str, pair: Pair) -> None:
+def _changes(by_title: Mapping[str, Mapping[str, Mapping[str, float]]], name: str, pair: Pair) -> None:
     """The change of the likeness as bars, and the numbers behind them."""
     rows = [
         {
             "Model": title,
             "Branch": BRANCHES.get(branch, branch),
-            "Mark on": own[AS_IT_IS],
-            "Mark off": own[REMOVED],
-            "Change": own[REMOVED] - own[AS_IT_IS],
+            "Mark on": cosines[AS_IT_IS],
+            "Mark off": cosines[REMOVED],
+            "Change": cosines[REMOVED] - cosines[AS_IT_IS],
         }
-        | ({"Moved": own[MOVED], "Change when moved": own[MOVED] - own[AS_IT_IS]} if MOVED in own else {})
-        for title, branches in found.items()
-        for branch, own in branches.items()
+        | (
+            {"Moved": cosines[MOVED], "Change when moved": cosines[MOVED] - cosines[AS_IT_IS]}
+            if MOVED in cosines
+            else {}
+        )
+        for title, branches in by_title.items()
+        for branch, cosines in branches.items()
     ]
     figure = go.Figure()
     labels = [f"{row['Model']}, {row['Branch']}" for row in rows]
-    colours = [colour for colour, branches in zip(MODEL_COLOURS, found.values()) for _ in branches]
+    colours = [colour for colour, branches in zip(MODEL_COLOURS, by_title.values()) for _ in branches]
     for column, pattern, words in (("Change", "", "removed"), ("Change when moved", "/", "moved")):
         if column in rows[0]:
             figure.add_bar(
@@ -155,11 +154,11 @@ def _changes(found: Mapping[str, Mapping[str, Mapping[str, float]]], name: str, 
     table(rows, "probes-mark-numbers", column_config=formats, key="probes_numbers")
 
 
-def _maps(services: Services, selection: Selection, pair: Pair) -> None:
+def _maps(bench: Workbench, pair: Pair) -> None:
     """Where each model's likeness comes from, with the mark and without it."""
     st.subheader("Where it came from", anchor=False)
     left, right = st.columns(2)
-    branches = list(services.model(selection.ssrnet).branches)
+    branches = bench.ssrnet.network.branches
     branch = left.segmented_control(
         "Branch of SSR-Net",
         [WHOLE, *(branches if len(branches) > 1 else [])],
@@ -178,30 +177,31 @@ def _maps(services: Services, selection: Selection, pair: Pair) -> None:
         bind="query-params",
         format_func=map_title,
     )
-    places = {title: st.container() for title in selection.models}
+    places = {title: st.container() for title in bench.networks}
+    explained = {title: branch if model is bench.ssrnet else WHOLE for title, model in bench.networks.items()}
 
-    def draw(report: Report) -> dict[str, tuple[str, kept.MarkMaps]]:
+    def draw(progress_callback: Progress) -> dict[str, MarkMaps]:
         maps = {}
-        for done, (title, checkpoint) in enumerate(selection.models.items()):
-            report(done, len(places))
-            own = branch if checkpoint is selection.ssrnet else WHOLE
-            maps[title] = own, kept.mark_maps(services, checkpoint, selection.opened, pair, own, method)
+        for done, (title, model) in enumerate(bench.networks.items()):
+            progress_callback(done, len(places))
+            maps[title] = probes.mark_maps(model, pair, explained[title], method)
         return maps
 
     printed = []
-    for title, (own, drawn) in run_with_progress("Drawing the maps", "probes_maps_bar", draw).items():
+    for title, drawn in run_with_progress("Drawing the maps", "probes_maps_bar", draw).items():
+        line = line_name(title, explained[title])
         with places[title]:
-            st.markdown(f"**{line_name(title, own)}**")
+            st.markdown(f"**{line}**")
             columns = st.columns(4)
             pictures = {
                 f"{map_title(method)}, mark on": drawn.with_mark,
                 "Mark off, same colours": drawn.without_mark,
-                "What changed, in colours of its own": drawn.change,
+                "What changed, on a separate colour scale": drawn.change,
             }
             for column, (caption, picture) in zip(columns, pictures.items()):
                 column.image(picture, caption=caption, width="stretch")
             cells = [Cell(Image.fromarray(picture), words) for words, picture in pictures.items()]
-            printed.append(Row(line_name(title, own), cells))
+            printed.append(Row(line, cells))
             columns[3].metric("Of what changed, on the mark", f"{drawn.change_share:.1%}")
             columns[3].caption(
                 f"Of the map with the mark on: {drawn.share:.1%}. The mark covers {drawn.area:.2%} of the picture; "

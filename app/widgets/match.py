@@ -11,12 +11,10 @@ from app.widgets.export import chart
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.ranking_options import branch_title, say
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench.matches import PairGraph, PairShares, RankingOptions, pair_graph, pair_pictures, pair_shares
+from app.workbench import OpenedModel, RankingOptions, Workbench
+from app.workbench.matches import PairGraph, PairShares, pair_graph, pair_pictures, pair_shares
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.cam import CAMS, map_title
-from ssrnet.retrieval.evaluation import Evaluation
 
 BRANCH_COLOURS = {"G": "#0d9488", "attn": "#7c3aed", "token": "#b45309"}
 REGIONS = {"ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left", "dr": "lower right"}
@@ -32,49 +30,37 @@ STYLE = """
 
 
 def why_this_match(
-    services: Services,
-    selection: Selection,
-    scored: Mapping[str, Evaluation],
-    options: RankingOptions,
-    query: int,
-    gallery: int,
-    on_close: Callable[[], None],
+    bench: Workbench, options: RankingOptions, query: int, gallery: int, on_close: Callable[[], None]
 ) -> None:
     """The panel for ``query`` and ``gallery``, both as positions in the split."""
-    split = next(iter(scored.values())).split
+    split = bench.split
     images = split.query[query], split.gallery[gallery]
     with st.container(border=True, key="match_panel"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.subheader("Why this match?", anchor=False)
             st.button("Close", icon=":material/close:", type="tertiary", on_click=on_close, key="match_close")
         st.markdown(_describe(*images, split.same_camera_is_junk))
-        method, branch = _controls(selection)
-        shares = {
-            title: pair_shares(
-                services, checkpoint, selection.opened, selection.protocol, options, split, query, gallery
-            )
-            for title, checkpoint in selection.compared.items()
-        }
-        columns = st.columns(len(selection.models), gap="medium")
-        for column, (title, checkpoint) in zip(columns, selection.models.items()):
+        method, branch = _controls(bench)
+        shares = {title: pair_shares(model, options, query, gallery) for title, model in bench.models.items()}
+        columns = st.columns(len(bench.networks), gap="medium")
+        for column, model in zip(columns, bench.networks.values()):
             with column:
-                _model(services, checkpoint, title, images, shares[title], method, branch, options)
-        if selection.third:
-            _without_network(selection.third.title, shares.pop(selection.third.title))
+                _model(model, images, shares[model.title], method, branch, options)
+        if bench.third:
+            _without_network(bench.third.title, shares.pop(bench.third.title))
         _caution(options)
         _share_chart(shares)
-        for title, checkpoint in selection.models.items():
-            if checkpoint.info.model.has_graph:
-                branches = options.branches if "token" in options.branches else ()
-                _graph(title, pair_graph(services, checkpoint, *images, options.embedding(branches)))
+        branches = options.branches if "token" in options.branches else ()
+        for model in bench.networks.values():
+            _graph(model.title, pair_graph(model, *images, options.embedding(branches)))
 
 
-def _controls(selection: Selection) -> tuple[str, str]:
+def _controls(bench: Workbench) -> tuple[str, str]:
     """Method of the maps, and the branch that they explain ("all" or one)."""
-    has = [checkpoint.info.model for checkpoint in selection.models.values()]
+    models = bench.networks.values()
     branches = ["all", "G"]
-    branches += ["attn"] if any(model.attention_branch for model in has) else []
-    branches += ["token"] if any(model.has_graph for model in has) else []
+    branches += ["attn"] if any(model.settings.attention_branch for model in models) else []
+    branches += ["token"] if any(model.has_graph for model in models) else []
     left, right = st.columns(2)
     # Quick maps of the projection: a map that masks the image takes minutes where others take a tenth of a second.
     methods = [name for name, cam in CAMS.items() if not cam.masks_images and cam.target == "projection"]
@@ -100,9 +86,7 @@ def _map_label(name: str) -> str:
 
 
 def _model(
-    services: Services,
-    checkpoint,
-    title: str,
+    model: OpenedModel,
     images: tuple[VehicleImage, VehicleImage],
     shares: PairShares,
     method: str,
@@ -110,15 +94,16 @@ def _model(
     options: RankingOptions,
 ) -> None:
     """One model's maps, and what its branches did."""
+    title = model.title
     st.markdown(_standing(title, shares))
-    model, explained = checkpoint.info.model, ()
-    own = ["G"] + ["attn"] * model.attention_branch + ["token"] * model.has_graph
-    if branch in own:
+    branches = ["G"] + ["attn"] * model.settings.attention_branch + ["token"] * model.has_graph
+    explained: tuple[str, ...] = ()
+    if branch in branches:
         explained = (branch,)
     elif branch == "all":
-        explained = tuple(each for each in own if each in options.branches)
+        explained = tuple(each for each in branches if each in options.branches)
     with st.spinner(f"Looking at the pair with {title}"):
-        pictures = pair_pictures(services, checkpoint, *images, method, options.embedding(explained))
+        pictures = pair_pictures(model, *images, method, options.embedding(explained))
     figures = []
     for name, uri, empty, image in zip(
         ("Query", "This image"), (pictures.query, pictures.gallery), pictures.empty, images
@@ -134,7 +119,7 @@ def _model(
     pictures_export(
         f"match_{images[0].name}_{images[1].name}", lambda: [Row(heading, cells)], key=f"match_maps_{title}"
     )
-    if branch not in ("all", *own):
+    if branch not in ("all", *branches):
         st.caption(f"{title} has no {branch_title(branch).lower()} branch; its maps explain all it has.")
     lines = [pulled(branch, ranks) for branch, ranks in shares.pulled_up.items()]
     if len(shares.shares) == 1:
@@ -171,7 +156,7 @@ def _describe(query: VehicleImage, other: VehicleImage, same_camera_is_junk: boo
         verdict = ":grey[junk: the query's vehicle by the query's camera]"
     else:
         verdict = ":green[✓ the same vehicle]"
-    return f"{_name(query)} asks, {_name(other)} answers: {verdict}."
+    return f"Query {_name(query)}, gallery image {_name(other)}: {verdict}."
 
 
 def _name(image: VehicleImage) -> str:
@@ -223,11 +208,11 @@ def _share_chart(shares: Mapping[str, PairShares]) -> None:
     )
     figure.update_xaxes(title="Share of the cosine")
     figure.update_yaxes(autorange="reversed", automargin=True)
-    said = "; ".join(
+    alt = "; ".join(
         f"{title}: " + ", ".join(f"{branch_title(branch)} {value:.3f}" for branch, value in each.shares.items())
         for title, each in shares.items()
     )
-    chart(figure, "branch_shares", f"Shares of the branches in the cosine. {said}", key="match_shares")
+    chart(figure, "branch_shares", f"Shares of the branches in the cosine. {alt}", key="match_shares")
 
 
 def _graph(title: str, graph: PairGraph | None) -> None:

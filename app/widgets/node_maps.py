@@ -13,44 +13,39 @@ import torch
 
 from app.widgets.curves import COLOURS, DASHES
 from app.widgets.export import chart, export_buttons, print_figure
+from app.widgets.labels import image_label
 from app.widgets.node_graph import NODE_TITLES
 from app.widgets.progress import progress, run_with_progress
-from app.widgets.scatter import Panel, Things, figure, scatter
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench import graphs as ask
+from app.widgets.scatter import Things, figure, projection_panel, scatter
+from app.workbench import OpenedModel, graphs
+from app.workbench.images import thumbnail
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.explain.relations import smoothness
 from ssrnet.model import Trace
 from ssrnet.model.regions import REGION_NAMES
-from ssrnet.retrieval.evaluation import Evaluation
-from ssrnet.training.checkpoint import StoredCheckpoint
 
 CHOICES = {
-    ask.QUERY: "This image",
-    ask.VEHICLE: "Its vehicle",
-    ask.ALIKE: "Its look-alikes",
-    ask.WRONG: "First wrong hits",
-    ask.RANDOM: "Random vehicles",
+    graphs.QUERY: "This image",
+    graphs.VEHICLE: "Its vehicle",
+    graphs.ALIKE: "Its look-alikes",
+    graphs.WRONG: "First wrong hits",
+    graphs.RANDOM: "Random vehicles",
 }
 METHODS = ("PCA", "UMAP", "t-SNE")
 COLOURINGS = ("node", "identity", "camera")
 
 
-def node_maps(
-    services: Services, selection: Selection, checkpoint: StoredCheckpoint, evaluation: Evaluation, query: int
-) -> None:
-    """Nodes of several images, layer by layer, in the plane."""
+def node_maps(model: OpenedModel, query: int) -> None:
+    """Nodes of several images, layer by layer, in the plane; ``query`` is a position in the split."""
     st.subheader("Nodes of several images, layer by layer", anchor=False)
-    split, image = evaluation.split, evaluation.split.query[query]
-    offered = ask.choices(image)
+    split, image = model.split, model.split.query[query]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = st.segmented_control(
             "Images",
-            offered,
-            default=ask.QUERY,
+            graphs.choices(image),
+            default=graphs.QUERY,
             required=True,
             key="graph_images",
             bind="query-params",
@@ -63,44 +58,42 @@ def node_maps(
             "Colour", COLOURINGS, default="node", required=True, key="graph_colour", bind="query-params"
         )
         most, seed = 12, 0
-        if choice != ask.QUERY:
+        if choice != graphs.QUERY:
             most = st.number_input("Images at most", 2, 48, 12, key="graph_most", bind="query-params", width=140)
-        if choice == ask.RANDOM:
+        if choice == graphs.RANDOM:
             seed = st.number_input("Seed", 0, 10_000, 0, key="graph_seed", bind="query-params", width=110)
     if colouring == "camera" and image.camera_id is None:
         st.info("This data set does not say which camera took each image; choose another colour.")
         return
-    answer = ask.answer(services, checkpoint, selection.opened, selection.protocol, split, query, GraphEdit())
-    images = ask.chosen_images(
-        choice, image, selection.opened.dataset.test, answer.ranking, split, int(most), int(seed)
-    )
-    H = run_with_progress("Looking at the images", "graph_nodes", partial(ask.nodes, services, checkpoint, images))
+    unedited = graphs.edited_query(model, query, GraphEdit())
+    test = model.data.dataset.test
+    images = graphs.chosen_images(choice, image, test, unedited.ranking, split, int(most), int(seed))
+    H = run_with_progress("Computing the nodes", "graph_nodes", partial(graphs.nodes, model, images))
     panels = []
     try:
-        with progress(f"Drawing the map with {method}", "graph_map") as report:
+        with progress(f"Drawing the map with {method}", "graph_map") as progress_callback:
             for layer, nodes in enumerate(H):
                 try:
-                    found = ask.node_map(checkpoint, images, layer, nodes, method, report)
+                    projection = graphs.node_map(model, images, layer, nodes, method, progress_callback)
                 except DataError as error:
                     raise DataError(f"The map of the nodes in H{layer}: {error}") from error
-                note = "" if found.variance is None else "{:.0%} + {:.0%} of the variance".format(*found.variance)
-                panels.append(Panel(f"H{layer}", found.points, note))
+                panels.append(projection_panel(f"H{layer}", projection))
     except DataError as error:
         st.info(str(error))
         return
-    trace = answer.before
-    things = _things(services, trace, images, colouring)
+    trace = unedited.before
+    things = _things(trace, images, colouring)
     scatter("graph_scatter", panels, things, f"Nodes of {len(images)} images in {len(panels)} layers by {method}")
     export_buttons("graph_nodes_map", lambda format: print_figure(figure(panels, things), format), key="graph_scatter")
     st.caption(
         f"{_images(len(images))}, {len(trace.nodes)} nodes each, of the graph as it is"
-        f"{'; rings mark this image' if len(images) > 1 else ''}. Each layer has axes of its own. "
+        f"{'; rings mark this image' if len(images) > 1 else ''}. Each layer has separate axes. "
         "Hover a point to see its crop."
     )
     _smoothness(trace, H)
 
 
-def _things(services: Services, trace: Trace, images: Sequence[VehicleImage], colouring: str) -> Things:
+def _things(trace: Trace, images: Sequence[VehicleImage], colouring: str) -> Things:
     """The nodes of the images as points with their crops."""
     cells = trace.F_attn.shape[2:]
     boxes = dict(zip(REGION_NAMES, trace.boxes))
@@ -109,10 +102,9 @@ def _things(services: Services, trace: Trace, images: Sequence[VehicleImage], co
     }
     labels, kinds, picture, crop = [], [], [], []
     for at, image in enumerate(images):
-        camera = f" · {image.camera_id}" if image.camera_id else ""
         for node in trace.nodes:
             what = "token (learned, no crop)" if node == "token" else NODE_TITLES[node]
-            labels.append(f"{what} · vehicle {image.vehicle_id}{camera} · {image.name}")
+            labels.append(f"{what} · vehicle {image_label(image)} · {image.name}")
             kinds.append(
                 {
                     "node": NODE_TITLES[node],
@@ -125,17 +117,17 @@ def _things(services: Services, trace: Trace, images: Sequence[VehicleImage], co
     marked = range(len(trace.nodes)) if len(images) > 1 else ()
     order = [NODE_TITLES[node] for node in trace.nodes] if colouring == "node" else ()
     return Things(
-        labels, kinds, [services.thumbnail(image) for image in images], picture, crop, list(marked), "this image", order
+        labels, kinds, [thumbnail(image) for image in images], picture, crop, list(marked), "this image", order
     )
 
 
 def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
     """Mean cosine between nodes over the layers, of the chosen images."""
-    found = smoothness(replace(trace, H=tuple(torch.from_numpy(layer) for layer in H)))
+    cosines = smoothness(replace(trace, H=tuple(torch.from_numpy(layer) for layer in H)))
     layers = [f"H{layer}" for layer in range(len(H))]
     sheet = go.Figure()
     for name, values, colour, dash in zip(
-        ("all pairs of nodes", "the five regions"), (found.nodes, found.regions), COLOURS, DASHES
+        ("all pairs of nodes", "the five regions"), (cosines.nodes, cosines.regions), COLOURS, DASHES
     ):
         sheet.add_scatter(
             x=layers,
@@ -143,7 +135,7 @@ def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
             name=name,
             mode="lines+markers+text",
             text=[f"{value:.2f}" for value in values.mean(1).tolist()],
-            textposition="bottom center" if values is found.nodes else "top center",
+            textposition="bottom center" if values is cosines.nodes else "top center",
             error_y={"type": "data", "array": values.std(1, unbiased=False).tolist(), "thickness": 1},
             line={"color": colour, "dash": dash},
             hovertemplate="%{y:.3f}",
@@ -155,12 +147,12 @@ def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
         hovermode="x unified",
         legend={"orientation": "h", "y": -0.12},
     )
-    sheet.update_yaxes(range=[min(0, float(found.nodes.min()) - 0.05), 1.12])
+    sheet.update_yaxes(range=[min(0, float(cosines.nodes.min()) - 0.05), 1.12])
     alt = "Mean cosine by layer: " + ", ".join(
-        f"{name} {value:.2f}" for name, value in zip(layers, found.nodes.mean(1))
+        f"{name} {value:.2f}" for name, value in zip(layers, cosines.nodes.mean(1))
     )
     chart(sheet, "graph_smoothness", alt, key="graph_smoothness")
-    images = found.nodes.shape[1]
+    images = cosines.nodes.shape[1]
     bars = "; bars are one standard deviation between images" if images > 1 else ""
     st.caption(f"Mean over {_images(images)}{bars}.")
 

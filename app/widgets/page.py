@@ -38,9 +38,9 @@ HOME = "start"
 
 
 def as_page(view: str) -> StreamlitPage:
-    """``app/views/<view>.py`` as a page; its ``render(services, selection)`` runs once both models and data are there.
+    """``app/views/<view>.py`` as a page; its ``render(bench)`` runs once both models and data are there.
 
-    A view that says ``NEEDS_SOURCE = False`` is drawn without them too, with None for the selection. Also what
+    A view that says ``NEEDS_SOURCE = False`` is drawn without them too, with None for the workbench. Also what
     ``st.switch_page`` and ``st.page_link`` take to lead to the page.
     """
     title, icon = VIEWS[view].title, VIEWS[view].icon
@@ -54,25 +54,23 @@ def run_view(view: str, title: str) -> None:
     try:
         with st.spinner("Starting PyTorch"):
             check_torch()
-            # After the check, and none of them imports torchvision: Services checks that once a network is needed.
+            # After the check, and none of them imports torchvision: that is checked once a network is needed.
             from app.widgets.problems import show_problem
             from app.widgets.source import choose_source, guide, show_reach
-            from app.workbench import Services
 
-        services = Services()
         module = import_module(f"app.views.{view}")
         needed = getattr(module, "NEEDS_SOURCE", True)
-        selection = None
+        bench = None
         try:
-            selection = choose_source(services, view)
+            bench = choose_source(view)
         except SSRNetError as error:
             if needed:
                 raise
             show_problem(error)
         finally:
             show_reach()
-        if selection is not None or not needed:
-            module.render(services, selection)
+        if bench is not None or not needed:
+            module.render(bench)
         else:
             guide()
     except InstallationError as error:  # then nothing above may have been imported

@@ -10,7 +10,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
-from app.workbench import Report
+from app.workbench import Progress
 from app.workbench.background import in_background
 
 REDRAWN = 0.1
@@ -18,7 +18,7 @@ REDRAWN = 0.1
 T = TypeVar("T")
 
 
-def run_with_progress(label: str, key: str, work: Callable[[Report], T]) -> T:
+def run_with_progress(label: str, key: str, work: Callable[[Progress], T]) -> T:
     """``work(report)`` in the background, behind a :func:`progress` bar that *Cancel* leaves within half a second.
 
     The bar appears once the work has taken :data:`app.workbench.background.TICK` seconds.
@@ -28,7 +28,7 @@ def run_with_progress(label: str, key: str, work: Callable[[Report], T]) -> T:
 
 
 @contextmanager
-def progress(label: str, key: str) -> Iterator[Report]:
+def progress(label: str, key: str) -> Iterator[Progress]:
     """``with progress("Drawing the map", "map") as report: work(report)``; ``report(done, total)``.
 
     *Cancel* ends the work at its next report, which should come every second; work that cannot report so often

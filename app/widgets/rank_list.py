@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -10,11 +10,12 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from app.widgets.prints import Cell, Row, pictures_export
+from app.workbench.images import thumbnail
 from ssrnet.analysis.paper_figures import ASPECT, BLUE, GREEN, GREY, RED
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
-from ssrnet.retrieval.ranking import Hit
+from ssrnet.retrieval.ranking import Hit, Ranking
 
 CSS = f"""
 .ranks {{ display: grid; grid-template-columns: minmax(0, 1fr); row-gap: 1.2rem; font-size: 0.8rem; }}
@@ -103,17 +104,16 @@ def rank_list(
     query: VehicleImage,
     rows: Sequence[RankRow],
     gallery: Sequence[VehicleImage],
-    thumbnails: Mapping[str, str],
     key: str | None = None,
     chosen: str | None = None,
     on_pick: Callable[[str], None] | None = None,
 ) -> None:
-    """Draws the rows; ``thumbnails`` maps the name of the query and of every listed image to a picture's URI.
+    """Draws the rows.
 
     With ``on_pick`` (and a ``key``) the listed images can be clicked, and reached by Tab and arrows and chosen by
-    Enter: it hears the image's name before the page runs again. ``chosen`` is the name that is marked.
+    Enter: it is called with the image's name before the page runs again. ``chosen`` is the name that is marked.
     """
-    html = _rows(query, rows, gallery, thumbnails, on_pick is not None)
+    html = _rows(query, rows, gallery, on_pick is not None)
     if on_pick is None:
         st.html(f"<style>{CSS}</style>{html}")
         return
@@ -151,6 +151,14 @@ def _cut(image: VehicleImage) -> Image.Image:
         return Image.new("RGB", (400, round(400 * ASPECT)), (128, 128, 128))
 
 
+def standing(ranking: Ranking, query: int) -> str:
+    """First hit and average precision of one query, in words."""
+    first = int(ranking.first_hit[query])
+    if first == 0:
+        return "the gallery has no image that counts as a match"
+    return f"first hit at rank {first}, AP {ranking.average_precision[query]:.3f}"
+
+
 def legend() -> None:
     """What the frames mean, in words and signs as well as colours."""
     st.caption(
@@ -172,16 +180,10 @@ def _name(image: VehicleImage) -> str:
     return f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id
 
 
-def _rows(
-    query: VehicleImage,
-    rows: Sequence[RankRow],
-    gallery: Sequence[VehicleImage],
-    thumbnails: Mapping[str, str],
-    clickable: bool,
-) -> str:
+def _rows(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage], clickable: bool) -> str:
     parts = ['<div class="ranks">']
     for y, row in enumerate(rows):
-        pictures = [_figure("query", thumbnails[query.name], query, "<b>Query</b>"), '<div class="gap"></div>']
+        pictures = [_figure("query", query, "<b>Query</b>"), '<div class="gap"></div>']
         for x, hit in enumerate(row.hits):
             image, kind = gallery[hit.index], kind_of(hit)
             reason = ""
@@ -189,7 +191,7 @@ def _rows(
                 reason = "the query itself" if image.name == query.name else "same camera"
             heading = f"<b>{_sign(hit)}</b> · {hit.distance:.3f}"
             at = f"{y}.{x}" if clickable else None
-            pictures.append(_figure(kind, thumbnails[image.name], image, heading, reason, at))
+            pictures.append(_figure(kind, image, heading, reason, at))
         parts.append(
             f'<div><p class="title">{escape(row.title)}<span>{escape(row.note)}</span></p>'
             f'<div class="row">{"".join(pictures)}</div></div>'
@@ -197,12 +199,12 @@ def _rows(
     return "".join([*parts, "</div>"])
 
 
-def _figure(kind: str, uri: str, image: VehicleImage, heading: str, reason: str = "", at: str | None = None) -> str:
+def _figure(kind: str, image: VehicleImage, heading: str, reason: str = "", at: str | None = None) -> str:
     label = f"{kind}: vehicle {image.vehicle_id}, {image.name}{f' ({reason})' if reason else ''}"
-    name, said = escape(image.name, quote=True), escape(label, quote=True)
-    button = "" if at is None else f' role="button" data-at="{at}" data-name="{name}" aria-label="{said}"'
+    name, alt = escape(image.name, quote=True), escape(label, quote=True)
+    button = "" if at is None else f' role="button" data-at="{at}" data-name="{name}" aria-label="{alt}"'
     lines = [heading, escape(_name(image)), *([f"<i>{reason}</i>"] if reason else [])]
     return (
         f'<figure class="{kind}" title="{name}"{button}>'
-        f'<img src="{uri}" alt="{said}"><figcaption>{"<br>".join(lines)}</figcaption></figure>'
+        f'<img src="{thumbnail(image)}" alt="{alt}"><figcaption>{"<br>".join(lines)}</figcaption></figure>'
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from app.workbench.matches import RankingOptions
+from app.workbench import RankingOptions
 from ssrnet.model import ModelSettings
 from ssrnet.retrieval.expansion import ExpansionSettings
 

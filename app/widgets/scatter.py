@@ -12,6 +12,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from app.widgets.curves import COLOURS
+from ssrnet.explain.projection import Projection
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x")
 """Seven beside eight colours: 56 kinds of points before one comes again."""
@@ -80,6 +81,12 @@ class Things:
     @property
     def kind_names(self) -> list[str]:
         return list(self.order) or sorted(set(self.kinds))
+
+
+def projection_panel(title: str, projection: Projection) -> Panel:
+    """A projection's points; the note says how much of the variance PCA's axes have."""
+    shares = projection.variance
+    return Panel(title, projection.points, "{:.0%} + {:.0%} of the variance".format(*shares) if shares else "")
 
 
 def scatter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -11,11 +10,10 @@ from app.widgets.image_picker import chosen_image
 from app.widgets.links import SOURCE
 from app.widgets.problems import open_typed
 from app.widgets.training_data import show_seen_in_training
-from app.workbench import Model, OpenedDataset, Services, own_roots, roots
-from app.workbench.imports import imported_models
+from app.workbench import OpenedDataset, Workbench, places, roots
+from app.workbench.images import thumbnail
+from app.workbench.workbench import checkpoint_files, imported_models, is_demo_data, open_checkpoint, open_data
 from ssrnet.data.protocols import Protocol, available_protocols
-from ssrnet.retrieval.external.model import ImportedModel
-from ssrnet.training.checkpoint import StoredCheckpoint
 
 PROTOCOL_TITLES = {
     "cross_camera": "Cross-camera",
@@ -42,43 +40,14 @@ DEMO_CAPTION = (
 )
 
 
-@dataclass(frozen=True)
-class Selection:
-    """What the sidebar has chosen; every page works on this."""
-
-    opened: OpenedDataset
-    baseline: StoredCheckpoint
-    ssrnet: StoredCheckpoint
-    protocol: Protocol
-    third: ImportedModel | None = None
-    """Features without a network; where rankings are compared, it stands beside the two."""
-
-    @property
-    def models(self) -> dict[str, StoredCheckpoint]:
-        """Row titles and checkpoints, the baseline first as in the paper's Figs. 5 and 6."""
-        return _titled(self.baseline, self.ssrnet)
-
-    @property
-    def compared(self) -> dict[str, Model]:
-        """``models``, and the third one where there is one."""
-        return {**self.models, **({self.third.title: self.third} if self.third else {})}
-
-
-def _titled(baseline: StoredCheckpoint, ssrnet: StoredCheckpoint) -> dict[str, StoredCheckpoint]:
-    titles = [checkpoint.info.model.title for checkpoint in (baseline, ssrnet)]
-    if titles[0] == titles[1]:  # two runs of one network: their files tell them apart
-        titles = [f"{role}: {title}" for role, title in zip(("First", "Second"), titles)]
-    return dict(zip(titles, (baseline, ssrnet)))
-
-
-def choose_source(services: Services, view: str) -> Selection | None:
+def choose_source(view: str) -> Workbench | None:
     """Draws the sidebar; None until data and both checkpoints are named.
 
     Fields start with the bundled demo, where it is there; what the URL says goes before.
     Raises :class:`SSRNetError` for what is named but cannot be used.
     """
     _bring_along(view)
-    demo = services.demo()
+    demo = places.demo()
     with st.sidebar:
         st.header("Data and models", anchor=False)
         data = st.text_input(
@@ -90,22 +59,23 @@ def choose_source(services: Services, view: str) -> Selection | None:
             on_change=open_typed,
             args=("data",),
         )
-        if services.is_demo_data(data):
+        if is_demo_data(data):
             st.caption(DEMO_CAPTION)
-        files = services.checkpoint_files()
+        files = checkpoint_files()
         baseline = _choose_checkpoint("Baseline checkpoint", "baseline", files, demo.get("baseline"))
         ssrnet = _choose_checkpoint("SSR-Net checkpoint", "ssrnet", files, demo.get("ssrnet"))
     if not (data and baseline and ssrnet):
         return None
-    opened = services.dataset(data)
-    checkpoints = [services.checkpoint(path) for path in (baseline, ssrnet)]
+    opened = open_data(data)
+    checkpoints = [open_checkpoint(path) for path in (baseline, ssrnet)]
     with st.sidebar:
         imported = imported_models(opened)
         third = _choose_third(list(imported))
         protocol = _choose_protocol(opened)
         st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
-        show_seen_in_training(services, opened, _titled(*checkpoints))
-        _show_query(services, opened)
+        usual = protocol or Protocol()  # whether training images are among the test images does not depend on it
+        show_seen_in_training(Workbench.of(opened, *checkpoints, usual).networks.values())
+        _show_query(opened)
     st.session_state["source_url"] = {key: st.query_params[key] for key in SOURCE if key in st.query_params}
     if third is not None and third not in imported:
         st.warning(
@@ -116,7 +86,7 @@ def choose_source(services: Services, view: str) -> Selection | None:
     if protocol is None:
         st.info("This data set has no test images that a protocol could use; the sidebar says why for each.")
         return None
-    return Selection(opened, *checkpoints, protocol, imported.get(third))
+    return Workbench.of(opened, *checkpoints, protocol, imported.get(third))
 
 
 def _bring_along(view: str) -> None:
@@ -171,11 +141,11 @@ def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
     unusable = [name for name in reasons if name not in usable]
     name = None
     if usable:
-        own = opened.dataset.protocol
+        usual = opened.dataset.protocol
         name = st.radio(
             "Protocol",
             usable,
-            index=usable.index(own) if own in usable else 0,
+            index=usable.index(usual) if usual in usable else 0,
             format_func=PROTOCOL_TITLES.__getitem__,
             key="protocol",
             bind="query-params",
@@ -200,26 +170,26 @@ def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
     return Protocol(name, seed=int(seed), n=int(n))
 
 
-def _show_query(services: Services, opened: OpenedDataset) -> None:
+def _show_query(opened: OpenedDataset) -> None:
     """The image that the pages are about, which any of them may have chosen."""
     if opened.dataset.test:
         image = chosen_image("query", opened.dataset.test)
-        st.image(services.thumbnail(image), caption=f"Query: {image.name}")
+        st.image(thumbnail(image), caption=f"Query: {image.name}")
 
 
 def show_reach() -> None:
     """Who can open this page, and what of the disk it reads."""
-    readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*own_roots(), *roots.further_roots())))
+    readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*places.own_roots(), *roots.further_roots())))
     if roots.is_local():
-        said = ":material/lock: Only this computer reaches this page"
+        reach = ":material/lock: Only this computer reaches this page"
     else:
-        said = f":material/public: Others may reach this page: the server listens on {roots.listens_on()}"
+        reach = f":material/public: Others may reach this page: the server listens on {roots.listens_on()}"
     more = (
         "A path typed above adds its folder."
         if roots.may_open()
         else f"More are named in `{roots.NAMED}` when it is started."
     )
-    st.sidebar.caption(said, help=f"It reads these folders and no others:\n{readable}\n\n{more}")
+    st.sidebar.caption(reach, help=f"It reads these folders and no others:\n{readable}\n\n{more}")
 
 
 def guide() -> None:

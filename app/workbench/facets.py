@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import streamlit as st
-
+from app.workbench.cache import cached
 from ssrnet.data.records import VehicleImage
 
 MOST_VALUES = 50
@@ -27,31 +26,26 @@ class Facets:
 def facets(images: Sequence[VehicleImage]) -> Facets:
     """Filters of ``images``; cheap for the very same images again, be it in another list."""
     # By identity, which is quick for 100,000 images; the cache keeps them, so that no other object gets their ids.
-    return _facets(hash(tuple(map(id, images))), len(images), images)
+    key = hash(tuple(map(id, images))), len(images)
+    return cached("facets", key, lambda: (_facets(images), tuple(images)), 8)[0]
 
 
 def value(image: VehicleImage, facet: str) -> str | None:
     return image.camera_id if facet == CAMERA else image.attributes.get(facet)
 
 
-@dataclass(frozen=True)
-class _KeptFacets(Facets):
-    images: Sequence[VehicleImage]
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _facets(ids: int, count: int, _images: Sequence[VehicleImage]) -> _KeptFacets:
-    found: dict[str, set[str]] = {CAMERA: set()}
-    for image in _images:
+def _facets(images: Sequence[VehicleImage]) -> Facets:
+    values_of: dict[str, set[str]] = {CAMERA: set()}
+    for image in images:
         if image.camera_id:
-            found[CAMERA].add(image.camera_id)
+            values_of[CAMERA].add(image.camera_id)
         for name, each in image.attributes.items():
             if each:
-                found.setdefault(name, set()).add(each)
-    names = [name for name in found if name not in FIRST]
-    order = [name for name in FIRST if name in found] + sorted(names)
-    values = {name: sorted(found[name], key=_natural) for name in order if 1 < len(found[name]) <= MOST_VALUES}
-    return _KeptFacets(values, [_searched(image) for image in _images], _images)
+                values_of.setdefault(name, set()).add(each)
+    names = [name for name in values_of if name not in FIRST]
+    order = [name for name in FIRST if name in values_of] + sorted(names)
+    values = {name: sorted(values_of[name], key=_natural) for name in order if 1 < len(values_of[name]) <= MOST_VALUES}
+    return Facets(values, [_searched(image) for image in images])
 
 
 def _natural(text: str) -> tuple:

@@ -1,19 +1,18 @@
-"""What the Failures page computes and keeps: two models looked at query by query."""
+"""Two models query by query: differences, confusions, slices, suspected labels, figures and files."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
-import streamlit as st
 
-from app.widgets.source import Selection
-from app.workbench import Model, Report, Services
-from app.workbench.recent import Recent
+from app.workbench import OpenedModel, Progress, Workbench
+from app.workbench.cache import cached, cached_value, content_key
+from app.workbench.workbench import counted
 from ssrnet.analysis.comparison import Comparison, DeltaHistogram, delta_histogram, largest_gain
 from ssrnet.analysis.confusions import Confusions, confusions, worst_failure
 from ssrnet.analysis.csv_rows import Row, csv_text
@@ -71,145 +70,103 @@ class Examples:
     worst: VehicleImage | None
 
 
-def failures(services: Services, selection: Selection, models: Mapping[str, Model]) -> Failures:
-    """Everything but the slices and the suspicions, of two models by title, ``a`` the first.
+def failures(a: OpenedModel, b: OpenedModel, places: tuple[int, int] = (0, 1)) -> Failures:
+    """Everything but the slices and the suspicions. The features must be stored already, or are computed unseen."""
+    key = ((a.title, a), (b.title, b))
 
-    The features must be there already, or are computed unseen.
-    """
-    first, second = (_inspection(services, selection, model) for model in models.values())
-    listed = list(selection.compared)
-    places = tuple(listed.index(title) for title in models)
-    return _failures(_key(selection, models), tuple(models), places, first, second)
+    def compute() -> Failures:
+        inspections = _inspection(a), _inspection(b)
+        comparison = Comparison(*(one.evaluation for one in inspections))
+        scores = query_scores(comparison.a), query_scores(comparison.b)
+        return Failures(
+            (a.title, b.title),
+            places,
+            *inspections,
+            comparison,
+            query_rows(*inspections),
+            delta_histogram(comparison.delta_ap),
+            differences([scores[0]], [scores[1]])["mAP"] if len(scores[0].vehicles) else None,
+            (confusions(inspections[0]), confusions(inspections[1])),
+            content_key(key),
+        )
+
+    return cached("failures", (key, places), compute, 4, "Comparing the two models query by query")
 
 
-def examples(found: Failures) -> Examples:
+def examples(pair: Failures) -> Examples:
     """``gain`` of the second model over the first, and the second model's ``worst`` failure."""
-    return _examples(found.key, found)
+    return cached("examples", pair.key, lambda: Examples(largest_gain(pair.comparison), worst_failure(pair.b)), 16)
 
 
-def slicing(found: Failures, name: str) -> Slicing:
+def slicing(pair: Failures, name: str) -> Slicing:
     """One of :func:`ssrnet.analysis.slicings.slicing_rules`, by its name."""
-    return _slicing(found.key, name, found)
+    make = slicing_rules(pair.comparison.split)[name].make
+    return cached("slicings", (pair.key, name), lambda: make(pair.a, pair.b), 64, "Drawing vehicles for the intervals")
 
 
-def slicings(found: Failures) -> dict[str, str]:
+def slicings(pair: Failures) -> dict[str, str]:
     """The titles of the slicings that the protocol serves, by name."""
-    return _slicings(found.key, found)
-
-
-def figure(found: Failures, make: Callable[..., go.Figure], *arguments: Any, kind: str = "") -> go.Figure:
-    """``make(*arguments)``, once for each of its words among the arguments and for each ``kind``."""
-    words = tuple(argument for argument in arguments if isinstance(argument, str | None))
-    return _figure(found.key, make.__name__, words, kind, make, arguments)
-
-
-def kept_suspicions(found: Failures) -> Suspicions | None:
-    """What an earlier :func:`suspicions` found."""
-    return _kept().get(("suspicions", *found.key))
-
-
-def suspicions(services: Services, selection: Selection, found: Failures, report: Report) -> Suspicions:
-    """Looks through the test images: all pairs of features of both models, then the pixels of the nearest pairs."""
-    dataset = selection.opened.dataset
-    images = pool(dataset)
-    near = [
-        neighbours(images.images, images.features(services.features(selection.compared[title], selection.opened)))
-        for title in found.titles
-    ]
-    suspected = Suspicions(
-        suspected_labels(images.images, near),
-        suspected_pairs(images.images, near),
-        near_duplicates(images, near[-1], progress=_reporting(report)),
-        len(images.images),
+    split = pair.comparison.split
+    titles = cached(
+        "slicing titles", pair.key, lambda: [(name, one.title) for name, one in slicing_rules(split).items()], 16
     )
-    return _kept().add(("suspicions", *found.key), suspected)
+    return dict(titles)
 
 
-def kept_sheets(found: Failures, outcome: str) -> Any:
-    """The PDF that an earlier :func:`sheets` drew, as :class:`ssrnet.analysis.query_pdf.QueryPDF`; else None."""
-    return _kept().get(("sheets", outcome, *found.key))
+def figure(pair: Failures, make: Callable[..., go.Figure], *arguments: Any, kind: str = "") -> go.Figure:
+    """``make(*arguments)``, once for each of the strings among the arguments and for each ``kind``."""
+    words = tuple(argument for argument in arguments if isinstance(argument, str | None))
+    return cached("failure figures", (pair.key, make.__name__, words, kind), lambda: make(*arguments), 64)
 
 
-def sheets(found: Failures, outcome: str, queries: Sequence[int], heading: str, report: Report) -> Any:
+def cached_suspicions(pair: Failures) -> Suspicions | None:
+    """The result of an earlier :func:`suspicions`."""
+    return cached_value("suspicions", pair.key)
+
+
+def suspicions(bench: Workbench, pair: Failures, progress_callback: Progress) -> Suspicions:
+    """Looks through the test images: all pairs of features of both models, then the pixels of the nearest pairs."""
+
+    def compute() -> Suspicions:
+        images = pool(bench.dataset)
+        near = [neighbours(images.images, images.features(bench.models[title].features())) for title in pair.titles]
+        return Suspicions(
+            suspected_labels(images.images, near),
+            suspected_pairs(images.images, near),
+            near_duplicates(images, near[-1], progress=counted(progress_callback)),
+            len(images.images),
+        )
+
+    return cached("suspicions", pair.key, compute, 4)
+
+
+def cached_pdf(pair: Failures, outcome: str) -> Any:
+    """The result of an earlier :func:`query_pdf`; else None."""
+    return cached_value("query PDFs", (outcome, pair.key))
+
+
+def query_pdf(pair: Failures, outcome: str, queries: Sequence[int], heading: str, progress_callback: Progress) -> Any:
     """The queries on A4 pages, as :class:`ssrnet.analysis.query_pdf.QueryPDF`."""
     from ssrnet.analysis.query_pdf import draw_query_pdf  # imports matplotlib, which takes seconds
 
-    drawn = draw_query_pdf(found.comparison, found.titles, queries, heading, MOST_QUERIES, _reporting(report))
-    return _kept().add(("sheets", outcome, *found.key), drawn)
+    def draw() -> Any:
+        return draw_query_pdf(pair.comparison, pair.titles, queries, heading, MOST_QUERIES, counted(progress_callback))
+
+    return cached("query PDFs", (outcome, pair.key), draw, 4)
 
 
-def archive(tables: dict[str, Sequence[Row]], found: Failures) -> bytes:
+def archive(tables: dict[str, Sequence[Row]], pair: Failures) -> bytes:
     """A ZIP with each table as ``NAME.csv`` and both models' protocol records."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for name, rows in tables.items():
             file.writestr(f"{name}.csv", csv_text(rows).encode(errors="surrogateescape"))
-        for side, evaluation in (("a", found.comparison.a), ("b", found.comparison.b)):
+        for side, evaluation in (("a", pair.comparison.a), ("b", pair.comparison.b)):
             file.writestr(f"protocol-{side}.json", evaluation.record.json())
     return buffer.getvalue()
 
 
-def _key(selection: Selection, models: Mapping[str, Model]) -> tuple:
-    """Changes with whatever changes a number or a title; a copy of a data folder has the same hash, but other paths."""
-    opened = selection.opened
-    named = tuple((title, model.hash) for title, model in models.items())
-    return (*named, opened.hash, str(opened.dataset.root), selection.protocol)
-
-
-def _inspection(services: Services, selection: Selection, model: Model) -> Inspection:
-    opened = selection.opened
-    evaluation = services.evaluation(model, opened, selection.protocol)
-    key = (model.hash, opened.hash, str(opened.dataset.root), selection.protocol)
-    return _inspected(key, services.features(model, opened), evaluation)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Looking at every match")
-def _inspected(key: tuple, _features, _evaluation) -> Inspection:
-    return inspect(_features, _evaluation)
-
-
-@st.cache_resource(max_entries=4, show_spinner="Comparing the two models query by query")
-def _failures(key: tuple, titles: tuple[str, str], places: tuple[int, int], _a: Inspection, _b: Inspection) -> Failures:
-    comparison = Comparison(_a.evaluation, _b.evaluation)
-    scores = query_scores(comparison.a), query_scores(comparison.b)
-    gain = differences([scores[0]], [scores[1]])["mAP"] if len(scores[0].vehicles) else None
-    histogram = delta_histogram(comparison.delta_ap)
-    confused = confusions(_a), confusions(_b)
-    return Failures(titles, places, _a, _b, comparison, query_rows(_a, _b), histogram, gain, confused, key)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _examples(key: tuple, _found: Failures) -> Examples:
-    return Examples(largest_gain(_found.comparison), worst_failure(_found.b))
-
-
-@st.cache_resource(max_entries=64, show_spinner="Drawing vehicles for the intervals")
-def _slicing(key: tuple, name: str, _found: Failures) -> Slicing:
-    return slicing_rules(_found.comparison.split)[name].make(_found.a, _found.b)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _slicings(key: tuple, _found: Failures) -> dict[str, str]:
-    return {name: rule.title for name, rule in slicing_rules(_found.comparison.split).items()}
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _figure(key: tuple, name: str, words: tuple, kind: str, _make: Callable[..., go.Figure], _arguments) -> go.Figure:
-    return _make(*_arguments)
-
-
-@st.cache_resource(max_entries=1)
-def _kept() -> Recent[Any]:
-    """Of work that reports its progress: Streamlit's caches replay what is drawn inside."""
-    return Recent(most=6)
-
-
-def _reporting(report: Report) -> Callable[[Iterable, int], Iterable]:
-    """``report`` hears of every item as the next one is asked for."""
-
-    def wrap(items: Iterable, total: int) -> Iterable:
-        for done, item in enumerate(items, 1):
-            yield item
-            report(done, total)
-
-    return wrap
+def _inspection(model: OpenedModel) -> Inspection:
+    return cached(
+        "inspections", model, lambda: inspect(model.features(), model.evaluation()), 8, "Looking at every match"
+    )

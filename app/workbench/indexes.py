@@ -1,29 +1,31 @@
-"""Searches of gallery indexes that `ssrnet index build` made, of any size; cached."""
+"""Searches of gallery indexes that `ssrnet index build` made, of any size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import streamlit as st
 import torch
 from PIL import Image
 
-from app import workbench as base
-from app.workbench import Services
+from app.workbench import OpenedModel, places
+from app.workbench.cache import cached
 from app.workbench.roots import OutsideError, check
 from ssrnet.errors import DataError
 from ssrnet.index.entries import Entry, Filters, Neighbour
 from ssrnet.index.opening import open_index
 from ssrnet.index.record import FILE, IndexRecord, read_index_record
 from ssrnet.retrieval.extraction import describe, embeddings
-from ssrnet.training.checkpoint import StoredCheckpoint
+
+SECONDS = 60
+"""For how long an answer holds: an index on a server grows without a trace here."""
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The nearest of ``size`` images, all of which that pass the filters were compared."""
 
     neighbours: tuple[Neighbour, ...]
@@ -32,36 +34,34 @@ class Found:
 
 def index_folders() -> list[str]:
     """Indexes in ``runs/`` of the working folder and the project's."""
-    places = dict.fromkeys((base.ROOT, Path.cwd()))
-    return sorted({str(path.parent.relative_to(place)) for place in places for path in place.glob(f"runs/**/{FILE}")})
+    bases = dict.fromkeys((places.ROOT, Path.cwd()))
+    return sorted({str(path.parent.relative_to(base)) for base in bases for path in base.glob(f"runs/**/{FILE}")})
 
 
-def fitting(folder: str, models: Mapping[str, StoredCheckpoint]) -> tuple[str, StoredCheckpoint]:
-    """The model, with its row title, that the index was built with.
+def index_model(folder: str, models: Iterable[OpenedModel]) -> OpenedModel:
+    """The model that the index was built with.
 
     Raises :class:`DataError` where there is no index, or none of the models made it.
     """
-    path = base._locate(folder)
+    path = places.readable_path(folder)
     record = read_index_record(path)
-    error: DataError | None = None
-    for title, checkpoint in models.items():
+    problem: DataError | None = None
+    for model in models:
         try:
-            record.check(path, _features(checkpoint, record))
-        except DataError as found:
-            error = found
+            record.check(path, _features(model, record))
+        except DataError as error:
+            problem = error
         else:
-            return title, checkpoint
-    raise error or DataError(f"{path} cannot be searched without a model; choose one in the sidebar.")
+            return model
+    raise problem or DataError(f"{path} cannot be searched without a model; choose one in the sidebar.")
 
 
-def search(
-    services: Services, folder: str, checkpoint: StoredCheckpoint, picture: Image.Image, k: int, filters: Filters
-) -> Found:
+def search(folder: str, model: OpenedModel, picture: Image.Image, k: int, filters: Filters) -> SearchResult:
     """The picture's ``k`` nearest; raises :class:`DataError`, or what the index's backend raises, as a sentence."""
-    path = base._locate(folder)
-    stamps = tuple((each.name, *base._stamp(each)) for each in sorted(path.iterdir()))  # an index may be growing
-    pixels = (picture.size, picture.tobytes())
-    return _search(str(path), stamps, checkpoint.hash, pixels, k, filters, services, checkpoint, picture)
+    path = places.readable_path(folder)
+    files = sorted(path.iterdir())  # an index may be growing
+    key = (path, files, model.hash, picture, k, filters, int(time.monotonic() / SECONDS))
+    return cached("index searches", key, lambda: _search(path, model, picture, k, filters), 64, "Searching the index")
 
 
 def path_of(entry: Entry) -> Path:
@@ -74,35 +74,24 @@ def outside(entries: Iterable[Entry]) -> dict[Entry, OutsideError]:
     closed = {}
     for entry in entries:
         try:
-            check(path_of(entry), base.own_roots())
+            check(path_of(entry), places.own_roots())
         except OutsideError as error:
             closed[entry] = error
     return closed
 
 
-def _features(checkpoint: StoredCheckpoint, record: IndexRecord) -> dict[str, object]:
-    return checkpoint.record | describe(record.extraction, checkpoint.info.image_size)
+def _features(model: OpenedModel, record: IndexRecord) -> dict[str, object]:
+    return model.source.record | describe(record.extraction, model.source.info.image_size)
 
 
-@st.cache_data(max_entries=64, ttl=60, show_spinner="Searching the index")  # a server's grows without a trace here
-def _search(
-    folder: str,
-    stamps: tuple,
-    checkpoint_hash: str,
-    pixels: tuple,
-    k: int,
-    filters: Filters,
-    _services: Services,
-    _checkpoint: StoredCheckpoint,
-    _picture: Image.Image,
-) -> Found:
+def _search(path: Path, model: OpenedModel, picture: Image.Image, k: int, filters: Filters) -> SearchResult:
     from ssrnet.data.transforms import test_transform  # imports torchvision
 
-    index, record = open_index(Path(folder))
+    index, record = open_index(path)
     with closing(index):
-        extraction, model = record.extraction, _services.model(_checkpoint)
-        batch = test_transform(extraction.image_size or _checkpoint.info.image_size)(_picture)[None]
+        extraction, predictor = record.extraction, model.predictor
+        batch = test_transform(extraction.image_size or predictor.image_size)(picture)[None]
         with torch.inference_mode():
-            query = embeddings(model, batch.to(next(model.parameters()).device), extraction).cpu().numpy()
-        (found,) = index.search(query, k, filters)
-        return Found(tuple(found), len(index))
+            query = embeddings(predictor.model, batch.to(predictor.device), extraction).cpu().numpy()
+        (neighbours,) = index.search(query, k, filters)
+        return SearchResult(tuple(neighbours), len(index))

@@ -1,4 +1,4 @@
-"""Training runs and studies that lie where the app looks, and what their checkpoints say that they scored."""
+"""Training runs and studies in the folders that the app offers, and the metrics that their checkpoints hold."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import streamlit as st
-
-from app import workbench as base
+from app.workbench import places
+from app.workbench.cache import cached
 from ssrnet.errors import DataError
 from ssrnet.retrieval.feature_files import Record
 from ssrnet.studies.tables import CurvePoint, measured_tables, protocol_records
@@ -29,29 +28,29 @@ class StudyCurve(NamedTuple):
 
 def run_folders() -> list[str]:
     """Training runs in ``runs/`` and ``checkpoints/`` of the working folder and the project's."""
-    found = {
-        str(folder.relative_to(place))
-        for place in (base.ROOT, Path.cwd())
-        for folder in find_runs([place / "runs", place / "checkpoints"])
+    names = {
+        str(folder.relative_to(base))
+        for base in (places.ROOT, Path.cwd())
+        for folder in find_runs([base / "runs", base / "checkpoints"])
     }
-    return sorted(found)
+    return sorted(names)
 
 
 def run_folder(name: str) -> Path:
     """Where a run that is offered, or was typed in, lies."""
-    return base._locate(name)
+    return places.readable_path(name)
 
 
 def runs_of(checkpoint: StoredCheckpoint) -> list[str]:
     """The offered runs that made a checkpoint: its folder, or those of its name beside it, as in ``checkpoints/``."""
     path = checkpoint.path.resolve()
-    own = {path.parent, path.with_suffix(""), path.with_name(f"{path.stem}-start")}
-    return [name for name in run_folders() if run_folder(name).resolve() in own]
+    folders = {path.parent, path.with_suffix(""), path.with_name(f"{path.stem}-start")}
+    return [name for name in run_folders() if run_folder(name).resolve() in folders]
 
 
 def study_folders() -> list[str]:
     """Folders of ``ssrnet study``: the bundled one, then those in ``runs/`` of the working folder."""
-    return [str(folder) for folder in find_studies([base.ROOT / "assets", Path("runs")])]
+    return [str(folder) for folder in find_studies([places.ROOT / "assets", Path("runs")])]
 
 
 def study_curves() -> dict[str, StudyCurve]:
@@ -69,10 +68,5 @@ def study_curves() -> dict[str, StudyCurve]:
 
 
 def stored_metrics(path: Path) -> list[StoredMetrics]:
-    """What a checkpoint says that it scored; read anew when the file changes."""
-    return _stored_metrics(str(path), base._stamp(path))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _stored_metrics(path: str, stamp: tuple) -> list[StoredMetrics]:
-    return runs.stored_metrics(Path(path))
+    """The metrics that a checkpoint holds; read anew when the file changes."""
+    return cached("stored metrics", path, lambda: runs.stored_metrics(path))

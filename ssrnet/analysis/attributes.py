@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,6 +67,23 @@ def coded(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     known = sorted(set(values.tolist()) - {None})
     place = {value: i for i, value in enumerate(known)} | {None: -1}
     return np.array([place[value] for value in values.tolist()], dtype=np.int64), known
+
+
+def binned(values: Sequence[str | None], bins: int) -> list[str | None] | None:
+    """Each number's bin, such as "2: 41 to 90", of ``bins`` with about as many numbers each; None stays.
+
+    None in place of the list where a value is no number, or all are equal.
+    """
+    try:
+        numbers = np.array([np.nan if value is None else float(value) for value in values])
+    except ValueError:
+        return None
+    edges = np.unique(np.nanquantile(numbers, np.linspace(0, 1, bins + 1)))
+    if len(edges) < 2:
+        return None
+    place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
+    names = [f"{i + 1}: {low:.4g} to {high:.4g}" for i, (low, high) in enumerate(pairwise(edges))]
+    return [None if np.isnan(number) else names[i] for number, i in zip(numbers, place)]
 
 
 def angle_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

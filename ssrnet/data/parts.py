@@ -7,6 +7,7 @@ The bundled city has all three (assets/README.md); any data set laid out so will
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def part_names(folder: Path) -> tuple[str, ...] | None:
             raise DataError(f"{path}, line {line}: found {text!r}; expected {len(names)} and a part's name.")
         names.append(name.strip())
     return tuple(names)
+
+
+def masked_images(dataset: ReIDDataset, images: Sequence[VehicleImage]) -> list[VehicleImage]:
+    """Those of the data set's images that have a part mask."""
+    if part_names(folder_of(dataset)) is None:
+        return []
+    return [image for image in images if image.attributes.get("mask")]
 
 
 def read_mask(path: Path, size: tuple[int, int], parts: int) -> np.ndarray:

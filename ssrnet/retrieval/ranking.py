@@ -57,6 +57,12 @@ class Ranking:
         rows = np.asarray(queries, dtype=np.int64)
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "top_k"})
 
+    def top(self, query: int, k: int) -> list[Hit]:
+        """The images of one query up to rank ``k``, with the junk that stands among them."""
+        hits = self.hits(query)
+        last = max((i for i, hit in enumerate(hits) if hit.rank is not None and hit.rank <= k), default=-1)
+        return hits[: last + 1]
+
     def hits(self, query: int) -> list[Hit]:
         """The ranked images of one query, nearest first."""
         listed = int((self.order[query] >= 0).sum())

@@ -1,7 +1,7 @@
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import workbench
-from app.workbench import roots
+from app.workbench import Workbench, places, roots
+from app.workbench.workbench import open_checkpoint, open_data
+from ssrnet.data.protocols import Protocol
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CELLS = re.compile(r"<td[^>]*>([^<]*)</td>")
@@ -22,7 +23,7 @@ CELLS = re.compile(r"<td[^>]*>([^<]*)</td>")
 def project(tmp_path_factory, monkeypatch) -> Path:
     """An empty folder in the place of the project's own, which may hold the demo and is not written to by tests."""
     folder = tmp_path_factory.mktemp("project")
-    monkeypatch.setattr(workbench, "ROOT", folder)
+    monkeypatch.setattr(places, "ROOT", folder)
     monkeypatch.setenv(roots.NAMED, str(tmp_path_factory.getbasetemp()))
     monkeypatch.chdir(folder)
     return folder
@@ -57,6 +58,12 @@ def open_page(project) -> Callable[..., AppTest]:
         return test.run()
 
     return run
+
+
+def workbench(data: Path, checkpoints: Mapping[str, str], protocol: Protocol = Protocol()) -> Workbench:
+    """What the sidebar opens for these paths."""
+    models = (open_checkpoint(checkpoints[role]) for role in ("baseline", "ssrnet"))
+    return Workbench.of(open_data(str(data)), *models, protocol)
 
 
 def html(test: AppTest) -> str:

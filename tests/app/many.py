@@ -19,14 +19,17 @@ ASKED: list[str] = []
 
 
 def page() -> None:
+    from unittest.mock import patch
+
     import streamlit as st
 
-    from app.widgets.image_picker import image_picker
+    from app.widgets import image_picker
     from tests.app.many import ASKED, IMAGES
 
     def thumbnail(image):
         ASKED.append(image.name)
         return "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 
-    chosen = image_picker("query", list(IMAGES), thumbnail)  # a new list at each run, as a page makes it
+    with patch.object(image_picker, "thumbnail", thumbnail):
+        chosen = image_picker.image_picker("query", list(IMAGES))  # a new list at each run, as a page makes it
     st.text(chosen.name)

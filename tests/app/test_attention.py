@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import workbench as app_services
-from app.workbench import Services
-from app.workbench import health as ask_health
-from app.workbench.attention import VERDICTS, ImageMap, mass_by_part
+from app.workbench import Workbench
+from app.workbench import health as bench_health
+from app.workbench.attention import VERDICTS
+from app.workbench.workbench import open_checkpoint, open_data
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol
 from ssrnet.explain.cam import CAMS, Cam
+from ssrnet.explain.image_maps import ImageMap, mass_by_part
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
 from ssrnet.training.checkpoint import file_hash
@@ -144,17 +146,15 @@ def test_the_page_says_whether_the_attention_looks_at_the_image(open_page, city,
 
 
 def test_health_in_batches_is_that_of_the_chosen_images(project, city, checkpoints, monkeypatch):
-    services, dataset = Services(), open_dataset(city)
-    opened = app_services.OpenedDataset(dataset, dataset.content_hash())
-    checkpoint = services.checkpoint(checkpoints["ssrnet"])
-    monkeypatch.setattr(ask_health, "IMAGES", 5)
-    images, heard = ask_health.health_images(opened), []
-    assert [dataset.test.index(image) for image in images] == [0, 2, 5, 8, 11]
-    found = ask_health.health(services, checkpoint, opened, lambda *done: heard.append(done))
-    assert heard == [(1, 2), (2, 2)] and found.images == 5
-    whole = attention_health([services.model(checkpoint).head(m) for m in services.feature_maps(checkpoint, images)])
-    assert found.M_s_position == pytest.approx(whole.M_s_position, rel=1e-4)
-    assert found.node_cosine == pytest.approx(whole.node_cosine, rel=1e-4)
+    bench = Workbench.of(open_data(str(city)), *map(open_checkpoint, checkpoints.values()), Protocol())
+    monkeypatch.setattr(bench_health, "IMAGES", 5)
+    images, calls = bench_health.health_images(bench.data), []
+    assert [bench.dataset.test.index(image) for image in images] == [0, 2, 5, 8, 11]
+    health = bench_health.health(bench.ssrnet, lambda *done: calls.append(done))
+    assert calls == [(1, 2), (2, 2)] and health.images == 5
+    whole = attention_health([view.trace for view in bench.ssrnet.views(images)])
+    assert health.M_s_position == pytest.approx(whole.M_s_position, rel=1e-4)
+    assert health.node_cosine == pytest.approx(whole.node_cosine, rel=1e-4)
 
 
 def test_images_beside_the_query_method_and_branch_come_from_the_url(open_page, city, checkpoints):

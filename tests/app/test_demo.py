@@ -10,8 +10,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import workbench
 from app.widgets.page import VIEWS
+from app.workbench import places, workbench
 from ssrnet.errors import InstallationError
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.feature_files import read_record
@@ -44,11 +44,11 @@ def no_extraction(monkeypatch):
 
 def sidebar(test: AppTest) -> dict[str, str | None]:
     widgets = (*test.sidebar.text_input, *test.sidebar.selectbox)
-    return {widget.key: widget.value for widget in widgets if widget.key in workbench.DEMO}
+    return {widget.key: widget.value for widget in widgets if widget.key in places.DEMO}
 
 
 def kept(root: Path) -> list[Path]:
-    return sorted((root / workbench.KEPT_FEATURES).glob("*"))
+    return sorted((root / places.KEPT_FEATURES).glob("*"))
 
 
 def ranks(test: AppTest) -> int:
@@ -58,11 +58,11 @@ def ranks(test: AppTest) -> int:
 
 def test_the_app_opens_on_the_demo_without_any_configuration(demo, no_extraction):
     test = AppTest.from_file(str(REPOSITORY / "app/pages.py"), default_timeout=120).run()
-    assert not test.exception and not test.error and sidebar(test) == workbench.DEMO
+    assert not test.exception and not test.error and sidebar(test) == places.DEMO
     assert test.dataframe[0].value["Model"].tolist() == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert test.sidebar.radio[0].value == "cross_camera"
     assert "bundled demo" in test.sidebar.caption[0].value and "assets/README.md" in test.sidebar.caption[0].value
-    assert kept(demo) == [] and len(list((demo / workbench.SHIPPED_FEATURES).iterdir())) == 2
+    assert kept(demo) == [] and len(list((demo / places.SHIPPED_FEATURES).iterdir())) == 2
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
@@ -70,8 +70,8 @@ def test_it_is_found_from_anywhere(demo, open_page, no_extraction, tmp_path, mon
     if elsewhere:
         monkeypatch.chdir(tmp_path)
     test = open_page("retrieval")
-    assert ranks(test) == 2 and sidebar(test) == workbench.DEMO
-    assert test.sidebar.selectbox[0].options == [workbench.DEMO["baseline"], workbench.DEMO["ssrnet"]]
+    assert ranks(test) == 2 and sidebar(test) == places.DEMO
+    assert test.sidebar.selectbox[0].options == [places.DEMO["baseline"], places.DEMO["ssrnet"]]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,7 +79,7 @@ def test_it_is_found_from_anywhere(demo, open_page, no_extraction, tmp_path, mon
 def test_every_page_opens_on_the_demo(demo, open_page, view):
     test = open_page(view)
     assert not test.exception and not test.error, [e.value for e in test.error]
-    assert sidebar(test) == workbench.DEMO and test.expander[-1].label == "Explain", "the page is drawn to its end"
+    assert sidebar(test) == places.DEMO and test.expander[-1].label == "Explain", "the page is drawn to its end"
 
 
 def test_attention_draws_cams_of_both_models_on_the_demo(demo, open_page):
@@ -93,7 +93,7 @@ def test_the_scoreboard_is_not_troubled_by_the_demo(demo, open_page):
     assert any("Choose one or several above" in text.value for text in test.markdown)
 
 
-@pytest.mark.parametrize("part", workbench.DEMO.values())
+@pytest.mark.parametrize("part", places.DEMO.values())
 def test_without_a_part_of_the_demo_the_page_says_what_to_do(demo, open_page, part):
     shutil.rmtree(demo / part) if (demo / part).is_dir() else (demo / part).unlink()
     test = open_page("retrieval")
@@ -104,7 +104,7 @@ def test_without_a_part_of_the_demo_the_page_says_what_to_do(demo, open_page, pa
 def test_what_the_url_says_wins(demo, open_page, city, checkpoints):
     for url in ({"data": str(city)}, {"ssrnet": checkpoints["ssrnet"]}, {"data": str(city), **checkpoints}):
         test = open_page("retrieval", **url)
-        assert ranks(test) == 2 and sidebar(test) == workbench.DEMO | url
+        assert ranks(test) == 2 and sidebar(test) == places.DEMO | url
         assert any("bundled demo" in caption.value for caption in test.sidebar.caption) == ("data" not in url)
     test = open_page("retrieval", data="")
     assert "Still missing: a data folder." in test.info[0].value
@@ -122,9 +122,9 @@ def test_every_field_can_be_changed(demo, open_page, city):
     assert "Still missing: a data folder." in test.info[0].value
     test.sidebar.text_input(key="data").set_value(str(city)).run()
     assert ranks(test) == 2 and not any("bundled" in caption.value for caption in test.sidebar.caption)
-    test.sidebar.selectbox(key="ssrnet").set_value(workbench.DEMO["baseline"]).run()
+    test.sidebar.selectbox(key="ssrnet").set_value(places.DEMO["baseline"]).run()
     assert ranks(test) == 2 and "Second: Baseline (GB)" in html(test)
-    assert sidebar(test) == workbench.DEMO | {"data": str(city), "ssrnet": workbench.DEMO["baseline"]}
+    assert sidebar(test) == places.DEMO | {"data": str(city), "ssrnet": places.DEMO["baseline"]}
 
 
 def test_the_second_start_finds_what_the_first_extracted(open_page, project, city, checkpoints, monkeypatch, request):
@@ -143,13 +143,13 @@ def test_the_second_start_finds_what_the_first_extracted(open_page, project, cit
 def test_a_changed_checkpoint_or_data_set_is_extracted_anew(demo, open_page):
     start_anew()
     assert ranks(open_page("retrieval")) == 2 and kept(demo) == []
-    path = demo / workbench.DEMO["ssrnet"]
+    path = demo / places.DEMO["ssrnet"]
     checkpoint = load_checkpoint(path)
     save_checkpoint(path, checkpoint.model, tiny.info(checkpoint.model, epoch=99))
     assert ranks(open_page("retrieval")) == 2
     (made,) = kept(demo)
     assert made.name.startswith("city-ssrnet-")
-    victim = next((demo / workbench.DEMO["data"] / "image_test").glob("*.jpg"))
+    victim = next((demo / places.DEMO["data"] / "image_test").glob("*.jpg"))
     victim.unlink()
     assert ranks(open_page("retrieval")) == 2
     assert len(kept(demo)) == 3
@@ -158,7 +158,7 @@ def test_a_changed_checkpoint_or_data_set_is_extracted_anew(demo, open_page):
 @pytest.mark.parametrize("damage", ["cut", "foreign"])
 def test_a_damaged_or_foreign_feature_file_is_made_again(demo, open_page, damage):
     start_anew()
-    shipped = sorted((demo / workbench.SHIPPED_FEATURES).iterdir())
+    shipped = sorted((demo / places.SHIPPED_FEATURES).iterdir())
     if damage == "cut":
         shipped[0].write_bytes(shipped[0].read_bytes()[:-1])
     else:
@@ -176,10 +176,10 @@ def test_where_features_cannot_be_kept_the_page_goes_on_without(open_page, proje
 
 def test_feature_files_are_not_offered_as_checkpoints(demo, open_page):
     (demo / "runs").mkdir()
-    for number, path in enumerate((demo / workbench.SHIPPED_FEATURES).iterdir()):
+    for number, path in enumerate((demo / places.SHIPPED_FEATURES).iterdir()):
         shutil.copy(path, demo / f"runs/features{number}.safetensors")
     test = open_page("retrieval")
-    assert test.sidebar.selectbox[0].options == [workbench.DEMO["baseline"], workbench.DEMO["ssrnet"]]
+    assert test.sidebar.selectbox[0].options == [places.DEMO["baseline"], places.DEMO["ssrnet"]]
 
 
 def test_a_network_that_cannot_be_built_here_is_one_sentence(demo, open_page, monkeypatch):
@@ -197,9 +197,9 @@ FIRST_PAGE = """
 import sys
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
-from app import workbench
+from app.workbench import places
 from app.widgets.page import VIEWS
-workbench.ROOT = Path.cwd()
+places.ROOT = Path.cwd()
 page = f"from app.widgets.page import run_view; run_view({sys.argv[1]!r}, '')"
 test = AppTest.from_string(page, default_timeout=120).run()
 assert not test.exception and not test.error and len(test.dataframe) >= 1

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from app.workbench import failures as kept
+from app.views import failures
 from ssrnet.data.datasets import open_dataset
 from tests.app.conftest import html
 from tests.data import layouts
@@ -60,7 +60,7 @@ def test_every_query_is_a_point_and_the_chosen_one_stands_beside_the_chart(open_
 
 def test_the_url_opens_each_section_and_no_other_is_computed(open_failures, monkeypatch):
     asked = []
-    monkeypatch.setattr(kept, "_slicing", lambda key, name, found: asked.append(name) or pytest.fail("not asked for"))
+    monkeypatch.setattr(failures, "slicing", lambda pair, name: asked.append(name) or pytest.fail("not asked for"))
     for section in (SECTIONS[0], SECTIONS[1], SECTIONS[3], SECTIONS[4]):
         test = open_failures(failures_show=section)
         assert test.segmented_control(key="failures_show").value == section

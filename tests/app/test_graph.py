@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from app import workbench as app_services
 from app.widgets.node_graph import Switches, graph_edges
-from app.workbench import Services, graphs
+from app.workbench import graphs
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.graph import RelationGraph
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import html, matrices
+from tests.app.conftest import html, matrices, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
@@ -146,12 +145,8 @@ def test_switches_fit_the_graph(graph):
 
 
 def test_an_answer_without_an_edit_is_the_stored_ranking(project, city, checkpoints):
-    services = Services()
-    opened = app_services.OpenedDataset(open_dataset(city), open_dataset(city).content_hash())
-    checkpoint = services.checkpoint(checkpoints["ssrnet"])
-    protocol = Protocol()
-    evaluation = services.evaluation(checkpoint, opened, protocol)
-    found = graphs.answer(services, checkpoint, opened, protocol, evaluation.split, 1, GraphEdit())
+    model = workbench(city, checkpoints).ssrnet
+    evaluation, found = model.evaluation(), graphs.edited_query(model, 1, GraphEdit())
     assert found.token_cosine == pytest.approx(1) and found.embedding_cosine == pytest.approx(1)
     listed = [hit.index for hit in evaluation.ranking.hits(1)]
     np.testing.assert_allclose(

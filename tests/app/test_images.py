@@ -4,11 +4,9 @@ import zipfile
 import pytest
 from PIL import Image
 
-from app.workbench import Services
 from ssrnet.data.datasets import open_dataset
-from ssrnet.data.protocols import Protocol
 from ssrnet.retrieval.verification import verify
-from tests.app.conftest import pictures_across, rows_of_pictures
+from tests.app.conftest import pictures_across, rows_of_pictures, workbench
 
 
 @pytest.fixture
@@ -69,10 +67,9 @@ def test_two_images_have_a_verdict_with_the_data_sets_error_rates(open_page, cit
     upload(test, first=photographs[0], second=photographs[2])
     assert not test.exception and not test.error
     shown = test.dataframe[0].value
-    services, opened = Services(), Services().dataset(str(city))
-    split = Protocol("cross_camera").split(opened.dataset)
-    for (_, row), path in zip(shown.iterrows(), checkpoints.values(), strict=True):
-        found = verify(services.features(services.checkpoint(path), opened), split)
+    models = workbench(city, checkpoints).networks.values()
+    for (_, row), model in zip(shown.iterrows(), models, strict=True):
+        found = verify(model.features(), model.split)
         assert row["Threshold"] == pytest.approx(found.equal_error().threshold)
         rates = found.rates(row["Cosine"])
         assert row["Two vehicles at least as similar"] == pytest.approx(100 * rates.false_match)

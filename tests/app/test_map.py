@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.workbench import Services, maps
+from app.workbench import OpenedModel, background, cache, maps
+from app.workbench.background import Abandoned, Job
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
@@ -137,7 +138,7 @@ def test_work_goes_on_while_a_page_leaves_and_comes_back(monkeypatch, project):
         return Projection(np.zeros((1, 2)), method)
 
     monkeypatch.setattr(maps, "project", slow)
-    monkeypatch.setattr(maps, "TICK", 0.02)
+    monkeypatch.setattr(background, "TICK", 0.02)
 
     class Left(BaseException):
         pass
@@ -147,41 +148,40 @@ def test_work_goes_on_while_a_page_leaves_and_comes_back(monkeypatch, project):
 
     with pytest.raises(Left):
         maps.projected(("test", "leave"), lambda: None, "PCA", leave)
-    heard = []
+    steps = []
 
     def stay(done, total):
-        heard.append(done)
-        if len(heard) > 3:
+        steps.append(done)
+        if len(steps) > 3:
             go.set()
 
     assert maps.projected(("test", "leave"), lambda: None, "PCA", stay).method == "PCA"
-    assert calls == ["PCA"] and heard[-1] == 300 + 700 // 4
+    assert calls == ["PCA"] and steps[-1] == 300 + 700 // 4
 
 
-def test_work_that_nobody_waits_for_ends(monkeypatch):
-    monkeypatch.setattr(maps, "PATIENCE", 0.05)
-    work = maps.Work()
+def test_work_that_nobody_waits_for_ends():
+    job = Job(patience=0.05)
     time.sleep(0.1)
-    with pytest.raises(maps.Abandoned):
-        work.listen(1, 4)
+    with pytest.raises(Abandoned):
+        job.listen(1, 4)
 
 
 @pytest.mark.parametrize("method", ["PCA", "UMAP"])
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_equal_embeddings_are_a_point_or_one_sentence(open_page, city, checkpoints, monkeypatch, method, value):
-    plain = Services.features
+    plain = OpenedModel.features
 
     def equal(*arguments, **named):
         features = plain(*arguments, **named)
         return replace(features, features=torch.full_like(features.features, value))
 
-    monkeypatch.setattr(Services, "features", equal)
-    maps._works.clear()
+    monkeypatch.setattr(OpenedModel, "features", equal)
+    cache._stores.clear()
     test = open_page("map", data=str(city), map_method=method, **checkpoints)
     assert not test.exception and not test.error
     if method == "UMAP":
-        [said] = [info.value for info in test.info]
-        assert said.startswith("The map of Baseline (GB): UMAP needs different vectors") and "choose PCA" in said
+        [message] = [info.value for info in test.info]
+        assert message.startswith("The map of Baseline (GB): UMAP needs different vectors") and "choose PCA" in message
     else:
         assert not test.info and not any(any(panel["x"] + panel["y"]) for panel in drawn(test)["panels"])
-    maps._works.clear()
+    cache._stores.clear()

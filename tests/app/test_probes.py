@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.workbench import Services
-from app.workbench import probes as kept
+from app.workbench import Workbench, cache, probes
+from app.workbench.workbench import open_checkpoint, open_data
 from ssrnet.data.parts import AS_IT_IS, REMOVED
+from ssrnet.data.protocols import Protocol
 from ssrnet.explain.cam import WHOLE
 from tests.app.conftest import pictures_across
 
@@ -88,22 +89,22 @@ def test_marks_show_the_change_of_both_models_and_where_it_came_from(open_page, 
 
 
 def test_the_mark_is_the_part_that_differs_and_embeddings_are_kept(project, probed, checkpoints):
-    kept._store.clear()
-    services = Services()
-    opened, checkpoint = services.dataset(str(probed)), services.checkpoint(checkpoints["ssrnet"])
-    [pair] = kept.pairs(opened).values()
+    cache._stores.clear()
+    model = Workbench.of(open_data(str(probed)), *map(open_checkpoint, checkpoints.values()), Protocol()).ssrnet
+    [pair] = probes.pairs(model.data).values()
     assert pair.vehicle == VEHICLE and pair.reference.vehicle_id == VEHICLE
-    maps = kept.mark_maps(services, checkpoint, opened, pair, WHOLE, "grad-cam")
+    maps = probes.mark_maps(model, pair, WHOLE, "grad-cam")
     assert maps.area == pytest.approx(144 / (40 * 48))
     assert maps.with_mark.shape == (267, 320, 3) and 0 <= maps.share <= 1
-    [turn, _] = kept.series(opened)
-    first = kept.embeddings(services, checkpoint, opened, "turn", turn.photographs, lambda done, total: None)
-    kept._store.clear()
+    [turn, _] = probes.series(model.data)
+    assert probes.stored_embeddings(model, "turn", turn.photographs) is None
+    first = probes.embeddings(model, "turn", turn.photographs)
+    cache._stores.clear()
 
     def never(done: int, total: int) -> None:
         raise AssertionError("it is on the disk")
 
-    again = kept.embeddings(services, checkpoint, opened, "turn", turn.photographs, never)
+    again = probes.embeddings(model, "turn", turn.photographs, never)
     assert again.names == first.names and (again.features == first.features).all()
 
 

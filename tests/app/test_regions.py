@@ -6,23 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 
 from app.widgets.region_boxes import crop_ratios
-from app.workbench import Services, _feature_store
-from app.workbench import regions as kept
-from ssrnet.data.protocols import Protocol
+from app.workbench import regions
+from app.workbench.workbench import checkpoint_files
 from ssrnet.model.regions import region_boxes
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import html
+from tests.app.conftest import html, workbench
 
 RANK = "regions_rank"
 
 
 @pytest.fixture(autouse=True)
 def no_gallery_in_memory():
-    kept._graph_store.clear()
-    _feature_store.clear()  # which earlier tests may have filled for the same data and checkpoints
+    st.cache_resource.clear()  # which earlier tests may have filled for the same data and checkpoints
 
 
 def slider(test) -> dict:
@@ -83,10 +82,10 @@ def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_page
     assert titles(test) == ["λ = 0.667, as trained", "λ = 0.75 at test time, query and gallery"]
     sentence = next(each.value for each in test.caption if "Test-time λ" in each.value)
     assert "trained at 0.667" in sentence and "Fig. 4" in sentence and "Asymmetric" not in sentence
-    [kept_file] = Path("runs").rglob("*.graphs")
-    assert kept_file.name not in "".join(Services().checkpoint_files())
+    [graphs_file] = Path("runs").rglob("*.graphs")
+    assert graphs_file.name not in "".join(checkpoint_files())
 
-    kept._graph_store.clear()
+    st.cache_resource.clear()
     again = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
     assert titles(again) == titles(test) and RANK not in [each.key for each in again.button]
 
@@ -101,41 +100,39 @@ def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_page, 
 
 
 def test_ranks_and_metrics_at_a_lambda_are_those_of_a_network_asked_at_it(project, city, checkpoints):
-    services = Services()
-    checkpoint, opened, protocol = services.checkpoint(checkpoints["ssrnet"]), services.dataset(str(city)), Protocol()
+    model = workbench(city, checkpoints).ssrnet
     parts = []
-    graphs = kept.gallery_graphs(services, checkpoint, opened, lambda done, total: parts.append((done, total)))
-    assert parts[0] == (0, 12) and graphs.names == tuple(image.name for image in opened.dataset.test)
-    asked = tiny.network(crop_ratio=0.75)
+    graphs = regions.gallery_graphs(model, lambda done, total: parts.append((done, total)))
+    assert parts == [(4, 12), (8, 12), (12, 12)]
+    assert graphs.names == tuple(image.name for image in model.data.dataset.test)
+    network = tiny.network(crop_ratio=0.75)
     path = project / "runs/wider.safetensors"
-    save_checkpoint(path, asked, tiny.info(asked))  # the same weights with lambda = 3/4 for their own
-    wider = services.checkpoint(str(path))
+    save_checkpoint(path, network, tiny.info(network))  # the same weights with lambda = 3/4 for their own
+    wider = workbench(city, checkpoints | {"ssrnet": str(path)}).ssrnet
     for query in range(4):
-        expected = kept.rank_as_trained(services, wider, opened, protocol, query, 5)
-        got = kept.rank_at(services, checkpoint, opened, protocol, query, 0.75, 5, graphs)
+        expected = regions.rank_as_trained(wider, query, 5)
+        got = regions.rank_at(model, query, 0.75, 5, graphs)
         assert [hit.index for hit in got.hits] == [hit.index for hit in expected.hits]
-        assert got.average_precision == pytest.approx(expected.average_precision)
+        assert got.ranking.average_precision == pytest.approx(expected.ranking.average_precision)
         assert got.label.test_time_ratio and not got.label.asymmetric
-    features = services.features(checkpoint, opened)
-    measured = kept.metrics_at(checkpoint, opened, protocol, features, graphs, 0.75)
-    assert measured.metrics.mAP == pytest.approx(services.evaluation(wider, opened, protocol).metrics.mAP)
+    measured = regions.metrics_at(model, graphs, 0.75)
+    assert measured.metrics.mAP == pytest.approx(wider.evaluation().metrics.mAP)
     assert measured.record.features["graph_edit"] == "λ = 0.75 at test time"
 
 
 def test_a_pass_that_was_broken_off_goes_on(project, city, checkpoints, monkeypatch):
-    monkeypatch.setattr(kept, "PART", 4)
-    services = Services()
-    checkpoint, opened = services.checkpoint(checkpoints["ssrnet"]), services.dataset(str(city))
+    monkeypatch.setattr(regions, "PART", 4)
+    model = workbench(city, checkpoints).ssrnet
 
     def stop(done: int, total: int) -> None:
         if done >= 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        kept.gallery_graphs(services, checkpoint, opened, stop)
-    heard = []
-    kept.gallery_graphs(services, checkpoint, opened, lambda done, total: heard.append(done))
-    assert heard == [8]
+        regions.gallery_graphs(model, stop)
+    done_before = []
+    regions.gallery_graphs(model, lambda done, total: done_before.append(done))
+    assert done_before[-1] == 12 and 4 not in done_before
 
 
 def test_a_model_without_regions_is_one_sentence(open_page, city, checkpoints):

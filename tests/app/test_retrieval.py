@@ -10,12 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from app.widgets.image_picker import MORE, PAGE
 from app.widgets.match import pulled
-from app.workbench import Services
-from app.workbench.matches import RankingOptions, pair_shares
-from ssrnet.data.protocols import Protocol
+from app.workbench import OpenedModel, RankingOptions
+from app.workbench.matches import pair_shares
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many
-from tests.app.conftest import html, matrices
+from tests.app.conftest import html, matrices, workbench
 
 QUERY = "0008_c001_00000000_0.jpg"
 SAME, OTHER = "0008_c002_00000001_0.jpg", "0007_c002_00000001_0.jpg"
@@ -112,16 +111,14 @@ def test_a_branch_subset_needs_no_network_and_equals_ranking_with_those_columns(
     open_page, city, checkpoints, monkeypatch
 ):
     whole(open_page("retrieval", data=str(city), **checkpoints))
-    monkeypatch.setattr(Services, "model", lambda *_: pytest.fail("no network is needed"))
+    monkeypatch.setattr(OpenedModel, "predictor", property(lambda _: pytest.fail("no network is needed")))
     test = whole(open_page("retrieval", data=str(city), branches="Relation", query=QUERY, **checkpoints))
     baseline, ssrnet = records(test)
     assert baseline["features"]["branches"] == [] and ssrnet["features"]["branches"] == ["token"]
     assert any("only relation branch" in caption.value for caption in test.caption)
 
-    services = Services()
-    opened, checkpoint = services.dataset(str(city)), services.checkpoint(checkpoints["ssrnet"])
-    features = services.features(checkpoint, opened).only(["token"])
-    split = Protocol("cross_camera").split(opened.dataset)
+    model = workbench(city, checkpoints).ssrnet
+    features, split = model.features().only(["token"]), model.split
     query = [image.name for image in split.query].index(QUERY)
     d = 1 - torch.cosine_similarity(features.rows(split.query)[query][None], features.rows(split.gallery))
     nearest = [split.gallery[i].name for i in d.argsort()][:3]
@@ -203,12 +200,9 @@ def test_branches_at_unit_length_are_ranked_recorded_and_explained(open_page, ci
     assert [record["features"]["normalise_branches"] for record in records(test)] == [True, True]
     assert any("each branch at unit length" in caption.value for caption in test.caption)
 
-    services, options = Services(), RankingOptions(unit_length=True)
-    opened, checkpoint = services.dataset(str(city)), services.checkpoint(checkpoints["ssrnet"])
-    protocol = Protocol("cross_camera")
-    split = protocol.split(opened.dataset)
-    shares = pair_shares(services, checkpoint, opened, protocol, options, split, 0, 1)
-    features = services.features(checkpoint, opened)
+    model = workbench(city, checkpoints).ssrnet
+    split, features = model.split, model.features()
+    shares = pair_shares(model, RankingOptions(unit_length=True), 0, 1)
     cosines = []
     for branch in features.branch_dims:
         one = features.only([branch])
@@ -225,9 +219,9 @@ def test_what_a_branch_did_in_words():
 
 def test_options_that_a_model_has_none_of_leave_it_as_it_is():
     features = FeatureSet(torch.zeros(1, 3), ("a",), {"G": 1, "attn": 1, "token": 1})
-    assert RankingOptions(branches=("token", "G")).own(features) == ("G", "token")
-    assert RankingOptions(branches=("token",)).own(features.only(["G"])) == ()
-    assert RankingOptions(branches=("G",)).own(features.only(["G"])) == (), "all it has"
+    assert RankingOptions(branches=("token", "G")).chosen_branches(features) == ("G", "token")
+    assert RankingOptions(branches=("token",)).chosen_branches(features.only(["G"])) == ()
+    assert RankingOptions(branches=("G",)).chosen_branches(features.only(["G"])) == (), "all it has"
 
 
 def test_fig_5_is_drawn_and_fig_6_says_why_not(open_page, city, checkpoints):

@@ -7,6 +7,7 @@ import pytest
 
 from app.widgets.network_diagram import TALL_SIZES, WIDE_SIZES, _blocks, _svg, ratio_in_words
 from app.widgets.page import HOME, VIEWS
+from app.workbench import OpenedModel
 from ssrnet.model import ModelSettings
 from tests import tiny
 from tests.data import layouts
@@ -76,10 +77,8 @@ def test_every_link_of_the_tours_opens_what_it_promises(measured, open_page):
 
 
 def test_unmeasured_models_are_not_measured_unasked(open_page, city, checkpoints, monkeypatch):
-    from app import workbench
-
-    monkeypatch.setattr(workbench.Services, "stored_features", lambda *a: None)
-    monkeypatch.setattr(workbench, "extract", lambda *a, **k: pytest.fail("nobody asked for that"))
+    monkeypatch.setattr(OpenedModel, "stored_features", lambda *a: None)
+    monkeypatch.setattr(OpenedModel, "_extract", lambda *a: pytest.fail("nobody asked for that"))
     test = open_page("start", data=str(city), **checkpoints)
     assert not test.exception and "not measured on this data yet" in test.info[0].value
     assert "Measure both models first" in " ".join(each.value for each in test.markdown)

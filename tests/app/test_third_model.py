@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.widgets.curves import COLOURS
-from app.workbench import Services
+from app.workbench.workbench import checkpoint_files
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.data.datasets import open_dataset
 from tests import tiny
@@ -168,7 +168,7 @@ def test_nothing_is_offered_where_there_is_nothing_to_offer(open_page, make_impo
     assert offered() == []
     make_import(city, "agw")
     assert offered() == ["agw"], "offered, and not chosen by itself"
-    files = Services().checkpoint_files()
+    files = checkpoint_files()
     assert not any("imported" in name for name in files), "features are no checkpoints"
 
 

@@ -9,6 +9,7 @@ import pytest
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.training_sets import describe_training
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.app.conftest import workbench
 
 TITLES = "**Baseline (GB) and SSR-Net (GB+AB+RB)**: "
 
@@ -28,9 +29,9 @@ def trained(city, checkpoints, tmp_path):
 @pytest.fixture
 def unmeasured(monkeypatch):
     """No page extracts features."""
-    from app import workbench
+    from app.workbench import OpenedModel
 
-    monkeypatch.setattr(workbench.Services, "stored_features", lambda *a: None)
+    monkeypatch.setattr(OpenedModel, "stored_features", lambda *a: None)
 
 
 def said(test) -> tuple[list[str], list[str]]:
@@ -69,11 +70,6 @@ def test_older_checkpoints_say_nothing(open_page, city, checkpoints, unmeasured)
 
 
 def test_numbers_carry_it_in_their_record(project, city, trained, checkpoints):
-    from app.workbench import Services
-    from ssrnet.data.protocols import Protocol
-
-    services = Services()
-    opened = services.dataset(str(city))
     for paths, expected in ((trained, 0), (checkpoints, None)):
-        record = services.evaluation(services.checkpoint(paths["baseline"]), opened, Protocol("cross_camera")).record
+        record = workbench(city, paths).baseline.evaluation().record
         assert record.features.get("test_vehicles_in_training") == expected

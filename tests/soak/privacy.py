@@ -16,8 +16,9 @@ from urllib.parse import quote, urlsplit
 
 from PIL import Image
 
-from app.workbench import _thumbnail
+from app.workbench.images import data_uri
 from ssrnet.commands.index_build import BuildSettings, build_index
+from ssrnet.data.images import read_image
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests import tiny
 from tests.browser.test_app import started
@@ -202,5 +203,7 @@ def answer(address: str, path: str) -> bytes:
 
 def thumbnail(path: Path) -> bytes:
     """The data URI by which a page shows the picture, without its head."""
-    uri = _thumbnail.__wrapped__(str(path), (0, 0), 160)
+    picture = read_image(path)
+    picture.thumbnail((320, 160))
+    uri = data_uri(picture)
     return uri.partition(",")[2].encode()

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import workbench
 from app.widgets.page import VIEWS
-from app.workbench import roots
+from app.workbench import places, roots
 from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.train import train
 from ssrnet.training.checkpoint import save_checkpoint
@@ -36,7 +35,7 @@ def project(place: Path) -> Iterator[dict[str, Path]]:
     train(tiny.training(things["data"], things["runs"], max_steps=2, holdout=2))
     build_index(BuildSettings(things["data"], things["ssrnet"], things["index"], features=(), workers=0, device="cpu"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workbench, "ROOT", folder)
+        patch.setattr(places, "ROOT", folder)
         patch.setenv(roots.NAMED, str(place))
         patch.chdir(folder)
         yield things

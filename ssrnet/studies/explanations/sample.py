@@ -40,6 +40,11 @@ class Pair:
     reference: VehicleImage
 
     @property
+    def images(self) -> list[VehicleImage]:
+        """The capture's photographs in the order of ``probe.photographs``, then the reference."""
+        return [*self.probe.photographs.values(), self.reference]
+
+    @property
     def vehicle(self) -> str:
         return self.reference.vehicle_id
 

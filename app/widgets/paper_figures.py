@@ -1,4 +1,4 @@
-"""Buttons that make sheets of six queries, as the paper's Figs. 5 and 6."""
+"""Buttons that draw six queries as the paper's Figs. 5 and 6."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.progress import run_with_progress
-from app.widgets.source import Selection
-from app.workbench import Services
-from app.workbench.matches import RankingOptions
-from app.workbench.sheets import drawn_sheet
+from app.workbench import RankingOptions, Workbench
+from app.workbench.paper_figures import paper_figure
 from ssrnet.analysis.paper_figures import FigureLayout, fig5, fig6
 from ssrnet.errors import DataError
 
@@ -21,8 +19,8 @@ RULES = {"sample": "At random", "differ": "Where the models differ most", "fixed
 CONDITIONS = {"fig5": "single-gallery-shot, top-5", "fig6": "multi-gallery-shot with n = 6, top-10"}
 
 
-def sheets(services: Services, selection: Selection, options: RankingOptions) -> None:
-    """The two buttons, how the queries are chosen, and the sheet; a fragment of the page."""
+def paper_figures(bench: Workbench, options: RankingOptions) -> None:
+    """The two buttons, how the queries are chosen, and the figure; a fragment of the page."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seed = st.number_input(
             "Seed",
@@ -38,7 +36,7 @@ def sheets(services: Services, selection: Selection, options: RankingOptions) ->
             "Six queries", list(RULES), format_func=RULES.__getitem__, key="sheet_rule", bind="query-params", width=280
         )
         figures = {name: make(int(seed)) for name, make in FIGURES.items()}
-        reasons = {name: figure.protocol.unavailable(selection.opened.dataset) for name, figure in figures.items()}
+        reasons = {name: figure.protocol.unavailable(bench.dataset) for name, figure in figures.items()}
         shown = st.query_params.get(SHEET)
         for name, figure in figures.items():
             st.button(
@@ -54,34 +52,24 @@ def sheets(services: Services, selection: Selection, options: RankingOptions) ->
     for name, reason in reasons.items():
         if reason:
             st.caption(f"{figures[name].title} ({CONDITIONS[name]}) cannot be made: {reason}.")
-    if selection.third:
+    if bench.third:
         st.caption("The sheets set the two networks side by side, as the paper does.")
     if shown in figures and reasons[shown] is None:
-        _sheet(services, selection, options, shown, figures[shown], rule, int(seed))
+        _figure(bench, options, shown, figures[shown], rule, int(seed))
 
 
-def _sheet(
-    services: Services,
-    selection: Selection,
-    options: RankingOptions,
-    name: str,
-    figure: FigureLayout,
-    rule: str,
-    seed: int,
-) -> None:
+def _figure(bench: Workbench, options: RankingOptions, name: str, layout: FigureLayout, rule: str, seed: int) -> None:
     from app.widgets.export import export_buttons  # here: Plotly comes with it
 
     try:
         drawn = run_with_progress(
-            f"Drawing {figure.title}",
-            "sheet_drawing",
-            partial(drawn_sheet, services, selection.models, selection.opened, figure, options, rule, seed),
+            f"Drawing {layout.title}", "sheet_drawing", partial(paper_figure, bench, layout, options, rule, seed)
         )
     except DataError as error:
         st.info(str(error))
         return
-    st.image(drawn.preview, width="stretch", alt=drawn.sheet.caption)
-    export_buttons(f"{name}_{rule}_seed{seed}", drawn.sheet.export, key=f"export_{name}")
+    st.image(drawn.preview, width="stretch", alt=drawn.figure.caption)
+    export_buttons(f"{name}_{rule}_seed{seed}", drawn.figure.export, key=f"export_{name}")
 
 
 def _toggle(name: str) -> None:

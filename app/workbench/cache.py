@@ -1,0 +1,121 @@
+"""The one cache of the pages: what they compute, in memory, by what it was computed from.
+
+Streamlit's own caches replay what is drawn inside a cached function, so that nothing cached could report its progress.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from app.workbench.places import file_stamp
+from ssrnet.data.records import VehicleImage
+
+T = TypeVar("T")
+SESSION = "session_cache"
+"""The session state's key for what is computed from a viewer's uploads; it goes when the page is closed."""
+
+
+@dataclass
+class _Entry:
+    value: Any = None
+    made: bool = False
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass
+class _Store:
+    """The ``most`` last used values of one kind."""
+
+    most: int
+    entries: OrderedDict[Hashable, _Entry] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def entry(self, key: Hashable) -> _Entry:
+        with self.lock:
+            entry = self.entries.setdefault(key, _Entry())
+            self.entries.move_to_end(key)
+            while len(self.entries) > self.most:
+                self.entries.popitem(last=False)
+        return entry
+
+
+def cached(kind: str, key: object, make: Callable[[], T], most: int = 64, spinner: str | None = None) -> T:
+    """The value of this ``kind`` and ``key``, made where it is not there yet, by one session for all.
+
+    key: anything that :func:`content_key` takes. most: values of the kind that are kept. What ``make`` raises is raised
+    here, and the next call tries again. Callers must not change what they get: all sessions share it.
+    """
+    entry = _store(kind, most).entry(content_key(key))
+    if entry.made:  # without waiting for a lock
+        return entry.value
+    with entry.making:
+        if not entry.made:
+            with st.spinner(spinner) if spinner else nullcontext():
+                entry.value = make()
+            entry.made = True
+    return entry.value
+
+
+def cached_value(kind: str, key: object) -> Any:
+    """The value if it has been made, else None."""
+    store = _stores().get(kind)
+    entry = store.entries.get(content_key(key)) if store else None
+    return entry.value if entry and entry.made else None
+
+
+def session_cached(key: tuple, make: Callable[[], T]) -> T:
+    """As :func:`cached`, in this viewer's session alone, and never on the disk."""
+    values, key = session_values(), content_key(key)
+    if key not in values:
+        values[key] = make()
+    return values[key]
+
+
+def session_values() -> dict[Hashable, Any]:
+    """All that :func:`session_cached` has made, by content key."""
+    return st.session_state.setdefault(SESSION, {})
+
+
+def forget_pictures(uploaded: Iterable[Image.Image]) -> None:
+    """Drops what this session has computed of pictures that are no longer ``uploaded``."""
+    digests, values = {content_key(picture) for picture in uploaded}, session_values()
+    for key in [key for key in values if key[0] != "uploads" and not digests & set(key)]:
+        del values[key]
+
+
+def content_key(thing: object) -> Hashable:
+    """What changes when the content of ``thing`` does: hashes of models and data sets, paths and stamps of files."""
+    if isinstance(thing, VehicleImage | Path):
+        path = thing.path if isinstance(thing, VehicleImage) else thing
+        return str(path), file_stamp(path)
+    if isinstance(thing, Image.Image):
+        return hashlib.sha256(np.asarray(thing).tobytes() + str(thing.size).encode()).hexdigest()
+    if isinstance(thing, tuple | list):
+        return tuple(content_key(each) for each in thing)
+    if isinstance(thing, Mapping):
+        return tuple((name, content_key(value)) for name, value in thing.items())
+    return getattr(thing, "content_key", thing)
+
+
+def _store(kind: str, most: int) -> _Store:
+    stores = _stores()
+    if kind not in stores:
+        stores.setdefault(kind, _Store(most))
+    return stores[kind]
+
+
+@st.cache_resource
+def _stores() -> dict[str, _Store]:
+    """One for all sessions; in Streamlit's cache, so that its menu's *Clear cache* empties it."""
+    return {}

@@ -1,0 +1,59 @@
+"""Pictures as the browser takes them: small JPEG and PNG files in data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from app.workbench.cache import cached, session_cached
+from ssrnet.data.images import read_image
+from ssrnet.data.records import VehicleImage
+from ssrnet.errors import DataError
+
+SIDE = 224
+"""Pixels of a square picture's side."""
+
+
+def data_uri(picture: Image.Image | np.ndarray, kind: Literal["jpeg", "png"] = "jpeg") -> str:
+    """``picture``, RGB or (h, w, 3) uint8, as a data URI."""
+    buffer = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(buffer, kind, **({"quality": 85} if kind == "jpeg" else {}))
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def thumbnail(image: VehicleImage, height: int = 160) -> str:
+    """A small JPEG as a data URI; a grey field for an image that cannot be read."""
+
+    def make() -> str:
+        try:
+            picture = read_image(image.path)
+        except DataError:
+            picture = Image.new("RGB", (height, height), (128, 128, 128))
+        return data_uri(_reduced(picture, height))
+
+    return cached("thumbnails", (image, height), make, 5000)
+
+
+def uploaded_thumbnail(picture: Image.Image, height: int = 160) -> str:
+    """As :func:`thumbnail`, of an uploaded picture; cached in the viewer's session alone."""
+    return session_cached(("thumbnail", picture, height), lambda: data_uri(_reduced(picture.copy(), height)))
+
+
+def square(picture: Image.Image, side: int = SIDE) -> np.ndarray:
+    """(side, side, 3) uint8: the picture stretched to a square, as the network sees it."""
+    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
+
+
+def photograph(image: VehicleImage, side: int = SIDE) -> str:
+    """The image stretched to a square, as a data URI."""
+    return cached("photographs", (image, side), lambda: data_uri(square(read_image(image.path), side)), 2000)
+
+
+def _reduced(picture: Image.Image, height: int) -> Image.Image:
+    picture.thumbnail((2 * height, height))
+    return picture

@@ -1,0 +1,391 @@
+"""What a viewer has opened: a data set, models and a protocol, as one object that every page works on."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from app.workbench import places
+from app.workbench.cache import cached, cached_value, content_key, session_cached, session_values
+from app.workbench.options import RankingOptions
+from app.workbench.roots import check_images, further_roots
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol, Split
+from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.data.training_sets import SeenInTraining
+from ssrnet.errors import CheckpointError, DataError, ResourceError
+from ssrnet.explain.shares import BranchFeatures
+from ssrnet.index.partial import PartialFeatures
+from ssrnet.installation import check_installation
+from ssrnet.model import ModelSettings, SSRNet
+from ssrnet.predictor import BATCH, ImageView, Predictor
+from ssrnet.retrieval.evaluation import Evaluation, evaluate
+from ssrnet.retrieval.external.model import FOLDER, ImportedModel, read_import
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
+from ssrnet.retrieval.feature_files import Record, feature_record, find, keep, part_name, read_record, remove_oldest
+from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
+from ssrnet.retrieval.reranking import ReRankSettings
+from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
+from ssrnet.training.trained_on import seen_by
+
+LONGEST_LIST = 20
+"""The longest rank list that a page shows."""
+
+Progress = Callable[[int, int], None]
+"""``progress_callback(done, total)``."""
+
+
+@dataclass(frozen=True)
+class OpenedDataset:
+    """A data set with its content hash, which takes a while on a large one and is asked for often."""
+
+    dataset: ReIDDataset
+    hash: str
+
+    @property
+    def content_key(self) -> tuple[str, str]:
+        """With the root, since a copy of the folder has the same hash and other paths."""
+        return self.hash, str(self.dataset.root)
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """One model on the opened data set under the chosen protocol: a network's checkpoint, or imported features."""
+
+    title: str
+    source: StoredCheckpoint | ImportedModel
+    data: OpenedDataset
+    protocol: Protocol
+
+    @property
+    def content_key(self) -> tuple:
+        return self.source.hash, self.data.content_key, self.protocol
+
+    @property
+    def hash(self) -> str:
+        return self.source.hash
+
+    @property
+    def has_network(self) -> bool:
+        return isinstance(self.source, StoredCheckpoint)
+
+    @property
+    def settings(self) -> ModelSettings:
+        """Of the network."""
+        return self.source.info.model
+
+    @property
+    def has_graph(self) -> bool:
+        return self.has_network and self.settings.has_graph
+
+    @property
+    def predictor(self) -> Predictor:
+        """The network, loaded when it is first needed; raises :class:`CheckpointError` where the file has changed."""
+        return cached("predictors", (str(self.source.path), self.hash), self._load, 4, "Loading the checkpoint")
+
+    @property
+    def network(self) -> SSRNet:
+        return self.predictor.model
+
+    # One image
+
+    def view(self, image: VehicleImage) -> ImageView:
+        """The image in the network: its F_G is computed once."""
+        return self.views([image])[0]
+
+    def views(self, images: Sequence[VehicleImage]) -> list[ImageView]:
+        """As :meth:`view`; images that are not there yet go through the network together."""
+        new = [image for image in dict.fromkeys(images) if cached_value("views", (self.hash, image)) is None]
+        made = dict(zip(new, self.predictor.set_images(new), strict=True)) if new else {}
+        # A view holds 2 MB of F_G at 256 pixels, and as much of F_attn once it is asked for a trace.
+        return [
+            cached("views", (self.hash, image), lambda image=image: made.get(image) or self.predictor.set_image(image))
+            for image in images
+        ]
+
+    # The data set
+
+    @property
+    def split(self) -> Split:
+        """Queries and gallery, which a shot protocol draws anew each time it is asked."""
+        key = (self.data, self.protocol)
+        return cached("splits", key, lambda: self.protocol.split(self.data.dataset), most=8)
+
+    def made_by(self, settings: ExtractSettings = ExtractSettings()) -> Record:
+        """What a record says of the model's features; the settings of imported ones are not known."""
+        if isinstance(self.source, ImportedModel):
+            return self.source.record
+        return self.source.record | describe(settings, self.source.info.image_size)
+
+    def stored_features(self, settings: ExtractSettings = ExtractSettings()) -> FeatureSet | None:
+        """Embeddings of the test images from memory, from the demo, or from an earlier extraction; else None.
+
+        Imported ones are what they are, whatever the settings.
+        """
+        key = self._features_key(settings)
+        features = cached_value("features", key)
+        if features is None:
+            features = self._features_on_disk(settings)
+            if features is not None:
+                return cached("features", key, lambda: features, most=6)
+        return features
+
+    def features(
+        self, progress_callback: Progress | None = None, settings: ExtractSettings = ExtractSettings()
+    ) -> FeatureSet:
+        """Stored embeddings of the test images, or else new ones, which are kept on the disk.
+
+        An extraction that was stopped continues from the images that it had done.
+        """
+
+        def make() -> FeatureSet:
+            stored = self._features_on_disk(settings)
+            return self._extract(settings, progress_callback) if stored is None else stored
+
+        return cached("features", self._features_key(settings), make, most=6)
+
+    def branch_features(self, options: RankingOptions = RankingOptions()) -> BranchFeatures:
+        """The features of the protocol's queries and gallery by branch, as ``options`` compare them."""
+        features = options.ranked_features(self.features(settings=options.extraction))
+        key = (self, tuple(features.branch_dims), options.flip_test, options.unit_length)
+        return cached("branch features", key, lambda: BranchFeatures.of(features, self.split), most=4)
+
+    def evaluation(
+        self, options: RankingOptions = RankingOptions(), progress_callback: Progress | None = None
+    ) -> Evaluation:
+        """Ranking and metrics under the protocol; ``progress_callback`` counts queries that are re-ranked."""
+        spinner = None if options.re_rank else "Ranking"
+        return cached("evaluations", (self, options), lambda: self._evaluate(options, progress_callback), 16, spinner)
+
+    @property
+    def seen_in_training(self) -> SeenInTraining | None:
+        """How much of the data set the network was trained on; None where its checkpoint does not say."""
+        if not self.has_network:
+            return None
+        key = (self.hash, self.data)
+        return cached("seen", key, lambda: seen_by(self.source.info, self.data.dataset, self.data.hash))
+
+    # Pictures that a viewer uploads, cached in the viewer's session alone
+
+    def embed(self, pictures: Sequence[Image.Image], progress_callback: Progress | None = None) -> torch.Tensor:
+        """(N, D) float32, not normalised, each picture computed once a session."""
+        rows = session_values()
+        keys = [content_key(("embedding", self.hash, picture)) for picture in pictures]
+        new = [(key, picture) for key, picture in dict(zip(keys, pictures, strict=True)).items() if key not in rows]
+        for start in range(0, len(new), BATCH):
+            batch_keys, batch = zip(*new[start : start + BATCH])
+            rows |= dict(zip(batch_keys, self.predictor.embed(batch), strict=True))
+            if progress_callback:
+                progress_callback(start + len(batch), len(new))
+        return torch.stack([rows[key] for key in keys])
+
+    def rank(
+        self, query: Image.Image, gallery: Sequence[Image.Image], top_k: int, progress_callback: Progress | None = None
+    ) -> list[RankedImage]:
+        """The ``top_k`` gallery pictures that are most similar to the query, by their cosine."""
+        embeddings = self.embed([query, *gallery], progress_callback)
+        return rank_by_cosine(embeddings[0], embeddings[1:], top_k)
+
+    def session_view(self, picture: Image.Image) -> ImageView:
+        """An uploaded picture in the network, cached in the session; 2 MB at 256 pixels."""
+        return session_cached(("view", self.hash, picture), lambda: self.predictor.set_image(picture))
+
+    # How the above are made
+
+    def _load(self) -> Predictor:
+        check_installation()
+        checkpoint = load_checkpoint(self.source.path)
+        if checkpoint.hash != self.hash:
+            raise CheckpointError(f"{self.source.path} was written anew while this page looked at it; reload the page.")
+        return Predictor(checkpoint.model, checkpoint.info.image_size, checkpoint.record)
+
+    def _features_key(self, settings: ExtractSettings) -> tuple:
+        return self.hash, self.data, settings if self.has_network else None
+
+    def _features_on_disk(self, settings: ExtractSettings) -> FeatureSet | None:
+        if isinstance(self.source, ImportedModel):
+            return self.source.features()
+        folders = [places.ROOT / places.SHIPPED_FEATURES, places.ROOT / places.KEPT_FEATURES]
+        return find(folders, self._record(settings))
+
+    def _record(self, settings: ExtractSettings) -> Record:
+        return feature_record(self.made_by(settings), self.data.dataset, self.data.hash)
+
+    def _extract(self, settings: ExtractSettings, progress_callback: Progress | None) -> FeatureSet:
+        folder, record = places.ROOT / places.KEPT_FEATURES, self._record(settings)
+        with PartialFeatures(folder / part_name(record), self.made_by(settings)) as part:
+            features = extract(
+                self.network,
+                self.data.dataset.test,
+                settings,
+                self.source.info.image_size,
+                self.predictor.device,
+                progress=counted(progress_callback),
+                part=part,
+            ).rounded()
+            with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
+                keep(folder, features, record)
+                part.remove()
+                remove_oldest(folder, places.MOST_KEPT)
+        return features
+
+    def _evaluate(self, options: RankingOptions, progress_callback: Progress | None) -> Evaluation:
+        features = self.features(settings=options.extraction)
+        embedding = options.embedding(options.chosen_branches(features))
+        record = self.made_by(replace(options.extraction, embedding=embedding)) | {"rounded_to": "float16"}
+        seen = self.seen_in_training
+        return evaluate(
+            options.ranked_features(features),
+            self.data.dataset,
+            self.protocol,
+            made_by=record | (seen.record if seen else {}),
+            re_rank=ReRankSettings() if options.re_rank else None,
+            expansion=options.expansion,
+            top_k=LONGEST_LIST,
+            dataset_hash=self.data.hash,
+            report=progress_callback,
+        )
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What the sidebar has chosen; every page works on this."""
+
+    data: OpenedDataset
+    baseline: OpenedModel
+    ssrnet: OpenedModel
+    protocol: Protocol
+    third: OpenedModel | None = None
+    """Features without a network; where rankings are compared, it stands beside the two."""
+
+    @classmethod
+    def of(
+        cls,
+        data: OpenedDataset,
+        baseline: StoredCheckpoint,
+        ssrnet: StoredCheckpoint,
+        protocol: Protocol,
+        third: ImportedModel | None = None,
+    ) -> Workbench:
+        titles = [checkpoint.info.model.title for checkpoint in (baseline, ssrnet)]
+        if titles[0] == titles[1]:  # two runs of one network: their files tell them apart
+            titles = [f"{role}: {title}" for role, title in zip(("First", "Second"), titles)]
+        a, b = (OpenedModel(*each, data, protocol) for each in zip(titles, (baseline, ssrnet)))
+        return cls(data, a, b, protocol, OpenedModel(third.title, third, data, protocol) if third else None)
+
+    @property
+    def dataset(self) -> ReIDDataset:
+        return self.data.dataset
+
+    @property
+    def networks(self) -> dict[str, OpenedModel]:
+        """By row title, the baseline first as in the paper's Figs. 5 and 6."""
+        return {model.title: model for model in (self.baseline, self.ssrnet)}
+
+    @property
+    def models(self) -> dict[str, OpenedModel]:
+        """``networks``, and the third model where there is one."""
+        return {**self.networks, **({self.third.title: self.third} if self.third else {})}
+
+    @property
+    def split(self) -> Split:
+        """Queries and gallery under the protocol."""
+        return self.baseline.split
+
+    @property
+    def with_graph(self) -> OpenedModel | None:
+        """The network whose graph is shown: SSR-Net, else the other one; None where neither has one."""
+        return next((model for model in (self.ssrnet, self.baseline) if model.has_graph), None)
+
+    def under(self, protocol: Protocol) -> Workbench:
+        """The same models and data under another protocol."""
+        models = (model and replace(model, protocol=protocol) for model in (self.baseline, self.ssrnet, self.third))
+        baseline, ssrnet, third = models
+        return Workbench(self.data, baseline, ssrnet, protocol, third)
+
+
+def open_data(root: str) -> OpenedDataset:
+    """The data set in a folder or CSV; opened anew when the folder, or one just below it, changes.
+
+    Raises :class:`DataError` as :func:`open_dataset`, and for images that lie outside the folders that may be read.
+    """
+    path = places.readable_path(root)
+    below: list[Path] = []
+    with suppress(OSError):  # no folder, or none that can be read: opening it says so
+        below = sorted(path.iterdir())
+    key = [path, *below[:32]]
+
+    def open_it() -> OpenedDataset:
+        dataset = open_dataset(path)
+        return OpenedDataset(dataset, dataset.content_hash())
+
+    def check_links() -> None:
+        check_images([*opened.dataset.train, *opened.dataset.query, *opened.dataset.gallery], places.own_roots())
+
+    opened = cached("data sets", key, open_it, 4, "Opening the data set")
+    cached("checked links", (key, further_roots()), check_links, 16)
+    return opened
+
+
+def open_checkpoint(path: str) -> StoredCheckpoint:
+    """The settings and history in a checkpoint's file; read anew when the file changes."""
+    located = places.readable_path(path)
+    return cached("checkpoints", located, lambda: read_checkpoint(located), 16)
+
+
+def is_demo_data(root: str) -> bool:
+    """Whether ``root`` names the bundled demo's data."""
+    bundled = places.ROOT / places.DEMO["data"]
+    try:
+        path = places.readable_path(root)
+    except DataError:
+        return False
+    # os.path.exists, unlike Path.exists, says no to whatever cannot be a path.
+    return os.path.exists(path) and bundled.exists() and path.samefile(bundled)
+
+
+def checkpoint_files() -> list[str]:
+    """Checkpoints in ``checkpoints/`` and ``runs/`` of the working folder and the project's."""
+    files = {
+        str(path.relative_to(base)): path
+        for base in dict.fromkeys((places.ROOT, Path.cwd()))
+        for folder in ("checkpoints", "runs")
+        for path in (base / folder).rglob("*.safetensors")
+    }
+    return sorted(name for name, path in files.items() if not path.name.startswith(".") and not _holds_features(path))
+
+
+def imported_models(data: OpenedDataset) -> dict[str, ImportedModel]:
+    """By name, those of the working folder and of the project's that `ssrnet import` made for this very data set."""
+    folders = dict.fromkeys((Path.cwd() / FOLDER, places.ROOT / FOLDER))
+    models: dict[str, ImportedModel] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.safetensors"))):
+        model = cached("imported models", path, lambda path=path: read_import(path), 256)
+        if model is not None and model.dataset_hash == data.hash:
+            models.setdefault(model.name, model)
+    return dict(sorted(models.items()))
+
+
+def counted(progress_callback: Progress | None, start: int = 0, each: int = 1) -> Callable[[Iterable, int], Iterable]:
+    """A ``progress`` argument, which wraps batches, that calls ``progress_callback(done, total)`` after each of them.
+
+    ``each``: how many things a batch is; ``start``: how many were done before.
+    """
+
+    def wrap(items: Iterable, total: int) -> Iterable:
+        for done, item in enumerate(items, 1):
+            yield item
+            if progress_callback:
+                progress_callback(start + each * done, total)
+
+    return wrap
+
+
+def _holds_features(path: Path) -> bool:
+    return cached("feature files", path, lambda: read_record(path) is not None, 1000)

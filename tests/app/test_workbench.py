@@ -1,0 +1,98 @@
+"""The workbench without the pages."""
+
+import os
+import shutil
+import threading
+import time
+
+import pytest
+import torch
+
+from app.workbench.cache import cached, cached_value, content_key
+from app.workbench.places import file_stamp
+from ssrnet.retrieval import extraction
+from ssrnet.retrieval.extraction import ExtractSettings, extract
+from tests.app.conftest import workbench
+
+
+@pytest.mark.parametrize("how", ["older", "same time"])
+def test_another_file_of_the_same_size_is_noticed(tmp_path, how):
+    """A file that a restored copy or a clock set back dates before, or exactly as, the one it replaces."""
+    path, other = tmp_path / "a.bin", tmp_path / "b.bin"
+    path.write_bytes(b"one")
+    before, about = file_stamp(path), path.stat()
+    assert file_stamp(path) == before
+    other.write_bytes(b"two")
+    moved = -86400 * 10**9 if how == "older" else 0
+    os.utime(other, ns=(about.st_atime_ns, about.st_mtime_ns + moved))
+    os.replace(other, path)
+    assert file_stamp(path) != before and file_stamp(path)[1] == before[1] == 3
+    path.unlink()
+    assert file_stamp(path) == (0, 0, 0, 0)
+
+
+class Cancelled(BaseException):
+    """As Streamlit ends a page's run."""
+
+
+def test_a_cancelled_extraction_goes_on(project, city, checkpoints, monkeypatch):
+    sizes, original = [], extraction.embeddings
+    monkeypatch.setattr(extraction, "CPU_BATCH", 4)
+    monkeypatch.setattr(extraction, "embeddings", lambda *a: (sizes.append(len(a[1])), original(*a))[1])
+    model, settings = workbench(city, checkpoints).ssrnet, ExtractSettings(image_size=48)
+    images = model.data.dataset.test
+    count = len(images)
+
+    def cancel(done: int, total: int) -> None:
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        model.features(cancel, settings)
+    assert sum(sizes) == 8 < count
+    features = model.features(settings=settings)
+    assert sum(sizes) == count
+    whole = extract(model.network, images, settings, 48, torch.device("cpu")).rounded()
+    assert features.names == whole.names and torch.equal(features.features, whole.features)
+    assert [path.suffix for path in (project / "runs/features").iterdir()] == [".safetensors"]
+
+
+def test_a_value_is_made_once_for_all_who_want_it_at_the_same_time():
+    made, results = [], []
+
+    def make() -> int:
+        made.append(threading.get_ident())
+        time.sleep(0.05)
+        return 7
+
+    threads = [threading.Thread(target=lambda: results.append(cached("test", "once", make))) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert results == [7] * 4 and len(made) == 1
+
+
+def test_what_fails_is_made_again_and_the_least_used_goes():
+    def fail() -> int:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        cached("few", 0, fail, most=2)
+    assert cached_value("few", 0) is None
+    for key in (0, 1, 0, 2):
+        cached("few", key, lambda key=key: key, most=2)
+    assert [cached_value("few", key) for key in (0, 1, 2)] == [0, None, 2]
+
+
+def test_keys_follow_content(project, city, checkpoints, tmp_path):
+    model = workbench(city, checkpoints).ssrnet
+    image = model.data.dataset.test[0]
+    assert content_key((model, image)) == content_key([model, image]) and hash(content_key((model, image)))
+    copy = tmp_path / "copy"
+    shutil.copytree(city, copy)
+    other = workbench(copy, checkpoints).ssrnet
+    assert other.hash == model.hash and content_key(other) != content_key(model), "a copy has other paths"
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    before = content_key(path)
+    path.write_text("longer")
+    assert content_key(path) != before
