@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.widgets.page import HOME, VIEWS
-from tests.browser.test_app import CHROMIUM, PATIENCE, REPOSITORY, menu, started
+from tests.browser.serving import CHROMIUM, PATIENCE, REPOSITORY, menu, started
 
 OUT = REPOSITORY / "assets/figures/pages"
 TIMES = 10

@@ -3,101 +3,11 @@
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 from urllib.parse import urlencode
 
-import pytest
-
-from app.workbench.roots import NAMED
 from tests import tiny
+from tests.browser.serving import menu, serving
 from tests.training.test_runs import line, make, scored
-
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 120_000
-"""Milliseconds: a shared machine may be slow, and a missing row is what should fail."""
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@contextmanager
-def serving(project: Path) -> Iterator[str]:
-    """The app's address, served as the README says from a copy of it in ``project``."""
-    with started(project) as (address, _):
-        yield address
-
-
-@contextmanager
-def started(
-    project: Path, *options: str, roots: bool = True, log: int | IO = subprocess.DEVNULL
-) -> Iterator[tuple[str, int]]:
-    """As :func:`serving`, with the server's process number; ``roots``: may it read what other fixtures made?"""
-    shutil.copytree(REPOSITORY / "app", project / "app", ignore=shutil.ignore_patterns("__pycache__"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # A file that changes meanwhile, as sources do while they are worked on, is not loaded anew.
-    settled = ("--server.headless", "true", "--server.fileWatcherType", "none")
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", *settled]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    if roots:
-        environment[NAMED] = os.pathsep.join((tempfile.gettempdir(), str(REPOSITORY)))
-    process = subprocess.Popen(
-        [*command, "--server.port", str(port), *options], cwd=project, env=environment, stdout=log, stderr=log
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-            break
-        except OSError:
-            assert process.poll() is None, "streamlit run app/main.py ended at once"
-            time.sleep(0.5)
-    try:
-        yield address, process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The app without a demo."""
-    with serving(tmp_path_factory.mktemp("project")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        # executable_path None is Playwright's own build, where no Chromium of the system was found
-        launched = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser):
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(PATIENCE)
-    yield page
-    page.close()
-
-
-def menu(page, title):
-    """Opens a page by its entry in the menu; pages have links of their own."""
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
 
 
 def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, city, checkpoints):

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.browser.test_app import browser, page, playwright, server  # noqa: F401
+playwright = pytest.importorskip("playwright.sync_api")
+
 
 POINT = """name => {
   const chart = document.querySelector('.js-plotly-plot'), layout = chart._fullLayout;
@@ -24,7 +25,7 @@ OTHERS = "() => document.querySelector('.js-plotly-plot')._fullData.flatMap(t =>
 CHOSEN = "name => document.querySelector('.panel .head b')?.textContent === name"
 
 
-def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, checkpoints, tmp_path):  # noqa: F811
+def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, checkpoints, tmp_path):
     # two vehicles whose pictures are exchanged in camera 2 are hard to find, and the other two are not
     data = shutil.copytree(city, tmp_path / "city")
     for number in (1, 2):
@@ -57,7 +58,7 @@ def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, check
     assert f"query={name}" in page.url and "data=" in page.url
 
 
-def test_a_deep_link_to_slices_and_the_archive(page, server, city, checkpoints):  # noqa: F811
+def test_a_deep_link_to_slices_and_the_archive(page, server, city, checkpoints):
     own = {"failures_show": "Slices", "failures_by": "vehicle type", "failures_metric": "Rank-1"}
     page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, **own})}")
     page.locator(".js-plotly-plot").get_by_text("motorcycle (1)").wait_for()
@@ -67,7 +68,7 @@ def test_a_deep_link_to_slices_and_the_archive(page, server, city, checkpoints):
     assert archive.testzip() is None and "queries.csv" in archive.namelist()
 
 
-def test_a_block_of_the_network_leads_to_its_page(page, server, city, checkpoints):  # noqa: F811
+def test_a_block_of_the_network_leads_to_its_page(page, server, city, checkpoints):
     page.goto(f"{server}/start?{urlencode({'data': str(city), **checkpoints})}")
     block = page.locator("svg.wide a[data-view=retrieval]")
     block.wait_for()

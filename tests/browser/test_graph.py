@@ -2,10 +2,8 @@
 
 from urllib.parse import urlencode
 
-from tests.browser.test_app import browser, page, server  # noqa: F401  fixtures
 
-
-def test_nodes_and_edges_are_switched_in_the_drawing(page, server, city, checkpoints):  # noqa: F811
+def test_nodes_and_edges_are_switched_in_the_drawing(page, server, city, checkpoints):
     page.goto(f"{server}/graph?{urlencode({'data': str(city), **checkpoints})}")
     page.wait_for_selector("g.node")
     assert page.locator("g.node").count() == 7 and page.locator("g.edge").count() == 14

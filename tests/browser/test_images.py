@@ -3,10 +3,8 @@
 import zipfile
 from urllib.parse import urlencode
 
-from tests.browser.test_app import browser, page, server  # noqa: F401  fixtures
 
-
-def upload(page, first, last):  # noqa: F811
+def upload(page, first, last):
     """One file after the other on a page that stands still, as a hand does it."""
     stands = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
     for place, file in ((page.locator("input[type=file]").first, first), (page.locator("input[type=file]").last, last)):
@@ -16,7 +14,7 @@ def upload(page, first, last):  # noqa: F811
         page.get_by_test_id("stFileChip").first.wait_for()
 
 
-def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, checkpoints, tmp_path):  # noqa: F811
+def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, checkpoints, tmp_path):
     photographs = sorted((city / "image_test").glob("*.jpg"))
     page.goto(f"{server}/images?{urlencode({'data': str(city), 'images_mode': 'Compare two images', **checkpoints})}")
     page.get_by_text("Upload both to see").wait_for()

@@ -3,10 +3,8 @@
 import json
 from urllib.parse import urlencode
 
-from tests.browser.test_app import browser, page, server  # noqa: F401  fixtures
 
-
-def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, server, city, checkpoints, tmp_path):  # noqa: F811
+def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, server, city, checkpoints, tmp_path):
     link = f"{server}/map?{urlencode({'data': str(city), **checkpoints})}"
     page.goto(link)
     page.wait_for_selector(".panel canvas")

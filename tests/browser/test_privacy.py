@@ -17,7 +17,7 @@ from PIL import Image
 
 from app.widgets.page import HOME, VIEWS
 from tests import tiny
-from tests.browser.test_app import browser, page, playwright, started  # noqa: F401
+from tests.browser.serving import started
 
 MARKUP = '"><script>window.ran = 1</script><img src={0}/pixel.png onerror="window.ran = 1">'
 MARKDOWN = "![x]({0}/picture.png) [y](javascript:window.ran=1) $x$ :material/home: <b>z</b>"
@@ -69,23 +69,21 @@ def hostile(folder: Path, elsewhere: str) -> Path:
     return folder / "data"
 
 
-def test_no_page_asks_another_server_or_runs_what_a_name_says(page, checkpoints, tmp_path, elsewhere):  # noqa: F811
+def test_no_page_asks_another_server_or_runs_what_a_name_says(page, server, checkpoints, tmp_path, elsewhere):
     data = hostile(tmp_path, elsewhere.address)
     answered: list[str] = []
     page.on("response", lambda response: answered.append(response.url))
     with suppress(HTTPError):
         urlopen(f"{elsewhere.address}/probe").close()
     assert elsewhere.asked.pop() == "/probe"
-    (tmp_path / "project").mkdir()
-    with started(tmp_path / "project") as (server, _):
-        for view in VIEWS:
-            page.goto(f"{server}/{'' if view == HOME else view}?{urlencode({'data': str(data), **checkpoints})}")
-            page.get_by_test_id("stSidebarUserContent").get_by_text("reach").wait_for()
-            stands_still(page)
-            assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0, view
-            assert page.evaluate("window.ran") is None, f"{view} runs what a name says"
-            others = [url for url in answered if url.startswith("http") and not url.startswith(server)]
-            assert not others + elsewhere.asked, f"{view} asks others"
+    for view in VIEWS:
+        page.goto(f"{server}/{'' if view == HOME else view}?{urlencode({'data': str(data), **checkpoints})}")
+        page.get_by_test_id("stSidebarUserContent").get_by_text("reach").wait_for()
+        stands_still(page)
+        assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0, view
+        assert page.evaluate("window.ran") is None, f"{view} runs what a name says"
+        others = [url for url in answered if url.startswith("http") and not url.startswith(server)]
+        assert not others + elsewhere.asked, f"{view} asks others"
 
 
 def test_it_listens_to_this_computer_alone_unless_told_otherwise(tmp_path):
@@ -115,27 +113,26 @@ def listening(pid: int, port: int) -> set[str]:
     return found
 
 
-def test_an_upload_stays_in_memory(page, city, checkpoints, tmp_path):  # noqa: F811
+def test_an_upload_stays_in_memory(page, served, city, checkpoints, tmp_path):
     picture = tmp_path / "large.bmp"
     pixels = np.random.default_rng(0).integers(0, 255, (2000, 2500, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(picture)  # 15 MB, far over what Starlette keeps in memory by itself
-    (tmp_path / "project").mkdir()
-    with started(tmp_path / "project") as (server, pid):
-        page.goto(f"{server}/images?{urlencode({'data': str(city), **checkpoints})}")
-        page.locator("input[type=file]").nth(1).wait_for(state="attached")
-        first, second = page.locator("input[type=file]").all()
-        first.set_input_files(next((city / "image_query").iterdir()))
-        page.wait_for_timeout(500)
-        second.set_input_files(next((city / "image_train").iterdir()))
-        page.get_by_text("Is ").first.wait_for()  # everything is loaded and stored that the page needs
-        stands_still(page)
-        before = written(pid)
-        second.set_input_files(picture)
-        page.get_by_text("Is large.bmp the same vehicle?").wait_for()
-        assert written(pid) - before < 1_000_000, "an upload was written to the disk"
+    server, pid = served
+    page.goto(f"{server}/images?{urlencode({'data': str(city), **checkpoints})}")
+    page.locator("input[type=file]").nth(1).wait_for(state="attached")
+    first, second = page.locator("input[type=file]").all()
+    first.set_input_files(next((city / "image_query").iterdir()))
+    page.wait_for_timeout(500)
+    second.set_input_files(next((city / "image_train").iterdir()))
+    page.get_by_text("Is ").first.wait_for()  # everything is loaded and stored that the page needs
+    stands_still(page)
+    before = written(pid)
+    second.set_input_files(picture)
+    page.get_by_text("Is large.bmp the same vehicle?").wait_for()
+    assert written(pid) - before < 1_000_000, "an upload was written to the disk"
 
 
-def stands_still(page) -> None:  # noqa: F811
+def stands_still(page) -> None:
     """Waits until the server has nothing more to say and the browser has drawn it."""
     page.wait_for_timeout(300)
     page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
@@ -148,7 +145,7 @@ def written(pid: int) -> int:
     return int(fields["write_bytes"])
 
 
-def test_a_link_needs_a_click_and_a_typed_path_none(page, city, checkpoints, tmp_path):  # noqa: F811
+def test_a_link_needs_a_click_and_a_typed_path_none(page, city, checkpoints, tmp_path):
     project = tmp_path / "project"
     project.mkdir()
     shutil.copytree(Path(checkpoints["ssrnet"]).parent, project / "checkpoints")

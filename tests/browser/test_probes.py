@@ -3,7 +3,6 @@
 from urllib.parse import urlencode
 
 from tests.app.test_probes import probed  # noqa: F401
-from tests.browser.test_app import browser, page, server  # noqa: F401
 
 
 def test_a_clicked_point_becomes_the_reference(page, server, probed, checkpoints):  # noqa: F811

@@ -2,17 +2,15 @@
 
 from urllib.parse import urlencode
 
-from tests.browser.test_app import browser, page, server  # noqa: F401
 
-
-def boxes(page) -> list[str]:  # noqa: F811
+def boxes(page) -> list[str]:
     """Left edge and width of each box on the feature map, as drawn."""
     return page.eval_on_selector_all(
         ".grid rect.box", "all => all.map(box => box.getAttribute('x') + ' ' + box.getAttribute('width'))"
     )
 
 
-def test_boxes_follow_the_hand_and_ranks_and_url_when_it_lets_go(page, server, city, checkpoints):  # noqa: F811
+def test_boxes_follow_the_hand_and_ranks_and_url_when_it_lets_go(page, server, city, checkpoints):
     page.goto(f"{server}/regions?{urlencode({'data': str(city), **checkpoints})}")
     page.get_by_text("Rank the gallery at this λ").click()
     page.get_by_text("λ = 0.667, as trained").wait_for()

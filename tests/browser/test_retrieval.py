@@ -5,17 +5,17 @@ from urllib.parse import urlencode
 import pytest
 from PIL import Image
 
-from tests.browser.test_app import PATIENCE, browser, page, server  # noqa: F401
+from tests.browser.serving import PATIENCE
 
 QUERY, OTHER = "0008_c001_00000000_0.jpg", "0007_c002_00000001_0.jpg"
 
 
 @pytest.fixture
-def address(server, city, checkpoints):  # noqa: F811
+def address(server, city, checkpoints):
     return f"{server}/retrieval?{urlencode({'data': str(city), 'query': QUERY, **checkpoints})}"
 
 
-def open_retrieval(page, address, **url):  # noqa: F811
+def open_retrieval(page, address, **url):
     """Also where Retrieval is the app's home, whose URL has no name."""
     page.goto(f"{address}&{urlencode(url)}" if url else address)
     page.wait_for_selector(".ranks .row")
@@ -23,7 +23,7 @@ def open_retrieval(page, address, **url):  # noqa: F811
         page.keyboard.press("Escape")
 
 
-def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):  # noqa: F811
+def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):
     open_retrieval(page, address)
     figure = page.locator(".ranks .row").nth(1).locator("[role=button]").nth(1)
     name = figure.get_attribute("data-name")
@@ -48,7 +48,7 @@ def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):  # noqa
     assert page.locator("[data-testid=stException]").count() == 0
 
 
-def test_rows_and_gallery_by_keyboard(page, address):  # noqa: F811
+def test_rows_and_gallery_by_keyboard(page, address):
     open_retrieval(page, address)
     first = page.locator('.ranks [data-at="0.0"]')
     first.focus()
@@ -67,7 +67,7 @@ def test_rows_and_gallery_by_keyboard(page, address):  # noqa: F811
     assert "query=0009_c001" in page.url
 
 
-def test_fig_5_is_exported_at_print_size(page, address):  # noqa: F811
+def test_fig_5_is_exported_at_print_size(page, address):
     open_retrieval(page, address)
     page.get_by_role("button", name="Fig. 5").click()
     page.wait_for_selector('[data-testid=stImage] img[alt*="As the paper"]')
@@ -80,7 +80,7 @@ def test_fig_5_is_exported_at_print_size(page, address):  # noqa: F811
     assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-def test_on_a_phone_the_rows_scroll_and_nothing_is_clipped(page, address):  # noqa: F811
+def test_on_a_phone_the_rows_scroll_and_nothing_is_clipped(page, address):
     page.set_viewport_size({"width": 390, "height": 844})
     open_retrieval(page, address, match=OTHER, top_k="10")
     page.get_by_text("Regions of the two images").wait_for()

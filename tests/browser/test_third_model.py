@@ -6,10 +6,10 @@ import numpy as np
 
 from ssrnet import cli
 from ssrnet.data.datasets import open_dataset
-from tests.browser.test_app import browser, page, serving  # noqa: F401
+from tests.browser.serving import serving
 
 
-def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):  # noqa: F811
+def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
     images = open_dataset(city).test
     path, project = tmp_path / "agw.npz", tmp_path / "project"
     np.savez(

@@ -21,7 +21,7 @@ from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.data.images import read_image
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests import tiny
-from tests.browser.test_app import started
+from tests.browser.serving import started
 from tests.soak.report import Row, lost
 from tests.soak.viewer import Viewer
 

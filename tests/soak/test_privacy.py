@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.browser.test_app import started
+from tests.browser.serving import started
 from tests.soak.privacy import Told, follow, make, soak, thumbnail
 from tests.soak.report import NOTHING
 

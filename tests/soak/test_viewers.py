@@ -22,7 +22,7 @@ from streamlit.proto.Element_pb2 import Element
 
 from app.widgets.page import VIEWS
 from tests.browser.look import served
-from tests.browser.test_app import CHROMIUM, REPOSITORY
+from tests.browser.serving import CHROMIUM, REPOSITORY
 from tests.soak.viewer import Shown, Viewer
 
 SOCKETS, CHROMIUMS = 10, 1

@@ -1,0 +1,41 @@
+"""One Chromium and one served app for all tests of this folder that need no server of their own."""
+
+import pytest
+
+from tests.browser.serving import CHROMIUM, PATIENCE, started
+
+
+@pytest.fixture(scope="package")
+def served(tmp_path_factory):
+    """The app without a demo: its address and process id. It may read what other fixtures made."""
+    with started(tmp_path_factory.mktemp("project")) as (address, pid):
+        yield address, pid
+
+
+@pytest.fixture
+def server(served):
+    """The address of :func:`served`."""
+    return served[0]
+
+
+# Not of the session: Playwright's event loop stands in the way of asyncio.run in other tests.
+@pytest.fixture(scope="package")
+def browser():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: pip install -e .[test]"
+    )
+    with playwright.sync_playwright() as driver:
+        # Without an executable_path, where the system has no Chromium, Playwright takes its own build.
+        launched = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
