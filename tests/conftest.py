@@ -13,6 +13,18 @@ from ssrnet.train import train  # noqa: E402
 from ssrnet.training.checkpoint import save_checkpoint  # noqa: E402
 from tests import tiny  # noqa: E402
 
+LONG = ("browser/", "soak/", "synth/test_killed", "explain/test_projection", "index/test_demo", "training/test_dist")
+"""Files that two processes begin with, so that they end together; by itself xdist begins with files of many tests."""
+
+
+def pytest_configure(config):
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: next((i for i, part in enumerate(LONG) if part in item.nodeid), len(LONG)))
+
 
 @pytest.fixture(scope="session")
 def city(tmp_path_factory):

@@ -29,13 +29,14 @@ def browser():
         launched = driver.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
         )
-        yield launched
+        # One context keeps Streamlit's scripts in its cache; a page of it is still a session of its own.
+        yield launched.new_context(viewport={"width": 1440, "height": 900})
         launched.close()
 
 
 @pytest.fixture
 def page(browser):
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = browser.new_page()
     page.set_default_timeout(PATIENCE)
     yield page
     page.close()

@@ -33,7 +33,8 @@ def started(
     project: Path, *options: str, roots: bool = True, log: int | IO = subprocess.DEVNULL
 ) -> Iterator[tuple[str, int]]:
     """As :func:`serving`, with the server's process id; ``roots``: whether it may read what other fixtures made."""
-    shutil.copytree(REPOSITORY / "app", project / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "app", project / "app", ignore=ignored, dirs_exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

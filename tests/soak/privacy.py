@@ -1,7 +1,7 @@
-"""Ways to make the app read what nobody chose, or write what nobody asked for: through links, uploads and plain HTTP.
+"""Attempts to make the app read or write outside its folders: through links, uploads and plain HTTP.
 
-The app serves a folder with a small demo; beside it, outside, lies another data set with a checkpoint, a run and an index
-of its own, in all of which stands a word that must never reach a viewer.
+The app serves a folder with a small demo. Outside of it lies another data set with a checkpoint, a run and an index, all of
+which contain a word that must never reach a viewer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.soak.report import Row, lost
 from tests.soak.viewer import Viewer
 
 WORD = "unspoken"
-"""In every name and record of the folder outside."""
+"""Part of every name and record of the folder outside."""
 KEYS = {
     "data": "retrieval",
     "baseline": "start",
@@ -43,7 +43,7 @@ KEYS = {
     "probes_vehicle": "probes",
     "images_mode": "images",
 }
-"""Everything in a link that could be taken for a path, with a page that reads it."""
+"""Every parameter of a link that could be taken for a path, with a page that reads it."""
 UPLOADS = (
     "../../up.png",
     "/etc/up.png",
@@ -107,74 +107,76 @@ def spellings(served: Path, path: Path) -> Iterator[str]:
     yield from (outside.replace("/", "\\"), outside.replace("/", "//"), f"//localhost{outside}", "x/" * 3000 + outside)
 
 
-def soak(folder: Path, seed: int, keys: int | None = None) -> list[Row]:
-    """All targets in all spellings under the first ``keys`` of the link's parameters, by default all."""
-    served, outside = make(folder)
+def soak(folder: Path, seed: int) -> list[Row]:
+    return attempts(*make(folder), step=1)
+
+
+def attempts(served: Path, outside: Path, step: int) -> list[Row]:
+    """One in ``step`` links of all parameters, targets and spellings; every request and upload."""
     targets = [outside / name for name in ("city", "city/manifest.csv", "ssrnet.safetensors", "run", "index")]
-    pictures = {thumbnail(path) for path in (outside / "city").glob("*.jpg")}
+    links = [
+        (view, key, spelled)
+        for key, view in KEYS.items()
+        for target in targets
+        for spelled in spellings(served, target)
+    ][::step]
     before = tiny.files(outside)
     with started(served, roots=False) as (address, _):
-        told = Told(pictures)
-        links = [
-            (view, key, spelled)
-            for key, view in list(KEYS.items())[:keys]
-            for target in targets
-            for spelled in spellings(served, target)
-        ]
-        asyncio.run(follow(address, links, told))
-        rows = [Row("a link that names what lies outside the folders that were chosen", len(links), lost(told.found))]
-        told = Told(pictures)
-        links = [("retrieval", "index", "runs/index")]
-        asyncio.run(follow(address, links, told, words=False))
-        rows.append(Row("an index inside that names pictures outside", len(links), lost(told.found)))
-        found = [path for path in requests(served, outside) if WORD.encode() in answer(address, path)]
-        rows.append(Row("plain HTTP requests for files", len(list(requests(served, outside))), lost(found)))
+        seen = Leaks({thumbnail(path) for path in (outside / "city").glob("*.jpg")})
+        asyncio.run(follow(address, links, seen))
+        rows = [Row("a link that names what lies outside the folders that were chosen", len(links), lost(seen.leaks))]
+        seen.leaks = []
+        asyncio.run(follow(address, [("retrieval", "index", "runs/index")], seen, words=False))
+        rows.append(Row("an index inside that names pictures outside", 1, lost(seen.leaks)))
+        paths = list(requests(served, outside))
+        leaks = [path for path in paths if WORD.encode() in answer(address, path)]
+        rows.append(Row("plain HTTP requests for files", len(paths), lost(leaks)))
         there = set(tiny.files(served))
-        told = Told(set())
-        asyncio.run(hand_over(address, told))
+        seen = Leaks(set())
+        asyncio.run(upload_all(address, seen))
         made = [f"it wrote {path}" for path in sorted(set(tiny.files(served)) - there) if "up" in Path(path).name]
-        rows.append(Row("uploads with names that lead elsewhere", len(UPLOADS), lost(told.found + made)))
+        rows.append(Row("uploads with names that lead elsewhere", len(UPLOADS), lost(seen.leaks + made)))
     changed = ["the folder outside was changed"] * (tiny.files(outside) != before)
     return [*rows, Row("files of the folder outside, afterwards byte by byte as before", len(before), lost(changed))]
 
 
-class Told:
-    """What a viewer was told that he must not be."""
+class Leaks:
+    """Collects what a viewer was sent of the folder outside: its word, or one of its ``pictures``."""
 
     def __init__(self, pictures: set[bytes]) -> None:
-        self.pictures, self.found = pictures, []
+        self.pictures, self.leaks = pictures, []
 
-    def hear(self, viewer: Viewer, asked: str, words: bool = True) -> None:
-        said = b"".join(viewer.received)
+    def look(self, viewer: Viewer, link: str, words: bool = True) -> None:
+        received = b"".join(viewer.received)
         viewer.forget()
-        if (words and WORD.encode() in said) or any(picture in said for picture in self.pictures):
-            self.found.append(f"{asked!r} shows what lies outside")
-        self.found += [f"{asked!r}: {problem.splitlines()[0]}" for problem in viewer.texts("exception")]
+        if (words and WORD.encode() in received) or any(picture in received for picture in self.pictures):
+            self.leaks.append(f"{link!r} shows what lies outside")
+        self.leaks += [f"{link!r}: {problem.splitlines()[0]}" for problem in viewer.texts("exception")]
 
 
-async def follow(address: str, links: list[tuple[str, str, str]], told: Told, words: bool = True) -> None:
+async def follow(address: str, links: list[tuple[str, str, str]], seen: Leaks, words: bool = True) -> None:
     async with Viewer(address) as viewer:
         for view, key, value in links:
             try:
                 await viewer.open(view, **{key: value})
             except AssertionError as error:
-                told.found.append(f"{key}={value!r}: {error}")
-            told.hear(viewer, f"{key}={value}", words)
+                seen.leaks.append(f"{key}={value!r}: {error}")
+            seen.look(viewer, f"{key}={value}", words)
 
 
-async def hand_over(address: str, told: Told) -> None:
+async def upload_all(address: str, seen: Leaks) -> None:
     """Uploads a picture under every name; each is shown, or refused in a sentence."""
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
-    for name in UPLOADS:
-        async with Viewer(address) as viewer:
+    async with Viewer(address) as viewer:
+        for name in UPLOADS:
             await viewer.open("images")
             await viewer.upload("Query", name, buffer.getvalue())
-            told.hear(viewer, name)
+            seen.look(viewer, name)
 
 
 def requests(served: Path, outside: Path) -> Iterator[str]:
-    """Paths of requests that try to climb out of what the server gives as files."""
+    """Request paths that climb out of the folders that the server serves files from."""
     file = outside / "run/settings.json"
     for start in (
         "",
@@ -202,7 +204,7 @@ def answer(address: str, path: str) -> bytes:
 
 
 def thumbnail(path: Path) -> bytes:
-    """The data URI by which a page shows the picture, without its head."""
+    """The base64 text of the data URI with which a page shows the picture."""
     picture = read_image(path)
     picture.thumbnail((320, 160))
     uri = data_uri(picture)
