@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.widgets.components.image_picker import image_picker
 from app.widgets.curves import COLOURS
 from app.widgets.explain import explain
 from app.widgets.export import chart
 from app.widgets.health_notes import health_notes
-from app.widgets.image_picker import image_picker
 from app.widgets.labels import image_label
 from app.widgets.map_sheet import Map, MapRow, map_sheet
 from app.widgets.problems import show_problem

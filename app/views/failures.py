@@ -6,6 +6,7 @@ from itertools import combinations
 
 import streamlit as st
 
+from app.widgets.components.image_picker import choose
 from app.widgets.explain import explain
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, most_asked, scatter, short
@@ -14,7 +15,6 @@ from app.widgets.failure_labels import labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
 from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
-from app.widgets.image_picker import choose
 from app.widgets.record import metrics_table
 from app.workbench import OpenedModel, Workbench
 from app.workbench.failures import Failures, failures, figure, slicing, slicings

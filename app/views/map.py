@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.widgets.components.image_picker import choose, chosen_image
+from app.widgets.components.scatter import Panel, Things, figure, projection_panel, scatter
 from app.widgets.explain import explain
 from app.widgets.export import export_buttons, print_figure
 from app.widgets.features import ensure_features
 from app.widgets.fragment import fragment
-from app.widgets.image_picker import choose, chosen_image
 from app.widgets.labels import image_label
 from app.widgets.map_notes import current_notes, notes_file, select, selected, tags
 from app.widgets.progress import progress
-from app.widgets.scatter import Panel, Things, figure, projection_panel, scatter
 from app.widgets.thumbnails import thumbnails
 from app.workbench import OpenedDataset, Workbench
 from app.workbench.images import thumbnail

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from app.widgets.components.image_picker import image_picker
 from app.widgets.explain import explain
 from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
-from app.widgets.image_picker import image_picker
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
 from app.widgets.paper_figures import paper_figures

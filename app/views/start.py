@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from app.widgets.components.image_picker import chosen_image
+from app.widgets.components.network_diagram import network_diagram, ratio_in_words
 from app.widgets.explain import explain
 from app.widgets.features import evaluations
-from app.widgets.image_picker import chosen_image
 from app.widgets.links import linked
-from app.widgets.network_diagram import network_diagram, ratio_in_words
 from app.widgets.page import VIEWS, as_page
 from app.widgets.record import metrics_table
 from app.widgets.source import guide

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets import export
+from app.widgets.components import stylesheet
 from ssrnet.training.runs import Axis, Panel, TrainingRun
 
 COLOURS = ("#3b82f6", "#f97316", "#10b981", "#ec4899", "#a16207", "#8b5cf6", "#06b6d4", "#94a3b8")
@@ -19,13 +20,7 @@ MOST_RUNS = len(COLOURS)
 HEIGHT = 250
 AXES: dict[Axis, str] = {"epoch": "Epoch", "step": "Step", "minutes": "Minutes"}
 
-STYLE = """
-<style>
-.runs { display: flex; flex-wrap: wrap; gap: 0.3rem 1.8rem; font-size: 0.9rem; }
-.runs i { display: inline-block; width: 1.6rem; border-top: 4px solid; margin-right: 0.5rem; vertical-align: middle; }
-.runs span { opacity: 0.75; margin-left: 0.5rem; }
-</style>
-"""
+STYLE = stylesheet("curves")
 
 
 def legend(runs: Sequence[TrainingRun], labels: Sequence[str], notes: Sequence[str]) -> None:

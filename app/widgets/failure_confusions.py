@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.widgets.components.image_picker import choose
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import shares
-from app.widgets.image_picker import choose
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.workbench.failures import Failures, figure

@@ -7,8 +7,8 @@ from functools import partial
 
 import streamlit as st
 
+from app.widgets.components.image_picker import choose
 from app.widgets.export import table
-from app.widgets.image_picker import choose
 from app.widgets.page import as_page
 from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.progress import run_with_progress

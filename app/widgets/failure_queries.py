@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from app.widgets.components.image_picker import choose, chosen_image
 from app.widgets.export import table
 from app.widgets.failure_charts import short
-from app.widgets.image_picker import choose, chosen_image
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import LISTED, Listed, query_panel
 from app.workbench.failures import MOST_QUERIES, Failures, archive, cached_pdf, query_pdf

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.widgets.image_picker import choose
+from app.widgets.components.image_picker import choose
 from app.workbench import OpenedDataset
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings
 from ssrnet.errors import DataError

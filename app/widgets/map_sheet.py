@@ -9,19 +9,10 @@ from html import escape
 import streamlit as st
 from PIL import Image
 
+from app.widgets.components import stylesheet
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 
-STYLE = """
-<style>
-.sheet { display: grid; gap: 0.35rem 0.5rem; font-size: 0.78rem; line-height: 1.25; overflow-x: auto; }
-.sheet b { grid-column: 1 / -1; font-size: 0.95rem; margin-top: 0.5rem; }
-.sheet p { grid-column: 1 / -1; margin: 0; opacity: 0.8; }
-.sheet figure { margin: 0; min-width: 0; }
-.sheet .picture { position: relative; aspect-ratio: 1; border-radius: 6px; overflow: hidden; background-size: cover; }
-.sheet .picture img { position: absolute; inset: 0; width: 100%; height: 100%; }
-.sheet figcaption { padding-top: 0.15rem; overflow-wrap: anywhere; }
-</style>
-"""
+STYLE = stylesheet("map_sheet")
 
 
 @dataclass(frozen=True)

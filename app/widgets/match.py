@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from app.widgets.components import stylesheet
 from app.widgets.export import chart
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
@@ -19,14 +20,7 @@ from ssrnet.explain.cam import CAMS, map_title
 BRANCH_COLOURS = {"G": "#0d9488", "attn": "#7c3aed", "token": "#b45309"}
 REGIONS = {"ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left", "dr": "lower right"}
 
-STYLE = """
-<style>
-.pair { display: flex; gap: 0.6rem; font-size: 0.8rem; }
-.pair figure { margin: 0; flex: 1 1 0; min-width: 0; max-width: 260px; }
-.pair img { width: 100%; display: block; border-radius: 6px; }
-.pair figcaption { line-height: 1.3; padding-top: 0.25rem; overflow-wrap: anywhere; }
-</style>
-"""
+STYLE = stylesheet("match")
 
 
 def why_this_match(

@@ -9,20 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
+from app.widgets.components import stylesheet
 from app.widgets.export import export_buttons, print_figure
 
-STYLE = """
-<style>
-.matrices { display: flex; flex-wrap: wrap; gap: 0.6rem 1.2rem; }
-.matrices table { border-collapse: separate; border-spacing: 1px; font-size: 0.7rem; border: 0; }
-.matrices caption { caption-side: top; text-align: left; color: inherit; font-size: 0.85rem; padding: 0 0 0.3rem; }
-.matrices th { border: 0; padding: 0.1rem 0.25rem; font-weight: 400; opacity: 0.75; text-align: center; }
-.matrices th[scope=row] { text-align: right; }
-.matrices td { border: 0; padding: 0.25rem 0; min-width: 2.15rem; text-align: center;
-  background: rgb(37 99 235 / calc(0.06 + 0.94 * var(--value))); }
-.matrices td.strong { color: white; }
-</style>
-"""
+STYLE = stylesheet("matrices")
 STRONG = 0.5
 """Values from which the numbers are white in both themes."""
 

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
+from app.widgets.components.node_graph import NODE_TITLES
+from app.widgets.components.scatter import Things, figure, projection_panel, scatter
 from app.widgets.curves import COLOURS, DASHES
 from app.widgets.export import chart, export_buttons, print_figure
 from app.widgets.labels import image_label
-from app.widgets.node_graph import NODE_TITLES
 from app.widgets.progress import progress, run_with_progress
-from app.widgets.scatter import Things, figure, projection_panel, scatter
 from app.workbench import OpenedModel, graphs
 from app.workbench.images import thumbnail
 from ssrnet.data.records import VehicleImage

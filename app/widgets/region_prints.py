@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw
 
+from app.widgets.components.region_boxes import COLOURS
 from app.widgets.prints import Cell, Row
-from app.widgets.region_boxes import COLOURS
 from ssrnet.model.regions import REGION_NAMES, region_boxes
 
 SIDE = 720

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.widgets.image_picker import chosen_image
+from app.widgets.components.image_picker import chosen_image
 from app.widgets.links import SOURCE
 from app.widgets.problems import open_typed
 from app.widgets.training_data import show_seen_in_training

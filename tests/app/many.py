@@ -23,7 +23,7 @@ def page() -> None:
 
     import streamlit as st
 
-    from app.widgets import image_picker
+    from app.widgets.components import image_picker
     from tests.app.many import ASKED, IMAGES
 
     def thumbnail(image):

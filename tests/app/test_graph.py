@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.widgets.node_graph import Switches, graph_edges
+from app.widgets.components.node_graph import Switches, graph_edges
 from app.workbench import graphs
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol

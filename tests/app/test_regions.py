@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from app.widgets.region_boxes import crop_ratios
+from app.widgets.components.region_boxes import crop_ratios
 from app.workbench import regions
 from app.workbench.workbench import checkpoint_files
 from ssrnet.model.regions import region_boxes

@@ -8,7 +8,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.widgets.image_picker import MORE, PAGE
+from app.widgets.components.image_picker import MORE, PAGE
 from app.widgets.match import pulled
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.matches import pair_shares

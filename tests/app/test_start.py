@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from app.widgets.network_diagram import TALL_SIZES, WIDE_SIZES, _blocks, _svg, ratio_in_words
+from app.widgets.components.network_diagram import TALL_SIZES, WIDE_SIZES, _blocks, _svg, ratio_in_words
 from app.widgets.page import HOME, VIEWS
 from app.workbench import OpenedModel
 from ssrnet.model import ModelSettings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.widgets.components import component
 from app.widgets.export import export_buttons, print_figure
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.graph import RelationGraph
@@ -29,104 +30,8 @@ NODE_TITLES = {
 }
 """The paper's v_G, v_ul, v_ur, v_mid, v_dl, v_dr and v_token in words."""
 
-_CSS = """
-svg { display: block; width: 100%; max-height: 480px; font-family: var(--st-font); }
-.edge line { stroke: var(--line); stroke-width: 1.1; }
-.edge .wide { stroke: transparent; stroke-width: 6; }
-.edge.off line:first-child { stroke-dasharray: 2 2; opacity: 0.55; }
-.edge .cross { stroke: #dc2626; stroke-width: 1.1; stroke-dasharray: none; visibility: hidden; }
-.edge.off .cross { visibility: visible; }
-.node circle { fill: var(--fill); stroke: #ffffff; stroke-width: 0.8; }
-.node text { font-size: 4.2px; font-weight: 600; fill: #ffffff; text-anchor: middle; dominant-baseline: central;
-  pointer-events: none; }
-.node .name { fill: var(--st-text-color); font-weight: 400; }
-.node.off circle { fill: #6b7280; stroke-dasharray: 1.5 1; }
-.cross { pointer-events: none; }
-.node .cross { stroke: #ffffff; stroke-width: 1.2; visibility: hidden; }
-.node.off .cross { visibility: visible; } .node.off text:not(.name) { opacity: 0.45; }
-.node, .edge { cursor: pointer; outline: none; }
-.node:hover circle, .node:focus-visible circle { stroke: #facc15; stroke-width: 1.4; }
-.edge:hover line:first-child, .edge:focus-visible line:first-child { stroke: #facc15; stroke-width: 2; }
-.box { fill: #facc15; fill-opacity: 0.12; stroke: #facc15; stroke-width: 0.9; pointer-events: none; }
-"""
 
-_JS = r"""
-const SVG = "http://www.w3.org/2000/svg";
-function make(name, attributes, parent) {
-  const element = document.createElementNS(SVG, name);
-  Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, value));
-  if (parent) parent.append(element);
-  return element;
-}
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
-  const svg = parentElement.querySelector("svg");
-  const focused = parentElement.activeElement?.dataset?.name;
-  svg.replaceChildren();
-  svg.setAttribute("viewBox", data.viewBox.join(" "));
-  svg.setAttribute("aria-label", data.alt);
-  const off = new Set(data.off), cut = new Set(data.cut);
-  make("image", { href: data.image, x: 0, y: 0, width: data.size[0], height: data.size[1], preserveAspectRatio: "none" }, svg);
-  const box = make("rect", { class: "box", visibility: "hidden" }, svg);
-  const place = Object.fromEntries(data.nodes.map((node) => [node.name, node]));
-
-  function switching(group, set, name, label) {
-    group.dataset.name = name;
-    group.setAttribute("tabindex", "0");
-    group.setAttribute("role", "switch");
-    const show = () => {
-      group.classList.toggle("off", set.has(name));
-      group.setAttribute("aria-checked", String(!set.has(name)));
-      group.setAttribute("aria-label", label);
-    };
-    const act = () => {
-      set.has(name) ? set.delete(name) : set.add(name);
-      show();
-      setTriggerValue("switched", { off: [...off], cut: [...cut] });
-    };
-    group.onclick = act;
-    group.onkeydown = (event) => {
-      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); act(); }
-    };
-    make("title", {}, group).textContent = label;
-    show();
-  }
-
-  for (const [a, b] of data.edges) {
-    const p = place[a], q = place[b], group = make("g", { class: "edge" }, svg);
-    const onPicture = [p, q].every((n) => n.box);
-    group.style.setProperty("--line", onPicture ? "#ffffff" : "#60a5fa");
-    const line = { x1: p.x, y1: p.y, x2: q.x, y2: q.y };
-    make("line", line, group);
-    make("line", { ...line, class: "wide" }, group);
-    const x = p.x + (q.x - p.x) * 0.45, y = p.y + (q.y - p.y) * 0.45, r = 2.2;
-    make("line", { class: "cross", x1: x - r, y1: y - r, x2: x + r, y2: y + r }, group);
-    make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
-    switching(group, cut, `${a}-${b}`, `edge ${p.title} - ${q.title}`);
-  }
-  for (const node of data.nodes) {
-    const group = make("g", { class: "node" }, svg);
-    group.style.setProperty("--fill", node.name === "token" ? "#c2410c" : node.name === "global" ? "#1d4ed8" : "#0f766e");
-    const { x, y } = node, r = 6.2;
-    make("circle", { cx: x, cy: y, r }, group);
-    make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
-    make("text", { x, y }, group).textContent = node.short;
-    if (!node.box) make("text", { x, y: y + 9.5, class: "name" }, group).textContent = node.title;
-    switching(group, off, node.name, `node ${node.title}`);
-    const over = (shown) => {
-      if (!node.box) return;
-      const [left, top, width, height] = node.box;
-      Object.entries({ x: left, y: top, width, height }).forEach(([k, v]) => box.setAttribute(k, v));
-      box.setAttribute("visibility", shown ? "visible" : "hidden");
-    };
-    group.onpointerenter = group.onfocus = () => over(true);
-    group.onpointerleave = group.onblur = () => over(false);
-  }
-  if (focused) svg.querySelector(`[data-name="${focused}"]`)?.focus();
-}
-"""
-
-_component = st.components.v2.component("node_graph", html='<svg role="group"></svg>', css=_CSS, js=_JS)
+_component = component("node_graph")
 
 
 @dataclass(frozen=True)

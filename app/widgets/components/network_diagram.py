@@ -8,45 +8,10 @@ from fractions import Fraction
 from html import escape
 from typing import Literal
 
-import streamlit as st
-
+from app.widgets.components import component
 from ssrnet.model.settings import ModelSettings
 
-_CSS = """
-.network { container-type: inline-size; }
-svg { width: 100%; height: auto; display: block; font-family: var(--st-font); }
-svg.tall { display: none; max-width: 26rem; margin: 0 auto; }
-@container (max-width: 640px) { svg.tall { display: block; } svg.wide { display: none; } }
-rect { fill: var(--st-secondary-background-color); stroke: var(--st-border-color); stroke-width: 1.5; }
-text { fill: var(--st-text-color); text-anchor: middle; }
-.title { font-weight: 600; } .sub { opacity: 0.8; }
-a rect { stroke: var(--st-primary-color); } a { cursor: pointer; } a .title { fill: var(--st-link-color); }
-a:hover rect, a:focus-visible rect { stroke-width: 3; } a:focus { outline: none; }
-.absent rect { stroke-dasharray: 5 4; } .absent { opacity: 0.5; }
-path { fill: none; stroke: var(--st-text-color); stroke-width: 1.4; opacity: 0.6; }
-marker path { fill: var(--st-text-color); stroke: none; opacity: 1; }
-"""
-
-_JS = """
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
-  const place = parentElement.querySelector(".network");
-  if (place.drawn !== data.svg) {
-    place.innerHTML = data.svg;
-    place.drawn = data.svg;
-  }
-  for (const link of place.querySelectorAll("a")) {
-    link.setAttribute("href", link.dataset.view + window.location.search);
-    link.onclick = (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return;  // a new tab is the browser's own
-      event.preventDefault();
-      setTriggerValue("opened", link.dataset.view);
-    };
-  }
-}
-"""
-
-_diagram = st.components.v2.component("network_diagram", html='<div class="network"></div>', css=_CSS, js=_JS)
+_diagram = component("network_diagram")
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
+from app.widgets.components import component
 from app.widgets.curves import COLOURS
 from ssrnet.explain.projection import Projection
 
@@ -19,36 +19,8 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross"
 LONGEST_LEGEND = 24
 """Kinds of points that the legend still names."""
 
-_HTML = """
-<div class="scatter" role="group">
-  <div class="tools"></div><div class="panels"></div><div class="legend"></div><div class="tip" hidden></div>
-</div>
-"""
 
-_CSS = """
-.scatter { position: relative; font: 0.85rem/1.35 var(--st-font); color: var(--st-text-color); }
-.tools { display: flex; flex-wrap: wrap; gap: 0.35rem; margin-bottom: 0.4rem; align-items: center; }
-.tools button { font: inherit; color: inherit; background: transparent; border: 1px solid var(--st-border-color);
-  border-radius: 6px; padding: 0.1rem 0.6rem; cursor: pointer; }
-.tools button[aria-pressed="true"] { border-color: var(--st-primary-color); color: var(--st-primary-color);
-  font-weight: 600; }
-.tools span { opacity: 0.75; margin-left: 0.5rem; }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 0.8rem; }
-.panel b { font-weight: 600; } .panel small { opacity: 0.75; margin-left: 0.5rem; font-size: 0.8rem; }
-canvas { display: block; width: 100%; margin-top: 0.25rem; border: 1px solid var(--st-border-color);
-  border-radius: 8px; box-sizing: border-box; }
-.legend { display: flex; flex-wrap: wrap; gap: 0.15rem 1rem; margin-top: 0.5rem; }
-.legend span { display: inline-flex; align-items: center; gap: 0.35rem; }
-.legend canvas { border: 0; width: 14px; height: 14px; margin: 0; }
-.tip { position: absolute; z-index: 9; pointer-events: none; max-width: 260px; padding: 0.35rem;
-  background: var(--st-background-color); border: 1px solid var(--st-border-color); border-radius: 8px;
-  box-shadow: 0 4px 14px rgba(0, 0, 0, 0.25); font-size: 0.8rem; }
-.tip canvas { border: 0; margin: 0 0 0.25rem 0; border-radius: 5px; }
-"""
-
-_JS = Path(__file__).with_name("scatter.js").read_text()
-
-_component = st.components.v2.component("scatter", html=_HTML, css=_CSS, js=_JS)
+_component = component("scatter")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import partial
 
 import streamlit as st
 
+from app.widgets.components import component
 from app.workbench.facets import CAMERA, Facets, facets, value
 from app.workbench.images import thumbnail
 from ssrnet.data.records import VehicleImage
@@ -15,94 +16,8 @@ PAGE = 9
 """Pictures shown at once: one row at 1440 pixels. No others travel to the browser."""
 MORE = 5 * PAGE
 
-_HTML = """
-<div class="bar"><button class="turn" data-by="-1" aria-label="Earlier images">‹</button>
-<button class="turn" data-by="1" aria-label="Later images">›</button><span class="where" aria-live="polite"></span></div>
-<div class="grid" role="group" aria-label="Images to choose from"></div>
-"""
 
-_CSS = """
-.bar { display: flex; align-items: center; gap: 0.4rem; font: 0.8rem var(--st-font); color: var(--st-text-color);
-  padding-bottom: 0.35rem; }
-.where { opacity: 0.75; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); gap: 0.4rem; }
-button { all: unset; box-sizing: border-box; cursor: pointer; border: 3px solid transparent; border-radius: 8px;
-  overflow: hidden; font: 0.75rem/1.3 var(--st-font); color: var(--st-text-color); text-align: center; }
-.grid button { padding-bottom: 0.15rem; }
-.turn { border: 1px solid var(--st-border-color); padding: 0 0.7rem; font-size: 1.1rem; line-height: 1.5rem; }
-.turn[disabled] { opacity: 0.3; cursor: default; }
-button:hover, button:focus-visible { border-color: var(--st-border-color); }
-button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: -2px; }
-button[aria-pressed="true"] { border-color: #2563eb; }
-img { width: 100%; height: 76px; object-fit: cover; display: block; border-radius: 5px; }
-@media (max-width: 640px) {
-  .grid.strip { display: flex; overflow-x: auto; }
-  .grid.strip button { flex: 0 0 104px; }
-}
-"""
-
-_JS = """
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
-  const grid = parentElement.querySelector(".grid");
-  const focused = parentElement.activeElement?.dataset?.key;
-  const signature = data.items.map((item) => item.key).join("\\n");
-  grid.classList.toggle("strip", data.strip);
-  if (grid.signature !== signature) {
-    grid.signature = signature;
-    grid.replaceChildren(...data.items.map((item) => {
-      const button = document.createElement("button");
-      button.dataset.key = item.key;
-      button.title = item.key;
-      const image = document.createElement("img");
-      image.src = item.uri;
-      image.alt = item.label;
-      const label = document.createElement("div");
-      label.textContent = item.label;
-      button.append(image, label);
-      return button;
-    }));
-    grid.scrollLeft = 0;
-  }
-  const buttons = [...grid.children];
-  const reached = Math.max(0, buttons.findIndex((button) => button.dataset.key === data.chosen));
-  buttons.forEach((button, at) => {
-    button.setAttribute("aria-pressed", String(button.dataset.key === data.chosen));
-    button.tabIndex = at === reached ? 0 : -1;  // one stop for the Tab key; arrows go on from there
-    button.onclick = () => setTriggerValue("picked", button.dataset.key);
-  });
-  if (focused !== undefined) {
-    const again = buttons.find((button) => button.dataset.key === focused);
-    (again ?? buttons[grid.backwards ? buttons.length - 1 : 0])?.focus();
-  }
-  const turn = (by) => {
-    if (by < 0 ? data.from > 1 : data.to < data.total) {
-      grid.backwards = by < 0;
-      setTriggerValue("turned", by);
-    }
-  };
-  grid.onkeydown = (event) => {
-    const at = buttons.indexOf(parentElement.activeElement);
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const page = { PageDown: 1, PageUp: -1 }[event.key];
-    if (page) turn(page);
-    else if (step && buttons[at + step]) buttons[at + step].focus();
-    else if (step) turn(step);
-    else return;
-    event.preventDefault();
-  };
-  for (const button of parentElement.querySelectorAll(".turn")) {
-    const by = Number(button.dataset.by);
-    button.disabled = by < 0 ? data.from <= 1 : data.to >= data.total;
-    button.onclick = () => turn(by);
-  }
-  const number = (n) => n.toLocaleString("en");
-  parentElement.querySelector(".where").textContent =
-    `${number(data.from)} to ${number(data.to)} of ${number(data.total)} images`;
-}
-"""
-
-_grid = st.components.v2.component("image_picker", html=_HTML, css=_CSS, js=_JS)
+_grid = component("image_picker")
 
 
 def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | None:

@@ -1,0 +1,110 @@
+"""The five regions on the image, on the feature map and as crops; they follow the slider in the browser (Eq. 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import isclose
+from typing import Any
+
+import numpy as np
+
+from app.widgets.components import component
+from ssrnet.explain.overlaps import coverage, overlap
+from ssrnet.model.regions import REGION_NAMES, Box, region_boxes
+
+COLOURS = ("#3b82f6", "#f97316", "#eab308", "#10b981", "#ec4899")
+"""Of ul, ur, mid, dl, dr; each box also carries its name."""
+LEAST, PARTS = Fraction(1, 8), 48
+"""The smallest lambda of the paper's Fig. 4, and steps of 1/48, which hit every fraction that it names."""
+NAMED = {Fraction(1, 8), Fraction(1, 4), Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(5, 6), Fraction(1)}
+
+
+_component = component("region_boxes")
+
+
+def crop_ratios(height: int, width: int, own: float) -> list[float]:
+    """The slider's values: from 1/8, or the first that leaves a cell of the map, to 1, and ``own`` among them."""
+    steps = [float(Fraction(k, PARTS)) for k in range(int(LEAST * PARTS), PARTS + 1)]
+    steps = [step for step in steps if step * min(height, width) >= 1 - 1e-9]
+    return steps if any(isclose(step, own, abs_tol=1e-6) for step in steps) else sorted([*steps, own])
+
+
+def region_boxes_slider(
+    key: str, uri: str, alt: str, size: tuple[int, int], ratios: Sequence[float], chosen: float, own: float
+) -> None:
+    """Draws the slider and all that follows it; what it is let go at is in session state under ``key``, ``ratio``.
+
+    uri: the picture. size: (height, width) of the feature map. own: the lambda that the network was trained with.
+    """
+    sets: list[dict[str, Any]] = []
+    found: dict[tuple[Box, ...], int] = {}
+    steps = []
+    for ratio in ratios:
+        boxes = region_boxes(*size, ratio)
+        if boxes not in found:
+            found[boxes] = len(sets)
+            sets.append(_set(boxes, *size))
+        is_own = isclose(ratio, own, abs_tol=1e-6)
+        fraction = _fraction(ratio)
+        steps.append(
+            {
+                "ratio": ratio,
+                "set": found[boxes],
+                "title": f"λ = {ratio:.3g}",
+                "own": is_own,
+                "note": _note(boxes == region_boxes(*size, own), is_own, fraction),
+                "tick": fraction or f"{ratio:.2g}" if is_own or fraction else None,
+            }
+        )
+    _component(
+        data={
+            "uri": uri,
+            "alt": alt,
+            "columns": size[1],
+            "rows": size[0],
+            "names": REGION_NAMES,
+            "colours": COLOURS,
+            "steps": steps,
+            "sets": sets,
+            "chosen": ratios.index(chosen),
+        },
+        key=key,
+        on_ratio_change=lambda: None,
+    )
+
+
+def _set(boxes: tuple[Box, ...], height: int, width: int) -> dict[str, Any]:
+    """One set of boxes with the facts beneath it."""
+    IoU, counts, box = overlap(boxes), coverage(boxes, height, width), boxes[0]
+    H_L, W_L = box.bottom - box.top, box.right - box.left
+    facts = [
+        ("H_L × W_L", f"{H_L} × {W_L}"),
+        ("One region, of the map", f"{H_L * W_L / height / width:.0%}"),
+        ("Overlap (IoU) of neighbouring corners", _percent(IoU[[0, 1, 3, 4], [1, 4, 0, 3]])),
+        ("of opposite corners", _percent(IoU[[0, 1], [4, 3]])),
+        ("of a corner and the middle", _percent(np.delete(IoU[2], 2))),
+        ("Cells in no region", f"{int((counts == 0).sum())}"),
+        ("Cells in all five", f"{int((counts == len(boxes)).sum())}"),
+    ]
+    size = f"{H_L} × {W_L} of {height} × {width} cells"
+    return {"boxes": [list(box) for box in boxes], "counts": counts.tolist(), "facts": facts, "size": size}
+
+
+def _percent(shares: np.ndarray) -> str:
+    """One number, or the lowest and the highest where they differ."""
+    low, high = (f"{100 * edge:.0f}" for edge in (shares.min(), shares.max()))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def _note(same_boxes: bool, is_own: bool, fraction: str | None) -> str:
+    said = f"{fraction}, " if fraction else ""
+    if is_own:
+        return f"{said}as trained"
+    return f"{said}same boxes as trained" if same_boxes else f"{said}changed at test time"
+
+
+def _fraction(ratio: float) -> str | None:
+    """As "2/3", for the ratios that the paper or its study names."""
+    fraction = Fraction(ratio).limit_denominator(PARTS)
+    return str(fraction) if fraction in NAMED and isclose(fraction, ratio, abs_tol=1e-6) else None
