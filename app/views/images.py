@@ -8,15 +8,14 @@ from functools import partial
 import streamlit as st
 from PIL import Image, ImageOps
 
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.explain import explain
 from app.widgets.export import table
 from app.widgets.features import evaluations
 from app.widgets.fragment import fragment
 from app.widgets.index_search import index_search
-from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.progress import run_with_progress
-from app.widgets.rank_list import BLUE
 from app.widgets.record import record_popover
 from app.widgets.source import PROTOCOL_TITLES
 from app.workbench import Workbench
@@ -24,6 +23,7 @@ from app.workbench.cache import forget_pictures
 from app.workbench.images import uploaded_thumbnail
 from app.workbench.matches import uploaded_pair, verification
 from app.workbench.uploads import uploads
+from ssrnet.analysis.paper_figures import BLUE
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.uploads import MOST_PICTURES, Uploads
 from ssrnet.retrieval.verification import verify
@@ -102,16 +102,16 @@ def _rank(bench: Workbench, query: Image.Image, gallery: Mapping[str, Image.Imag
             f"Embedding with {model.title}", f"images_embed_{at}", partial(model.rank, query, pictures, TOP_K)
         )
         first = first or names[ranked[0].index]
-        listed = [Picture(uploaded_thumbnail(query), "the query", "Query", "query")]
+        listed = [Figure(uploaded_thumbnail(query), "the query", "Query", "query")]
         cells = [Cell(query, "Query", BLUE)]
         for rank, index, cosine in ranked:
             name, words = names[index], f"{rank} · {cosine:.3f}"
             uri = uploaded_thumbnail(pictures[index])
-            listed.append(Picture(uri, f"rank {rank}: {name}", f"{words} · {name}", opens=name))
+            listed.append(Figure(uri, f"rank {rank}: {name}", f"{words} · {name}", picks=name))
             cells.append(Cell(pictures[index], f"{words} {name}"))
-        rows.append(PictureRow(model.title, f"rank and cosine, of {len(names):,}", listed))
+        rows.append(ImageRow(model.title, f"rank and cosine, of {len(names):,}", listed))
         printed.append(Row(f"{model.title}: rank and cosine, of {len(names):,}", cells))
-    picked = picture_rows(rows, "images_ranks", "Compare with the query")
+    picked = image_rows(rows, "cards", "images_ranks", tooltip="Compare with the query")
     pictures_export("ranks of your images", lambda: _reduced(printed), key="images_ranks_export")
     if picked in gallery:
         st.session_state["images_picked"] = picked

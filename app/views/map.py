@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.widgets.components.image_picker import choose, chosen_image
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.components.scatter import Panel, Things, figure, projection_panel, scatter
 from app.widgets.explain import explain
 from app.widgets.export import export_buttons, print_figure
@@ -15,7 +16,6 @@ from app.widgets.fragment import fragment
 from app.widgets.labels import image_label
 from app.widgets.map_notes import current_notes, notes_file, select, selected, tags
 from app.widgets.progress import progress
-from app.widgets.thumbnails import thumbnails
 from app.workbench import OpenedDataset, Workbench
 from app.workbench.images import thumbnail
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings, gallery_map
@@ -157,7 +157,11 @@ def _pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
     more = f" The first {MOST_SHOWN} are shown." if len(chosen) > MOST_SHOWN else ""
     whose = "1 vehicle" if vehicles == 1 else f"{vehicles:,} vehicles"
     st.caption(f"Of {whose}. A click on a picture makes it the query.{more}")
-    thumbnails("map_pictures", chosen[:MOST_SHOWN], thumbnail, query.name, lambda name: choose("query", name))
+    figures = [
+        Figure(thumbnail(image), image_label(image), image_label(image), picks=image.name)
+        for image in chosen[:MOST_SHOWN]
+    ]
+    image_rows([ImageRow("", "", figures)], "grid", "map_pictures", query.name, lambda name: choose("query", name))
 
 
 def _select_kinds(data: OpenedDataset, kinds: Sequence[str], key: str) -> None:

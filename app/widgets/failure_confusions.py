@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from app.widgets.components.image_picker import choose
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import shares
+from app.widgets.labels import image_label
 from app.widgets.page import as_page
-from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.workbench.failures import Failures, figure
 from app.workbench.images import thumbnail
 from ssrnet.analysis.attributes import SIBLING, in_words
@@ -108,24 +109,22 @@ def _pictures(own: Confusions, one: ConfusedPair) -> None:
         query, image = own.split.query[q], own.split.gallery[g]
         agree = [name for name, same in own.same.items() if same[i] == 1]
         rows.append(
-            PictureRow(
+            ImageRow(
                 query.name,
                 f"{before} image{'s' if before > 1 else ''} of {one.confused_with} before the first match"
                 + (f"; same {', '.join(in_words(name) for name in agree)}" if agree else ""),
                 (
-                    Picture(thumbnail(query), f"query {query.name}", _caption(query), "query", query.name),
-                    Picture(thumbnail(image), f"first image {image.name}", f"1 ✗ {_caption(image)}", "error"),
+                    Figure(thumbnail(query), f"query {query.name}", image_label(query), "query", query.name),
+                    Figure(
+                        thumbnail(image), f"first image {image.name}", f" {image_label(image)}", "error", mark="1 ✗"
+                    ),
                 ),
             )
         )
     sibling = {True: ", its sibling", False: ", no sibling", None: ""}[one.sibling]
     shown = f"the first {len(rows)} of {one.queries}" if one.queries > len(rows) else f"{one.queries}"
     st.markdown(f"**Vehicle {one.vehicle} taken for {one.confused_with}{sibling}** ({shown})")
-    opened = picture_rows(rows, "failures_confused_images", "Open this query in Retrieval")
+    opened = image_rows(rows, "cards", "failures_confused_images", tooltip="Open this query in Retrieval")
     if opened:
         choose("query", opened)
         st.switch_page(as_page("retrieval"), query_params={"query": opened})
-
-
-def _caption(image) -> str:
-    return f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id

@@ -8,9 +8,9 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.components.image_picker import choose
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.export import table
 from app.widgets.page import as_page
-from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.progress import run_with_progress
 from app.workbench import Workbench
 from app.workbench.failures import Failures, Suspicions, cached_suspicions, suspicions
@@ -70,7 +70,7 @@ def _look(key: tuple) -> None:
     st.session_state.pop("failures_labels_cancelled", None)
 
 
-def _section(done: Suspicions, title: str, name: str, rows: Sequence[PictureRow], cells: Sequence[Row]) -> None:
+def _section(done: Suspicions, title: str, name: str, rows: Sequence[ImageRow], cells: Sequence[Row]) -> None:
     """The pictures of the most suspected, and the table of all; a click on a query opens it in Retrieval."""
     st.subheader(title, anchor=False)
     if not rows:
@@ -78,7 +78,7 @@ def _section(done: Suspicions, title: str, name: str, rows: Sequence[PictureRow]
         return
     if len(cells) > len(rows):
         st.caption(f"The {len(rows)} most suspected of {len(cells):,}; the table has all.")
-    opened = picture_rows(rows, f"failures_{name.replace(' ', '_')}", "Open this query in Retrieval")
+    opened = image_rows(rows, "cards", f"failures_{name.replace(' ', '_')}", tooltip="Open this query in Retrieval")
     with st.expander(f"Table of all {len(cells):,}"):
         table(cells, name)
     if opened:
@@ -86,9 +86,9 @@ def _section(done: Suspicions, title: str, name: str, rows: Sequence[PictureRow]
         st.switch_page(as_page("retrieval"), query_params={"query": opened})
 
 
-def _labels(done: Suspicions, queries: set[str]) -> list[PictureRow]:
+def _labels(done: Suspicions, queries: set[str]) -> list[ImageRow]:
     return [
-        PictureRow(
+        ImageRow(
             f"{one.image.name}, labelled {one.image.vehicle_id}",
             f"looks like {one.like.vehicle_id}{_sibling(one.row()['sibling'])}; score {one.score:.1f}"
             + ("" if one.agreed else "; the models see different vehicles in it"),
@@ -102,9 +102,9 @@ def _labels(done: Suspicions, queries: set[str]) -> list[PictureRow]:
     ]
 
 
-def _pairs(done: Suspicions, queries: set[str]) -> list[PictureRow]:
+def _pairs(done: Suspicions, queries: set[str]) -> list[ImageRow]:
     return [
-        PictureRow(
+        ImageRow(
             f"{one.a.vehicle_id} and {one.b.vehicle_id}",
             f"nearer than {one.nearer_than:.0%} of all pairs of one vehicle{_sibling(one.row()['sibling'])}; "
             f"score {one.score:.1f}",
@@ -114,9 +114,9 @@ def _pairs(done: Suspicions, queries: set[str]) -> list[PictureRow]:
     ]
 
 
-def _copies(done: Suspicions, queries: set[str]) -> list[PictureRow]:
+def _copies(done: Suspicions, queries: set[str]) -> list[ImageRow]:
     return [
-        PictureRow(
+        ImageRow(
             f"{one.a.name} and {one.b.name}",
             f"{one.different:.1%} of their hash bits differ; "
             + ("same label" if one.a.vehicle_id == one.b.vehicle_id else "different labels"),
@@ -130,10 +130,10 @@ def _sibling(sibling: object) -> str:
     return ", a sibling" if sibling else ""
 
 
-def _picture(image: VehicleImage, role: str, queries: set[str]) -> Picture:
+def _picture(image: VehicleImage, role: str, queries: set[str]) -> Figure:
     is_query = image.name in queries
     caption = " · ".join(filter(None, (role, image.vehicle_id, image.camera_id)))
-    return Picture(
+    return Figure(
         thumbnail(image),
         f"{role or 'image'} {image.name}",
         caption,

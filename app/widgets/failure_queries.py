@@ -12,12 +12,10 @@ from app.widgets.components.image_picker import choose, chosen_image
 from app.widgets.export import table
 from app.widgets.failure_charts import short
 from app.widgets.progress import run_with_progress
-from app.widgets.query_panel import LISTED, Listed, query_panel
+from app.widgets.query_panel import ModelOnQuery, query_panel
 from app.workbench.failures import MOST_QUERIES, Failures, archive, cached_pdf, query_pdf
-from app.workbench.images import thumbnail
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.data.records import VehicleImage
-from ssrnet.retrieval.evaluation import Evaluation
 
 FAILED = "failed"
 GROUPS = {
@@ -92,8 +90,8 @@ def query_at(pair: Failures, query: VehicleImage, same_point: bool = False) -> N
     sentences = [", ".join(attributes), _outcome(row)]
     models = []
     for side, title, evaluation in zip("ab", pair.titles, (comparison.a, comparison.b), strict=True):
-        models.append((title, _note(row, side), _listed(evaluation, q)))
-    query_panel(query, thumbnail(query), sentences, models)
+        models.append(ModelOnQuery(title, _note(row, side), evaluation))
+    query_panel(q, sentences, models)
 
 
 def all_tables(pair: Failures) -> None:
@@ -239,10 +237,3 @@ def _note(row: Row, side: str) -> str:
     before = row[f"images_before_{side}"]
     images = f"{before} image{'s' if before > 1 else ''}"
     return f"{note}; {images} of vehicle {row[f'confused_with_{side}']}{sibling} before it"
-
-
-def _listed(evaluation: Evaluation, q: int) -> list[Listed]:
-    hits = [hit for hit in evaluation.ranking.hits(q) if hit.rank is not None][:LISTED]
-    images = [evaluation.split.gallery[hit.index] for hit in hits]
-    pairs = zip(hits, images, strict=True)
-    return [Listed(hit.rank, hit.match, image, thumbnail(image)) for hit, image in pairs]

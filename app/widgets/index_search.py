@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.export import table
-from app.widgets.picture_rows import Picture, PictureRow, picture_rows
 from app.widgets.problems import open_typed, show_problem
 from app.workbench import Workbench
 from app.workbench.images import thumbnail
@@ -70,7 +70,7 @@ def index_search(bench: Workbench, key: str, picture: Callable[[], Image.Image],
     closed = outside([each.entry for each in result.neighbours])
     listed = [_picture(rank, each, closed) for rank, each in enumerate(result.neighbours, 1)]
     note = f"the nearest of {result.size:,} images in {Path(folder).name}, compared one by one"
-    picture_rows([PictureRow(model.title, note, listed)], f"{key}_index_rows", "")
+    image_rows([ImageRow(model.title, note, listed)], "cards", f"{key}_index_rows", tooltip="")
     for error in list(closed.values())[:1]:
         show_problem(error)
     rows = [
@@ -88,10 +88,10 @@ def index_search(bench: Workbench, key: str, picture: Callable[[], Image.Image],
     table(rows, "index_search", {"distance": st.column_config.NumberColumn(format="%.4f")})
 
 
-def _picture(rank: int, neighbour: Neighbour, closed: Container[Entry]) -> Picture:
+def _picture(rank: int, neighbour: Neighbour, closed: Container[Entry]) -> Figure:
     """The image where its file still is and may be read; a grey field else."""
     entry = neighbour.entry
     path = Path(os.devnull) if entry in closed else path_of(entry)
     image = VehicleImage(path, entry.name, entry.vehicle_id or "", entry.camera_id)
     whose = " · ".join(filter(None, (entry.vehicle_id, entry.camera_id)))
-    return Picture(thumbnail(image), f"rank {rank}: {entry.name}", f"{rank} · {neighbour.distance:.3f} · {whose}")
+    return Figure(thumbnail(image), f"rank {rank}: {entry.name}", f"{rank} · {neighbour.distance:.3f} · {whose}")

@@ -8,64 +8,47 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from app.widgets.components import stylesheet
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.labels import image_label
 from app.widgets.links import linked
 from app.widgets.page import VIEWS, as_page
-from app.widgets.rank_list import BLUE, GREEN, RED
-from ssrnet.data.records import VehicleImage
+from app.widgets.rank_list import kind_of
+from app.workbench.images import thumbnail
+from ssrnet.retrieval.evaluation import Evaluation
 
-STYLE = f"""
-<style>
-.panel {{ font-size: 0.85rem; display: grid; gap: 0.7rem; }}
-.panel .head {{ display: flex; gap: 0.8rem; align-items: flex-start; flex-wrap: wrap; }}
-.panel .head div {{ flex: 1 1 9rem; overflow-wrap: anywhere; line-height: 1.4; }}
-.panel img {{ object-fit: cover; display: block; border: 4px solid; border-radius: 6px; box-sizing: border-box; }}
-.panel .head img {{ width: 150px; height: 108px; border-color: {BLUE}; }}
-.panel .hits {{ display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.4rem; }}
-.panel figure {{ margin: 0; line-height: 1.25; }}
-.panel figure img {{ width: 100%; height: 78px; }}
-.panel .hit img {{ border-color: {GREEN}; }} .panel .hit b {{ color: {GREEN}; }}
-.panel .error img {{ border-color: {RED}; }} .panel .error b {{ color: {RED}; }}
-.panel p {{ margin: 0 0 0.25rem 0; }}
-</style>
-"""
 LISTED = 3
 LINKS = {"retrieval": "Open this query in Retrieval", "attention": "Where the models look in it", "graph": "Its graph"}
 """Pages that take the query along, where they are registered."""
 
 
-class Listed(NamedTuple):
-    """A gallery image at a rank, with its picture's URI."""
+class ModelOnQuery(NamedTuple):
+    """A model's title and evaluation, and a note such as its AP."""
 
-    rank: int
-    match: bool
-    image: VehicleImage
-    uri: str
+    title: str
+    note: str
+    evaluation: Evaluation
 
 
-def query_panel(
-    query: VehicleImage, uri: str, sentences: Sequence[str], models: Sequence[tuple[str, str, Sequence[Listed]]]
-) -> None:
-    """The panel; ``models`` are title, a note such as its AP, and its first images that are not junk."""
-    said = "".join(f"<br>{escape(sentence)}" for sentence in sentences)
-    picture = f'<img src="{uri}" alt="{escape(f"query {query.name}", quote=True)}">'
-    words = f"<div><b>{escape(query.name)}</b>{said}</div>"
-    parts = [f'{STYLE}<div class="panel"><div class="head">{picture}{words}</div>']
-    for title, note, listed in models:
-        figures = "".join(_figure(each) for each in listed)
-        parts.append(f'<div><p><b>{escape(title)}</b> {escape(note)}</p><div class="hits">{figures}</div></div>')
-    st.html("".join([*parts, "</div>"]))
+def query_panel(query: int, sentences: Sequence[str], models: Sequence[ModelOnQuery]) -> None:
+    """The panel of a query, by its position in the split, with each model's first images that are not junk."""
+    image = models[0].evaluation.split.query[query]
+    words = "".join(f"<br>{escape(sentence)}" for sentence in sentences)
+    picture = f'<img src="{thumbnail(image)}" alt="{escape(f"query {image.name}", quote=True)}">'
+    head = f'<div class="query-head">{picture}<div><b>{escape(image.name)}</b>{words}</div></div>'
+    st.html(stylesheet("query_panel") + head)
+    image_rows([ImageRow(title, note, _figures(evaluation, query)) for title, note, evaluation in models], "panel")
     for view, label in LINKS.items():
         if view in VIEWS:
-            st.page_link(as_page(view), label=label, icon=VIEWS[view].icon, query_params=linked(query=query.name))
+            st.page_link(as_page(view), label=label, icon=VIEWS[view].icon, query_params=linked(query=image.name))
 
 
-def _figure(listed: Listed) -> str:
-    kind, sign = ("hit", "✓") if listed.match else ("error", "✗")
-    image = listed.image
-    alt = f"rank {listed.rank}, {'same' if listed.match else 'another'} vehicle: {image.vehicle_id}, {image.name}"
-    camera = f" · {escape(image.camera_id)}" if image.camera_id else ""
-    return (
-        f'<figure class="{kind}" title="{escape(image.name, quote=True)}">'
-        f'<img src="{listed.uri}" alt="{escape(alt, quote=True)}">'
-        f"<figcaption><b>{listed.rank} {sign}</b> {escape(image.vehicle_id)}{camera}</figcaption></figure>"
-    )
+def _figures(evaluation: Evaluation, query: int) -> list[Figure]:
+    figures = []
+    for hit in [hit for hit in evaluation.ranking.hits(query) if hit.rank is not None][:LISTED]:
+        image = evaluation.split.gallery[hit.index]
+        same, sign = ("same", "✓") if hit.match else ("another", "✗")
+        alt = f"rank {hit.rank}, {same} vehicle: {image.vehicle_id}, {image.name}"
+        caption = f" {image_label(image)}"
+        figures.append(Figure(thumbnail(image), alt, caption, kind_of(hit), mark=f"{hit.rank} {sign}"))
+    return figures

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import streamlit as st
 from PIL import Image, ImageOps
 
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.labels import image_label
 from app.widgets.prints import Cell, Row, pictures_export
 from app.workbench.images import thumbnail
 from ssrnet.analysis.paper_figures import ASPECT, BLUE, GREEN, GREY, RED
@@ -16,79 +17,6 @@ from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.ranking import Hit, Ranking
-
-CSS = f"""
-.ranks {{ display: grid; grid-template-columns: minmax(0, 1fr); row-gap: 1.2rem; font-size: 0.8rem; }}
-.ranks .row {{ display: flex; gap: 0.55rem; overflow-x: auto; align-items: flex-start; padding: 4px 4px 0.3rem 4px; }}
-.ranks .title {{ font-weight: 600; font-size: 0.95rem; margin: 0 0 0.35rem 0; }}
-.ranks .title span {{ font-weight: 400; opacity: 0.75; margin-left: 0.6rem; }}
-.ranks figure {{ margin: 0; flex: 0 1 132px; min-width: 104px; border-radius: 6px; }}
-.ranks img {{ width: 100%; height: 118px; object-fit: cover; display: block; border: 5px solid; border-radius: 6px;
-  box-sizing: border-box; }}
-.ranks figcaption {{ line-height: 1.25; padding: 0.2rem 5px 0.15rem 5px; overflow-wrap: anywhere; }}
-.ranks .query img {{ border-color: {BLUE}; }} .ranks .query b {{ color: {BLUE}; }}
-.ranks .hit img {{ border-color: {GREEN}; }} .ranks .hit b {{ color: {GREEN}; }}
-.ranks .error img {{ border-color: {RED}; }} .ranks .error b {{ color: {RED}; }}
-.ranks .junk img {{ border-color: {GREY}; opacity: 0.65; }} .ranks .junk b {{ color: {GREY}; }}
-.ranks .gap {{ flex: 0 0 1px; align-self: stretch; background: currentColor; opacity: 0.2; margin: 0 0.3rem; }}
-"""
-
-_CLICKABLE_CSS = """
-.ranks { font-family: var(--st-font); color: var(--st-text-color); line-height: 1.5; }
-.ranks figure[role="button"] { cursor: pointer; }
-.ranks figure[role="button"]:hover img { filter: brightness(1.1); }
-.ranks figure[role="button"]:focus { outline: none; }
-.ranks figure[role="button"]:focus-visible { outline: 2px dashed var(--st-text-color); outline-offset: 2px; }
-.ranks figure[aria-pressed="true"] { box-shadow: 0 0 0 3px var(--st-text-color); }
-@media (max-width: 640px) {
-  .ranks figure { flex: 0 0 108px; }
-  .ranks img { height: 96px; }
-  .ranks .title span { display: block; margin-left: 0; }
-}
-"""
-
-_JS = """
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
-  const place = parentElement.querySelector(".place");
-  if (place.shown !== data.html) {
-    const focused = parentElement.activeElement?.dataset?.at;
-    place.shown = data.html;
-    place.innerHTML = data.html;  // every name in it has been escaped
-    if (focused !== undefined) place.querySelector(`[data-at="${focused}"]`)?.focus();
-  }
-  const rows = [...place.querySelectorAll(".row")].map((row) => [...row.querySelectorAll("[role=button]")]);
-  for (const row of rows) {
-    const chosen = row.findIndex((figure) => figure.dataset.name === data.chosen);
-    row.forEach((figure, at) => {
-      figure.setAttribute("aria-pressed", String(at === chosen));
-      figure.tabIndex = at === Math.max(0, chosen) ? 0 : -1;  // one stop a row for the Tab key
-    });
-  }
-  const choose = (figure) => setTriggerValue("picked", figure.dataset.name);
-  place.onclick = (event) => {
-    const figure = event.target.closest("[role=button]");
-    if (figure) choose(figure);
-  };
-  place.onkeydown = (event) => {
-    const figure = event.target.closest("[role=button]");
-    if (!figure) return;
-    const y = rows.findIndex((row) => row.includes(figure));
-    const x = rows[y].indexOf(figure);
-    const to = {
-      ArrowRight: rows[y][x + 1], ArrowLeft: rows[y][x - 1], Home: rows[y][0], End: rows[y].at(-1),
-      ArrowDown: rows[y + 1]?.[Math.min(x, rows[y + 1].length - 1)],
-      ArrowUp: rows[y - 1]?.[Math.min(x, rows[y - 1].length - 1)],
-    }[event.key];
-    if (to) to.focus();
-    else if (event.key === "Enter" || event.key === " ") choose(figure);
-    else return;
-    event.preventDefault();
-  };
-}
-"""
-
-_clickable = st.components.v2.component("rank_list", html='<div class="place"></div>', css=CSS + _CLICKABLE_CSS, js=_JS)
 
 
 @dataclass(frozen=True)
@@ -113,17 +41,7 @@ def rank_list(
     With ``on_pick`` (and a ``key``) the listed images can be clicked, and reached by Tab and arrows and chosen by
     Enter: it is called with the image's name before the page runs again. ``chosen`` is the name that is marked.
     """
-    html = _rows(query, rows, gallery, on_pick is not None)
-    if on_pick is None:
-        st.html(f"<style>{CSS}</style>{html}")
-        return
-
-    def picked() -> None:
-        name = st.session_state[key].picked
-        if name:
-            on_pick(name)
-
-    _clickable(data={"html": html, "chosen": chosen}, key=key, on_picked_change=picked)
+    image_rows([_row(query, row, gallery, on_pick is not None) for row in rows], "ranks", key, chosen, on_pick)
 
 
 def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> None:
@@ -135,10 +53,10 @@ def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[Veh
     colours = {"hit": GREEN, "error": RED, "junk": GREY}
     printed = []
     for row in rows:
-        cells = [Cell(_cut(query), f"Query {_name(query)}", BLUE)]
+        cells = [Cell(_cut(query), f"Query {image_label(query)}", BLUE)]
         for hit in row.hits:
             image, kind = gallery[hit.index], kind_of(hit)
-            cells.append(Cell(_cut(image), f"{_sign(hit)} {hit.distance:.3f} {_name(image)}", colours[kind]))
+            cells.append(Cell(_cut(image), f"{_sign(hit)} {hit.distance:.3f} {image_label(image)}", colours[kind]))
         printed.append(Row(f"{row.title}: {row.note}" if row.note else row.title, cells))
     return printed
 
@@ -176,35 +94,17 @@ def _sign(hit: Hit) -> str:
     return {"junk": "junk", "hit": f"{hit.rank} ✓", "error": f"{hit.rank} ✗"}[kind_of(hit)]
 
 
-def _name(image: VehicleImage) -> str:
-    return f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id
+def _row(query: VehicleImage, row: RankRow, gallery: Sequence[VehicleImage], clickable: bool) -> ImageRow:
+    figures = [Figure(thumbnail(query), _alt("query", query), f"\n{image_label(query)}", "query", mark="Query")]
+    for hit in row.hits:
+        image, kind, reason = gallery[hit.index], kind_of(hit), ""
+        if kind == "junk":
+            reason = "the query itself" if image.name == query.name else "same camera"
+        caption = f" · {hit.distance:.3f}\n{image_label(image)}"
+        picks = image.name if clickable else ""
+        figures.append(Figure(thumbnail(image), _alt(kind, image, reason), caption, kind, picks, _sign(hit), reason))
+    return ImageRow(row.title, row.note, figures)
 
 
-def _rows(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage], clickable: bool) -> str:
-    parts = ['<div class="ranks">']
-    for y, row in enumerate(rows):
-        pictures = [_figure("query", query, "<b>Query</b>"), '<div class="gap"></div>']
-        for x, hit in enumerate(row.hits):
-            image, kind = gallery[hit.index], kind_of(hit)
-            reason = ""
-            if kind == "junk":
-                reason = "the query itself" if image.name == query.name else "same camera"
-            heading = f"<b>{_sign(hit)}</b> · {hit.distance:.3f}"
-            at = f"{y}.{x}" if clickable else None
-            pictures.append(_figure(kind, image, heading, reason, at))
-        parts.append(
-            f'<div><p class="title">{escape(row.title)}<span>{escape(row.note)}</span></p>'
-            f'<div class="row">{"".join(pictures)}</div></div>'
-        )
-    return "".join([*parts, "</div>"])
-
-
-def _figure(kind: str, image: VehicleImage, heading: str, reason: str = "", at: str | None = None) -> str:
-    label = f"{kind}: vehicle {image.vehicle_id}, {image.name}{f' ({reason})' if reason else ''}"
-    name, alt = escape(image.name, quote=True), escape(label, quote=True)
-    button = "" if at is None else f' role="button" data-at="{at}" data-name="{name}" aria-label="{alt}"'
-    lines = [heading, escape(_name(image)), *([f"<i>{reason}</i>"] if reason else [])]
-    return (
-        f'<figure class="{kind}" title="{name}"{button}>'
-        f'<img src="{thumbnail(image)}" alt="{alt}"><figcaption>{"<br>".join(lines)}</figcaption></figure>'
-    )
+def _alt(kind: str, image: VehicleImage, reason: str = "") -> str:
+    return f"{kind}: vehicle {image.vehicle_id}, {image.name}{f' ({reason})' if reason else ''}"

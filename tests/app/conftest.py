@@ -3,6 +3,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +88,26 @@ def matrices(test: AppTest) -> list[dict[str, np.ndarray]]:
 
 
 def rows_of_pictures(test: AppTest) -> list[dict]:
-    """What the page's rows of pictures were given to draw."""
-    given = [json.loads(element.proto.json or "{}") for element in test.get("bidi_component")]
-    return [row for each in given for row in each.get("rows", [])]
+    """The rows of pictures on the page: heading, note, and of each picture its URI, alt text, caption and name."""
+    rows = []
+    for block in html(test).split('<div class="block">')[1:]:
+        title = re.search(r'<p class="title">(.*?)<span>(.*?)</span></p>', block)
+        figures = re.findall(
+            r'<figure class="(\w+)"(.*?)><img src="(.*?)" alt="(.*?)"><figcaption>(.*?)</figcaption>', block
+        )
+        pictures = [
+            {
+                "kind": kind,
+                "uri": uri,
+                "alt": unescape(alt),
+                "caption": unescape(re.sub("<.*?>", "", caption)),
+                "opens": unescape("".join(re.findall(r'data-name="(.*?)"', attributes))),
+            }
+            for kind, attributes, uri, alt, caption in figures
+        ]
+        heading, note = map(unescape, title.groups()) if title else ("", "")
+        rows.append({"heading": heading, "note": note, "pictures": pictures})
+    return rows
 
 
 def pictures_across(sheet: bytes) -> int:

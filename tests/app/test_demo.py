@@ -203,7 +203,7 @@ places.ROOT = Path.cwd()
 page = f"from app.widgets.page import run_view; run_view({sys.argv[1]!r}, '')"
 test = AppTest.from_string(page, default_timeout=120).run()
 assert not test.exception and not test.error and len(test.dataframe) >= 1
-ranked = any("rank_list" == element.proto.component_name for element in test.get("bidi_component"))
+ranked = any("image_rows" == element.proto.component_name for element in test.get("bidi_component"))
 assert ranked == (sys.argv[1] == "retrieval")
 heavy = {"torchvision", "torch._dynamo", "cv2", "pytorch_grad_cam", "sklearn", "scipy", "matplotlib"}
 print(sorted(heavy & set(sys.modules)))

@@ -15,6 +15,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
 from ssrnet.explain.projection import Projection
+from tests.app.conftest import rows_of_pictures
 from tests.app.test_graph import components
 from tests.data import layouts
 
@@ -61,8 +62,8 @@ def test_controls_come_from_the_url(open_page, city, checkpoints):
 def test_a_selection_shows_its_pictures_and_gets_a_tag(opened):
     opened.multiselect(key="map_kinds_vehicle").select("vehicle 0008").run()
     assert not opened.exception
-    pictures = components(opened, "thumbnails")[0]["items"]
-    assert len(pictures) == 3 and all(item["key"].startswith("0008") for item in pictures)
+    (row,) = rows_of_pictures(opened)
+    assert len(row["pictures"]) == 3 and all(each["opens"].startswith("0008") for each in row["pictures"])
     assert [drawn(opened)["labels"][i].split(" · ")[0] for i in drawn(opened)["selected"]] == ["vehicle 0008"] * 3
 
     opened.text_input(key="map_tag").input("odd label")

@@ -129,7 +129,7 @@ def test_a_branch_subset_needs_no_network_and_equals_ranking_with_those_columns(
 def test_why_this_match_explains_with_both_models(open_page, city, checkpoints):
     test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **checkpoints))
     assert "Why this match?" in [each.value for each in test.subheader]
-    assert component(test, "rank_list")["chosen"] == OTHER
+    assert component(test, "image_rows")["chosen"] == OTHER
     page = html(test)
     assert page.count('<div class="pair">') == 2 and page.count("Grad-CAM of the similarity by") == 4
     text = " ".join(each.value for each in test.markdown)

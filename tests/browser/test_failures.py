@@ -22,7 +22,7 @@ POINT = """name => {
   }
 }"""
 OTHERS = "() => document.querySelector('.js-plotly-plot')._fullData.flatMap(t => (t.customdata || []).map(c => c[0]))"
-CHOSEN = "name => document.querySelector('.panel .head b')?.textContent === name"
+CHOSEN = "name => document.querySelector('.query-head b')?.textContent === name"
 
 
 def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, checkpoints, tmp_path):
@@ -49,7 +49,7 @@ def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, check
             break
     else:
         pytest.fail(f"no click on a point chose it: {spots}")
-    name = page.locator(".panel .head b").inner_text()
+    name = page.locator(".query-head b").inner_text()
     page.wait_for_url(f"**query={name}*")
     assert page.locator("[data-testid=stException]").count() == 0
 

@@ -19,8 +19,8 @@ def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, serv
         page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
     page.mouse.up()
     page.get_by_text("Selected: 12").wait_for()
-    page.wait_for_selector(".pictures img")
-    assert page.locator(".pictures img").count() == 12
+    page.wait_for_selector(".grid img")
+    assert page.locator(".grid img").count() == 12
 
     page.get_by_label("Tag for the selection").fill("all of them")
     page.get_by_role("button", name="Tag", exact=False).first.click()

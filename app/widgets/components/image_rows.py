@@ -1,0 +1,89 @@
+"""Rows of framed pictures with words below them: rank lists, cards, a grid to choose from, a panel of one query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import streamlit as st
+
+from app.widgets.components import component, stylesheet
+
+Kind = Literal["query", "hit", "error", "junk", "plain"]
+"""The colour of a frame: blue, green, red, grey, or none."""
+Layout = Literal["ranks", "cards", "grid", "panel"]
+
+_component = component("image_rows")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture: ``mark`` bold, then ``caption``, whose lines are parted by newlines, and ``note`` in italics.
+
+    picks: what a click on the picture picks; "" for a picture that cannot be clicked. alt: for screen readers.
+    """
+
+    uri: str
+    alt: str
+    caption: str
+    kind: Kind = "plain"
+    picks: str = ""
+    mark: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """``note`` stands beside the title, in a paler type."""
+
+    title: str
+    note: str
+    figures: Sequence[Figure]
+
+
+def image_rows(
+    rows: Sequence[ImageRow],
+    layout: Layout,
+    key: str | None = None,
+    chosen: str | None = None,
+    on_pick: Callable[[str], None] | None = None,
+    tooltip: str = "",
+) -> str | None:
+    """Draws the rows; what a clicked picture ``picks``, in the run after the click, else None.
+
+    Pictures are reached by Tab, the arrows, Home and End, and picked by a click or Enter; without a ``key`` none can
+    be. ``chosen`` is the name that is marked, ``on_pick`` is called with the picked one before the page runs again.
+    """
+    html = f'<div class="image-rows {layout}">{"".join(_row(row, y, key is not None, tooltip) for y, row in enumerate(rows))}</div>'
+    if key is None:
+        st.html(stylesheet("image_rows") + html)
+        return None
+
+    def picked() -> None:
+        name = st.session_state[key].picked
+        if name and on_pick:
+            on_pick(name)
+
+    return _component(data={"html": html, "chosen": chosen}, key=key, on_picked_change=picked).picked
+
+
+def _row(row: ImageRow, y: int, clickable: bool, tooltip: str) -> str:
+    title = f'<p class="title">{escape(row.title)}<span>{escape(row.note)}</span></p>' if row.title else ""
+    figures = [_figure(figure, f"{y}.{x}" if clickable else "", tooltip) for x, figure in enumerate(row.figures)]
+    return f'<div class="block">{title}<div class="row">{"".join(figures)}</div></div>'
+
+
+def _figure(figure: Figure, at: str, tooltip: str) -> str:
+    alt, picks = escape(figure.alt, quote=True), escape(figure.picks, quote=True)
+    button = f' title="{escape(tooltip, quote=True) or picks or alt}"'
+    if at and figure.picks:
+        button += f' role="button" data-at="{at}" data-name="{picks}" aria-label="{alt}"'
+    lines = [f"<b>{escape(figure.mark)}</b>" if figure.mark else ""]
+    lines[0] += escape(figure.caption).replace("\n", "<br>")
+    lines += [f"<i>{escape(figure.note)}</i>"] if figure.note else []
+    return (
+        f'<figure class="{figure.kind}"{button}><img src="{figure.uri}" alt="{alt}">'
+        f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
+    )
