@@ -1,8 +1,8 @@
 """How the Explorer is served: ``streamlit run app/main.py``. Its pages are in ``pages.py``.
 
-What a data set, a file name or an upload says is shown by the viewer's browser, which would load a picture from
-anywhere that such a text names. The policy below, which the browser keeps, forbids it, and that another page frames
-this one, so that nobody is made to click on what he does not see.
+Names in a data set, file names and uploads are shown in the viewer's browser, which would load an image from any server
+that such a text names. A Content-Security-Policy blocks external resources, and framing by other sites, which could
+trick a viewer into clicks.
 """
 
 import streamlit as st
@@ -30,8 +30,8 @@ POLICY = "; ".join(
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
 
-class StaysHere:
-    """Gives every answer the headers above."""
+class SecurityHeadersMiddleware:
+    """Adds :data:`HEADERS` to every HTTP response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -45,8 +45,7 @@ class StaysHere:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-MultiPartParser.spool_max_size = (
-    0  # an upload of any size stays in memory; without this, one over 1 MB is put on the disk
-)
+# Uploads stay in memory; by default Starlette writes those over 1 MB to the disk.
+MultiPartParser.spool_max_size = 0
 
-app = st.App("pages.py", middleware=[Middleware(StaysHere)])
+app = st.App("pages.py", middleware=[Middleware(SecurityHeadersMiddleware)])

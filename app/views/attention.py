@@ -53,7 +53,7 @@ F_attn's channels at each cell, of the image alone too; the paper does not say w
 Without a branch that changes F_G it is **|F_G|**. A map that is the same for every image explains none of them: the
 sentences below the maps say whether M_c and M_s are.
 
-**A CAM** asks another question, and exists for both models: which cells raise the similarity *s* between this image's
+**A CAM** exists for both models and shows something else: which cells raise the similarity *s* between this image's
 embedding and the query's? (The query itself is explained by the second image.) No classifier is needed.
 {" ".join(f"{cam.title} {cam.note}." for cam in CAMS.values() if cam.note)}
 

@@ -43,8 +43,8 @@ LOOK_FOR = """
 beside the picture. The global node meets the regions only through the token. The token's row after the last layer is
 $f_{token}$.
 
-**Switches.** *Taken out* removes a node's row and column of $A + I$ and normalises the other rows anew; *silenced*
-makes its row of $H^{(0)}$ zero, so that it still passes on what it hears. The node that is read out can only be
+**Switches.** *Taken out* removes a node's row and column of $A + I$ and normalises the other rows again; *silenced*
+makes its row of $H^{(0)}$ zero, so that it still passes on what its neighbours send. The node that is read out can only be
 silenced. Only the query's graph is edited; the gallery stays as stored, hence *asymmetric*.
 
 **Look for** a node without which $f_{token}$ hardly turns (it adds little), a switch that changes the ranks, and

@@ -49,8 +49,8 @@ $\lambda = \frac{2}{3}$.
 - **Small λ**: the regions see little, cells between them belong to none, and the cosines between regions are low.
 - **Large λ**: the regions become one and the same. Their cosines near 1 in H(0), and with each layer, which takes up
   the neighbours, still more: the paper's over-smoothing (Sec. 4.3).
-- **The ranks at another λ** come from a network trained at one λ and asked at another. The paper's Fig. 4 trains a
-  network anew for each λ, so the two curves answer different questions.
+- **The ranks at another λ** come from a network trained at one λ and used at another. The paper's Fig. 4 trains a
+  network from the start for each λ, so the two curves answer different questions.
 
 Only $\lfloor \lambda H \rfloor$ counts: several λ make the same boxes, and the same ranks. The cosines lie in [0, 1],
 since every region's row comes from a ReLU.
@@ -72,7 +72,7 @@ def render(bench: Workbench) -> None:
 
 @fragment
 def _explore(bench: Workbench, model: OpenedModel, image: VehicleImage, studies: Mapping[str, StudyCurve]) -> None:
-    """All that follows lambda, drawn anew by itself when the slider is let go."""
+    """All that follows lambda, redrawn by itself when the slider is released."""
     size, trained = tuple(model.view(image).trace.F_attn.shape[2:]), model.settings.crop_ratio
     listed = crop_ratios(*size, trained)
     ratio = _chosen(listed, trained)
@@ -90,7 +90,7 @@ def _explore(bench: Workbench, model: OpenedModel, image: VehicleImage, studies:
 
 
 def _chosen(listed: Sequence[float], trained: float) -> float:
-    """Lambda where the slider was let go, else as the URL says, else the network's own; the URL names it then."""
+    """Lambda of the released slider, else of the URL, else the one trained with; it is written to the URL."""
     released = st.session_state.get(SLIDER, {}).get("ratio")
     for value in (released, st.query_params.get(LAMBDA), st.session_state.get(f"{LAMBDA}_kept")):
         try:
@@ -247,7 +247,7 @@ def _study(studies: Mapping[str, StudyCurve], ratio: float) -> None:
     """Fig. 4 as a study measured it."""
     if not studies:
         st.caption(
-            "No `crop-ratio` study is here, so Fig. 4, whose networks are trained anew for each λ, cannot be drawn; "
+            "No `crop-ratio` study is here, so Fig. 4, for which a network is trained at each λ, cannot be drawn; "
             "`ssrnet study crop-ratio --data DIR --out runs/study` makes one."
         )
         return

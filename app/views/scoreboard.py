@@ -23,7 +23,7 @@ from ssrnet.errors import ProtocolError, SSRNetError
 from ssrnet.training.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
 
 NEEDS_SOURCE = False
-"""Runs have folders of their own, so that the page works without a data set and without two models."""
+"""Runs lie in their own folders, so that the page works without a data set and without two models."""
 REFRESH, REST = 3.0, 20.0
 """Seconds between two looks at runs of which one is going on, and where none is: a stopped one may be resumed."""
 COLUMNS = 3
@@ -64,7 +64,7 @@ Functions: `ssrnet.training.runs.read_run`, `ssrnet.training.runs.differing_sett
 
 
 def render(bench: Workbench | None) -> None:
-    """The chosen models' numbers; a choice of runs with their curves, drawn anew while one is going on; studies."""
+    """The chosen models' numbers; a choice of runs with their curves, redrawn while one is running; studies."""
     if bench is not None:
         _models(bench)
     fragment(_training)(bench)
@@ -81,10 +81,10 @@ def _training(bench: Workbench | None) -> None:
         st.markdown(GUIDE)
         st.code(COMMAND, language="bash")
         return
-    found = _read(folders)
-    _board(found, axis)
-    going_on = any(isinstance(run, TrainingRun) and run.going_on for run in found)
-    fragment(_watch, run_every=REFRESH if going_on else REST)(folders, found)
+    runs_or_errors = _read(folders)
+    _board(runs_or_errors, axis)
+    going_on = any(isinstance(run, TrainingRun) and run.going_on for run in runs_or_errors)
+    fragment(_watch, run_every=REFRESH if going_on else REST)(folders, runs_or_errors)
 
 
 def _models(bench: Workbench) -> None:
@@ -151,13 +151,13 @@ def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:
 
 def _read(folders: list[Path]) -> list[TrainingRun | str]:
     """Each folder's run, or what is wrong with it."""
-    found: list[TrainingRun | str] = []
+    runs_or_errors: list[TrainingRun | str] = []
     for folder in folders:
         try:
-            found.append(read_run(folder))
+            runs_or_errors.append(read_run(folder))
         except SSRNetError as error:
-            found.append(str(error))
-    return found
+            runs_or_errors.append(str(error))
+    return runs_or_errors
 
 
 def _watch(folders: list[Path], shown: list[TrainingRun | str]) -> None:
@@ -166,12 +166,12 @@ def _watch(folders: list[Path], shown: list[TrainingRun | str]) -> None:
         st.rerun()
 
 
-def _board(found: list[TrainingRun | str], axis: Axis) -> None:
+def _board(runs_or_errors: list[TrainingRun | str], axis: Axis) -> None:
     """Curves and tables of the runs; where a folder has none, a sentence instead."""
-    for problem in found:
+    for problem in runs_or_errors:
         if isinstance(problem, str):
             st.warning(problem, icon=":material/folder_off:")
-    runs = [run for run in found if isinstance(run, TrainingRun)]
+    runs = [run for run in runs_or_errors if isinstance(run, TrainingRun)]
     if not runs:
         return
     labels = _labels(runs)

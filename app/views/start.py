@@ -42,7 +42,7 @@ LOOK_FOR = f"""
 Follow an image from left to right: one feature map, three branches, one embedding, one ranked gallery. Each block leads
 to the page that shows it at work. The global branch alone is the baseline.
 
-Queries of the tours are found by rules. *The token*: {LARGEST_GAIN} *A failure*: {WORST}
+The tours' queries are chosen by rules. *The token*: {LARGEST_GAIN} *A failure*: {WORST}
 """
 MEASURING = "start_measuring"
 
@@ -149,7 +149,7 @@ def _draw(tour: Tour) -> None:
 
 def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
     at = {"query": query.name}
-    own = f"{model.crop_ratio:.3f}"
+    trained_ratio = f"{model.crop_ratio:.3f}"
     return Tour(
         "Five regions",
         f"What the relation branch cuts out of {query.name}, the current query, and why as large as it does.",
@@ -162,9 +162,9 @@ def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
             ),
             Step(
                 "regions",
-                f"Its own crops, λ = {ratio_in_words(model.crop_ratio)}",
+                f"Its trained_ratio crops, λ = {ratio_in_words(model.crop_ratio)}",
                 "The boxes overlap, so that a lamp between two lies whole in one of them.",
-                at | {"regions_lambda": own},
+                at | {"regions_lambda": trained_ratio},
             ),
             Step(
                 "regions",

@@ -64,7 +64,7 @@ def chart(panel: Panel, runs: Sequence[TrainingRun], labels: Sequence[str], axis
         hoverlabel={"namelength": -1},
         # Inside: loss terms fall, so their upper right corner is free.
         legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"},
-        # Without it a chart that is drawn anew forgets where the reader has zoomed to.
+        # Without it a chart that is redrawn loses the reader's zoom.
         uirevision=f"{panel.title} {axis}",
     )
     figure.update_xaxes(title=AXES[axis], rangemode="tozero")

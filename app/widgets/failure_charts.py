@@ -46,7 +46,7 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None,
     )
     a, b = comparison.a.ranking.average_precision, comparison.b.ranking.average_precision
     draw = go.Scattergl if len(a) > MANY else go.Scatter
-    own = dict(zip(("first", "second"), _colours(places)))
+    colour_of = dict(zip(("first", "second"), _colours(places)))
     for outcome, (colour, symbol) in MARKS.items():
         queries = np.flatnonzero(comparison.outcomes == outcome)
         images = [comparison.split.query[q] for q in queries]
@@ -58,7 +58,7 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None,
                 mode="markers",
                 name=f"{outcome} ({len(queries):,})",
                 customdata=[[image.name, image.vehicle_id] for image in images],
-                marker={"color": own.get(colour, colour), "symbol": symbol, "size": 9, "opacity": 0.6},
+                marker={"color": colour_of.get(colour, colour), "symbol": symbol, "size": 9, "opacity": 0.6},
                 selected={"marker": {"opacity": 1, "size": 19}},
                 unselected={"marker": {"opacity": 0.6}},
                 selectedpoints=chosen if marked else None,
@@ -178,8 +178,8 @@ def _colours(places: Places) -> tuple[str, str]:
 
 def most_asked(slices: Sequence[Slice]) -> list[Slice]:
     """Those that a chart has room for, in their order."""
-    kept = sorted(slices, key=lambda one: -one.queries)[:MOST_SLICES_DRAWN]
-    return [one for one in slices if one in kept]
+    drawn = sorted(slices, key=lambda one: -one.queries)[:MOST_SLICES_DRAWN]
+    return [one for one in slices if one in drawn]
 
 
 def shares(confused: Sequence[Confusions], titles: tuple[str, str], places: Places = (0, 1)) -> go.Figure:
@@ -189,14 +189,14 @@ def shares(confused: Sequence[Confusions], titles: tuple[str, str], places: Plac
     at = np.arange(len(names))[::-1]
     first, second = _colours(places)
     looks = ((first, "circle", 0.13), (second, "diamond", -0.13))
-    for own, title, (colour, symbol, shift) in zip(confused, titles, looks, strict=True):
+    for confusions, title, (colour, symbol, shift) in zip(confused, titles, looks, strict=True):
         marks = (
             ("chance", f"{title}: by chance", {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}),
             ("share", title, {"symbol": symbol, "size": 11}),
         )
         for part, name, marker in marks:
             figure.add_scatter(
-                x=[getattr(agreement, part) for agreement in own.agreements()],
+                x=[getattr(agreement, part) for agreement in confusions.agreements()],
                 y=at + shift,
                 mode="markers",
                 name=name,

@@ -1,4 +1,4 @@
-"""Who took the first place of whom, and what the two have in common."""
+"""Confusions: which vehicle took the first place instead, and what the two have in common."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOST_ROWS = 12
 
 def first_places(pair: Failures) -> None:
     """Agreement with the first image against chance, then one model's confusions with their pictures."""
-    if not any(len(own.query) for own in pair.confusions):
+    if not any(len(confusions.query) for confusions in pair.confusions):
         st.success("Both models list a right vehicle first for every query that has a match.")
         return
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        for title, own in zip(pair.titles, pair.confusions, strict=True):
-            st.markdown(f"**{title}**: {_summary(own, pair)}")
+        for title, confusions in zip(pair.titles, pair.confusions, strict=True):
+            st.markdown(f"**{title}**: {_summary(confusions, pair)}")
         if pair.confusions[0].same:
             alt = "Share of confusions in which query and first image agree on an attribute, against chance, by model"
             chart(
@@ -48,8 +48,8 @@ def first_places(pair: Failures) -> None:
             key="failures_model",
             bind="query-params",
         )
-        own = pair.confusions[pair.titles.index(title)]
-        pairs = own.pairs()
+        confusions = pair.confusions[pair.titles.index(title)]
+        pairs = confusions.pairs()
         if not pairs:
             st.success("This model lists a right vehicle first for every query that has a match.")
             return
@@ -60,7 +60,7 @@ def first_places(pair: Failures) -> None:
             {
                 "confused_with": "taken for",
                 "queries": "of its queries",
-                "sibling": "siblings" if SIBLING in own.same else None,
+                "sibling": "siblings" if SIBLING in confusions.same else None,
             },
             key=TABLE,
             height=330,
@@ -68,17 +68,17 @@ def first_places(pair: Failures) -> None:
             selection_mode="single-row",
         )
         st.caption("A click at the left end of a row shows its images below.")
-    _pictures(own, _chosen(pairs))
+    _pictures(confusions, _chosen(pairs))
 
 
-def _summary(own: Confusions, pair: Failures) -> str:
-    asked = int((pair.comparison.a.ranking.first_hit > 0).sum())
-    said = f"of {asked:,} queries with a match, a wrong vehicle takes the first place of {len(own.query):,}"
-    share = next((each for each in own.agreements() if each.attribute == SIBLING and each.queries), None)
+def _summary(confusions: Confusions, pair: Failures) -> str:
+    queries = int((pair.comparison.a.ranking.first_hit > 0).sum())
+    summary = f"of {queries:,} queries with a match, a wrong vehicle takes the first place of {len(confusions.query):,}"
+    share = next((each for each in confusions.agreements() if each.attribute == SIBLING and each.queries), None)
     if share is None:
-        return f"{said}."
+        return f"{summary}."
     siblings = round(share.share * share.queries)
-    return f"{said}, a sibling of {siblings:,} of these ({share.share:.0%}; by chance {share.chance:.1%})."
+    return f"{summary}, a sibling of {siblings:,} of these ({share.share:.0%}; by chance {share.chance:.1%})."
 
 
 def _row_clicked() -> None:
@@ -98,16 +98,16 @@ def _chosen(pairs: tuple[ConfusedPair, ...]) -> ConfusedPair:
     return next((one for one in pairs if _name(one) == linked_to), pairs[0])
 
 
-def _pictures(own: Confusions, one: ConfusedPair) -> None:
+def _pictures(confusions: Confusions, one: ConfusedPair) -> None:
     """Each query that the confusion cost, beside the image that took its first place."""
     rows = []
     for i, (q, g, before, pair) in enumerate(
-        zip(own.query, own.first_image, own.images_before, own.vehicles(), strict=True)
+        zip(confusions.query, confusions.first_image, confusions.images_before, confusions.vehicles(), strict=True)
     ):
         if pair != (one.vehicle, one.confused_with) or len(rows) == MOST_ROWS:
             continue
-        query, image = own.split.query[q], own.split.gallery[g]
-        agree = [name for name, same in own.same.items() if same[i] == 1]
+        query, image = confusions.split.query[q], confusions.split.gallery[g]
+        agree = [name for name, same in confusions.same.items() if same[i] == 1]
         rows.append(
             ImageRow(
                 query.name,

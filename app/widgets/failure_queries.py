@@ -85,8 +85,8 @@ def query_at(pair: Failures, query: VehicleImage, same_point: bool = False) -> N
     if same_point:
         _same_point(pair, q)
     attributes = [f"vehicle {query.vehicle_id}"] + ([f"camera {query.camera_id}"] if query.camera_id else [])
-    said = ("type", "vehicle_type", "colour", "color")
-    attributes += [query.attributes[name] for name in said if name in query.attributes]
+    shown = ("type", "vehicle_type", "colour", "color")
+    attributes += [query.attributes[name] for name in shown if name in query.attributes]
     sentences = [", ".join(attributes), _outcome(row)]
     models = []
     for side, title, evaluation in zip("ab", pair.titles, (comparison.a, comparison.b), strict=True):
@@ -99,10 +99,10 @@ def all_tables(pair: Failures) -> None:
 
     def make() -> bytes:
         tables: dict[str, Sequence[Row]] = {"queries": pair.rows}
-        for side, own in zip("ab", pair.confusions, strict=True):
-            tables[f"confusions-{side}"] = own.rows()
-            tables[f"confused-vehicles-{side}"] = [one._asdict() for one in own.pairs()]
-            tables[f"agreement-{side}"] = [one._asdict() for one in own.agreements()]
+        for side, confusions in zip("ab", pair.confusions, strict=True):
+            tables[f"confusions-{side}"] = confusions.rows()
+            tables[f"confused-vehicles-{side}"] = [one._asdict() for one in confusions.pairs()]
+            tables[f"agreement-{side}"] = [one._asdict() for one in confusions.agreements()]
         return archive(tables, pair)
 
     st.download_button(
@@ -122,8 +122,8 @@ def _select(pair: Failures, group: str) -> np.ndarray:
     if group not in (FAILED, "all"):
         return pair.comparison.select(group)
     outcomes, change = pair.comparison.outcomes, -np.abs(pair.comparison.delta_ap)
-    kept = np.isin(outcomes, ("fixed", "broken", "both wrong")) if group == FAILED else np.full(len(outcomes), True)
-    return np.flatnonzero(kept)[np.argsort(change[kept], kind="stable")]  # NaN, without a match, comes last
+    in_group = np.isin(outcomes, ("fixed", "broken", "both wrong")) if group == FAILED else np.full(len(outcomes), True)
+    return np.flatnonzero(in_group)[np.argsort(change[in_group], kind="stable")]  # NaN, without a match, comes last
 
 
 def _row_clicked() -> None:
@@ -165,7 +165,7 @@ def _columns(titles: tuple[str, str]) -> dict:
 
 
 def _sheets(pair: Failures, group: str, queries: np.ndarray) -> None:
-    """A PDF of the group, drawn when it is asked for."""
+    """A PDF of the group, drawn on request."""
     drawn = cached_pdf(pair, group)
     if drawn is None and st.session_state.get("failures_drawing") == (group, pair.key):
         drawn = run_with_progress(
@@ -176,9 +176,9 @@ def _sheets(pair: Failures, group: str, queries: np.ndarray) -> None:
         st.session_state.pop("failures_drawing")
     if drawn is None:
         most = min(len(queries), MOST_QUERIES)
-        asked = "" if most == len(queries) else f" of {len(queries):,}"
+        total = "" if most == len(queries) else f" of {len(queries):,}"
         st.button(
-            f"Draw sheets of {most}{asked} queries (PDF)",
+            f"Draw sheets of {most}{total} queries (PDF)",
             icon=":material/picture_as_pdf:",
             on_click=_draw,
             args=((group, pair.key),),

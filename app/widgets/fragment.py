@@ -1,4 +1,4 @@
-"""Parts of a page that run anew by themselves."""
+"""Parts of a page that rerun by themselves."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n")
 """The sidebar's keys in the URL."""
 
 
-def linked(**own: str) -> dict[str, str]:
-    """The URL's parameters for ``st.page_link``: the sidebar's as they stand, and ``own``.
+def linked(**parameters: str) -> dict[str, str]:
+    """The URL's parameters for ``st.page_link``: the sidebar's as they stand, and ``parameters``.
 
-    ``st.switch_page`` takes ``own`` alone: it refuses parameters that widgets are bound to, and keeps those.
+    ``st.switch_page`` takes ``parameters`` alone: it refuses those that widgets are bound to, and keeps them.
     """
-    return {key: st.query_params[key] for key in SOURCE if key in st.query_params} | own
+    return {key: st.query_params[key] for key in SOURCE if key in st.query_params} | parameters

@@ -28,13 +28,13 @@ def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:
 
 
 def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
-    """The density of the cosines of pairs of one vehicle and of two, each model's on its own."""
+    """The density of the cosines of pairs of one vehicle and of two, each model's in its own row."""
     figure, step = go.Figure(), (len(EDGES) - 1) // DRAWN_BINS
     centres = (EDGES[:-1:step] + EDGES[step::step]) / 2
     lowest = 1.0
-    for colour, (title, own) in zip(COLOURS, pairs.items()):
+    for colour, (title, verification) in zip(COLOURS, pairs.items()):
         for kind, words in (("same", "one vehicle"), ("different", "two vehicles")):
-            counts = getattr(own, kind).reshape(DRAWN_BINS, step).sum(1)
+            counts = getattr(verification, kind).reshape(DRAWN_BINS, step).sum(1)
             lowest = min(lowest, float(centres[np.flatnonzero(counts)[0]]))
             density = counts / counts.sum() / (centres[1] - centres[0])
             line = {"color": colour, "dash": DASHES[kind]}
@@ -45,10 +45,10 @@ def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
 def roc_figure(pairs: Mapping[str, Verification]) -> go.Figure:
     """Pairs of one vehicle that are accepted over pairs of two that are, for every threshold."""
     figure = go.Figure()
-    for colour, (title, own) in zip(COLOURS, pairs.items()):
-        false_match, true_match = own.roc()
+    for colour, (title, verification) in zip(COLOURS, pairs.items()):
+        false_match, true_match = verification.roc()
         seen = false_match > 0
-        label = f"{title}, equal error {own.equal_error().rate:.1%}"
+        label = f"{title}, equal error {verification.equal_error().rate:.1%}"
         figure.add_scatter(x=false_match[seen], y=true_match[seen], name=label, line={"color": colour})
     return _laid_out(
         figure, "false match rate", "true match rate", x={"type": "log", "tickformat": ".2~%"}, y={"tickformat": ".0%"}

@@ -83,7 +83,7 @@ def run_view(view: str, title: str) -> None:
 
 @st.cache_resource(show_spinner=False)
 def _set_aside(modules: int) -> None:
-    """Keeps the garbage collector off all that has been imported and loaded, anew whenever more ``modules`` are there.
+    """Exempts all that is loaded from garbage collection, again whenever more ``modules`` are loaded.
 
     Streamlit collects all generations after every run, which takes a fifth of a second over PyTorch's objects; the
     browser waits that long for what the run has drawn.

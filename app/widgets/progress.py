@@ -59,14 +59,14 @@ def progress(label: str, key: str) -> Iterator[Progress]:
 
     try:
         yield report
-    except Exception:  # Streamlit's own, which end a run, are none: the next run draws the place anew
+    except Exception:  # Streamlit's own, which end a run, are none: the next run redraws the place
         place.empty()
         raise
     place.empty()
 
 
 def _whole_page_button(place: object, label: str, button: str, key: str, cancelled: bool) -> None:
-    """A button that runs the whole page anew, even where a fragment draws it.
+    """A button that reruns the whole page, even from within a fragment.
 
     Streamlit lets a run that is under way finish before it runs a fragment for a click, so a fragment's own button
     could not end it; a click that asks for the whole page ends it at once.

@@ -35,7 +35,7 @@ ssrnet train --data DIR --out runs/baseline --network baseline
 ssrnet train --data DIR --out runs/ssrnet --network ssrnet"""
 
 DEMO_CAPTION = (
-    "The bundled demo: a city drawn by our own code, with no real photograph in it; its data card is "
+    "The bundled demo: a synthetic city, with no real photograph in it; its data card is "
     "`assets/README.md`. Name another folder to look at your own vehicles."
 )
 
@@ -90,7 +90,7 @@ def choose_source(view: str) -> Workbench | None:
 
 
 def _bring_along(view: str) -> None:
-    """What was chosen on another page: the menu's links carry no parameters, so that the sidebar would start anew."""
+    """Restores what was chosen on another page: the menu's links carry no parameters."""
     other_page = st.session_state.get("source_view") != view
     for key in SOURCE:
         if key in st.session_state and key not in st.query_params:
@@ -101,7 +101,7 @@ def _bring_along(view: str) -> None:
 
 
 def _choose_checkpoint(label: str, key: str, files: list[str], default: str | None) -> str | None:
-    """A checkpoint found near by, or any path typed in."""
+    """A checkpoint of the list, or any path typed in."""
     linked = st.query_params.get(key)
     options = files if linked is None or linked in files else [*files, linked]
     return st.selectbox(
@@ -197,12 +197,12 @@ def guide() -> None:
     missing = {"a data folder": "data", "a baseline checkpoint": "baseline", "an SSR-Net checkpoint": "ssrnet"}
     missing = [words for words, key in missing.items() if not st.session_state.get(key)]
     if not missing:
-        return  # all is named, and what is wrong with it has been said
+        return  # all is named, and its problem is shown
     st.markdown(GUIDE)
     st.code(COMMANDS, language="bash")
     st.markdown(
         "Then name all three in the sidebar. `ssrnet doctor --data DIR` says whether a folder is understood. After "
-        "`make app` the command is found once `source .venv/bin/activate` has been run in the shell."
+        "`make app` activate the environment first: `source .venv/bin/activate`."
     )
     st.info("Still missing: " + ", ".join(missing) + ".")
 

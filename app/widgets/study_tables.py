@@ -1,4 +1,4 @@
-"""The paper's tables as measured by ``ssrnet study``, beside the paper's own numbers."""
+"""The paper's tables as measured by ``ssrnet study``, beside the paper's numbers."""
 
 from __future__ import annotations
 

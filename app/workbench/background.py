@@ -92,7 +92,7 @@ def in_background(work: Callable[[Progress], T], progress_callback: Progress) ->
 class SharedJob(Generic[T]):
     """Work that any page may wait for: it goes on while pages come and go, and ends when none waits.
 
-    It knows no page: the work must not use Streamlit. Work that failed is begun anew by the next page.
+    It knows no page: the work must not use Streamlit. Work that failed is begun again by the next page.
     """
 
     job: Job[T] | None = None

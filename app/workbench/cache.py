@@ -1,6 +1,6 @@
 """The one cache of the pages: what they compute, in memory, by what it was computed from.
 
-Streamlit's own caches replay what is drawn inside a cached function, so that nothing cached could report its progress.
+Streamlit's own caches replay what is drawn inside a cached function, so cached work could not report its progress.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Store:
 def cached(kind: str, key: object, make: Callable[[], T], most: int = 64, spinner: str | None = None) -> T:
     """The value of this ``kind`` and ``key``, made where it is not there yet, by one session for all.
 
-    key: anything that :func:`content_key` takes. most: values of the kind that are kept. What ``make`` raises is raised
+    key: anything that :func:`content_key` takes. most: values of the kind to hold. What ``make`` raises is raised
     here, and the next call tries again. Callers must not change what they get: all sessions share it.
     """
     entry = _store(kind, most).entry(content_key(key))

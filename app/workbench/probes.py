@@ -26,7 +26,7 @@ from ssrnet.studies.explanations.sample import Pair, draw_pairs
 
 
 def series(data: OpenedDataset) -> list[ProbeSeries]:
-    """The data set's series; read anew when ``probes.csv`` changes."""
+    """The data set's series; read again when ``probes.csv`` changes."""
     folder = folder_of(data.dataset)
     return cached("probe series", folder / "probes.csv", lambda: probe_series(folder), 4)
 

@@ -34,26 +34,26 @@ class OutsideError(DataError):
         super().__init__(f"{path} is outside the folders that this page may read; {advice}.")
 
 
-def check(path: Path, own: Iterable[Path]) -> Path:
-    """``path``, where it lies in one of ``own``, or a further root, with all links followed.
+def check(path: Path, open_roots: Iterable[Path]) -> Path:
+    """``path``, where it lies in one of ``open_roots``, or a further root, with all links followed.
 
     Raises :class:`OutsideError` else, whether or not anything is there.
     """
     real = _real(path)
-    if not any(real.is_relative_to(_real(root)) for root in (*own, *further_roots())):
+    if not any(real.is_relative_to(_real(root)) for root in (*open_roots, *further_roots())):
         raise OutsideError(path)
     return path
 
 
-def check_images(images: Iterable[VehicleImage], own: Iterable[Path]) -> None:
+def check_images(images: Iterable[VehicleImage], open_roots: Iterable[Path]) -> None:
     """Raises :class:`OutsideError` for an image, or a folder of images, that is a link out of all roots."""
-    own = tuple(own)
+    open_roots = tuple(open_roots)
     images = list(images)
     for folder in dict.fromkeys(image.path.parent for image in images):
-        check(folder, own)
+        check(folder, open_roots)
     for image in images:
         if image.path.is_symlink():
-            check(image.path, own)
+            check(image.path, open_roots)
 
 
 def further_roots() -> list[Path]:
@@ -63,7 +63,7 @@ def further_roots() -> list[Path]:
 
 
 def open_root(path: str | Path) -> None:
-    """Makes the folder of ``path`` one that may be read, where whoever asks is at this computer."""
+    """Makes the folder of ``path`` one that may be read, where the viewer sits at this computer."""
     if may_open():
         _opened().add(_folder(Path(path).expanduser()))
 

@@ -68,5 +68,5 @@ def study_curves() -> dict[str, StudyCurve]:
 
 
 def stored_metrics(path: Path) -> list[StoredMetrics]:
-    """The metrics that a checkpoint holds; read anew when the file changes."""
+    """The metrics that a checkpoint holds; read again when the file changes."""
     return cached("stored metrics", path, lambda: runs.stored_metrics(path))

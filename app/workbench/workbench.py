@@ -43,7 +43,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class OpenedDataset:
-    """A data set with its content hash, which takes a while on a large one and is asked for often."""
+    """A data set with its content hash, which takes a while on a large one."""
 
     dataset: ReIDDataset
     hash: str
@@ -103,7 +103,7 @@ class OpenedModel:
         """As :meth:`view`; images that are not there yet go through the network together."""
         new = [image for image in dict.fromkeys(images) if cached_value("views", (self.hash, image)) is None]
         made = dict(zip(new, self.predictor.set_images(new), strict=True)) if new else {}
-        # A view holds 2 MB of F_G at 256 pixels, and as much of F_attn once it is asked for a trace.
+        # A view holds 2 MB of F_G at 256 pixels, and as much of F_attn once its trace is computed.
         return [
             cached("views", (self.hash, image), lambda image=image: made.get(image) or self.predictor.set_image(image))
             for image in images
@@ -113,7 +113,7 @@ class OpenedModel:
 
     @property
     def split(self) -> Split:
-        """Queries and gallery, which a shot protocol draws anew each time it is asked."""
+        """Queries and gallery, which a shot protocol would draw again at each call."""
         key = (self.data, self.protocol)
         return cached("splits", key, lambda: self.protocol.split(self.data.dataset), most=8)
 
@@ -202,7 +202,7 @@ class OpenedModel:
         check_installation()
         checkpoint = load_checkpoint(self.source.path)
         if checkpoint.hash != self.hash:
-            raise CheckpointError(f"{self.source.path} was written anew while this page looked at it; reload the page.")
+            raise CheckpointError(f"{self.source.path} was rewritten while this page looked at it; reload the page.")
         return Predictor(checkpoint.model, checkpoint.info.image_size, checkpoint.record)
 
     def _features_key(self, settings: ExtractSettings) -> tuple:
@@ -311,7 +311,7 @@ class Workbench:
 
 
 def open_data(root: str) -> OpenedDataset:
-    """The data set in a folder or CSV; opened anew when the folder, or one just below it, changes.
+    """The data set in a folder or CSV; opened again when the folder, or one just below it, changes.
 
     Raises :class:`DataError` as :func:`open_dataset`, and for images that lie outside the folders that may be read.
     """
@@ -334,7 +334,7 @@ def open_data(root: str) -> OpenedDataset:
 
 
 def open_checkpoint(path: str) -> StoredCheckpoint:
-    """The settings and history in a checkpoint's file; read anew when the file changes."""
+    """The settings and history in a checkpoint's file; read again when the file changes."""
     located = places.readable_path(path)
     return cached("checkpoints", located, lambda: read_checkpoint(located), 16)
 

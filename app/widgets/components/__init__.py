@@ -1,4 +1,4 @@
-"""What pages draw with a script of their own in the browser: a ``.py``, ``.js``, ``.css`` and ``.html`` file each."""
+"""Parts of pages that run a script in the browser: a ``.py``, ``.js``, ``.css`` and ``.html`` file each."""
 
 from __future__ import annotations
 

@@ -39,15 +39,15 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
     chosen = chosen_image(key, images)
     if before not in (None, chosen.name):
         st.rerun()  # the one before is not among these images, and the sidebar shows it
-    found = _found(images, known, words.lower().split(), wanted)
-    if not found:
-        asked = " and ".join([f"“{words}”"] * bool(words.strip()) + [f"{len(wanted)} filter(s)"] * bool(wanted))
-        st.caption(f"Nothing matches {asked} among {len(images):,} images.")
+    matching = _matching(images, known, words.lower().split(), wanted)
+    if not matching:
+        criteria = " and ".join([f"“{words}”"] * bool(words.strip()) + [f"{len(wanted)} filter(s)"] * bool(wanted))
+        st.caption(f"Nothing matches {criteria} among {len(images):,} images.")
         return chosen
 
     size = MORE if more else PAGE
-    start = _start(key, found, chosen, size, (words, tuple(wanted.items())))
-    visible = found[start : start + size]
+    start = _start(key, matching, chosen, size, (words, tuple(wanted.items())))
+    visible = matching[start : start + size]
     items = [{"key": image.name, "label": _label(image), "uri": thumbnail(image)} for image in visible]
     _grid(
         data={
@@ -56,7 +56,7 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
             "strip": not more,
             "from": start + 1,
             "to": start + len(visible),
-            "total": len(found),
+            "total": len(matching),
         },
         key=f"{key}_grid",
         on_picked_change=partial(_picked, key),
@@ -97,7 +97,7 @@ def _filters(key: str, known: Facets) -> dict[str, list[str]]:
     return {name: values for name, values in wanted.items() if values}
 
 
-def _found(
+def _matching(
     images: Sequence[VehicleImage], known: Facets, words: list[str], wanted: dict[str, list[str]]
 ) -> Sequence[VehicleImage]:
     """Images with all words and, of each filtered attribute, one of the wanted values."""
@@ -110,16 +110,16 @@ def _found(
     ]
 
 
-def _start(key: str, found: Sequence[VehicleImage], chosen: VehicleImage, size: int, asked: tuple) -> int:
-    """Where the visible page starts: as turned to, but at the chosen image once that, or what is asked for, changes."""
-    kept = st.session_state.get(f"{key}_start")
-    state = (asked, size, len(found), chosen.name)
-    if kept is not None and kept[0] == state and kept[1] < len(found):
-        return kept[1]
-    at = next((at for at, image in enumerate(found) if image is chosen), 0)
+def _start(key: str, matching: Sequence[VehicleImage], chosen: VehicleImage, size: int, search: tuple) -> int:
+    """Where the visible page starts: as turned to, but at the chosen image once that, or the search, changes."""
+    before = st.session_state.get(f"{key}_start")
+    state = (search, size, len(matching), chosen.name)
+    if before is not None and before[0] == state and before[1] < len(matching):
+        return before[1]
+    at = next((at for at, image in enumerate(matching) if image is chosen), 0)
     start = at // size * size
-    if kept is not None and kept[0][:3] == state[:3] and kept[1] <= at < kept[1] + size:
-        start = kept[1]
+    if before is not None and before[0][:3] == state[:3] and before[1] <= at < before[1] + size:
+        start = before[1]
     st.session_state[f"{key}_start"] = (state, start)
     return start
 

@@ -89,7 +89,7 @@ def network_diagram(settings: ModelSettings, cells: int | None, views: Collectio
 
 def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
     graphed = settings.has_graph
-    kept = ["G"] + ["attn"] * settings.attention_branch + ["token"] * settings.relation_branch
+    branches = ["G"] + ["attn"] * settings.attention_branch + ["token"] * settings.relation_branch
     nodes = 5 + settings.global_node + settings.token_node
     source = _symbol("F", "attn") if settings.attention_branch else _symbol("F", "G")
     backbone = settings.backbone.replace("resnet", "ResNet-")
@@ -117,7 +117,7 @@ def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
         "graph": Block(
             f"Graph of {nodes} nodes", f"{settings.gcn_depth} graph convolutions", "graph", "Graph", not graphed
         ),
-        "embedding": Block("Embedding", ", ".join(_symbol("f", each) for each in kept), "map", "Embedding"),
+        "embedding": Block("Embedding", ", ".join(_symbol("f", each) for each in branches), "map", "Embedding"),
         "ranking": Block("Ranked gallery", "nearest first", "retrieval", "Ranked gallery"),
         "scores": Block("Scores", "Rank-1, mAP", "scoreboard", "Scores"),
         "failures": Block("Failures", "query by query", "failures", "Failures"),
@@ -150,8 +150,8 @@ def _draw(block: Block, x: int, y: int, width: int, fonts: tuple[float, float], 
     )
     if block.absent or block.view not in views:
         return f'<g class="{"absent" if block.absent else "plain"}">{inside}</g>'
-    said = escape(f"{block.plain}: open the page {block.view}", quote=True)
-    return f'<a data-view="{block.view}" tabindex="0" aria-label="{said}">{inside}</a>'
+    label = escape(f"{block.plain}: open the page {block.view}", quote=True)
+    return f'<a data-view="{block.view}" tabindex="0" aria-label="{label}">{inside}</a>'
 
 
 def ratio_in_words(ratio: float) -> str:

@@ -76,7 +76,7 @@ def node_graph(
 ) -> None:
     """``boxes`` in cells (H, W) of the feature map, ``picture`` a URI, ``aspect`` its width over its height.
 
-    ``on_switch`` is called with the new state before the page runs anew.
+    ``on_switch`` is called with the new state before the page runs again.
     """
     width, height = 100 * aspect**0.5, 100 / aspect**0.5
     scale = width / cells[1], height / cells[0]

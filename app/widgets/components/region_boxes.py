@@ -23,38 +23,38 @@ NAMED = {Fraction(1, 8), Fraction(1, 4), Fraction(1, 3), Fraction(1, 2), Fractio
 _component = component("region_boxes")
 
 
-def crop_ratios(height: int, width: int, own: float) -> list[float]:
-    """The slider's values: from 1/8, or the first that leaves a cell of the map, to 1, and ``own`` among them."""
+def crop_ratios(height: int, width: int, trained: float) -> list[float]:
+    """The slider's values: from 1/8, or the first that leaves a cell of the map, to 1, and ``trained`` among them."""
     steps = [float(Fraction(k, PARTS)) for k in range(int(LEAST * PARTS), PARTS + 1)]
     steps = [step for step in steps if step * min(height, width) >= 1 - 1e-9]
-    return steps if any(isclose(step, own, abs_tol=1e-6) for step in steps) else sorted([*steps, own])
+    return steps if any(isclose(step, trained, abs_tol=1e-6) for step in steps) else sorted([*steps, trained])
 
 
 def region_boxes_slider(
-    key: str, uri: str, alt: str, size: tuple[int, int], ratios: Sequence[float], chosen: float, own: float
+    key: str, uri: str, alt: str, size: tuple[int, int], ratios: Sequence[float], chosen: float, trained: float
 ) -> None:
     """Draws the slider and all that follows it; what it is let go at is in session state under ``key``, ``ratio``.
 
-    uri: the picture. size: (height, width) of the feature map. own: the lambda that the network was trained with.
+    uri: the picture. size: (height, width) of the feature map. trained: the lambda that the network was trained with.
     """
     sets: list[dict[str, Any]] = []
-    found: dict[tuple[Box, ...], int] = {}
+    set_of: dict[tuple[Box, ...], int] = {}
     steps = []
     for ratio in ratios:
         boxes = region_boxes(*size, ratio)
-        if boxes not in found:
-            found[boxes] = len(sets)
+        if boxes not in set_of:
+            set_of[boxes] = len(sets)
             sets.append(_set(boxes, *size))
-        is_own = isclose(ratio, own, abs_tol=1e-6)
+        is_trained = isclose(ratio, trained, abs_tol=1e-6)
         fraction = _fraction(ratio)
         steps.append(
             {
                 "ratio": ratio,
-                "set": found[boxes],
+                "set": set_of[boxes],
                 "title": f"λ = {ratio:.3g}",
-                "own": is_own,
-                "note": _note(boxes == region_boxes(*size, own), is_own, fraction),
-                "tick": fraction or f"{ratio:.2g}" if is_own or fraction else None,
+                "own": is_trained,
+                "note": _note(boxes == region_boxes(*size, trained), is_trained, fraction),
+                "tick": fraction or f"{ratio:.2g}" if is_trained or fraction else None,
             }
         )
     _component(
@@ -97,11 +97,11 @@ def _percent(shares: np.ndarray) -> str:
     return f"{low} %" if low == high else f"{low} to {high} %"
 
 
-def _note(same_boxes: bool, is_own: bool, fraction: str | None) -> str:
-    said = f"{fraction}, " if fraction else ""
-    if is_own:
-        return f"{said}as trained"
-    return f"{said}same boxes as trained" if same_boxes else f"{said}changed at test time"
+def _note(same_boxes: bool, is_trained: bool, fraction: str | None) -> str:
+    prefix = f"{fraction}, " if fraction else ""
+    if is_trained:
+        return f"{prefix}as trained"
+    return f"{prefix}same boxes as trained" if same_boxes else f"{prefix}changed at test time"
 
 
 def _fraction(ratio: float) -> str | None:

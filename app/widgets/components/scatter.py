@@ -70,7 +70,7 @@ def scatter(
     on_select: Callable[[list[int]], None] | None = None,
     height: int = 400,
 ) -> None:
-    """Draws the panels; ``on_select`` is called with the chosen points before the page runs anew."""
+    """Draws the panels; ``on_select`` is called with the chosen points before the page runs again."""
     names = things.kind_names
     place = {name: i for i, name in enumerate(names)}
     named = len(names) <= LONGEST_LEGEND
