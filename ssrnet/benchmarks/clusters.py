@@ -14,8 +14,8 @@ from ssrnet.data.records import VehicleImage
 
 CAMERAS = 20
 IMAGES_PER_VEHICLE = 20
-OWN, CAMERA = 3.5, 0.5
-"""Lengths of an image's own part and of its camera's over that of its vehicle's: at 3,072 numbers clusters touch."""
+IMAGE, CAMERA = 3.5, 0.5
+"""Lengths of the image's and the camera's part relative to the vehicle's: at 3,072 numbers clusters touch."""
 AT_ONCE = 4096
 
 
@@ -28,30 +28,30 @@ class Images(NamedTuple):
 
 
 class Clusters:
-    """Vehicles at random places of ``dimension`` numbers; an image adds its camera's place and its own."""
+    """A feature is the sum of a random vehicle, camera and image vector of ``dimension`` numbers."""
 
-    def __init__(self, dimension: int, vehicles: int, seed: int, own: float = OWN, decaying: bool = False) -> None:
-        """``own``: length of an image's own part. ``decaying``: with few long directions, as trained features have."""
-        self._random, self._own = np.random.default_rng(seed), own
-        # The first 10, 50 and 200 directions then hold 41, 72 and 90 % of the variance; of the shipped SSR-Net's
-        # features of the bundled city they hold 37, 70 and 89 %.
+    def __init__(self, dimension: int, vehicles: int, seed: int, image: float = IMAGE, decaying: bool = False) -> None:
+        """``image``: length of the image's part. ``decaying``: few directions hold most variance, as in trained features."""
+        self._random, self._image = np.random.default_rng(seed), image
+        # The first 10, 50 and 200 directions then hold 41, 72 and 90 % of the variance; in the shipped SSR-Net's
+        # features of the bundled city it is 37, 70 and 89 %.
         self._scale = (1 + np.arange(1, dimension + 1, dtype=np.float32) / 6) ** -0.75 if decaying else None
         self._vehicles = self._normal(vehicles, dimension)
         self._cameras = CAMERA * self._normal(CAMERAS, dimension)
 
     def images(self, count: int) -> Iterator[Images]:
-        """So many more images, in blocks of at most ``AT_ONCE``."""
+        """The next ``count`` images, in blocks of at most ``AT_ONCE``."""
         for start in range(0, count, AT_ONCE):
             n = min(AT_ONCE, count - start)
             vehicles = self._random.integers(len(self._vehicles), size=n)
             cameras = self._random.integers(CAMERAS, size=n)
-            features = self._own * self._normal(n, self._vehicles.shape[1])
+            features = self._image * self._normal(n, self._vehicles.shape[1])
             features += self._vehicles[vehicles]
             features += self._cameras[cameras]
             yield Images(features, vehicles, cameras)
 
     def whole(self, count: int) -> Images:
-        """The same in one piece."""
+        """The next ``count`` images in one block."""
         features = np.empty((count, self._vehicles.shape[1]), dtype=np.float32)
         labels = np.empty((2, count), dtype=np.int64)
         start = 0
@@ -78,13 +78,13 @@ class Retrieval:
 
     @classmethod
     def make(cls, queries: int, gallery: int, dimension: int, seed: int) -> Self:
-        """Draws it; at random places a query has no match."""
+        """Draws queries and gallery of the same vehicles; vehicles are random, so a query may have no match."""
         clusters = Clusters(dimension, max(2, gallery // IMAGES_PER_VEHICLE), seed)
-        asked, listed = clusters.whole(queries), clusters.whole(gallery)
-        return cls(asked.features, listed.features, *asked[1:], *listed[1:])
+        query, listed = clusters.whole(queries), clusters.whole(gallery)
+        return cls(query.features, listed.features, *query[1:], *listed[1:])
 
     def save(self, folder: Path) -> None:
-        """Six files that :meth:`load` reads."""
+        """Writes six files that :meth:`load` reads."""
         for name, values in asdict(self).items():
             np.save(folder / f"{name}.npy", values)
 
@@ -93,7 +93,7 @@ class Retrieval:
         return cls(**{name: np.load(folder / f"{name}.npy") for name in cls.__dataclass_fields__})
 
     def head(self, queries: int, gallery: int) -> Self:
-        """The first of each."""
+        """The first queries and gallery images."""
         return type(self)(
             self.query[:queries],
             self.gallery[:gallery],
@@ -104,7 +104,7 @@ class Retrieval:
         )
 
     def split(self) -> Split:
-        """What :func:`ssrnet.retrieval.ranking.rank` takes; images of the query's vehicle and camera are junk."""
+        """The split for :func:`ssrnet.retrieval.ranking.rank`; images of the query's vehicle and camera are junk."""
 
         def images(kind: str, vehicles: np.ndarray, cameras: np.ndarray) -> tuple[VehicleImage, ...]:
             path = Path(kind)

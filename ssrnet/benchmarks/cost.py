@@ -1,4 +1,4 @@
-"""``ssrnet benchmark cost``: what an exact search of the gallery index takes, against the gallery's size."""
+"""``ssrnet benchmark cost``: time and memory of an exact search of the gallery index, by gallery size."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from ssrnet.index.pca import ProjectedIndex, Projection, ReScored
 
 CAMERA = 3
 ONE_CAMERA = Filters(cameras=(f"c{CAMERA:03d}",))
-OWN = 0.7
+IMAGE = 0.7
 FITTED_ON = 20_000
 ENTRY_BYTES = 600
-"""Of the database, an entry: names, hashes and their indexes."""
+"""Bytes of the database for an entry: names, hashes and their indexes."""
 Search = Callable[[np.ndarray, int, Filters], list[list[Neighbour]]]
 
 
@@ -48,15 +48,15 @@ class CostBenchmarkSettings:
     batches: tuple[int, ...] = (1, 8, 64)
     """Queries in one search of the largest gallery."""
     pca: int = 512
-    """Numbers of the projected features that a search with re-scoring looks at first."""
+    """Numbers of the projected features that a search with re-scoring compares first."""
     rescore: tuple[int, ...] = (100, 400)
     """Candidates that are compared once more by whole features."""
     rounds: int = 3
-    """Each search is repeated so often, and the median is reported."""
+    """Repetitions of each search; the median is reported."""
     seed: int = 0
     """Decides the features."""
     folder: Path | None = None
-    """Where the galleries lie meanwhile; by default a temporary folder."""
+    """Where the galleries are stored meanwhile; by default a temporary folder."""
     out: Path | None = None
     """Folder for cost.json and cost.svg."""
 
@@ -93,7 +93,7 @@ def benchmark_cost(settings: CostBenchmarkSettings) -> Costs:
 
 
 class Gallery:
-    """An exact store and its projection, which grow together; the queries are further images of the same vehicles."""
+    """An exact store and its projection, which grow together; queries are other images of the same vehicles."""
 
     def __init__(self, settings: CostBenchmarkSettings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
@@ -101,7 +101,7 @@ class Gallery:
         vehicles = max(2, min(largest // IMAGES_PER_VEHICLE, 20_000))
 
         def clusters() -> Clusters:
-            return Clusters(settings.dimension, vehicles, settings.seed, own=OWN, decaying=True)
+            return Clusters(settings.dimension, vehicles, settings.seed, image=IMAGE, decaying=True)
 
         fitted = (block.features for block in clusters().images(min(largest, FITTED_ON)))
         projection = Projection.fit(fitted, settings.pca)
@@ -125,7 +125,7 @@ class Gallery:
                 bar.update(len(entries))
 
     def opened(self) -> ExactIndex:
-        """As another process would find it."""
+        """The store opened once more, as by another process."""
         return ExactIndex(self.folder / "whole", self.settings.dimension)
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class Gallery:
 
 
 def measured_bandwidth(size: int = 512_000_000) -> float:
-    """Bytes a second at which all threads together read ``size`` bytes, the best of five times."""
+    """Bytes a second with which all threads read ``size`` bytes, the best of five times."""
     numbers = torch.ones(size // 8, dtype=torch.int64)
     return size / min(_seconds(lambda: numbers.sum()) for _ in range(5))
 
@@ -157,7 +157,7 @@ def _batches(settings: CostBenchmarkSettings, gallery: Gallery, bandwidth: float
     for candidates in settings.rescore:
         search = ReScored(gallery.projected, gallery.whole, candidates).search
         ways.append((f"PCA to {settings.pca}, {candidates} re-scored", search, settings.pca))
-    found = []
+    batches = []
     size = len(gallery.whole)
     for filters, words, rows in ((EVERYTHING, "all cameras", size), (ONE_CAMERA, "one camera", gallery.by_one_camera)):
         for way, search, dimension in ways:
@@ -167,13 +167,14 @@ def _batches(settings: CostBenchmarkSettings, gallery: Gallery, bandwidth: float
                 part = gallery.queries[:queries]
                 times = [_seconds(lambda: search(part, settings.k, filters)) for _ in range(settings.rounds)]
                 floor = rows * dimension * 2 / bandwidth / queries
-                found.append(Batch(f"{way}, {words}", queries, statistics.median(times) / queries, floor, share))
-    return found
+                batches.append(Batch(f"{way}, {words}", queries, statistics.median(times) / queries, floor, share))
+    return batches
 
 
-def _recall(found: list[list[Neighbour]], exact: list[list[Neighbour]]) -> float:
+def _recall(results: list[list[Neighbour]], exact: list[list[Neighbour]]) -> float:
     hits = sum(
-        len({n.entry.key for n in row} & {n.entry.key for n in own}) for row, own in zip(found, exact, strict=True)
+        len({n.entry.key for n in row} & {n.entry.key for n in nearest})
+        for row, nearest in zip(results, exact, strict=True)
     )
     return hits / max(1, sum(map(len, exact)))
 
@@ -205,16 +206,16 @@ def _seconds(action: Callable[[], object]) -> float:
 
 @contextmanager
 def peak_memory() -> Iterator[list[int]]:
-    """A list that holds, at the end, the growth of the process's own memory at its peak, in bytes.
+    """A list that holds, at the end, the growth of the process's memory at its peak, in bytes.
 
-    Looked at every millisecond; pages of mapped files do not count. Empty where there is no /proc.
+    Sampled every millisecond, without pages of mapped files. Empty where there is no /proc.
     """
     grown: list[int] = []
-    before, done, peak = _own_memory(), threading.Event(), [0]
+    before, done, peak = _anonymous_memory(), threading.Event(), [0]
 
     def watch() -> None:
         while not done.wait(0.001):
-            peak[0] = max(peak[0], _own_memory() or 0)
+            peak[0] = max(peak[0], _anonymous_memory() or 0)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -227,7 +228,7 @@ def peak_memory() -> Iterator[list[int]]:
         grown.append(max(0, peak[0] - before))
 
 
-def _own_memory() -> int | None:
+def _anonymous_memory() -> int | None:
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))

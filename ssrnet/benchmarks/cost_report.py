@@ -1,4 +1,4 @@
-"""What ``ssrnet benchmark cost`` measured, as tables and as a plot."""
+"""Results of ``ssrnet benchmark cost`` as tables and as a plot."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import torch
 
 @dataclass(frozen=True)
 class Cost:
-    """Searches for one query. Seconds of the first one after opening, which reads the labels, and of a later one.
+    """Searches for one query: seconds of the first one after opening, which reads the labels, and of a later one.
 
-    ``memory``: bytes of the process at its peak beyond what it had before, without the pages of the mapped file,
-    which the system takes back when it needs them; None where the system does not tell. ``floor``: seconds to read
-    the features once at the memory's measured bandwidth.
+    ``memory``: growth of the process at its peak in bytes, without the pages of the mapped file, which the system can
+    drop; None where it is unknown. ``floor``: seconds to read the features once at the measured memory bandwidth.
     """
 
     gallery: int
@@ -37,7 +36,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Costs:
-    """What the command measured; ``bandwidth`` in bytes a second, ``load`` of the machine at the end."""
+    """All results; ``bandwidth`` in bytes a second, ``load`` of the machine at the end."""
 
     bandwidth: float
     growth: list[Cost]
@@ -46,7 +45,7 @@ class Costs:
 
 
 def report(costs: Costs, dimension: int, k: int) -> str:
-    """Both tables."""
+    """Both tables as text."""
     lines = [
         f"exact top-{k} of features of {dimension:,} numbers, float16; {torch.get_num_threads()} threads, "
         f"memory read at {costs.bandwidth / 1e9:.1f} GB/s, load {costs.load:.1f}",
@@ -67,7 +66,7 @@ def report(costs: Costs, dimension: int, k: int) -> str:
 def plot(costs: Costs, path: Path) -> None:
     """Time and memory against the gallery's size, as SVG."""
     import matplotlib
-    from matplotlib.figure import Figure  # here: it takes a second
+    from matplotlib.figure import Figure  # imported here, since it takes a second
 
     sizes = [cost.gallery for cost in costs.growth]
     with matplotlib.rc_context({"svg.hashsalt": "ssrnet", "font.size": 9}):

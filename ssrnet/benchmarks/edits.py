@@ -1,4 +1,4 @@
-"""``ssrnet benchmark edits``: how long a switch in the relation graph takes, beside a forward pass in the same run."""
+"""``ssrnet benchmark edits``: time of an edit of the relation graph, beside a forward pass in the same run."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class EditsBenchmarkSettings:
     image_size: int = 256
     """Side of the square input in pixels."""
     rounds: int = 10
-    """Each is timed so often, in turn, and the median is reported."""
+    """Repetitions of each measurement, in turn; the median is reported."""
     model: ModelSettings = field(default_factory=ModelSettings)
-    """The network; its depth counts most."""
+    """The network; its graph's depth decides most of the time."""
 
     def __post_init__(self) -> None:
         for name, least in (("images", 2), ("image_size", 32), ("rounds", 1)):
@@ -46,7 +46,7 @@ class EditsBenchmarkSettings:
 
 @dataclass(frozen=True)
 class EditTimes:
-    """Medians in seconds: an edit with the ranking of the gallery that follows it, and one image's forward pass."""
+    """Medians in seconds: an edit with the ranking that follows it, and one image's forward pass."""
 
     query: float
     both: float
@@ -54,7 +54,7 @@ class EditTimes:
 
 
 def benchmark_edits(settings: EditsBenchmarkSettings) -> EditTimes:
-    """Runs the command and prints what it found."""
+    """Runs the command and prints its results."""
     times = measure(settings)
     title, depth = settings.model.title, settings.model.gcn_depth
     print(f"{title}, depth {depth}, {settings.images:,} images, CPU, {torch.get_num_threads()} threads")
@@ -65,7 +65,7 @@ def benchmark_edits(settings: EditsBenchmarkSettings) -> EditTimes:
 
 
 def measure(settings: EditsBenchmarkSettings) -> EditTimes:
-    """Times all in turn, so that a machine that slows down slows all of them.
+    """Times all in turn, so that a slower machine slows all of them.
 
     Raises :class:`SettingsError` for a network without a graph.
     """
@@ -74,7 +74,7 @@ def measure(settings: EditsBenchmarkSettings) -> EditTimes:
     pixels = torch.randn(1, 3, settings.image_size, settings.image_size, generator=generator)
     with torch.no_grad():
         trace = model.trace(pixels)
-    edit_trace(model, trace, EDIT)  # says it where the network has no graph
+    edit_trace(model, trace, EDIT)  # raises where the network has no graph
     images = tuple(VehicleImage(Path(f"{i}.jpg"), f"{i}.jpg", str(i // 4), f"c{i % 4}") for i in range(settings.images))
     dims = model.branch_dims
     vectors = torch.randn(len(images), sum(dims.values()), generator=generator)
@@ -100,7 +100,7 @@ def measure(settings: EditsBenchmarkSettings) -> EditTimes:
 
 
 def _graphs(model: SSRNet, names: tuple[str, ...], size: tuple[int, int], generator: torch.Generator) -> GalleryGraphs:
-    """Random ones, as large as a gallery's own."""
+    """Random graphs of the size that a gallery of these images has."""
     graph, ratios = model.graph, distinct_ratios(*size)
     nodes = len([node for node in graph.nodes if node != "token"])
     products = torch.empty(nodes, len(names), graph.weights[0].out_features, dtype=torch.float16)

@@ -29,13 +29,13 @@ from ssrnet.model.backbone import resnet
 from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.extraction import ExtractSettings, batch_size, check_precision, describe, embeddings, extract
 
-CHANNELS_FIRST, TORCHVISION, BASELINE, OURS = "torchvision as it comes", "torchvision", "baseline", "SSR-Net"
-"""torchvision's ResNet as it comes lies channels first in memory, and the other three lie channels last."""
+CHANNELS_FIRST, TORCHVISION, BASELINE, OURS = "torchvision, channels first", "torchvision", "baseline", "SSR-Net"
+"""The first is torchvision's ResNet in its default memory layout; the other three are channels last."""
 WAYS = (CHANNELS_FIRST, TORCHVISION, BASELINE, OURS)
 GOAL = 1.12
 """SSR-Net's time over its baseline's, at most; its multiply-adds are 1.137 of the baseline's."""
 ON_CPU, ON_CUDA = (1, 4, 8, 16, 32), (32, 64, 128, 256)
-"""Batch sizes that are tried where none are named."""
+"""Default batch sizes."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class ExtractionBenchmarkSettings:
     images: int = 32
     """Images that go through each network alone, in a round and batch size; rounded up to whole batches."""
     decoded: int = 128
-    """Images from the data folder that go the whole way, in a round."""
+    """Images from the data folder that are decoded and embedded, in a round."""
     rounds: int = 5
-    """Everything is repeated so often, in turn, and the median is reported."""
+    """Repetitions of everything, in turn; the median is reported."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of all networks; bfloat16 on CUDA alone."""
     workers: int = 2
-    """Processes that decode."""
+    """Decoding processes."""
     device: DeviceName = "auto"
     """Where to run."""
     out: Path | None = None
@@ -142,7 +142,7 @@ def table(speed: ExtractionSpeed) -> str:
 def measure(
     settings: ExtractionBenchmarkSettings, images: Sequence[VehicleImage], device: torch.device
 ) -> ExtractionSpeed:
-    """Times all ways in turn, every other round backwards, so that a machine that slows down slows all of them."""
+    """Times all ways in turn, every other round backwards, so that a slower machine slows all of them."""
     networks = _networks(settings, device)
     batches = settings.batches or (ON_CUDA if device.type == "cuda" else ON_CPU)
     alone: dict[str, dict[int, list[float]]] = {way: {n: [] for n in batches} for way in WAYS}
@@ -172,7 +172,7 @@ def _networks(settings: ExtractionBenchmarkSettings, device: torch.device) -> di
     model = settings.model
     plain = [resnet(model.backbone, model.last_stride, model.stride_position) for _ in range(2)]
     for each in plain:
-        each.fc = nn.Identity()  # what would be compared are the pooled features
+        each.fc = nn.Identity()  # the pooled features are compared
     ours = [SSRNet(replace(model, **TABLE_1["GB"])), SSRNet(model)]
     first, *rest = [network.eval().requires_grad_(False).to(device) for network in (*plain, *ours)]
     return dict(zip(WAYS, [first, *(network.to(memory_format=torch.channels_last) for network in rest)], strict=True))
@@ -224,9 +224,9 @@ def _whole(
         return [_pooled(network, some.to(device), settings).cpu() for some, _ in read_batches(loader)]
 
     def ours() -> None:
-        own = _extraction(settings, batch)
-        made_by = {"checkpoint": way, "checkpoint_hash": way, **describe(own, settings.image_size)}
+        extraction = _extraction(settings, batch)
+        made_by = {"checkpoint": way, "checkpoint_hash": way, **describe(extraction, settings.image_size)}
         with TemporaryDirectory() as folder, PartialFeatures(Path(folder) / "part", made_by) as part:
-            extract(network, images, own, settings.image_size, device, settings.workers, part=part)
+            extract(network, images, extraction, settings.image_size, device, settings.workers, part=part)
 
     return plain if way in (CHANNELS_FIRST, TORCHVISION) else ours

@@ -33,17 +33,17 @@ class RankingBenchmarkSettings:
     dimension: int = 3072
     """Numbers of a feature; SSR-Net's has 3,072."""
     memory: float = 6.0
-    """GB that each contender may take beyond the features; running out of it is a result."""
+    """GB that each contender may use beyond the features; running out of memory is a result."""
     rounds: int = 3
-    """Each contender is run so often, in turn, and the median is reported; above 10^8 distances, once."""
+    """Repetitions of each contender, in turn; the median is reported. Above 10^8 distances it is one."""
     top_k: int = 50
     """Nearest images that faiss and this package list."""
     only: tuple[str, ...] = ()
-    """Contenders, by the beginning of their names; all by default."""
+    """Contenders by the start of their names; by default all."""
     seed: int = 0
     """Decides the features."""
     folder: Path | None = None
-    """Where the features lie meanwhile, 1.7 GB at the larger size; by default a temporary folder."""
+    """Where the features are stored meanwhile, 1.7 GB at the larger size; by default a temporary folder."""
     out: Path | None = None
     """JSON file for the results."""
 
@@ -64,15 +64,15 @@ class RankingBenchmarkSettings:
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """The sizes as numbers of queries and gallery images."""
-        found = [re.fullmatch(r"(\d+)x(\d+)", text) for text in self.sizes]
-        for text, match in zip(self.sizes, found, strict=True):
+        matches = [re.fullmatch(r"(\d+)x(\d+)", text) for text in self.sizes]
+        for text, match in zip(self.sizes, matches, strict=True):
             if match is None:
                 raise SettingsError(f"--sizes has {text!r}; write queries x gallery, as 1678x11579.")
-        return [(int(match[1]), int(match[2])) for match in found if match]
+        return [(int(match[1]), int(match[2])) for match in matches if match]
 
     @property
     def contenders(self) -> list[str]:
-        """Names of those that run, ours always among them, since the others are compared with it."""
+        """Names of those that run; always ours, since the others are compared with it."""
         return [name for name in CONTENDERS if not self.only or name == OURS or name.startswith(self.only)]
 
 
@@ -86,7 +86,7 @@ class Row:
 
 
 def benchmark_ranking(settings: RankingBenchmarkSettings) -> dict[str, list[Row]]:
-    """Runs the command: prints a table a size, and returns the rows by size.
+    """Runs the command: prints a table for each size, and returns the rows by size.
 
     Raises :class:`ResourceError` where a contender ends for another reason than memory.
     """
@@ -104,7 +104,7 @@ def benchmark_ranking(settings: RankingBenchmarkSettings) -> dict[str, list[Row]
 
 
 def table(rows: list[Row]) -> str:
-    """One line a contender, with its time as a ratio to ours and its scores as differences from ours."""
+    """A line for each contender, with its time as a ratio to ours and its scores as differences from ours."""
     ours = next(row.measured for row in rows if row.name == OURS)
     lines = [f"{'':22}{'seconds':>9}{'of CPU':>9}{'over ours':>11}{'GB more':>9}{'rank-1':>10}{'mAP':>10}"]
     for row in rows:
@@ -126,10 +126,16 @@ def table(rows: list[Row]) -> str:
 
 def _score(measured: Measured, ours: Measured, name: str) -> str:
     """Ours as it is, another's as its difference."""
-    value, own = getattr(measured, name), getattr(ours, name)
-    if value is None or own is None:
+    value, reference = getattr(measured, name), getattr(ours, name)
+    if value is None or reference is None:
         return f"{'':10}"
-    return f"{value:10.4%}" if measured is ours else f"{value - own:+10.0e}" if value != own else f"{'equal':>10}"
+    return (
+        f"{value:10.4%}"
+        if measured is ours
+        else f"{value - reference:+10.0e}"
+        if value != reference
+        else f"{'equal':>10}"
+    )
 
 
 def _note(text: str) -> str:
@@ -137,7 +143,7 @@ def _note(text: str) -> str:
 
 
 def _rows(settings: RankingBenchmarkSettings, folder: Path, distances: int) -> list[Row]:
-    """In turn, so that a machine that slows down slows all of them."""
+    """Runs all in turn, so that a slower machine slows all of them."""
     runs: dict[str, list[Measured]] = {name: [] for name in settings.contenders}
     for _ in range(1 if distances > ONCE else settings.rounds):
         for name, measured in runs.items():
@@ -149,22 +155,22 @@ def _rows(settings: RankingBenchmarkSettings, folder: Path, distances: int) -> l
 def _run(name: str, folder: Path, settings: RankingBenchmarkSettings) -> Measured:
     command = [sys.executable, "-m", "ssrnet.benchmarks.contenders", name, str(folder), str(settings.top_k)]
     ended = subprocess.run([*command, str(int(settings.memory * 1e9))], capture_output=True, text=True, check=False)
-    if ended.returncode < 0:  # a library that ends the process where it gets no memory, or the system did
+    if ended.returncode < 0:  # a library, or the system, ended the process for lack of memory
         return Measured("out of memory", f"ended by signal {-ended.returncode}")
     if ended.returncode:
-        why = (ended.stderr.strip().splitlines() or ["no word"])[-1]
+        why = (ended.stderr.strip().splitlines() or ["no message"])[-1]
         raise ResourceError(f"the contender {name!r} ended with {why!r}; run `ssrnet benchmark ranking --only` others.")
     return Measured(**json.loads(ended.stdout.splitlines()[-1]))
 
 
 def _median(runs: list[Measured]) -> Measured:
-    """The run whose time is the median, whole: its parts belong together."""
+    """The run of median time, as a whole: its numbers belong together."""
     done = sorted((run for run in runs if run.status == "done"), key=lambda run: run.seconds or 0)
     return done[(len(done) - 1) // 2] if done else runs[0]
 
 
 def _same_order(folder: Path, name: str) -> float | None:
-    own, other = folder / ORDER.format(OURS), folder / ORDER.format(name)
-    if name == OURS or not (own.exists() and other.exists()):
+    ours, other = folder / ORDER.format(OURS), folder / ORDER.format(name)
+    if name == OURS or not (ours.exists() and other.exists()):
         return None
-    return float((np.load(own) == np.load(other)).mean())
+    return float((np.load(ours) == np.load(other)).mean())

@@ -1,4 +1,4 @@
-"""``ssrnet benchmark training``: how fast a step is, what the loader takes, beside torchvision's ResNet-50."""
+"""``ssrnet benchmark training``: speed of a step and share of the loader, beside torchvision's ResNet-50."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TrainingBenchmarkSettings:
     training: TrainSettings = field(default_factory=lambda: replace(recipe("strong"), backbone_weights="none"))
     """The run whose steps are measured, by default that of recipe `strong`; weights start at random."""
     rounds: int = 5
-    """Each way of training is timed so often, in turn, and the median is reported."""
+    """Repetitions of each way of training, in turn; the median is reported."""
     steps: int = 20
     """Steps a round."""
     warmup: int = 5
@@ -80,7 +80,7 @@ class TrainingSpeed:
 
 
 def benchmark_training(settings: TrainingBenchmarkSettings) -> TrainingSpeed:
-    """Runs the command and prints what it found; the cache lies in --training.cache or a temporary folder."""
+    """Runs the command and prints its results; the cache is in --training.cache or a temporary folder."""
     group = processes(settings.training.device)
     with ExitStack() as stack:
         training = replace(settings.training, data=settings.data)
@@ -104,7 +104,7 @@ def benchmark_training(settings: TrainingBenchmarkSettings) -> TrainingSpeed:
 
 
 def measure(settings: TrainingBenchmarkSettings, training: TrainSettings, group: Processes) -> TrainingSpeed:
-    """Times all ways in turn, so that a machine that slows down slows all of them."""
+    """Times all ways in turn, so that a slower machine slows all of them."""
     dataset = open_dataset(training.data, training.subset)
     fit, _ = hold_back(dataset, 0, training.seed)
     size, sampler = training.final_image_size, build_sampler(fit, training)
@@ -169,7 +169,7 @@ def _plain_step(training: TrainSettings, group: Processes) -> Callable[[Tensor, 
 
 
 def timed(way: Callable[[], object], times: int, device: torch.device) -> float:
-    """Time of so many calls, with all that they left on the device."""
+    """Seconds of ``times`` calls, including the work that they queued on the device."""
     _finish(device)
     began = time.perf_counter()
     for _ in range(times):

@@ -99,7 +99,7 @@ def test_the_table():
 
 def test_a_contender_that_fails_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(ranking.sys, "executable", "/bin/false")
-    with pytest.raises(ResourceError, match="the contender 'matrix product alone' ended with 'no word'"):
+    with pytest.raises(ResourceError, match="the contender 'matrix product alone' ended with 'no message'"):
         benchmark_ranking(RankingBenchmarkSettings(("2x60",), dimension=4))
 
 

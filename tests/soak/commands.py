@@ -1,4 +1,4 @@
-"""Command lines of ssrnet in processes of their own: forked from one that has imported all, or started anew."""
+"""Command lines of ssrnet in separate processes: forked from one that has imported everything, or started as by a user."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import numpy as np
 
 KILLED = -signal.SIGKILL
 THREADS = 1
-"""Of every command: results are compared bit by bit, and another number of threads adds up in another order."""
+"""Results are compared bit by bit, and another number of threads sums in another order."""
 PRELOADED = ["tests.soak.replaced", "ssrnet.cli", "torch.utils.tensorboard"]
 
 
 @dataclass(frozen=True)
-class Haste:
-    """What a forked command is spared, so that its kills fall where files are written. None of it touches a file.
+class Shortcuts:
+    """What a forked command skips, so that its kills fall where files are written. None of it touches a file.
 
     ``graph``: an exported model that stands for tracing the same network again. ``card``: photographs of coloured noise
     in place of rendered ones. ``steadily``: features that are extracted are written so often, in seconds. ``largest``:
@@ -40,17 +40,24 @@ class Haste:
 
 
 class Command:
-    """``ssrnet`` with these arguments, running; ``log`` gets what it says."""
+    """A running ``ssrnet`` with these arguments; its output goes to ``log``."""
 
-    def __init__(self, arguments: Sequence[str], log: Path, haste: Haste = Haste(), anew: bool = False) -> None:
-        """``anew``: `python -m ssrnet` as a user starts it, seconds of imports included; ``haste`` then has no part."""
+    def __init__(
+        self, arguments: Sequence[str], log: Path, shortcuts: Shortcuts = Shortcuts(), anew: bool = False
+    ) -> None:
+        """``anew``: `python -m ssrnet` as a user starts it, imports included, without ``shortcuts``."""
         self.log = log
         if anew:
-            command, own = [sys.executable, "-m", "ssrnet", *arguments], os.environ | {"OMP_NUM_THREADS": str(THREADS)}
-            with open(log, "wb") as said:
-                self._process = subprocess.Popen(command, stdout=said, stderr=said, env=own, start_new_session=True)
+            command, environment = (
+                [sys.executable, "-m", "ssrnet", *arguments],
+                os.environ | {"OMP_NUM_THREADS": str(THREADS)},
+            )
+            with open(log, "wb") as output:
+                self._process = subprocess.Popen(
+                    command, stdout=output, stderr=output, env=environment, start_new_session=True
+                )
         else:
-            self._process = start(_run, list(arguments), str(log), haste)
+            self._process = start(_run, list(arguments), str(log), shortcuts)
 
     @property
     def code(self) -> int | None:
@@ -64,33 +71,33 @@ class Command:
         return self.code
 
     def kill(self) -> None:
-        """kill -9 of it and of every process that it has started, and waits until it is gone."""
-        if self.code is None:  # else its number may be another's by now
+        """kill -9 of it and of every process that it has started; waits for its end."""
+        if self.code is None:  # else its process id may belong to another by now
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # before it has a group of its own
+            except ProcessLookupError:  # before it has created its process group
                 self._process.kill()
         self.wait()
 
-    def said(self) -> str:
-        """The last lines of what it has said."""
+    def output(self) -> str:
+        """The end of its output."""
         return self.log.read_text(errors="replace")[-800:] if self.log.exists() else ""
 
 
-def finish(arguments: Sequence[str], log: Path, haste: Haste = Haste()) -> Command:
-    """Runs the command to its end, which it reaches within five minutes or is killed."""
-    command = Command(arguments, log, haste)
+def finish(arguments: Sequence[str], log: Path, shortcuts: Shortcuts = Shortcuts()) -> Command:
+    """Runs the command to its end; kills it after five minutes."""
+    command = Command(arguments, log, shortcuts)
     if command.wait() is None:
         command.kill()
     return command
 
 
 def start(function: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Runs a function of a module in a process forked from one that has imported all and done nothing else."""
+    """Runs a module's function in a process forked from one that has imported everything and done nothing else."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=function, args=arguments)
-    # The child would import this process's own script first, which after Streamlit's AppTest is a page.
+    # The child would import this process's __main__ first, which after Streamlit's AppTest is a page.
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
         process.start()
@@ -99,11 +106,11 @@ def start(function: Callable[..., object], *arguments: object) -> BaseProcess:
     return process
 
 
-def _run(arguments: list[str], log: str, haste: Haste) -> None:
+def _run(arguments: list[str], log: str, shortcuts: Shortcuts) -> None:
     os.setsid()
-    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     sys.stdout = open(1, "w", buffering=1, closefd=False)
     sys.stderr = open(2, "w", buffering=1, closefd=False)
     import torch
@@ -111,30 +118,30 @@ def _run(arguments: list[str], log: str, haste: Haste) -> None:
     from ssrnet.__main__ import main
 
     torch.set_num_threads(THREADS)
-    _hasten(haste)
+    _take_shortcuts(shortcuts)
     sys.argv = ["ssrnet", *arguments]
     main()
 
 
-def _hasten(haste: Haste) -> None:
-    if haste.back is not None:
+def _take_shortcuts(shortcuts: Shortcuts) -> None:
+    if shortcuts.back is not None:
         right, began = time.time, time.monotonic()
-        time.time = lambda: right() + (86_400 if time.monotonic() - began < haste.back else 0)
-    if haste.largest is not None:
+        time.time = lambda: right() + (86_400 if time.monotonic() - began < shortcuts.back else 0)
+    if shortcuts.largest is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing raises OSError
-        resource.setrlimit(resource.RLIMIT_FSIZE, (haste.largest, resource.RLIM_INFINITY))
-    if haste.graph is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (shortcuts.largest, resource.RLIM_INFINITY))
+    if shortcuts.graph is not None:
         import onnx
 
         import ssrnet.commands.export
 
-        graph = onnx.load(haste.graph)
+        graph = onnx.load(shortcuts.graph)
         ssrnet.commands.export.to_onnx = lambda *_: graph
-    if haste.steadily is not None:
+    if shortcuts.steadily is not None:
         import ssrnet.index.partial
 
-        ssrnet.index.partial.SECONDS = haste.steadily
-    if haste.card:
+        ssrnet.index.partial.SECONDS = shortcuts.steadily
+    if shortcuts.card:
         from ssrnet.synth import generate, jobs
 
         generate.load_mitsuba = lambda: None
@@ -144,7 +151,7 @@ def _hasten(haste: Haste) -> None:
 
 
 class Card:
-    """A camera that takes another noise of each capture, always the same."""
+    """A camera whose picture of each capture is noise that its name decides."""
 
     samples = 9
 

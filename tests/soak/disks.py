@@ -1,4 +1,4 @@
-"""A disk that is full: one sentence, the old file untouched; with space again the same command goes on to the whole."""
+"""A full disk: one sentence, the old file untouched; with space again the same command goes on to its end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from ssrnet.data.datasets import open_dataset
 from tests import tiny
-from tests.soak.commands import Command, Haste, finish
-from tests.soak.kills import Job, Killed, bytes_in, count, make_inputs, same_files, undisturbed
+from tests.soak.commands import Command, Shortcuts, finish
+from tests.soak.kills import Job, Outcome, bytes_in, count, make_inputs, same_files, undisturbed
 from tests.soak.whole import check_whole, is_temporary
 
 ROOM, PAGE = 2 * 2**30, 4096
@@ -24,24 +24,24 @@ SENTENCE = re.compile(r"^ssrnet: [^\n]+\.$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Disk:
-    """A folder on a disk of its own; ``real`` is False where none may be mounted, and ``largest`` bounds each file."""
+    """A folder on a separate disk; ``real`` is False where none may be mounted, and then ``largest`` limits each file."""
 
     folder: Path
     real: bool
     largest: int | None
 
-    def haste(self, of: Haste) -> Haste:
+    def shortcuts(self, of: Shortcuts) -> Shortcuts:
         return replace(of, largest=self.largest)
 
 
 @contextmanager
 def small_disk(place: Path, size: int) -> Iterator[Disk]:
-    """A file system in memory with so many bytes left, in pages; where none may be mounted, no file larger than that."""
+    """A file system in memory with ``size`` bytes left; where none may be mounted, a limit of each file's size."""
     place.mkdir(parents=True)
     mounted = _mount("-t", "tmpfs", "-o", f"size={size + PAGE}", "tmpfs", str(place))
     try:
         if mounted:
-            (place / "other").write_bytes(bytes(PAGE))  # a size of 0 would be without limit
+            (place / "other").write_bytes(bytes(PAGE))  # a size of 0 would mean no limit
         yield Disk(place, mounted, None if mounted else size)
     finally:
         if mounted:
@@ -49,7 +49,7 @@ def small_disk(place: Path, size: int) -> Iterator[Disk]:
 
 
 def give_room(disk: Disk) -> Disk:
-    """The same disk with all the space that is needed."""
+    """The same disk with all the space it needs."""
     if disk.real and not _mount("-o", f"remount,size={ROOM}", str(disk.folder)):
         raise OSError(f"{disk.folder} could not be made larger")
     return replace(disk, largest=None)
@@ -62,10 +62,10 @@ def _mount(*options: str) -> bool:
         return False
 
 
-def fill_often(job: Job, place: Path, shares: Sequence[float]) -> Killed:
+def fill_often(job: Job, place: Path, shares: Sequence[float]) -> Outcome:
     """Runs ``job`` on disks of these shares of what it needs; ``kills`` counts those that were full."""
-    outcome, place = Killed(), place / job.name.replace(" ", "-")
-    log, reference = place / "said.txt", place / "reference"
+    outcome, place = Outcome(), place / job.name.replace(" ", "-")
+    log, reference = place / "output.txt", place / "reference"
     undisturbed(job, place)
     size = bytes_in(reference)
     for number, share in enumerate(shares):
@@ -74,31 +74,31 @@ def fill_often(job: Job, place: Path, shares: Sequence[float]) -> Killed:
     return outcome
 
 
-def fill_once(job: Job, disk: Disk, log: Path, reference: Path, outcome: Killed) -> None:
+def fill_once(job: Job, disk: Disk, log: Path, reference: Path, outcome: Outcome) -> None:
     folder = disk.folder / "out"
-    command = finish(job.arguments(folder), log, disk.haste(job.haste))
+    command = finish(job.arguments(folder), log, disk.shortcuts(job.shortcuts))
     if command.code != 0:
         outcome.kills += 1
         check_sentence(command)
         job.check(folder)
         left = [path.name for path in folder.rglob("*") if is_temporary(path, folder)]
         assert not left, f"{left[0]} is left"
-        command = finish(job.arguments(folder), log, give_room(disk).haste(job.haste))
-    assert command.code == 0, f"it did not go on with space again: {command.said()}"
+        command = finish(job.arguments(folder), log, give_room(disk).shortcuts(job.shortcuts))
+    assert command.code == 0, f"it did not go on with space again: {command.output()}"
     job.check(folder)
     job.same(folder, reference)
     outcome.finished += 1
 
 
 def check_sentence(command: Command) -> None:
-    said = command.said()
-    assert command.code == 2, f"it ended with {command.code}: {said}"
-    assert "Traceback" not in said, said
-    assert len(SENTENCE.findall(said)) == 1, said
+    output = command.output()
+    assert command.code == 2, f"it ended with {command.code}: {output}"
+    assert "Traceback" not in output, output
+    assert len(SENTENCE.findall(output)) == 1, output
 
 
 def overwrite_once(job: Job, place: Path, reference: Path) -> None:
-    """On a disk that holds an old result and little else: the old one is untouched, byte by byte."""
+    """On a disk with little space beside an old result, the old result stays byte for byte."""
     size = bytes_in(reference)
     with small_disk(place, size + size // 3 + 4096) as disk:
         folder = disk.folder / "out"
@@ -106,16 +106,16 @@ def overwrite_once(job: Job, place: Path, reference: Path) -> None:
         for path in reference.iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
         before = tiny.files(folder)
-        limited = disk.haste(job.haste) if disk.real else replace(job.haste, largest=size // 3)
+        limited = disk.shortcuts(job.shortcuts) if disk.real else replace(job.shortcuts, largest=size // 3)
         command = finish(job.arguments(folder), place.with_suffix(".txt"), limited)
         check_sentence(command)
         after = {name: content for name, content in tiny.files(folder).items() if name in before}
-        assert after == before, "the old file is another"
+        assert after == before, "the old file has changed"
         check_whole(folder)
 
 
 def more_jobs(place: Path) -> list[Job]:
-    """Commands whose output is one file or a few, beside those of :mod:`tests.soak.kills`."""
+    """Commands that write one file or a few, besides those of :mod:`tests.soak.kills`."""
     given = make_inputs(place / "more")
     data, cpu = str(given["data"]), ["--workers", "0", "--device", "cpu"]
     checkpoint, baseline = str(given["network"]), str(given["baseline"])
@@ -161,5 +161,5 @@ def same_names_below(folder: Path, reference: Path) -> None:
 
 
 def sweep(chance: random.Random, many: int) -> list[float]:
-    """Shares of the space that is needed, from next to nothing to all but a little."""
+    """Shares of the needed space, from nothing to almost all."""
     return [0.0, *sorted(chance.uniform(0.01, 0.97) for _ in range(many - 2)), 0.99]

@@ -1,4 +1,4 @@
-"""Full disks, vanishing folders, files replaced while they are read, clocks set back: ``soak`` tries all of them."""
+"""Full disks, vanishing folders, files replaced while they are read, clocks set back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.soak import kills
 from tests.soak.clocks import TRIED, set_back_often
 from tests.soak.disks import fill_often, more_jobs, overwrite_once, sweep
-from tests.soak.kills import Killed, count
+from tests.soak.kills import Outcome, count
 from tests.soak.replaced import READERS, WAYS, grow_and_search, replace_often
 from tests.soak.report import Row, lost
 from tests.soak.vanishing import vanish_often
@@ -30,9 +30,9 @@ def soak(folder: Path, seed: int) -> list[Row]:
 
 
 def _disks(place: Path, seed: int) -> Iterator[Row]:
-    """One row of all commands, and one of those that had an old file to lose."""
-    chance, full, commands = random.Random(seed), Killed(), []
-    replacing = Killed()
+    """One row of all commands, and one of those that overwrite an old file."""
+    chance, full, commands = random.Random(seed), Outcome(), []
+    replacing = Outcome()
     for job in [*_jobs(place), *more_jobs(place)]:
         outcome = fill_often(job, place, sweep(chance, SIZES))
         full.kills, full.finished = full.kills + outcome.kills, full.finished + outcome.finished
@@ -61,7 +61,7 @@ def _vanishing(place: Path) -> Row:
 
 def _replaced(place: Path, seed: int) -> Iterator[Row]:
     for kind in READERS:
-        outcome, sentences = Killed(), 0
+        outcome, sentences = Outcome(), 0
         for way in WAYS:
             each, said = replace_often(kind, way, place / f"{kind} {way}", LOADS[kind], seed)
             outcome.kills, sentences = outcome.kills + each.kills, sentences + said
@@ -85,7 +85,7 @@ def _replaced(place: Path, seed: int) -> Iterator[Row]:
 
 
 def _clocks(place: Path, seed: int) -> Row:
-    outcome = Killed()
+    outcome = Outcome()
     for job in _jobs(place):
         if job.name in TRIED:
             each = set_back_often(job, place, place / "city", CLOCKS, seed)

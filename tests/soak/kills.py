@@ -1,4 +1,4 @@
-"""kill -9 at random moments, again and again: nothing half-written is read as whole, and the same command goes on."""
+"""kill -9 at random moments: no reader takes a half-written file for a whole one, and the same command goes on."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.training.checkpoint import save_checkpoint
 from ssrnet.training.runs import read_run
 from tests import tiny
-from tests.soak.commands import KILLED, Command, Haste, finish
+from tests.soak.commands import KILLED, Command, Shortcuts, finish
 from tests.soak.report import Row, lost
 from tests.soak.whole import check_index, check_part, check_run, check_whole, is_temporary
 
 KILLS = 20
 ANEW = 3
-"""Of these, kills of a process that was started as a user starts it."""
+"""Of these, kills of a process started as a user starts it."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command that is killed. ``check``: of its folder, at any moment; ``same``: of a finished one and the reference."""
+    """A command to kill. ``check(folder)`` holds at any moment; ``same(folder, reference)`` once it has finished."""
 
     name: str
     arguments: Callable[[Path], list[str]]
     check: Callable[[Path], object]
     same: Callable[[Path, Path], None]
-    haste: Haste = Haste()
+    shortcuts: Shortcuts = Shortcuts()
 
 
 @dataclass
-class Killed:
-    """What became of a job."""
+class Outcome:
+    """Counts and failures of a job's trials."""
 
     kills: int = 0
     finished: int = 0
-    """Times that it came to its end, once killed or not, and its result was compared."""
+    """Times that it ran to its end and its result was compared."""
     half: int = 0
     """Kills that left a temporary file behind."""
     failures: list[str] = field(default_factory=list)
 
 
-def kill_often(job: Job, place: Path, kills: int, seed: int, anew: int = 0) -> Killed:
-    """Kills ``job`` so often, of which ``anew`` times as a user's process; then lets it end. Counts what goes wrong."""
-    chance, outcome, place = random.Random(f"{seed} {job.name}"), Killed(), place / job.name.replace(" ", "-")
-    log, reference = place / "said.txt", place / "reference"
+def kill_often(job: Job, place: Path, kills: int, seed: int, anew: int = 0) -> Outcome:
+    """Kills ``job`` ``kills`` times, ``anew`` of them as a user's process, then lets it end."""
+    chance, outcome, place = random.Random(f"{seed} {job.name}"), Outcome(), place / job.name.replace(" ", "-")
+    log, reference = place / "output.txt", place / "reference"
     takes = undisturbed(job, place)
     size, fresh = bytes_in(reference), 0
     folder = place / f"{fresh}"
     while outcome.kills < kills and len(outcome.failures) < 5:
         by_user = outcome.kills >= kills - anew
-        command = Command(job.arguments(folder), log, job.haste, by_user)
+        command = Command(job.arguments(folder), log, job.shortcuts, by_user)
         wait_for_a_moment(command, folder, chance, takes + (5 if by_user else 0), size)
         command.kill()
         if command.code == KILLED:
@@ -71,24 +71,24 @@ def kill_often(job: Job, place: Path, kills: int, seed: int, anew: int = 0) -> K
         finished(job, command, folder, reference, outcome)
         fresh += 1
         folder = place / f"{fresh}"
-    finished(job, finish(job.arguments(folder), log, job.haste), folder, reference, outcome)
+    finished(job, finish(job.arguments(folder), log, job.shortcuts), folder, reference, outcome)
     return outcome
 
 
 def undisturbed(job: Job, place: Path) -> float:
-    """Seconds that ``job`` takes; its result is in ``place / "reference"``, its words are in ``place / "said.txt"``."""
+    """Seconds that ``job`` takes; its result goes to ``place / "reference"``, its output to ``place / "output.txt"``."""
     place.mkdir(parents=True)
     began = time.monotonic()
-    command = finish(job.arguments(place / "reference"), place / "said.txt", job.haste)
+    command = finish(job.arguments(place / "reference"), place / "output.txt", job.shortcuts)
     if command.code:
-        raise AssertionError(f"{job.name} does not work at all: {command.said()}")
+        raise AssertionError(f"{job.name} does not work at all: {command.output()}")
     return time.monotonic() - began
 
 
-def finished(job: Job, command: Command, folder: Path, reference: Path, outcome: Killed) -> None:
-    """Compares what a command left that ended by itself with what the undisturbed one left."""
+def finished(job: Job, command: Command, folder: Path, reference: Path, outcome: Outcome) -> None:
+    """Compares the result of a command that ended by itself with the undisturbed one's."""
     if command.code != 0:
-        outcome.failures.append(f"{job.name} ended with {command.code} after {outcome.kills} kills: {command.said()}")
+        outcome.failures.append(f"{job.name} ended with {command.code} after {outcome.kills} kills: {command.output()}")
         return
     outcome.finished += 1
     count(outcome, f"{job.name} after {outcome.kills} kills", lambda: (job.check(folder), job.same(folder, reference)))
@@ -97,29 +97,29 @@ def finished(job: Job, command: Command, folder: Path, reference: Path, outcome:
         outcome.failures.append(f"{job.name} after {outcome.kills} kills: {left[0]} is left")
 
 
-def count(outcome: Killed, when: str, check: Callable, *arguments: object) -> None:
+def count(outcome: Outcome, when: str, check: Callable, *arguments: object) -> None:
     try:
         check(*arguments)
-    except Exception as error:  # whatever it is, it is what a reader of these files would meet
+    except Exception as error:  # any error is one that a reader of these files would raise
         outcome.failures.append(f"{when}: {type(error).__name__} {error}")
 
 
 def wait_for_a_moment(command: Command, folder: Path, chance: random.Random, takes: float, size: int) -> None:
-    """Half of the moments lie evenly in the time that the command takes, half in the bytes that it writes."""
+    """Half of the moments are uniform in the command's time, half in the bytes that it writes."""
     started, share, within = time.monotonic(), chance.random(), chance.random() * 0.04
     if chance.random() < 0.5:
         while command.code is None and time.monotonic() - started < share * takes:
             time.sleep(0.002)
         return
     before = bytes_in(folder)
-    wanted = before + share * max(size - before, size / 3)  # what is there is often written anew, beside the old
+    wanted = before + share * max(size - before, size / 3)  # existing files are often rewritten beside the old
     while command.code is None and bytes_in(folder) <= wanted and time.monotonic() - started < 3 * takes:
         time.sleep(0.001)
     time.sleep(within)
 
 
 def bytes_in(folder: Path) -> int:
-    """Of all files below it, those that are being written included."""
+    """Size of all files below it, unfinished ones included."""
     total = 0
     for place, _, names in os.walk(folder):  # which passes over folders that are renamed meanwhile
         for name in names:
@@ -128,7 +128,7 @@ def bytes_in(folder: Path) -> int:
     return total
 
 
-# The five commands, on data small enough to be done again and again
+# The commands, on data small enough for many repetitions
 
 
 def make_inputs(place: Path) -> dict[str, Path]:
@@ -150,36 +150,10 @@ def jobs(place: Path, real: bool, graph: bool = True) -> list[Job]:
 
     def train(out: Path) -> list[str]:
         resume = ["--resume"] if (out / "resume.pt").exists() else []
-        return [
-            "train",
-            "--data",
-            data,
-            "--out",
-            str(out),
-            "--recipe",
-            "quick",
-            "--model.backbone",
-            "resnet18",
-            "--backbone-weights",
-            "none",
-            "--frozen-stages",
-            "1",
-            "--sizes",
-            "0",
-            "32",
-            "--epochs",
-            "3" if real else "2",
-            "--identities-per-batch",
-            "2",
-            "--images-per-identity",
-            "2",
-            "--holdout",
-            "2",
-            "--optimiser.learning-rate",
-            "1e-3",
-            *cpu,
-            *resume,
-        ]
+        options = "--recipe quick --model.backbone resnet18 --backbone-weights none --frozen-stages 1 --sizes 0 32"
+        options += " --identities-per-batch 2 --images-per-identity 2 --holdout 2 --optimiser.learning-rate 1e-3"
+        epochs = ["--epochs", "3" if real else "2"]
+        return ["train", "--data", data, "--out", str(out), *options.split(), *epochs, *cpu, *resume]
 
     def index(out: Path, *more: str) -> list[str]:
         of = ["--data", data, "--checkpoint", checkpoint, "--out", str(out), "--split", "all"]
@@ -195,11 +169,11 @@ def jobs(place: Path, real: bool, graph: bool = True) -> list[Job]:
 
     return [
         Job("train", train, check_run, same_runs),
-        Job("extract", extract, check_part, same_features, Haste(steadily=0.02)),
-        Job("synth", synth, check_whole, same_files, Haste(card=not real)),
+        Job("extract", extract, check_part, same_features, Shortcuts(steadily=0.02)),
+        Job("synth", synth, check_whole, same_files, Shortcuts(card=not real)),
         Job("index build", index, check_index, same_indexes),
         Job("index build of Qdrant", lambda out: index(out, "--backend", "qdrant"), check_index, same_indexes),
-        Job("export", lambda out: export_arguments(exported, out), check_whole, same_exports, Haste(graph=traced)),
+        Job("export", lambda out: export_arguments(exported, out), check_whole, same_exports, Shortcuts(graph=traced)),
     ]
 
 
@@ -208,44 +182,44 @@ def export_arguments(checkpoint: str, out: Path) -> list[str]:
 
 
 def export_once(place: Path, checkpoint: str) -> Path:
-    finish(export_arguments(checkpoint, place / "graph"), place / "said.txt")
+    finish(export_arguments(checkpoint, place / "graph"), place / "output.txt")
     return place / "graph/model.onnx"
 
 
 def same_runs(folder: Path, reference: Path) -> None:
-    """The very same weights, and the same log but for what the clock decides."""
+    """The same weights bit for bit, and the same log but for times."""
     for name in ("last.safetensors", "best.safetensors"):
-        own, expected = load_file(folder / name), load_file(reference / name)
-        assert own.keys() == expected.keys()
-        assert all(torch.equal(own[key], expected[key]) for key in own), f"{name} has other weights"
-    own, expected = (
+        mine, expected = load_file(folder / name), load_file(reference / name)
+        assert mine.keys() == expected.keys()
+        assert all(torch.equal(mine[key], expected[key]) for key in mine), f"{name} has other weights"
+    mine, expected = (
         [{k: v for k, v in line.items() if k not in ("seconds", "minutes", "images_per_second")} for line in run.epochs]
         for run in (read_run(folder), read_run(reference))
     )
-    assert own == expected, "the log is another"
+    assert mine == expected, "the logs differ"
     assert read_run(folder).state == "finished", read_run(folder).state
     same_names(folder, reference)
 
 
 def same_features(folder: Path, reference: Path) -> None:
-    (own,), (expected,) = list(folder.iterdir()), list(reference.iterdir())
-    assert own.name == expected.name
-    (features, record), (others, other_record) = FeatureSet.load(own), FeatureSet.load(expected)
+    (mine,), (expected,) = list(folder.iterdir()), list(reference.iterdir())
+    assert mine.name == expected.name
+    (features, record), (others, other_record) = FeatureSet.load(mine), FeatureSet.load(expected)
     assert features.names == others.names and record == other_record
-    assert torch.equal(features.features, others.features), "the features are others"
+    assert torch.equal(features.features, others.features), "the features differ"
 
 
 def same_files(folder: Path, reference: Path) -> None:
-    own, expected = tiny.files(folder), tiny.files(reference)
-    assert own.keys() == expected.keys(), f"{sorted(own.keys() ^ expected.keys())[:3]}"
-    other = [name for name in own if own[name] != expected[name]]
+    mine, expected = tiny.files(folder), tiny.files(reference)
+    assert mine.keys() == expected.keys(), f"{sorted(mine.keys() ^ expected.keys())[:3]}"
+    other = [name for name in mine if mine[name] != expected[name]]
     assert not other, f"{other[0]} has other bytes"
 
 
 def same_indexes(folder: Path, reference: Path) -> None:
-    own, expected = check_index(folder), check_index(reference)
-    assert own.keys() == expected.keys(), f"{len(own)} rows in place of {len(expected)}"
-    assert own == expected, "a row has other numbers"
+    mine, expected = check_index(folder), check_index(reference)
+    assert mine.keys() == expected.keys(), f"{len(mine)} rows in place of {len(expected)}"
+    assert mine == expected, "a row has other numbers"
 
 
 def same_exports(folder: Path, reference: Path) -> None:
@@ -258,13 +232,13 @@ def same_exports(folder: Path, reference: Path) -> None:
         )[0]
         for path in (folder, reference)
     ]
-    assert np.array_equal(*answers), "the exported model answers otherwise"
+    assert np.array_equal(*answers), "the exported models differ"
     same_names(folder, reference)
 
 
 def same_names(folder: Path, reference: Path) -> None:
-    own, expected = ({path.name for path in place.iterdir()} for place in (folder, reference))
-    assert own == expected, f"{', '.join(sorted(own ^ expected))} is in one of them alone"
+    mine, expected = ({path.name for path in place.iterdir()} for place in (folder, reference))
+    assert mine == expected, f"{', '.join(sorted(mine ^ expected))} is in one of them alone"
 
 
 def soak(folder: Path, seed: int) -> list[Row]:

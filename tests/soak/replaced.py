@@ -1,4 +1,4 @@
-"""Files that are replaced, overwritten and cut short while another process reads them, again and again."""
+"""Files that are replaced, overwritten or cut short while another process reads them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint, save_ch
 from tests import tiny
 from tests.index import galleries
 from tests.soak.commands import start
-from tests.soak.kills import Killed
+from tests.soak.kills import Outcome
 
 WAYS = ("replaced", "overwritten", "cut short")
 ROWS, WIDTH = 2000, 512
 COUNT, BATCH = 600, 4
-"""Images of the index that grows while it is searched, and how many are added at once."""
+"""Images of the growing index, and how many are added at once."""
 LONGEST = 0.8
 """Seconds that a writer has before it is killed."""
 
 
 def make_checkpoints(place: Path) -> list[Path]:
-    """Two of one network and size with other weights throughout."""
+    """Two checkpoints of one network with different weights throughout."""
     paths = []
     for seed in (0, 1):
         model, path = tiny.network(seed=seed, **tiny.BASELINE), place / f"{seed}.safetensors"
@@ -41,7 +41,7 @@ def make_checkpoints(place: Path) -> list[Path]:
 
 
 def make_features(place: Path) -> list[Path]:
-    """Two feature files whose every number is the one that their record names."""
+    """Two feature files whose every number is the one in their record."""
     paths = []
     for number in (1.0, 2.0):
         path, names = place / f"f{number:g}.safetensors", tuple(f"{i:04d}.jpg" for i in range(ROWS))
@@ -51,7 +51,7 @@ def make_features(place: Path) -> list[Path]:
 
 
 def write_over(target: str, sources: list[str], way: str, seed: int) -> None:
-    """Until it is killed: one content after the other into ``target``, with pauses in which it is whole."""
+    """Writes one source after the other into ``target``, with pauses in which it is whole, until it is killed."""
     chance, contents = random.Random(seed), [Path(source).read_bytes() for source in sources]
     for number in range(10**9):
         content = contents[number % len(contents)]
@@ -69,57 +69,57 @@ def write_over(target: str, sources: list[str], way: str, seed: int) -> None:
 
 
 def read_checkpoints(target: str, sources: list[str], times: int, report: str) -> None:
-    """Loads ``target`` so often; every load gives a hash and the weights that belong to it, or one sentence."""
+    """Loads ``target`` ``times`` times; each load gives a hash with its weights, or one sentence."""
     torch.set_num_threads(1)
     whole = {one.hash: one for one in map(load_checkpoint, sources)}
-    said: list[str] = []
 
     def load() -> str | None:
-        found = load_checkpoint(target)
-        if found.hash not in whole:
-            return f"a hash {found.hash} of neither file"
-        own, expected = found.model.state_dict(), whole[found.hash].model.state_dict()
-        if found.info != whole[found.hash].info or not all(torch.equal(own[name], expected[name]) for name in own):
-            return f"the hash {found.hash} with other weights"
+        loaded = load_checkpoint(target)
+        if loaded.hash not in whole:
+            return f"a hash {loaded.hash} of neither file"
+        weights, expected = loaded.model.state_dict(), whole[loaded.hash]
+        same = all(torch.equal(weights[name], value) for name, value in expected.model.state_dict().items())
+        if loaded.info != expected.info or not same:
+            return f"the hash {loaded.hash} with other weights"
         stored = read_checkpoint(target)
         if stored.hash not in whole or stored.info != whole[stored.hash].info:
-            return f"what the file says and its hash {stored.hash} do not belong together"
+            return f"metadata that do not belong to the hash {stored.hash}"
         return None
 
-    _read_often(load, times, said, report)
+    _read_often(load, times, report)
 
 
 def read_features(target: str, sources: list[str], times: int, report: str) -> None:
-    """As :func:`read_checkpoints`, features with their record."""
+    """As :func:`read_checkpoints`, for features with their record."""
 
     def load() -> str | None:
         features, record = FeatureSet.load(Path(target))
         wrong = int((features.features != record["number"]).sum())
         return f"{wrong:,} numbers of another file than the record" if wrong else None
 
-    _read_often(load, times, [], report)
+    _read_often(load, times, report)
 
 
-def _read_often(load: Callable[[], str | None], times: int, said: list[str], report: str) -> None:
-    wrong: list[str] = []
+def _read_often(load: Callable[[], str | None], times: int, report: str) -> None:
+    wrong, sentences = [], 0
     for _ in range(times):
         try:
             problem = load()
         except SSRNetError as error:
-            said.append(str(error))
+            sentences += 1
             problem = f"no one sentence: {error}" if "\n" in str(error) or not str(error).endswith(".") else None
         except Exception as error:  # a traceback that a user would see
             problem = f"{type(error).__name__} {error}"
         if problem:
             wrong.append(problem)
-    Path(report).write_text(json.dumps({"wrong": wrong, "sentences": len(said), "times": times}))
+    Path(report).write_text(json.dumps({"wrong": wrong, "sentences": sentences}))
 
 
 READERS = {"checkpoint": (make_checkpoints, read_checkpoints), "features": (make_features, read_features)}
 
 
-def replace_often(kind: str, way: str, place: Path, times: int, seed: int) -> tuple[Killed, int]:
-    """Reads a file of ``kind`` so often while it is written over in that ``way``; and how many reads ended in words."""
+def replace_often(kind: str, way: str, place: Path, times: int, seed: int) -> tuple[Outcome, int]:
+    """Reads a file of ``kind`` while it is written over in one ``way``; also returns how many reads ended in a sentence."""
     make, read = READERS[kind]
     place.mkdir(parents=True)
     sources = make(place)
@@ -130,18 +130,18 @@ def replace_often(kind: str, way: str, place: Path, times: int, seed: int) -> tu
     reader.join(300 + 5 * times)  # where it hangs
     writer.kill()
     writer.join()
-    outcome = Killed(kills=times)
+    outcome = Outcome(kills=times)
     if reader.exitcode != 0:
         reader.kill()
         outcome.failures.append(f"the process that read a {kind} being {way} ended with {reader.exitcode}")
         return outcome, 0
-    found = json.loads(report.read_text())
-    outcome.failures += [f"a {kind} being {way}: {problem}" for problem in found["wrong"]]
-    return outcome, found["sentences"]
+    result = json.loads(report.read_text())
+    outcome.failures += [f"a {kind} being {way}: {problem}" for problem in result["wrong"]]
+    return outcome, result["sentences"]
 
 
 def grow(folder: str, seconds: float) -> None:
-    """Adds the images that the index lacks, a few at a time, for at least so long."""
+    """Adds the images that the index lacks, a few at a time, for at least ``seconds``."""
     all_entries, all_features = galleries.entries(COUNT), galleries.features(COUNT)
     with galleries.make(Path(folder), "exact") as index:
         for start in range(0, COUNT, BATCH):
@@ -150,7 +150,7 @@ def grow(folder: str, seconds: float) -> None:
 
 
 def search_often(folder: str, seconds: float, report: str) -> None:
-    """Searches an index that grows, opened once and opened anew each time, and checks every distance."""
+    """Searches a growing index, opened once and opened again each time, and checks every distance."""
     rows = galleries.features(COUNT).astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     chance, wrong, searches, largest = random.Random(0), [], 0, 0
@@ -171,10 +171,10 @@ def search_often(folder: str, seconds: float, report: str) -> None:
     Path(report).write_text(json.dumps({"wrong": wrong, "searches": searches, "largest": largest}))
 
 
-def grow_and_search(place: Path, kills: int, seed: int) -> tuple[Killed, int]:
-    """An index is searched while a writer adds, is killed, and adds again; and how many searches there were."""
+def grow_and_search(place: Path, kills: int, seed: int) -> tuple[Outcome, int]:
+    """Searches an index while a writer adds, is killed, and adds again; also returns the number of searches."""
     place.mkdir(parents=True)
-    chance, report, outcome = random.Random(seed), place / "report.json", Killed()
+    chance, report, outcome = random.Random(seed), place / "report.json", Outcome()
     folder = place / "index"
     galleries.make(folder, "exact").close()
     seconds = 1.0 + 0.5 * kills
@@ -190,8 +190,8 @@ def grow_and_search(place: Path, kills: int, seed: int) -> tuple[Killed, int]:
     if reader.exitcode != 0:
         outcome.failures.append(f"the process that searched ended with {reader.exitcode}")
         return outcome, 0
-    found = json.loads(report.read_text())
-    outcome.failures += found["wrong"]
+    result = json.loads(report.read_text())
+    outcome.failures += result["wrong"]
     with closing(open_index(folder)[0]) as index:
         index.verify()
-    return outcome, found["searches"]
+    return outcome, result["searches"]

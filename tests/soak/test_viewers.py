@@ -67,7 +67,7 @@ class Visitor:
             self.problems.append("the page does not show the viewer's own upload")
 
     def headings(self) -> list:
-        return [one.own for one in self.viewer.shown.values() if one.kind == "heading"]
+        return [one.message for one in self.viewer.shown.values() if one.kind == "heading"]
 
     def look(self) -> None:
         """Collects the problems in what was received since the last look."""
@@ -77,7 +77,7 @@ class Visitor:
         foreign = set(OTHERS.findall(received)) - {self.word.encode()}
         if foreign:
             self.problems.append(f"viewer {self.number} was sent {foreign.pop().decode()}")
-        captions = [one.own.imgs[0].caption for one in self.viewer.shown.values() if one.kind == "imgs"]
+        captions = [one.message.imgs[0].caption for one in self.viewer.shown.values() if one.kind == "imgs"]
         queries = [caption.removeprefix("Query: ") for caption in captions if caption.startswith("Query: ")]
         if self.query and queries not in ([], [self.query]):
             self.problems.append(f"viewer {self.number} chose {self.query} and is shown {queries[0]}")

@@ -16,7 +16,7 @@ from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.train import train
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.soak.kills import Killed
+from tests.soak.kills import Outcome
 
 QUERY = "0008_c001_00000000_0.jpg"
 THINGS = ("data", "image", "ssrnet", "features", "runs", "index")
@@ -24,7 +24,7 @@ THINGS = ("data", "image", "ssrnet", "features", "runs", "index")
 
 @contextmanager
 def project(place: Path) -> Iterator[dict[str, Path]]:
-    """A project's folder of its own with all that a page can show, by name; the app reads below ``place`` alone."""
+    """A project folder with all that a page can show, by name; the app may read below ``place`` only."""
     folder = place / "project"
     folder.mkdir(parents=True)
     things = {"data": tiny.city(folder / "city"), "runs": folder / "runs/whole", "index": folder / "runs/index"}
@@ -57,7 +57,7 @@ def open_view(view: str, things: dict[str, Path]) -> AppTest:
 
 
 def vanish(view: str, thing: str, things: dict[str, Path]) -> None:
-    """The page before, without and again with ``thing``; raises AssertionError where it is not as it should be."""
+    """Runs the page with, without and again with ``thing``; raises AssertionError where it shows something wrong."""
     path = things[thing]
     away = path.with_name(f"{path.name} that was here")
     test = open_view(view, things)
@@ -72,10 +72,10 @@ def vanish(view: str, thing: str, things: dict[str, Path]) -> None:
             assert len(test.error) == 1, f"without it {len(test.error)} sentences: {[e.value for e in test.error]}"
             assert path.name in test.error[0].value, f"without it: {test.error[0].value}"
         if thing in ("index", "runs"):
-            said = [each.value for each in (*test.error, *test.warning)]
-            assert len(said) == 1 and path.name in said[0], f"without it: {said}"
+            messages = [each.value for each in (*test.error, *test.warning)]
+            assert len(messages) == 1 and path.name in messages[0], f"without it: {messages}"
     finally:
-        if path.exists():  # the app keeps features anew
+        if path.exists():  # the app has stored features again
             shutil.rmtree(path)
         os_move(away, path)
     _works(test.run(), "with it again")
@@ -91,16 +91,18 @@ def _works(test: AppTest, when: str) -> None:
     assert not test.error, f"{when}: {test.error[0].value}"
 
 
-def vanish_often(place: Path, views: tuple[str, ...] = tuple(VIEWS)) -> Killed:
-    """Every thing that a view shows, on each of ``views``; ``kills`` counts the disappearances."""
-    outcome = Killed()
+def vanish_often(place: Path, views: tuple[str, ...] = tuple(VIEWS)) -> Outcome:
+    """Each thing that a page shows, on each of ``views``; ``kills`` counts the disappearances."""
+    outcome = Outcome()
     with project(place) as things:
         for view in views:
-            own = {"scoreboard": ("runs", "data", "ssrnet"), "retrieval": THINGS[:4] + ("index",)}.get(view, THINGS[:4])
-            for thing in own:
+            shown = {"scoreboard": ("runs", "data", "ssrnet"), "retrieval": THINGS[:4] + ("index",)}.get(
+                view, THINGS[:4]
+            )
+            for thing in shown:
                 outcome.kills += 1
                 try:
                     vanish(view, thing, things)
-                except Exception as error:  # whatever comes out of the page's own run
+                except Exception as error:  # whatever the page raises
                     outcome.failures.append(f"{thing} on the page {view}, {type(error).__name__} {error}")
     return outcome

@@ -1,4 +1,4 @@
-"""One viewer of the app over its real WebSocket: Streamlit's own messages, without a browser to draw them."""
+"""A viewer of the app over its WebSocket: Streamlit's messages without a browser to draw them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from websockets.asyncio.client import connect
 
 XSRF = "_streamlit_xsrf"
 PATIENCE = 120
-"""Seconds: twenty viewers share two cores, and an answer that never comes is what should fail."""
+"""Seconds; many viewers share two cores, and only an answer that never comes should fail."""
 DONE = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
 
 @dataclass
 class Shown:
-    """An element of the page, and the fragment that it is part of, if any."""
+    """An element of the page, and the fragment that it belongs to, if any."""
 
     element: Element
     fragment: str
@@ -37,8 +37,8 @@ class Shown:
         return self.element.WhichOneof("type") or ""
 
     @property
-    def own(self):
-        """The element's own message: a Slider, a Markdown ..."""
+    def message(self):
+        """The element's message: a Slider, a Markdown ..."""
         return getattr(self.element, self.kind)
 
 
@@ -51,7 +51,7 @@ class Viewer:
     shown: dict[tuple[int, ...], Shown] = field(default_factory=dict)
     received: list[bytes] = field(default_factory=list)
     url: str = ""
-    """The page's query string, as its address bar would say it."""
+    """The page's query string, as in the address bar."""
 
     async def __aenter__(self) -> Viewer:
         with urllib.request.urlopen(f"{self.address}/_stcore/health") as answer:
@@ -73,14 +73,14 @@ class Viewer:
         await self._socket.close()
 
     async def open(self, view: str, **url: str) -> float:
-        """Another page, as a link to it; returns the seconds until the page stands, as all that follow."""
+        """Opens a page by its link; returns the seconds until the page is complete, as do all gestures below."""
         self.url, self._page, self._states = urlencode(url), "", {}
         return await self._run(page_name=view)
 
     async def set(self, label: str, value: object) -> float:
         """Gives the widget of this label a value: a string, number, bool, or a list of strings or numbers."""
         at = self.widget(label)
-        state = WidgetState(id=at.own.id)
+        state = WidgetState(id=at.message.id)
         if at.kind in ("checkbox",):
             state.bool_value = value
         elif at.kind in ("button",):
@@ -96,16 +96,16 @@ class Viewer:
         return await self._send(at, state)
 
     async def trigger(self, name: str, event: str, value: object) -> float:
-        """What a component of ours says when it is clicked."""
+        """A click in one of the app's components."""
         at = self._component(name)
-        state = WidgetState(id=_make_trigger_id(at.own.id, "events"))
+        state = WidgetState(id=_make_trigger_id(at.message.id, "events"))
         state.json_trigger_value = json.dumps([{"event": event, "value": value}])
         return await self._send(at, state)
 
     async def state(self, name: str, **values: object) -> float:
-        """What a component of ours says that it stands at."""
+        """Sets the state of one of the app's components."""
         at = self._component(name)
-        return await self._send(at, WidgetState(id=at.own.id, json_value=json.dumps(values)))
+        return await self._send(at, WidgetState(id=at.message.id, json_value=json.dumps(values)))
 
     async def upload(self, label: str, name: str, data: bytes) -> float:
         """Hands a file to the uploader of this label."""
@@ -117,33 +117,33 @@ class Viewer:
         await self._socket.send(message.SerializeToString())
         urls = await self._urls()
         await asyncio.to_thread(self._put, urls.upload_url, name, data)
-        state = WidgetState(id=at.own.id)
+        state = WidgetState(id=at.message.id)
         state.file_uploader_state_value.uploaded_file_info.append(
             UploadedFileInfo(name=name, size=len(data), file_id=urls.file_id, file_urls=urls)
         )
         return await self._send(at, state)
 
     def widget(self, label: str) -> Shown:
-        found = [one for one in self.shown.values() if getattr(one.own, "label", "").startswith(label)]
+        found = [one for one in self.shown.values() if getattr(one.message, "label", "").startswith(label)]
         assert found, f"the page has no {label!r}: {sorted(self.labels())}"
         return found[0]
 
     def _component(self, name: str) -> Shown:
-        found = [one for one in self.shown.values() if one.kind == "bidi_component" and one.own.id.endswith(name)]
+        found = [one for one in self.shown.values() if one.kind == "bidi_component" and one.message.id.endswith(name)]
         assert found, f"the page has no component {name!r}"
         return found[0]
 
     def labels(self) -> set[str]:
-        return {one.own.label for one in self.shown.values() if getattr(one.own, "label", "")}
+        return {one.message.label for one in self.shown.values() if getattr(one.message, "label", "")}
 
     def texts(self, kind: str) -> list[str]:
         """What the page's alerts ("alert"), Markdown ("markdown") or exceptions ("exception") say."""
-        return [getattr(one.own, "body", "") or str(one.own) for one in self.shown.values() if one.kind == kind]
+        return [getattr(one.message, "body", "") or str(one.message) for one in self.shown.values() if one.kind == kind]
 
     @property
     def problems(self) -> list[str]:
         """Exceptions and errors on the page."""
-        errors = [one.own.body for one in self.shown.values() if one.kind == "alert" and one.own.format == 1]
+        errors = [one.message.body for one in self.shown.values() if one.kind == "alert" and one.message.format == 1]
         return errors + self.texts("exception")
 
     def forget(self) -> None:
@@ -157,10 +157,10 @@ class Viewer:
 
     async def _run(self, triggers: Sequence[WidgetState] = (), fragment: str = "", page_name: str = "") -> float:
         message = BackMsg()
-        asked = message.rerun_script
-        asked.query_string, asked.page_script_hash, asked.page_name = self.url, self._page, page_name
-        asked.fragment_id = fragment
-        asked.widget_states.widgets.extend([*self._states.values(), *triggers])
+        rerun = message.rerun_script
+        rerun.query_string, rerun.page_script_hash, rerun.page_name = self.url, self._page, page_name
+        rerun.fragment_id = fragment
+        rerun.widget_states.widgets.extend([*self._states.values(), *triggers])
         started = time.perf_counter()
         if not fragment:
             self.shown = {}
@@ -178,7 +178,7 @@ class Viewer:
         self.received.append(data)
         got = ForwardMsg.FromString(data)
         kind = got.WhichOneof("type")
-        assert kind != "ref_hash", "the server takes for granted a message that was not claimed to be kept"
+        assert kind != "ref_hash", "the server refers to a message that this viewer never cached"
         if kind == "new_session":
             self.session = got.new_session.initialize.session_id or getattr(self, "session", "")
             self._page = got.new_session.page_script_hash

@@ -1,4 +1,4 @@
-"""What a reader takes for whole is whole: every file of a folder whose command was killed, read to its last byte."""
+"""Checks that every file is whole: reads all files of a folder whose command was killed to the last byte."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ssrnet.training.runs import read_run
 
 
 def is_temporary(path: Path, folder: Path) -> bool:
-    """Of a name, or in a folder of a name, that no reader looks at."""
+    """Whether its name, or that of a folder above it, is one that no reader opens."""
     parts = path.relative_to(folder).parts
     return any(part.startswith(".") and part.endswith((".part", ".making")) for part in parts)
 
 
 def check_whole(folder: Path) -> None:
-    """Reads every file below ``folder`` that is not temporary; any error is one of the product's."""
+    """Reads every file below ``folder`` that is not temporary; any error is the package's fault."""
     if not folder.is_dir():
         return
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -48,7 +48,7 @@ def check_whole(folder: Path) -> None:
 
 
 def check_run(folder: Path) -> None:
-    """A training run's files agree with each other, and its reader takes them."""
+    """Checks that a training run's files agree with each other and can be read."""
     check_whole(folder)
     if not (folder / "settings.json").exists():
         return
@@ -56,7 +56,7 @@ def check_run(folder: Path) -> None:
     epochs = [line["epoch"] for line in read_log(folder / "log.jsonl")] if (folder / "log.jsonl").exists() else []
     assert [line["epoch"] for line in run.epochs] == epochs == list(range(1, len(epochs) + 1)), f"the log has {epochs}"
     saved = read_pickle(folder / "resume.pt")["progress"] if (folder / "resume.pt").exists() else None
-    if saved is not None:  # written last: what it goes on from is all there
+    if saved is not None:  # written last, so all that it resumes from exists
         last = load_checkpoint(folder / "last.safetensors").info
         assert saved["step"] <= last.step, f"resume.pt is of step {saved['step']}, last.safetensors of {last.step}"
         assert saved["epoch"] <= len(epochs) <= last.epoch, f"{saved}, {epochs}, epoch {last.epoch}"
@@ -65,7 +65,7 @@ def check_run(folder: Path) -> None:
 
 
 def check_index(folder: Path) -> dict[str, bytes]:
-    """Every row is what was written there; the rows by their entries' names and sources."""
+    """Checks every row's checksum; returns the rows by their entries' sources and names."""
     if not (folder / "index.json").exists():
         return {}
     index, record = open_index(folder)
@@ -83,7 +83,7 @@ def check_index(folder: Path) -> dict[str, bytes]:
 
 
 def check_part(folder: Path) -> None:
-    """An extraction's file, and the store beside it of what was extracted so far."""
+    """Checks an extraction's file, and the partial store beside it."""
     check_whole(folder)
     for path in folder.glob("*.part"):
         if (path / "index.json").exists():
