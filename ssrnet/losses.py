@@ -7,9 +7,9 @@ they are and all P x K anchors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from pytorch_metric_learning import distances, losses, reducers
@@ -17,37 +17,61 @@ from torch import Tensor, nn
 
 from ssrnet.errors import SettingsError
 
-LossName = Literal[
-    "cross_entropy",
-    "circle",
-    "circle+triplet",
-    "cross_entropy+triplet",
-    "cross_entropy+contrastive",
-    "cross_entropy+lifted",
-    "cross_entropy+instance",
-]
+ClassificationName = Literal["cross_entropy", "circle"]
+MetricName = Literal["none", "triplet", "circle", "contrastive", "lifted", "instance"]
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """The training objective. The defaults are the paper's."""
+    """The training objective of Eq. 7: a classification term plus beta times a metric term, for each branch.
 
-    name: LossName = "cross_entropy+triplet"
-    """Row of Table 6. The second term is weighted by beta."""
+    The defaults are the paper's; Table 6 compares other pairs.
+    """
+
+    classification: ClassificationName = "cross_entropy"
+    """Cross-entropy on the logits, or circle loss on the features in its place ("Circle" in Table 6)."""
+    metric: MetricName = "triplet"
+    """Metric loss on the features before the neck."""
     beta: float = 1.0
-    """Balance of Eq. 7, at least 0 (Table 5)."""
+    """Weight of the metric loss in Eq. 7, at least 0 (Table 5)."""
     margin: float = 0.5
-    """Alpha of Eq. 6, and the negative margin of the contrastive and lifted losses is 1 as in their papers."""
+    """Alpha of Eq. 6. The contrastive and lifted losses keep their papers' negative margin of 1."""
     reduction: Literal["mean", "sum"] = "mean"
-    """Eq. 6 sums over the P x K anchors; the mean is our default, since it keeps beta = 1 meaningful beside Eq. 5."""
+    """Over the batch, for metric losses and circle. Eq. 6 sums; the mean keeps beta = 1 meaningful beside Eq. 5."""
     label_smoothing: float = 0.0
     """Share of each target spread over all classes; 0 is Eq. 5 as written."""
 
     def __post_init__(self) -> None:
+        for name, known in (("classification", ClassificationName), ("metric", MetricName)):
+            if getattr(self, name) not in get_args(known):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
+        if self.classification == self.metric:
+            raise SettingsError(f"classification and metric are both {self.metric}; set one of them to another loss.")
         if self.beta < 0:
             raise SettingsError(f"beta is {self.beta:g}; the balance of Eq. 7 cannot be negative.")
         if not 0 <= self.label_smoothing < 1:
             raise SettingsError(f"label_smoothing is {self.label_smoothing:g}; it must lie in [0, 1).")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The terms of Eq. 7 with their weights, classification first."""
+        terms = {self.classification: 1.0, self.metric: self.beta}
+        return {name: weight for name, weight in terms.items() if name != "none"}
+
+    @property
+    def title(self) -> str:
+        """The terms as one word, such as "cross_entropy+triplet"; names of study cells are made from it."""
+        return "+".join(self.weights)
+
+    @property
+    def trains_classifiers(self) -> bool:
+        """Whether classifiers and necks get a gradient."""
+        return self.classification == "cross_entropy"
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether a batch must show two images of each vehicle, and two vehicles."""
+        return not self.weights.keys() <= {"cross_entropy", "instance"}
 
 
 class BatchHardTriplet(nn.Module):
@@ -92,18 +116,19 @@ class InstanceLoss(nn.Module):
         return self.loss(features, torch.arange(len(labels), device=labels.device))
 
 
-def build_metric_loss(name: str, settings: LossSettings) -> nn.Module:
-    """A loss of (features (B, D), labels (B,)). Circle has m = 0.4 and gamma = 80, the library's values."""
-    reducer = reducers.MeanReducer() if settings.reduction == "mean" else reducers.SumReducer()
-    if name == "triplet":
-        return BatchHardTriplet(settings.margin, settings.reduction)
-    if name == "circle":
-        return losses.CircleLoss(reducer=reducer)
-    if name == "contrastive":
-        return losses.ContrastiveLoss(reducer=reducer)
-    if name == "lifted":
-        return losses.LiftedStructureLoss(reducer=reducer)
-    return InstanceLoss(reducer)
+def reducer(settings: LossSettings) -> reducers.BaseReducer:
+    """pytorch-metric-learning's mean or sum over a batch's terms."""
+    return reducers.MeanReducer() if settings.reduction == "mean" else reducers.SumReducer()
+
+
+FEATURE_LOSSES: dict[str, Callable[[LossSettings], nn.Module]] = {
+    "triplet": lambda settings: BatchHardTriplet(settings.margin, settings.reduction),
+    "circle": lambda settings: losses.CircleLoss(reducer=reducer(settings)),  # the library's m = 0.4, gamma = 80
+    "contrastive": lambda settings: losses.ContrastiveLoss(reducer=reducer(settings)),
+    "lifted": lambda settings: losses.LiftedStructureLoss(reducer=reducer(settings)),
+    "instance": lambda settings: InstanceLoss(reducer(settings)),
+}
+"""Losses of (features (B, D), labels (B,)) -> scalar. One more needs an entry here and in :data:`MetricName`."""
 
 
 class Objective(NamedTuple):
@@ -116,17 +141,17 @@ class Objective(NamedTuple):
 class ReIDLoss(nn.Module):
     """Eq. 7 over any set of branches: sum of classification terms plus beta times the metric terms.
 
-    Cross-entropy acts on the logits after the neck; circle and every other metric loss on the
-    features before it (paper, Sec. 3.5).
+    Cross-entropy acts on the logits after the neck; circle and every metric loss on the features before it
+    (paper, Sec. 3.5).
     """
 
     def __init__(self, settings: LossSettings = LossSettings()) -> None:
         super().__init__()
-        self.settings = settings
-        names = settings.name.split("+")
-        self.weights = dict(zip(names, (1.0, settings.beta)))
+        self.weights = settings.weights
         self.cross_entropy = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-        self.metric = nn.ModuleDict({n: build_metric_loss(n, settings) for n in names if n != "cross_entropy"})
+        self.on_features = nn.ModuleDict(
+            {name: FEATURE_LOSSES[name](settings) for name in self.weights if name != "cross_entropy"}
+        )
 
     def forward(
         self,
@@ -144,7 +169,7 @@ class ReIDLoss(nn.Module):
                 if name == "cross_entropy":
                     term = self.cross_entropy(logits[branch], labels)
                 else:
-                    term = self.metric[name](feature, labels)
+                    term = self.on_features[name](feature, labels)
                 terms[f"{name}/{branch}"] = term.detach()
                 total = total + branch_weight * weight * term
         return Objective(total, terms)

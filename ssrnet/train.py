@@ -316,8 +316,9 @@ def start(model: SSRNet, settings: TrainSettings) -> tuple[str, bool]:
     notes = load_weights(model, tensors | anew, settings.start_from)
     kept = [f"at random: {', '.join(settings.start_anew)}"] if settings.start_anew else []
     fits = {name: tensor.shape for name, tensor in model.classifiers.state_dict(prefix="classifiers.").items()}
-    learns = "cross_entropy" in settings.loss.name
-    imprints = learns and any(name not in tensors or tensors[name].shape != shape for name, shape in fits.items())
+    imprints = settings.loss.trains_classifiers and any(
+        name not in tensors or tensors[name].shape != shape for name, shape in fits.items()
+    )
     if imprints:
         kept.append("classifiers: each vehicle's mean feature")
     return "; ".join([f"all weights: {settings.start_from.name}", *kept, *notes]), imprints

@@ -130,12 +130,12 @@ def test_single_values_change_a_recipe(monkeypatch):
     settings = parsed(
         monkeypatch,
         *"train --data d --out o --recipe paper --network baseline --model.attention-branch".split(),
-        *"--optimiser.learning-rate 0.5 --sizes 0 64 3 96 --loss.name circle+triplet --no-resume".split(),
+        *"--optimiser.learning-rate 0.5 --sizes 0 64 3 96 --loss.classification circle --loss.metric triplet --no-resume".split(),
     )
     assert isinstance(settings, TrainSettings)
     assert settings.model.attention_branch and not settings.model.relation_branch
     assert settings.optimiser.learning_rate == 0.5 and settings.optimiser.name == "sgd"
-    assert settings.sizes == ((0, 64), (3, 96)) and settings.loss.name == "circle+triplet"
+    assert settings.sizes == ((0, 64), (3, 96)) and settings.loss.title == "circle+triplet"
 
 
 def test_evaluate_parses_nested_settings(monkeypatch):

@@ -8,7 +8,8 @@ import torch
 from pytorch_metric_learning import distances, losses, miners, reducers
 
 from ssrnet.errors import SettingsError
-from ssrnet.losses import LossName, LossSettings, ReIDLoss, build_metric_loss
+from ssrnet.losses import FEATURE_LOSSES, LossSettings, MetricName, ReIDLoss
+from ssrnet.studies.definitions import LOSSES
 
 # Not of unit length, so a loss that normalises gives other numbers.
 X = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0], [6.0, 0.0], [6.0, 0.3]])
@@ -48,7 +49,7 @@ def test_triplet_is_equation_6_over_all_anchors(margin, reduction):
     if margin == 0.5:
         assert terms == pytest.approx([0, 5 - np.hypot(3, 3.7) + 0.5, 0, 0, 0])
         assert 0 in terms and max(terms) > 0  # the mean below counts the zeros
-    loss = build_metric_loss("triplet", LossSettings(margin=margin, reduction=reduction))
+    loss = FEATURE_LOSSES["triplet"](LossSettings(margin=margin, reduction=reduction))
     assert loss(*vectors()).item() == pytest.approx(getattr(np, reduction)(terms), rel=1e-5)
 
 
@@ -61,7 +62,7 @@ def test_triplet_is_the_librarys_miner_and_loss_to_the_bit(seed):
     rows = torch.randn(32, 16, generator=generator)
     gradients = []
     for compute in (
-        build_metric_loss("triplet", LossSettings()),
+        FEATURE_LOSSES["triplet"](LossSettings()),
         lambda x, y: theirs(x, y, miners.BatchHardMiner(distance=euclidean)(x, y)),
     ):
         x = rows.clone().requires_grad_()
@@ -78,12 +79,12 @@ def test_triplet_skips_an_anchor_without_a_positive():
     labels[4] = 2
     terms = batch_hard(0.5, labels=labels.tolist())
     assert len(terms) == 3
-    assert build_metric_loss("triplet", LossSettings(reduction="sum"))(x, labels).item() == pytest.approx(sum(terms))
+    assert FEATURE_LOSSES["triplet"](LossSettings(reduction="sum"))(x, labels).item() == pytest.approx(sum(terms))
 
 
 def test_triplet_of_equal_vectors_is_the_margin_and_has_a_finite_gradient():
     x = torch.ones(4, 3, requires_grad=True)
-    loss = build_metric_loss("triplet", LossSettings())(x, torch.tensor([0, 0, 1, 1]))
+    loss = FEATURE_LOSSES["triplet"](LossSettings())(x, torch.tensor([0, 0, 1, 1]))
     loss.backward()
     assert loss.item() == pytest.approx(0.5) and torch.isfinite(x.grad).all()
 
@@ -102,7 +103,7 @@ def cross_entropy(logits: np.ndarray, labels: list[int], smoothing: float) -> fl
 def test_cross_entropy_is_equation_5(smoothing):
     logits = np.random.default_rng(0).normal(size=(5, 3))
     x, labels = vectors()
-    loss = ReIDLoss(LossSettings("cross_entropy", label_smoothing=smoothing))
+    loss = ReIDLoss(LossSettings(metric="none", label_smoothing=smoothing))
     objective = loss({"G": x}, {"G": torch.tensor(logits)}, labels)
     assert objective.total.item() == pytest.approx(cross_entropy(logits, LABELS, smoothing), rel=1e-6)
     assert list(objective.terms) == ["cross_entropy/G"]
@@ -139,7 +140,7 @@ def lifted() -> list[float]:
 @pytest.mark.parametrize(("name", "terms"), [("circle", circle), ("instance", instance), ("lifted", lifted)])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_the_other_metric_losses_by_hand(name, terms, reduction):
-    loss = build_metric_loss(name, LossSettings(reduction=reduction))
+    loss = FEATURE_LOSSES[name](LossSettings(reduction=reduction))
     assert loss(*vectors()).item() == pytest.approx(getattr(np, reduction)(terms()), rel=1e-4)
 
 
@@ -148,13 +149,13 @@ def test_contrastive_by_hand(reduction):
     d, same = unit_distances(), np.equal.outer(LABELS, LABELS)
     reduce = getattr(np, reduction)
     expected = reduce(d[same & ~np.eye(5, dtype=bool)]) + reduce(np.maximum(0, 1 - d[~same]))
-    loss = build_metric_loss("contrastive", LossSettings(reduction=reduction))
+    loss = FEATURE_LOSSES["contrastive"](LossSettings(reduction=reduction))
     assert loss(*vectors()).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_instance_loss_does_not_read_the_labels():
     x, labels = vectors()
-    loss = build_metric_loss("instance", LossSettings())
+    loss = FEATURE_LOSSES["instance"](LossSettings())
     assert loss(x, labels) == loss(x, torch.zeros_like(labels))
 
 
@@ -168,13 +169,22 @@ def branches(seed=0, classes=4):
     return features, logits, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
 
 
-@pytest.mark.parametrize("name", get_args(LossName))
-def test_every_row_of_table_6_is_finite_and_has_gradients(name):
+def test_every_metric_that_can_be_chosen_is_built():
+    assert set(get_args(MetricName)) == {"none", *FEATURE_LOSSES}
+    for name in FEATURE_LOSSES:
+        assert list(ReIDLoss(LossSettings("cross_entropy", name)).on_features) == [name]
+
+
+@pytest.mark.parametrize("row", LOSSES)
+def test_every_row_of_table_6_is_finite_and_has_gradients(row):
     features, logits, labels = branches()
-    objective = ReIDLoss(LossSettings(name))(features, logits, labels)
+    settings = LossSettings(*LOSSES[row])
+    objective = ReIDLoss(settings)(features, logits, labels)
     objective.total.backward()
     assert torch.isfinite(objective.total) and objective.total > 0
-    terms = name.split("+")
+    terms = [name for name in LOSSES[row] if name != "none"]
+    assert settings.title == "+".join(terms) and settings.trains_classifiers == ("cross_entropy" in terms)
+    assert settings.needs_pairs == (row not in ("Cross-Entropy", "Cross-Entropy + Instance"))
     assert set(objective.terms) == {f"{term}/{branch}" for term in terms for branch in BRANCHES}
     assert not any(term.requires_grad for term in objective.terms.values())
     for branch in BRANCHES:
@@ -198,7 +208,7 @@ def test_beta_weighs_the_metric_terms_of_equation_7(beta):
 
 def test_in_circle_plus_triplet_beta_weighs_the_second():
     features, logits, labels = branches()
-    total, terms = ReIDLoss(LossSettings("circle+triplet", beta=2))(features, logits, labels)
+    total, terms = ReIDLoss(LossSettings("circle", beta=2))(features, logits, labels)
     assert total.item() == pytest.approx(sum(terms[f"circle/{b}"] + 2 * terms[f"triplet/{b}"] for b in BRANCHES).item())
 
 
@@ -214,13 +224,20 @@ def test_branch_weights_scale_both_terms_but_not_what_is_reported():
 
 def test_the_defaults_are_the_papers():
     settings = LossSettings()
-    assert settings.name == "cross_entropy+triplet"
+    assert (settings.classification, settings.metric) == ("cross_entropy", "triplet")
     assert (settings.margin, settings.beta, settings.label_smoothing) == (0.5, 1, 0)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"metric": "instances"},
+            "metric is 'instances'; choose one of none, triplet, circle, contrastive, lifted, ins",
+        ),
+        ({"metric": "cross_entropy"}, "metric is 'cross_entropy'; choose one of none"),
+        ({"classification": "none"}, "classification is 'none'; choose one of cross_entropy, circle"),
+        ({"classification": "circle", "metric": "circle"}, "classification and metric are both circle; set one of"),
         ({"beta": -1}, "beta is -1; the balance of Eq. 7 cannot be negative"),
         ({"label_smoothing": 1}, r"label_smoothing is 1; it must lie in \[0, 1\)"),
         ({"label_smoothing": -0.1}, "label_smoothing is -0.1"),

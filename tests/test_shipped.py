@@ -21,6 +21,7 @@ from ssrnet.retrieval.feature_files import feature_record, find
 from ssrnet.studies.cell_results import read_cell
 from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_tensors
+from ssrnet.training.old_settings import split_loss_name
 from ssrnet.training.resume import as_json
 from ssrnet.training.settings import recipe
 from ssrnet.training.trained_on import seen_by
@@ -87,7 +88,7 @@ def test_the_recipes_are_those_that_made_the_files(network):
         "backbone_weights",
     }
     for name, folder in (("healed", network), ("shipped", f"{network}-start")):
-        run = json.loads((CHECKPOINTS / folder / "settings.json").read_text())
+        run = split_loss_name(json.loads((CHECKPOINTS / folder / "settings.json").read_text()))
         ours = json.loads(as_json(asdict(recipe(name, network))))
         for key, value in run.items():
             if key == "cpu_bfloat16":

@@ -10,6 +10,7 @@ from typing import Any
 from ssrnet.errors import DataError
 from ssrnet.files import read_json, write_atomically
 from ssrnet.metrics import Metrics
+from ssrnet.training.old_settings import split_loss_name
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ def read_cell(path: Path) -> CellResult:
     """What :func:`ssrnet.studies.cells.run_cell` wrote; raises :class:`DataError` where the file is something else."""
     try:
         values = read_json(path)
-        return CellResult(**{**values, "scores": tuple(map(_score, values["scores"]))})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        training, scores = split_loss_name(values["training"]), tuple(map(_score, values["scores"]))
+        return CellResult(**{**values, "training": training, "scores": scores})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is no cell of a study ({error}); remove it and run the study again.") from error
 
 

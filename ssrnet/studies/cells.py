@@ -70,8 +70,8 @@ class Cell:
     def title(self) -> str:
         """The variant in words, as "GB+AB, se; cross_entropy+triplet"."""
         loss = self.training.loss
-        beta = f", β = {loss.beta:g}" if "+" in loss.name and loss.beta != 1 else ""
-        return f"{self.training.model.title}; {loss.name}{beta}"
+        beta = f", β = {loss.beta:g}" if loss.metric != "none" and loss.beta != 1 else ""
+        return f"{self.training.model.title}; {loss.title}{beta}"
 
 
 def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, origin: Sequence[str], galleries: int) -> Cell:
@@ -87,9 +87,12 @@ def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, origin: 
     network = "ssrnet" if model.attention_branch or model.relation_branch else "baseline"
     training = replace(shared, model=model, loss=loss, network=network, resume=False)
     shaping = {name: value for name, value in asdict(training).items() if name not in NOT_PART_OF_A_CELL}
+    # As the loss was written up to version 0.1, so that cells of that time keep their names.
+    pair = ("classification", "metric")
+    shaping["loss"] = {k: v for k, v in shaping["loss"].items() if k not in pair} | {"name": loss.title}
     shaping |= {"data": list(origin), "galleries": galleries}
     digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    words = re.findall(r"[A-Za-z0-9.]+", f"{model.title} {loss.name}")
+    words = re.findall(r"[A-Za-z0-9.]+", f"{model.title} {loss.title}")
     return Cell(replace(training, out=cells / "-".join([*words, digest]) / "run"), data, galleries)
 
 
@@ -106,10 +109,9 @@ def effective_model(model: ModelSettings) -> ModelSettings:
 
 
 def effective_loss(loss: LossSettings) -> LossSettings:
-    """``loss`` without a second term whose weight is 0, and with the default beta where there is no second term."""
-    first, _, second = loss.name.partition("+")
-    if not second or loss.beta == 0:
-        return replace(loss, name=first, beta=LossSettings().beta)
+    """``loss`` without a metric loss whose weight is 0, and with the default beta where there is no metric loss."""
+    if loss.metric == "none" or loss.beta == 0:
+        return replace(loss, metric="none", beta=LossSettings().beta)
     return loss
 
 

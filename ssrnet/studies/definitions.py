@@ -45,14 +45,15 @@ CROP_RATIOS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/3": 1 / 3, "1/2": 1 / 2, "2/3": 2 
 BETAS = (0, 0.2, 0.5, 0.8, 1, 1.2, 1.5)
 
 LOSSES = {
-    "Cross-Entropy": "cross_entropy",
-    "Circle": "circle",
-    "Circle + triplet": "circle+triplet",
-    "Cross-Entropy + triplet": "cross_entropy+triplet",
-    "Cross-Entropy + Contrast": "cross_entropy+contrastive",
-    "Cross-Entropy + Lifted": "cross_entropy+lifted",
-    "Cross-Entropy + Instance": "cross_entropy+instance",
+    "Cross-Entropy": ("cross_entropy", "none"),
+    "Circle": ("circle", "none"),
+    "Circle + triplet": ("circle", "triplet"),
+    "Cross-Entropy + triplet": ("cross_entropy", "triplet"),
+    "Cross-Entropy + Contrast": ("cross_entropy", "contrastive"),
+    "Cross-Entropy + Lifted": ("cross_entropy", "lifted"),
+    "Cross-Entropy + Instance": ("cross_entropy", "instance"),
 }
+"""Classification and metric loss of Table 6's rows."""
 
 STUDIES: dict[str, Study] = {
     study.name: study
@@ -86,9 +87,19 @@ STUDIES: dict[str, Study] = {
         Study(
             "beta",
             "Table 5",
-            tuple(Row(f"β = {beta:g}", loss={"name": "cross_entropy+triplet", "beta": float(beta)}) for beta in BETAS),
+            tuple(
+                Row(f"β = {beta:g}", loss={"classification": "cross_entropy", "metric": "triplet", "beta": float(beta)})
+                for beta in BETAS
+            ),
         ),
-        Study("losses", "Table 6", tuple(Row(label, loss={"name": name}) for label, name in LOSSES.items())),
+        Study(
+            "losses",
+            "Table 6",
+            tuple(
+                Row(label, loss={"classification": classification, "metric": metric})
+                for label, (classification, metric) in LOSSES.items()
+            ),
+        ),
     )
 }
 """The seven studies that train; `complexity` (Table 7) counts and times, see :mod:`ssrnet.studies.complexity`."""

@@ -18,6 +18,7 @@ from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.files import parse_json
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.tensors import ChangedError, TensorFile, open_tensors, write_tensors
+from ssrnet.training.old_settings import split_loss_name
 from ssrnet.training.pickles import is_state, read_pickle
 
 FORMAT = "ssrnet 1"
@@ -315,6 +316,7 @@ def _parse_info(path: Path, text: str) -> CheckpointInfo:
                 f"{path} was written by a newer ssrnet (it sets {', '.join(sorted(unknown))}); update ssrnet."
             )
         training_sets = unpack(values.pop("training_sets", []))
+        values["training"] = split_loss_name(values["training"])
         info = CheckpointInfo(model=ModelSettings(**model), training_sets=training_sets, **values)
         _check_values(info)
         return info

@@ -13,6 +13,7 @@ from ssrnet.errors import CheckpointError
 from ssrnet.files import parse_json, write_atomically
 from ssrnet.model import SSRNet
 from ssrnet.training.checkpoint import load_weights
+from ssrnet.training.old_settings import split_loss_name
 from ssrnet.training.pickles import is_state, read_pickle
 from ssrnet.training.settings import TrainSettings
 
@@ -77,8 +78,8 @@ def load_progress(
     if not isinstance(state, dict) or not state.keys() >= KEYS or not _is_progress(state["progress"]):
         raise foreign
     try:
-        before = dict(parse_json(str(state["run"])))
-    except (TypeError, ValueError) as error:
+        before = split_loss_name(parse_json(str(state["run"])))
+    except (AttributeError, TypeError, ValueError) as error:
         raise foreign from error
     if not is_state(state["model"]):
         raise foreign

@@ -19,6 +19,7 @@ from ssrnet.metrics import AP_DEFINITION
 from ssrnet.model import ModelSettings
 from ssrnet.tensors import open_tensors
 from ssrnet.training.log import read_log
+from ssrnet.training.old_settings import split_loss_name
 
 LOG, SETTINGS = "log.jsonl", "settings.json"
 CMC_RANKS = (1, 5, 10)
@@ -250,7 +251,7 @@ def _read_settings(path: Path) -> dict[str, object]:
         settings = read_json(path)
     except (OSError, ValueError):
         return {}
-    return settings if isinstance(settings, dict) else {}
+    return split_loss_name(settings) if isinstance(settings, dict) else {}
 
 
 def _title(settings: Mapping[str, object]) -> str:

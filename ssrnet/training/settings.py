@@ -142,9 +142,9 @@ class TrainSettings:
             raise SettingsError(
                 "identities_per_batch and images_per_identity are both 1; batch norm needs at least two images."
             )
-        if self.loss.name not in ("cross_entropy", "cross_entropy+instance") and min(P, K) < 2:
+        if self.loss.needs_pairs and min(P, K) < 2:
             raise SettingsError(
-                f"identities_per_batch is {P} and images_per_identity is {K}; {self.loss.name} needs at least 2 of "
+                f"identities_per_batch is {P} and images_per_identity is {K}; {self.loss.title} needs at least 2 of "
                 "each, since it compares images of a vehicle with those of others."
             )
 

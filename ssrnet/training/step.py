@@ -26,7 +26,7 @@ def place(model: SSRNet, settings: TrainSettings, group: Processes) -> None:
             )
         nn.SyncBatchNorm.convert_sync_batchnorm(model)
     model.backbone.freeze(settings.frozen_stages)
-    if "cross_entropy" not in settings.loss.name:  # nothing would reach these, and several processes would wait for it
+    if not settings.loss.trains_classifiers:  # nothing would reach these, and several processes would wait for it
         model.classifiers.requires_grad_(False)
         model.necks.requires_grad_(False)
     model.to(group.device, memory_format=torch.channels_last)

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,10 @@ from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
 from ssrnet.studies.cell_results import read_cell, write_json
-from ssrnet.studies.cells import effective_loss, effective_model, run_cell
+from ssrnet.studies.cells import effective_loss, effective_model, make_cell, run_cell
 from ssrnet.studies.definitions import STUDIES
 from ssrnet.training.checkpoint import load_checkpoint
+from ssrnet.training.settings import recipe
 from tests.data import layouts
 from tests.studies import small
 
@@ -80,12 +82,28 @@ def test_what_shapes_no_number_does_not(planned, city, tmp_path, change):
     assert plan(city, tmp_path, ["parts"], **change)["parts"]["SSR-Net"].name == planned["parts"]["SSR-Net"].name
 
 
+@pytest.mark.parametrize(
+    ("study", "row", "name"),
+    [
+        ("components", "+AB+RB", "SSR-Net-GB-AB-RB-cross-entropy-triplet-1c7aa968"),
+        ("losses", "Circle", "SSR-Net-GB-AB-RB-circle-d17b62ba"),
+        ("losses", "Circle + triplet", "SSR-Net-GB-AB-RB-circle-triplet-dc10066a"),
+        ("beta", "β = 0.2", "SSR-Net-GB-AB-RB-cross-entropy-triplet-76ed3fad"),
+    ],
+)
+def test_cells_of_version_0_1_keep_their_names(study, row, name):
+    """Their loss was stored and hashed as one product, such as "circle+triplet"."""
+    rows = {each.label: each for each in STUDIES[study].rows}
+    shared = replace(recipe("quick"), data=Path("city"))
+    assert make_cell(shared, rows[row], Path("cells"), Path("city"), ["city", "abc"], 10).name == name
+
+
 def test_settings_without_effect_are_set_aside():
     odd = dict(attention="se", parts="pcb", global_node=False, token_node=False, gcn_depth=3, crop_ratio=0.5)
     baseline = ModelSettings(attention_branch=False, relation_branch=False, **odd)
     assert effective_model(baseline) == ModelSettings(attention_branch=False, relation_branch=False)
     assert effective_model(ModelSettings(**odd)) == ModelSettings(attention="se", parts="pcb")
-    assert effective_loss(LossSettings(beta=0)) == effective_loss(LossSettings("cross_entropy", beta=0.3))
+    assert effective_loss(LossSettings(beta=0)) == effective_loss(LossSettings(metric="none", beta=0.3))
     assert effective_loss(LossSettings(beta=0.3)) == LossSettings(beta=0.3)
 
 

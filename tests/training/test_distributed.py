@@ -43,7 +43,7 @@ from tests.training.test_distributed import settings
 
 data, out = map(Path, sys.argv[1:])
 train(settings(data, out / "run"))
-train(replace(settings(data, out / "circle"), loss=LossSettings("circle"), max_steps=2))
+train(replace(settings(data, out / "circle"), loss=LossSettings("circle", "none"), max_steps=2))
 extract_features(ExtractFeaturesSettings(
     data, out / "run/last.safetensors", out / "features.safetensors", workers=0, device="cpu"))
 

@@ -14,7 +14,7 @@ def test_the_paper_recipe_is_section_4_2():
     assert (optimiser.name, optimiser.learning_rate, optimiser.weight_decay) == ("sgd", 1e-4, 5e-4)
     assert (optimiser.warmup_epochs, optimiser.decay_epoch, optimiser.new_layers) == (5, 15, 1)
     assert (paper.identities_per_batch, paper.images_per_identity) == (8, 4)
-    assert (paper.loss.name, paper.loss.margin, paper.loss.beta) == ("cross_entropy+triplet", 0.5, 1)
+    assert (paper.loss.title, paper.loss.margin, paper.loss.beta) == ("cross_entropy+triplet", 0.5, 1)
     assert paper.loss.label_smoothing == 0
     assert paper.sizes == ((0, 256),) and paper.final_image_size == 256
     assert paper.augment.flip == 0.5 and paper.augment.pad > 0 and paper.augment.erase == paper.augment.colour == 0
@@ -37,7 +37,7 @@ def test_the_strong_recipe_is_todays_baselines():
     assert (strong.identities_per_batch, strong.images_per_identity) == (16, 4)
     kept = ("model", "sizes", "frozen_stages", "epoch_over", "backbone_weights")
     assert all(getattr(strong, name) == getattr(paper, name) for name in kept)
-    assert (strong.loss.name, strong.loss.margin, strong.loss.beta) == (paper.loss.name, 0.5, 1)
+    assert (strong.loss.title, strong.loss.margin, strong.loss.beta) == (paper.loss.title, 0.5, 1)
 
 
 def test_the_shipped_recipe_is_strong_but_for_its_schedule_and_colour():
@@ -117,5 +117,6 @@ def test_data_and_out_are_left_to_the_user():
 
 
 def test_losses_without_pairs_take_one_image_a_vehicle():
-    for name in ("cross_entropy", "cross_entropy+instance"):
-        assert replace(recipe("quick"), images_per_identity=1, loss=LossSettings(name)).images_per_identity == 1
+    for metric in ("none", "instance"):
+        loss = LossSettings(metric=metric)
+        assert replace(recipe("quick"), images_per_identity=1, loss=loss).images_per_identity == 1
