@@ -14,10 +14,8 @@ import pytest
 from ssrnet import cli
 
 ROOT = Path(__file__).parents[1]
-FILES = [
-    *ROOT.glob("*.md"),
-    *(path for folder in ("app", "assets", "checkpoints", "ssrnet", "tests") for path in (ROOT / folder).rglob("*.md")),
-]
+FOLDERS = ("app", "assets", "checkpoints", "ssrnet", "tests")
+FILES = [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
 LINK = re.compile(r"""\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)\"""")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
@@ -77,6 +75,32 @@ def test_links_lead_somewhere(path):
         linked = (path.parent / file).resolve() if file else path
         assert linked.exists() and linked.is_relative_to(ROOT), target
         assert not anchor or anchor in anchors(linked), target
+
+
+@cache
+def endings() -> set[str]:
+    """Every file and folder of the repository, each as all ends of its path: `widgets/page.py` and `page.py` too."""
+    paths = [*ROOT.glob("*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    parts = [path.relative_to(ROOT).parts for path in paths]
+    return {"/".join(each[start:]) for each in parts for start in range(len(each))}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_files_named_in_the_text_are_there(path):
+    for span in spans(path):
+        if re.fullmatch(r"(app|assets|checkpoints|ssrnet|tests)/[a-z_0-9./-]+|[a-z_0-9/.-]+\.(py|toml|lock|md)", span):
+            assert span.rstrip("/") in endings(), span
+
+
+def test_the_map_of_the_code_names_what_is_there():
+    """`region_boxes` in `ssrnet/model/regions.py`: the name stands in the file."""
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text().split())
+    pairs = re.findall(r"`([\w.]+)`(?: in|,) `([\w/]+\.py)`", text)
+    assert len(pairs) >= 5
+    for symbol, file in pairs:
+        if symbol.endswith(".py"):
+            continue
+        assert symbol.split(".")[-1] in (ROOT / file).read_text(), f"{symbol} in {file}"
 
 
 def test_the_notebook_example_runs(monkeypatch):
