@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import count
 from typing import Literal
 
 import streamlit as st
@@ -71,14 +72,16 @@ def image_rows(
 
 def _row(row: ImageRow, y: int, clickable: bool, tooltip: str) -> str:
     title = f'<p class="title">{escape(row.title)}<span>{escape(row.note)}</span></p>' if row.title else ""
-    figures = [_figure(figure, f"{y}.{x}" if clickable else "", tooltip) for x, figure in enumerate(row.figures)]
+    numbers = count()
+    places = [f"{y}.{next(numbers)}" if clickable and figure.picks else "" for figure in row.figures]
+    figures = [_figure(figure, at, tooltip) for figure, at in zip(row.figures, places)]
     return f'<div class="block">{title}<div class="row">{"".join(figures)}</div></div>'
 
 
 def _figure(figure: Figure, at: str, tooltip: str) -> str:
     alt, picks = escape(figure.alt, quote=True), escape(figure.picks, quote=True)
     button = f' title="{escape(tooltip, quote=True) or picks or alt}"'
-    if at and figure.picks:
+    if at:
         button += f' role="button" data-at="{at}" data-name="{picks}" aria-label="{alt}"'
     lines = [f"<b>{escape(figure.mark)}</b>" if figure.mark else ""]
     lines[0] += escape(figure.caption).replace("\n", "<br>")
