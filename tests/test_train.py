@@ -2,8 +2,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from ssrnet.training.settings import OptimiserSettings
 from ssrnet.training.step import accuracy, autocast
 from tests import tiny
 from tests.data import layouts
+from tests.processes import run_script
 
 FILES = {"settings.json", "log.jsonl", "tensorboard", "last.safetensors", "best.safetensors", "resume.pt"}
 
@@ -571,10 +570,8 @@ ssrnet.train.train(tiny.training(Path(data), Path(out), holdout=2))
 def test_a_killed_run_resumed_ends_as_an_uninterrupted_one(run, tmp_path, moment):
     """SIGKILL in the fourth step; with half of the second resume.pt written; between the log and resume.pt."""
     settings = replace(run, out=tmp_path / "run")
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(run.data), str(settings.out), moment], capture_output=True, text=True
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = run_script(KILLED, run.data, settings.out, moment)
+    assert done.returncode == -signal.SIGKILL, done.output
     leftovers = list(settings.out.glob(".*.part"))
     assert bool(leftovers) == (moment == "mid-write")
     train(replace(settings, resume=True))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests import tiny
 from tests.index.galleries import BACKENDS
+from tests.processes import run_command
 
 
 @pytest.fixture
@@ -230,19 +230,16 @@ def test_what_serve_check_says(settings):
 
 
 def test_from_the_shell(settings):
-    def run(*arguments) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "ssrnet", "index", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-
     of = ["--checkpoint", settings.checkpoint, "--device", "cpu"]
-    built = run("build", "--data", settings.data, "--out", settings.out, "--workers", "1", *of)
-    assert built.returncode == 0 and "12 added" in built.stdout, built.stderr
+    built = run_command("index", "build", "--data", settings.data, "--out", settings.out, "--workers", "1", *of)
+    assert built.returncode == 0 and "12 added" in built.output, built.output
     image = next((settings.data / "image_query").iterdir())
-    found = run("search", "--index", settings.out, "--image", image, "--k", "2", "--not-camera", "c002", *of)
-    assert found.returncode == 0 and image.name in found.stdout.splitlines()[1], found.stderr
-    unreachable = run("serve-check", "--url", "http://127.0.0.1:9")
-    assert unreachable.returncode == 2 and unreachable.stderr.startswith("ssrnet: ")
-    assert "Traceback" not in unreachable.stderr and unreachable.stderr.count("\n") == 1
+    options = ["--index", settings.out, "--image", image, "--k", "2", "--not-camera", "c002"]
+    results = run_command("index", "search", *options, *of)
+    assert results.returncode == 0 and image.name in results.output.splitlines()[1], results.output
+    unreachable = run_command("index", "serve-check", "--url", "http://127.0.0.1:9")
+    assert unreachable.returncode == 2 and unreachable.output.startswith("ssrnet: ")
+    assert "Traceback" not in unreachable.output and unreachable.output.count("\n") == 1
 
 
 @pytest.mark.skipif("QDRANT_URL" not in os.environ, reason="QDRANT_URL names no Qdrant server to test with")

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from ssrnet.index import exact_store, qdrant
 from ssrnet.index.opening import open_index
 from tests.index.galleries import BACKENDS, DIMENSION, entries, features, make
+from tests.soak.commands import Command, finish
 
 COUNT, BATCH = 40, 8
 SOURCES = {"exact": (exact_store.__file__,), "qdrant": (qdrant.__file__, "local_collection.py", "persistence.py")}
@@ -95,35 +95,21 @@ def test_killed_while_adding(killed, backend, moment):
 
 def test_a_build_that_was_killed_goes_on(city, checkpoints, tmp_path):
     out = tmp_path / "index"
-    arguments = [
-        "index",
-        "build",
-        "--data",
-        city,
-        "--checkpoint",
-        checkpoints["ssrnet"],
-        "--out",
-        out,
-        "--split",
-        "all",
-    ]
+    of = ["--data", city, "--checkpoint", checkpoints["ssrnet"], "--out", out, "--split", "all"]
     options = ["--workers", "0", "--device", "cpu", "--extraction.batch-size", "1", "--features", tmp_path / "none"]
-    command = [sys.executable, "-m", "ssrnet", *map(str, (*arguments, *options))]
-    victim = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    arguments = ["index", "build", *map(str, (*of, *options))]
+    victim = Command(arguments, tmp_path / "output.txt")
     deadline = time.monotonic() + 300
-    while victim.poll() is None and rows(out) < 3 and time.monotonic() < deadline:
+    while victim.code is None and rows(out) < 3 and time.monotonic() < deadline:
         time.sleep(0.005)
     victim.kill()
-    victim.wait(60)
     kept = rows(out)
-    assert 3 <= kept < 30, victim.stderr.read()
+    assert 3 <= kept < 30, victim.output()
     with open_index(out)[0] as index:
         before = {entry.key: feature for part in index.blocks() for entry, feature in zip(*part, strict=True)}
 
-    again = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert f"30 images of 1,536 numbers, exact; {kept} images were there, {30 - kept} added" in again.stdout, (
-        again.stderr
-    )
+    again = finish(arguments, tmp_path / "output.txt").output()
+    assert f"30 images of 1,536 numbers, exact; {kept} images were there, {30 - kept} added" in again, again
     with open_index(out)[0] as index:
         index.verify()
         after = {entry.key: feature for part in index.blocks() for entry, feature in zip(*part, strict=True)}

@@ -1,9 +1,6 @@
 """An extraction that is stopped anywhere goes on: nothing is lost, nothing doubled, nothing outdated taken over."""
 
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
 from tests.index.galleries import MADE_BY
+from tests.processes import run_script
 
 KILLED = """
 import os, signal, sys
@@ -101,31 +99,10 @@ def check(settings):
     [("restore", 0, 0), ("keep", 0, 0), ("keep", 5, 5), ("keep", 11, 11), ("remove", 0, 12)],
 )
 def test_killed_it_goes_on(settings, computed, capsys, method, calls, kept):
-    arguments = [
-        "extract",
-        "--data",
-        settings.data,
-        "--checkpoint",
-        settings.checkpoint,
-        "--out",
-        settings.out,
-        "--extraction.batch-size",
-        "1",
-        "--workers",
-        "0",
-        "--device",
-        "cpu",
-    ]
-    victim = subprocess.run(
-        [sys.executable, "-c", KILLED, method, str(calls), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        # threads as here, since a sum's rounding goes by them
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        timeout=300,
-        check=False,
-    )
-    assert victim.returncode == -signal.SIGKILL, victim.stderr
+    options = ["--extraction.batch-size", 1, "--workers", 0, "--device", "cpu"]
+    of = ["--data", settings.data, "--checkpoint", settings.checkpoint, "--out", settings.out]
+    victim = run_script(KILLED, method, calls, "extract", *of, *options)
+    assert victim.returncode == -signal.SIGKILL, victim.output
     assert settings.out.exists() == (method == "remove")
     if method != "restore":
         index, _ = open_index(beside(settings))

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
+
+from tests.processes import redirect_output, start
 
 KILLED = -signal.SIGKILL
 THREADS = 1
 """Results are compared bit by bit, and another number of threads sums in another order."""
-PRELOADED = ["tests.soak.replaced", "ssrnet.cli", "torch.utils.tensorboard"]
 
 
 @dataclass(frozen=True)
@@ -92,27 +90,9 @@ def finish(arguments: Sequence[str], log: Path, shortcuts: Shortcuts = Shortcuts
     return command
 
 
-def start(function: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Runs a module's function in a process forked from one that has imported everything and done nothing else."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    process = context.Process(target=function, args=arguments)
-    # The child would import this process's __main__ first, which after Streamlit's AppTest is a page.
-    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    try:
-        process.start()
-    finally:
-        sys.modules["__main__"] = main
-    return process
-
-
 def _run(arguments: list[str], log: str, shortcuts: Shortcuts) -> None:
     os.setsid()
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout = open(1, "w", buffering=1, closefd=False)
-    sys.stderr = open(2, "w", buffering=1, closefd=False)
+    redirect_output(log)
     import torch
 
     from ssrnet.__main__ import main

@@ -19,7 +19,7 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from tests import tiny
 from tests.index import galleries
-from tests.soak.commands import start
+from tests.processes import start
 from tests.soak.kills import Outcome
 
 WAYS = ("replaced", "overwritten", "cut short")
