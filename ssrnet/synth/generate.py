@@ -1,4 +1,4 @@
-"""Renders a city: plans every capture, hands vehicles to workers, survives being killed."""
+"""Renders a city: plans every capture, distributes vehicles over workers, continues after an interruption."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from ssrnet.files import remove_leftovers
 from ssrnet.synth.camera.captures import captures_of
 from ssrnet.synth.camera.visibility import unresolvable_views
 from ssrnet.synth.jobs import CityJob, ProbeJob
-from ssrnet.synth.manifest import filed_rows, write_atomic, write_manifest
+from ssrnet.synth.manifest import complete_rows, write_atomic, write_manifest
 from ssrnet.synth.probes import Step, probe_files, probe_steps, write_probe_table
 from ssrnet.synth.render.mitsuba_setup import load_mitsuba
 from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.vehicle.fleet import Fleet, draw_fleet
 
-FREE = ("out", "workers", "recipe")  # settings that may change between two runs into one folder
-PROBES_A_JOB = 12
+CHANGEABLE = ("out", "workers", "recipe")  # settings that may differ between two runs into one folder
+PROBES_PER_JOB = 12
 
 
 @dataclass(frozen=True)
 class GenerateReport:
-    """What a run did: photographs taken now, photographs in all, rows of the manifest."""
+    """Photographs taken by this run, photographs in all, rows of the manifest."""
 
     taken: int
     total: int
@@ -43,34 +43,34 @@ class GenerateReport:
         return f"{self.taken:,} photographs taken, {self.total:,} in all, {self.rows:,} rows in manifest.csv"
 
 
-def generate(settings: SynthSettings, progress: Callable[[int, int], None] | None = None) -> GenerateReport:
-    """Render the city of ``settings`` into ``settings.out``, continuing what is already there.
+def generate(settings: SynthSettings, progress_callback: Callable[[int, int], None] | None = None) -> GenerateReport:
+    """Render the city of ``settings`` into ``settings.out``, or continue one that is there.
 
-    ``progress`` is called with (done, total) photographs after each one. Raises
-    :class:`InstallationError` without the ``synth`` extra, :class:`DataError` where ``out`` holds
-    another city, :class:`ResourceError` where a worker dies (usually for want of memory).
+    ``progress_callback(done, total)`` counts photographs. Raises :class:`InstallationError` without the
+    ``synth`` extra, :class:`DataError` where ``out`` holds another city, and :class:`ResourceError` where
+    a worker dies, usually for lack of memory.
     """
     load_mitsuba()
     out = settings.out
-    _claim(settings)
+    _record_settings(settings)
     remove_leftovers(out)
     fleet = draw_fleet(settings)
     jobs, names = plan(fleet, settings)
     steps = probe_steps(fleet, settings.seed) if settings.probes else []
-    done = filed_rows(out).keys() & set(names)
+    complete = complete_rows(out).keys() & set(names)
     open_jobs: list[CityJob | ProbeJob] = [
-        replace(job, captures=tuple(c for c in job.captures if c.name not in done)) for job in jobs
+        replace(job, captures=tuple(c for c in job.captures if c.name not in complete)) for job in jobs
     ]
     open_jobs += _probe_jobs([step for step in steps if not probe_files(out, step)[0].exists()])
     open_jobs = [job for job in open_jobs if len(job)]
     total = len(names) + len(steps)
     before = total - sum(map(len, open_jobs))
-    report = progress or (lambda *_: None)
-    report(before, total)
+    show_progress = progress_callback or (lambda *_: None)
+    show_progress(before, total)
     taken = 0
     for _ in _run(open_jobs, settings):
         taken += 1
-        report(before + taken, total)
+        show_progress(before + taken, total)
     if steps:
         write_probe_table(out, steps)
     rows = write_manifest(out, names)
@@ -79,9 +79,9 @@ def generate(settings: SynthSettings, progress: Callable[[int, int], None] | Non
 
 
 def plan(fleet: Fleet, settings: SynthSettings) -> tuple[list[CityJob], list[str]]:
-    """Every vehicle's captures with the splits they are filed in, and all names.
+    """(one job per vehicle with all its captures and their splits, names of all captures).
 
-    As in VeRi-776, one image of each vehicle and camera asks, and is filed in the gallery as well.
+    As in VeRi-776, the first image of each vehicle and camera is a query, and is in the gallery as well.
     """
     jobs, names = [], []
     for identity in fleet.identities:
@@ -92,8 +92,8 @@ def plan(fleet: Fleet, settings: SynthSettings) -> tuple[list[CityJob], list[str
         if split == "train":
             splits = {capture.name: ("train",) for capture in captures}
         else:
-            asking = {capture.camera: capture.name for capture in reversed(captures)}
-            splits = {c.name: ("test", "query") if asking[c.camera] == c.name else ("test",) for c in captures}
+            queries = {capture.camera: capture.name for capture in reversed(captures)}
+            splits = {c.name: ("test", "query") if queries[c.camera] == c.name else ("test",) for c in captures}
         masked = frozenset(
             capture.name
             for place, capture in enumerate(captures, len(names))
@@ -105,42 +105,42 @@ def plan(fleet: Fleet, settings: SynthSettings) -> tuple[list[CityJob], list[str
 
 
 def _probe_jobs(steps: Sequence[Step]) -> list[ProbeJob]:
-    return [ProbeJob(tuple(steps[start : start + PROBES_A_JOB])) for start in range(0, len(steps), PROBES_A_JOB)]
+    return [ProbeJob(tuple(steps[start : start + PROBES_PER_JOB])) for start in range(0, len(steps), PROBES_PER_JOB)]
 
 
-def _claim(settings: SynthSettings) -> None:
-    """Writes down what the folder holds, or refuses to mix two cities in it."""
+def _record_settings(settings: SynthSettings) -> None:
+    """Writes ``settings.json``, or raises :class:`DataError` where the folder holds another city."""
     path = settings.out / "settings.json"
-    mine = {key: value for key, value in asdict(settings).items() if key not in FREE}
+    wanted = {key: value for key, value in asdict(settings).items() if key not in CHANGEABLE}
     if path.exists():
-        theirs = json.loads(path.read_text())
-        changed = [key for key in mine if key != "identities" and theirs.get(key) != mine[key]]
-        if changed or theirs["identities"] > mine["identities"]:
-            what = ", ".join(f"{key} {theirs.get(key)}" for key in changed or ["identities"])
+        recorded = json.loads(path.read_text())
+        changed = [key for key in wanted if key != "identities" and recorded.get(key) != wanted[key]]
+        if changed or recorded["identities"] > wanted["identities"]:
+            what = ", ".join(f"{key} {recorded.get(key)}" for key in changed or ["identities"])
             raise DataError(
                 f"{settings.out} already holds a city with {what}; "
                 "use the same settings to continue it, or another folder."
             )
     elif (settings.out / "manifest.csv").exists():
         raise DataError(f"{settings.out} holds a data set that this command did not write; choose another folder.")
-    write_atomic(path, json.dumps(mine, indent=2).encode())
+    write_atomic(path, json.dumps(wanted, indent=2).encode())
 
 
 def _run(jobs: Sequence[CityJob | ProbeJob], settings: SynthSettings) -> Iterator[str]:
-    """Names of photographs as they are written."""
+    """Runs all jobs; yields the name of each photograph once it is written."""
     if settings.workers == 1 or len(jobs) <= 1:
         for job in jobs:
             yield from job.take(settings)
         return
     context = multiprocessing.get_context("spawn")  # LLVM's threads do not survive a fork
-    told = context.Queue()
-    pool = ProcessPoolExecutor(settings.workers, mp_context=context, initializer=_begin, initargs=(told,))
+    written = context.Queue()
+    pool = ProcessPoolExecutor(settings.workers, mp_context=context, initializer=_start_worker, initargs=(written,))
     with pool:
-        futures = [pool.submit(_work, job, settings) for job in jobs]
+        futures = [pool.submit(_run_job, job, settings) for job in jobs]
         expected, seen = sum(map(len, jobs)), 0
         while seen < expected:
             try:
-                name = told.get(timeout=2)
+                name = written.get(timeout=2)
             except Empty:
                 _raise_failures(futures)
                 continue
@@ -155,36 +155,36 @@ def _raise_failures(futures: Sequence[Future]) -> None:
                 other.cancel()
             if isinstance(future.exception(), BrokenProcessPool):
                 raise ResourceError(
-                    "A rendering process was killed, most likely for want of memory (each needs about 1 GB); "
-                    "run the same command again with fewer --workers, it continues where it stopped."
+                    "A rendering process was killed, most likely for lack of memory (each needs about 1 GB); "
+                    "run the same command with fewer --workers; it continues where it stopped."
                 )
             raise future.exception()
 
 
-_told: multiprocessing.Queue | None = None  # a worker's line to the parent
+_written: multiprocessing.Queue | None = None  # in a worker: names of photographs, for the parent
 
 
-def _begin(told: multiprocessing.Queue) -> None:
-    global _told
-    _told = told
-    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+def _start_worker(written: multiprocessing.Queue) -> None:
+    global _written
+    _written = written
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     load_mitsuba()
 
 
-def _die_with(parent: int) -> None:
-    """Ends this process when its parent is gone: after kill -9 nobody else would."""
+def _exit_with_parent(parent: int) -> None:
+    """Ends this process when its parent is gone: after kill -9 nothing else would."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
-def _work(job: CityJob | ProbeJob, settings: SynthSettings) -> None:
+def _run_job(job: CityJob | ProbeJob, settings: SynthSettings) -> None:
     for name in job.take(settings):
-        _told.put(name)
+        _written.put(name)
 
 
 def _sibling_table(fleet: Fleet, settings: SynthSettings) -> bytes:
-    """Each pair of siblings and the views from which nothing tells them apart."""
+    """``siblings.csv``: each pair of siblings and the viewpoints from which nothing tells them apart."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("sibling_group", "vehicle_a", "vehicle_b", "unresolvable_views"))
@@ -197,15 +197,15 @@ def _sibling_table(fleet: Fleet, settings: SynthSettings) -> bytes:
 
 
 def console_progress() -> Callable[[int, int], None]:
-    """A bar on standard error with images a second and the time left."""
+    """A progress bar on standard error with images per second and the time left."""
     from tqdm import tqdm
 
-    shape = "rendering {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} images, {rate_noinv_fmt}, {remaining} left"
+    layout = "rendering {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} images, {rate_noinv_fmt}, {remaining} left"
     bar: list[tqdm] = []
 
     def advance(done: int, total: int) -> None:
-        if not bar:  # what an earlier run has done does not count towards the speed
-            bar.append(tqdm(total=total, initial=done, unit=" images", bar_format=shape))
+        if not bar:  # an earlier run's photographs do not count towards the speed
+            bar.append(tqdm(total=total, initial=done, unit=" images", bar_format=layout))
             return
         bar[0].update(done - bar[0].n)
         if done >= total:

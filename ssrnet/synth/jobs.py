@@ -1,4 +1,4 @@
-"""What one worker does at a time: one vehicle's captures, or one vehicle's probes."""
+"""A worker's unit of work: the captures of one vehicle, or some steps of its probes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ssrnet.synth.vehicle.specs import IdentitySpec
 
 @lru_cache(maxsize=1)
 def photographer(samples: int) -> Photographer:
-    """This process's photographer: kernels, sites and extras are worth keeping."""
+    """This process's photographer, which caches kernels, sites and background vehicles."""
     return Photographer(samples)
 
 
 @lru_cache(maxsize=2)
 def built(identity: IdentitySpec) -> Vehicle:
-    """The vehicle of the step at hand, and the one that it is framed as."""
+    """The current step's vehicle and the one that frames it, as meshes."""
     return build(identity)
 
 
 @dataclass(frozen=True)
 class CityJob:
-    """One vehicle's captures that are still to be taken.
+    """Captures of one vehicle that are not taken yet.
 
-    ``splits`` maps a capture's name to the splits it is filed in; ``masked`` names those with a part mask.
+    ``splits`` maps a capture's name to its splits; ``masked`` names the captures with a part mask.
     """
 
     identity: IdentitySpec
@@ -44,7 +44,7 @@ class CityJob:
         return len(self.captures)
 
     def take(self, settings: SynthSettings) -> Iterator[str]:
-        """Takes and files every capture; yields each name once it is safe on disk."""
+        """Takes and writes every capture; yields each name once it is on disk."""
         vehicle = build(self.identity)
         for capture in self.captures:
             photo = photographer(settings.samples).take(vehicle, capture)
@@ -62,7 +62,7 @@ class CityJob:
 
 @dataclass(frozen=True)
 class ProbeJob:
-    """Steps of one vehicle's probes that are still to be taken."""
+    """Steps of probes that are not taken yet."""
 
     steps: tuple[Step, ...]
 
@@ -70,7 +70,7 @@ class ProbeJob:
         return len(self.steps)
 
     def take(self, settings: SynthSettings) -> Iterator[str]:
-        """Takes and files every step, its mask first: an image that is there is done."""
+        """Takes and writes every step. The mask comes first, so an image on disk means a complete step."""
         for step in self.steps:
             vehicle, frame = built(step.identity), built(step.framed_as or step.identity)
             photo = photographer(settings.samples).take(vehicle, step.capture, step.staging, frame)

@@ -1,4 +1,4 @@
-"""The run's files: atomic writes, one record an image, the manifest made of them."""
+"""The files of a run: atomic writes, one record per photograph, and the manifest made of the records."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ COLUMNS = (
     "height",
     "mask",
 )
-RECORDS = ".records"  # of a run that is under way; the manifest takes their place
+RECORDS = ".records"  # of an unfinished run; the manifest replaces them
 Rows = list[dict[str, object]]
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Either the whole file or none of it, whenever the process dies."""
+    """Write the whole file, or nothing if the process dies meanwhile."""
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_record(out: Path, name: str, rows: Rows) -> None:
-    """What the manifest will say about one photograph; written last, so it also says that it is done."""
+    """One photograph's rows of the manifest. Written after its files, so a record means that it is complete."""
     write_atomic(out / RECORDS / f"{name}.json", json.dumps(rows).encode())
 
 
-def filed_rows(out: Path) -> dict[str, Rows]:
-    """What manifest and records say about each photograph whose files are all there, by name."""
-    found: dict[str, Rows] = defaultdict(list)
+def complete_rows(out: Path) -> dict[str, Rows]:
+    """Rows of manifest and records for each photograph whose files all exist, by name."""
+    rows_of: dict[str, Rows] = defaultdict(list)
     if (out / "manifest.csv").exists():
         with (out / "manifest.csv").open(newline="") as table:
             for row in csv.DictReader(table):
-                found[str(row["image"]).split("/")[-1]].append(dict(row))
+                rows_of[str(row["image"]).split("/")[-1]].append(dict(row))
     for path in (out / RECORDS).glob("[!.]*.json"):
-        found[path.name.removesuffix(".json")] = json.loads(path.read_text())
-    return {name: rows for name, rows in found.items() if all((out / file).exists() for file in _files(rows))}
+        rows_of[path.name.removesuffix(".json")] = json.loads(path.read_text())
+    return {name: rows for name, rows in rows_of.items() if all((out / file).exists() for file in _files(rows))}
 
 
 def _files(rows: Rows) -> set[str]:
@@ -68,15 +68,18 @@ def _files(rows: Rows) -> set[str]:
 
 
 def write_manifest(out: Path, names: list[str]) -> int:
-    """``manifest.csv``, the name lists of VeRi-776 and checksums, from what is filed of ``names``; rows written."""
-    filed = filed_rows(out)
-    lost = [name for name in names if name not in filed]
+    """Writes ``manifest.csv``, VeRi-776's name lists and checksums of the photographs ``names``.
+
+    Returns the number of the manifest's rows; raises :class:`DataError` where a photograph is missing.
+    """
+    complete = complete_rows(out)
+    lost = [name for name in names if name not in complete]
     if lost:
         raise DataError(
             f"{len(lost):,} photographs, {lost[0]} among them, vanished from {out} while it was written; "
-            "run the same command again, it takes them anew."
+            "run the same command again to take them anew."
         )
-    rows = [row for name in sorted(names) for row in filed[name]]
+    rows = [row for name in sorted(names) for row in complete[name]]
     rows.sort(key=lambda row: (row["split"], row["image"]))
     write_atomic(out / "manifest.csv", csv_bytes(COLUMNS, rows))
     for split in ("train", "query", "test"):

@@ -1,4 +1,4 @@
-"""Sets the stage for a capture, takes the photograph and says what is on it."""
+"""Takes the photograph of a capture: sets the scene, renders and develops it, and measures what it shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ssrnet.synth.camera.cameras import CITY, FixedCamera, camera
 from ssrnet.synth.camera.captures import Capture
-from ssrnet.synth.camera.imaging import Damage, develop
+from ssrnet.synth.camera.imaging import Degradation, develop
 from ssrnet.synth.camera.view import View, crop_view
 from ssrnet.synth.mesh import Mesh, tube
 from ssrnet.synth.render.materials import Batch, batch
@@ -26,16 +26,16 @@ from ssrnet.synth.vehicle.interior import people
 from ssrnet.synth.vehicle.part_names import FIRST_MARK, OCCLUDER, PART_NAMES
 from ssrnet.synth.weather import Weather, direction
 
-MARK_PIXELS = 12  # a mark counts as visible from this many pixels on
+MARK_PIXELS = 12  # from this many pixels on, a mark counts as visible
 
 
 @dataclass(frozen=True)
 class Staging:
-    """What a series may hold still or vary; a city capture uses the defaults.
+    """What a probe holds constant or varies; the city's captures use the defaults.
 
-    ``clutter`` False leaves traffic, occluders and shade trees away; ``occluder`` in [-1, 1] slides a
-    post across the vehicle; ``jitter`` 0 frames exactly; ``zoom`` and ``blur`` stand for distance;
-    ``motion`` False freezes the vehicle.
+    ``clutter`` False omits traffic, occluders and shade trees; ``occluder`` in [-1, 1] slides a
+    post across the vehicle; ``jitter`` 0 frames the vehicle exactly; ``zoom`` and ``blur`` (pixels)
+    stand for distance; ``motion`` False freezes the vehicle.
     """
 
     clutter: bool = True
@@ -48,9 +48,12 @@ class Staging:
 
 @dataclass(frozen=True)
 class Photograph:
-    """``pixels`` (h, w, 3) uint8; ``parts`` (h, w) labels; ``occlusion`` share of the vehicle hidden
-    inside the crop; ``elevation`` and ``azimuth`` (degrees) of the camera seen from the vehicle, 0 its front,
-    90 its left; ``visible_marks`` part names."""
+    """A photograph and what it shows.
+
+    ``pixels`` (h, w, 3) uint8; ``parts`` (h, w) labels; ``occlusion`` is the hidden share of the vehicle
+    inside the crop; ``azimuth`` and ``elevation`` (degrees) of the camera as seen from the vehicle, 0 its
+    front, 90 its left; ``visible_marks`` are part names.
+    """
 
     pixels: np.ndarray
     parts: np.ndarray
@@ -61,7 +64,7 @@ class Photograph:
 
 
 class Photographer:
-    """Keeps what is used again: the renderer, sites, and the vehicle at hand."""
+    """Caches what photographs share: the renderer and the current vehicle's meshes."""
 
     def __init__(self, samples: int = 4) -> None:
         self.renderer = Renderer()
@@ -75,18 +78,19 @@ class Photographer:
         staging = staging or Staging()
         site = camera(capture.camera)
         frame = framed_as or vehicle
-        framing = self._own_batches(frame, capture)
+        framing = self._vehicle_batches(frame, capture)
         vertices = np.concatenate([one.vertices for one in framing])
-        own = framing if frame is vehicle else self._own_batches(vehicle, capture)
+        batches = framing if frame is vehicle else self._vehicle_batches(vehicle, capture)
         frame_rng = stream(capture.seed, "frame", capture.frame)
         view = crop_view(site, vertices, frame_rng, staging.zoom, staging.jitter)
-        stage = self._stage(vehicle, capture, site, own, staging)
+        stage = self._stage(vehicle, capture, site, batches, staging)
         exposure = self.renderer.render(stage, view, self.samples, int(frame_rng.integers(1 << 31)))
-        damage = _damage(capture, view, staging, frame_rng)
-        pixels = develop(exposure.radiance, site.sensor, capture.weather, damage, frame_rng)
+        degradation = _degradation(capture, view, staging, frame_rng)
+        pixels = develop(exposure.radiance, site.sensor, capture.weather, degradation, frame_rng)
         return _photograph(pixels, exposure.parts, exposure.whole, capture, site)
 
-    def _own_batches(self, vehicle: Vehicle, capture: Capture) -> list[Batch]:
+    def _vehicle_batches(self, vehicle: Vehicle, capture: Capture) -> list[Batch]:
+        """The vehicle with wheels and people, at its place in the site."""
         if self._vehicle[0] is not vehicle:
             self._vehicle = (vehicle, batch(list(vehicle.fixed), vehicle.identity))
         model = vehicle.identity.model
@@ -98,35 +102,35 @@ class Photographer:
         ]
 
     def _stage(
-        self, vehicle: Vehicle, capture: Capture, site: FixedCamera, own: list[Batch], staging: Staging
+        self, vehicle: Vehicle, capture: Capture, site: FixedCamera, batches: list[Batch], staging: Staging
     ) -> Stage:
         weather = capture.weather
         rng = stream(capture.seed, "clutter")
         place = np.array([capture.x, capture.y])
-        rest = list(_scenery(site.number))
+        surroundings = list(_scenery(site.number))
         sun = direction(weather.sun_azimuth, weather.sun_elevation)
-        shining = sun_irradiance(weather)
-        loose = []
+        irradiance = sun_irradiance(weather)
+        meshes = []
         if staging.clutter:
-            rest += traffic_around(capture, site, stream(capture.seed, "traffic"))
+            surroundings += traffic_around(capture, site, stream(capture.seed, "traffic"))
             chance = rng.random()
             if chance < 0.045:
-                loose += pole_between(site, place, rng)
+                meshes += pole_between(site, place, rng)
             elif chance < 0.085:
-                loose += plant_between(site, place, rng)
-            if site.style in ("avenue", "gate") and shining.any() and rng.random() < 0.45:
-                loose += shade_tree(sun, place, rng)
+                meshes += plant_between(site, place, rng)
+            if site.style in ("avenue", "gate") and irradiance.any() and rng.random() < 0.45:
+                meshes += shade_tree(sun, place, rng)
         if staging.occluder is not None:
-            loose += _sliding_post(site, place, staging.occluder, own)
-        rest += batch(loose)
+            meshes += _sliding_post(site, place, staging.occluder, batches)
+        surroundings += batch(meshes)
         lights, glow = site_lights(capture, site), ()
         if weather.dark or weather.kind in ("dusk", "rain"):
             glow = glowing(vehicle, capture)
         return Stage(
-            vehicle=tuple(own),
-            rest=tuple(rest),
-            environment=_environment(weather, site.number, capture.stamp // 90000),
-            sun=(sun, shining) if shining.any() else None,
+            vehicle=tuple(batches),
+            surroundings=tuple(surroundings),
+            environment=_environment(weather, site.number, capture.hour),
+            sun=(sun, irradiance) if irradiance.any() else None,
             lights=lights,
             glow=glow,
             ground=_ground(site.number, weather.wetness > 0.5),
@@ -135,7 +139,7 @@ class Photographer:
 
 @lru_cache(maxsize=4)
 def _environment(weather: Weather, number: int, hour: int) -> np.ndarray:
-    """The sky of an hour over a site: the frames of a track share it."""
+    """The sky over a site in one hour, which the frames of a track share."""
     return environment(weather, stream(CITY, "skyline", number), stream(hour, "clouds"), height=128)
 
 
@@ -156,16 +160,16 @@ def _ground(number: int, wet: bool) -> Ground:
     return Ground(_texture(number), HALF_EXTENT, roughness=0.78, specular=0.3)
 
 
-def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, own: list[Batch]) -> list[Mesh]:
+def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, vehicle: list[Batch]) -> list[Mesh]:
     """A broad post half-way to the lens; ``position`` -1 and 1 are the vehicle's two edges in the image."""
     toward = site.position[:2] - place
     across = np.array([-toward[1], toward[0]]) / np.linalg.norm(toward)
-    half = max(float(np.abs((one.vertices[:, :2] - place) @ across).max()) for one in own)
+    half = max(float(np.abs((one.vertices[:, :2] - place) @ across).max()) for one in vehicle)
     at = place + 0.35 * toward + 0.65 * across * position * half
     return [tube(np.array([[*at, 0.0], [*at, 8.0]]), 0.16, "pole", "occluder", 14)]
 
 
-def _damage(capture: Capture, view: View, staging: Staging, rng: np.random.Generator) -> Damage:
+def _degradation(capture: Capture, view: View, staging: Staging, rng: np.random.Generator) -> Degradation:
     weather = capture.weather
     shutter = (
         1 / 60
@@ -179,7 +183,7 @@ def _damage(capture: Capture, view: View, staging: Staging, rng: np.random.Gener
     moved = (view.project(there) - view.project(here))[0] / (view.box[2] - view.box[0]) * view.width
     motion = np.array([moved[0], -moved[1]]) * (1.0 if staging.motion else 0.0)
     motion *= min(1.0, 7.0 / max(float(np.hypot(*motion)), 1e-6))
-    return Damage(
+    return Degradation(
         motion=(float(motion[0]), float(motion[1])),
         gain=float(np.exp(rng.normal(0, 0.16))),
         extra_blur=float(staging.blur + (rng.uniform(0, 0.7) if staging.jitter else 0.0)),
@@ -191,8 +195,8 @@ def _damage(capture: Capture, view: View, staging: Staging, rng: np.random.Gener
 def _photograph(
     pixels: np.ndarray, parts: np.ndarray, whole: np.ndarray, capture: Capture, site: FixedCamera
 ) -> Photograph:
-    seen = whole & (parts > 0) & (parts != OCCLUDER)
-    hidden = 1 - seen.sum() / max(int(whole.sum()), 1)
+    visible = whole & (parts > 0) & (parts != OCCLUDER)
+    hidden = 1 - visible.sum() / max(int(whole.sum()), 1)
     counts = np.bincount(parts[(parts >= FIRST_MARK) & (parts < OCCLUDER)], minlength=len(PART_NAMES))
     toward = site.position - np.array([capture.x, capture.y, 0.8])
     azimuth = np.rad2deg(np.arctan2(toward[1], toward[0]) - capture.yaw) % 360

@@ -1,8 +1,7 @@
-"""Controlled series for teaching: one thing changes, everything else stands still.
+"""Probes: series of photographs of one vehicle in which one thing changes and everything else stays the same.
 
-Each series is a list of steps over one capture of one vehicle. Counterfactual pairs are the same
-capture with one mark removed, or moved to another place: what a network answers to them is owed to
-that mark alone.
+Counterfactuals are the same capture with one mark removed, or moved to another place: a difference in a
+network's output is due to that mark alone.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from ssrnet.synth.vehicle.part_names import PART_VALUES
 from ssrnet.synth.vehicle.specs import IdentitySpec, Mark, Viewpoint
 
 CALM = Staging(clutter=False, jitter=0.0, motion=False)
-STAGE_CAMERA = 15  # a bridge: nothing shades it, and its sensor shows the change and little else
+PROBE_CAMERA = 15  # a bridge: nothing casts a shadow there, and its sensor changes the image little
 SERIES_VEHICLES = 2
 PAIR_VEHICLES = 12
-GREYS = frozenset(("white", "silver", "grey", "black"))  # under coloured light, paint of a colour shows more
-ONE_PLACE = frozenset(  # marks that can be taken away but not put elsewhere
+GREYS = frozenset(("white", "silver", "grey", "black"))  # coloured paint shows more of coloured light
+ONE_PLACE = frozenset(  # marks that can be removed but not moved
     (
         "rack",
         "roof box",
@@ -51,7 +50,7 @@ PROBE_COLUMNS = ("image", "series", "step", "value", "vehicle_id", "camera_id", 
 
 @dataclass(frozen=True)
 class Step:
-    """One photograph of a series. ``value`` is what changed, in its own unit."""
+    """One photograph of a series. ``value`` is what changed, as a number with its unit or in words."""
 
     series: str
     index: int
@@ -61,7 +60,7 @@ class Step:
     staging: Staging = CALM
     mark: str = ""
     change: str = ""
-    framed_as: IdentitySpec | None = None  # whose box the crop has, where a mark that comes or goes could change it
+    framed_as: IdentitySpec | None = None  # whose box the crop has, where a changed mark could change the box
 
     @property
     def name(self) -> str:
@@ -69,9 +68,9 @@ class Step:
 
 
 def base_capture(
-    identity: IdentitySpec, seed: int, azimuth: float = 35.0, kind: str = "overcast", number: int = STAGE_CAMERA
+    identity: IdentitySpec, seed: int, azimuth: float = 35.0, kind: str = "overcast", number: int = PROBE_CAMERA
 ) -> Capture:
-    """The vehicle in the middle of a site, turned so that the camera sees it from ``azimuth`` (degrees)."""
+    """A capture at the middle of a site, the vehicle turned so that the camera sees it from ``azimuth`` (degrees)."""
     eye = camera(number).position
     toward = np.rad2deg(np.arctan2(eye[1], eye[0]))
     hour = 10 * 24 + {"night": 22.0, "dusk": 18.2}.get(kind, 13.0)
@@ -96,7 +95,7 @@ def turntable(identity: IdentitySpec, seed: int) -> list[Step]:
 
 
 def sun_path(identity: IdentitySpec, seed: int) -> list[Step]:
-    """The sun from morning to evening, vehicle and camera unmoved."""
+    """The sun from morning to evening over the same vehicle and camera."""
     steps = []
     for k, hour in enumerate(np.arange(7.0, 17.5, 1.25)):
         capture = base_capture(identity, seed, kind="sun")
@@ -133,7 +132,7 @@ def day_and_night(identity: IdentitySpec, seed: int) -> list[Step]:
 
 
 def distance(identity: IdentitySpec, seed: int) -> list[Step]:
-    """Fewer and fewer pixels, then more and more blur."""
+    """Ever fewer pixels, then ever more blur."""
     capture = base_capture(identity, seed)
     zooms = [
         Step("distance", k, f"x{zoom:.2f}", identity, capture, replace(CALM, zoom=zoom))
@@ -166,7 +165,7 @@ SERIES: tuple[Callable[[IdentitySpec, int], list[Step]], ...] = (
 
 
 def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
-    """For each mark that some viewpoint shows: the capture as it is, without the mark, and with it moved."""
+    """For each mark visible from some viewpoint: the capture as it is, without the mark, and with it moved."""
     steps: list[Step] = []
     done: set[str] = set()
     for viewpoint, azimuth in PAIR_AZIMUTHS.items():
@@ -175,9 +174,9 @@ def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
                 continue
             done.add(mark.name)
             variants = {AS_IT_IS: identity, REMOVED: identity.without(mark.name)}
-            elsewhere = moved(identity, mark, viewpoint)
-            if elsewhere is not None:
-                variants[MOVED] = elsewhere
+            moved = move_mark(identity, mark, viewpoint)
+            if moved is not None:
+                variants[MOVED] = moved
             capture = base_capture(identity, seed, azimuth)
             steps += [
                 Step("mark", len(steps) + k, mark.kind, variant, capture, CALM, mark.name, change, identity)
@@ -186,8 +185,8 @@ def counterfactuals(identity: IdentitySpec, seed: int) -> list[Step]:
     return steps
 
 
-def moved(identity: IdentitySpec, mark: Mark, viewpoint: Viewpoint) -> IdentitySpec | None:
-    """The vehicle with ``mark`` in another place of its zone that ``viewpoint`` shows as well; None where there is none."""
+def move_mark(identity: IdentitySpec, mark: Mark, viewpoint: Viewpoint) -> IdentitySpec | None:
+    """The vehicle with ``mark`` elsewhere in its zone but still visible from ``viewpoint``; None where nothing fits."""
     if mark.kind in ONE_PLACE:
         return None
     others = tuple(other for other in identity.marks if other.name != mark.name)
@@ -200,7 +199,7 @@ def moved(identity: IdentitySpec, mark: Mark, viewpoint: Viewpoint) -> IdentityS
 
 
 def _within(place: float) -> float:
-    """Back into the zone, a little away from its edges."""
+    """``place`` wrapped into the zone, a little away from its edges."""
     return float(np.clip(place % 1.0, 0.1, 0.9))
 
 
@@ -226,31 +225,31 @@ def probe_files(out: Path, step: Step) -> tuple[Path, Path]:
 
 
 def write_probe_table(out: Path, steps: list[Step]) -> None:
-    """``probes.csv``: what changed in each photograph, and on how many pixels the changed mark is seen."""
-    bare = {(s.identity.vehicle_id, s.mark): probe_files(out, s)[1] for s in steps if s.change == REMOVED}
+    """``probes.csv``: what changed in each photograph, and how many pixels show the changed mark."""
+    masks_without = {(s.identity.vehicle_id, s.mark): probe_files(out, s)[1] for s in steps if s.change == REMOVED}
     rows = []
     for step in steps:
         image, mask = probe_files(out, step)
-        who = step.identity.vehicle_id
+        vehicle_id = step.identity.vehicle_id
         rows.append(
             {
                 "image": image.relative_to(out).as_posix(),
                 "series": step.series,
                 "step": step.index,
                 "value": step.value,
-                "vehicle_id": f"{who:04d}",
+                "vehicle_id": f"{vehicle_id:04d}",
                 "camera_id": f"c{step.capture.camera:03d}",
                 "mark": step.mark,
                 "change": step.change,
-                "mark_pixels": _mark_pixels(mask, bare[who, step.mark], step) if step.mark else "",
+                "mark_pixels": _mark_pixels(mask, masks_without[vehicle_id, step.mark], step) if step.mark else "",
                 "mask": mask.relative_to(out).as_posix(),
             }
         )
     write_atomic(out / "probes.csv", csv_bytes(PROBE_COLUMNS, rows))
 
 
-def _mark_pixels(mask: Path, bare: Path, step: Step) -> int:
-    """Pixels that this mark has here and that something else has once it is removed."""
+def _mark_pixels(mask: Path, mask_without: Path, step: Step) -> int:
+    """Pixels with the mark's label in ``mask`` but not in the mask without this mark."""
     label = PART_VALUES[step.value]
-    here, without = (np.asarray(Image.open(path)) == label for path in (mask, bare))
-    return int((here & ~without).sum())
+    shown, others = (np.asarray(Image.open(path)) == label for path in (mask, mask_without))
+    return int((shown & ~others).sum())

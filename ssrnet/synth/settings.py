@@ -1,4 +1,4 @@
-"""What one run of the synthetic city is asked for; the command line is made from these fields."""
+"""Settings of `ssrnet synth`; the command line is generated from these fields."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ CityName = Literal["own", "demo", "training"]
 class SynthSettings:
     """Render the synthetic vehicle city in VeRi-776's layout; needs `pip install -e .[synth]`.
 
-    Who exists depends on --seed and the shares alone; --split, --workers, --masks and --samples never
-    change what a capture shows. --recipe chooses the defaults of all other options.
+    --seed and the shares alone decide which vehicles exist; --split, --workers, --masks and --samples never
+    change what a photograph shows. --recipe chooses the defaults of all other options.
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Folder to write; a run that was cut off continues there."""
+    """Folder to write; an interrupted run continues there."""
     recipe: CityName = "own"
-    """`demo` is the city in assets/, `training` what the shipped checkpoints learn from: the test and the
-    training vehicles of one fleet."""
+    """`demo` is the city in assets/, `training` the one the shipped checkpoints are trained on: the test and
+    the training vehicles of one fleet."""
     identities: int = 60
     """Vehicles in all splits together."""
     seed: int = 0
@@ -41,17 +41,17 @@ class SynthSettings:
     max_passes: int = 12
     """Most cameras a vehicle passes."""
     max_frames: int = 4
-    """Most frames in one track."""
+    """Most frames of one track."""
     masks: bool = False
     """Also write part masks (PNG)."""
     mask_every: int = 1
-    """With --masks: a mask for every so manieth image only."""
+    """With --masks: only every N-th image gets one."""
     probes: bool = False
-    """Also write probes/: series in which one thing changes, and pairs with and without one mark."""
+    """Also write probes/: series in which one thing changes, and photographs with and without one mark."""
     workers: int = 1
     """Processes; each needs about 1 GB and one core."""
     samples: int = 4
-    """Light paths a pixel before denoising (a square number)."""
+    """Light paths per pixel before denoising (a square number)."""
 
     def __post_init__(self) -> None:
         checks = (
@@ -70,22 +70,22 @@ class SynthSettings:
                 f"samples is {self.samples}; use a square number such as 1, 4, 9 or 16.",
             ),
         )
-        for fine, message in checks:
-            if not fine:
+        for valid, message in checks:
+            if not valid:
                 raise SettingsError(message)
 
 
 def city_recipe(name: CityName) -> SynthSettings:
-    """The settings behind ``--recipe``; ``out`` is left at the current folder.
+    """The settings behind ``--recipe``; ``out`` stays the current folder.
 
     ``demo`` and ``training`` are two splits of one fleet, so no vehicle, sibling group or model is in both.
-    The demo's tracks are short and everyone passes at least seven cameras, which multi-shot retrieval with
-    six gallery images needs; the training vehicles pass 4 to 11.
+    The demo's tracks are short and every vehicle passes at least seven cameras, which multi-shot retrieval
+    with six gallery images needs; the training vehicles pass 4 to 11.
     """
-    own = SynthSettings(Path())
-    city = replace(own, recipe=name, seed=776, identities=680, train_share=0.905, sibling_share=0.6)
+    defaults = SynthSettings(Path())
+    city = replace(defaults, recipe=name, seed=776, identities=680, train_share=0.905, sibling_share=0.6)
     if name == "demo":
         return replace(
             city, split="test", min_passes=7, max_passes=8, max_frames=2, masks=True, mask_every=7, probes=True
         )
-    return replace(city, split="train", max_passes=11, max_frames=3) if name == "training" else own
+    return replace(city, split="train", max_passes=11, max_frames=3) if name == "training" else defaults

@@ -1,4 +1,4 @@
-"""The weather of a moment and the light of a night, which scene and camera both depend on."""
+"""Weather and lamp colours, which scene and camera share."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Weather:
-    """``kind`` is sun, cloud, overcast, rain, dusk or night; ``night_light`` names the lamps of a night.
+    """Sky, sun and road at one moment over one site.
 
-    Angles in radians in the site's frame. ``haze`` in [0, 1] lifts the blacks; ``wetness`` in [0, 1]
-    darkens and polishes the road.
+    ``kind`` is sun, cloud, overcast, rain, dusk or night; ``night_light`` names the lamps of a night, a key
+    of ``NIGHT_COLORS``. Angles are in radians in the site frame. ``overcast`` in [0, 1] is the cloud cover;
+    ``haze`` in [0, 1] lifts the blacks; ``wetness`` in [0, 1] darkens and polishes the road.
     """
 
     kind: str
@@ -38,4 +39,5 @@ NIGHT_COLORS = {
 
 
 def direction(azimuth: float, elevation: float) -> np.ndarray:
+    """Unit vector (3,) towards ``azimuth`` and ``elevation``, in radians."""
     return np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])

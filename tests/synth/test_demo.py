@@ -1,4 +1,4 @@
-"""The city in assets/: whole, as its recipe says, and small enough for a repository."""
+"""The city in assets/: complete, as its recipe draws it, and small enough for a repository."""
 
 import csv
 import hashlib
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ssrnet.data.datasets import open_dataset
-from ssrnet.synth.generate import FREE, plan
+from ssrnet.synth.generate import CHANGEABLE, plan
 from ssrnet.synth.probes import probe_steps
 from ssrnet.synth.settings import city_recipe
 from ssrnet.synth.vehicle.fleet import draw_fleet
@@ -37,14 +37,14 @@ def test_every_file_is_what_was_rendered():
     listed = dict(reversed(line.split("  ")) for line in (CITY / "checksums.sha256").read_text().splitlines())
     there = {path.relative_to(CITY).as_posix() for path in CITY.rglob("*.*g") if path.is_file()}
     assert there == set(listed)
-    found = {name: hashlib.sha256((CITY / name).read_bytes()).hexdigest() for name in listed}
-    assert found == listed
+    hashes = {name: hashlib.sha256((CITY / name).read_bytes()).hexdigest() for name in listed}
+    assert hashes == listed
 
 
 def test_holds_what_its_recipe_draws(manifest):
     settings = city_recipe("demo")
-    asked = {key: value for key, value in asdict(settings).items() if key not in FREE}
-    assert json.loads((CITY / "settings.json").read_text()) == asked
+    expected = {key: value for key, value in asdict(settings).items() if key not in CHANGEABLE}
+    assert json.loads((CITY / "settings.json").read_text()) == expected
     fleet = draw_fleet(settings)
     _, names = plan(fleet, settings)
     assert {row["image"].split("/")[-1] for row in manifest} == set(names)

@@ -8,7 +8,7 @@ import pytest
 
 from ssrnet.synth.camera.cameras import CAMERAS, camera
 from ssrnet.synth.camera.captures import Capture, weather_at
-from ssrnet.synth.camera.imaging import Damage, develop
+from ssrnet.synth.camera.imaging import Degradation, develop
 from ssrnet.synth.rng import stream
 from ssrnet.synth.scene.lamps import glowing, site_lights
 from ssrnet.synth.scene.scenery import site_scenery
@@ -19,7 +19,7 @@ from ssrnet.synth.vehicle.fleet import draw_fleet
 from ssrnet.synth.weather import NIGHT_COLORS
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
-STILL = Damage(motion=(0.0, 0.0), gain=1.0, extra_blur=0.0, noise=1.0, infrared=False)
+STILL = Degradation(motion=(0.0, 0.0), gain=1.0, extra_blur=0.0, noise=1.0, infrared=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The city's 20 fixed cameras. They are the same in every city: a place, a pole, a lens, a sensor."""
+"""The 20 fixed cameras, the same in every city: a place, a pole, a lens, a sensor."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from ssrnet.synth.rng import stream
 
-CITY = 776  # names the streams of everything that belongs to the place and not to a run
+CITY = 776  # seed of all streams that belong to the place and not to a run
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """How a camera spoils its picture. Noise and blur at the size the crop has in the frame."""
+    """How a camera degrades its image. Noise and blur are at the crop's size in the frame."""
 
     white_balance: tuple[float, float, float]
     exposure: float
@@ -22,15 +22,15 @@ class Sensor:
     sharpening: float
     noise: float
     blur: float
-    quality: int  # of its video's compression, in JPEG terms
+    quality: int  # of the video's compression, as a JPEG quality
 
 
 @dataclass(frozen=True)
 class FixedCamera:
-    """A camera over a road. Site frame: x along the road, y to its left, origin where vehicles are caught.
+    """A camera over a road. Site frame: x along the road, y to its left, origin where vehicles are photographed.
 
     ``azimuth`` (degrees, counter-clockwise from x), ``distance`` and ``height`` (metres) place it;
-    ``lens`` is pixels per unit of tangent; ``heading`` are the ways traffic goes (+1 along x, -1
+    ``lens`` is pixels per unit of tangent; ``heading`` are the directions of traffic (+1 along x, -1
     against); ``turning`` is how far (degrees) vehicles may turn there.
     """
 
@@ -49,12 +49,13 @@ class FixedCamera:
 
     @property
     def position(self) -> np.ndarray:
+        """The lens in the site frame (3,), metres."""
         angle = np.deg2rad(self.azimuth)
         return np.array([self.distance * np.cos(angle), self.distance * np.sin(angle), self.height])
 
     @property
     def lanes(self) -> tuple[tuple[float, int], ...]:
-        """(y, heading) of each lane: traffic keeps to the right."""
+        """(y, heading) of each lane; traffic keeps to the right."""
         wide = 3.6 if self.style == "highway" else 3.2
         count = {"highway": 2, "bridge": 2, "avenue": 2}.get(self.style, 1)
         return tuple((-way * wide * (k + 0.5), way) for way in self.heading for k in range(count))

@@ -1,4 +1,4 @@
-"""Where and when each vehicle was seen: outings through the city, passes under cameras, frames of a track."""
+"""Where and when each vehicle is photographed: outings through the city, passes under cameras, frames of a track."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HOURS = {
     "night": (19.5, 29.0),
 }
 WEATHERS = {"sun": 0.28, "cloud": 0.16, "overcast": 0.20, "rain": 0.11, "dusk": 0.09, "night": 0.16}
-FRAMES_A_SECOND = 25
+FRAMES_PER_SECOND = 25
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One photograph: a vehicle at a place of a site, at a time. Everything else follows from it.
+    """One photograph to take: a vehicle at a place and time. The pixels follow from it and the vehicle's spec.
 
-    ``x``, ``y`` (metres) and ``yaw`` (radians) are the vehicle's pose in the site frame; ``speed`` in
+    ``x``, ``y`` (metres) and ``yaw`` (radians) are the vehicle's pose in the site frame; ``speed`` is in
     m/s; ``seed`` draws what belongs to this pass or frame alone (wheel angle, people, traffic, noise).
     """
 
@@ -46,19 +46,25 @@ class Capture:
 
     @property
     def name(self) -> str:
-        """VeRi-776's own: vehicle, camera, time stamp, index."""
+        """The file's name, as in VeRi-776: vehicle, camera, time stamp, index."""
         return f"{self.vehicle_id:04d}_c{self.camera:03d}_{self.stamp:08d}_{self.frame}.jpg"
 
     @property
+    def hour(self) -> int:
+        """Whole hours since the city's first midnight."""
+        return self.stamp // (3600 * FRAMES_PER_SECOND)
+
+    @property
     def clock(self) -> str:
-        seconds = self.stamp // FRAMES_A_SECOND
+        """Day and time in words, as the manifest has them."""
+        seconds = self.stamp // FRAMES_PER_SECOND
         return f"day {seconds // 86400 + 1} {seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 def captures_of(identity: IdentitySpec, settings: SynthSettings) -> list[Capture]:
     """Every capture of one vehicle, in time order; independent of all other vehicles."""
-    who = identity.vehicle_id
-    rng = stream(settings.seed, "passes", who)
+    vehicle_id = identity.vehicle_id
+    rng = stream(settings.seed, "passes", vehicle_id)
     count = int(rng.integers(settings.min_passes, settings.max_passes + 1))
     cameras = rng.choice(len(CAMERAS), size=count, replace=False) + 1
     first_outing = count if rng.random() < 0.35 else int(np.ceil(count * rng.uniform(0.4, 0.7)))
@@ -66,7 +72,7 @@ def captures_of(identity: IdentitySpec, settings: SynthSettings) -> list[Capture
     for outing, numbers in enumerate((cameras[:first_outing], cameras[first_outing:])):
         if not len(numbers):
             continue
-        kind, day, hour = draw_moment(stream(settings.seed, "moment", who, outing))
+        kind, day, hour = draw_moment(stream(settings.seed, "moment", vehicle_id, outing))
         seconds = (day * 24 + hour) * 3600
         for number in numbers:
             track = len({capture.track for capture in captures})
@@ -76,7 +82,7 @@ def captures_of(identity: IdentitySpec, settings: SynthSettings) -> list[Capture
 
 
 def draw_moment(rng: np.random.Generator) -> tuple[str, int, float]:
-    """(weather, day, hour of day)"""
+    """(kind of weather, day, hour of the day)."""
     kind = choose(rng, WEATHERS)
     return kind, int(rng.integers(0, 14)), float(rng.uniform(*HOURS[kind]))
 
@@ -111,7 +117,7 @@ def _track(
                 camera=number,
                 track=track,
                 frame=frame,
-                stamp=int(when * FRAMES_A_SECOND) % 10**8,
+                stamp=int(when * FRAMES_PER_SECOND) % 10**8,
                 x=float(along * np.cos(heading)),
                 y=float(lateral + along * np.sin(heading)),
                 yaw=float(yaw),

@@ -1,4 +1,4 @@
-"""From linear radiance to the JPEG a traffic camera would have stored."""
+"""Develops linear radiance into the JPEG that a traffic camera would store."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ FINAL_QUALITY = 88
 
 
 @dataclass(frozen=True)
-class Damage:
-    """What one exposure adds to its camera's own faults. ``motion`` in pixels (x, y); gains are factors."""
+class Degradation:
+    """What one exposure adds to its camera's faults.
+
+    ``motion`` is blur in pixels (x, y); ``extra_blur`` a standard deviation in pixels; ``gain`` and
+    ``noise`` are factors.
+    """
 
     motion: tuple[float, float]
     gain: float
@@ -28,13 +32,13 @@ class Damage:
 
 
 def develop(
-    radiance: np.ndarray, sensor: Sensor, weather: Weather, damage: Damage, rng: np.random.Generator
+    radiance: np.ndarray, sensor: Sensor, weather: Weather, degradation: Degradation, rng: np.random.Generator
 ) -> np.ndarray:
-    """RGB uint8 (h, w, 3), before the file's own compression but after the video's."""
-    image = _streak(radiance.astype(np.float32), damage.motion)
+    """RGB uint8 (h, w, 3) from ``radiance`` (h, w, 3): after the video's compression, before the file's."""
+    image = _streak(radiance.astype(np.float32), degradation.motion)
     level, metered = _metered(image @ LUMA, weather)
-    image = image * metered * sensor.exposure * damage.gain
-    if damage.infrared:
+    image = image * metered * sensor.exposure * degradation.gain
+    if degradation.infrared:
         image = np.repeat((image @ np.array([0.45, 0.35, 0.20], np.float32))[..., None], 3, axis=2)
     else:
         image = image * (_balance(weather) * np.array(sensor.white_balance)).astype(np.float32)
@@ -45,11 +49,11 @@ def develop(
         image = _rain(image, rng)
     image = _film(image, sensor.contrast * (1.12 if weather.dark else 1.0))
     image = _saturated(image, sensor.saturation * {"night": 0.85, "rain": 0.9}.get(weather.kind, 1.0))
-    blur = np.hypot(sensor.blur, damage.extra_blur)
+    blur = np.hypot(sensor.blur, degradation.extra_blur)
     image = gaussian_filter(image, (blur, blur, 0))
-    noise = _noise(image.shape, sensor.noise * damage.noise, rng, damage.infrared)
-    if weather.dark:  # a camera then trades sharpness for quiet: softer noise, less sharpening
-        noise = (0.6 if damage.infrared else 0.8) * gaussian_filter(noise, (0.5, 0.5, 0))
+    noise = _sensor_noise(image.shape, sensor.noise * degradation.noise, rng, degradation.infrared)
+    if weather.dark:  # a camera then trades sharpness for less noise
+        noise = (0.6 if degradation.infrared else 0.8) * gaussian_filter(noise, (0.5, 0.5, 0))
     image = image + noise * (1.4 - 0.9 * image)
     sharpening = sensor.sharpening * (0.5 if weather.dark else 1.0)
     if sharpening:
@@ -61,23 +65,24 @@ def develop(
 
 
 def jpeg_bytes(pixels: np.ndarray) -> bytes:
+    """A photograph's file."""
     stored = io.BytesIO()
     Image.fromarray(pixels).save(stored, "JPEG", quality=FINAL_QUALITY)
     return stored.getvalue()
 
 
 def png_bytes(labels: np.ndarray) -> bytes:
-    """A part mask: one grey value a part, see :data:`ssrnet.synth.vehicle.part_names.PART_NAMES`."""
+    """A part mask's file: one grey value per part, see :data:`ssrnet.synth.vehicle.part_names.PART_NAMES`."""
     stored = io.BytesIO()
     Image.fromarray(labels.astype(np.uint8), "L").save(stored, "PNG", optimize=True)
     return stored.getvalue()
 
 
 def _metered(luma: np.ndarray, weather: Weather) -> tuple[float, float]:
-    """(mean level, gain): the camera's own exposure. It forgets a share of how dark it is.
+    """(mean level, gain) of the automatic exposure, which corrects only a share of the darkness.
 
-    By night it must not let a few lamps decide, so they count no more than a few times the median, and
-    the vehicle counts more than the lit road around it.
+    By night a few lamps must not decide, so they count no more than a few times the median, and the
+    vehicle counts more than the lit road around it.
     """
     aim, share = {"night": (0.145, 0.86), "dusk": (0.155, 0.80), "rain": (0.18, 0.80)}.get(weather.kind, (0.20, 0.80))
     limit = 4.0 * float(np.median(luma)) + 0.02 if weather.dark else 2.5
@@ -92,7 +97,7 @@ def _center_weight(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _balance(weather: Weather) -> np.ndarray:
-    """Gains of the automatic white balance: by night it takes out a part of the lamps' colour."""
+    """RGB gains of the automatic white balance, which removes a part of the lamps' colour by night."""
     if not weather.dark:
         return np.ones(3)
     lamp = np.array(NIGHT_COLORS.get(weather.night_light, (1.0, 1.0, 1.0)))
@@ -100,9 +105,9 @@ def _balance(weather: Weather) -> np.ndarray:
 
 
 def _bloom(image: np.ndarray) -> np.ndarray:
-    """Light that lens and sensor spill around what is overexposed, growing with the exposure.
+    """Light that lens and sensor spill around overexposed pixels: a narrow halo, a wider one and a veil.
 
-    A narrow halo; a middle one and a wide veil, both blurred at a quarter of the size.
+    The latter two are blurred at a quarter of the size.
     """
     excess = np.minimum(np.maximum(image - 1.2, 0), 60.0)
     if not excess.any():
@@ -111,11 +116,11 @@ def _bloom(image: np.ndarray) -> np.ndarray:
     padded = np.pad(excess, ((0, -h % 4), (0, -w % 4), (0, 0)))
     small = padded.reshape(padded.shape[0] // 4, 4, padded.shape[1] // 4, 4, 3).mean(axis=(1, 3))
     small = 0.045 * gaussian_filter(small, (1.0, 1.0, 0)) + 0.028 * gaussian_filter(small, (3.0, 3.0, 0), truncate=3)
-    wide = np.einsum("hi,ijc,wj->hwc", _between(h), small, _between(w), optimize=True)
+    wide = np.einsum("hi,ijc,wj->hwc", _upsampling(h), small, _upsampling(w), optimize=True)
     return 0.10 * gaussian_filter(excess, (1.6, 1.6, 0), truncate=3) + wide
 
 
-def _between(count: int) -> np.ndarray:
+def _upsampling(count: int) -> np.ndarray:
     """Weights (count, ceil(count / 4)) that interpolate a quarter-size row linearly at ``count`` pixels."""
     cells = -(-count // 4)
     at = np.clip((np.arange(count) + 0.5) / 4 - 0.5, 0, cells - 1)
@@ -153,7 +158,7 @@ def _drop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _saturated(image: np.ndarray, saturation: float) -> np.ndarray:
-    """Colourfulness times ``saturation``; what is vivid already gains less, blue least of all."""
+    """Colourfulness times ``saturation``; vivid colours gain less, blue least of all."""
     grey = (image @ LUMA)[..., None]
     r, g, b = (image[..., c : c + 1] for c in range(3))
     warm = np.maximum(r, g)
@@ -170,6 +175,7 @@ def _film(image: np.ndarray, contrast: float) -> np.ndarray:
 
 
 def _streak(image: np.ndarray, motion: tuple[float, float]) -> np.ndarray:
+    """Motion blur: the mean of the image over shifts along ``motion``."""
     length = float(np.hypot(*motion))
     if length < 0.7:
         return image
@@ -188,8 +194,8 @@ def _streak(image: np.ndarray, motion: tuple[float, float]) -> np.ndarray:
     return total / count
 
 
-def _noise(shape: tuple[int, ...], strength: float, rng: np.random.Generator, grey: bool) -> np.ndarray:
-    """Mostly in brightness, a little in colour, blotchy as a video codec leaves it."""
+def _sensor_noise(shape: tuple[int, ...], strength: float, rng: np.random.Generator, grey: bool) -> np.ndarray:
+    """Noise mostly in brightness, a little in colour, blotchy as a video codec leaves it; only ``grey`` if set."""
     luma = rng.standard_normal(shape[:2], np.float32)
     luma = (0.7 * luma + 0.9 * gaussian_filter(luma, 0.8))[..., None]
     if grey:

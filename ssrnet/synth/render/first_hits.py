@@ -1,4 +1,4 @@
-"""What each pixel meets: part labels, what is hidden, and the albedo and normal that guide the denoiser."""
+"""The first surface behind each pixel: part labels, occlusion, and the albedo and normal that guide the denoiser."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from ssrnet.synth.vehicle.part_names import FIRST_MARK, OCCLUDER
 
 Rays = tuple[np.ndarray, np.ndarray]  # one origin (3,), directions (n, 3)
 
-
 RAY_BLOCK = 1 << 16
-DEEPEST = 12  # surfaces before the vehicle that are looked through; a plant has several leaves in a row
+DEEPEST = 12  # most surfaces that may lie before the vehicle; a plant has several leaves in a row
 
 
 def device_rays(mi, origin: np.ndarray, toward: np.ndarray):
-    """Rays in Mitsuba's own arrays, padded to whole blocks; ``origin`` (3,) or (n, 3).
+    """Rays in Mitsuba's arrays, padded to whole blocks; ``origin`` (3,) or (n, 3).
 
-    Two things about an array are compiled into the kernel that reads it, half a second each time:
+    Two properties of an array are compiled into the kernel that reads it, half a second each time:
     its length, and how its memory is aligned (numpy's is used in place). So we pad to a few lengths
     with rays that leave for the sky at once, and put each component on a 64-byte boundary.
     """
@@ -41,29 +40,31 @@ def device_rays(mi, origin: np.ndarray, toward: np.ndarray):
 
 
 class FirstHits:
-    """Casts rays into a scene whose meshes are known by batch. ``ground`` None: there is no road."""
+    """Casts rays into a scene; ``meshes`` are its shapes with their batches."""
 
-    def __init__(self, mi, scene, meshes: list[tuple[object, Batch]], ground: Ground | None) -> None:
+    def __init__(self, mi, scene, meshes: list[tuple[object, Batch]], ground: Ground) -> None:
         self.mi, self.scene, self.meshes, self.ground = mi, scene, meshes, ground
 
-    def labels(self, rays: Rays, view: View, own: int) -> tuple[np.ndarray, np.ndarray]:
-        """(part labels, whether the vehicle is there at all, hidden or not), both (h, w), of one ray a pixel.
+    def labels(self, rays: Rays, view: View, vehicle: int) -> tuple[np.ndarray, np.ndarray]:
+        """(part labels, whether the vehicle is there, hidden or not), both (h, w), from one ray per pixel.
 
-        The vehicle is the first ``own`` meshes.
+        The vehicle is the first ``vehicle`` meshes.
         """
         origin, toward = rays
         point, which, face, _, valid = self._cast(origin, toward)
         parts = self._parts(which, face)
         self._show_marks_behind_glass(parts, which, point, toward)
-        whole = (which >= 0) & (which < own)
-        vertices = np.concatenate([batch.vertices for _, batch in self.meshes[:own]]) if own else np.zeros((0, 3))
+        whole = (which >= 0) & (which < vehicle)
+        vertices = (
+            np.concatenate([batch.vertices for _, batch in self.meshes[:vehicle]]) if vehicle else np.zeros((0, 3))
+        )
         behind = valid & ~whole & self._before(point, toward, origin, vertices, view)
         for _ in range(DEEPEST):
             left = np.flatnonzero(behind)
             if not len(left):
                 break
             point[left], which[left], _, _, valid[left] = self._cast(point[left] + 1e-3 * toward[left], toward[left])
-            whole[left] = (which[left] >= 0) & (which[left] < own)
+            whole[left] = (which[left] >= 0) & (which[left] < vehicle)
             behind[left] = valid[left] & ~whole[left] & (which[left] >= 0)  # nothing lies under the road
         shape = (view.height, view.width)
         return parts.reshape(shape), whole.reshape(shape)
@@ -71,7 +72,7 @@ class FirstHits:
     def _show_marks_behind_glass(
         self, parts: np.ndarray, which: np.ndarray, point: np.ndarray, toward: np.ndarray
     ) -> None:
-        """An ornament on the dashboard is seen through the windscreen: there ``parts`` names it, not the pane."""
+        """Relabels, in place, glass through which a mark is seen, such as an ornament behind the windscreen."""
         panes = [index for index, (_, batch) in enumerate(self.meshes) if batch.clear]
         glass = np.flatnonzero(np.isin(which, panes))
         if not len(glass):
@@ -85,7 +86,7 @@ class FirstHits:
     def _before(
         point: np.ndarray, toward: np.ndarray, origin: np.ndarray, vertices: np.ndarray, view: View
     ) -> np.ndarray:
-        """Whether a ray's hit lies nearer than the vehicle's far side and inside the box around it in the image."""
+        """Whether a ray's hit lies nearer than the vehicle's far side and inside its bounding box in the image."""
         if not len(vertices):
             return np.zeros(len(point), bool)
         image = view.project(vertices)
@@ -103,7 +104,7 @@ class FirstHits:
         for index, (_, batch) in enumerate(self.meshes):
             glass |= (which == index) & batch.clear
         if glass.any():
-            # What is seen in a window lies behind it; the pane itself only dims it.
+            # A window shows what lies behind it; the pane only dims it.
             inside = self._cast(point[glass] + 1e-3 * toward[glass], toward[glass])
             albedo[glass] = 0.5 * self._albedo(inside[0], inside[1], inside[2], inside[4])
         shape = (view.height, view.width, samples)
@@ -128,8 +129,8 @@ class FirstHits:
         # Compared as numbers in numpy: a pointer in a kernel would be a literal, compiled anew for every mesh.
         shape = np.array(dr.reinterpret_array(mi.UInt32, hit.shape))[:count]
         numbers = np.array(dr.reinterpret_array(mi.UInt32, self.scene.shapes_dr()))
-        for number, known in zip(numbers, self.scene.shapes(), strict=True):
-            index = next((i for i, (mesh, _) in enumerate(self.meshes) if mesh is known), -1)
+        for number, scene_shape in zip(numbers, self.scene.shapes(), strict=True):
+            index = next((i for i, (mesh, _) in enumerate(self.meshes) if mesh is scene_shape), -1)
             which[(shape == number) & valid] = index
         normal = np.where(valid[:, None], np.array(surface.n).T[:count], 0)
         return np.array(surface.p).T[:count], which, np.array(hit.prim_index)[:count], normal, valid
@@ -158,11 +159,10 @@ class FirstHits:
         for index, (_, batch) in enumerate(self.meshes):
             mine = which == index
             albedo[mine] = batch.color[batch.faces[face[mine], 0]]
-        if self.ground is not None:
-            texture, half = self.ground.texture, self.ground.half_extent
-            road = valid & (which < 0) & (np.abs(point[:, :2]).max(axis=1) < half)
-            size = texture.shape[0]
-            column = np.clip(((point[road, 0] / half + 1) / 2 * size).astype(int), 0, size - 1)
-            row = np.clip(((1 - point[road, 1] / half) / 2 * size).astype(int), 0, size - 1)
-            albedo[road] = texture[row, column] / 255.0 * self.ground.tone
+        texture, half = self.ground.texture, self.ground.half_extent
+        road = valid & (which < 0) & (np.abs(point[:, :2]).max(axis=1) < half)
+        size = texture.shape[0]
+        column = np.clip(((point[road, 0] / half + 1) / 2 * size).astype(int), 0, size - 1)
+        row = np.clip(((1 - point[road, 1] / half) / 2 * size).astype(int), 0, size - 1)
+        albedo[road] = texture[row, column] / 255.0 * self.ground.tone
         return albedo

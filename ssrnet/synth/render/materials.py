@@ -1,6 +1,6 @@
 """Materials as vertex attributes: linear reflectance, roughness, metalness, clear coat, and dirt on top.
 
-One BSDF draws everything opaque and one everything of glass, so a new vehicle compiles no new kernel.
+One BSDF serves all opaque meshes and one all glass, so a new vehicle compiles no new kernel.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Brings Mitsuba up, or says in one sentence why it cannot be.
+"""Loads Mitsuba with a variant that works on this machine.
 
-Mitsuba's LLVM back end loads whatever LLVM it finds, and with some system versions it aborts the
-whole process, which Python cannot catch. So we point it at the wheel's own library and try one
-tiny rendering in a subprocess; if that dies we fall back to the scalar variant (slow, no LLVM).
+Mitsuba's LLVM back end loads the first LLVM it can find, and with some system versions it aborts the whole
+process, which Python cannot catch. So we point it at the library of the ``karellen-llvm-core`` wheel and
+try one tiny rendering in a subprocess; if that dies we fall back to the scalar variant (slow, no LLVM).
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ def load_mitsuba():
             f"Rendering the synthetic city needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
             "not installed; run `pip install -e .[synth]` (specs, geometry and existing images work without)."
         )
-    # Dr.Jit picks its LLVM when it is first imported; whoever imported it before us chose for us, unprobed.
-    chosen_by_others = "drjit" in sys.modules and "DRJIT_LIBLLVM_PATH" not in os.environ
+    # Dr.Jit picks its LLVM at its first import; if that came before us, its choice was never probed.
+    unprobed = "drjit" in sys.modules and "DRJIT_LIBLLVM_PATH" not in os.environ
     point_at_wheel_llvm()
-    if chosen_by_others:
+    if unprobed:
         os.environ["SSRNET_MITSUBA_VARIANT"] = SLOW
     variant = os.environ.get("SSRNET_MITSUBA_VARIANT") or (FAST if llvm_works() else SLOW)
     import mitsuba
 
     mitsuba.set_variant(variant)
-    os.environ["SSRNET_MITSUBA_VARIANT"] = variant  # workers inherit the answer instead of probing again
+    os.environ["SSRNET_MITSUBA_VARIANT"] = variant  # workers inherit the result instead of probing again
     return mitsuba
 
 
 def point_at_wheel_llvm() -> None:
-    """Prefer the LLVM of the ``karellen-llvm-core`` wheel; a user's own choice stands."""
+    """Prefer the LLVM of the ``karellen-llvm-core`` wheel, unless the user has set DRJIT_LIBLLVM_PATH."""
     if "DRJIT_LIBLLVM_PATH" not in os.environ:
-        found = sorted(Path(sys.prefix, "lib").glob("libLLVM.so*"))
-        if found:
-            os.environ["DRJIT_LIBLLVM_PATH"] = str(found[0])
+        libraries = sorted(Path(sys.prefix, "lib").glob("libLLVM.so*"))
+        if libraries:
+            os.environ["DRJIT_LIBLLVM_PATH"] = str(libraries[0])
 
 
 @cache

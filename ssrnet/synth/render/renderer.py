@@ -1,6 +1,6 @@
-"""Path tracing with Mitsuba 3: a stage in, linear radiance and part labels out.
+"""Path tracing with Mitsuba 3: from a stage to linear radiance and part labels.
 
-The rays are ours rather than a Mitsuba sensor's: a film's size is compiled into the kernel
+We make the rays instead of a Mitsuba sensor: a film's size is compiled into the kernel
 (0.4 s for every new crop size), a ray buffer's length is not.
 """
 
@@ -31,7 +31,7 @@ class Exposure:
 
 
 class Renderer:
-    """Holds what every stage shares: the module, its materials, and meshes that do not move."""
+    """Holds what all stages share: Mitsuba, its materials, and meshes that do not move."""
 
     def __init__(self) -> None:
         self.mi = mi = load_mitsuba()
@@ -58,26 +58,24 @@ class Renderer:
         self._reserved = _reserve_numbers(mi)
         self._dome: tuple[tuple[int, ...], object] | None = None
         self._sun = mi.load_dict({"type": "directional", "irradiance": _rgb((1, 1, 1))})
-        self._kept: dict[
-            int, tuple[object, object]
-        ] = {}  # by id(batch or ground), which is held so that ids stay unique
+        # (batch or ground, its shape) by the id of the former, which is held so that ids stay unique
+        self._static: dict[int, tuple[object, object]] = {}
 
     def render(self, stage: Stage, view: View, samples: int, seed: int) -> Exposure:
         """One exposure; the same arguments give the same pixels on one machine.
 
-        ``samples`` light paths a pixel (a square number), denoised with OIDN under the guidance of
+        ``samples`` light paths per pixel (a square number) are denoised by Open Image Denoise, guided by
         noise-free albedo and normals.
         """
         import mitsuba_oidn
 
         rng = np.random.Generator(np.random.PCG64(seed))
-        own = [(self._mesh(batch), batch) for batch in stage.vehicle]
-        rest = [(self._mesh(batch), batch) for batch in stage.rest]
-        scene = self._scene(stage, own + rest)
+        meshes = [(self._mesh(batch), batch) for batch in (*stage.vehicle, *stage.surroundings)]
+        scene = self._scene(stage, meshes)
         radiance = self._trace(scene, view, samples, seed, rng)
-        hits = FirstHits(self.mi, scene, own + rest, stage.ground)
+        hits = FirstHits(self.mi, scene, meshes, stage.ground)
         albedo, normal = hits.guides(_rays(view, 4, rng), view)
-        parts, whole = hits.labels(_rays(view, 1, rng), view, len(own))
+        parts, whole = hits.labels(_rays(view, 1, rng), view, len(stage.vehicle))
         clean = mitsuba_oidn.denoise(radiance, albedo=albedo, normal=normal, hdr=True)
         return Exposure(np.asarray(clean, np.float32), parts, whole)
 
@@ -125,8 +123,8 @@ class Renderer:
     def _sky(self, radiance: np.ndarray):
         """One emitter for all stages: a new one would have a new number, which is compiled into the kernel.
 
-        Its data is always set the same way, the first time too: a freshly loaded map treats its poles
-        and seam differently, and a process's first photograph would differ from its later ones.
+        Its data is set in the same way each time, the first time too: a freshly loaded map treats its poles
+        and seam differently, so a process's first photograph would differ from its later ones.
         """
         mirrored = np.ascontiguousarray(radiance[:, ::-1])
         if self._dome is None or self._dome[0] != radiance.shape:
@@ -149,7 +147,7 @@ class Renderer:
         return self._sun
 
     def _ground(self, ground: Ground):
-        if id(ground) not in self._kept:
+        if id(ground) not in self._static:
             texture = ground.texture.astype(np.float32) * (ground.tone / 255)
             shape = {
                 "type": "rectangle",
@@ -161,12 +159,12 @@ class Renderer:
                     "specular": float(ground.specular),
                 },
             }
-            self._kept[id(ground)] = (ground, self.mi.load_dict(shape))
-        return self._kept[id(ground)][1]
+            self._static[id(ground)] = (ground, self.mi.load_dict(shape))
+        return self._static[id(ground)][1]
 
     def _mesh(self, batch: Batch):
-        if id(batch) in self._kept:
-            return self._kept[id(batch)][1]
+        if id(batch) in self._static:
+            return self._static[id(batch)][1]
         mi = self.mi
         props = mi.Properties()
         props["bsdf"] = self.clear if batch.clear else self.opaque
@@ -183,7 +181,7 @@ class Renderer:
             mesh.add_attribute(f"vertex_{attribute}", 1, np.ascontiguousarray(batch.surface[:, column]))
         self._fill(mesh, batch.vertices, batch.faces, batch.normals)
         if batch.static:
-            self._kept[id(batch)] = (batch, mesh)
+            self._static[id(batch)] = (batch, mesh)
         return mesh
 
     def _lamp(self, glow: Glow):
@@ -212,10 +210,10 @@ class Renderer:
 
 
 def _reserve_numbers(mi) -> list[object]:
-    """Keeps the highest number of each kind of object taken, for as long as the result lives.
+    """Reserves the highest number of each kind of object for as long as the result lives.
 
     A kernel holds a table with a row for every number in use, so one object more or less would compile
-    it anew (half a second, at every second photograph). Objects made later take the free numbers below.
+    it anew (half a second, at every second photograph). Later objects take the free numbers below.
     """
     lamp = {"type": "point", "position": [0, 0, 0], "intensity": _rgb((1, 1, 1))}
     shapes = [mi.load_dict({"type": "rectangle"}) for _ in range(MOST_OBJECTS)]

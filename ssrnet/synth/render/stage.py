@@ -1,4 +1,4 @@
-"""What the renderer is given: the vehicle, its surroundings and the light on them."""
+"""The renderer's input: a vehicle, its surroundings and the light on them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ssrnet.synth.render.materials import Batch
 
 @dataclass(frozen=True)
 class PointLight:
+    """A lamp at ``position`` (metres, site frame) with RGB ``intensity``."""
+
     position: tuple[float, float, float]
     intensity: tuple[float, float, float]
 
@@ -28,7 +30,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Glow:
-    """Something that shines: an emissive mesh and its radiance."""
+    """A surface that shines: an emissive mesh and its RGB radiance."""
 
     vertices: np.ndarray
     faces: np.ndarray
@@ -37,13 +39,14 @@ class Glow:
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything one exposure sees: the vehicle, the rest, and the light on them.
+    """Everything that one exposure sees.
 
-    ``sun`` is (direction towards it, RGB irradiance) or None.
+    ``environment`` is the sky's radiance (h, w, 3), see :func:`ssrnet.synth.scene.sky.environment`;
+    ``sun`` is (unit direction towards it, RGB irradiance) or None.
     """
 
     vehicle: tuple[Batch, ...]
-    rest: tuple[Batch, ...]
+    surroundings: tuple[Batch, ...]
     environment: np.ndarray
     sun: tuple[np.ndarray, np.ndarray] | None
     lights: tuple[PointLight, ...]

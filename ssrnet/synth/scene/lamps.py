@@ -1,4 +1,4 @@
-"""What burns by night, at dusk and in rain: street lamps, lit windows, and a vehicle's own lamps."""
+"""Lights by night, at dusk and in rain: street lamps, lit windows, and the lamps of the photographed vehicle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ssrnet.synth.scene.scenery import site_scenery
 from ssrnet.synth.vehicle.assembly import Vehicle
 from ssrnet.synth.weather import NIGHT_COLORS
 
-# Radiance of a dipped headlamp's lens, looked at from straight ahead; of a tail lamp; how often lamps are on.
+# Radiance of a dipped headlamp's lens from straight ahead, and of a tail lamp; how often lamps are on.
 HEADLAMP = {"night": 150.0, "dusk": 60.0, "rain": 36.0}
 TAIL_LAMP = {"night": 1.0, "dusk": 1.6, "rain": 2.4}
 LAMPS_ON = {"night": 0.94, "dusk": 0.75, "rain": 0.6}
@@ -24,11 +24,11 @@ WINDOWS_LIT = {"shops": (0.7, 0.22, 1.1), "infrared": (0.1, 0.04, 0.04), "dusk":
 
 
 def site_lights(capture: Capture, site: FixedCamera) -> tuple[PointLight, ...]:
-    """The lamps that burn over a site in this weather: all by night, on most evenings some, none by day."""
+    """The street lamps that are on over a site: all by night, some on most evenings, none by day."""
     weather = capture.weather
     if weather.dark:
         return _infrared(site) if weather.night_light == "infrared" else _street_lamps(site, weather.night_light, 1.0)
-    if weather.kind == "dusk" and stream(capture.stamp // 90000, "lamps at dusk", site.number).random() < 0.7:
+    if weather.kind == "dusk" and stream(capture.hour, "lamps at dusk", site.number).random() < 0.7:
         kind = "sodium" if site.night_light == "infrared" else site.night_light
         return _street_lamps(site, kind, 0.22)[:2]
     return ()
@@ -41,7 +41,7 @@ def _infrared(site: FixedCamera) -> tuple[PointLight, ...]:
 
 
 def _street_lamps(site: FixedCamera, kind: str, share: float) -> tuple[PointLight, ...]:
-    """Three lamps along the road, and among shops a sign in a colour of its own."""
+    """Three lamps along the road, and a coloured sign among shops."""
     rng = stream(CITY, "lamps", site.number)
     color = np.array(NIGHT_COLORS[kind])
     lights = []
@@ -58,7 +58,7 @@ def _street_lamps(site: FixedCamera, kind: str, share: float) -> tuple[PointLigh
 
 
 def glowing(vehicle: Vehicle, capture: Capture) -> tuple[Glow, ...]:
-    """Everything with a surface that shines: the vehicle's own lamps, where they are on, and lit windows."""
+    """All surfaces that shine: the vehicle's lamps, where they are on, and lit windows."""
     return _vehicle_glow(vehicle, capture) + _window_glow(capture)
 
 
@@ -74,7 +74,10 @@ def _window_glow(capture: Capture) -> tuple[Glow, ...]:
 
 @lru_cache(maxsize=60)
 def _lit_windows(number: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Panes just before a site's windows, facing the road; ``low`` and ``high`` are shares by floor."""
+    """(vertices, faces) of panes just before a site's windows, facing the road.
+
+    ``low`` and ``high`` are the shares of lit windows on the ground floor and above.
+    """
     rng = stream(CITY, "lit windows", number)
     corners = []
     for piece in site_scenery(camera(number)):
@@ -88,7 +91,7 @@ def _lit_windows(number: int, low: float, high: float) -> tuple[np.ndarray, np.n
 
 
 def _panes(low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Two wings with a mullion between, now and then one of them dark or a blind half drawn."""
+    """Two wings with a mullion between them; sometimes one is dark or a blind is half drawn."""
     side = np.sign(low[1])
     y = (low[1] if side > 0 else high[1]) - 0.01 * side
     bottom = low[2] + 0.08 * (high[2] - low[2])
@@ -103,7 +106,7 @@ def _panes(low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> list[
 
 
 def _vehicle_glow(vehicle: Vehicle, capture: Capture) -> tuple[Glow, ...]:
-    """Headlamps or tail lamps, whichever the camera may see; each with a hot core and a fainter rest."""
+    """Headlamps or tail lamps, whichever the camera may see; each has a bright core and a fainter rest."""
     rng = stream(capture.seed, "lamps on")
     kind = capture.weather.kind
     if rng.random() > LAMPS_ON.get(kind, 0.0):
@@ -126,7 +129,7 @@ def _vehicle_glow(vehicle: Vehicle, capture: Capture) -> tuple[Glow, ...]:
 
 
 def _ahead(capture: Capture) -> float:
-    """Cosine between where the vehicle heads and the camera, in plan: 1 seen from the front."""
+    """Cosine between the vehicle's heading and the camera, in plan: 1 seen from the front."""
     toward = camera(capture.camera).position[:2] - [capture.x, capture.y]
     return float(toward @ [np.cos(capture.yaw), np.sin(capture.yaw)] / np.linalg.norm(toward))
 
@@ -135,7 +138,7 @@ LampSurface = tuple[np.ndarray, np.ndarray]  # vertices (n, 3) in the vehicle's 
 
 
 def _surface(vehicle: Vehicle, material: str, part: str) -> LampSurface | None:
-    """All of one material on a lamp, lifted off the shell so that it is what the camera sees."""
+    """All of one material on a lamp, lifted off the shell so that the camera sees it first."""
     pieces = [piece.shaded() for piece in vehicle.fixed if piece.material == material and piece.part == part]
     pieces = [piece for piece in pieces if len(piece.faces)]
     if not pieces:
@@ -144,9 +147,9 @@ def _surface(vehicle: Vehicle, material: str, part: str) -> LampSurface | None:
 
 
 def _front_lenses(vehicle: Vehicle) -> tuple[LampSurface | None, tuple[LampSurface | None, bool]]:
-    """(main lamps, (what shines faintly, whether it does so with the main lamps on anyway)).
+    """(main lamps, (faint lamps, whether they shine whenever the main lamps do)).
 
-    Fog lamps are the lenses low in the bumper. A face without lenses has reflector lamps: their middle shines.
+    Fog lamps are the lenses low in the bumper. A face without lenses has reflector lamps, whose middle shines.
     """
     model = vehicle.identity.model
     lenses = _surface(vehicle, "lens", "front lamp")
@@ -165,7 +168,7 @@ def _front_lenses(vehicle: Vehicle) -> tuple[LampSurface | None, tuple[LampSurfa
 
 
 def _tail_lamps(vehicle: Vehicle) -> tuple[LampSurface | None, LampSurface | None]:
-    """(the bulbs' hot middle, the glowing rest); reflectors low in the bumper do not shine."""
+    """(the bulbs' bright middle, the glowing rest); reflectors low in the bumper do not shine."""
     tail = _surface(vehicle, "tail", "rear lamp")
     if tail is None:
         return None, None
@@ -187,9 +190,9 @@ def _faces(surface: LampSurface, which: np.ndarray) -> LampSurface | None:
 
 
 def _middle(surface: LampSurface, share: float) -> np.ndarray:
-    """Which faces are the middle ``share`` of what each side's lamp shows along the vehicle's axis.
+    """Faces (m,) bool in the middle ``share`` of each side's lamp, by area projected along the vehicle's axis.
 
-    A lamp that wraps around a corner has its bulb in the part that looks ahead or back.
+    A lamp that wraps around a corner has its bulb in the part that faces ahead or back.
     """
     centers = _centers(surface)
     shown = np.abs(face_crosses(*surface)[:, 0]) + 1e-12

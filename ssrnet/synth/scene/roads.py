@@ -14,18 +14,18 @@ PIXELS = 1408
 
 
 def road_texture(site: FixedCamera) -> np.ndarray:
-    """Linear reflectance (PIXELS, PIXELS, 3) uint8-scaled; row 0 is the left edge (+y), column 0 the rear (-x)."""
+    """Linear reflectance times 255, (PIXELS, PIXELS, 3) uint8; row 0 is the left edge (+y), column 0 the rear (-x)."""
     rng = stream(CITY, "road", site.number)
     n = PIXELS
     axis = (np.arange(n) + 0.5) / n * 2 * HALF_EXTENT - HALF_EXTENT
     y, x = np.meshgrid(-axis, axis, indexing="ij")
-    tone = rng.uniform(0.085, 0.20) + 0.05 * _noise(n, rng, 6, 3) - 0.02
+    tone = rng.uniform(0.085, 0.20) + 0.05 * _coarse_noise(n, rng, 6, 3) - 0.02
     tone += 1.3 * gaussian_filter(rng.normal(0, 0.018, (n, n)), 0.6)
     wheel_paths = [lane + side for lane, _ in site.lanes for side in (-0.78, 0.78)]
     for path in wheel_paths:
         tone -= 0.018 * np.exp(-(((y - path) / 0.28) ** 2))
     for lane, _ in site.lanes:
-        tone -= 0.012 * np.exp(-(((y - lane) / 0.22) ** 2)) * _noise(n, rng, 4, 6)
+        tone -= 0.012 * np.exp(-(((y - lane) / 0.22) ** 2)) * _coarse_noise(n, rng, 4, 6)
     for _ in range(int(rng.integers(1, 5))):  # repairs: rectangles of another tone
         cx, cy, w, h = rng.uniform(-15, 15), rng.uniform(-6, 6), rng.uniform(1, 5), rng.uniform(0.8, 2.4)
         inside = (np.abs(x - cx) < w) & (np.abs(y - cy) < h)
@@ -36,7 +36,7 @@ def road_texture(site: FixedCamera) -> np.ndarray:
         r = np.hypot(x - cx, y - cy)
         tone = np.where(r < 0.36, np.where(r < 0.31, 0.06 + 0.03 * (np.sin(30 * x) * np.sin(30 * y) > 0), 0.04), tone)
     image = tone[..., None] * np.array([1.0, 0.985, 0.96])
-    wear = np.clip(0.45 + 1.2 * (_noise(n, rng, 5, 8) - 0.3), 0, 1)
+    wear = np.clip(0.45 + 1.2 * (_coarse_noise(n, rng, 5, 8) - 0.3), 0, 1)
     for mask, color in _paint(site, x, y, rng):
         share = (mask * wear)[..., None] * 0.9
         image = image * (1 - share) + np.array(color) * share
@@ -44,6 +44,7 @@ def road_texture(site: FixedCamera) -> np.ndarray:
 
 
 def _paint(site: FixedCamera, x: np.ndarray, y: np.ndarray, rng: np.random.Generator):
+    """Yields (mask (n, n), linear RGB) of each marking of the site's style."""
     white, yellow = (0.58, 0.58, 0.56), (0.58, 0.38, 0.06)
     wide = 3.6 if site.style == "highway" else 3.2
     lanes = sorted({round(abs(lane) / wide + 0.5) for lane, _ in site.lanes})
@@ -73,8 +74,8 @@ def _paint(site: FixedCamera, x: np.ndarray, y: np.ndarray, rng: np.random.Gener
         yield np.abs(x - 3.0) < 0.16, white
 
 
-def _noise(n: int, rng: np.random.Generator, octaves: int, base: int) -> np.ndarray:
-    """Fractal noise made at a quarter of the size: asphalt's finest grain is drawn apart."""
+def _coarse_noise(n: int, rng: np.random.Generator, octaves: int, base: int) -> np.ndarray:
+    """Fractal noise made at a quarter of the size, since asphalt's finest grain is drawn separately."""
     coarse = fractal_noise((n // 4, n // 4), rng, octaves, base)
     return zoom(coarse, 4, order=1)
 

@@ -1,4 +1,4 @@
-"""What stands around a road: pavements, buildings, trees, rails, and what passes between lens and vehicle."""
+"""The roadside: pavements, buildings, trees, rails, and the posts and plants that hide a part of a vehicle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REACH = 32.0  # metres of roadside on each side of the capture point
 
 
 def site_scenery(site: FixedCamera) -> list[Mesh]:
-    """The fixed surroundings of one camera, drawn once and for all."""
+    """The fixed surroundings of one camera, the same in every photograph and every city."""
     rng = stream(CITY, "scenery", site.number)
     edge = max(abs(lane) for lane, _ in site.lanes) + 2.2
     pieces: list[Mesh] = []
@@ -45,7 +45,7 @@ def site_scenery(site: FixedCamera) -> list[Mesh]:
 
 
 def _in_the_way(piece: Mesh, eye: np.ndarray) -> bool:
-    """A house around the pole or a lamp post at the lens would black out the camera."""
+    """Whether ``piece`` blocks the view from ``eye``, as a house around the camera's pole would."""
     low, high = piece.vertices.min(axis=0) - 0.8, piece.vertices.max(axis=0) + 0.8
     if high[2] < 1.9:
         return False
@@ -58,7 +58,7 @@ def _in_the_way(piece: Mesh, eye: np.ndarray) -> bool:
 
 
 def _pavement(side: int, edge: float, width: float, rng: np.random.Generator) -> list[Mesh]:
-    """Kerb and slabs; each slab has a tone of its own."""
+    """Kerb and slabs; slabs differ in tone."""
     kerb = box((0, side * (edge + 0.09), 0.05), (2 * REACH, 0.18, 0.14), "concrete", "background")
     xs, ys = np.arange(-REACH, REACH, 0.6), np.arange(edge + 0.18, edge + 0.18 + width, 0.6)
     x, y = (a.ravel() for a in np.meshgrid(xs, ys))
@@ -99,7 +99,7 @@ def _buildings(side: int, start: float, rng: np.random.Generator) -> list[Mesh]:
                 pieces.append(box((wx, side * (start - 0.01), wz), (0.55 * pitch_x, 0.06, 1.5), "window", "background"))
         if rng.random() < 0.7:  # a shop's awning
             dye = rng.uniform(0.05, 0.4, 3)
-            color = 0.45 * dye + 0.55 * dye.mean()  # cloth that years of sun have paled
+            color = 0.45 * dye + 0.55 * dye.mean()  # faded by the sun
             awning = box((x + width / 2, side * (start - 0.6), 3.1), (0.8 * width, 1.2, 0.4), "wall", "background")
             pieces.append(awning.tinted(color))
         x += width + (rng.uniform(1, 5) if rng.random() < 0.4 else 0.02)
@@ -109,7 +109,7 @@ def _buildings(side: int, start: float, rng: np.random.Generator) -> list[Mesh]:
 def leaves(
     centers: np.ndarray, spread: float, count: int, size: float, rng: np.random.Generator, label: str = "background"
 ) -> Mesh:
-    """Leaf quads scattered around ``centers``; drawn from both sides, so they are no closed solid."""
+    """Leaf quads scattered around ``centers`` (n, 3), ``count`` each; visible from both sides, not a closed solid."""
     where = np.repeat(centers, count, axis=0) + rng.normal(0, 0.6 * spread, (len(centers) * count, 3))
     where[:, 2] = np.maximum(where[:, 2], 0.05)
     a = rng.normal(size=where.shape)
@@ -146,7 +146,7 @@ def _verge(side: int, start: float, rng: np.random.Generator) -> list[Mesh]:
 
 
 def _patchwork(side: int, start: float, width: float, tone: np.ndarray, rng: np.random.Generator) -> Mesh:
-    """Rough ground: a grid whose corners differ in tone and height, so that it is no flat card."""
+    """Rough ground: a grid whose corners differ in tone and height, so that it does not look flat."""
     xs, ys = np.arange(-REACH, REACH + 0.1, 0.8), start + np.linspace(0, width, 24)
     x, y = np.meshgrid(xs, side * ys, indexing="ij")
     blotch = gaussian_filter(rng.normal(0, 1, x.shape), 1.5) * 0.9 + rng.normal(0, 0.22, x.shape)

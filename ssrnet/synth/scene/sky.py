@@ -1,4 +1,4 @@
-"""Light of a moment: sun, sky dome with clouds and skyline, and what glows at night."""
+"""Light from afar: the sun, and a sky dome with clouds, skyline and the lights of a town."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ssrnet.synth.weather import NIGHT_COLORS, Weather, direction
 
 
 def sun_irradiance(weather: Weather) -> np.ndarray:
-    """RGB irradiance of the sun on a surface facing it; zero where clouds or the hour hide it."""
+    """RGB irradiance of the sun on a surface facing it; zero by night and under closed clouds."""
     if weather.dark or weather.overcast >= 0.95:
         return np.zeros(3)
     height = np.clip(np.sin(weather.sun_elevation) / 0.5, 0.0, 1.0)
@@ -22,7 +22,7 @@ def sun_irradiance(weather: Weather) -> np.ndarray:
 def fractal_noise(
     shape: tuple[int, int], rng: np.random.Generator, octaves: int = 6, base: int = 4, rough: float = 0.55
 ) -> np.ndarray:
-    """Smooth noise in [0, 1], finer and fainter each octave."""
+    """Smooth noise (h, w) in [0, 1]: octaves from ``base`` cells on, each twice as fine and ``rough`` as strong."""
     total, weight = np.zeros(shape, np.float32), 1.0
     for octave in range(octaves):
         cells = base * 2**octave
@@ -100,8 +100,8 @@ def _dusk_sky(weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.rand
 
 
 def _night_sky(weather: Weather, up: np.ndarray) -> np.ndarray:
-    """A town's lamps in its haze: what fills the shadows between lamps."""
-    if weather.night_light == "infrared":  # a filter keeps out what the eye would see
+    """A town's lamps in its haze, which light the shadows between lamps."""
+    if weather.night_light == "infrared":  # a filter blocks visible light
         return np.full((*up.shape, 3), 0.004)
     glow = {"sodium": (0.046, 0.034, 0.022), "shops": (0.040, 0.034, 0.031), "led": (0.036, 0.040, 0.046)}
     low = np.array(glow.get(weather.night_light, (0.034, 0.038, 0.038)))
@@ -116,11 +116,11 @@ def _spot(up: np.ndarray, around: np.ndarray, center: tuple[float, float], width
 
 
 def _town_lights(weather: Weather, up: np.ndarray, around: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lamps down the road, shop fronts to its sides, headlamps far off: what paint and a wet road mirror."""
+    """Lamps down the road, shop fronts beside it, distant headlamps: paint and a wet road mirror them."""
     lamp = np.array(NIGHT_COLORS.get(weather.night_light, (1.0, 0.74, 0.46)))
     total = np.zeros((*up.shape, 3))
     for way in (0.0, np.pi):
-        for _ in range(5):  # the row of street lamps, the nearer the higher
+        for _ in range(5):  # a row of street lamps; nearer ones stand higher
             elevation = 0.10 + 0.75 * rng.random() ** 2
             center = (way + rng.choice([-1, 1]) * (0.06 + 0.9 * elevation), elevation)
             size = 0.014 + 0.032 * elevation

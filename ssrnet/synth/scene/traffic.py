@@ -1,4 +1,4 @@
-"""Other vehicles on the road: a small pool of extras, built coarsely once a process."""
+"""Other vehicles on the road: a small pool of extras, built coarsely and once per process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTRAS = ("sedan", "suv", "hatchback", "van", "sedan", "suv", "estate", "box tru
 
 @lru_cache(maxsize=len(EXTRAS))
 def extra(number: int) -> tuple[tuple[Batch, ...], float]:
-    """One extra, labelled as background, and its length. None of them is in any fleet."""
+    """(batches of one extra, labelled as background, and its length in metres). No extra is in any fleet."""
     model = draw_model(CITY, 9000 + number, EXTRAS[number])
     paint = draw_paint(stream(CITY, "extra paint", number), model)
     identity = IdentitySpec(0, model, paint, 0.35, False, 0.3, (0.05,) * 3, (0.6, 0.6, 0.58))
@@ -30,12 +30,12 @@ def extra(number: int) -> tuple[tuple[Batch, ...], float]:
 
 
 def traffic_around(capture: Capture, site: FixedCamera, rng: np.random.Generator) -> list[Batch]:
-    """Moving and parked vehicles near the capture, clear of the one that is photographed.
+    """Moving and parked vehicles near the photographed one, clear of it.
 
-    Most stand behind or beside it as the camera sees it; rarely one hides a part of it.
+    Seen from the camera most are behind or beside it; rarely one hides a part of it and is an occluder.
     """
     placed: list[tuple[np.ndarray, float]] = [(np.array([capture.x, capture.y]), 5.0)]
-    found: list[Batch] = []
+    traffic: list[Batch] = []
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.25, 0.35, 0.25, 0.15]))):
         number = int(rng.integers(len(EXTRAS)))
         batches, length = extra(number)
@@ -51,21 +51,17 @@ def traffic_around(capture: Capture, site: FixedCamera, rng: np.random.Generator
         if not clear or (_hides(at, capture, site) and rng.random() > 0.10):
             continue
         placed.append((at, length))
-        found += [one.posed(float(at[0]), float(at[1]), yaw) for one in batches]
-    return [_as_occluder(one) if _hides_batch(one, capture, site) else one for one in found]
+        traffic += [one.posed(float(at[0]), float(at[1]), yaw) for one in batches]
+    return [one.labelled("occluder") if _hides(_middle(one), capture, site) else one for one in traffic]
 
 
 def _hides(at: np.ndarray, capture: Capture, site: FixedCamera) -> bool:
-    """Whether a vehicle at ``at`` stands between the lens and the capture (plan view)."""
+    """Whether a vehicle at ``at`` stands between the lens and the photographed vehicle, in plan."""
     eye, target = site.position[:2], np.array([capture.x, capture.y])
     line = target - eye
     t = float((at - eye) @ line / (line @ line))
     return 0.0 < t < 0.97 and float(np.linalg.norm(at - eye - t * line)) < 4.2
 
 
-def _hides_batch(one: Batch, capture: Capture, site: FixedCamera) -> bool:
-    return _hides(one.vertices[:, :2].mean(axis=0), capture, site)
-
-
-def _as_occluder(one: Batch) -> Batch:
-    return one.labelled("occluder")
+def _middle(one: Batch) -> np.ndarray:
+    return one.vertices[:, :2].mean(axis=0)

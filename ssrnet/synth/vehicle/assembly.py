@@ -1,4 +1,4 @@
-"""Puts a vehicle together: panels, fittings, interior, wheels, cargo box and its own marks."""
+"""Builds a vehicle's meshes: panels, fittings, interior, wheels, cargo box and marks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ssrnet.synth.vehicle.wheels import wheel
 class Vehicle:
     """A built vehicle in its own frame: x forward, y left, z up, origin on the road under its middle.
 
-    ``fixed`` holds everything but wheels and people, which belong to a capture.
+    ``fixed`` holds all meshes but wheels and people, which belong to a capture.
     """
 
     identity: IdentitySpec
     fixed: tuple[Mesh, ...]
 
     def wheels(self, phase: float) -> list[Mesh]:
-        """All wheels at one roll angle, in the vehicle frame."""
+        """All wheels at one roll angle ``phase`` (radians), in the vehicle frame."""
         model = self.identity.model
         s = model.shape
         wide = 0.225 if s.height < 2.0 else 0.27

@@ -1,4 +1,4 @@
-"""Marks that are bolted on or laid in: racks, boxes, spoilers, tow bars, ornaments, scratches."""
+"""Marks that are attached to a vehicle: racks, boxes, spoilers, tow bars, ornaments and the like."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _ink(mark: Mark) -> np.ndarray:
 
 
 def _ornament(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
-    """On the dashboard, close behind the windscreen: a tissue box, a plush toy or a pendant."""
+    """Behind the windscreen: a tissue box or a plush toy on the dashboard, or a pendant."""
     s = model.shape
     y = (2 * mark.u - 1) * (field.half_width - 0.42)
     base = np.array([s.x(s.cowl + 0.30), y, s.cowl_height + 0.02])
@@ -46,7 +46,7 @@ def _ornament(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
     ]
 
 
-def roof_height(field: BodyField, station: float, y: float) -> float:
+def _roof_height(field: BodyField, station: float, y: float) -> float:
     point = np.array([[field.shape.x(station), y, field.shape.height + 0.3]])
     return float(field.project(point, (0, 0, -1))[0][0, 2])
 
@@ -59,12 +59,12 @@ def _rack(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
     stations = np.linspace(a, b, 9)
     pieces = []
     for sign in (1, -1):
-        path = np.array([[s.x(t), sign * out, roof_height(field, t, sign * out) + 0.055] for t in stations])
+        path = np.array([[s.x(t), sign * out, _roof_height(field, t, sign * out) + 0.055] for t in stations])
         path[[0, -1], 2] -= 0.045
         pieces.append(tube(path, 0.019, material, "rack", 6))
     if mark.amount > 0.5:
         for t in (a + 0.25 * (b - a), a + 0.75 * (b - a)):
-            z = roof_height(field, t, 0) + 0.075
+            z = _roof_height(field, t, 0) + 0.075
             pieces.append(tube(np.array([[s.x(t), -out, z], [s.x(t), out, z]]), 0.02, "black", "rack", 6))
     return pieces
 
@@ -72,7 +72,7 @@ def _rack(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
 def _roof_box(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
     s = model.shape
     station = 0.5 * (s.roof_front + s.roof_rear)
-    z = roof_height(field, station, 0)
+    z = _roof_height(field, station, 0)
     shell = ellipsoid((s.x(station), 0.16, z + 0.22), (0.92, 0.38, 0.17), "print", "roof box", 14, square=0.5)
     color = (0.015, 0.015, 0.016) if mark.print_seed % 2 else (0.45, 0.45, 0.46)
     bars = [box((s.x(station) - d, 0, z + 0.04), (0.05, 1.1, 0.04), "black", "roof box") for d in (-0.45, 0.45)]
@@ -101,7 +101,7 @@ def _sunroof(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh | None
 def _spoiler(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
     s = model.shape
     if s.tailgate:
-        x, z, wide = s.x(s.roof_rear) - 0.10, roof_height(field, s.roof_rear, 0) + 0.005, 0.62 * s.width
+        x, z, wide = s.x(s.roof_rear) - 0.10, _roof_height(field, s.roof_rear, 0) + 0.005, 0.62 * s.width
         return [box((x, 0, z), (0.26, wide, 0.045), "paint", "spoiler", pitch=-0.06)]
     x, z, wide = s.x(s.length) + 0.17, s.deck_height + 0.10 + 0.06 * mark.u, 0.74 * s.width
     feet = [box((x, sign * 0.3 * s.width, z - 0.07), (0.10, 0.03, 0.13), "paint", "spoiler") for sign in (1, -1)]
@@ -116,7 +116,7 @@ def _tow_bar(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
     x, z = -s.total_length / 2 - s.shift, s.clearance + 0.10
     neck = tube(np.array([[x + 0.2, 0, z], [x - 0.09, 0, z], [x - 0.13, 0, z + 0.10]]), 0.024, "black", "tow bar", 8)
     ball = ellipsoid((x - 0.13, 0, z + 0.13), (0.036, 0.036, 0.036), "chrome", "tow bar", 8)
-    socket = box((x + 0.0, 0.17, z + 0.02), (0.06, 0.10, 0.09), "white plastic", "tow bar")
+    socket = box((x, 0.17, z + 0.02), (0.06, 0.10, 0.09), "white plastic", "tow bar")
     cover = box((x + 0.02, 0.0, z - 0.02), (0.08, 0.62, 0.07), "steel", "tow bar")
     return [neck, ball, socket, cover]
 
@@ -164,7 +164,7 @@ def _spare_wheel(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
 def _beacon(mark: Mark, model: ModelSpec, field: BodyField) -> list[Mesh]:
     s = model.shape
     station = min(s.roof_front + 0.35, s.length - 0.5) if s.box_length == 0 else 1.0
-    z = roof_height(field, station, 0)
+    z = _roof_height(field, station, 0)
     x = s.x(station)
     style = mark.print_seed % 3
     if style == 0:

@@ -1,8 +1,8 @@
-"""The implicit body: hull and greenhouse as smooth intersections of faces that we name and bend.
+"""The implicit body: hull and greenhouse as smooth intersections of named faces.
 
-A face is a signed function, negative inside. Because each face is explicit, its curvature and the
-roundness of each edge are chosen rather than left over, and windows and lamps can be cut where a
-face lies. The frame is x forward, y left, z up, origin on the road under the middle of the body.
+A face is a signed function, negative inside. Because each face is explicit, we choose its curvature and
+the roundness of each edge, and can cut windows and lamps where a face lies. The body frame is x forward,
+y left, z up, origin on the road under the middle of the body.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ssrnet.synth.vehicle.isosurface import first_hit, normals_at
 
 @dataclass(frozen=True)
 class Dent:
-    """A dent as the surface has it: where (body frame), how wide, how deep. On one side only."""
+    """A dent in the surface, on one side only: centre (body frame), radius and depth in metres."""
 
     center: tuple[float, float, float]
     radius: float
@@ -48,7 +48,6 @@ class BodyField:
         self.dents = dents
         s = shape
         self.half_width = s.width / 2
-        rear_belt = s.belt + s.belt_rise
         hood = s.hood_height
         knots = [
             (-0.2, hood - 0.14),
@@ -93,7 +92,6 @@ class BodyField:
                 0.03 + s.rear_lean,
             ],
         )
-        self.rear_belt = rear_belt
 
     def station(self, points: np.ndarray) -> np.ndarray:
         """Distance rearwards from the nose."""
@@ -168,7 +166,7 @@ class BodyField:
         middle = 0.5 * (s.roof_front + s.roof_rear) - 0.1
         half = max(0.5 * (s.roof_rear - s.roof_front), 0.5)
         t = (x - middle) / half
-        # Straight on beyond the arc: a roof that bent back there would dent the car's profile.
+        # Straight beyond the arc: a roof that bent back there would dent the car's profile.
         end = 0.5 if s.tail_glass - s.roof_rear > 1.0 else 1.12
         arc = np.minimum(np.abs(t), end)
         fall = np.where(t < 0, s.roof_arc, s.roof_arc + s.tail_drop) * (arc**2 + 2 * end * (np.abs(t) - arc))

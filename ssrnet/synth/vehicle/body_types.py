@@ -1,6 +1,6 @@
-"""The ten body types: the proportions that a model of each type starts from, in metres.
+"""The ten body types: the proportions that models of each type vary, in metres.
 
-Stations ("cowl", "roof_rear", ...) are measured rearwards from the nose, heights from the road.
+Stations (``cowl``, ``roof_rear`` ...) are measured rearwards from the nose, heights from the road.
 """
 
 from __future__ import annotations
@@ -89,47 +89,84 @@ class BodyShape:
 WORKHORSES = ("van", "minibus", "bus", "box truck")
 
 
-def _shape(*numbers: float, **more: float | bool) -> BodyShape:
-    return BodyShape(*numbers, **more)
-
-
 # fmt: off
 BODY_TYPES: MappingProxyType[str, BodyShape] = MappingProxyType(
     {
-        "sedan": _shape(4.72, 1.82, 1.46, 2.73, 0.90, 0.17, 0.325, 0.72, 1.30, 0.985, 2.14, 3.20, 4.02, 0.925, 0.055,
-                        1.055, 0.42, 0.17, 0.13, 0.05, 0.05, roof_arc=0.045),
-        "hatchback": _shape(4.12, 1.76, 1.49, 2.56, 0.83, 0.17, 0.315, 0.76, 1.12, 1.00, 1.86, 3.42, 3.95, 0.935, 0.085,
-                            1.02, 0.34, 0.17, 0.10, 0.05, 0.03, roof_arc=0.03, tail_drop=0.02),
-        "estate": _shape(4.76, 1.82, 1.49, 2.76, 0.90, 0.17, 0.325, 0.73, 1.30, 0.99, 2.10, 4.12, 4.60, 0.93, 0.05,
-                         1.04, 0.38, 0.17, 0.11, 0.05, 0.03, roof_arc=0.04, tail_drop=0.02),
-        "suv": _shape(4.58, 1.88, 1.74, 2.70, 0.88, 0.23, 0.375, 0.97, 1.25, 1.15, 1.90, 3.92, 4.42, 1.085, 0.05,
-                      1.15, 0.27, 0.13, 0.09, 0.03, 0.03, roof_arc=0.03, flare=0.03),
-        "coupe": _shape(4.52, 1.86, 1.35, 2.66, 0.92, 0.14, 0.340, 0.68, 1.42, 0.92, 2.24, 2.86, 4.10, 0.885, 0.05,
-                        1.00, 0.48, 0.20, 0.15, 0.07, 0.06, roof_arc=0.035, tail_drop=0.05, flare=0.032, doors=2),
-        "pickup": _shape(5.30, 1.90, 1.80, 3.20, 0.92, 0.26, 0.385, 0.99, 1.36, 1.17, 2.02, 3.34, 3.62, 1.11, 0.02,
-                         1.10, 0.27, 0.11, 0.03, 0.02, 0.01, flare=0.032, bed=True),
-        "van": _shape(4.95, 1.92, 1.96, 3.00, 0.88, 0.20, 0.335, 0.93, 0.72, 1.16, 1.52, 4.72, 4.86, 1.13, 0.00,
-                      1.12, 0.15, 0.16, 0.05, 0.06, 0.01, roof_arc=0.02, crease_depth=0.008, panel_sides=True),
-        "minibus": _shape(5.85, 2.02, 2.42, 3.45, 1.02, 0.22, 0.355, 0.98, 0.62, 1.22, 1.40, 5.60, 5.78, 1.20, 0.00,
-                          1.20, 0.11, 0.14, 0.05, 0.05, 0.01, roof_arc=0.03, crease_depth=0.008),
-        "bus": _shape(9.60, 2.46, 3.05, 5.00, 2.25, 0.28, 0.47, 1.06, 0.06, 1.22, 0.42, 9.40, 9.52, 1.22, 0.00,
-                      1.50, 0.04, 0.10, 0.05, 0.02, 0.01, roof_arc=0.02, crease_depth=0.0, flare=0.0),
-        "box truck": _shape(1.92, 1.94, 2.22, 3.50, 1.02, 0.34, 0.41, 1.10, 0.10, 1.28, 0.52, 1.80, 1.88, 1.24, 0.00,
-                            1.24, 0.07, 0.10, 0.02, 0.03, 0.01, roof_arc=0.02, crease_depth=0.006, flare=0.0, doors=2,
-                            box_length=4.1, box_height=3.05, box_width=2.14),
+        # length, width, height, wheelbase, front_overhang, clearance, wheel_radius, hood_height, cowl, cowl_height,
+        # roof_front, roof_rear, tail_glass, belt, belt_rise, deck_height, tumble, nose_bow, tail_bow, front_lean,
+        # rear_lean
+        "sedan": BodyShape(
+            4.72, 1.82, 1.46, 2.73, 0.90, 0.17, 0.325, 0.72, 1.30, 0.985,
+            2.14, 3.20, 4.02, 0.925, 0.055, 1.055, 0.42, 0.17, 0.13, 0.05, 0.05,
+            roof_arc=0.045,
+        ),
+        "hatchback": BodyShape(
+            4.12, 1.76, 1.49, 2.56, 0.83, 0.17, 0.315, 0.76, 1.12,  1.00,
+            1.86, 3.42, 3.95, 0.935, 0.085,  1.02, 0.34, 0.17, 0.10, 0.05, 0.03,
+            roof_arc=0.03, tail_drop=0.02,
+        ),
+        "estate": BodyShape(
+            4.76, 1.82, 1.49, 2.76, 0.90, 0.17, 0.325, 0.73, 1.30,  0.99,
+            2.10, 4.12, 4.60,  0.93,  0.05,  1.04, 0.38, 0.17, 0.11, 0.05, 0.03,
+            roof_arc=0.04, tail_drop=0.02,
+        ),
+        "suv": BodyShape(
+            4.58, 1.88, 1.74, 2.70, 0.88, 0.23, 0.375, 0.97, 1.25,  1.15,
+            1.90, 3.92, 4.42, 1.085,  0.05,  1.15, 0.27, 0.13, 0.09, 0.03, 0.03,
+            roof_arc=0.03, flare=0.03,
+        ),
+        "coupe": BodyShape(
+            4.52, 1.86, 1.35, 2.66, 0.92, 0.14, 0.340, 0.68, 1.42,  0.92,
+            2.24, 2.86, 4.10, 0.885,  0.05,  1.00, 0.48, 0.20, 0.15, 0.07, 0.06,
+            roof_arc=0.035, tail_drop=0.05, flare=0.032, doors=2,
+        ),
+        "pickup": BodyShape(
+            5.30, 1.90, 1.80, 3.20, 0.92, 0.26, 0.385, 0.99, 1.36,  1.17,
+            2.02, 3.34, 3.62,  1.11,  0.02,  1.10, 0.27, 0.11, 0.03, 0.02, 0.01,
+            flare=0.032, bed=True,
+        ),
+        "van": BodyShape(
+            4.95, 1.92, 1.96, 3.00, 0.88, 0.20, 0.335, 0.93, 0.72,  1.16,
+            1.52, 4.72, 4.86,  1.13,  0.00,  1.12, 0.15, 0.16, 0.05, 0.06, 0.01,
+            roof_arc=0.02, crease_depth=0.008, panel_sides=True,
+        ),
+        "minibus": BodyShape(
+            5.85, 2.02, 2.42, 3.45, 1.02, 0.22, 0.355, 0.98, 0.62,  1.22,
+            1.40, 5.60, 5.78,  1.20,  0.00,  1.20, 0.11, 0.14, 0.05, 0.05, 0.01,
+            roof_arc=0.03, crease_depth=0.008,
+        ),
+        "bus": BodyShape(
+            9.60, 2.46, 3.05, 5.00, 2.25, 0.28,  0.47, 1.06, 0.06,  1.22,
+            0.42, 9.40, 9.52,  1.22,  0.00,  1.50, 0.04, 0.10, 0.05, 0.02, 0.01,
+            roof_arc=0.02, crease_depth=0.0, flare=0.0,
+        ),
+        "box truck": BodyShape(
+            1.92, 1.94, 2.22, 3.50, 1.02, 0.34,  0.41, 1.10, 0.10,  1.28,
+            0.52, 1.80, 1.88,  1.24,  0.00,  1.24, 0.07, 0.10, 0.02, 0.03, 0.01,
+            roof_arc=0.02, crease_depth=0.006, flare=0.0, doors=2, box_length=4.1, box_height=3.05, box_width=2.14,
+        ),
+    }
+)
+# fmt: on
+
+TYPE_SHARES = MappingProxyType(
+    {
+        "sedan": 0.27,
+        "hatchback": 0.13,
+        "estate": 0.06,
+        "suv": 0.23,
+        "coupe": 0.04,
+        "pickup": 0.06,
+        "van": 0.08,
+        "minibus": 0.04,
+        "bus": 0.03,
+        "box truck": 0.06,
     }
 )
 
-TYPE_SHARES = MappingProxyType(
-    {"sedan": 0.27, "hatchback": 0.13, "estate": 0.06, "suv": 0.23, "coupe": 0.04, "pickup": 0.06, "van": 0.08,
-     "minibus": 0.04, "bus": 0.03, "box truck": 0.06}
-)
-
-# fmt: on
-
 
 def vary(shape: BodyShape, rng: np.random.Generator) -> BodyShape:
-    """Another model of the same type: every proportion moved a little, none of them broken."""
+    """Another model of the same type: every proportion varied a little."""
 
     def by(share: float) -> float:
         return 1 + share * rng.uniform(-1, 1)

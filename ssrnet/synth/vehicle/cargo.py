@@ -1,4 +1,4 @@
-"""The box truck's box, chassis and tail."""
+"""A box truck's cargo box, chassis and tail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ssrnet.synth.vehicle.specs import ModelSpec
 
 
 def cargo_box(model: ModelSpec) -> list[Mesh]:
-    """In the cab's body frame: the box stands behind it."""
+    """Box, frame and rear lamps in the cab's body frame, behind the cab."""
     s = model.shape
     x, front, floor, top = s.x, s.box_front, s.box_floor, s.box_height
     middle, height, end = front + s.box_length / 2, top - floor, front + s.box_length
@@ -45,7 +45,7 @@ def cargo_box(model: ModelSpec) -> list[Mesh]:
     pieces += [
         box((x(end + 0.006), 0, center_z), (0.014, 0.018, height - 0.1), "seam", "cargo"),
         box((x(end - 0.05), 0, floor - 0.42), (0.06, s.box_width - 0.2, 0.10), "black", "bumper"),
-        box((x(end + 0.0), 0, floor - 0.20), (0.02, 0.46, 0.14), "plate", "plate"),
+        box((x(end), 0, floor - 0.20), (0.02, 0.46, 0.14), "plate", "plate"),
         box((x(front + 0.5), 0, floor - 0.25), (2.4, 0.7, 0.3), "black", "underbody"),
         box(
             (x(s.front_overhang + s.wheelbase), 0, s.wheel_radius),

@@ -1,4 +1,4 @@
-"""Draws marks: a handful for a vehicle on its own, a full signature for each sibling."""
+"""Draws marks at random: a few for a vehicle without siblings, a distinguishing set for each sibling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PASSENGER = ("sedan", "hatchback", "estate", "suv", "coupe")
 
 
 def draw_marks(identity: IdentitySpec, rng: np.random.Generator) -> tuple[Mark, ...]:
-    """Marks of a vehicle without siblings: some have many, some hardly any."""
+    """Marks of a vehicle without siblings, few or many."""
     model = identity.model
     marks: list[Mark] = []
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.15, 0.35, 0.3, 0.2]))):
@@ -27,10 +27,10 @@ def draw_marks(identity: IdentitySpec, rng: np.random.Generator) -> tuple[Mark, 
 
 
 def draw_sibling_marks(members: list[IdentitySpec], rng: np.random.Generator) -> list[IdentitySpec]:
-    """Each member gets a mark of its own for the front, the rear and each side.
+    """The members of a group, each with one mark for the front, the rear and each side.
 
-    Within a group no two members get the same kind for the same view while kinds last, so that a
-    pair differs from every side by more than a few centimetres.
+    No two members get the same kind for the same viewpoint while kinds last, so that a pair differs
+    from every side by more than a few centimetres.
     """
     drawn: list[list[Mark]] = [[] for _ in members]
     for view in ("front", "rear", "left", "right"):
@@ -38,30 +38,30 @@ def draw_sibling_marks(members: list[IdentitySpec], rng: np.random.Generator) ->
         order = rng.permutation(len(kinds))
         for k in range(len(members)):
             drawn[k].append(make_mark(*kinds[int(order[k % len(kinds)])], members[k].model, rng))
-    if rng.random() < 0.3:  # one of them also carries something on its roof
+    if rng.random() < 0.3:  # one of them also gets a mark on its roof
         kinds = candidates("roof", members[0].model)
         drawn[int(rng.integers(len(members)))].append(
             make_mark(*kinds[int(rng.integers(len(kinds)))], members[0].model, rng)
         )
-    for k in range(len(members)):  # inspection stickers, as everybody has them
+    for k in range(len(members)):  # inspection stickers, which every vehicle has
         drawn[k] += [_sticker(rng, "windscreen") for _ in range(int(rng.integers(1, 4)))]
     return [replace(member, marks=_named(marks)) for member, marks in zip(members, drawn, strict=True)]
 
 
 def candidates(view: str, model: ModelSpec) -> list[tuple[MarkKind, Zone]]:
-    """What may tell a vehicle of ``model`` apart, seen from ``view``."""
+    """Marks (kind, zone) that a vehicle of ``model`` may have for a viewpoint, or for the roof."""
     kind = model.body_type
     if view == "front":
-        found: list[tuple[MarkKind, Zone]] = [
+        marks: list[tuple[MarkKind, Zone]] = [
             ("sun strip", "windscreen"),
             ("ornament", "dashboard"),
             ("sticker", "windscreen"),
         ]
         if kind not in ("bus", "box truck"):
-            found += [("decal", "bonnet"), ("dent", "bonnet"), ("patch", "bonnet"), ("patch", "front")]
+            marks += [("decal", "bonnet"), ("dent", "bonnet"), ("patch", "bonnet"), ("patch", "front")]
         if kind == "bus":
-            found += [("decal", "front"), ("patch", "front")]
-        return found
+            marks += [("decal", "front"), ("patch", "front")]
+        return marks
     if view == "rear":
         if kind == "box truck":
             return [
@@ -71,7 +71,7 @@ def candidates(view: str, model: ModelSpec) -> list[tuple[MarkKind, Zone]]:
                 ("mud flap", "rear"),
                 ("stripe", "rear"),
             ]
-        found = [
+        marks = [
             ("sticker", "rear glass"),
             ("decal", "rear"),
             ("patch", "rear"),
@@ -79,36 +79,36 @@ def candidates(view: str, model: ModelSpec) -> list[tuple[MarkKind, Zone]]:
             ("lettering", "rear"),
         ]
         if kind in PASSENGER or kind == "pickup":
-            found.append(("tow bar", "rear"))
+            marks.append(("tow bar", "rear"))
         if kind in PASSENGER and kind != "estate":
-            found.append(("spoiler", "rear"))
+            marks.append(("spoiler", "rear"))
         if kind in ("van", "minibus"):
-            found.append(("ladder", "rear"))
+            marks.append(("ladder", "rear"))
         if kind == "suv":
-            found.append(("spare wheel", "rear"))
-        return found
+            marks.append(("spare wheel", "rear"))
+        return marks
     if view in ("left", "right"):
         zone: Zone = "left" if view == "left" else "right"
-        found = [("decal", zone), ("stripe", zone), ("patch", zone), ("lettering", zone)]
+        marks = [("decal", zone), ("stripe", zone), ("patch", zone), ("lettering", zone)]
         if kind != "box truck":
-            found += [("dent", zone), ("scratch", zone)]
+            marks += [("dent", zone), ("scratch", zone)]
         if kind in PASSENGER:
-            found.append(("hubcap", zone))
-        return found
+            marks.append(("hubcap", zone))
+        return marks
     if kind in ("bus", "box truck"):
         return [("beacon", "roof")]
-    found = [("beacon", "roof")] if kind in ("van", "pickup") else [("sunroof", "roof"), ("sunroof", "roof")]
+    marks = [("beacon", "roof")] if kind in ("van", "pickup") else [("sunroof", "roof"), ("sunroof", "roof")]
     if kind == "sedan":
-        found.append(("beacon", "roof"))
+        marks.append(("beacon", "roof"))
     if kind in ("suv", "estate", "hatchback", "minibus", "van"):
-        found += [("rack", "roof"), ("rack", "roof")]
+        marks += [("rack", "roof"), ("rack", "roof")]
     if kind in ("suv", "estate", "hatchback"):
-        found.append(("roof box", "roof"))
-    return found
+        marks.append(("roof box", "roof"))
+    return marks
 
 
 def make_mark(kind: MarkKind, zone: Zone, model: ModelSpec, rng: np.random.Generator) -> Mark:
-    """One mark of ``kind`` at a drawn place of ``zone``, large enough to be seen from a camera."""
+    """One mark of ``kind`` at a random place of ``zone``, large enough for a camera to see."""
     if kind == "sticker":
         return _sticker(rng, zone, large=True)
     u, v, seed = float(rng.uniform(0, 1)), float(rng.uniform(0.15, 0.85)), int(rng.integers(1 << 31))
@@ -146,7 +146,7 @@ def make_mark(kind: MarkKind, zone: Zone, model: ModelSpec, rng: np.random.Gener
 
 
 def _sticker(rng: np.random.Generator, zone: Zone, large: bool = False) -> Mark:
-    """Inspection stickers crowd the upper corners of a windscreen; a large one may sit anywhere."""
+    """An inspection sticker in an upper corner of the windscreen, or a ``large`` one anywhere."""
     side = rng.uniform(0.08, 0.12) if not large else rng.uniform(0.15, 0.22)
     u = float(rng.uniform(0.62, 0.97) if rng.random() < 0.75 else rng.uniform(0.05, 0.35))
     v = float(rng.uniform(0.72, 0.9)) if not large else float(rng.uniform(0.2, 0.8))

@@ -1,4 +1,4 @@
-"""Draws models: body, front, rear and wheels that go together."""
+"""Draws models at random: body, front, rear and wheels that fit together."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ GRILLES = {"slot": 0.2, "trapezoid": 0.28, "hexagon": 0.18, "pair": 0.08, "slats
 
 
 def draw_model(seed: int, number: int, body_type: str | None = None) -> ModelSpec:
-    """Model ``number`` of a city; ``body_type`` fixes its type. Every subsystem has its own stream."""
+    """Model ``number`` of the city with this ``seed``; ``body_type`` fixes its type, which is drawn otherwise."""
     body_type = body_type or choose(stream(seed, "model type", number), dict(TYPE_SHARES))
     trim = stream(seed, "model trim", number)
     workhorse = body_type in WORKHORSES

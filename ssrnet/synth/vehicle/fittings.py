@@ -1,4 +1,4 @@
-"""What is bolted to a body: seams, handles, mirrors, wipers, plates, badges, exhausts, aerials."""
+"""Fittings of a body: shut lines, handles, mirrors, wipers, plates, badges, exhausts, aerials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssrnet.synth.vehicle.specs import ModelSpec
 
 
 class Fitter:
-    """Collects pieces; lines are written as (station, z) or (station, y) so that they read like a plan."""
+    """Collects meshes; lines are points in the coordinates of a drawing: (station, z), (y, z) or (station, y)."""
 
     def __init__(self, field: BodyField) -> None:
         self.field = field
@@ -24,7 +24,7 @@ class Fitter:
         self.pieces += [piece for piece in pieces if piece is not None]
 
     def side_line(self, line, width: float, material: str = "seam", part: str = "body", offset: float = 0.0025) -> None:
-        """The same line on both sides; ``line`` is (station, z) points."""
+        """The same line on both sides; ``line`` has (station, z) points."""
         reach = self.field.half_width + 0.12
         for sign in (1, -1):
             points = [(self.x(s), sign * reach, z) for s, z in line]
@@ -33,22 +33,24 @@ class Fitter:
     def end_line(
         self, line, width: float, rear: bool, material: str = "seam", part: str = "body", offset: float = 0.0025
     ) -> None:
-        """``line`` is (y, z) points, seen from the front or the rear."""
+        """A line on the front or the ``rear``; ``line`` has (y, z) points."""
         x = self.x(self.field.shape.length + 0.4 if rear else -0.4)
         points = [(x, y, z) for y, z in line]
         self.add(ribbon(self.field, points, width, (1.0 if rear else -1.0, 0, 0), material, part, offset))
 
     def top_line(self, line, width: float, material: str = "seam", part: str = "body") -> None:
+        """A line on bonnet, roof or boot lid; ``line`` has (station, y) points."""
         points = [(self.x(s), y, self.field.shape.height + 0.1) for s, y in line]
         self.add(ribbon(self.field, points, width, (0, 0, -1), material, part))
 
     def on_end(self, y: float, z: float, rear: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The point of the front or rear at (y, z), and its normal."""
+        """The point (3,) of the front or ``rear`` at (y, z), and its normal (3,)."""
         x = self.x(self.field.shape.length + 0.5 if rear else -0.5)
         point, normal, _ = self.field.project(np.array([[x, y, z]]), (1.0 if rear else -1.0, 0, 0))
         return point[0], normal[0]
 
     def on_side(self, station: float, z: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
+        """The point (3,) of the left (``sign`` 1) or right side at (station, z), and its normal (3,)."""
         point, normal, _ = self.field.project(
             np.array([[self.x(station), sign * (self.field.half_width + 0.15), z]]), (0, -sign, 0)
         )
@@ -56,6 +58,7 @@ class Fitter:
 
 
 def fittings(model: ModelSpec, field: BodyField) -> list[Mesh]:
+    """All fittings of a model in the body frame, and the cabin's lining."""
     fit = Fitter(field)
     _doors(fit, model)
     _shut_lines(fit, model)
@@ -167,8 +170,8 @@ def _shut_lines(fit: Fitter, model: ModelSpec) -> None:
         if s.panel_sides:
             fit.end_line([(0, low - 0.1), (0, s.height - 0.1)], 0.018, rear=True)
     elif s.bed:
-        for z in (s.clearance + 0.36,):
-            fit.end_line([(-half + 0.2, z), (half - 0.2, z)], 0.016, rear=True)
+        z = s.clearance + 0.36
+        fit.end_line([(-half + 0.2, z), (half - 0.2, z)], 0.016, rear=True)
         for sign in (1, -1):
             fit.end_line(
                 [(sign * (half - 0.19), low - 0.04), (sign * (half - 0.19), s.deck_height - 0.02)], 0.016, rear=True
@@ -203,7 +206,7 @@ def _mirrors(fit: Fitter, model: ModelSpec) -> None:
 
 
 def _hung_mirror(fit: Fitter, model: ModelSpec, sign: int) -> None:
-    """A bus's mirror hangs before the front corner, a truck's stands off the door on two stays."""
+    """A mirror on stays: before a bus's front corner, beside a truck's door."""
     s = model.shape
     bus = model.body_type == "bus"
     top = s.height - 0.55 if bus else s.belt + 0.62

@@ -1,4 +1,4 @@
-"""Front faces: lamps, grille, intakes and trim cut into the shell by family and parameters."""
+"""Cuts a model's front face into the shell: lamps, grille, intakes and trim."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cut_front(cutter: Cutter, model: ModelSpec) -> None:
     hood, c = s.hood_height, s.clearance
     corners, radius = front_lamp_outline(face, hood)
 
-    def ahead(p: Surface) -> np.ndarray:  # the bonnet lies above: a lamp drawn in the girth would come up there again
+    def ahead(p: Surface) -> np.ndarray:  # without the bonnet, where a lamp drawn in the girth would appear again
         return np.minimum(0.9 - p.station, (0.66 - p.normals[:, 2]) * 0.2)
 
     def lamp(p: Surface, inset: float = 0.0) -> np.ndarray:
@@ -77,7 +77,7 @@ def cut_front(cutter: Cutter, model: ModelSpec) -> None:
 
 
 def _corner_intakes(cutter: Cutter, model: ModelSpec) -> None:
-    """A slanted dark recess at each end of the bumper, framed, with the fog lamp in it."""
+    """A framed, slanted, dark recess at each end of the bumper, with the fog lamp in it."""
     face, s = model.front, model.shape
     half, tall = s.width / 2, s.hood_height - s.clearance
     low = s.clearance + 0.20 * tall
@@ -145,7 +145,7 @@ def _lower_intake(cutter: Cutter, model: ModelSpec) -> None:
 
 
 def _flat_front(cutter: Cutter, model: ModelSpec) -> None:
-    """A bus's or truck's bumper: a dark band with a step and fog lamps; a bus may wear a mask under its screen."""
+    """A bus's or truck's bumper: a dark band with a step and fog lamps, and on some a black panel above."""
     face, s = model.front, model.shape
     half, c = s.width / 2, s.clearance
 
@@ -195,7 +195,7 @@ def _destination(cutter: Cutter, model: ModelSpec) -> None:
 
 
 def _front_lamp(cutter: Cutter, face: FrontFace, corners, lamp) -> None:
-    """From the glass inwards: lenses, running light, indicator, housing (dark, or a mirror), rim."""
+    """Running light, lenses, indicator, housing (dark or mirrored) and rim."""
     dark = face.daytime_strip or face.lamp in ("slim", "split")
     middle = np.mean(corners, axis=0)
     size = min(0.042 if dark else 0.052, 0.32 * face.lamp_height)
@@ -256,7 +256,7 @@ def _grille(cutter: Cutter, model: ModelSpec, ahead) -> None:
         ],
     }
     loop = loops[face.grille]
-    if loop[0][0] == 0:  # half an outline: mirrored over the middle line, so the corners there are not rounded
+    if loop[0][0] == 0:  # half an outline is mirrored over the middle line, so its corners there must not be rounded
         loop = [(-0.3, loop[0][1]), (-0.3, loop[1][1]), *loop[2:]]
 
     def level(p: Surface, inset: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is seen through the glass: seats, dashboard, steering wheel, the people of one capture."""
+"""The cabin behind the glass: seats, dashboard, steering wheel, lining, and the people of one capture."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ssrnet.synth.vehicle.specs import ModelSpec
 
 
 def interior(model: ModelSpec) -> list[Mesh]:
+    """Floor, dashboard, seats and steering wheel in the body frame."""
     s = model.shape
     x, belt, wide = s.x, s.belt, s.width
     long = s.tail_glass - s.cowl
@@ -33,8 +34,7 @@ def interior(model: ModelSpec) -> list[Mesh]:
                 "interior",
             )
         )
-    rows = seat_rows(model)
-    for row in rows:
+    for row in _seat_rows(model):
         for side in _places(model):
             pieces += _seat(x(row), side, belt, min(s.height - belt, 0.62), rounds=6 if s.length > 7 else 9)
     hub = np.array([x(s.cowl + 0.70), 0.36, belt + 0.02])
@@ -45,9 +45,9 @@ def interior(model: ModelSpec) -> list[Mesh]:
 
 
 def liner(model: ModelSpec, field: BodyField) -> list[Mesh]:
-    """The cabin's dark lining, a hand's breadth inside the body and open where the windows are.
+    """The cabin's dark lining, 4 cm inside the body and open where the windows are.
 
-    Without it a window shows the outer paint from within, and the pane looks painted over.
+    Without it a window would show the body's paint from inside and look painted over.
     """
     s, depth = model.shape, 0.04
     step = 0.075 if s.length < 7 else 0.14
@@ -60,7 +60,8 @@ def liner(model: ModelSpec, field: BodyField) -> list[Mesh]:
     return [replace(lining, normals=-lining.normals)]
 
 
-def seat_rows(model: ModelSpec) -> list[float]:
+def _seat_rows(model: ModelSpec) -> list[float]:
+    """Stations of the rows of seats."""
     s = model.shape
     first = s.cowl + (1.05 if s.cowl > 0.9 else 1.15)
     if model.body_type in ("bus", "minibus"):
@@ -75,9 +76,9 @@ def seat_rows(model: ModelSpec) -> list[float]:
 
 
 def people(model: ModelSpec, rng: np.random.Generator) -> list[Mesh]:
-    """Driver and perhaps a passenger: they belong to the capture, never to the vehicle."""
+    """Driver and perhaps a passenger. They belong to the capture, not to the vehicle."""
     s = model.shape
-    row = s.x(seat_rows(model)[0] - 0.12)
+    row = s.x(_seat_rows(model)[0] - 0.12)
     seats = [0.36] + ([-0.36] if rng.random() < 0.35 else [])
     pieces = []
     for y in seats:

@@ -1,7 +1,7 @@
-"""Implicit solids to closed meshes: surface nets, then Newton steps onto the exact surface.
+"""Meshes implicit solids: surface nets, then Newton steps onto the exact surface.
 
-Surface nets give one vertex a crossed cell and one quad a crossed edge, so the mesh is closed and
-oriented by construction; the Newton steps take away the grid's staircase.
+Surface nets give one vertex per crossed cell and one quad per crossed edge, so the mesh is closed and
+oriented by construction; the Newton steps remove the grid's staircase.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def gradient(field: Field, points: np.ndarray, step: float = 0.004) -> np.ndarra
 
 
 def normals_at(field: Field, points: np.ndarray) -> np.ndarray:
+    """Outward unit normals (n, 3)."""
     slope = gradient(field, points)
     return slope / (np.linalg.norm(slope, axis=1, keepdims=True) + 1e-9)
 
@@ -51,7 +52,7 @@ def normals_at(field: Field, points: np.ndarray) -> np.ndarray:
 def first_hit(
     field: Field, points: np.ndarray, direction: np.ndarray, reach: float, steps: int = 140
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where rays from ``points`` (n, 3) along ``direction`` first enter the solid, and which did (n,)."""
+    """(points where rays from ``points`` (n, 3) along ``direction`` first enter the solid, which rays do (n,) bool)."""
     points, direction = np.asarray(points, float), np.asarray(direction, float)
     t = np.linspace(0, reach, steps)
     values = field(points[:, None] + t[None, :, None] * direction.reshape(-1, 1, 3))
@@ -64,7 +65,7 @@ def first_hit(
 
 
 def _newton(field: Field, vertices: np.ndarray, step: float) -> np.ndarray:
-    """Two steps with one gradient: the surface hardly turns within a cell."""
+    """``vertices`` moved onto the surface by two steps with one gradient, since it hardly turns within a cell."""
     slope = gradient(field, vertices)
     per_unit = -slope / np.maximum((slope**2).sum(axis=1, keepdims=True), 0.04)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Thin sheets laid on the body: seams and mouldings (ribbons), printed patches (decals, stickers)."""
+"""Thin overlays on the body: ribbons (seams, mouldings) and printed patches (decals, stickers)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def ribbon(
     part: str,
     offset: float = 0.002,
 ) -> Mesh | None:
-    """A strip of ``width`` along ``line`` (points off the body), dropped onto it along ``direction``."""
+    """A strip of ``width`` metres along ``line`` (points off the body), projected onto it along ``direction``.
+
+    None where nothing of it hits the body.
+    """
     points = np.asarray(line, float)
     lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
     t = np.linspace(0, lengths[-1], max(3, int(lengths[-1] / 0.03)))
@@ -28,7 +31,7 @@ def ribbon(
     vertices = np.stack(
         [surface + normals * offset - across * width / 2, surface + normals * offset + across * width / 2], 1
     )
-    # A jump between neighbours means that the line fell into a wheel well or off an edge.
+    # A jump between neighbours means that the line crosses a wheel well or leaves an edge.
     step = np.linalg.norm(np.diff(surface, axis=0), axis=1)
     whole = hit[:-1] & hit[1:] & (step < 0.12)
     cells = grid_faces(len(surface), 2).reshape(2, -1, 3)[:, whole].reshape(-1, 3)[:, ::-1]
@@ -49,11 +52,11 @@ def patch(
     offset: float = 0.004,
     pitch: float = 0.009,
 ) -> Mesh | None:
-    """A printed rectangle dropped onto the body along ``direction``.
+    """A printed rectangle projected onto the body along ``direction``; None where nothing of it hits the body.
 
     ``picture`` is (h, w, 4) in [0, 1], linear RGB and coverage; ``half_u`` points to the picture's
-    right, ``half_v`` to its top. The print becomes vertex colours at ``pitch`` metres, finer than a
-    camera's pixel, so that one material draws every print; uncovered cells are left out.
+    right, ``half_v`` to its top. The print becomes vertex colours ``pitch`` metres apart, finer than a
+    camera's pixel, so that one material serves every print; uncovered cells are left out.
     """
     columns = max(4, int(2 * np.linalg.norm(half_u) / pitch))
     rows = max(4, int(2 * np.linalg.norm(half_v) / pitch))

@@ -1,7 +1,4 @@
-"""Cuts the body's closed surface into panels: glass, lamps, grille, bumpers, paint.
-
-Panels are taken one after the other, so an earlier one lies on top of a later one.
-"""
+"""Cuts the body's closed surface into panels: glass, lamps, grille, bumpers, paint."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def shell_of(field: BodyField, step_scale: float = 1.0) -> Mesh:
 
 
 def cut_panels(model: ModelSpec, field: BodyField, step_scale: float = 1.0) -> list[Mesh]:
-    """Every panel of the body. Together they are the closed shell, cut."""
+    """All panels of the body; together they are the closed shell."""
     cutter = Cutter(shell_of(field, step_scale), field)
     _underside(cutter, model)
     _side_glass(cutter, model)
@@ -58,7 +55,9 @@ def _refine_ends(cutter: Cutter, model: ModelSpec) -> None:
     s = model.shape
 
     def level(p: Surface) -> np.ndarray:
-        high = s.height if model.body_type == "bus" else s.hood_height + 0.08  # a bus shows its route
+        high = (
+            s.height if model.body_type == "bus" else s.hood_height + 0.08
+        )  # a bus has a route display over its windscreen
         front = np.minimum(0.42 - p.station, high - p.z)
         top = s.deck_height + (0.35 if s.tailgate else 0.02)
         rear = np.minimum(0.36 - p.from_tail, top - p.z) if not s.box_length else front
@@ -101,7 +100,7 @@ BUS_LEAF = 0.60
 
 
 def _bus_door_level(p: Surface) -> np.ndarray:
-    """Panes of the two-leaved doors, nearly down to the step."""
+    """Level of the panes of the two-leaved doors, which reach down to the step."""
     leaves = [
         band(p.station, door + k * BUS_LEAF + 0.04, door + (k + 1) * BUS_LEAF - 0.04)
         for door in BUS_DOORS
@@ -111,7 +110,7 @@ def _bus_door_level(p: Surface) -> np.ndarray:
 
 
 def side_window_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
-    """Inside the side windows' outline, ``inset`` metres from the greenhouse's own edges."""
+    """Level of the side windows' outline, ``inset`` metres inside the greenhouse's edges."""
     s = model.shape
     upright = s.tumble < 0.2
     edge = 0.05 if upright else 0.028
@@ -181,14 +180,14 @@ def _side_glass(cutter: Cutter, model: ModelSpec) -> None:
 
 
 def windscreen_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
-    """Inside the windscreen's outline, ``inset`` metres from its pillars, header and base."""
+    """Level of the windscreen's outline, ``inset`` metres inside its pillars, header and base."""
     s = model.shape
     pillar = 0.035 if s.tumble > 0.2 else 0.055
     top = 0.06 if s.height < 2.6 else 0.42
     side = field.glass_width(p.points) - pillar - inset - np.abs(p.y)
     roof = -field.roof(p.points) - top - inset
     base = p.z - (s.cowl_height + 0.008 + inset) + 0.03 * (p.y / field.half_width) ** 2
-    # The last two only tell the pane from its neighbours: steep, so that rounding does not shrink the pane.
+    # The last two only separate the pane from its neighbours; they are steep, so that rounding does not shrink it.
     facing = p.normals[:, 0] - 0.08
     near = 3 * (0.12 - np.abs(field.windscreen(p.points)))
     return rounded_all(side, roof, base, facing, near, radius=0.05)
@@ -218,7 +217,7 @@ def _windscreen(cutter: Cutter, model: ModelSpec) -> None:
 
 
 def rear_window_level(model: ModelSpec, field: BodyField, p: Surface, inset: float) -> np.ndarray:
-    """Inside the rear window's outline, ``inset`` metres from its pillars, header and base."""
+    """Level of the rear window's outline, ``inset`` metres inside its pillars, header and base."""
     s = model.shape
     high = 0.04 if s.height < 2.6 else 0.45
     base_up = 0.15 if model.body_type == "bus" else 0.03 if s.tailgate else 0.025
@@ -251,7 +250,7 @@ def _cladding(cutter: Cutter, model: ModelSpec) -> None:
 
 
 def _name_paint(paint: Mesh, field: BodyField) -> list[Mesh]:
-    """The painted rest, faces sorted into roof, bonnet, doors, boot, bumpers and wings for the masks."""
+    """The painted rest, its faces split into roof, bonnet, doors, boot, bumpers and body for the part masks."""
     s = field.shape
     middle = paint.vertices[paint.faces].mean(axis=1)
     normal = paint.normals[paint.faces].mean(axis=1)

@@ -1,7 +1,7 @@
-"""Printed textures, drawn by our own code: inspection stickers, logos, company lettering, stripes.
+"""Paints printed textures: inspection stickers, logos, company lettering, stripes.
 
-Every picture is (h, w, 4) float in [0, 1]: linear RGB and coverage. The words are made of syllables
-and stand for nobody.
+Every picture is (h, w, 4) float in [0, 1]: linear RGB and coverage. The names are random syllables and
+belong to no company.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def _sun_strip(draw, size, rng) -> None:
 
 
 def _patch(draw, size, rng) -> None:
-    """Primer over a repair: a blotch of grey with a ragged edge."""
+    """Primer over a repair: a grey blotch with a ragged edge."""
     w, h = size
     tone = int(rng.integers(70, 135))
     for _ in range(26):

@@ -1,4 +1,4 @@
-"""Rear faces: lamps, reflectors and trim cut into the shell by family and parameters."""
+"""Cuts a model's rear face into the shell: lamps, reflectors and trim."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ssrnet.synth.vehicle.specs import ModelSpec, RearFace
 
 
 def rear_lamp_outlines(face: RearFace, model: ModelSpec) -> list[tuple[list[tuple[float, float]], float]]:
-    """Outlines (girth from the middle of the tail, z) of the lamps of one side."""
+    """Outlines of one side's lamps: corners (girth from the middle of the tail, z) and rounding of the corners."""
     s = model.shape
     top, a, h, lift = s.deck_height - 0.075, face.lamp_inner, face.lamp_height, face.lamp_lift
     edge = s.width / 2 + 0.30
@@ -81,7 +81,7 @@ def rear_lamp_outlines(face: RearFace, model: ModelSpec) -> list[tuple[list[tupl
 
 
 def _lamp_chambers(cutter: Cutter, face: RearFace, corners, lamp) -> None:
-    """Round chambers side by side in one smoked glass, or a bus's chambers one over the other."""
+    """Round chambers side by side under dark glass, or a bus's chambers one over the other."""
     left, low = np.min(corners, axis=0)
     high = np.max(corners, axis=0)[1]
     if face.lamp == "round":

@@ -9,7 +9,7 @@ from ssrnet.synth.vehicle.specs import WheelSpec
 
 
 def wheel(spec: WheelSpec, radius: float, width: float, phase: float, hubcap_missing: bool = False) -> list[Mesh]:
-    """``phase`` turns the spokes (radians): it belongs to the capture, not to the vehicle."""
+    """Meshes of one wheel; ``phase`` turns the spokes (radians) and belongs to the capture, not to the vehicle."""
     half, rim = width / 2, spec.rim_share * radius
     tyre = [
         (rim, -half),
@@ -55,7 +55,7 @@ def _steel(rim: float, half: float, part: str) -> list[Mesh]:
 
 
 def _hubcap(spec: WheelSpec, rim: float, half: float, phase: float) -> list[Mesh]:
-    """A plastic cover: domed disc with dark slots."""
+    """A plastic cover: a domed disc with dark slots."""
     dome = [
         (0.0, -0.7 * half),
         (0.98 * rim, -0.7 * half),
