@@ -1,4 +1,4 @@
-"""The written data set: layout, resuming, refusing to mix two cities. The camera is a stub here."""
+"""The files of a city: layout, resuming, refusing to mix two cities. A stub takes the photographs."""
 
 import csv
 from collections import defaultdict
@@ -25,8 +25,8 @@ PHOTO = {
 }
 
 
-class StubCamera:
-    """Takes a grey card, and may be killed after a number of photographs."""
+class StubPhotographer:
+    """Takes grey cards; ``lives`` photographs later it is killed."""
 
     samples = 9
 
@@ -49,13 +49,13 @@ def settings(tmp_path, monkeypatch):
     return SynthSettings(tmp_path / "city", identities=14, seed=2, max_passes=5, max_frames=2, masks=True)
 
 
-def use(monkeypatch, camera):
-    monkeypatch.setattr(jobs, "photographer", lambda samples: camera)
-    return camera
+def use(monkeypatch, photographer):
+    monkeypatch.setattr(jobs, "photographer", lambda samples: photographer)
+    return photographer
 
 
 def test_layout_is_veri(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+    use(monkeypatch, StubPhotographer())
     report = generate(settings)
     rows = list(csv.DictReader((settings.out / "manifest.csv").open()))
     assert len(rows) == report.rows and report.taken == report.total
@@ -73,7 +73,7 @@ def test_layout_is_veri(settings, monkeypatch):
 
 
 def test_round_trip_through_open_dataset(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+    use(monkeypatch, StubPhotographer())
     generate(settings)
     dataset = open_dataset(settings.out)
     rows = list(csv.DictReader((settings.out / "manifest.csv").open()))
@@ -84,23 +84,23 @@ def test_round_trip_through_open_dataset(settings, monkeypatch):
 
 
 def test_continues_after_being_killed(settings, monkeypatch):
-    use(monkeypatch, StubCamera(lives=11))
+    use(monkeypatch, StubPhotographer(lives=11))
     with pytest.raises(KeyboardInterrupt):
         generate(settings)
     assert not (settings.out / "manifest.csv").exists()
     (settings.out / "image_test").mkdir(exist_ok=True)
     dead = 2**22 + 1  # above Linux's highest process number
     (settings.out / "image_test" / f".half.jpg.{dead}.part").write_bytes(b"torn")
-    second = use(monkeypatch, StubCamera())
+    second = use(monkeypatch, StubPhotographer())
     report = generate(settings)
     assert second.taken == report.taken == report.total - 11
     assert not list(settings.out.rglob("*.part"))
-    third = use(monkeypatch, StubCamera())
+    third = use(monkeypatch, StubPhotographer())
     assert generate(settings).taken == 0 and third.taken == 0
 
 
 def test_a_finished_city_grows(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+    use(monkeypatch, StubPhotographer())
     first = generate(settings)
     before = (settings.out / "manifest.csv").read_text().splitlines()
     assert not (settings.out / ".records").exists()
@@ -110,20 +110,20 @@ def test_a_finished_city_grows(settings, monkeypatch):
 
 
 def test_a_lost_photograph_is_taken_again(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+    use(monkeypatch, StubPhotographer())
     generate(settings)
     next(settings.out.glob("image_t*/*.jpg")).unlink()
     assert generate(settings).taken == 1
 
 
-def test_masks_only_for_every_so_manieth_image(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+def test_masks_for_every_nth_image_only(settings, monkeypatch):
+    use(monkeypatch, StubPhotographer())
     report = generate(replace(settings, mask_every=7))
     assert len(list((settings.out / "masks").iterdir())) == -(-report.total // 7)
 
 
 def test_probes_have_a_table(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+    use(monkeypatch, StubPhotographer())
     monkeypatch.setattr("ssrnet.synth.probes.PAIR_VEHICLES", 2)
     city = replace(settings, probes=True, train_share=0.0, sibling_share=1.0, identities=4)
     generate(city)
@@ -157,14 +157,14 @@ def test_demo_and_training_are_two_halves_of_one_fleet():
 
 
 def test_refuses_another_city_in_the_same_folder(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+    use(monkeypatch, StubPhotographer())
     generate(settings)
     with pytest.raises(DataError, match="seed 2"):
         generate(replace(settings, seed=9))
 
 
 def test_progress_counts_to_the_end(settings, monkeypatch):
-    use(monkeypatch, StubCamera())
+    use(monkeypatch, StubPhotographer())
     calls = []
     report = generate(settings, lambda done, total: calls.append((done, total)))
     assert calls[0] == (0, report.total) and calls[-1] == (report.total, report.total)

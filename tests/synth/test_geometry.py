@@ -1,4 +1,4 @@
-"""Bodies are closed and face outward; panels are cut, not torn; dents stay on their side."""
+"""Bodies are closed and face outward; panels cover the shell; dents stay on their side."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from ssrnet.synth.vehicle.wheels import wheel
 
 
 def is_closed(vertices: np.ndarray, faces: np.ndarray, decimals: int = 7) -> bool:
-    """Whether every edge is run through as often one way as the other, equal positions welded."""
+    """Whether faces use every edge as often in one direction as in the other, equal positions welded."""
     _, weld = np.unique(np.round(vertices, decimals), axis=0, return_inverse=True)
     welded = weld.reshape(-1)[faces]
     edges = np.concatenate([welded[:, [0, 1]], welded[:, [1, 2]], welded[:, [2, 0]]])

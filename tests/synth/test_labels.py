@@ -1,4 +1,4 @@
-"""What a pixel is called, where the renderer is installed: marks behind glass, and vehicles behind something."""
+"""Part labels, where the renderer is installed: marks behind glass and hidden vehicles."""
 
 import importlib.util
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Light and what a camera makes of it; needs no renderer."""
+"""Lamps, skies and image development; no renderer needed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def _capture(kind: str, number: int = 5, yaw: float = 0.0, seed: int = 1) -> Cap
 
 
 def _lit(vehicle, kind: str, yaw: float):
-    """The glow of the first seed whose lamps are on, without the windows of the site (a motorway has none)."""
+    """The glow of the first seed whose lamps are on, at a site without windows (a motorway)."""
     return next(glow for seed in range(50) if (glow := glowing(vehicle, _capture(kind, 1, yaw, seed))))
 
 

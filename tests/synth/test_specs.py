@@ -1,4 +1,4 @@
-"""Who exists: determinism, independence of subsystems, siblings, splits."""
+"""The fleet: determinism, independence of subsystems, siblings, splits."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Siblings can be told apart from every side, by projection, or the pair says from where not."""
+"""Siblings can be told apart from every viewpoint, or the pair lists those from which they cannot."""
 
 from itertools import combinations
 from pathlib import Path
