@@ -1,8 +1,7 @@
-"""Contact sheets of the city, to look at: `python -m ssrnet.synth.contact_sheets --out DIR [--city DIR]`.
+"""Contact sheets of the city: `python -m ssrnet.synth.contact_sheets --out DIR [--city DIR]`.
 
-types.jpg: ten body types from four sides; siblings.jpg: three groups of look-alikes from four sides, which
-only their marks tell apart; with --city also identities.jpg (8 vehicles in 12 captures each) and a
-sheet of each series of its probes.
+types.jpg shows ten body types and siblings.jpg three groups of siblings, each from four sides; with --city
+also identities.jpg (8 vehicles, 12 captures each) and one sheet for each series of its probes.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ class SheetSettings:
     out: Path
     """Folder for the sheets."""
     city: Path | None = None
-    """A folder that `ssrnet synth` wrote; without it only types and siblings are drawn."""
+    """A folder that `ssrnet synth` wrote; without it there are only types.jpg and siblings.jpg."""
     seed: int = 776
-    """Fleet from which types and siblings are taken."""
+    """Seed of the fleet that types and siblings come from."""
 
 
 def main(settings: SheetSettings) -> None:
-    """Writes the sheets."""
+    """Write the sheets into ``settings.out``."""
     load_mitsuba()
     fleet = draw_fleet(replace(city_recipe("demo"), seed=settings.seed))
     by_type = {one.model.body_type: one for one in reversed(fleet.identities)}
@@ -81,10 +80,10 @@ def _identities(city: Path) -> list[Cell]:
             rows[row["vehicle_id"]].append(row)
     chosen = list(rows)[:: max(1, len(rows) // 8)][:8]
     cells = []
-    for who in chosen:
-        some = [rows[who][int(k)] for k in np.linspace(0, len(rows[who]) - 1, 12)]
-        for row in some:
-            caption = f"{who} {row['camera_id']} {row['weather']} {row['light']}"
+    for vehicle_id in chosen:
+        count = len(rows[vehicle_id])
+        for row in [rows[vehicle_id][int(k)] for k in np.linspace(0, count - 1, 12)]:
+            caption = f"{vehicle_id} {row['camera_id']} {row['weather']} {row['light']}"
             cells.append((Image.open(city / row["image"]), caption))
     return cells
 
@@ -105,7 +104,7 @@ def _table(path: Path) -> list[dict[str, str]]:
 
 
 def _save(path: Path, cells: list[Cell], columns: int) -> None:
-    """A JPEG in which each row is as high as its highest picture."""
+    """Writes a JPEG of ``cells``, each row as high as its tallest image."""
     shown = [(image.convert("RGB"), caption) for image, caption in cells]
     for image, _ in shown:
         image.thumbnail((CELL - 4, CELL - 4), Image.Resampling.BICUBIC)

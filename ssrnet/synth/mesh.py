@@ -33,6 +33,7 @@ class Mesh:
     colors: np.ndarray | None = None
 
     def moved(self, offset: Sequence[float]) -> Mesh:
+        """Translated by ``offset`` (3,)."""
         return replace(self, vertices=self.vertices + np.asarray(offset, float))
 
     def turned(self, yaw: float) -> Mesh:

@@ -64,6 +64,7 @@ class Step:
 
     @property
     def name(self) -> str:
+        """The photograph's file name."""
         return f"{self.series}_{self.identity.vehicle_id:04d}_{self.index:02d}.jpg"
 
 

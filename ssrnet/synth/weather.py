@@ -26,6 +26,7 @@ class Weather:
 
     @property
     def dark(self) -> bool:
+        """Whether it is night."""
         return self.kind == "night"
 
 

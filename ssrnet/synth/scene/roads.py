@@ -66,7 +66,7 @@ def _paint(site: FixedCamera, x: np.ndarray, y: np.ndarray, rng: np.random.Gener
         inside = (np.abs(x + np.sign(start) * 7) < 5) & (np.abs(y) < edge)
         yield inside & ((np.mod(x + y, 2.2) < 0.12) | (np.mod(x - y, 2.2) < 0.12)), yellow
     if site.style == "avenue":
-        for lane, way in site.lanes:  # a straight arrow a lane
+        for lane, way in site.lanes:  # a straight arrow per lane
             u, v = (x - 7.5) * way, np.abs(y - lane)
             yield ((v < 0.08) & (np.abs(u) < 1.4)) | ((v < (2.1 - u) * 0.35) & (u > 1.2) & (u < 2.1)), white
     if site.style == "gate":

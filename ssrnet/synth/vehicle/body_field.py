@@ -32,10 +32,12 @@ def smooth_max(a: np.ndarray, b: np.ndarray, k: float) -> np.ndarray:
 
 
 def smooth_min(a: np.ndarray, b: np.ndarray, k: float) -> np.ndarray:
+    """Polynomial smooth minimum: joins two solids with a fillet of about ``k``."""
     return -smooth_max(-a, -b, k)
 
 
 def smooth_step(t: np.ndarray) -> np.ndarray:
+    """Cubic step from 0 at ``t`` 0 to 1 at ``t`` 1."""
     t = np.clip(t, 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -109,6 +111,7 @@ class BodyField:
         return value
 
     def hull(self, points: np.ndarray) -> np.ndarray:
+        """The body below the windows."""
         s = self.shape
         x, y, z = self.station(points), np.abs(points[..., 1]), points[..., 2]
         q = np.clip(y / self.half_width, 0, 1.15)
@@ -124,6 +127,7 @@ class BodyField:
         return smooth_max(value, bottom, 0.05)
 
     def greenhouse(self, points: np.ndarray) -> np.ndarray:
+        """The cabin above the belt: windscreen, roof, side glass and rear window."""
         y = np.abs(points[..., 1])
         value = smooth_max(self.windscreen(points), self.roof(points), 0.10)
         value = smooth_max(
@@ -135,6 +139,7 @@ class BodyField:
         return smooth_max(value, self.shape.belt - 0.15 - points[..., 2], 0.02)
 
     def windscreen(self, points: np.ndarray) -> np.ndarray:
+        """The windscreen's face, negative behind it."""
         s = self.shape
         q = points[..., 1] / self.half_width
         curve = min(0.20, 0.5 * (s.roof_front - s.cowl) + 0.04)
@@ -148,6 +153,7 @@ class BodyField:
         )
 
     def backlight(self, points: np.ndarray) -> np.ndarray:
+        """The rear window's face, negative ahead of it."""
         s = self.shape
         q = points[..., 1] / self.half_width
         curve = min(0.14, 0.3 * (s.tail_glass - s.roof_rear) + 0.03)
@@ -161,6 +167,7 @@ class BodyField:
         )
 
     def roof(self, points: np.ndarray) -> np.ndarray:
+        """The roof's face, negative below it."""
         s = self.shape
         x = self.station(points)
         middle = 0.5 * (s.roof_front + s.roof_rear) - 0.1
@@ -221,7 +228,7 @@ class BodyField:
         )
 
     def _bed(self, points: np.ndarray) -> np.ndarray:
-        """Positive inside the pickup's bed; wheel housings stand in it, so that no well opens into it."""
+        """Positive inside the pickup's bed, without the wheel housings, so that no wheel well opens into it."""
         s = self.shape
         x, y, z = self.station(points), np.abs(points[..., 1]), points[..., 2]
         cavity = np.minimum.reduce(

@@ -56,6 +56,7 @@ class BodyShape:
 
     @property
     def total_length(self) -> float:
+        """Length with a box truck's cargo box."""
         return self.length + (self.box_length + 0.12 if self.box_length else 0.0)
 
     @property
@@ -74,10 +75,12 @@ class BodyShape:
 
     @property
     def box_floor(self) -> float:
+        """Height of a box truck's cargo floor."""
         return self.wheel_radius * 2 + 0.16
 
     @property
     def well_radius(self) -> float:
+        """Radius of a wheel well."""
         return self.wheel_radius + 0.045
 
     @property

@@ -27,6 +27,7 @@ class Surface:
 
     @classmethod
     def of(cls, mesh: Mesh, field: BodyField) -> Surface:
+        """The vertices of ``mesh``; ``field`` gives their stations."""
         station = field.station(mesh.vertices)
         return cls(
             mesh.vertices, mesh.normals, station, field.shape.length - station, mesh.vertices[:, 1], mesh.vertices[:, 2]

@@ -59,6 +59,7 @@ def draw_model(seed: int, number: int, body_type: str | None = None) -> ModelSpe
 
 
 def draw_front(body_type: str, rng: np.random.Generator) -> FrontFace:
+    """A front face that fits the body type."""
     lamp = choose(rng, FRONT_LAMPS.get(body_type, CAR_FRONTS))
     tall = body_type in ("suv", "pickup", *WORKHORSES)
     inner = {"slim": 0.50, "teardrop": 0.53, "box": 0.56, "round": 0.56, "split": 0.48, "tall": 0.62, "low": 0.66}[lamp]
@@ -89,6 +90,7 @@ def draw_front(body_type: str, rng: np.random.Generator) -> FrontFace:
 
 
 def draw_rear(body_type: str, rng: np.random.Generator) -> RearFace:
+    """A rear face that fits the body type."""
     lamp = choose(rng, dict(REAR_LAMPS[body_type]))
     big = body_type in WORKHORSES
     inner = {
@@ -117,6 +119,7 @@ def draw_rear(body_type: str, rng: np.random.Generator) -> RearFace:
 
 
 def draw_wheel(body_type: str, rng: np.random.Generator) -> WheelSpec:
+    """A wheel that fits the body type."""
     if body_type in ("bus", "box truck"):
         return WheelSpec("steel", 5, rng.uniform(0.58, 0.62), False)
     plain = 0.75 if body_type in ("van", "minibus") else 0.22

@@ -21,6 +21,7 @@ class Fitter:
         self.pieces: list[Mesh] = []
 
     def add(self, *pieces: Mesh | None) -> None:
+        """Collects ``pieces``; None stands for a line that does not hit the body."""
         self.pieces += [piece for piece in pieces if piece is not None]
 
     def side_line(self, line, width: float, material: str = "seam", part: str = "body", offset: float = 0.0025) -> None:

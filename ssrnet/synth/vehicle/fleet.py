@@ -133,6 +133,7 @@ def _model(seed: int, unit: int, split: str) -> ModelSpec:
 
 
 def draw_paint(rng: np.random.Generator, model: ModelSpec) -> Paint:
+    """A paint from ``PAINTS``, slightly varied; workhorses are often white."""
     name = choose(rng, {name: share for name, (*_, share) in PAINTS.items()})
     if model.body_type in WORKHORSES and rng.random() < 0.5:
         name = "white"

@@ -55,6 +55,7 @@ def front_lamp_outline(face: FrontFace, hood: float) -> tuple[list[tuple[float, 
 
 
 def cut_front(cutter: Cutter, model: ModelSpec) -> None:
+    """Cuts lamps, grille and intakes of ``model`` out of the shell."""
     face, s = model.front, model.shape
     hood, c = s.hood_height, s.clearance
     corners, radius = front_lamp_outline(face, hood)

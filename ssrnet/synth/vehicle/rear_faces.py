@@ -105,6 +105,7 @@ def _lamp_chambers(cutter: Cutter, face: RearFace, corners, lamp) -> None:
 
 
 def cut_rear(cutter: Cutter, model: ModelSpec) -> None:
+    """Cuts lamps, reflectors and bumper trim of ``model`` out of the shell."""
     face, s = model.rear, model.shape
     c, half = s.clearance, s.width / 2
     outlines = rear_lamp_outlines(face, model)

@@ -1,6 +1,6 @@
 """What makes a vehicle: the model that siblings share, and the marks that tell them apart.
 
-Specs know no mesh and no pixel. They are frozen and compare by value.
+Specs are plain data without meshes or pixels: frozen, compared by value.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class RearFace:
 
 @dataclass(frozen=True)
 class WheelSpec:
+    """The wheels of a model."""
+
     style: str  # five, twin, multi, mesh, star, hubcap, steel
     spokes: int
     rim_share: float  # rim radius over tyre radius
