@@ -10,6 +10,7 @@ import streamlit as st
 from app.widgets.components.image_picker import choose
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.export import table
+from app.widgets.labels import image_label
 from app.widgets.page import as_page
 from app.widgets.progress import run_with_progress
 from app.workbench import Workbench
@@ -132,7 +133,7 @@ def _sibling(sibling: object) -> str:
 
 def _picture(image: VehicleImage, role: str, queries: set[str]) -> Figure:
     is_query = image.name in queries
-    caption = " · ".join(filter(None, (role, image.vehicle_id, image.camera_id)))
+    caption = " · ".join(filter(None, (role, image_label(image))))
     return Figure(
         thumbnail(image),
         f"{role or 'image'} {image.name}",

@@ -19,19 +19,19 @@ T = TypeVar("T")
 
 
 def run_with_progress(label: str, key: str, work: Callable[[Progress], T]) -> T:
-    """``work(report)`` in the background, behind a :func:`progress` bar that *Cancel* leaves within half a second.
+    """``work(progress_callback)`` in the background, behind a :func:`progress` bar that *Cancel* leaves within half a second.
 
     The bar appears once the work has taken :data:`app.workbench.background.TICK` seconds.
     """
-    with progress(label, key) as report:
-        return in_background(work, report)
+    with progress(label, key) as progress_callback:
+        return in_background(work, progress_callback)
 
 
 @contextmanager
 def progress(label: str, key: str) -> Iterator[Progress]:
-    """``with progress("Drawing the map", "map") as report: work(report)``; ``report(done, total)``.
+    """``with progress("Drawing the map", "map") as progress_callback: work(progress_callback)``.
 
-    *Cancel* ends the work at its next report, which should come every second; work that cannot report so often
+    *Cancel* ends the work at its next call of ``progress_callback(done, total)``, at least one a second; work that calls less often
     belongs in :func:`run_with_progress`. What was done is lost unless the work itself keeps it. The page then says
     so and offers to start again, and what stands below is not drawn. The bar's place is kept whether work is left or
     not, so that nothing below moves. An error in the work removes the bar and the button.
@@ -44,7 +44,7 @@ def progress(label: str, key: str) -> Iterator[Progress]:
         st.stop()
     began, bar, drawn = time.monotonic(), None, 0.0
 
-    def report(done: int, total: int) -> None:
+    def progress_callback(done: int, total: int) -> None:
         nonlocal bar, drawn
         now = time.monotonic()
         if bar is None:
@@ -58,7 +58,7 @@ def progress(label: str, key: str) -> Iterator[Progress]:
         bar.progress(done / total, label + left)
 
     try:
-        yield report
+        yield progress_callback
     except Exception:  # Streamlit's own, which end a run, are none: the next run redraws the place
         place.empty()
         raise

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.components import component
+from app.widgets.labels import image_label
 from app.workbench.facets import CAMERA, Facets, facets, value
 from app.workbench.images import thumbnail
 from ssrnet.data.records import VehicleImage
@@ -48,7 +49,7 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
     size = MORE if more else PAGE
     start = _start(key, matching, chosen, size, (words, tuple(wanted.items())))
     visible = matching[start : start + size]
-    items = [{"key": image.name, "label": _label(image), "uri": thumbnail(image)} for image in visible]
+    items = [{"key": image.name, "label": image_label(image), "uri": thumbnail(image)} for image in visible]
     _grid(
         data={
             "items": items,
@@ -135,7 +136,3 @@ def _turned(key: str, size: int) -> None:
     state, start = st.session_state[f"{key}_start"]
     if by:
         st.session_state[f"{key}_start"] = (state, max(0, start + by * size))
-
-
-def _label(image: VehicleImage) -> str:
-    return f"{image.vehicle_id} · {image.camera_id}" if image.camera_id else image.vehicle_id
