@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a real rendering, then the same command again."""
+"""kill -9 in the middle of a real rendering, then the same command again; with one process and with two."""
 
 import importlib.util
 import os
@@ -13,8 +13,8 @@ import pytest
 CITY = ["--identities", "2", "--seed", "4", "--min-passes", "2", "--max-passes", "2", "--max-frames", "2"]
 
 
-def start(out: Path) -> subprocess.Popen:
-    options = ["--out", str(out), *CITY, "--samples", "1", "--masks", "--workers", "2"]
+def start(out: Path, workers: int) -> subprocess.Popen:
+    options = ["--out", str(out), *CITY, "--samples", "1", "--masks", "--workers", str(workers)]
     command = [sys.executable, "-m", "ssrnet", "synth", *options]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -32,10 +32,10 @@ def test_killed_and_continued_is_as_never_killed(tmp_path):
     if any(importlib.util.find_spec(name) is None for name in ("mitsuba", "mitsuba_oidn")):
         pytest.skip("the synth extra (Mitsuba 3 and Open Image Denoise) is not installed")
     whole, torn = tmp_path / "whole", tmp_path / "torn"
-    run = start(whole)
+    run = start(whole, workers=2)
     assert run.wait(300) == 0, run.stderr.read()
 
-    victim = start(torn)
+    victim = start(torn, workers=1)
     deadline = time.monotonic() + 300
     while not written(torn) and victim.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -48,7 +48,7 @@ def test_killed_and_continued_is_as_never_killed(tmp_path):
     assert not [one for one in workers if Path(f"/proc/{one}").exists()], "workers outlive their parent"
     assert 0 < len(written(torn)) < len(written(whole)) and not (torn / "manifest.csv").exists()
 
-    again = start(torn)
+    again = start(torn, workers=1)
     assert again.wait(300) == 0, again.stderr.read()
     for name in ("checksums.sha256", "manifest.csv", "siblings.csv"):
         assert (torn / name).read_bytes() == (whole / name).read_bytes()
