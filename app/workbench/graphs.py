@@ -185,7 +185,7 @@ def _single_nodes(model: OpenedModel, query: int, gallery: int) -> list[NodeRow]
     shares = token_shares(network, a, b)
     removed, silenced = (ablate_nodes(network, a, b, off=off).effect[0] for off in ("removed", "silenced"))
     rows = []
-    for i, part in enumerate(shares.parts):
+    for i, part in enumerate(shares.terms):
         share = float(shares.query[0, i])
         if part == NECK:
             rows.append(NodeRow(part, "", None, None, share, None))

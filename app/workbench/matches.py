@@ -148,5 +148,5 @@ def _graph(model: OpenedModel, query: VehicleImage, gallery: VehicleImage, embed
     tokens = np.zeros((0, 2))
     if not embedding.branches or "token" in embedding.branches:
         shares = token_shares(model.network, *traces, embedding)
-        parts, tokens = shares.parts, torch.stack([shares.query[0], shares.gallery[0]], dim=1).cpu().numpy()
+        parts, tokens = shares.terms, torch.stack([shares.query[0], shares.gallery[0]], dim=1).cpu().numpy()
     return PairGraph(regions.regions, regions.cosine[:, 0].cpu().numpy(), parts, tokens)

@@ -1,4 +1,4 @@
-"""Attention maps as the network has them, brought to the image's size."""
+"""Attention maps that the network computes, and their resizing to the image."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from torch.nn import functional as F
 
 from ssrnet.model import ModelSettings, Trace
 
-WHY_NOT = {
+WITHOUT_M_S = {
     "none": "its attention is switched off",
     "se": "its channel attention M_c weighs the channels of F_G, and no place",
     "bilinear": "bilinear pooling weighs products of channels, averaged over all places",
     "stn": "a spatial transformer warps the image in its place",
 }
-
-
-OWN_F_ATTN = ("cbam", "se")
-"""Attention whose F_attn is not F_G itself."""
+"""By attention, why it has no M_s."""
 
 
 class StrongestChannels(NamedTuple):
-    """``channels`` (B, n) with their ``weights`` M_c (B, n), strongest first; ``maps`` (B, n, H, W), theirs in F_c."""
+    """``channels`` (B, n), ``weights`` M_c (B, n), ``maps`` (B, n, H, W) of F_c; the largest weight first."""
 
     channels: np.ndarray
     weights: np.ndarray
@@ -45,14 +42,14 @@ def channel_attention(trace: Trace) -> np.ndarray | None:
 def attended_length(trace: Trace) -> np.ndarray:
     """|F_attn|: the length of F_attn's channels (L2 norm) at each cell, (B, H, W), at least 0.
 
-    What the attention branch hands on. The paper's Fig. 3 may well show this and not M_s: it says "attention maps" and
-    gives no formula. It is |F_G|, see :func:`global_length`, where :func:`why_no_attended_length` says so.
+    This is the output of the attention branch. The paper's Fig. 3 may show this and not M_s: it writes "attention maps"
+    and gives no formula. It equals |F_G| (:func:`global_length`) wherever :func:`why_no_attended_length` has a sentence.
     """
     return trace.F_attn.detach().float().norm(dim=1).cpu().numpy()
 
 
 def global_length(trace: Trace) -> np.ndarray:
-    """|F_G|: the same of F_G, (B, H, W), before any attention."""
+    """|F_G|: the length of F_G's channels at each cell, (B, H, W), before any attention."""
     return trace.F_G.detach().float().norm(dim=1).cpu().numpy()
 
 
@@ -70,20 +67,20 @@ def strongest_channels(trace: Trace, count: int = 8) -> StrongestChannels | None
 
 
 def why_no_spatial_attention(model: ModelSettings) -> str | None:
-    """One sentence on why a model has no M_s and what to look at in its place; None where it has one."""
+    """One sentence on why a model has no M_s, and what replaces it; None where it has one."""
     if model.attention_branch and model.attention == "cbam":
         return None
     reason = "it has no attention branch, and nothing weighs the places of its feature map"
     if model.attention_branch:
-        reason = WHY_NOT[model.attention]
-    return f"{model.title} has no spatial attention map M_s: {reason}. Where its answer comes from, a CAM shows."
+        reason = WITHOUT_M_S[model.attention]
+    return f"{model.title} has no spatial attention map M_s: {reason}. A CAM shows where its answer comes from."
 
 
 def why_no_attended_length(model: ModelSettings) -> str | None:
-    """One sentence on why a model's |F_attn| is called |F_G|; None where attention makes another map of F_G."""
+    """One sentence on why a model has |F_G| in place of |F_attn|; None where its attention changes F_G."""
     if not model.attention_branch:
         return f"{model.title} has no attention branch and so no F_attn; |F_G| stands in its place."
-    if model.attention in OWN_F_ATTN:
+    if model.attention in ("cbam", "se"):  # the others leave F_G as it is
         return None
     return f"{model.title} has no F_attn but F_G itself, which its attention branch reads."
 
@@ -110,11 +107,10 @@ NETWORK_MAPS: dict[str, NetworkMap] = {
 def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:
     """(B, H, W) maps of cells -> (B, *size) over the input image, bilinear between cell centres.
 
-    Half a cell from the border on, the border cells' values hold. ``size`` is a side or (height, width):
-    the network's square or the photograph's own size come out alike, since the square is the stretched
-    photograph. ``theta`` (B, 2, 3) is a spatial transformer's (see :class:`ssrnet.model.FeatureMap`): the
-    maps are then in the warped image's frame and are laid back where they came from; what the warped
-    image does not show gets 0.
+    The outermost half cell has the border cell's value. ``size`` is a side or (height, width): the network's square
+    input or the photograph's size, since the square is the stretched photograph. ``theta`` (B, 2, 3) comes from a
+    spatial transformer (see :class:`ssrnet.model.FeatureMap`): the maps are then in the frame of the warped image and
+    are warped back; what the warped image does not show gets 0.
     """
     size = (size, size) if isinstance(size, int) else size
     cells = torch.as_tensor(maps, dtype=torch.float32).cpu()[:, None]  # (B, 1, H, W)
@@ -128,6 +124,6 @@ def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta
 
 
 def stretch(heatmap: np.ndarray) -> np.ndarray:
-    """One map stretched to [0, 1] for colouring; a constant map becomes 0. Its own range must be shown beside it."""
+    """One map stretched to [0, 1] for colouring; a constant map becomes 0. Show its range beside it."""
     low, high = float(heatmap.min()), float(heatmap.max())
     return np.zeros_like(heatmap) if high - low < 1e-12 else (heatmap - low) / (high - low)

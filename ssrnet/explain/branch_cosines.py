@@ -1,4 +1,4 @@
-"""Likeness to a reference, model by model and branch by branch, from features alone; no network runs."""
+"""Cosine similarity to a reference image, as a whole and by branch, from stored features; no network runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ssrnet.retrieval.extraction import FeatureSet
 
 
 def branch_cosines(features: FeatureSet, reference: str) -> dict[str, np.ndarray]:
-    """(N,) cosines of every row to the row ``reference``: of the whole embedding under :data:`WHOLE`, then of each
-    branch by itself, where there are several."""
+    """Cosines (N,) of every row to the row ``reference``: under :data:`WHOLE` of the whole embedding, then of each
+    branch alone, where there are several."""
     query = features.features[features.names.index(reference)]
     products = branch_products(query, features.features, features.branch_dims)
     alone = {branch: products.shares((branch,))[0] for branch in products.branches if len(products.branches) > 1}
@@ -27,9 +27,9 @@ def branch_cosines(features: FeatureSet, reference: str) -> dict[str, np.ndarray
 def nearest_other(
     features: FeatureSet, images: Sequence[VehicleImage], vehicle: str, embedding: Tensor
 ) -> float | None:
-    """The highest cosine of ``embedding`` (D,) to an image of another vehicle; None where there is none.
+    """The highest cosine of ``embedding`` (D,) to an image of another vehicle; None without other vehicles.
 
-    A view of ``vehicle`` that is less like ``embedding`` than this stands below that image in a rank list.
+    In a rank list, a view of ``vehicle`` with a lower cosine stands below that image.
     """
     others = [image for image in images if image.vehicle_id != vehicle]
     if not others:

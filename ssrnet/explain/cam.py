@@ -103,7 +103,7 @@ def map_names() -> tuple[str, ...]:
 
 
 def map_title(name: str) -> str:
-    """The title of a CAM or of a network's map; a name that neither table has is its own title."""
+    """The title of a CAM or of a network's map; other names are returned as they are."""
     row = CAMS.get(name) or NETWORK_MAPS.get(name)
     return row.title if row else name
 

@@ -1,7 +1,7 @@
-"""Whether a map tells the truth: where its mass lies, and what the network says once the places that it names are gone.
+"""Faithfulness of a map: where its mass lies, and how the similarity changes without the pixels that it marks.
 
-No measure here asks whether a map looks right. Those against part masks say where map *and* network look; only
-deletion, insertion and pairs of photographs that differ in one known place judge the map alone.
+No measure here rates whether a map looks right. Part masks measure the map *and* the network; only deletion,
+insertion, and pairs of photographs that differ in one known place measure the map alone.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch.nn import functional as F
 from ssrnet.explain.attention import to_image_frame
 
 TOLERANCE = 1 / 16
-"""Of the image's side, for the pointing game: one cell of a 16x16 F_G, since no map can point more finely."""
+"""Of the image's side, for the pointing game: one cell of a 16x16 F_G, the finest that a map can point."""
 BLUR = 1 / 16
-"""Standard deviation of the blur, of the image's side: one cell as well, so that no detail of a cell is left."""
+"""Standard deviation of the blur, of the image's side: one cell as well, which removes all detail within a cell."""
 STEPS = 10
 
 
 class PartShares(NamedTuple):
-    """By label, each (L,) and summing to 1: ``mass`` of the map, ``area`` of the image."""
+    """Shares by label: ``mass`` (L,) of the map, ``area`` (L,) of the image; each sums to 1."""
 
     mass: np.ndarray
     area: np.ndarray
@@ -52,32 +52,32 @@ class Curve:
 
 
 class Curves(NamedTuple):
-    """Of one map: a faithful one has ``deletion`` fall soon (low area) and ``insertion`` rise soon (high area)."""
+    """The two curves of one map. For a faithful map ``deletion`` falls early (low area), ``insertion`` rises early."""
 
     deletion: Curve
     insertion: Curve
 
     @property
     def gain(self) -> float:
-        """Insertion's area minus deletion's, in [-2, 2]; about 0 for an order that says nothing."""
+        """Insertion's area minus deletion's, in [-2, 2]; about 0 for a random order."""
         return self.insertion.auc - self.deletion.auc
 
 
 def random_map(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """A control that knows nothing: (H, W) uniform in [0, 1), independent from cell to cell."""
+    """A control: (H, W) uniform in [0, 1), independent from cell to cell."""
     return generator.random(shape, dtype=np.float32)
 
 
 def centre_map(shape: tuple[int, int]) -> np.ndarray:
-    """A control that knows but where photographers aim: (H, W) in (0, 1], a Gaussian of a quarter of each side."""
+    """A control, since cameras aim at vehicles: (H, W) in (0, 1], a Gaussian of a quarter of each side."""
     rows, columns = (((np.arange(n) + 0.5) / n - 0.5) / 0.25 for n in shape)
     return np.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / 2).astype(np.float32)
 
 
 def normalised(heatmap: np.ndarray) -> np.ndarray:
-    """(H, W) at least 0 -> the same with the sum 1; a map without mass prefers no place, so it becomes uniform.
+    """(H, W) at least 0, divided by its sum; a map of zeros becomes uniform.
 
-    Raises ValueError for a map with negative values, which have no share of anything.
+    Raises ValueError for negative values.
     """
     if heatmap.min() < 0:
         raise ValueError("a map of shares cannot have negative values")
@@ -88,8 +88,7 @@ def normalised(heatmap: np.ndarray) -> np.ndarray:
 def part_shares(heatmap: np.ndarray, mask: np.ndarray, parts: int) -> PartShares:
     """The share of a map's mass on each label of ``mask``, beside the label's share of the image.
 
-    heatmap: (H, W) at least 0, at the mask's size. mask: (H, W) integers in [0, ``parts``). A mass above the area
-    is attention beyond chance.
+    heatmap: (H, W) at least 0, at the mask's size. mask: (H, W) integers in [0, ``parts``). By chance, mass equals area.
     """
     mass = np.bincount(mask.ravel(), weights=normalised(heatmap).ravel(), minlength=parts)
     return PartShares(mass, np.bincount(mask.ravel(), minlength=parts) / mask.size)
@@ -101,14 +100,14 @@ def region_share(heatmap: np.ndarray, region: np.ndarray) -> float:
 
 
 def pointing_game(heatmap: np.ndarray, region: np.ndarray, tolerance: float = TOLERANCE) -> Pointing:
-    """Does the map's maximum fall on ``region`` (H, W) bool (Zhang et al., IJCV 2018)? Within ``tolerance`` counts.
+    """Whether the map's maximum lies on ``region`` (H, W) bool, within ``tolerance`` (Zhang et al., IJCV 2018).
 
-    Distances are in units of the image's sides, so that a stretched photograph gives the same answer. Of a maximum
-    over several pixels the one nearest to their mean counts; a constant map has none and misses. Raises
-    ValueError for an empty region.
+    Distances are in units of the image's sides, so that a stretched photograph gives the same result. If several pixels
+    are highest, the one nearest to their mean counts; a constant map has no maximum and misses. Raises ValueError for
+    an empty region.
     """
     if not region.any():
-        raise ValueError("there is nothing to point at: the region is empty")
+        raise ValueError("the region is empty, so no map can point at it")
     height, width = region.shape
     near = ndimage.distance_transform_edt(~region, sampling=(1 / height, 1 / width)) <= tolerance
     chance = float(near.mean())
@@ -120,7 +119,7 @@ def pointing_game(heatmap: np.ndarray, region: np.ndarray, tolerance: float = TO
 
 
 def pixel_order(heatmap: np.ndarray, ties: np.ndarray) -> np.ndarray:
-    """Positions (H * W,) of a map's pixels, highest first; where it is flat, by ``ties`` (H, W), highest first."""
+    """Positions (H * W,) of a map's pixels, highest first; equal ones by ``ties`` (H, W), highest first."""
     return np.lexsort((-ties.ravel(), -heatmap.ravel()))
 
 
@@ -135,7 +134,7 @@ def replaced(start: Tensor, other: Tensor, order: np.ndarray, steps: int) -> Ten
 
 
 def blurred(image: Tensor, sigma: float = BLUR) -> Tensor:
-    """(3, h, w) under a Gaussian with a standard deviation of ``sigma`` of each side; the border is mirrored."""
+    """(3, h, w) after a Gaussian blur with a standard deviation of ``sigma`` of each side; the border is mirrored."""
     for axis in (1, 2):
         side = image.shape[axis]
         radius = min(int(3 * sigma * side) + 1, side - 1)
@@ -157,12 +156,12 @@ def deletion_insertion(
     steps: int = STEPS,
     batch_size: int = 16,
 ) -> dict[str, Curves]:
-    """Deletion and insertion (Petsiuk et al., RISE, BMVC 2018) of several maps of one image, by the maps' names.
+    """Deletion and insertion curves (Petsiuk et al., RISE, BMVC 2018) of several maps of one image, by the maps' names.
 
     embed: (n, 3, h, w) -> (n, D), the network. image: (3, h, w), normalised. maps: (h, w) each, at the image's
     size. The score is the cosine to ``reference`` (D,), held fixed. Deletion replaces the highest pixels first by
-    ImageNet's mean colour, 0 in ``image``; insertion starts from the :func:`blurred` image and brings the highest
-    pixels back first: both canvases as in RISE, the blur wider. ``ties`` (h, w) orders the pixels where a map is flat.
+    ImageNet's mean colour, 0 in ``image``; insertion starts from the :func:`blurred` image and restores the highest
+    pixels first: both as in RISE, with a wider blur. ``ties`` (h, w) orders the pixels where a map is flat.
     Costs 2 (steps - 1) forward passes a map, and 3.
     """
     empty, blur = torch.zeros_like(image), blurred(image)
@@ -173,10 +172,10 @@ def deletion_insertion(
     with torch.no_grad():
         embeddings = torch.cat([embed(some) for some in torch.cat(frames).split(batch_size)])
     scores = F.cosine_similarity(embeddings, reference[None]).cpu().double().numpy()
-    whole, nothing, hazy = scores[:3]
+    whole, deleted, hazy = scores[:3]
     inner = scores[3:].reshape(len(maps), 2, steps - 1)
     return {
-        name: Curves(Curve(np.array([whole, *deletion, nothing])), Curve(np.array([hazy, *insertion, whole])))
+        name: Curves(Curve(np.array([whole, *deletion, deleted])), Curve(np.array([hazy, *insertion, whole])))
         for name, (deletion, insertion) in zip(maps, inner, strict=True)
     }
 

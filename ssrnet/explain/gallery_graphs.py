@@ -1,19 +1,18 @@
-"""The graphs of a whole gallery, kept so that an edit gives every image's f_token in about a second.
+"""The graphs of a whole gallery, cached so that an edit gives every image's f_token in about a second.
 
-What is kept, in float16 (12,000 images, ResNet-50, 16x16 feature map):
+Cached in float16 (sizes for 12,000 images, ResNet-50, 16x16 feature map):
 
-- H(0) W(0) at the network's own lambda, of the nodes that depend on the image: (6, N, 2048), 295 MB. A switch
+- H(0) W(0) at the lambda the network was trained with, of the nodes that depend on the image: (6, N, 2048), 295 MB. A switch
   changes only P in H(1) = ReLU(P H(0) W(0)), so no product with W(0) is left. The token's row is the same for
-  all images. Of every layer only the rows are computed that the read-out hears of.
+  all images. Each layer computes only the rows that reach the read-out.
 - f_token at each lambda that makes other boxes, 16 of them: (16, N, 512), 197 MB.
 
 float16 moves a cosine by up to 1e-4; float32 takes twice the memory and does not.
 
-F_G of a gallery (2048 x 16 x 16 an image, 12.6 GB) is kept nowhere, so a lambda cannot be made on demand: one
-pass over the images makes all of them at once, for a tenth of the backbone's time on top. Lambda and switches
-together would need H(0) W(0) at each lambda, 3.9 GB, and are for one image alone: see
-:func:`ssrnet.explain.graph.edit_trace`. A graph of depth 3 has a product with W(1) for every node left, and
-takes twelve times as long as one of depth 2.
+F_G of a gallery (2048 x 16 x 16 an image, 12.6 GB) is not cached, so a lambda cannot be computed on demand: one
+pass over the images computes all of them at once, for a tenth of the backbone's time on top. Lambda and switches
+together would need H(0) W(0) at each lambda, 3.9 GB; :func:`ssrnet.explain.graph.edit_trace` does that for one image.
+A graph of depth 3 multiplies every node by W(1), and takes twelve times as long as one of depth 2.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class EditedFeatures:
-    """A split's features with every f_token made anew."""
+    """A split's features with every f_token computed after an edit."""
 
     features: BranchFeatures
     label: EditLabel
@@ -56,7 +55,7 @@ class EditedFeatures:
 
 @dataclass(frozen=True)
 class EditedFeatureSet:
-    """A data set's features with every f_token made anew; ``str(label.edit)`` belongs into an evaluation's record."""
+    """A data set's features with every f_token computed after an edit; put ``str(label.edit)`` in the protocol record."""
 
     features: FeatureSet
     label: EditLabel
@@ -64,7 +63,7 @@ class EditedFeatureSet:
 
 @dataclass(frozen=True)
 class GalleryGraphs:
-    """What :func:`cache_graphs` keeps of N images; ``model`` is shared and never changed.
+    """The cached graphs of N images, from :func:`cache_graphs`; ``model`` is shared and never changed.
 
     products: (m, N, C) H(0) W(0) of the graph's first m nodes, all but the token. by_ratio: (S, N, d) f_token
     at each of ``ratios``. size: (H, W) of the feature map.
@@ -81,17 +80,17 @@ class GalleryGraphs:
     def tokens(self, edit: GraphEdit) -> Tensor:
         """(N, d) float32: every image's f_token, before the neck, after ``edit``.
 
-        Raises :class:`SettingsError` for an edit that the graph cannot take, or one of lambda and switches together.
+        Raises :class:`SettingsError` for an edit that does not fit the graph, or one of lambda and switches together.
         """
-        graph, own = graph_of(self.model), self.model.settings.crop_ratio
-        boxes = region_boxes(*self.size, own if edit.crop_ratio is None else edit.crop_ratio)
+        graph, trained_ratio = graph_of(self.model), self.model.settings.crop_ratio
+        boxes = region_boxes(*self.size, trained_ratio if edit.crop_ratio is None else edit.crop_ratio)
         if not edit.switches:
-            kept = [region_boxes(*self.size, ratio) for ratio in self.ratios]
-            return self.by_ratio[kept.index(boxes)].float()
+            cached = [region_boxes(*self.size, ratio) for ratio in self.ratios]
+            return self.by_ratio[cached.index(boxes)].float()
         plan = _plan(graph, edit)
-        if boxes != region_boxes(*self.size, own):
+        if boxes != region_boxes(*self.size, trained_ratio):
             raise SettingsError(
-                f"the gallery's graphs are kept at λ = {own:.3g} alone, so {edit} cannot reach the gallery; "
+                f"the gallery's graphs are cached at λ = {trained_ratio:.3g} alone, so {edit} cannot reach the gallery; "
                 "change either λ or the switches, or edit the query alone."
             )
         chunks = self.products.split(CHUNK, dim=1)
@@ -100,7 +99,7 @@ class GalleryGraphs:
     def edit(
         self, features: BranchFeatures, edit: GraphEdit, embedding: EmbeddingSettings = EmbeddingSettings()
     ) -> EditedFeatures:
-        """``features`` after ``edit`` on both sides; ``embedding`` is what they were made with, without flip test.
+        """``features`` after ``edit`` on both sides; ``embedding`` made them, without flip test.
 
         Raises :class:`DataError` for an image that has no graph here, :class:`SettingsError` as :meth:`tokens`.
         """
@@ -133,28 +132,28 @@ class GalleryGraphs:
         return FeatureSet(columns, self.names, {"token": columns.shape[1]})
 
     def save(self, path: Path, record: dict[str, object]) -> None:
-        """Writes ``path`` (.safetensors) atomically; ``record`` says what made it."""
-        about = {"names": self.names, "ratios": self.ratios, "size": self.size, "record": record}
+        """Writes ``path`` (.safetensors) atomically, with ``record``: what made the graphs."""
+        header = {"names": self.names, "ratios": self.ratios, "size": self.size, "record": record}
         tensors = {"products": self.products, "by_ratio": self.by_ratio}
-        metadata = {"graphs": json.dumps(about)}
+        metadata = {"graphs": json.dumps(header)}
         write_tensors(path, tensors, metadata)
 
     @classmethod
     def load(cls, path: Path, model: SSRNet) -> tuple[GalleryGraphs, dict[str, object]]:
-        """The graphs and the record they were saved with; the caller sees to it that ``model`` made them."""
+        """The graphs and the record they were saved with; the caller checks that ``model`` made them."""
         graph = graph_of(model)
         try:
             with open_tensors(path) as file:
-                about, tensors = json.loads(file.metadata["graphs"]), file.tensors()
+                header, tensors = json.loads(file.metadata["graphs"]), file.tensors()
             products, by_ratio = tensors["products"], tensors["by_ratio"]
-            names, ratios, size = (tuple(about[key]) for key in ("names", "ratios", "size"))
-            record = about["record"]
+            names, ratios, size = (tuple(header[key]) for key in ("names", "ratios", "size"))
+            record = header["record"]
             fits = products.shape == (_image_nodes(graph), len(names), graph.weights[0].out_features)
             fits = fits and by_ratio.shape == (len(ratios), len(names), graph.weights[-1].out_features)
         except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise DataError(f"{path} holds no graphs of ssrnet ({error}); make them again.") from error
+            raise DataError(f"{path} holds no graphs of ssrnet ({error}); compute them again.") from error
         if not fits:
-            raise DataError(f"{path} holds graphs of another network; make them again with this checkpoint.")
+            raise DataError(f"{path} holds graphs of another network; compute them again with this checkpoint.")
         return cls(model, names, products, ratios, by_ratio, size), record
 
 
@@ -179,7 +178,7 @@ def extract_graphs(
 ) -> GalleryGraphs:
     """The graphs of ``images``, in order; ``model`` is used where it is and stays as it is.
 
-    ``progress`` wraps the batches and is told how many there are, as in :func:`ssrnet.retrieval.extraction.extract`.
+    ``progress`` wraps the batches and gets their number, as in :func:`ssrnet.retrieval.extraction.extract`.
     """
     from ssrnet.data.transforms import ImageTensors, read_batches, test_transform  # torchvision takes seconds
 
@@ -192,20 +191,20 @@ def extract_graphs(
     return cache_graphs(model, maps, [image.name for image in images], dtype)
 
 
-def joined(parts: Sequence[GalleryGraphs]) -> GalleryGraphs:
-    """The graphs of several lists of images as of one list; all of one model, and at least one."""
-    names = tuple(name for part in parts for name in part.names)
-    products, by_ratio = (torch.cat([getattr(part, kept) for part in parts], 1) for kept in ("products", "by_ratio"))
-    return replace(parts[0], names=names, products=products, by_ratio=by_ratio)
+def joined(graphs: Sequence[GalleryGraphs]) -> GalleryGraphs:
+    """The graphs of several lists of images as those of one list; all of one model, and at least one."""
+    names = tuple(name for each in graphs for name in each.names)
+    products, by_ratio = (torch.cat([getattr(each, name) for each in graphs], 1) for name in ("products", "by_ratio"))
+    return replace(graphs[0], names=names, products=products, by_ratio=by_ratio)
 
 
 @torch.no_grad()
 def cache_graphs(
     model: SSRNet, feature_maps: Iterable[FeatureMap], names: Sequence[str], dtype: torch.dtype = torch.float16
 ) -> GalleryGraphs:
-    """Graphs of the images ``names``, whose feature maps come in that order in batches of any size; kept on the CPU.
+    """Graphs of the images ``names``, whose feature maps come in that order in batches of any size; stored on the CPU.
 
-    dtype: what they are kept in; numbers too large for it make it float32.
+    dtype: of the stored numbers; float32 where one is too large for it.
     Raises :class:`SettingsError` for a model without a graph, :class:`DataError` where there is no image.
     """
     graph = graph_of(model)
@@ -218,7 +217,7 @@ def cache_graphs(
         if not start:
             ratios = distinct_ratios(height, width)
             boxes = [region_boxes(height, width, ratio) for ratio in ratios]
-            own = boxes.index(region_boxes(height, width, model.settings.crop_ratio))
+            trained = boxes.index(region_boxes(height, width, model.settings.crop_ratio))
             pooling = torch.cat([_pooling(b, height, width) for b in boxes], dim=1).to(F_G.device)  # (HW, S * 5)
             N, last = len(names), graph.weights[-1].out_features
             products = torch.empty(_image_nodes(graph), N, graph.weights[0].out_features, dtype=dtype)
@@ -228,11 +227,11 @@ def cache_graphs(
         regions = graph.weights[0](local.permute(2, 0, 1)).unflatten(0, (len(ratios), 5))  # (S, 5, B, C)
         whole = [graph.weights[0](F_G.mean((2, 3)))[None]] if "global" in graph.nodes else []
         X = [torch.cat([*whole, regions[i]]) for i in range(len(ratios))]  # (m, B, C) each
-        products = _put(products, rows, X[own])
+        products = _put(products, rows, X[trained])
         by_ratio = _put(by_ratio, rows, torch.stack([_propagate(graph, plan, x) for x in X]))
         start = rows.stop
     if not start:
-        raise DataError("there is no image whose graph could be kept; choose a gallery that has some.")
+        raise DataError("the gallery has no image, so there is no graph to cache; choose another one.")
     return GalleryGraphs(model, tuple(names), products, ratios, by_ratio, (height, width))
 
 
@@ -244,12 +243,12 @@ def _pooling(boxes: Sequence[Box], height: int, width: int) -> Tensor:
     return (weights / weights.sum((1, 2), keepdim=True)).flatten(1).T
 
 
-def _put(kept: Tensor, rows: slice, values: Tensor) -> Tensor:
-    """``kept`` (k, N, C) with ``values`` in some rows; as float32 from the first number that is too large."""
-    if values.abs().max() > torch.finfo(kept.dtype).max:
-        kept = kept.float()
-    kept[:, rows] = values
-    return kept
+def _put(cached: Tensor, rows: slice, values: Tensor) -> Tensor:
+    """``cached`` (k, N, C) with ``values`` in some rows; as float32 from the first number that is too large."""
+    if values.abs().max() > torch.finfo(cached.dtype).max:
+        cached = cached.float()
+    cached[:, rows] = values
+    return cached
 
 
 def _image_nodes(graph: RelationGraph) -> int:
@@ -257,24 +256,24 @@ def _image_nodes(graph: RelationGraph) -> int:
 
 
 def _plan(graph: RelationGraph, edit: GraphEdit) -> list[tuple[Tensor, list[int]]]:
-    """Layer by layer: the matrix (rows needed, columns heard) in place of D^-1 (A + I), and the columns' nodes."""
+    """By layer: the rows and columns of D^-1 (A + I) that reach the read-out, and the nodes of the columns."""
     first, others = edit.propagation(graph)
     plan: list[tuple[Tensor, list[int]]] = []
     rows = [graph.readout]
     for layer in reversed(range(len(graph.weights))):
         P = (others if layer else first)[rows]
-        heard = P.any(0).nonzero()[:, 0].tolist()
-        plan.insert(0, (P[:, heard], heard))
-        rows = heard
+        sources = P.any(0).nonzero()[:, 0].tolist()
+        plan.insert(0, (P[:, sources], sources))
+        rows = sources
     return plan
 
 
 def _propagate(graph: RelationGraph, plan: list[tuple[Tensor, list[int]]], products: Tensor) -> Tensor:
     """(m, B, C) H(0) W(0) of the image's nodes, in any float type -> (B, d): f_token."""
-    P, heard = plan[0]
-    own = [node for node in heard if node < len(products)]
-    H = _mix(P[:, : len(own)], products[own].to(P))  # (rows, B, C)
-    if graph.token is not None and heard and heard[-1] == len(products):  # the token, last of the nodes
+    P, sources = plan[0]
+    cached = [node for node in sources if node < len(products)]
+    H = _mix(P[:, : len(cached)], products[cached].to(P))  # (rows, B, C)
+    if graph.token is not None and sources and sources[-1] == len(products):  # the token, last of the nodes
         H += (P[:, -1:] * graph.weights[0](graph.token))[:, None]
     H.relu_()
     for layer, (P, _) in zip(graph.weights[1:], plan[1:], strict=True):

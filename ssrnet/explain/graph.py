@@ -1,8 +1,8 @@
 """The relation graph with nodes or edges switched off, or with regions of another size, from a trace.
 
-A trace keeps F_attn and H(0), and neither depends on a switch: an edit costs the graph alone, some 40 M
-multiply-adds, where the head costs 1.1 G and the network 9.2 G. The depth of the graph is no edit, since
-each depth has weights of its own: compare checkpoints for it.
+A trace holds F_attn and H(0), and neither depends on a switch: an edit costs the graph alone, some 40 M
+multiply-adds, where the head costs 1.1 G and the network 9.2 G. The depth of the graph is not an edit, since
+each depth has other weights: compare checkpoints for it.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from ssrnet.model.regions import pool_regions, region_boxes
 from ssrnet.retrieval.ranking import DistanceName, Ranking
 
 Sides = Literal["query", "both"]
-"""Whose graph an edit changes: the query's alone, or the query's and every gallery image's."""
+"""The graphs that an edit changes: the query's alone, or the query's and every gallery image's."""
 
 
 @dataclass(frozen=True)
 class GraphEdit:
-    """What is changed of the relation graph; equal edits compare and hash as equal."""
+    """Changes to the relation graph at test time; equal edits compare and hash as equal."""
 
     nodes_off: tuple[str, ...] = ()
-    """Nodes taken out: row and column of A + I are removed, and the other rows are normalised anew (Eq. 4)."""
+    """Nodes taken out: row and column of A + I are removed, and the other rows are normalised again (Eq. 4)."""
     nodes_silenced: tuple[str, ...] = ()
-    """Nodes whose row of H(0) is zero: they say nothing of their own and still pass on what they hear; A stays."""
+    """Nodes whose row of H(0) is set to zero; they still pass on their neighbours' features, and A stays."""
     edges_off: tuple[tuple[str, str], ...] = ()
-    """Edges taken out, in both directions; the rows are normalised anew."""
+    """Edges taken out, in both directions; the rows are normalised again."""
     crop_ratio: float | None = None
-    """Lambda of Eq. 2 at test time; None leaves it."""
+    """Lambda of Eq. 2 at test time; None leaves it unchanged."""
 
     def __post_init__(self) -> None:
         for name in ("nodes_off", "nodes_silenced"):
@@ -51,7 +51,7 @@ class GraphEdit:
         return bool(self.nodes_off or self.nodes_silenced or self.edges_off)
 
     def __str__(self) -> str:
-        """As records and captions name it."""
+        """The edit in records and captions."""
         parts = [
             *(f"without {node}" for node in self.nodes_off),
             *(f"{node} silenced" for node in self.nodes_silenced),
@@ -61,10 +61,10 @@ class GraphEdit:
         return ", ".join(parts) or "unedited"
 
     def adjacency(self, graph: RelationGraph, A: Tensor | None = None) -> Tensor:
-        """A (n, n) without what is off; a node that is off has no edge left, so no other row hears of it.
+        """A (n, n) without the nodes and edges that are off; a node that is off reaches no other row.
 
-        ``A`` stands in for the graph's own. Raises :class:`SettingsError` for a node or an edge that the graph
-        does not have, and for taking out the node that is read out.
+        ``A`` replaces ``graph.A``. Raises :class:`SettingsError` for a node or an edge that the graph does not have,
+        and for taking out the node that is read out.
         """
         index = {name: row for row, name in enumerate(graph.nodes)}
         unknown = [node for node in (*self.nodes_off, *self.nodes_silenced) if node not in index]
@@ -86,18 +86,18 @@ class GraphEdit:
         return edited
 
     def propagation(self, graph: RelationGraph) -> tuple[Tensor, Tensor]:
-        """The matrices (n, n) that stand for D^-1 (A + I) in the first layer and in the others.
+        """The matrices (n, n) in place of D^-1 (A + I) in the first layer and in the others.
 
-        The first lacks the columns of silenced nodes, which is the same as zeros in H(0).
+        In the first the columns of silenced nodes are zero, which equals zeros in H(0).
         """
         P = normalised_adjacency(self.adjacency(graph))
-        heard = torch.tensor([name not in self.nodes_silenced for name in graph.nodes], device=P.device)
-        return P * heard, P
+        audible = torch.tensor([name not in self.nodes_silenced for name in graph.nodes], device=P.device)
+        return P * audible, P
 
 
 @dataclass(frozen=True)
 class EditLabel:
-    """What must stand beside every number that an edit made."""
+    """The label that every number after an edit must carry."""
 
     edit: GraphEdit
     sides: Sides
@@ -108,17 +108,17 @@ class EditLabel:
 
     @property
     def test_time_ratio(self) -> bool:
-        """The regions have another size than those the network was trained with."""
+        """Whether the regions have another size than in training."""
         return abs(self.crop_ratio - self.trained_ratio) > 1e-6
 
     @property
     def asymmetric(self) -> bool:
-        """The query's graph differs from the gallery's."""
+        """Whether the query's graph differs from the gallery's."""
         return self.sides == "query" and (self.edit.switches or self.test_time_ratio)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The label in words, a sentence a caveat."""
+        """The label in words, one sentence per caveat."""
         sentences = []
         if self.asymmetric:
             sentences.append("Asymmetric: the query's graph is edited, the gallery's is not.")
@@ -128,13 +128,13 @@ class EditLabel:
                 "those of the paper's Fig. 4 were trained anew for each λ."
             )
         if self.warped:
-            sentences.append("The regions lie in the image as the network's spatial transformer has warped it.")
+            sentences.append("The regions lie in the image as warped by the network's spatial transformer.")
         return tuple(sentences)
 
 
 @dataclass(frozen=True)
 class EditedTrace:
-    """A trace after an edit: its f_token, H, A, boxes and crop_ratio are new, all else is as before."""
+    """A trace after an edit, which changes f_token, H, A, boxes and crop_ratio."""
 
     trace: Trace
     label: EditLabel
@@ -154,7 +154,7 @@ class EditedRanking:
 
 
 def graph_of(model: SSRNet) -> RelationGraph:
-    """The model's graph; raises :class:`SettingsError` where it has none, ValueError for a model in training."""
+    """The model's graph; raises :class:`SettingsError` where there is none, ValueError for a model in training."""
     if model.training:
         raise ValueError("an explanation needs a model in eval mode, or the batch norms would mix images and change")
     if model.graph is None:
@@ -165,16 +165,16 @@ def graph_of(model: SSRNet) -> RelationGraph:
 def no_graph(title: str, pcb: bool) -> str:
     """The sentence for a network without a relation graph."""
     has = "PCB's stripes in place of the relation graph" if pcb else "no relation branch"
-    return f"{title} has {has}, so it has no nodes to look at; choose an SSR-Net whose relation branch has regions."
+    return f"{title} has {has}, so it has no nodes to show; choose an SSR-Net whose relation branch has regions."
 
 
 @torch.no_grad()
 def edit_trace(model: SSRNet, trace: Trace, edit: GraphEdit) -> EditedTrace:
-    """``trace``, as ``model.head`` or this function gave it, with ``edit`` on top of what it has already.
+    """``trace``, from ``model.head`` or this function, after ``edit``, which adds to earlier edits.
 
-    Only the graph is computed, and the five regions where lambda changes; the model stays as it is. Another
-    lambda makes H(0) anew, so silence nodes in the same edit. Raises :class:`SettingsError` for a model
-    without a graph, and for nodes, edges or a ratio that cannot be.
+    Only the graph is computed, and the five regions where lambda changes; the model does not change. Another
+    lambda computes H(0) again, so silence nodes in the same edit. Raises :class:`SettingsError` for a model
+    without a graph, for nodes or edges that it does not have, and for a ratio out of range.
     """
     graph = graph_of(model)
     A = edit.adjacency(graph, trace.A)
@@ -201,9 +201,9 @@ def edit_trace(model: SSRNet, trace: Trace, edit: GraphEdit) -> EditedTrace:
 
 
 def edit_label(model: SSRNet, edit: GraphEdit, sides: Sides, crop_ratio: float | None = None) -> EditLabel:
-    """The label of an edit that ends at ``crop_ratio``; None is the model's own."""
-    own = model.settings.crop_ratio
-    return EditLabel(edit, sides, own if crop_ratio is None else crop_ratio, own, model.transformer is not None)
+    """The label of an edit after which lambda is ``crop_ratio``; None is the model's."""
+    trained = model.settings.crop_ratio
+    return EditLabel(edit, sides, trained if crop_ratio is None else crop_ratio, trained, model.transformer is not None)
 
 
 def rank_edited_query(
@@ -213,15 +213,15 @@ def rank_edited_query(
     embedding: EmbeddingSettings = EmbeddingSettings(),
     distance: DistanceName = "cosine",
 ) -> EditedRanking:
-    """The gallery as stored, ranked for an edited query: asymmetric, and labelled so.
+    """The stored gallery, ranked for an edited query: asymmetric, as its label states.
 
-    edited: of one image. features: made with the same ``embedding``. query: its position in the split.
+    edited: one image. features: made with the same ``embedding``. query: its position in the split.
     """
     ranking = features.rank(query, distance=distance, embedding=edited.trace.embedding(embedding)[0])
     return EditedRanking(ranking, edited.label)
 
 
 def token_columns(model: SSRNet, f_token: Tensor, embedding: EmbeddingSettings) -> Tensor:
-    """(N, d): f_token (N, d), before the neck, as the columns that an embedding has for it."""
+    """(N, d): the embedding's columns for f_token (N, d), which is before the neck."""
     columns = model.necks["token"](f_token) if embedding.neck == "after" else f_token
     return F.normalize(columns) if embedding.normalise_branches else columns

@@ -1,9 +1,9 @@
 """Many long vectors as points in the plane: PCA, UMAP and t-SNE.
 
-All three see the vectors at unit length, since ranking compares directions: on the unit sphere the squared Euclidean
-distance is 2 - 2 cos. UMAP and t-SNE start from the first principal components and have a fixed seed, so the same
-vectors give the same map on one machine with the same umap-learn and scikit-learn. Only PCA keeps distances, as far
-as two axes can; in the two others near points are near, while the size of a group and the gap between two groups say
+All three project the vectors at unit length, since ranking compares directions: on the unit sphere the squared
+Euclidean distance is 2 - 2 cos. UMAP and t-SNE start from the first principal components and have a fixed seed, so the
+same vectors give the same map on one machine with the same umap-learn and scikit-learn. Only PCA preserves distances,
+as far as two axes can. The two others preserve neighbourhoods; the size of a group and the gap between two groups mean
 nothing.
 """
 
@@ -19,23 +19,23 @@ from scipy.linalg import eigh
 from ssrnet.errors import DataError, SettingsError
 
 ProjectionName = Literal["PCA", "UMAP", "t-SNE"]
-Report = Callable[[int, int], None]
-"""Told how many rounds are done and how many there are."""
+ProgressCallback = Callable[[int, int], None]
+"""Called with the rounds done and their total."""
 
 FEWEST = 5
-"""UMAP and t-SNE are made of neighbourhoods, which fewer points than this do not have."""
+"""UMAP and t-SNE need neighbourhoods, which fewer points than this do not have."""
 REDUCED = 50
-"""Principal components that UMAP and t-SNE are given, as their authors advise for long vectors."""
+"""Number of principal components that UMAP and t-SNE start from, as their authors advise for long vectors."""
 EPOCHS, EPOCHS_LARGE, LARGE = 400, 200, 10_000
 """UMAP's rounds, and those from LARGE points on."""
 NEIGHBOURS, PERPLEXITY = 15, 30
 SAME = 1e-6
-"""Unit vectors that all lie this near to their mean are one: float32 rounds each of them by about 1e-7."""
+"""Unit vectors that all lie this near to their mean count as equal: float32 rounds each by about 1e-7."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """points: (N, 2) float32, all finite. variance: the shares of the two axes in the whole variance, of PCA alone."""
+    """points: (N, 2) float32, all finite. variance: the two axes' shares of the total variance, for PCA alone."""
 
     points: np.ndarray
     method: ProjectionName
@@ -45,17 +45,19 @@ class Projection:
         assert np.isfinite(self.points).all()
 
 
-def project(vectors: np.ndarray, method: ProjectionName, report: Report | None = None, seed: int = 0) -> Projection:
-    """(N, D) vectors as N points. ``report`` hears of UMAP's rounds; what it raises ends the work.
+def project(
+    vectors: np.ndarray, method: ProjectionName, progress_callback: ProgressCallback | None = None, seed: int = 0
+) -> Projection:
+    """(N, D) vectors as N points. UMAP calls ``progress_callback``; an exception in it ends the work.
 
-    Raises :class:`SettingsError` for an unknown method, :class:`DataError` for vectors that are no finite numbers,
-    for none at all, and, where the method needs neighbourhoods, for fewer than :data:`FEWEST` or for vectors of one
+    Raises :class:`SettingsError` for an unknown method, :class:`DataError` for no vectors, for
+    NaN or infinity, and, where the method needs neighbourhoods, for fewer than :data:`FEWEST` or for vectors of one
     direction; PCA draws those as one point.
     """
     if method not in get_args(ProjectionName):
         raise SettingsError(f"the projection is {method!r}; choose one of {', '.join(get_args(ProjectionName))}.")
     if not len(vectors):
-        raise DataError("there is no vector to draw a map of; choose images.")
+        raise DataError("there is no vector to draw; choose images.")
     if not np.isfinite(vectors).all():
         raise DataError("the vectors hold NaN or infinity; the checkpoint or the feature file is damaged.")
     if method != "PCA" and len(vectors) < FEWEST:
@@ -75,9 +77,11 @@ def project(vectors: np.ndarray, method: ProjectionName, report: Report | None =
     if method == "PCA":
         return Projection(components, method, (float(shares[0]), float(shares[1])))
     fit = _umap if method == "UMAP" else _tsne
-    points = fit(components, report, seed).astype(np.float32)
+    points = fit(components, progress_callback, seed).astype(np.float32)
     if not np.isfinite(points).all():
-        raise DataError(f"{method} found no place for some of the {len(points):,} vectors; choose PCA or other images.")
+        raise DataError(
+            f"{method} gave no finite point for some of the {len(points):,} vectors; choose PCA or other images."
+        )
     return Projection(points, method)
 
 
@@ -93,7 +97,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
 def principal_components(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first ``count`` principal components of (N, D) vectors, (N, count) float32, and their shares of the variance.
 
-    Of a component, whose sign is free, the largest coordinate is positive. Components that are not there are zeros.
+    The sign makes a component's largest coordinate positive. Missing components are zeros.
     """
     x = vectors - vectors.mean(0)
     N, D = x.shape
@@ -108,11 +112,11 @@ def principal_components(vectors: np.ndarray, count: int) -> tuple[np.ndarray, n
     return np.pad(points, ((0, 0), (0, padding))).astype(np.float32), np.pad(values / total, (0, padding))
 
 
-def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarray:
+def _umap(components: np.ndarray, progress_callback: ProgressCallback | None, seed: int) -> np.ndarray:
     import warnings
 
     import torch
-    from umap import UMAP  # numba, which takes seconds to load, and a minute the first time
+    from umap import UMAP  # loads numba, which takes seconds, and a minute the first time
 
     threads = torch.get_num_threads()
     epochs = EPOCHS if len(components) < LARGE else EPOCHS_LARGE
@@ -125,7 +129,7 @@ def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarra
         init=start,
         random_state=seed,
         n_jobs=1,
-        tqdm_kwds=_rounds(epochs, report),
+        tqdm_kwds=_progress_bar(epochs, progress_callback),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fixed seed takes one core, as it should
@@ -135,7 +139,7 @@ def _umap(components: np.ndarray, report: Report | None, seed: int) -> np.ndarra
             torch.set_num_threads(threads)  # numba sets OpenMP's number, which is torch's too
 
 
-def _tsne(components: np.ndarray, report: Report | None, seed: int) -> np.ndarray:
+def _tsne(components: np.ndarray, progress_callback: ProgressCallback | None, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE  # takes a second
 
     perplexity = min(PERPLEXITY, (len(components) - 1) / 3)
@@ -148,22 +152,22 @@ def _start(components: np.ndarray, spread: float) -> np.ndarray:
     return (components[:, :2] * (spread / max(float(components[:, 0].std()), 1e-12))).astype(np.float32)
 
 
-def _rounds(epochs: int, report: Report | None) -> dict[str, object]:
-    """Settings of UMAP's own progress bar that make it call ``report`` in place of writing."""
-    if report is None:
+def _progress_bar(epochs: int, callback: ProgressCallback | None) -> dict[str, object]:
+    """Settings of UMAP's tqdm bar that make it call ``callback`` instead of writing."""
+    if callback is None:
         return {"disable": True}
-    return {"disable": False, "bar_format": "{n_fmt}", "file": _Listener(epochs, report), "mininterval": 0.2}
+    return {"disable": False, "bar_format": "{n_fmt}", "file": _CallbackFile(epochs, callback), "mininterval": 0.2}
 
 
-class _Listener:
-    """A file that hears the numbers written to it."""
+class _CallbackFile:
+    """A text file that passes the numbers written to it to a callback."""
 
-    def __init__(self, total: int, report: Report) -> None:
-        self.total, self.report = total, report
+    def __init__(self, total: int, callback: ProgressCallback) -> None:
+        self.total, self.callback = total, callback
 
     def write(self, text: str) -> None:
         if text.strip().isdigit():
-            self.report(int(text), self.total)
+            self.callback(int(text), self.total)
 
     def flush(self) -> None:
         pass

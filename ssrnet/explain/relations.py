@@ -1,8 +1,8 @@
-"""How alike the graph's nodes are: region to region between two images, and over-smoothing within one.
+"""Cosines between the graph's nodes: region to region between two images, and over-smoothing within one.
 
-Over-smoothing (paper Sec. 3.4 and 4.4): with every layer a node takes up its neighbours, until all say the same.
+Over-smoothing (paper Sec. 3.4 and 4.4): every layer averages a node with its neighbours, until all are alike.
 H(0) of a region and every later row come from a ReLU, so they have no negative entries and their cosines lie
-in [0, 1]; only the learned token's row of H(0) may be below. A row of zeros has cosine 0 with everything.
+in [0, 1]; only the learned token's row of H(0) may be negative. A row of zeros has cosine 0 with everything.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class RegionCosines:
 
 @dataclass(frozen=True)
 class Smoothness:
-    """Mean cosine over all pairs of different nodes, by layer, (l + 1, B) each: 1 is over-smoothed for good.
+    """Mean cosine over all pairs of different nodes, by layer, (l + 1, B) each; 1 is fully over-smoothed.
 
-    nodes: over all the graph's nodes. regions: over the five local ones.
+    nodes: over all nodes of the graph. regions: over the five local nodes.
     """
 
     nodes: Tensor
@@ -42,7 +42,7 @@ class Smoothness:
 def region_cosines(a: Trace, b: Trace) -> RegionCosines:
     """The regions of ``a`` against those of ``b``, two traces of one model, layer by layer.
 
-    B images each, or one of the two a single image that is paired with all of the other's. Raises
+    B images each, or one trace of a single image, paired with all of the other's. Raises
     :class:`SettingsError` for a model without a graph.
     """
     layers = [_unit(x) @ _unit(y).transpose(1, 2) for x, y in zip(_regions(a), _regions(b), strict=True)]
@@ -51,7 +51,7 @@ def region_cosines(a: Trace, b: Trace) -> RegionCosines:
 
 @torch.no_grad()
 def node_cosines(trace: Trace) -> Tensor:
-    """(l + 1, B, n, n): every node against every node of its own image, from H(0) to H(l), in the order of ``nodes``.
+    """(l + 1, B, n, n): every node against every node of the same image, from H(0) to H(l), in the order of ``nodes``.
 
     Raises :class:`SettingsError` for a model without a graph.
     """
@@ -64,7 +64,7 @@ def node_cosines(trace: Trace) -> Tensor:
 def smoothness(trace: Trace) -> Smoothness:
     """Over-smoothing of each image of a trace; raises :class:`SettingsError` for a model without a graph.
 
-    Nodes that an edit switched off keep their rows, alone, and count.
+    A node that an edit switched off still has a row, without neighbours, and counts.
     """
     regions = torch.stack([_mean_cosine(x) for x in _regions(trace)])
     return Smoothness(torch.stack([_mean_cosine(x) for x in trace.H]), regions)

@@ -1,8 +1,7 @@
-"""Do maps depend on what the network learnt? Randomised weights (Adebayo et al., Sanity Checks for Saliency Maps,
-NeurIPS 2018).
+"""Sanity checks of maps by randomised weights (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018).
 
-A copy of the network loses its training stage by stage, from the output to the image, each stage on top of those
-before ("cascading randomisation"). A map that stays as it was explains the image, not the network.
+A copy of the network loses its training stage by stage, from the output to the image ("cascading randomisation").
+A map that does not change explains the image, not the network.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from torch import nn
 from ssrnet.model import SSRNet
 
 SHIFT = 7919
-"""So that a network whose training began from the same seed is not given its own first weights."""
+"""Added to the seed, so that a network trained from the same seed does not get its initial weights again."""
 
 
 def stages(model: SSRNet) -> dict[str, list[nn.Module]]:
-    """The network's parts from its output to the image; a variant's absent parts are left out."""
+    """The network's modules by stage, from the output to the image, without those that a variant lacks."""
     backbone = model.backbone
-    parts: dict[str, list[nn.Module | None]] = {
+    by_stage: dict[str, list[nn.Module | None]] = {
         "heads": [model.necks, model.graph, model.stripes, model.attention_head],
         "attention": [model.attention],
         "layer4": [backbone.layer4],
@@ -33,25 +32,25 @@ def stages(model: SSRNet) -> dict[str, list[nn.Module]]:
         "layer1": [backbone.layer1],
         "stem": [backbone.conv1, backbone.bn1, model.transformer],
     }
-    there = {name: [module for module in modules if module is not None] for name, modules in parts.items()}
-    return {name: own for name, own in there.items() if any(module.state_dict() for module in own)}
+    present = {name: [module for module in modules if module is not None] for name, modules in by_stage.items()}
+    return {name: modules for name, modules in present.items() if any(module.state_dict() for module in modules)}
 
 
 def cascade(model: SSRNet, seed: int = 0) -> Iterator[tuple[str, SSRNet]]:
-    """(stage, a copy of ``model`` in which this stage and all nearer to the output are untrained).
+    """Yields (stage, a copy of ``model`` whose stages from the output to this one are untrained).
 
-    Untrained is as :class:`SSRNet` is built, batch norms' statistics and the learned token included, drawn from
-    ``seed``. ``model`` is only read; the copy is one and the same object, changed from stage to stage, in evaluation
-    mode and asking for no gradients.
+    Untrained weights are those of a new :class:`SSRNet`, batch norms' statistics and the learned token included, drawn
+    from ``seed``. ``model`` is only read. Every yield has the same copy, changed from stage to stage, in evaluation
+    mode and without gradients.
     """
-    shaken = copy.deepcopy(model).eval().requires_grad_(False)
+    randomised = copy.deepcopy(model).eval().requires_grad_(False)
     with torch.random.fork_rng():
         torch.manual_seed(seed + SHIFT)
         fresh = SSRNet(model.settings)
-    for (name, own), new in zip(stages(shaken).items(), stages(fresh).values(), strict=True):
-        for module, untrained in zip(own, new, strict=True):
+    for (name, modules), fresh_modules in zip(stages(randomised).items(), stages(fresh).values(), strict=True):
+        for module, untrained in zip(modules, fresh_modules, strict=True):
             module.load_state_dict(untrained.state_dict())
-        yield name, shaken
+        yield name, randomised
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,11 +1,11 @@
-"""The cosine of a pair as the sum of its branches' shares, and ranks with any of the branches.
+"""The cosine of a pair as the sum of its branches' shares, and ranks with some of the branches.
 
 An embedding is its branches side by side (paper Sec. 3.1), so that
 
     cos(a, b) = sum over branches of a_i . b_i / (|a| |b|)
 
-without a remainder, whatever the embedding's settings: they act within a branch. All of it comes from
-stored features; no network runs.
+exactly, whatever the embedding's settings, since they act within a branch. Everything is computed from stored
+features; no network runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank
 
 @dataclass(frozen=True)
 class BranchProducts:
-    """One query against G images, branch by branch: all that a cosine or distance with some of them needs.
+    """Inner products of one query and G images by branch, from which cosines and distances with any branches follow.
 
     dot: (B, G) inner products. query: (B,) and gallery: (B, G) squared lengths. Rows in the order of ``branches``.
     """
@@ -46,7 +46,7 @@ class BranchProducts:
         return self.dot[rows] * lengths
 
     def distance(self, name: DistanceName = "cosine", branches: Sequence[str] = ()) -> Tensor:
-        """(G,) distances as :func:`ssrnet.retrieval.ranking.rank` has them, with some of the branches."""
+        """(G,) distances as in :func:`ssrnet.retrieval.ranking.rank`, with some of the branches."""
         if name == "cosine":
             return (1 - self.shares(branches).sum(0)).clamp_min(0)
         rows = self._rows(branches)
@@ -64,7 +64,7 @@ class BranchProducts:
 
 
 def branch_products(query: Tensor, gallery: Tensor, branch_dims: Mapping[str, int]) -> BranchProducts:
-    """query: (D,) and gallery: (G, D) embeddings; ``branch_dims`` says which columns are which branch's."""
+    """Products of a query (D,) and a gallery (G, D); ``branch_dims`` has the number of columns of each branch."""
     parts = dict(zip(branch_dims, gallery.float().split(list(branch_dims.values()), dim=1), strict=True))
     return _products(query, parts, {branch: part.square().sum(1) for branch, part in parts.items()})
 
@@ -82,7 +82,7 @@ def _products(query: Tensor, gallery: Mapping[str, Tensor], squared: Mapping[str
 
 @dataclass(frozen=True)
 class BranchFeatures:
-    """A split's features by branch, its gallery measured once, so that a query is ranked in milliseconds.
+    """A split's features by branch, with the gallery's lengths computed once: a query is ranked in milliseconds.
 
     query: branch -> (Q, d) and gallery: branch -> (G, d), in the split's order. squared: branch -> (G,).
     """
@@ -94,7 +94,7 @@ class BranchFeatures:
 
     @classmethod
     def of(cls, features: FeatureSet, split: Split) -> BranchFeatures:
-        """Raises :class:`DataError` for images that have no features, or features that are no finite numbers."""
+        """Raises :class:`DataError` for images without features, and for features that are not finite."""
         rows = features.rows(split.query), features.rows(split.gallery)
         check_features(*rows, split)
         dims = list(features.branch_dims.values())
@@ -102,7 +102,7 @@ class BranchFeatures:
         return cls(split, query, gallery, {branch: x.square().sum(1) for branch, x in gallery.items()})
 
     def replaced(self, branch: str, query: Tensor, gallery: Tensor) -> BranchFeatures:
-        """The same with other columns, (Q, d) and (G, d), for one branch."""
+        """A copy with other columns, (Q, d) and (G, d), for one branch."""
         return replace(
             self,
             query={**self.query, branch: query},
@@ -126,14 +126,14 @@ class BranchFeatures:
         distance: DistanceName = "cosine",
         embedding: Tensor | None = None,
     ) -> Ranking:
-        """The whole gallery for one query, or for an ``embedding`` (D,) in its place, with some of the branches.
+        """The whole gallery ranked for one query, or for an ``embedding`` (D,) in its place, with some of the branches.
 
-        Ties and junk as in every ranking. Raises :class:`SettingsError` for a branch that the features do not have.
+        Ties and junk count as in every ranking. Raises :class:`SettingsError` for a branch that the features do not have.
         """
         return self._rank(query, self.products(query, embedding), branches, distance)
 
     def branch_ranks(self, query: int, distance: DistanceName = "cosine") -> BranchRanks:
-        """Where each gallery image stands with all branches, and without each of them."""
+        """The rank of each gallery image with all branches, and without each of them."""
         products = self.products(query)
 
         def ranks(branches: Sequence[str]) -> np.ndarray:
@@ -151,9 +151,9 @@ class BranchFeatures:
 
 @dataclass(frozen=True)
 class BranchRanks:
-    """Ranks of the whole gallery for one query, (G,) int64 each, as :func:`image_ranks` gives them.
+    """Ranks of the whole gallery for one query, (G,) int64 each, as in :func:`image_ranks`.
 
-    ``without`` has the ranks with all branches but one, by that one; it is empty for a model of a single branch.
+    ``without``: by branch, the ranks without it; empty for a model of a single branch.
     """
 
     whole: np.ndarray

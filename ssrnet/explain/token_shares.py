@@ -1,12 +1,12 @@
-"""What the graph's nodes contribute to a cosine through f_token: exact shares at the last layer, ablation at the first.
+"""Contributions of the graph's nodes to a cosine through f_token: exact at the last layer, by ablation at the first.
 
 The last layer computes f_token = ReLU(sum over nodes j of P[token, j] H_j W), with P = D^-1 (A + I) (Eq. 4).
 On the units that are active the ReLU is the identity, on the others f_token is 0: so f_token is exactly the
-sum of what each node of H(l-1) brings to the active units. The neck is affine, y = s f_token + c, so behind it
-one more part, "neck", takes the constant c. An inner product of two such sums is the sum of its pairs.
+sum of the terms of the nodes of H(l-1) on the active units. The neck is affine, y = s f_token + c, so after it
+one more term, "neck", is the constant c. An inner product of two such sums is the sum over pairs of terms.
 
-This says what the sum is made of, not what would happen without a node: then other units would be active. A
-node of H(0) passes through further ReLUs, so no such sum exists for it, and ablation answers instead.
+These are the terms of the sum, not the effect of removing a node: then other units would be active. A
+node of H(0) passes through further ReLUs, so no such sum exists for it; there we measure by ablation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ssrnet.model import EmbeddingSettings, SSRNet, Trace
 from ssrnet.model.graph import normalised_adjacency
 
 NECK = "neck"
-"""The part of f_token that belongs to no node: the constant that the batch-norm neck adds."""
+"""The term of f_token that belongs to no node: the constant that the batch-norm neck adds."""
 
 Off = Literal["removed", "silenced"]
 """``nodes_off`` or ``nodes_silenced`` of :class:`GraphEdit`."""
@@ -31,38 +31,38 @@ Off = Literal["removed", "silenced"]
 
 @dataclass(frozen=True)
 class TokenShares:
-    """The token branch's share of the cosine of B pairs, split up.
+    """The token branch's share of the cosine of B pairs, by node.
 
-    parts: the nodes of H(l-1), then "neck". pair: (B, p, p), in units of cosine; row the query's part,
+    terms: the nodes of H(l-1), then "neck". pair: (B, p, p), in units of cosine; the row is the query's term, the
     column the gallery image's.
     """
 
-    parts: tuple[str, ...]
+    terms: tuple[str, ...]
     pair: Tensor
 
     @property
     def query(self) -> Tensor:
-        """(B, p): the share of each part of the query's token, against the gallery image's token as it is."""
+        """(B, p): the share of each term of the query's token, with the gallery image's token unchanged."""
         return self.pair.sum(2)
 
     @property
     def gallery(self) -> Tensor:
-        """(B, p): the share of each part of the gallery image's token, against the query's token as it is."""
+        """(B, p): the share of each term of the gallery image's token, with the query's token unchanged."""
         return self.pair.sum(1)
 
     @property
     def total(self) -> Tensor:
-        """(B,): the token branch's share, as :class:`ssrnet.explain.shares.BranchProducts` has it."""
+        """(B,): the token branch's share, as in :class:`ssrnet.explain.shares.BranchProducts`."""
         return self.pair.sum((1, 2))
 
 
 @dataclass(frozen=True)
 class NodeAblation:
-    """How much the cosine of B pairs falls when a node of the graph is off. These numbers do not add up to it.
+    """The fall of the cosine of B pairs when a node of the graph is off; the falls do not add up to the cosine.
 
     cosine: (B,) with all nodes. effect: (B, n), ``cosine`` minus the cosine without the node, positive where the
-    node raises the similarity; NaN for the node that is read out, which cannot be removed. off: what "without"
-    means. sides: whether the gallery image's graph loses the node too; "query" is asymmetric.
+    node raises the similarity; NaN for the node that is read out, which cannot be removed. off: how a node
+    is switched off. sides: "both" if the gallery image's graph loses the node too; "query" is asymmetric.
     """
 
     nodes: tuple[str, ...]
@@ -82,18 +82,18 @@ def token_shares(
 ) -> TokenShares:
     """Exact shares of the nodes of H(l-1) in the cosine of ``query`` and ``gallery``.
 
-    The traces are of B images each, or one of them of a single image that is paired with all of the other's.
-    Raises :class:`SettingsError` for a model without a graph, and for an embedding without its branch.
+    The traces have B images each, or one has a single image, which is paired with all of the other's.
+    Raises :class:`SettingsError` for a model without a graph, and for an embedding without the token branch.
     """
     _check_branch(embedding)
-    rows, columns = token_parts(model, query, embedding), token_parts(model, gallery, embedding)
+    rows, columns = token_terms(model, query, embedding), token_terms(model, gallery, embedding)
     lengths = [trace.embedding(embedding).norm(dim=1).clamp_min(1e-8) for trace in (query, gallery)]
     pair = rows @ columns.transpose(1, 2) / (lengths[0] * lengths[1])[:, None, None]
     return TokenShares((*query.nodes, NECK), pair)
 
 
 @torch.no_grad()
-def token_parts(model: SSRNet, trace: Trace, embedding: EmbeddingSettings = EmbeddingSettings()) -> Tensor:
+def token_terms(model: SSRNet, trace: Trace, embedding: EmbeddingSettings = EmbeddingSettings()) -> Tensor:
     """(B, n + 1, d): the token's columns of the embedding as a sum over the nodes of H(l-1) and the neck."""
     graph = graph_of(model)
     P = normalised_adjacency(trace.A)
@@ -104,10 +104,10 @@ def token_parts(model: SSRNet, trace: Trace, embedding: EmbeddingSettings = Embe
         norm = model.necks["token"]
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
         nodes, neck = nodes * scale, neck + (norm.bias - scale * norm.running_mean)
-    parts = torch.cat([nodes, neck], dim=1)
+    terms = torch.cat([nodes, neck], dim=1)
     if embedding.normalise_branches:
-        parts = parts / parts.sum(1, keepdim=True).norm(dim=2, keepdim=True).clamp_min(1e-12)
-    return parts
+        terms = terms / terms.sum(1, keepdim=True).norm(dim=2, keepdim=True).clamp_min(1e-12)
+    return terms
 
 
 @torch.no_grad()
@@ -121,8 +121,8 @@ def ablate_nodes(
 ) -> NodeAblation:
     """The fall of the cosine when each node in turn is off, from H(0) on; batches as in :func:`token_shares`.
 
-    off: "removed" takes the node out of A + I and normalises the other rows anew, as a page's node switch does;
-    "silenced" sets its row of H(0) to zero and leaves A, so the node still passes on what it hears.
+    off: "removed" takes the node out of A + I and normalises the other rows again, as a page's node switch does;
+    "silenced" sets its row of H(0) to zero and leaves A, so the node still passes on its neighbours' features.
     """
     _check_branch(embedding)
     graph = graph_of(model)
@@ -132,9 +132,9 @@ def ablate_nodes(
         if off == "removed" and column == graph.readout:
             continue
         edit = GraphEdit(nodes_off=(node,)) if off == "removed" else GraphEdit(nodes_silenced=(node,))
-        own = edit_trace(model, query, edit).trace
-        other = edit_trace(model, gallery, edit).trace if sides == "both" else gallery
-        effect[:, column] = cosine - _cosine(own, other, embedding)
+        edited_query = edit_trace(model, query, edit).trace
+        edited_gallery = edit_trace(model, gallery, edit).trace if sides == "both" else gallery
+        effect[:, column] = cosine - _cosine(edited_query, edited_gallery, embedding)
     return NodeAblation(graph.nodes, cosine, effect, off, sides)
 
 

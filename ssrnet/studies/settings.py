@@ -101,9 +101,10 @@ class ExplanationSettings:
 
     Deletion and insertion curves against random and centred maps, the share of each map on the parts of a vehicle
     and on the marks that tell siblings apart, pairs of photographs that differ in one mark, and randomised weights.
-    Writes explanations.json and explanations.md; the same command again goes on where it stopped. The defaults are
+    Writes explanations.json and explanations.md; the same command resumes a run that stopped. The defaults take
     some 10,000 forward passes in all, a quarter of an hour or a little more for ResNet-50 at 256 pixels on two free
-    cores. Parts that the data have no masks or probes for are left out and said (assets/city has both).
+    cores. Measurements that need masks or probes are left out where the data have none, and the report names
+    them (assets/city has both).
     """
 
     study: Annotated[Literal["explanations"], tyro.conf.Positional]

@@ -1,6 +1,6 @@
 """Verdicts of `ssrnet study explanations` on each map, as a small JSON file that the app reads.
 
-Verdicts belong to a checkpoint hash, so that what was measured on one network is never shown for another.
+Verdicts belong to a checkpoint hash, so that one network's verdicts are never shown for another.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ FORMAT = "ssrnet explanation verdicts 1"
 
 @dataclass(frozen=True)
 class MapVerdict:
-    """One map by the study's name for it, as "grad-cam" or "F_attn".
+    """The verdict on one map; ``name`` as in ``--methods``, for example "grad-cam" or "F_attn".
 
     gain: area under insertion minus that under deletion, mean over ``photographs``, with its 95 % interval ``low`` to
-    ``high``; None where it was not measured. on_vehicle: share of the map's mass on the vehicle, which decides nothing.
-    passes: by the name of the test, None where it could not be made. trusted: passed all that could be, the curves
-    among them; never a control.
+    ``high``; None where it was not measured. on_vehicle: share of the map's mass on the vehicle, which is not a test.
+    passes: by the name of the test, None where it was not possible. trusted: passed every test that was possible, the
+    curves among them; never a control.
     """
 
     name: str
@@ -38,7 +38,7 @@ class MapVerdict:
 
 @dataclass(frozen=True)
 class ModelVerdicts:
-    """Of one checkpoint, its maps in the order measured, the controls "random" and "centre" last."""
+    """The verdicts on one checkpoint's maps, in the order measured, the controls "random" and "centre" last."""
 
     title: str
     checkpoint_hash: str
@@ -46,7 +46,7 @@ class ModelVerdicts:
 
     @property
     def trusted(self) -> list[MapVerdict]:
-        """Those that pass the study's tests, the largest gain first; the share on the vehicle plays no part."""
+        """The maps that pass the study's tests, the largest gain first; the share on the vehicle does not count."""
         return sorted((one for one in self.maps if one.trusted), key=lambda one: -(one.gain or 0.0))
 
     def of(self, name: str) -> MapVerdict | None:
@@ -55,13 +55,13 @@ class ModelVerdicts:
 
 @dataclass(frozen=True)
 class ExplanationVerdicts:
-    """``record`` says on which data, photographs and settings the study ran."""
+    """All verdicts of a run; ``record`` has its data, photographs and settings."""
 
     record: dict[str, Any]
     models: tuple[ModelVerdicts, ...]
 
     def of(self, checkpoint_hash: str) -> ModelVerdicts | None:
-        """None for a checkpoint that the study did not measure."""
+        """The verdicts on a checkpoint; None if the study did not measure it."""
         return next((one for one in self.models if one.checkpoint_hash == checkpoint_hash), None)
 
 
@@ -71,12 +71,12 @@ def write_verdicts(path: Path, verdicts: ExplanationVerdicts) -> None:
 
 
 def read_verdicts(path: Path) -> ExplanationVerdicts:
-    """What :func:`write_verdicts` wrote; raises :class:`DataError` where the file is something else."""
+    """Verdicts from :func:`write_verdicts`; raises :class:`DataError` where the file is something else."""
     try:
         values = read_json(path)
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}, not {FORMAT!r}")
-        models = [{**one, "maps": tuple(_verdict(own) for own in one["maps"])} for one in values["models"]]
+        models = [{**one, "maps": tuple(_verdict(each) for each in one["maps"])} for one in values["models"]]
         return ExplanationVerdicts(dict(values["record"]), tuple(ModelVerdicts(**one) for one in models))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -85,10 +85,10 @@ def read_verdicts(path: Path) -> ExplanationVerdicts:
 
 
 def _verdict(values: dict[str, Any]) -> MapVerdict:
-    found = MapVerdict(**values)
-    numbers = (found.gain, found.low, found.high, found.on_vehicle)
-    if not isinstance(found.name, str) or not all(own is None or isinstance(own, int | float) for own in numbers):
-        raise ValueError("a map's name is no text, or its gain no number")
-    if found.trusted and None in numbers[:3]:
-        raise ValueError(f"{found.name} is trusted and has no gain")
-    return found
+    verdict = MapVerdict(**values)
+    numbers = (verdict.gain, verdict.low, verdict.high, verdict.on_vehicle)
+    if not isinstance(verdict.name, str) or not all(n is None or isinstance(n, int | float) for n in numbers):
+        raise ValueError("a map's name is not text, or its gain not a number")
+    if verdict.trusted and None in numbers[:3]:
+        raise ValueError(f"{verdict.name} is trusted and has no gain")
+    return verdict

@@ -105,7 +105,7 @@ def test_nodes_of_a_vehicle_are_drawn_layer_by_layer(open_page, city, checkpoint
 def test_a_baseline_alone_is_one_sentence(open_page, city, checkpoints):
     test = open_page("graph", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"])
     assert not test.exception and not test.error
-    assert "has no relation branch, so it has no nodes to look at; choose an SSR-Net" in test.info[0].value
+    assert "has no relation branch, so it has no nodes to show; choose an SSR-Net" in test.info[0].value
     assert not components(test, "node_graph")
 
 

@@ -99,7 +99,7 @@ def test_a_file_is_loaded_or_refused_with_one_sentence(opened, city):
     assert notes(opened).tags == {"night": (QUERY,)}
 
     other = json.loads(good.json()) | {"dataset_hash": "ffff", "dataset": "VeRi"}
-    for content, message in ((json.dumps(other), "belongs to the data set VeRi"), ("{", "is no JSON")):
+    for content, message in ((json.dumps(other), "belongs to the data set VeRi"), ("{", "is not JSON")):
         upload = opened.file_uploader(key="map_upload")
         upload.upload("notes.json", content.encode(), "application/json").run()
         assert not opened.exception and message in opened.error[0].value

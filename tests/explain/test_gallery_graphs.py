@@ -103,7 +103,7 @@ def test_numbers_that_float16_cannot_hold_are_kept_as_float32():
 def test_lambda_and_switches_together_reach_no_gallery():
     model = tiny.network()
     graphs = cache_graphs(model, [model.feature_map(tiny.images(5))], NAMES)
-    with pytest.raises(SettingsError, match="kept at λ = 0.667 alone, so without mid, λ = 1 at test time cannot"):
+    with pytest.raises(SettingsError, match="cached at λ = 0.667 alone, so without mid, λ = 1 at test time cannot"):
         graphs.tokens(GraphEdit(nodes_off=("mid",), crop_ratio=1))
     # 0.5 makes the boxes that 2/3 makes on a 4x4 map
     same = graphs.tokens(GraphEdit(nodes_off=("mid",), crop_ratio=0.5))
@@ -194,7 +194,7 @@ def test_images_and_branches_that_are_not_there(opened):
         graphs.edit_all(features, GraphEdit())
     with pytest.raises(SettingsError, match="the features have no branch token"):
         graphs.edit_all(FeatureSet(torch.rand(1, 512), ("stranger.jpg",), {"G": 512}), GraphEdit())
-    with pytest.raises(DataError, match="there is no image"):
+    with pytest.raises(DataError, match="the gallery has no image"):
         cache_graphs(model, [], [])
 
 

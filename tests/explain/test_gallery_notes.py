@@ -46,15 +46,15 @@ def changed(**changes):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "notes.json is no JSON"),
-        (b"\xff\xfe\x00", "notes.json is no JSON"),
+        ("{", "notes.json is not JSON"),
+        (b"\xff\xfe\x00", "notes.json is not JSON"),
         ("[]", "no tags of a gallery map"),
         (changed(format="other"), "no tags of a gallery map"),
         (changed(version=2), "version 2, and this page reads version 1"),
         (changed(dataset="VeRi", dataset_hash="ffff"), r"belongs to the data set VeRi \(ffff\).*shows city \(12ab\)"),
         (changed(tags=["odd"]), "damaged"),
         (changed(tags={"odd": "a.jpg"}), "damaged"),
-        (changed(tags={"odd": [1]}), "found 1 in place of a text"),
+        (changed(tags={"odd": [1]}), "1 is not a text"),
         (changed(views={"first": {"method": "PCA"}}), "damaged"),
         (changed(tags={"odd": ["z.jpg"]}), "names the image z.jpg, which city does not have"),
     ],

@@ -128,7 +128,7 @@ def test_labels_say_what_an_edit_makes_of_a_number():
     def words(edit, sides):
         return [sentence.partition(":")[0] for sentence in edit_label(model, edit, sides, edit.crop_ratio).sentences]
 
-    warped = "The regions lie in the image as the network's spatial transformer has warped it."
+    warped = "The regions lie in the image as warped by the network's spatial transformer."
     assert words(GraphEdit(), "query") == [warped]
     assert words(GraphEdit(crop_ratio=2 / 3), "query") == [warped]
     assert words(GraphEdit(nodes_off=("mid",)), "query") == ["Asymmetric", warped]

@@ -8,7 +8,7 @@ import torch
 
 from ssrnet.errors import SettingsError
 from ssrnet.explain.shares import branch_products
-from ssrnet.explain.token_shares import ablate_nodes, token_parts, token_shares
+from ssrnet.explain.token_shares import ablate_nodes, token_shares, token_terms
 from ssrnet.model import EmbeddingSettings
 from tests import tiny
 
@@ -50,7 +50,7 @@ def test_shares_by_hand(identity):
     image = with_nodes(model, trace, ul=[7.0, 0.0, 0.0], dr=[7.0, 0.0, 0.0])
     assert query.f_token[0, :3].tolist() == [1, 1, 0] and image.f_token[0, :3].tolist() == [2, 0, 0]
     shares = token_shares(model, query, image, BEFORE_TOKEN)
-    assert shares.parts == ("global", "ul", "ur", "mid", "dl", "dr", "token", "neck")
+    assert shares.terms == ("global", "ul", "ur", "mid", "dl", "dr", "token", "neck")
     half = 1 / 8**0.5  # 1 * 1 / (sqrt(2) * 2)
     assert shares.query[0].tolist() == pytest.approx([0, 2 * half, 0, 0, 0, 0, 0, 0])
     assert shares.gallery[0].tolist() == pytest.approx([0, half, 0, 0, 0, half, 0, 0])
@@ -58,8 +58,8 @@ def test_shares_by_hand(identity):
 
 
 @torch.no_grad()
-def test_the_necks_part_by_hand(identity):
-    """gamma 2, variance 4, mean 3, shift 5: y = f + 2 on every unit, so the neck's part is 2 everywhere."""
+def test_the_necks_term_by_hand(identity):
+    """gamma 2, variance 4, mean 3, shift 5: y = f + 2 on every unit, so the neck's term is 2 everywhere."""
     model, trace = identity
     neck = model.necks["token"]
     kept = {name: value.clone() for name, value in neck.state_dict().items()}
@@ -67,10 +67,10 @@ def test_the_necks_part_by_hand(identity):
     neck.bias.fill_(5)
     neck.running_mean.fill_(3)
     neck.running_var.fill_(4 - neck.eps)
-    parts = token_parts(model, with_nodes(model, trace, ul=[7.0, 7.0]))[0]
+    terms = token_terms(model, with_nodes(model, trace, ul=[7.0, 7.0]))[0]
     neck.load_state_dict(kept)
-    torch.testing.assert_close(parts[-1], torch.full((512,), 2.0))
-    torch.testing.assert_close(parts[1, :3], torch.tensor([1.0, 1.0, 0.0]))
+    torch.testing.assert_close(terms[-1], torch.full((512,), 2.0))
+    torch.testing.assert_close(terms[1, :3], torch.tensor([1.0, 1.0, 0.0]))
 
 
 @torch.no_grad()
@@ -93,13 +93,13 @@ def test_shares_sum_to_the_token_branchs_for_every_embedding(graph, depth):
 
 
 @torch.no_grad()
-def test_parts_against_a_loop_over_the_equation():
+def test_terms_against_a_loop_over_the_equation():
     model = tiny.network()
     trace = model.trace(tiny.images(1))
-    parts = token_parts(model, trace, EmbeddingSettings("before"))[0].numpy()
+    terms = token_terms(model, trace, EmbeddingSettings("before"))[0].numpy()
     W, H1 = model.graph.weights[1].weight.numpy().T, trace.H[1][0].numpy()
     rows = np.stack([H1[j] @ W / 7 for j in range(7)])
-    np.testing.assert_allclose(parts[:7], np.where(rows.sum(0) > 0, rows, 0), atol=1e-4)
+    np.testing.assert_allclose(terms[:7], np.where(rows.sum(0) > 0, rows, 0), atol=1e-4)
 
 
 @torch.no_grad()

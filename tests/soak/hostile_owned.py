@@ -30,7 +30,7 @@ from ssrnet.index.opening import make_index, open_index
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.studies.cell_results import read_cell
-from ssrnet.studies.explanations.findings import read_findings
+from ssrnet.studies.explanations.measurements import read_measurements
 from ssrnet.studies.tables import measured_tables, protocol_records, report_tables
 from ssrnet.training.checkpoint import FORMAT, load_backbone, load_checkpoint
 from ssrnet.training.pickles import read_pickle
@@ -406,7 +406,7 @@ def _studies() -> list[Case]:
     readers: dict[str, Read] = {
         "read_cell": read_cell,
         "read_comparison": read_comparison,
-        "read_findings": read_findings,
+        "read_measurements": read_measurements,
     }
     found = [
         Case(f"{r}: {name}", written("some.json", content), read, says="some.json")

@@ -5,7 +5,7 @@ import pytest
 
 from ssrnet.analysis.mean_intervals import difference, interval, mean, ratio, spearman
 from ssrnet.errors import DataError
-from ssrnet.studies.explanations.findings import Findings, ModelFindings, read_findings
+from ssrnet.studies.explanations.measurements import Measurements, ModelMeasurements, read_measurements
 from ssrnet.studies.explanations.report import markdown
 from ssrnet.studies.explanations.summary import summarise
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, read_verdicts, write_verdicts
@@ -67,13 +67,13 @@ def randomised(vehicle):
 @pytest.fixture
 def model():
     vehicles = [f"{number:04d}" for number in range(6)]
-    parts = {
+    rows = {
         "photographs": [photograph(vehicle, 0.01 * number) for number, vehicle in enumerate(vehicles)],
         "pairs": [pair(vehicle, number) for number, vehicle in enumerate(vehicles)],
         "randomised": [randomised(vehicle) for vehicle in vehicles],
     }
     made_by = {"checkpoint": "m.safetensors", "checkpoint_hash": "00", "image_size": 64}
-    return ModelFindings("Toy", made_by, "key", None, parts)
+    return ModelMeasurements("Toy", made_by, "key", None, rows)
 
 
 def test_the_true_map_is_trusted_and_the_other_is_not(model):
@@ -100,7 +100,7 @@ def test_the_share_on_the_vehicle_decides_nothing(model):
     """What is not background: 0.9 for all; then a blob in the middle gets all of it and is trusted no more for it."""
     before = summarise(model, LABELS)
     assert [one.vehicle.value for one in before.methods] == pytest.approx([0.9] * 4)
-    for row in model.parts["photographs"]:
+    for row in model.rows["photographs"]:
         row["maps"]["bad"]["mass"] = {"background": 0.0, "body": 1.0, "sticker": 0.0}
     after = summarise(model, LABELS)
     assert after.methods[1].vehicle.value == 1 and after.trusted == before.trusted
@@ -112,12 +112,16 @@ def test_verdicts_are_published_and_read_back(model, tmp_path):
     write_verdicts(tmp_path / "e.json", published)
     verdicts = read_verdicts(tmp_path / "e.json")
     assert verdicts == published and verdicts.of("ff00") is None
-    own = verdicts.of("00ff")
-    (best,) = own.trusted
+    published_model = verdicts.of("00ff")
+    (best,) = published_model.trusted
     assert (best.name, best.gain, best.photographs) == ("good", pytest.approx(0.35), 6)
     assert best.low <= best.gain <= best.high
     assert best.on_vehicle == pytest.approx(0.9) and set(best.passes.values()) == {True}
-    assert own.of("centre").passes == {} and not own.of("centre").trusted and own.of("absent") is None
+    assert (
+        published_model.of("centre").passes == {}
+        and not published_model.of("centre").trusted
+        and published_model.of("absent") is None
+    )
 
 
 def test_the_largest_gain_comes_first():
@@ -148,25 +152,25 @@ def test_a_file_of_something_else_is_one_sentence(text, tmp_path):
 
 
 def test_a_map_no_better_than_a_centred_one_is_not_faithful(model):
-    for row in model.parts["photographs"]:
+    for row in model.rows["photographs"]:
         row["curves"]["good"] = row["curves"]["centre"]
     good = summarise(model, LABELS).methods[0]
     assert good.over_random.is_positive and good.tests["faithful"] is False and not good.is_trusted
 
 
 def test_few_vehicles_judge_nothing(model):
-    for part in model.parts.values():
-        for row in part:
+    for rows in model.rows.values():
+        for row in rows:
             row["vehicle"] = "0001"
     good = summarise(model, LABELS).methods[0]
     assert set(good.tests.values()) == {None} and not good.is_trusted
 
 
 def test_marks_of_vehicles_without_look_alikes_count_where_there_are_no_others(model):
-    for row in model.parts["photographs"][:2]:
+    for row in model.rows["photographs"][:2]:
         row |= {"sibling": False}
     assert summarise(model, LABELS).methods[0].hits.rows == 4
-    for row in model.parts["photographs"]:
+    for row in model.rows["photographs"]:
         row |= {"sibling": False}
     summary = summarise(model, LABELS)
     assert summary.methods[0].hits.rows == 6 and not summary.siblings_only
@@ -185,22 +189,22 @@ def test_the_report_gives_the_verdict_and_the_file_reads_back(model, tmp_path):
         "version": "0",
         "settings": {"steps": 2, "score_channels": 2, "seed": 0},
     }
-    findings = Findings(record, {"masks": "none"}, [model])
+    measurements = Measurements(record, {"masks": "none"}, [model])
     summary = summarise(model, LABELS)
-    text = markdown(findings, [summary])
+    text = markdown(measurements, [summary])
     assert "- **Toy**: good deserves trust: of the maps that pass every test it gains most." in text
     assert "fails: faithful, finds the change, depends on training |" in text and "Left out: masks (none)." in text
     assert "Removing a mark changes the similarity by −0.0350" in text
-    findings.write(tmp_path / "e.json", [summary.plain()])
-    assert read_findings(tmp_path / "e.json") == findings
+    measurements.write(tmp_path / "e.json", [summary.plain()])
+    assert read_measurements(tmp_path / "e.json") == measurements
     assert summary.plain()["trusted"] == ["good"]
 
 
 def test_intervals_draw_vehicles_not_rows():
     """Two vehicles that differ: a replicate is all of one, half and half, or all of the other."""
     rows = np.array([0.0] * 10 + [1.0] * 10)
-    found = interval(["a"] * 10 + ["b"] * 10, rows, mean)
-    assert (found.value, found.low, found.high, found.rows, found.vehicles) == (0.5, 0, 1, 20, 2)
+    both = interval(["a"] * 10 + ["b"] * 10, rows, mean)
+    assert (both.value, both.low, both.high, both.rows, both.vehicles) == (0.5, 0, 1, 20, 2)
     alone = interval(["a"] * 20, rows, mean)
     assert alone.low == alone.high == 0.5
     assert interval([], np.array([]), mean) is None

@@ -17,7 +17,7 @@ from ssrnet.explain.cam import CAMS, Cam
 from ssrnet.studies.explanations import explain_checkpoints, measure
 from ssrnet.studies.explanations.network import Network
 from ssrnet.studies.explanations.run import draw
-from ssrnet.studies.explanations.sample import draw_pairs, draw_views, in_turns
+from ssrnet.studies.explanations.sample import draw_pairs, draw_photographs, in_turns
 from ssrnet.studies.settings import ExplanationSettings
 from ssrnet.studies.verdicts import read_verdicts
 from ssrnet.training.checkpoint import file_hash
@@ -64,9 +64,9 @@ def test_the_command_line_knows_it(monkeypatch):
     monkeypatch.setattr(cli, "HANDLERS", dict.fromkeys(cli.HANDLERS, caught.append))
     arguments = "study explanations --data d --baseline b --ssrnet s --out o --pairs 3 --methods layer-cam M_s --seed 4"
     cli.run(arguments.split())
-    (found,) = caught
-    assert isinstance(found, ExplanationSettings)
-    assert (found.pairs, found.methods, found.seed, found.out) == (3, ("layer-cam", "M_s"), 4, Path("o"))
+    (parsed,) = caught
+    assert isinstance(parsed, ExplanationSettings)
+    assert (parsed.pairs, parsed.methods, parsed.seed, parsed.out) == (3, ("layer-cam", "M_s"), 4, Path("o"))
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_bad_values_are_one_sentence(settings, changes, sentence):
 
 
 def test_the_file_records_what_was_done(written, settings):
-    found, _ = written
-    record = found["record"]
-    assert found["format"] == "ssrnet explanations 1" and found["left_out"] == {}
+    study, _ = written
+    record = study["record"]
+    assert study["format"] == "ssrnet explanations 1" and study["left_out"] == {}
     assert record["dataset_hash"] == open_dataset(settings.data).content_hash()
     assert len(record["photographs"]) == 6 and len(record["pairs"]) == 2 and record["settings"]["seed"] == 0
     assert not {"data", "out", "baseline", "device"} & record["settings"].keys()
-    baseline, ssr_net = found["models"]
+    baseline, ssr_net = study["models"]
     assert (baseline["title"], ssr_net["title"]) == (BASELINE, SSRNET)
     assert ssr_net["made_by"]["checkpoint_hash"] == file_hash(settings.ssrnet)
     assert "no attention branch" in baseline["no_M_s"] and ssr_net["no_M_s"] is None
@@ -98,15 +98,15 @@ def test_the_file_records_what_was_done(written, settings):
 
 
 def test_every_photograph_has_its_maps(written):
-    found, _ = written
+    study, _ = written
     cams = {"grad-cam", "grad-cam-cosine", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam"}
     quick = cams | {"F_G", "random", "centre"}
     only_ssr_net = {"M_s", "F_attn", *(f"hires-cam, {branch} branch" for branch in ("G", "attn", "token"))}
     area = {"background": 0.1, "body": 0.9 - 64 / 1920, "sticker": 64 / 1920}
-    for model, own in zip(found["models"], (set(), only_ssr_net)):
+    for model, extra in zip(study["models"], (set(), only_ssr_net)):
         for number, row in enumerate(model["parts"]["photographs"]):
             score = {"score-cam"} if number < 2 else set()
-            assert set(row["maps"]) == quick | own | score
+            assert set(row["maps"]) == quick | extra | score
             assert (row["curves"] is not None) == (number < 2)
             assert row["area"] == pytest.approx(area, abs=1e-5)
             assert row["marks"] == pytest.approx(area["sticker"], abs=1e-5)
@@ -134,13 +134,13 @@ def test_every_stage_is_randomised(written, settings):
         first, second = model["parts"]["randomised"]
         assert len(first["stages"]) == len(second["stages"]) == stages
         for row in (first, second):
-            assert all(-1 <= own <= 1 for stage in row["stages"].values() for own in stage.values())
+            assert all(-1 <= value <= 1 for stage in row["stages"].values() for value in stage.values())
         assert "score-cam" in first["stages"]["stem"] and "score-cam" not in second["stages"]["stem"]
         assert "score-cam" not in first["stages"]["layer1"]
 
 
 def test_the_report_names_every_table_and_record(written, settings):
-    found, text = written
+    study, text = written
     assert f"- **{BASELINE}**: no map was tested: " in text  # two vehicles' curves test nothing
     assert "has no spatial attention map M_s" in text.split("## SSR-Net")[0] and "HiResCAM, token branch" in text
     for words in (
@@ -151,7 +151,7 @@ def test_the_report_names_every_table_and_record(written, settings):
         "Removing a mark changes the similarity by",
         "2 pairs of 2 vehicles",
         "weights are randomised",
-        found["record"]["dataset_hash"],
+        study["record"]["dataset_hash"],
         file_hash(settings.ssrnet),
     ):
         assert words in text
@@ -185,20 +185,20 @@ def test_a_cam_added_to_the_table_is_a_method_of_the_study(settings, tmp_path, m
 
 
 def test_a_published_study_is_small_and_names_its_checkpoints(written, settings, data, tmp_path):
-    found, text = written
+    study, text = written
     shutil.copytree(settings.out, tmp_path / "out")
     explain_checkpoints(replace(settings, out=tmp_path / "out", publish=tmp_path / "assets"))
     assert tiny.files(tmp_path / "out") == tiny.files(settings.out), "publishing measures nothing and changes nothing"
     assert (tmp_path / "assets/explanations.md").read_text() == text
     verdicts = read_verdicts(tmp_path / "assets/explanations.json")
-    assert verdicts.record == found["record"] and len(verdicts.models) == 2
+    assert verdicts.record == study["record"] and len(verdicts.models) == 2
     assert verdicts.of(file_hash(settings.ssrnet)).title == SSRNET and verdicts.of("0123456789abcdef") is None
-    for model, whole in zip(verdicts.models, found["summary"], strict=True):
+    for model, whole in zip(verdicts.models, study["summary"], strict=True):
         assert [one.name for one in model.trusted] == whole["trusted"] == []  # two vehicles' curves test nothing
-        for one, own in zip(model.maps, whole["methods"], strict=True):
-            assert (one.name, one.passes) == (own["name"], whole["tests"].get(one.name, {}))
-            assert one.gain == (own["gain"] and own["gain"]["value"])
-            assert one.on_vehicle == pytest.approx(own["vehicle"]["value"]) and 0 < one.on_vehicle <= 1
+        for one, method in zip(model.maps, whole["methods"], strict=True):
+            assert (one.name, one.passes) == (method["name"], whole["tests"].get(one.name, {}))
+            assert one.gain == (method["gain"] and method["gain"]["value"])
+            assert one.on_vehicle == pytest.approx(method["vehicle"]["value"]) and 0 < one.on_vehicle <= 1
     assert verdicts.models[0].of("random").photographs == 2
 
 
@@ -215,26 +215,26 @@ def test_a_run_goes_on_where_it_stopped(written, settings, monkeypatch, tmp_path
     stopped = json.loads((tmp_path / "explanations.json").read_text())
     assert [list(model["parts"]) for model in stopped["models"]] == [["photographs", "pairs"], []]
     monkeypatch.undo()
-    asked = []
+    measured = []
     for name in ("photographs", "pairs", "randomised"):
-        own = getattr(measure, name)
-        monkeypatch.setattr(measure, name, lambda *a, name=name, own=own: asked.append(name) or own(*a))
+        function = getattr(measure, name)
+        monkeypatch.setattr(measure, name, lambda *a, name=name, f=function: measured.append(name) or f(*a))
     explain_checkpoints(again)
-    assert asked == ["randomised", "photographs", "pairs", "randomised"]
+    assert measured == ["randomised", "photographs", "pairs", "randomised"]
     assert tiny.files(tmp_path) == tiny.files(settings.out), "the same numbers as in one go"
-    asked.clear()
+    measured.clear()
     explain_checkpoints(again)
-    assert asked == []
+    assert measured == []
     explain_checkpoints(replace(again, pairs=1))
-    assert len(asked) == 6, "other settings are measured anew"
+    assert len(measured) == 6, "other settings are measured again"
 
 
 def test_data_without_masks_and_probes_have_curves_alone(settings, city, tmp_path):
     few = replace(settings, data=city, out=tmp_path, randomised=0, methods=("layer-cam",))
     explain_checkpoints(few)
-    found, text = json.loads((tmp_path / "explanations.json").read_text()), (tmp_path / "explanations.md").read_text()
-    assert set(found["left_out"]) == {"masks", "pairs", "randomised"}
-    (rows,) = found["models"][0]["parts"].values()
+    study, text = json.loads((tmp_path / "explanations.json").read_text()), (tmp_path / "explanations.md").read_text()
+    assert set(study["left_out"]) == {"masks", "pairs", "randomised"}
+    (rows,) = study["models"][0]["parts"].values()
     assert len(rows) == 2 and all(row["curves"] and not row["maps"] for row in rows)
     assert "has no part masks (parts.txt" in text and "Areas under the curves" in text
 
@@ -248,43 +248,43 @@ def test_a_foreign_file_is_left_alone(settings, tmp_path):
 
 def test_the_sample_is_drawn_by_its_seed_one_vehicle_after_the_other(data):
     dataset = open_dataset(data)
-    views = draw_views(dataset, 12, seed=0)
-    assert all(len({view.image.vehicle_id for view in turn}) == 4 for turn in (views[:4], views[4:8], views[8:]))
-    assert views == draw_views(dataset, 12, seed=0) != draw_views(dataset, 12, seed=1)
-    for view in views:
-        assert view.reference.vehicle_id == view.image.vehicle_id and view.reference.camera_id != view.image.camera_id
-        assert view.is_sibling == (view.image.vehicle_id != "0009")
+    drawn = draw_photographs(dataset, 12, seed=0)
+    assert all(len({one.image.vehicle_id for one in turn}) == 4 for turn in (drawn[:4], drawn[4:8], drawn[8:]))
+    assert drawn == draw_photographs(dataset, 12, seed=0) != draw_photographs(dataset, 12, seed=1)
+    for one in drawn:
+        assert one.reference.vehicle_id == one.image.vehicle_id and one.reference.camera_id != one.image.camera_id
+        assert one.is_sibling == (one.image.vehicle_id != "0009")
     # camera 1's photograph shows 0 degrees, camera 2's 30 and 60: the nearer one is the reference
-    assert all(v.reference.attributes["azimuth"] == "30" for v in views if v.image.camera_id == "c001")
+    assert all(one.reference.attributes["azimuth"] == "30" for one in drawn if one.image.camera_id == "c001")
     pairs = draw_pairs(dataset, 5, seed=0)
     assert {pair.vehicle for pair in pairs} == {"0006", "0008"}
     assert list(in_turns([11, 12, 21, 31, 32, 33], lambda n: str(n // 10), 0))[-1] in (31, 32, 33)
 
 
-def test_the_cost_foretold_is_the_cost_told(data, settings):
+def test_costs_are_those_given_beforehand(data, settings):
     sample, _ = draw(open_dataset(data), settings)
     for changes in ({}, tiny.BASELINE):
         network = Network(tiny.network(**changes), 32, settings, torch.device("cpu"))
-        for foretold, rows in (
+        for expected, rows in (
             (
-                measure.photographs_cost(network, sample.views),
-                lambda tick: measure.photographs(network, sample.views, open_dataset(data), LABELS, tick),
+                measure.photographs_cost(network, sample.photographs),
+                lambda advance: measure.photographs(network, sample.photographs, open_dataset(data), LABELS, advance),
             ),
             (
                 measure.pairs_cost(network, sample.pairs),
-                lambda tick: measure.pairs(network, sample.pairs, LABELS, tick),
+                lambda advance: measure.pairs(network, sample.pairs, LABELS, advance),
             ),
             (
-                measure.randomised_cost(network, sample.views[:2]),
-                lambda tick: measure.randomised(network, sample.views[:2], tick),
+                measure.randomised_cost(network, sample.photographs[:2]),
+                lambda advance: measure.randomised(network, sample.photographs[:2], advance),
             ),
         ):
-            told = []
-            list(rows(told.append))
-            assert sum(told) == pytest.approx(foretold)
+            costs = []
+            list(rows(costs.append))
+            assert sum(costs) == pytest.approx(expected)
 
 
-def test_a_network_that_sees_one_crop_is_found_out(data, settings, monkeypatch):
+def test_a_network_that_sees_one_crop_is_detected(data, settings, monkeypatch):
     """The sticker lies in the upper-left crop that the token sees; moved, it lies outside and does not count."""
     model = planted.upper_left_alone()
     model.backbone = planted.Patches(gain=100)  # so that colours outweigh the token's own vector
@@ -298,7 +298,7 @@ def test_a_network_that_sees_one_crop_is_found_out(data, settings, monkeypatch):
         assert abs(similarity["as it is"] - similarity["removed"]) > 1e-3
         for name in ("hires-cam", "layer-cam"):
             assert row["maps"][name]["change"] > 3 * row["area"] > 0
-    views = draw_views(open_dataset(data), 1, 0)
-    (row,) = measure.photographs(network, views, open_dataset(data), LABELS, lambda cost: None)
-    gain = {n: np.mean(own["insertion"]) - np.mean(own["deletion"]) for n, own in row["curves"].items()}
+    drawn = draw_photographs(open_dataset(data), 1, 0)
+    (row,) = measure.photographs(network, drawn, open_dataset(data), LABELS, lambda cost: None)
+    gain = {name: np.mean(curve["insertion"]) - np.mean(curve["deletion"]) for name, curve in row["curves"].items()}
     assert gain["hires-cam"] > gain["random"]

@@ -18,13 +18,13 @@ from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
 from ssrnet.studies.settings import ExplanationSettings
 
 BRANCHES_BY = "hires-cam"
-"""The method that explains each branch alone: it keeps to the places that a branch sees."""
+"""The CAM that explains each branch alone: its map stays within the places that a branch sees."""
 CAM_COST = 0.5
-"""Of a forward pass: a pass through the head and back."""
+"""In forward passes: a pass through the head and back."""
 
 
-class Seen(NamedTuple):
-    """One photograph as the network takes it (1, 3, h, w), its F_G, and its embedding (1, D)."""
+class Encoded(NamedTuple):
+    """One photograph as the network's input (1, 3, h, w), its F_G, and its embedding (1, D)."""
 
     pixels: Tensor
     feature_map: FeatureMap
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 class Network:
-    """A network with its image size, asked for maps by the names of ``--methods``."""
+    """A network with its image size, which computes maps by the names of ``--methods``."""
 
     def __init__(self, model: SSRNet, image_size: int, settings: ExplanationSettings, device: torch.device) -> None:
         self.model = model.eval().requires_grad_(False).to(device)
@@ -44,7 +44,7 @@ class Network:
     @property
     def branches(self) -> dict[str, EmbeddingSettings]:
         """Embedding settings of each branch alone."""
-        return {name: own for name, own in each_branch(self.model).items() if name != WHOLE}
+        return {name: alone for name, alone in each_branch(self.model).items() if name != WHOLE}
 
     def methods(self, with_slow: bool) -> list[str]:
         """The maps of ``--methods`` that this network has, in that order; masking CAMs only ``with_slow``."""
@@ -53,27 +53,27 @@ class Network:
         return [name for name in self.settings.methods if name not in absent | slow]
 
     @torch.no_grad()
-    def look(self, image: VehicleImage, model: SSRNet | None = None) -> Seen:
+    def encode(self, image: VehicleImage, model: SSRNet | None = None) -> Encoded:
         """One forward pass."""
         pixels = self.transform(read_image(image.path))[None].to(self.device)
         feature_map = (model or self.model).feature_map(pixels)
-        return Seen(pixels, feature_map, (model or self.model).head(feature_map).embedding())
+        return Encoded(pixels, feature_map, (model or self.model).head(feature_map).embedding())
 
     def maps(
-        self, seen: Seen, reference: Seen, names: Sequence[str], model: SSRNet | None = None
+        self, encoded: Encoded, reference: Encoded, names: Sequence[str], model: SSRNet | None = None
     ) -> dict[str, np.ndarray]:
-        """Each (H, W) on the cells of F_G, at least 0."""
-        return {name: self._map(seen, reference, name, model or self.model) for name in names}
+        """Maps by name, each (H, W) on the cells of F_G, at least 0."""
+        return {name: self._map(encoded, reference, name, model or self.model) for name in names}
 
-    def branch_maps(self, seen: Seen, reference: Seen) -> dict[str, np.ndarray]:
-        """Each branch's own similarity explained, by :data:`BRANCHES_BY`; empty for a model with one branch."""
-        found = {}
+    def branch_maps(self, encoded: Encoded, reference: Encoded) -> dict[str, np.ndarray]:
+        """Maps by :data:`BRANCHES_BY` of the similarity of each branch alone; empty for a model with one branch."""
+        maps = {}
         for branch, embedding in self.branches.items():
             with torch.no_grad():
                 other = self.model.head(reference.feature_map).embedding(embedding)
             cam = CamSettings(BRANCHES_BY)
-            found[branch_title(branch)] = similarity_cam(self.model, seen.feature_map, other, embedding, cam)[0]
-        return found
+            maps[branch_map_name(branch)] = similarity_cam(self.model, encoded.feature_map, other, embedding, cam)[0]
+        return maps
 
     def maps_cost(self, names: Sequence[str]) -> float:
         """Forward passes that :meth:`maps` takes."""
@@ -84,14 +84,16 @@ class Network:
         """(n, 3, h, w) -> (n, D), the whole embedding."""
         return self.model.trace(images).embedding()
 
-    def _map(self, seen: Seen, reference: Seen, name: str, model: SSRNet) -> np.ndarray:
+    def _map(self, encoded: Encoded, reference: Encoded, name: str, model: SSRNet) -> np.ndarray:
         if name in NETWORK_MAPS:
             with torch.no_grad():
-                return NETWORK_MAPS[name].function(model.head(seen.feature_map))[0]
+                return NETWORK_MAPS[name].function(model.head(encoded.feature_map))[0]
         cam = CamSettings(name, score_channels=self.settings.score_channels)
-        return similarity_cam(model, seen.feature_map, reference.embedding[0], settings=cam, images=seen.pixels)[0]
+        return similarity_cam(model, encoded.feature_map, reference.embedding[0], settings=cam, images=encoded.pixels)[
+            0
+        ]
 
 
-def branch_title(branch: str) -> str:
-    """The name of a branch's map."""
+def branch_map_name(branch: str) -> str:
+    """The name of the map of one branch alone."""
     return f"{BRANCHES_BY}, {branch} branch"

@@ -1,4 +1,4 @@
-"""The study as Markdown, for a reader who has not read the code."""
+"""The study's report in Markdown, for a reader who has not read the code."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from ssrnet.analysis.mean_intervals import Interval
 from ssrnet.explain.cam import CAMS, map_title
 from ssrnet.explain.faithfulness import TOLERANCE
-from ssrnet.studies.explanations.findings import Findings, ModelFindings
 from ssrnet.studies.explanations.measure import CENTRE, RANDOM
+from ssrnet.studies.explanations.measurements import Measurements, ModelMeasurements
 from ssrnet.studies.explanations.network import BRANCHES_BY
 from ssrnet.studies.explanations.summary import FEWEST, MOST_LIKE_TRAINED, TESTS, MethodSummary, ModelSummary
 
@@ -18,42 +18,42 @@ SLOW = ", ".join(cam.title for cam in CAMS.values() if cam.masks_images)
 CONTROL_TITLES = {RANDOM: "random (control)", CENTRE: "centre (control)"}
 
 READING = f"""\
-In brackets: 95 % intervals from draws of the vehicles, with replacement; with fewer than about 20 vehicles they are
-too narrow. *random* is a map drawn cell by cell, *centre* a Gaussian in the middle of the image: a map that is no
-better than these two says nothing.
+Brackets hold 95 % bootstrap intervals over vehicles; with fewer than about 20 vehicles they are too narrow. *random* is
+a map drawn cell by cell, *centre* a Gaussian in the middle of the image: a map that is no better than these two
+controls explains nothing.
 
-- **Faithful** (Petsiuk et al., RISE, BMVC 2018): pixels are taken away, or brought back, in the map's order; the score
-  is the cosine to the reference. Insertion's area minus deletion's must exceed both controls', intervals above 0.
-- **Finds the change**: of two renderings that differ in one mark, the difference of the two maps must lie on the mark
+- **Faithful** (Petsiuk et al., RISE, BMVC 2018): pixels are deleted, or restored, in the map's order; the score is the
+  cosine to the reference. Insertion's area minus deletion's must exceed both controls', intervals above 0.
+- **Finds the change**: for two renderings that differ in one mark, the difference of the two maps must lie on the mark
   more than its area explains, interval above 1. Most marks are smaller than a cell of F_G, so that even a perfect map
   has most of its mass beside them.
 - **Depends on training** (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018): with all weights random, the
   rank correlation with the trained network's map must stay under {MOST_LIKE_TRAINED:g}, interval included. The limit
   is our choice.
-- **Trusted** is a map that passes every test that could be made, on this network and these photographs. A test on
-  fewer than {FEWEST} vehicles is none.
+- **Trusted** is a map that passes every test that was possible, on this network and these photographs. A test needs at
+  least {FEWEST} vehicles.
 
-Where a map lies says as much about the network as about the map: one that is faithful to a network which does not
-look at stickers must not show them. So shares of parts and the pointing game (Zhang et al., IJCV 2018; the maximum
-within {TOLERANCE:g} of the side from a mark) are findings, no tests, and so is the share of a map's mass on the
-vehicle, which a blob in the middle would win. Shares of parts are mass over area: 1 is chance. M_s belongs to the image
-alone, not to a pair, and is a weight that is nowhere 0: its shares stay near 1. |F_attn| and |F_G| are the lengths (L2
-norms) of the channels of F_attn and F_G at each cell, of the image alone too."""
+The position of a map depends on the network as much as on the map: a faithful map of a network that ignores stickers
+must not show them. So the shares of parts, the pointing game (Zhang et al., IJCV 2018; the maximum within {TOLERANCE:g}
+of the side from a mark) and the share of a map's mass on the vehicle, where a blob in the middle would win, are no
+tests. Shares of parts are mass over area: 1 is chance. M_s depends on the image alone, not on a pair, and is nowhere 0:
+its shares stay near 1. |F_attn| and |F_G| are the lengths (L2 norms) of the channels of F_attn and F_G at each cell,
+and depend on the image alone too."""
 
 
-def markdown(findings: Findings, summaries: Sequence[ModelSummary]) -> str:
-    """The verdict, then each network's tables, then how to read them and what was measured."""
-    record = findings.record
-    parts = [
+def markdown(measurements: Measurements, summaries: Sequence[ModelSummary]) -> str:
+    """The verdicts, then each network's tables, then how to read them and what was measured."""
+    record = measurements.record
+    blocks = [
         "# Which explanation of a similarity deserves trust",
         f"Measured on {record['dataset']}: {len(record['photographs']):,} photographs, "
         f"{len(record['pairs']):,} pairs with and without a mark.",
         "\n".join(f"- **{one.title}**: {_verdict(one)}" for one in summaries),
     ]
-    for model, summary in zip(findings.models, summaries, strict=True):
-        parts += [f"## {summary.title}", *_model(model, summary)]
-    parts += ["## How to read this", READING, "## What was measured", _record(findings)]
-    return "\n\n".join(parts) + "\n"
+    for model, summary in zip(measurements.models, summaries, strict=True):
+        blocks += [f"## {summary.title}", *_model(model, summary)]
+    blocks += ["## How to read this", READING, "## What was measured", _record(measurements)]
+    return "\n\n".join(blocks) + "\n"
 
 
 def _title(name: str) -> str:
@@ -65,19 +65,21 @@ def _title(name: str) -> str:
 def _verdict(summary: ModelSummary) -> str:
     if summary.trusted:
         best, *others = (_title(one.name) for one in summary.trusted)
-        also = f" {' and '.join(others)} {'pass' if len(others) > 1 else 'passes'} as well." if others else ""
+        *first, last = others or [""]
+        passing = f"{', '.join(first)} and {last} pass" if first else f"{last} passes"
+        also = f" {passing} as well." if others else ""
         return f"{best} deserves trust: of the maps that pass every test it gains most.{also}"
     judged = [one for one in summary.methods if not one.is_control and one.tests["faithful"] is not None]
     too_few = f"no map was tested: fewer than {FEWEST} vehicles have deletion and insertion curves."
     return "no map passes every test." if judged else too_few
 
 
-def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
-    parts = [sentence for sentence in (model.no_M_s, model.no_F_attn) if sentence]
+def _model(model: ModelMeasurements, summary: ModelSummary) -> list[str]:
+    blocks = [sentence for sentence in (model.no_M_s, model.no_F_attn) if sentence]
     methods = summary.methods
     judged = [one for one in methods if one.gain or one.pair_change or one.randomised]
     if judged:
-        parts.append(
+        blocks.append(
             _by_map(
                 judged,
                 {
@@ -93,9 +95,8 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
         )
     curves = [one for one in methods if one.gain]
     if curves:
-        said = f"Areas under the curves, {_count(curves[0].gain)}. {SLOW} and the curves are of these alone."
-        parts += [
-            said,
+        blocks += [
+            f"Areas under the curves, {_count(curves[0].gain)}. Only these have curves and {SLOW}.",
             _by_map(
                 curves,
                 {
@@ -106,10 +107,10 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
         ]
     marks = [one for one in methods if one.hits]
     if marks:
-        who = ", all with look-alikes" if summary.siblings_only else ""
-        said = f"Marks in sight: {_count(max((one.hits for one in marks), key=lambda own: own.rows))}{who}. "
-        parts += [
-            f"{said}A random point hits one in {_percent(summary.chance)}.",
+        only = ", all with look-alikes" if summary.siblings_only else ""
+        blocks += [
+            f"Marks in sight: {_count(max((one.hits for one in marks), key=lambda hits: hits.rows))}{only}. "
+            f"A random point hits one in {_percent(summary.chance)}.",
             _by_map(
                 marks,
                 {
@@ -120,13 +121,13 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
             ),
         ]
     if any(one.parts for one in methods):
-        parts += ["Mass over area of each part, over the photographs that show it.", _parts_table(summary)]
+        blocks += ["Mass over area of each part, over the photographs that show it.", _parts_table(summary)]
     if summary.removed:
-        said = f"Removing a mark changes the similarity by {_signed(summary.removed, 4)} "
-        said += f"({_count(summary.removed, 'pair')}; it falls in {_percent(summary.fell)})"
-        said += f", moving it by {_signed(summary.moved, 4)}." if summary.moved else "."
-        parts += [
-            said,
+        sentence = f"Removing a mark changes the similarity by {_signed(summary.removed, 4)} "
+        sentence += f"({_count(summary.removed, 'pair')}; it falls in {_percent(summary.fell)})"
+        sentence += f", moving it by {_signed(summary.moved, 4)}." if summary.moved else "."
+        blocks += [
+            sentence,
             _by_map(
                 [one for one in methods if one.pair_share],
                 {
@@ -138,13 +139,16 @@ def _model(model: ModelFindings, summary: ModelSummary) -> list[str]:
             ),
         ]
     if any(one.randomised for one in methods):
-        said = "Rank correlation with the trained network's map, as weights are randomised from the output on; "
-        parts += [f"{said}last column: with the trained map of another photograph.", _stages_table(summary)]
-    return parts
+        blocks += [
+            "Rank correlation with the trained network's map, as weights are randomised from the output on; "
+            "last column: with the trained map of another photograph.",
+            _stages_table(summary),
+        ]
+    return blocks
 
 
 def _by_map(methods: Sequence[MethodSummary], columns: dict[str, Callable[[MethodSummary], str]]) -> str:
-    lines = [[_title(one.name), *(say(one) for say in columns.values())] for one in methods]
+    lines = [[_title(one.name), *(cell(one) for cell in columns.values())] for one in methods]
     return _table(["", *columns], lines)
 
 
@@ -167,13 +171,13 @@ def _stages_table(summary: ModelSummary) -> str:
     return _table(["", *stages, "other photograph"], lines)
 
 
-def _record(findings: Findings) -> str:
-    record = findings.record
+def _record(measurements: Measurements) -> str:
+    record = measurements.record
     settings = record["settings"]
     lines = [
         f"- {model.title}: `{model.made_by['checkpoint']}`, SHA-256 {model.made_by['checkpoint_hash']}…, "
         f"{model.made_by['image_size']} px."
-        for model in findings.models
+        for model in measurements.models
     ]
     lines += [
         f"- Data: {record['dataset']}, hash {record['dataset_hash']}, masks and probes {record['annotations_hash']}.",
@@ -183,7 +187,7 @@ def _record(findings: Findings) -> str:
         f"- Sample and random numbers: seed {settings['seed']}; ssrnet {record['version']}. "
         "The JSON file of the same run names every photograph.",
     ]
-    lines += [f"- Left out: {part} ({reason})." for part, reason in findings.left_out.items()]
+    lines += [f"- Left out: {name} ({reason})." for name, reason in measurements.left_out.items()]
     return "\n".join(lines)
 
 
@@ -194,34 +198,34 @@ def _trusted(one: MethodSummary) -> str:
     unknown = [test for test in TESTS if one.tests[test] is None]
     if len(unknown) == len(TESTS):
         return "not tested"
-    said = f"fails: {', '.join(failed)}" if failed else "yes"
+    verdict = f"fails: {', '.join(failed)}" if failed else "yes"
     if not failed and one.tests["faithful"] is None:
-        said = "unknown"
-    return said + (f" (not tested: {', '.join(unknown)})" if unknown else "")
+        verdict = "unknown"
+    return verdict + (f" (not tested: {', '.join(unknown)})" if unknown else "")
 
 
-def _number(own: Interval | None) -> str:
-    return ABSENT if own is None else f"{own.value:.2f} [{own.low:.2f}, {own.high:.2f}]".replace("-", MINUS)
+def _number(one: Interval | None) -> str:
+    return ABSENT if one is None else f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]".replace("-", MINUS)
 
 
-def _signed(own: Interval | None, digits: int = 2) -> str:
-    if own is None:
+def _signed(one: Interval | None, digits: int = 2) -> str:
+    if one is None:
         return ABSENT
-    value, low, high = (f"{number:+.{digits}f}".replace("-", MINUS) for number in (own.value, own.low, own.high))
+    value, low, high = (f"{number:+.{digits}f}".replace("-", MINUS) for number in (one.value, one.low, one.high))
     return f"{value} [{low}, {high}]"
 
 
-def _times(own: Interval | None) -> str:
-    return ABSENT if own is None else f"{own.value:.1f}x [{own.low:.1f}, {own.high:.1f}]"
+def _times(one: Interval | None) -> str:
+    return ABSENT if one is None else f"{one.value:.1f}x [{one.low:.1f}, {one.high:.1f}]"
 
 
-def _percent(own: Interval | None) -> str:
-    return ABSENT if own is None else f"{100 * own.value:.0f} % [{100 * own.low:.0f}, {100 * own.high:.0f}]"
+def _percent(one: Interval | None) -> str:
+    return ABSENT if one is None else f"{100 * one.value:.0f} % [{100 * one.low:.0f}, {100 * one.high:.0f}]"
 
 
-def _count(own: Interval, what: str = "photograph") -> str:
-    vehicles = "vehicle" if own.vehicles == 1 else "vehicles"
-    return f"{own.rows:,} {what}{'s' if own.rows != 1 else ''} of {own.vehicles:,} {vehicles}"
+def _count(one: Interval, noun: str = "photograph") -> str:
+    vehicles = "vehicle" if one.vehicles == 1 else "vehicles"
+    return f"{one.rows:,} {noun}{'s' if one.rows != 1 else ''} of {one.vehicles:,} {vehicles}"
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

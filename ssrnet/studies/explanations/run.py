@@ -1,4 +1,4 @@
-"""``ssrnet study explanations``: measures what is not measured yet, keeps it part by part, and reports.
+"""``ssrnet study explanations``: runs the measurements still missing, saves after each, and reports.
 
     ssrnet study explanations --data assets/city --baseline checkpoints/baseline.safetensors \\
         --ssrnet checkpoints/ssrnet.safetensors --out runs/explanations --publish assets
@@ -29,42 +29,42 @@ from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluated_models import Subject, distinct_titles, trained
 from ssrnet.retrieval.metric_intervals import CONFIDENCE
 from ssrnet.studies.explanations import measure
-from ssrnet.studies.explanations.findings import Findings, ModelFindings, read_findings
-from ssrnet.studies.explanations.measure import Row, Tick
+from ssrnet.studies.explanations.measure import Advance, Row
+from ssrnet.studies.explanations.measurements import Measurements, ModelMeasurements, read_measurements
 from ssrnet.studies.explanations.network import Network
 from ssrnet.studies.explanations.report import markdown
-from ssrnet.studies.explanations.sample import Pair, View, draw_pairs, draw_views
+from ssrnet.studies.explanations.sample import Pair, Photograph, draw_pairs, draw_photographs
 from ssrnet.studies.explanations.summary import ModelSummary, summarise
 from ssrnet.studies.settings import ExplanationSettings
 from ssrnet.studies.verdicts import ExplanationVerdicts, write_verdicts
 
-ELSEWHERE = ("study", "data", "baseline", "ssrnet", "out", "publish", "device")
-"""Settings that say where things are: the record names checkpoints and data by their hashes."""
+NOT_RECORDED = ("study", "data", "baseline", "ssrnet", "out", "publish", "device")
+"""Paths and the like: the record names checkpoints and data by their hashes instead."""
 
 
 class Sample(NamedTuple):
-    """What all networks are shown. ``names`` are the labels of the part masks, None without any."""
+    """The sample, the same for all networks. ``names`` are the labels of the part masks, None without any."""
 
-    views: list[View]
+    photographs: list[Photograph]
     pairs: list[Pair]
     names: tuple[str, ...] | None
 
 
-class Part(NamedTuple):
-    """One of a network's measurements: what it costs in forward passes, and its rows, told of a tick."""
+class Measurement(NamedTuple):
+    """One of a network's measurements: its cost in forward passes, and the function that computes its rows."""
 
     name: str
     cost: float
-    rows: Callable[[Tick], Iterable[Row]]
+    rows: Callable[[Advance], Iterable[Row]]
 
 
 def explain_checkpoints(settings: ExplanationSettings) -> None:
-    """Runs the study: explanations.json, written after each part, and explanations.md in ``settings.out``.
+    """Runs the study: explanations.json, written after each measurement, and explanations.md in ``settings.out``.
 
-    ``settings.publish`` gets the same report, and the verdicts as an explanations.json of its own.
+    ``settings.publish`` gets the same report, and the verdicts as a smaller explanations.json.
 
-    A part of a network that an earlier run measured with the same checkpoint, data and settings stays. Raises
-    :class:`DataError` where no test vehicle has two photographs, or where the file there is something else.
+    Measurements of an earlier run with the same checkpoint, data and settings are reused. Raises
+    :class:`DataError` where no test vehicle has two photographs, or where explanations.json is another file.
     """
     subjects = [trained(settings.baseline), trained(settings.ssrnet)]
     dataset = open_dataset(settings.data, settings.subset)
@@ -72,45 +72,45 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
     sample, left_out = draw(dataset, settings)
     record = _record(dataset, sample, settings)
     path = settings.out / "explanations.json"
-    earlier = read_findings(path).models if path.exists() else []
+    earlier = read_measurements(path).models if path.exists() else []
     device = resolve_device(settings.device)
     networks = [Network(subject.model, subject.image_size, settings, device) for subject in subjects]
     models = [
         _resumed(title, subject, network, record, earlier)
         for title, subject, network in zip(distinct_titles(subjects), subjects, networks, strict=True)
     ]
-    findings = Findings(record, left_out, models)
+    measurements = Measurements(record, left_out, models)
     todo = [
-        (model, part)
+        (model, measurement)
         for model, network in zip(models, networks, strict=True)
-        for part in _parts(network, sample, dataset, left_out)
-        if part.name not in model.parts
+        for measurement in _measurements(network, sample, dataset, left_out)
+        if measurement.name not in model.rows
     ]
-    total = sum(part.cost for _, part in todo)
+    total = sum(measurement.cost for _, measurement in todo)
     if todo:
         print(f"{len(todo)} measurements, about {total:,.0f} forward passes")
     form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left"
     with tqdm(total=total, bar_format=form) as bar:
-        for model, part in todo:
-            bar.set_description_str(f"{model.title}, {part.name}")
-            model.parts[part.name] = list(part.rows(bar.update))
-            findings.write(path)
+        for model, measurement in todo:
+            bar.set_description_str(f"{model.title}, {measurement.name}")
+            model.rows[measurement.name] = list(measurement.rows(bar.update))
+            measurements.write(path)
     summaries = [summarise(model, sample.names or ()) for model in models]
-    findings.write(path, [summary.plain() for summary in summaries])
-    text = markdown(findings, summaries)
+    measurements.write(path, [summary.plain() for summary in summaries])
+    text = markdown(measurements, summaries)
     _write_text(path.with_suffix(".md"), text)
     print(f"\n{text}\n{path}\n{path.with_suffix('.md')}")
     if settings.publish is not None:
-        publish(settings.publish, findings, summaries, text)
+        publish(settings.publish, measurements, summaries, text)
 
 
-def publish(folder: Path, findings: Findings, summaries: Sequence[ModelSummary], text: str) -> None:
-    """The report and the verdicts, to commit: small, without the photographs' rows."""
+def publish(folder: Path, measurements: Measurements, summaries: Sequence[ModelSummary], text: str) -> None:
+    """Writes the report and the verdicts, without the photographs' rows: small enough to commit."""
     verdicts = ExplanationVerdicts(
-        findings.record,
+        measurements.record,
         tuple(
             summary.verdicts(model.made_by["checkpoint_hash"])
-            for model, summary in zip(findings.models, summaries, strict=True)
+            for model, summary in zip(measurements.models, summaries, strict=True)
         ),
     )
     write_verdicts(folder / "explanations.json", verdicts)
@@ -119,53 +119,55 @@ def publish(folder: Path, findings: Findings, summaries: Sequence[ModelSummary],
 
 
 def draw(dataset: ReIDDataset, settings: ExplanationSettings) -> tuple[Sample, dict[str, str]]:
-    """The sample, and the parts of the study that it does not serve, with the reasons.
+    """The sample, and the measurements that it does not allow, with the reasons.
 
     Raises :class:`DataError` where no test vehicle has two photographs.
     """
     names = part_names(folder_of(dataset))
-    views = draw_views(dataset, settings.images, settings.seed)
-    if not views:
+    photographs = draw_photographs(dataset, settings.images, settings.seed)
+    if not photographs:
         raise DataError(f"no test vehicle of {dataset.name} has two photographs; a similarity needs a pair.")
     left_out = {}
-    if not any(view.mask for view in views):
+    if not any(photograph.mask for photograph in photographs):
         left_out["masks"] = f"{dataset.name} has no part masks (parts.txt, and a column mask in manifest.csv)"
-        views = views[: max(settings.curves, settings.randomised)]
+        photographs = photographs[: max(settings.curves, settings.randomised)]
     pairs = draw_pairs(dataset, settings.pairs, settings.seed) if settings.pairs else []
     if not pairs:
-        asked = f"{dataset.name} has no pairs of photographs with and without a mark (probes.csv)"
-        left_out["pairs"] = asked if settings.pairs else "--pairs 0"
+        no_pairs = f"{dataset.name} has no pairs of photographs with and without a mark (probes.csv)"
+        left_out["pairs"] = no_pairs if settings.pairs else "--pairs 0"
     if not settings.randomised:
         left_out["randomised"] = "--randomised 0"
     if not settings.curves:
         left_out["curves"] = "--curves 0"
-    return Sample(views, pairs, names), left_out
+    return Sample(photographs, pairs, names), left_out
 
 
-def _parts(network: Network, sample: Sample, dataset: ReIDDataset, left_out: dict[str, str]) -> list[Part]:
-    views, pairs, names = sample
-    few = views[: network.settings.randomised]
-    parts = [
-        Part(
+def _measurements(
+    network: Network, sample: Sample, dataset: ReIDDataset, left_out: dict[str, str]
+) -> list[Measurement]:
+    photographs, pairs, names = sample
+    few = photographs[: network.settings.randomised]
+    measurements = [
+        Measurement(
             "photographs",
-            measure.photographs_cost(network, views),
-            partial(measure.photographs, network, views, dataset, names),
+            measure.photographs_cost(network, photographs),
+            partial(measure.photographs, network, photographs, dataset, names),
         ),
-        Part("pairs", measure.pairs_cost(network, pairs), partial(measure.pairs, network, pairs, names)),
-        Part("randomised", measure.randomised_cost(network, few), partial(measure.randomised, network, few)),
+        Measurement("pairs", measure.pairs_cost(network, pairs), partial(measure.pairs, network, pairs, names)),
+        Measurement("randomised", measure.randomised_cost(network, few), partial(measure.randomised, network, few)),
     ]
-    return [part for part in parts if part.name not in left_out]
+    return [measurement for measurement in measurements if measurement.name not in left_out]
 
 
 def _resumed(
-    title: str, subject: Subject, network: Network, record: dict[str, object], earlier: Sequence[ModelFindings]
-) -> ModelFindings:
+    title: str, subject: Subject, network: Network, record: dict[str, object], earlier: Sequence[ModelMeasurements]
+) -> ModelMeasurements:
     made_by = subject.made_by | {"image_size": network.size}
-    shapes = {"record": record, "hash": made_by["checkpoint_hash"], "image_size": network.size}
-    key = hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()[:16]
-    parts = next((model.parts for model in earlier if model.key == key), {})
-    own = subject.model.settings
-    return ModelFindings(title, made_by, key, why_no_spatial_attention(own), parts, why_no_attended_length(own))
+    determines_rows = {"record": record, "hash": made_by["checkpoint_hash"], "image_size": network.size}
+    key = hashlib.sha256(json.dumps(determines_rows, sort_keys=True).encode()).hexdigest()[:16]
+    rows = next((model.rows for model in earlier if model.key == key), {})
+    model = subject.model.settings
+    return ModelMeasurements(title, made_by, key, why_no_spatial_attention(model), rows, why_no_attended_length(model))
 
 
 def _record(dataset: ReIDDataset, sample: Sample, settings: ExplanationSettings) -> dict[str, object]:
@@ -173,8 +175,8 @@ def _record(dataset: ReIDDataset, sample: Sample, settings: ExplanationSettings)
         "dataset": dataset.name,
         "dataset_hash": dataset.content_hash(),
         "annotations_hash": _annotations_hash(folder_of(dataset), sample),
-        "settings": {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE},
-        "photographs": [[view.image.name, view.reference.name] for view in sample.views],
+        "settings": {name: value for name, value in asdict(settings).items() if name not in NOT_RECORDED},
+        "photographs": [[drawn.image.name, drawn.reference.name] for drawn in sample.photographs],
         "pairs": [[pair.probe.photographs["as it is"].name, pair.reference.name] for pair in sample.pairs],
         "similarity": "cosine of whole embeddings, all branches, after the neck",
         "deletion": "ImageNet mean colour",
@@ -190,9 +192,9 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _annotations_hash(folder: Path, sample: Sample) -> str:
-    """16 hex digits over parts.txt, probes.csv and the masks drawn, which the data set's own hash leaves out."""
+    """16 hex digits over parts.txt, probes.csv and the sample's masks, which the data set's hash does not cover."""
     files = [folder / "parts.txt", folder / "probes.csv"]
-    files += [folder / view.mask for view in sample.views if view.mask]
+    files += [folder / photograph.mask for photograph in sample.photographs if photograph.mask]
     files += [mask for pair in sample.pairs for mask in pair.probe.masks.values()]
     digest = hashlib.sha256()
     for file in files:

@@ -1,4 +1,4 @@
-"""What the study looks at: photographs with a reference, and captures with and without a mark; drawn by a seed."""
+"""The study's sample, drawn by a seed: photographs with a reference, and photographs with and without a mark."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ssrnet.data.records import ReIDDataset, VehicleImage
 Item = TypeVar("Item")
 
 FEWEST_PIXELS = 12
-"""On which a mark must be seen to count: the city's own limit (assets/README.md)."""
+"""Pixels that a mark must cover to count, the same limit as in the city's files (assets/README.md)."""
 
 
 @dataclass(frozen=True)
-class View:
-    """A photograph, the photograph of the same vehicle whose likeness to it is explained, and its mask's file."""
+class Photograph:
+    """A photograph whose similarity to ``reference``, of the same vehicle, is explained; ``mask`` is its mask's file."""
 
     image: VehicleImage
     reference: VehicleImage
@@ -34,7 +34,7 @@ class View:
 
 @dataclass(frozen=True)
 class Pair:
-    """A capture with and without a mark, and a photograph of the same vehicle to compare both with."""
+    """A photograph with and without a mark, and a reference of the same vehicle to compare both with."""
 
     probe: MarkProbe
     reference: VehicleImage
@@ -49,28 +49,28 @@ class Pair:
         return self.reference.vehicle_id
 
 
-def draw_views(dataset: ReIDDataset, count: int, seed: int) -> list[View]:
-    """Test photographs whose vehicle was photographed again, those with a mask if any has; one a vehicle, then a
-    second one, and so on.
+def draw_photographs(dataset: ReIDDataset, count: int, seed: int) -> list[Photograph]:
+    """Test photographs of vehicles with two or more, those with a mask if any has one, in the order of
+    :func:`in_turns`.
 
-    The reference is another camera's where there is one, and of these the one from the most similar side by the
-    attribute ``azimuth`` (degrees), else the first by name.
+    The reference comes from another camera where possible, and from the most similar side by the attribute
+    ``azimuth`` (degrees), else it is the first by name.
     """
     by_vehicle: dict[str, list[VehicleImage]] = {}
     for image in sorted(dataset.test, key=lambda image: image.name):
         by_vehicle.setdefault(image.vehicle_id, []).append(image)
-    asked = [image for own in by_vehicle.values() for image in own if len(own) > 1]
-    masks = {} if part_names(folder_of(dataset)) is None else {image: image.attributes.get("mask") for image in asked}
-    asked = [image for image in asked if masks.get(image)] or asked
-    drawn = in_turns(asked, lambda image: image.vehicle_id, seed)[:count]
-    return [View(image, _reference(image, by_vehicle[image.vehicle_id]), masks.get(image)) for image in drawn]
+    paired = [image for images in by_vehicle.values() for image in images if len(images) > 1]
+    masks = {} if part_names(folder_of(dataset)) is None else {image: image.attributes.get("mask") for image in paired}
+    candidates = [image for image in paired if masks.get(image)] or paired
+    drawn = in_turns(candidates, lambda image: image.vehicle_id, seed)[:count]
+    return [Photograph(image, _reference(image, by_vehicle[image.vehicle_id]), masks.get(image)) for image in drawn]
 
 
 def draw_pairs(dataset: ReIDDataset, count: int, seed: int) -> list[Pair]:
-    """Captures whose mark is seen on at least :data:`FEWEST_PIXELS`; a vehicle after the other.
+    """Pairs whose mark covers at least :data:`FEWEST_PIXELS`, in the order of :func:`in_turns`.
 
     The reference is drawn from the vehicle's photographs that show a mark of this kind by the attribute
-    ``visible_marks`` (kinds separated by spaces), or from all of them where none says so. Raises as
+    ``visible_marks`` (kinds separated by spaces), or from all of them if none does. Raises as
     :meth:`MarkProbe.region`.
     """
     folder = folder_of(dataset)
@@ -81,18 +81,18 @@ def draw_pairs(dataset: ReIDDataset, count: int, seed: int) -> list[Pair]:
     generator = np.random.default_rng(seed)
     for probe in mark_probes(folder):
         image = probe.photographs[AS_IT_IS]
-        own = sorted((one for one in dataset.test if one.vehicle_id == image.vehicle_id), key=lambda one: one.name)
-        if not own or probe.region(AS_IT_IS, size_of(image), names).sum() < FEWEST_PIXELS:
+        same = sorted((one for one in dataset.test if one.vehicle_id == image.vehicle_id), key=lambda one: one.name)
+        if not same or probe.region(AS_IT_IS, size_of(image), names).sum() < FEWEST_PIXELS:
             continue
         kind = probe.kind.replace(" ", "-")
-        showing = [one for one in own if kind in one.attributes.get("visible_marks", "").split()]
-        choice = showing or own
+        showing = [one for one in same if kind in one.attributes.get("visible_marks", "").split()]
+        choice = showing or same
         pairs.append(Pair(probe, choice[generator.integers(len(choice))]))
     return in_turns(pairs, lambda pair: pair.vehicle, seed)[:count]
 
 
 def in_turns(items: Sequence[Item], vehicle: Callable[[Item], str], seed: int) -> list[Item]:
-    """All items shuffled, so that the first V are of the V vehicles, the next of those with two, and so on."""
+    """All items shuffled: first one of each vehicle, then a second one of each that has two, and so on."""
     generator = np.random.default_rng(seed)
     shuffled = [items[i] for i in generator.permutation(len(items))]
     turn: dict[str, int] = {}
@@ -104,14 +104,14 @@ def in_turns(items: Sequence[Item], vehicle: Callable[[Item], str], seed: int) -
 
 
 def marks_region(mask: np.ndarray, names: Sequence[str]) -> np.ndarray | None:
-    """(H, W) bool: all that tells siblings apart; None where less than :data:`FEWEST_PIXELS` of it is seen."""
+    """(H, W) bool: the marks that tell siblings apart; None where they cover less than :data:`FEWEST_PIXELS`."""
     region = np.isin(mask, [value for value, name in enumerate(names) if name in MARKS])
     return region if region.sum() >= FEWEST_PIXELS else None
 
 
-def mask_of(view: View, dataset: ReIDDataset, names: Sequence[str]) -> np.ndarray:
-    """(H, W) the view's part mask; raises as :func:`read_mask`."""
-    return read_mask(folder_of(dataset) / view.mask, size_of(view.image), len(names))
+def mask_of(photograph: Photograph, dataset: ReIDDataset, names: Sequence[str]) -> np.ndarray:
+    """(H, W): the photograph's part mask; raises as :func:`read_mask`."""
+    return read_mask(folder_of(dataset) / photograph.mask, size_of(photograph.image), len(names))
 
 
 def size_of(image: VehicleImage) -> tuple[int, int]:
@@ -120,14 +120,14 @@ def size_of(image: VehicleImage) -> tuple[int, int]:
     return height, width
 
 
-def _reference(image: VehicleImage, own: Sequence[VehicleImage]) -> VehicleImage:
-    others = [other for other in own if other.name != image.name]
+def _reference(image: VehicleImage, same_vehicle: Sequence[VehicleImage]) -> VehicleImage:
+    others = [other for other in same_vehicle if other.name != image.name]
     elsewhere = [other for other in others if other.camera_id != image.camera_id] or others
     return min(elsewhere, key=lambda other: (_turned(image, other), other.name))
 
 
 def _turned(a: VehicleImage, b: VehicleImage) -> float:
-    """Degrees between the sides that two photographs show, in [0, 180]; 0 where they do not say."""
+    """Degrees between the azimuths of two photographs, in [0, 180]; 0 where one has none."""
     try:
         return abs((float(a.attributes["azimuth"]) - float(b.attributes["azimuth"]) + 180) % 360 - 180)
     except (KeyError, ValueError):
