@@ -23,9 +23,8 @@ test: check
 	sh tests/browser/install_chromium.sh
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# What `make test` tries briefly, for two hours: faults, load, hostile input. SOAK="viewers fuzz" takes parts of it.
+# What `make test` tries briefly, for most of an hour: kills, faults, hostile files, privacy. SOAK="kills faults" runs parts.
 soak: .venv/installed-test
-	sh tests/browser/install_chromium.sh
 	$(BIN)/python -m tests.soak $(SOAK)
 
 # Trains, publishes and measures checkpoints/ again; CITY is what `ssrnet synth --recipe training` rendered.

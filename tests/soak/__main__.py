@@ -23,7 +23,7 @@ PARTS = ("hostile_files", "kills", "faults", "privacy")
 
 @dataclass(frozen=True)
 class Settings:
-    """Tries for hours what ``make test`` tries briefly, and reports what was lost."""
+    """Tries for most of an hour what ``make test`` tries briefly, and reports what was lost."""
 
     parts: Annotated[tuple[str, ...], tyro.conf.Positional] = PARTS
     """Which parts, of hostile_files, kills, faults and privacy."""
