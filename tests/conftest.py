@@ -5,7 +5,7 @@ import pytest
 import torch
 
 os.environ.setdefault("TQDM_DISABLE", "1")
-torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much where the cores are taken
+torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much on busy cores
 
 from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features  # noqa: E402
 from ssrnet.commands.publish import PublishSettings, publish_checkpoint  # noqa: E402
@@ -28,13 +28,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def city(tmp_path_factory):
-    """The data set of :func:`tests.tiny.city`; read it, never write into it."""
+    """The data set of :func:`tests.tiny.city`; read-only."""
     return tiny.city(tmp_path_factory.mktemp("city"))
 
 
 @pytest.fixture(scope="session")
 def run(city, tmp_path_factory):
-    """Settings of a finished run on :func:`city`, two of its identities held back; never write into its folder."""
+    """Settings of a finished run on :func:`city` with two identities held out; its folder is read-only."""
     settings = tiny.training(city, tmp_path_factory.mktemp("runs") / "whole", holdout=2)
     train(settings)
     return settings
@@ -54,7 +54,7 @@ def checkpoints(tmp_path_factory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def tiny_demo(tmp_path_factory, checkpoints) -> Path:
-    """A folder with a small demo as the repository ships it: assets/city, published checkpoints, their features."""
+    """A folder with a small demo, as in the repository: assets/city, published checkpoints, their features."""
     folder = tmp_path_factory.mktemp("demo")
     data = tiny.city(folder / "assets/city")
     for role, path in checkpoints.items():

@@ -1,4 +1,4 @@
-"""The definitions, one query and one image at a time, for the fast code to be compared with."""
+"""Definitions for one query and one image at a time, against which the fast code is tested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ranked(distance, match) -> list[int]:
 
 
 def score(distance, match, junk) -> Score:
-    """AP, INP and the first hit's rank of one query; junk is passed over."""
+    """AP, INP and the first hit's rank of one query; junk is skipped."""
     rank, precisions, first = 0, [], 0
     for g in ranked(distance, match):
         if junk[g]:
@@ -35,7 +35,7 @@ def score(distance, match, junk) -> Score:
 
 
 def listed(distance, match, junk, top_k: int) -> list[int]:
-    """What a rank list shows: gallery indices until ``top_k`` that are not junk."""
+    """Gallery indices of a rank list: until ``top_k`` of them are not junk."""
     shown, counted = [], 0
     for g in ranked(distance, match):
         if counted == top_k:
@@ -58,11 +58,11 @@ def k_reciprocal(features: np.ndarray, queries: int, k1: int, k2: int, weight: f
 
     V = np.zeros((N, N))
     for i in range(N):
-        own = reciprocal(i, k1)
-        expanded = set(own)
-        for j in own:
+        neighbours = reciprocal(i, k1)
+        expanded = set(neighbours)
+        for j in neighbours:
             other = reciprocal(j, round(k1 / 2))
-            if len(own & other) > 2 / 3 * len(other):
+            if len(neighbours & other) > 2 / 3 * len(other):
                 expanded |= other
         for j in expanded:
             V[i, j] = np.exp(-d[i, j])

@@ -21,7 +21,7 @@ BASELINE = dict(attention_branch=False, relation_branch=False)
 
 
 def network(num_classes: int | None = None, seed: int = 0, **changes) -> SSRNet:
-    """A resnet18 SSR-Net in evaluation mode, whose batch norms are none of them the identity."""
+    """A resnet18 SSR-Net in evaluation mode; none of its batch norms is the identity."""
     torch.manual_seed(seed)
     model = SSRNet(ModelSettings(**{"backbone": "resnet18", **changes}), num_classes)
     for name, buffer in model.named_buffers():
@@ -37,7 +37,7 @@ def images(batch: int = 2, size: int = 64, seed: int = 0) -> torch.Tensor:
 
 
 def info(model: SSRNet, **changes) -> CheckpointInfo:
-    """What a checkpoint of ``model`` says of itself."""
+    """Checkpoint metadata for ``model``."""
     about = CheckpointInfo(
         model.settings, 64, model.num_classes, "toys", "0123456789abcdef", 3, 42, {"epochs": 3}, {"held_back": 0.5}, "0"
     )
@@ -60,10 +60,10 @@ TYPES = ("car", "truck", "motorcycle")
 
 
 def city(root: Path) -> Path:
-    """A VeRi layout that is easy to learn: every vehicle has a colour of its own.
+    """A VeRi layout that is easy to learn: every vehicle has a different colour.
 
-    Six training vehicles and four test vehicles, each seen three times by two cameras; every test
-    vehicle's first image asks. A manifest.csv gives types: car, truck, motorcycle, car.
+    Six training vehicles and four test vehicles, each with three images by two cameras; every test
+    vehicle's first image is a query. A manifest.csv gives types: car, truck, motorcycle, car.
     """
     generator = np.random.default_rng(0)
     lines = ["image,vehicle_type"]

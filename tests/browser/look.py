@@ -1,4 +1,4 @@
-"""Pictures of every page on the bundled demo, and how long each page's main gesture takes, in a real Chromium.
+"""Screenshots of every page on the bundled demo, and the time of each page's main gesture, in Chromium.
 
 python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.jpg and -dark.jpg
 python -m tests.browser.look times        # assets/figures/pages/times.md
@@ -23,12 +23,12 @@ from tests.browser.serving import CHROMIUM, PATIENCE, REPOSITORY, menu, started
 OUT = REPOSITORY / "assets/figures/pages"
 TIMES = 10
 VISITS = 8
-"""Of every page but Start and Your images, with :data:`TIMES` gestures each: 640 in all."""
+"""Visits of every page but Start and Your images, with :data:`TIMES` gestures each: 640 in all."""
 QUIET = 700
 """Milliseconds without a change after which a page counts as painted."""
 SIZE = {"width": 1440, "height": 1000}
 SHOWN = {"failures": {"failures_show": "AP against AP"}, "map": {"map_method": "UMAP"}}
-"""What a picture shows that is not the page's default."""
+"""URL parameters of screenshots that do not show the page's default."""
 
 WATCH = """() => {
   const changed = () => { window.lookLast = performance.now(); };
@@ -60,7 +60,7 @@ IDLE = """(quiet) => document.querySelector('[data-testid=stApp]')?.dataset.test
 
 def settle(page: Page, quiet: int = QUIET) -> float:
     """Waits until nothing runs and nothing has changed for ``quiet`` ms; milliseconds from WATCH to the last change."""
-    page.wait_for_timeout(150)  # a request that has not reached the server yet is no sign of quiet
+    page.wait_for_timeout(150)  # the request may not have reached the server yet
     page.wait_for_function(IDLE, arg=quiet, timeout=10 * PATIENCE)
     return page.evaluate("window.lookLast - window.lookStart")
 
@@ -77,7 +77,7 @@ def open_page(browser: Browser, server: str, view: str, theme: str = "light", **
 
 
 def pictures(browser: Browser, server: str, pid: int) -> None:
-    """One picture a page and theme, of the first screen."""
+    """One screenshot for each page and theme, of the first screen."""
     for view in VIEWS:
         for theme in ("light", "dark"):
             page = open_page(browser, server, view, theme, **SHOWN.get(view, {}))
@@ -97,7 +97,7 @@ def upload(page: Page) -> None:
 
 @dataclass(frozen=True)
 class Gesture:
-    """What a hand does on a page, the turn's number given; ``again`` brings the page back, untimed."""
+    """A gesture on a page, ``do(page, turn)``; ``again`` restores the page, untimed."""
 
     words: str
     do: Callable[[Page, int], None]
@@ -106,7 +106,7 @@ class Gesture:
 
 
 def one_of(*labels: str) -> Callable[[Page, int], None]:
-    """Clicks one button of a segmented control after the other."""
+    """Clicks the buttons of a segmented control in turn."""
 
     def click(page: Page, turn: int) -> None:
         page.get_by_test_id("stButtonGroup").get_by_text(labels[turn % len(labels)], exact=True).first.click()
@@ -201,7 +201,7 @@ def memory(browser: Browser, server: str, pid: int) -> None:
 
 
 def _resident(pid: int) -> int:
-    """MB of a process's memory that lie in RAM."""
+    """Resident memory of a process in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return round(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
 
@@ -212,7 +212,7 @@ def _photographs(folder: str) -> list[Path]:
 
 @contextmanager
 def served() -> Iterator[tuple[str, int]]:
-    """The app on the repository's demo: its address, and its process."""
+    """The app on the repository's demo: its address and process id."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         for name in ("assets", "checkpoints"):

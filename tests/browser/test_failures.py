@@ -37,10 +37,10 @@ def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, check
     page.goto(f"{server}/failures?{urlencode({'data': str(data), **checkpoints, 'query': first})}")
     page.wait_for_selector(".js-plotly-plot .point")
     page.wait_for_function(CHOSEN, arg=first)
-    for _ in range(20):  # until the chart stands still: what is below it may still push it about
+    for _ in range(20):  # until the chart stands still: what is drawn below may still move it
         spots = {name: page.evaluate(POINT, name) for name in page.evaluate(OTHERS)}
         assert len(spots) == 4
-        # one that no later point covers, nor the first's own, which is drawn large
+        # one that neither a later point nor the first, which is drawn large, covers
         name = next(name for name in reversed(spots) if math.dist(spots[name], spots[first]) > 20)
         page.mouse.move(spots[name][0] - 5, spots[name][1])
         page.mouse.click(*spots[name])

@@ -1,4 +1,4 @@
-"""What the app shows goes to the viewer's browser and nowhere else; what it is given stays in memory."""
+"""Pages load nothing from other servers and run no markup in names; uploads stay in memory; links need a click."""
 
 import csv
 import shutil
@@ -21,11 +21,11 @@ from tests.browser.serving import started
 
 MARKUP = '"><script>window.ran = 1</script><img src={0}/pixel.png onerror="window.ran = 1">'
 MARKDOWN = "![x]({0}/picture.png) [y](javascript:window.ran=1) $x$ :material/home: <b>z</b>"
-"""Names as a hostile data set would choose them; {0} is somebody else's server."""
+"""Names in a hostile data set; {0} is another server."""
 
 
 class Elsewhere(ThreadingHTTPServer):
-    """A server that no page of the app has any business with, and what it was asked for."""
+    """A server that no page of the app should contact, with the paths requested from it."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
@@ -51,7 +51,7 @@ def elsewhere():
 
 
 def hostile(folder: Path, elsewhere: str) -> Path:
-    """The tiny city as a manifest, in which vehicles, cameras, attributes and one image are named by an attacker."""
+    """The tiny city as a manifest with hostile names of images, vehicles, cameras and attributes."""
     made = tiny.city(folder / "made")
     (folder / "data").mkdir()
     rows = []
@@ -99,7 +99,7 @@ def test_it_listens_to_this_computer_alone_unless_told_otherwise(tmp_path):
 
 
 def listening(pid: int, port: int) -> set[str]:
-    """The addresses on which a process of this machine listens at ``port``, as the kernel lists them."""
+    """Addresses on which the process listens at ``port``, from the kernel's tables."""
     found = set()
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -116,7 +116,7 @@ def listening(pid: int, port: int) -> set[str]:
 def test_an_upload_stays_in_memory(page, served, city, checkpoints, tmp_path):
     picture = tmp_path / "large.bmp"
     pixels = np.random.default_rng(0).integers(0, 255, (2000, 2500, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(picture)  # 15 MB, far over what Starlette keeps in memory by itself
+    Image.fromarray(pixels).save(picture)  # 15 MB, far more than Starlette keeps in memory by default
     server, pid = served
     page.goto(f"{server}/images?{urlencode({'data': str(city), **checkpoints})}")
     page.locator("input[type=file]").nth(1).wait_for(state="attached")
@@ -124,7 +124,7 @@ def test_an_upload_stays_in_memory(page, served, city, checkpoints, tmp_path):
     first.set_input_files(next((city / "image_query").iterdir()))
     page.wait_for_timeout(500)
     second.set_input_files(next((city / "image_train").iterdir()))
-    page.get_by_text("Is ").first.wait_for()  # everything is loaded and stored that the page needs
+    page.get_by_text("Is ").first.wait_for()  # the page has loaded and stored all that it needs
     stands_still(page)
     before = written(pid)
     second.set_input_files(picture)
@@ -133,14 +133,14 @@ def test_an_upload_stays_in_memory(page, served, city, checkpoints, tmp_path):
 
 
 def stands_still(page) -> None:
-    """Waits until the server has nothing more to say and the browser has drawn it."""
+    """Waits until the script has ended and the browser has drawn the page."""
     page.wait_for_timeout(300)
     page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
     page.wait_for_timeout(700)
 
 
 def written(pid: int) -> int:
-    """Bytes that a process has handed to file systems on a disk."""
+    """Bytes that the process has written to file systems on a disk."""
     fields = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
     return int(fields["write_bytes"])
 

@@ -1,4 +1,4 @@
-"""Bars in a real Chromium: *Cancel* ends work under way, on a whole page and in a fragment, and an error removes both."""
+"""Progress bars in Chromium: *Cancel* ends the work, on a page and in a fragment; an error removes bar and button."""
 
 import os
 import time
@@ -13,7 +13,7 @@ from tests.browser.serving import serving
 
 COPIES = 300
 SECONDS = 30
-"""The most that may pass between *Cancel* and its effect on a busy machine; the work itself takes longer."""
+"""Limit from *Cancel* to its effect on a busy machine; the work itself takes longer."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def server(project):
 def slow_city(tmp_path):
     """The tiny city with a gallery that takes a minute to embed: many links to one large photograph.
 
-    The photograph is another for each test: what one test embeds would spare the next its bar.
+    Each test has another photograph: embeddings of an earlier test would leave no bar.
     """
     root = tiny.city(tmp_path / "slow")
     large = root / "image_test/0009_c001_00009999_0.jpg"
@@ -45,7 +45,7 @@ def slow_city(tmp_path):
 def cancel(page, label):
     """Waits for the bar, clicks Cancel and returns the seconds until the page says so."""
     page.get_by_text(f"{label}: about").wait_for()
-    time.sleep(1)  # in the midst of the work
+    time.sleep(1)  # in the middle of the work
     began = time.monotonic()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text(f"{label}: cancelled.").wait_for()
