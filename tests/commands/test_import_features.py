@@ -1,4 +1,4 @@
-"""``ssrnet import``: what it takes, what it refuses, and that nothing of the features is lost."""
+"""``ssrnet import``: accepted and refused files; the features keep their ranks and metrics."""
 
 import pickle
 from pathlib import Path
@@ -14,7 +14,8 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.retrieval.evaluation import evaluate
-from ssrnet.retrieval.external.matching import read_arrays, take, unit_scale
+from ssrnet.retrieval.external.arrays import read_arrays
+from ssrnet.retrieval.external.matching import match_to_dataset, unit_scale
 from ssrnet.retrieval.external.model import read_import
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
 from ssrnet.training.checkpoint import file_hash
@@ -33,8 +34,8 @@ def dataset(city):
 def arrays(dataset):
     """As torchreid writes them: paths of its own, ids as numbers, cameras from 0, queries before the gallery."""
     paths = [f"reid-data/veri/image_query/{image.name}" for image in dataset.query]
-    asking = {image.name for image in dataset.query}
-    paths += [f"reid-data/veri/image_test/{image.name}" for image in dataset.test if image.name not in asking]
+    queries = {image.name for image in dataset.query}
+    paths += [f"reid-data/veri/image_test/{image.name}" for image in dataset.test if image.name not in queries]
     names = [path.split("/")[-1] for path in paths]
     return {
         "features": np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32),
@@ -45,13 +46,13 @@ def arrays(dataset):
 
 
 @pytest.fixture
-def taken(dataset, tmp_path):
-    """``taken(arrays)``: the file written, read and fitted to the data set."""
+def matched(dataset, tmp_path):
+    """``matched(arrays)``: the file written, read and matched to the data set."""
 
     def run(arrays):
         path = tmp_path / "f.npz"
         np.savez(path, **arrays)
-        return take(read_arrays(path), dataset, path)
+        return match_to_dataset(read_arrays(path), dataset, path)
 
     return run
 
@@ -60,7 +61,7 @@ def without(arrays, name):
     return {key: value for key, value in arrays.items() if key != name}
 
 
-def again(arrays):
+def duplicated(arrays):
     """The first row once more, with other features."""
     more = {name: np.concatenate([column, column[:1]]) for name, column in arrays.items()}
     more["features"][-1] *= -1
@@ -73,26 +74,26 @@ def changed(arrays, name, row, value):
     return arrays | {name: column.astype(str) if name == "paths" else column}
 
 
-def test_every_test_image_gets_its_own_row_whatever_the_order(arrays, taken, dataset):
-    found = taken(arrays)
+def test_every_test_image_gets_its_own_row_whatever_the_order(arrays, matched, dataset):
+    found = matched(arrays)
     assert found.features.names == tuple(image.name for image in dataset.test)
-    assert found.features.branch_dims == {"imported": 8} and found.compared == ("ids", "cameras")
-    assert (found.beyond, found.again) == (0, 0)
+    assert found.features.branch_dims == {"imported": 8} and found.verified == ("ids", "cameras")
+    assert (found.outside_test, found.duplicates) == (0, 0)
     names = [path.split("/")[-1] for path in arrays["paths"]]
     for image in dataset.test:
         own = torch.from_numpy(arrays["features"][names.index(image.name)])
         assert torch.cosine_similarity(found.features.rows([image])[0], own, dim=0) == pytest.approx(1, abs=1e-6)
 
     order = np.random.default_rng(1).permutation(12)
-    shuffled = taken({name: column[order] for name, column in arrays.items()})
+    shuffled = matched({name: column[order] for name, column in arrays.items()})
     assert torch.equal(shuffled.features.features, found.features.features)
 
 
-def test_a_models_own_features_come_back_with_the_same_ranks_and_metrics(dataset, taken):
+def test_a_models_own_features_come_back_with_the_same_ranks_and_metrics(dataset, matched):
     features = extract(tiny.network(), dataset.test, ExtractSettings(), 32, torch.device("cpu")).rounded()
     order = np.random.default_rng(2).permutation(12)
     names = np.array([features.names[i] for i in order])
-    found = taken({"features": features.features.numpy()[order], "paths": names}).features.rounded()
+    found = matched({"features": features.features.numpy()[order], "paths": names}).features.rounded()
     for protocol in (Protocol("cross_camera"), Protocol("single_gallery_shot", seed=3)):
         expected, got = (evaluate(each, dataset, protocol, made_by={}) for each in (features, found))
         assert got.metrics == expected.metrics
@@ -103,9 +104,9 @@ def test_a_models_own_features_come_back_with_the_same_ranks_and_metrics(dataset
 @pytest.mark.parametrize(
     ("dtype", "scale"), [("float16", 1), ("float64", 1e-30), ("float64", 1e200), ("float32", 1e-9)]
 )
-def test_neither_kind_nor_size_of_the_numbers_matters(arrays, taken, dtype, scale):
-    plain = taken(arrays).features.rounded().features
-    found = taken(arrays | {"features": (arrays["features"].astype(dtype) * scale).astype(dtype)}).features.rounded()
+def test_neither_kind_nor_size_of_the_numbers_matters(arrays, matched, dtype, scale):
+    plain = matched(arrays).features.rounded().features
+    found = matched(arrays | {"features": (arrays["features"].astype(dtype) * scale).astype(dtype)}).features.rounded()
     assert torch.cosine_similarity(found.features, plain).min() > 1 - 1e-6
     largest = found.features.abs().amax(1)
     assert ((2**14 <= largest) & (largest <= 2**15)).all(), "float16 holds them with all its digits"
@@ -119,35 +120,35 @@ def test_scaling_by_powers_of_two_loses_no_bit():
     assert np.log2(ratio) % 1 == 0 and np.array_equal(scaled[1], features[1] * ratio)
 
 
-def test_training_images_are_left_out_and_counted(arrays, taken, dataset):
+def test_training_images_are_left_out_and_counted(arrays, matched, dataset):
     train = [f"/elsewhere/image_train/{image.name}" for image in dataset.train[:5]]
     more = {
         "features": np.concatenate([arrays["features"], np.ones((5, 8), np.float32)]),
         "paths": np.concatenate([arrays["paths"], train]),
         "ids": np.concatenate([arrays["ids"], np.zeros(5, int)]),
     }
-    found = taken(more)
-    assert (found.beyond, found.again, found.compared) == (5, 0, ("ids",))
-    assert torch.equal(found.features.features, taken(arrays).features.features)
+    found = matched(more)
+    assert (found.outside_test, found.duplicates, found.verified) == (5, 0, ("ids",))
+    assert torch.equal(found.features.features, matched(arrays).features.features)
 
 
-def test_queries_that_are_in_the_gallery_too_may_have_two_rows(arrays, taken):
+def test_queries_that_are_in_the_gallery_too_may_have_two_rows(arrays, matched):
     """VeRi-776's queries lie in both folders, and frameworks write queries and then the gallery."""
     twice = {name: np.concatenate([column, column[:4]]) for name, column in arrays.items()}
     twice["paths"][12:] = [path.replace("image_query", "image_test") for path in arrays["paths"][:4]]
     twice["features"][12:] *= 1.0001
-    found = taken(twice)
-    assert (found.beyond, found.again) == (0, 4)
-    assert torch.equal(found.features.features, taken(arrays).features.features)
+    found = matched(twice)
+    assert (found.outside_test, found.duplicates) == (0, 4)
+    assert torch.equal(found.features.features, matched(arrays).features.features)
 
 
 @pytest.mark.parametrize("path", [FIRST, f"image_query/{FIRST}", f"C:\\veri\\image_query\\{FIRST}", f"./x/{FIRST}"])
-def test_a_path_is_known_by_its_last_parts(arrays, taken, path):
-    assert taken(changed(arrays, "paths", 0, path)).features.names[0] == FIRST
+def test_a_path_is_known_by_its_last_parts(arrays, matched, path):
+    assert matched(changed(arrays, "paths", 0, path)).features.names[0] == FIRST
 
 
-def test_bytes_are_text_too(arrays, taken):
-    assert taken(arrays | {"paths": arrays["paths"].astype("S")}).features.names[0] == FIRST
+def test_bytes_are_text_too(arrays, matched):
+    assert matched(arrays | {"paths": arrays["paths"].astype("S")}).features.names[0] == FIRST
 
 
 @pytest.mark.parametrize(
@@ -173,10 +174,10 @@ def test_bytes_are_text_too(arrays, taken):
         ),
         (lambda a: changed(a, "features", (2, 3), np.inf), "1 of 12 features hold NaN or infinity"),
         (lambda a: changed(a, "features", (slice(1, 3), slice(None)), 0), "2 of 12 features hold only zeros.*0007"),
-        (lambda a: again(a), "names 1 images twice with different features .*0006.*; keep"),
+        (lambda a: duplicated(a), "names 1 images twice with different features .*0006.*; keep"),
         (
             lambda a: changed(a, "paths", slice(10, 12), "market/9.jpg"),
-            r"2 of 12 paths are of no image in .* \(the "
+            r"2 of 12 paths match no image in .* \(the "
             "first is market/9.jpg, where the data set has 0006_c001.*; open the data set",
         ),
         (
@@ -202,15 +203,15 @@ def test_bytes_are_text_too(arrays, taken):
         ),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(arrays, taken, tmp_path, change, sentence):
+def test_what_does_not_fit_is_one_sentence(arrays, matched, tmp_path, change, sentence):
     with pytest.raises(DataError, match=sentence) as error:
-        taken(change(arrays))
+        matched(change(arrays))
     assert str(error.value).startswith(str(tmp_path / "f.npz")) and "\n" not in str(error.value)
 
 
-def test_labels_are_compared_as_groups_since_frameworks_renumber_them(arrays, taken):
+def test_labels_are_compared_as_groups_since_frameworks_renumber_them(arrays, matched):
     names = np.array([f"veri_{chr(97 + number)}" for number in arrays["ids"]])
-    assert taken(arrays | {"ids": names, "cameras": arrays["cameras"] * 10}).compared == ("ids", "cameras")
+    assert matched(arrays | {"ids": names, "cameras": arrays["cameras"] * 10}).verified == ("ids", "cameras")
 
 
 def test_a_path_that_fits_two_images(arrays, tmp_path):
@@ -224,12 +225,12 @@ def test_a_path_that_fits_two_images(arrays, tmp_path):
     path, dataset = tmp_path / "f.npz", open_dataset(root)
     features = arrays["features"][:3]
     np.savez(path, features=features, paths=np.array(["x/a/1.jpg", "b/1.jpg", "2.jpg"]))
-    assert take(read_arrays(path), dataset, path).features.names == ("a/1.jpg", "b/1.jpg", "d/2.jpg")
+    assert match_to_dataset(read_arrays(path), dataset, path).features.names == ("a/1.jpg", "b/1.jpg", "d/2.jpg")
     np.savez(path, features=features, paths=np.array(["x/a/1.jpg", "1.jpg", "2.jpg"]))
     with pytest.raises(
-        DataError, match=r"1 of 3 paths fit several images in .*\(the first is 1.jpg\); write paths with"
+        DataError, match=r"1 of 3 paths match several images in .*\(the first is 1.jpg\); write paths with"
     ):
-        take(read_arrays(path), dataset, path)
+        match_to_dataset(read_arrays(path), dataset, path)
 
 
 class _Trap:

@@ -1,1 +1,1 @@
-"""Features that another program computed: read from .npz, matched to a data set, kept as a model without a network."""
+"""Features of another program: read from .npz, matched to a data set, stored as a model without a network."""

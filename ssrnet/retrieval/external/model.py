@@ -1,4 +1,4 @@
-"""Models that are known by their features alone, and the files that keep these."""
+"""Imported models, which have features but no network, and their files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ssrnet.retrieval.feature_files import Record, feature_record, in_letters, r
 
 FOLDER = "runs/imported"
 BRANCH = "imported"
-"""The one branch of imported features, which no network of ours has."""
-OF_THE_DATA = {"dataset", "dataset_hash", "split", "version", "name"}
-"""What a file's record says beyond what made the features."""
+"""The only branch of imported features; no network of ssrnet has it."""
+DATA_ENTRIES = {"dataset", "dataset_hash", "split", "version", "name"}
+"""The entries of a file's record that do not identify the model."""
 
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """Features of one data set's test images that another program computed: a model without a network.
+    """A model without a network: the features of one data set's test images that another program computed.
 
-    It has the ``title``, ``hash`` and ``record`` that ranking and comparing need of a checkpoint.
+    It has ``title``, ``hash`` and ``record`` as a checkpoint has, for ranking and comparing.
     """
 
     path: Path
@@ -50,19 +50,19 @@ class ImportedModel:
 
     @property
     def record(self) -> Record:
-        """The part of a protocol record that names the model."""
-        return {key: value for key, value in self.stored.items() if key not in OF_THE_DATA}
+        """The entries of a protocol record that identify the model."""
+        return {key: value for key, value in self.stored.items() if key not in DATA_ENTRIES}
 
     def features(self) -> FeatureSet:
-        """Raises :class:`ssrnet.errors.DataError` where the file has gone, is damaged, or is of another import by now."""
+        """Raises :class:`DataError` where the file is missing or damaged, or was replaced by another import."""
         features, stored = FeatureSet.load(self.path)
         if stored != self.stored:
-            raise DataError(f"{self.path} was written anew meanwhile; reload the page.")
+            raise DataError(f"{self.path} was replaced meanwhile; reload the page.")
         return features
 
 
-class KeptImport(NamedTuple):
-    """``replaced``: whether the name was there before."""
+class SavedImport(NamedTuple):
+    """``replaced``: whether an earlier import had the same name and data."""
 
     model: ImportedModel
     replaced: bool
@@ -71,7 +71,7 @@ class KeptImport(NamedTuple):
 def import_record(
     name: str, file: str, file_hash: str, dimensions: int, dataset: ReIDDataset, dataset_hash: str
 ) -> Record:
-    """What a file of imported features says: ``file`` and ``file_hash`` are those of the .npz that they came from."""
+    """The record of imported features; ``file`` and ``file_hash``: name and hash of the .npz."""
     made_by: Record = {
         "name": name,
         "model": f"{name} (imported)",
@@ -82,17 +82,17 @@ def import_record(
     return feature_record(made_by, dataset, dataset_hash)
 
 
-def keep_import(folder: Path, features: FeatureSet, record: Record) -> KeptImport:
+def save_import(folder: Path, features: FeatureSet, record: Record) -> SavedImport:
     """Writes the features, in place of an earlier import of that name for that data.
 
-    Raises :class:`ssrnet.errors.ResourceError` where that cannot be done.
+    Raises :class:`ssrnet.errors.ResourceError` where they cannot be written.
     """
     name, data = str(record["name"]), str(record["dataset_hash"])
     key = hashlib.sha256(f"{name}\0{data}".encode()).hexdigest()[:16]
     path = folder / f"{in_letters(str(record['dataset']))}-{in_letters(name)}-{key}.safetensors"
     replaced = path.exists()
     features.save(path, record)
-    return KeptImport(ImportedModel(path, record), replaced)
+    return SavedImport(ImportedModel(path, record), replaced)
 
 
 def read_import(path: Path) -> ImportedModel | None:
