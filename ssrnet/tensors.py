@@ -1,18 +1,17 @@
-"""Reading and writing .safetensors files: from one open file, by reads and not by a memory map.
+"""Reading and writing .safetensors files: by plain reads, with a hash of the bytes that were read.
 
-A mapped file that another program cuts short, or whose disk fails, ends the process by SIGBUS without a word; and what
-two openings of one path give need not belong together, since the file may have been replaced in between. So here the
-header, the tensors and the hash come out of one open file, which is looked at again at the end.
+Nothing is memory-mapped: where another program truncates a mapped file, reading it ends the process with SIGBUS.
 
-The format: 8 bytes little-endian length of the header, the header in JSON (name to dtype, shape and data_offsets;
-``__metadata__`` to a mapping of texts), then the tensors' bytes without gaps. What is written here is byte for byte what
-the library writes, but for the order of the metadata, which it draws anew each time; and the library writes to a file of
-another name first, which a killed process leaves behind.
+The format: 8 bytes little-endian length of the header, the header as JSON (tensor name to dtype, shape and
+data_offsets; ``__metadata__`` to a mapping of strings), then the tensors' bytes without gaps. :func:`write_tensors`
+writes what the safetensors library writes, except that it sorts the metadata, which the library writes in random order;
+so equal content has equal bytes and an equal hash.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -20,152 +19,91 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
 from ssrnet.files import open_regular, write_atomically
 
 DTYPES = {
+    "I64": torch.int64,
     "F64": torch.float64,
     "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
     "I32": torch.int32,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
     "I16": torch.int16,
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-ORDER = ("I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL")
-"""In which tensors lie in a file, each type's by name: so all of them are aligned."""
-MOST_HEADER = 64 * 2**20
-"""Bytes of a header: the names of two million images. One that says more is damaged."""
-MOST_TENSORS = 100_000
-BLOCK = 16 * 2**20
-"""Bytes that are converted at once."""
-SETTLED = 0.02
-"""Seconds after which a file that is written to again has another time of change; kernels count in steps of up to 10 ms."""
+"""In the order in which the tensors of a file lie; within a type they are sorted by name."""
+BLOCK = 2**23
+"""Numbers that are converted to float32 at a time."""
+MTIME_STEP = 0.02
+"""Seconds. Two writes closer than a kernel's clock tick, up to 10 ms, may leave the same modification time."""
 
 
-class ChangedError(ValueError):
-    """The file was written to while it was read."""
+class TensorFile(NamedTuple):
+    """What a .safetensors file holds; ``hash``: the first 16 hex digits of the SHA-256 of the bytes that were read."""
 
-    def __init__(self) -> None:
-        super().__init__("it was written to while it was read; try again once it is whole")
-
-
-class Place(NamedTuple):
-    """A tensor in the file: its type, its shape and how many bytes it takes."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    size: int
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+    hash: str
 
 
-class TensorFile:
-    """An open .safetensors file, read once from its start to its end; :func:`open_tensors` makes it.
+def read_tensors(path: Path) -> TensorFile:
+    """The whole file, in one read. Peak memory is twice the file's size.
 
-    ``places`` are in the order in which the tensors lie. Raises ValueError for what is no such file.
+    Raises OSError as :func:`ssrnet.files.open_regular`, and ValueError for a file that is no .safetensors file, is
+    damaged, or was written to by another process meanwhile.
     """
-
-    def __init__(self, file: BinaryIO, size: int, hashed: bool) -> None:
-        self._file = file
-        self._digest = hashlib.sha256() if hashed else None
-        length = int.from_bytes(self._bytes(8), "little") if size >= 8 else size
-        if length > min(MOST_HEADER, size - 8):
-            raise ValueError(f"it says of itself a header of {length:,} bytes and has {size:,} in all")
-        self.places, self.metadata = _parse(self._bytes(length))
-        needed = 8 + length + sum(place.size for place in self.places.values())
-        if needed != size:
-            raise ValueError(f"it has {size:,} bytes and its header says {needed:,}")
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All of them, in memory of their own."""
-        return {
-            name: self._raw(place.size).view(place.dtype).reshape(place.shape) for name, place in self.places.items()
-        }
-
-    def floats(self, name: str) -> Tensor:
-        """One tensor as float32; the others are passed over.
-
-        It is converted block by block, so that it is in memory once. Raises KeyError where there is none of that name.
-        """
-        wanted, found = self.places[name], torch.zeros(0)
-        for place in self.places.values():
-            if place is not wanted:
-                self._pass(place.size)
-                continue
-            found = torch.empty(place.shape)
-            numbers, per = found.view(-1), BLOCK // place.dtype.itemsize
-            for start in range(0, len(numbers), per):
-                part = numbers[start : start + per]
-                part.copy_(self._raw(len(part) * place.dtype.itemsize).view(place.dtype))
-        return found
-
-    def hash(self) -> str:
-        """First 16 hex digits of the file's SHA-256, of the very bytes that were read; reads what is left.
-
-        Of a file that was opened ``hashed``.
-        """
-        assert self._digest is not None, "the file was not opened to be hashed"
-        while part := self._file.read(2**20):
-            self._digest.update(part)
-        return self._digest.hexdigest()[:16]
-
-    def _raw(self, size: int) -> Tensor:
-        """(size,) uint8, the next bytes of the file."""
-        buffer = torch.empty(size, dtype=torch.uint8)
-        view = buffer.numpy().data
-        if self._file.readinto(view) != size:
-            raise ValueError("it ends before its last tensor does")
-        if self._digest:
-            self._digest.update(view)
-        return buffer
-
-    def _bytes(self, size: int) -> bytes:
-        found = self._file.read(size)
-        if len(found) != size:
-            raise ValueError("it ends before its header does")
-        if self._digest:
-            self._digest.update(found)
-        return found
-
-    def _pass(self, size: int) -> None:
-        for start in range(0, size, BLOCK):
-            self._raw(min(BLOCK, size - start))
+    with _opened(path) as file:
+        data = file.read()
+        tensors = load(data)
+        header, _ = _read_header(io.BytesIO(data), len(data))
+    return TensorFile(tensors, header.get("__metadata__") or {}, hashlib.sha256(data).hexdigest()[:16])
 
 
-@contextmanager
-def open_tensors(path: Path, most: int | None = None, hashed: bool = False) -> Iterator[TensorFile]:
-    """The file at ``path``, of at most ``most`` bytes; ``hashed``: its hash will be asked for.
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata alone, from the file's header; raises as :func:`read_tensors`."""
+    with _opened(path) as file:
+        header, _ = _read_header(file, os.fstat(file.fileno()).st_size)
+    return header.get("__metadata__") or {}
 
-    Raises OSError as :func:`open_regular`, ValueError for what is no .safetensors file, and :class:`ChangedError`
-    where it was written to before the context is left. A file that is replaced by another stays the one it was.
+
+def read_float32(path: Path, name: str) -> tuple[Tensor, dict[str, str]]:
+    """One tensor as float32, and the metadata.
+
+    Peak memory is the result's own and one block: feature files fill a good part of the memory. Raises as
+    :func:`read_tensors`, and ValueError for a file without this tensor.
     """
-    with open_regular(path, most) as file:
-        before = _state(file)
-        if abs(time.time() - before[1] / 1e9) < SETTLED:
-            time.sleep(SETTLED)
-        try:
-            yield TensorFile(file, before[0], hashed)
-        except ValueError as error:
-            if _state(file) != before and not isinstance(error, ChangedError):
-                raise ChangedError from error
-            raise
-        if _state(file) != before:
-            raise ChangedError
+    with _opened(path) as file:
+        header, start = _read_header(file, os.fstat(file.fileno()).st_size)
+        if name not in header:
+            raise ValueError(f"it has no tensor {name}")
+        dtype, shape, (first, last) = (header[name][key] for key in ("dtype", "shape", "data_offsets"))
+        size = DTYPES[dtype].itemsize
+        if math.prod(shape) * size != last - first:
+            raise ValueError(f"{name} has {last - first:,} bytes for the shape {shape}")
+        file.seek(start + first)
+        result = torch.empty(shape)
+        for block in result.view(-1).split(BLOCK) if result.numel() else ():
+            block.copy_(torch.frombuffer(bytearray(file.read(len(block) * size)), dtype=DTYPES[dtype]))
+    return result, header.get("__metadata__") or {}
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """A .safetensors file, atomically, of which the same content always gives the same bytes, and so the same hash.
+    """Writes a .safetensors file atomically; the same content always gives the same bytes.
 
     Raises as :func:`ssrnet.files.write_atomically`.
     """
     names = {dtype: name for name, dtype in DTYPES.items()}
-    ordered = sorted(tensors.items(), key=lambda item: (ORDER.index(names[item[1].dtype]), item[0]))
+    order = list(DTYPES.values()).index
+    ordered = sorted(tensors.items(), key=lambda item: (order(item[1].dtype), item[0]))
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     end = 0
     for name, tensor in ordered:
@@ -183,38 +121,32 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     write_atomically(path, write)
 
 
-def _state(file: BinaryIO) -> tuple[int, int]:
-    """Size and time of change."""
-    about = os.fstat(file.fileno())
-    return about.st_size, about.st_mtime_ns
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The open file; errors of what is read from it become a ValueError."""
+    with open_regular(path) as file:
+        before = os.fstat(file.fileno())
+        if abs(time.time() - before.st_mtime) < MTIME_STEP:
+            time.sleep(MTIME_STEP)
+        try:
+            yield file
+        except (SafetensorError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+        after = os.fstat(file.fileno())
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise ValueError("another process wrote to it while it was read; try again once that is done")
 
 
-def _parse(header: bytes) -> tuple[dict[str, Place], dict[str, str]]:
-    """Places in the order of their offsets, and the metadata; raises ValueError where the header makes no sense."""
-    if header.count(b"{") > MOST_TENSORS:
-        raise ValueError(f"its header names more than {MOST_TENSORS:,} tensors")
-    if header.count(b"[") > 10 * MOST_TENSORS:  # each is a list of its own, also where a text was expected
-        raise ValueError("its header is made of lists")
-    try:
-        values = json.loads(header)
-        metadata = values.pop("__metadata__", None) or {}
-        if not all(isinstance(text, str) for text in metadata.values()):
-            raise ValueError("its metadata are not all texts")
-        listed = sorted(values.items(), key=lambda item: item[1]["data_offsets"])
-        places, end = {}, 0
-        for name, about in listed:
-            place = _place(about)
-            offsets = about["data_offsets"]
-            if offsets != [end, end + place.size] or not all(type(offset) is int for offset in offsets):
-                raise ValueError(f"its header gives {name[:80]} a place that does not fit its shape")
-            places[name], end = place, end + place.size
-    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"its header is damaged ({type(error).__name__})") from error
-    return places, metadata
-
-
-def _place(about: dict) -> Place:
-    dtype, shape = DTYPES[about["dtype"]], tuple(about["shape"])
-    if not all(type(side) is int and 0 <= side < 2**48 for side in shape) or len(shape) > 64:
-        raise ValueError("its header holds a shape that none can have")
-    return Place(dtype, shape, math.prod(shape) * dtype.itemsize)
+def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """The header of a file of ``size`` bytes, and the position of the first tensor."""
+    length = int.from_bytes(file.read(8), "little")
+    if length > size - 8:
+        raise ValueError(f"it has {size:,} bytes and a header of {length:,}")
+    header = json.loads(file.read(length))
+    metadata = header.get("__metadata__") or {}
+    if not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("its metadata holds values that are not strings")
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    if 8 + length + max(ends, default=0) != size:
+        raise ValueError(f"it has {size:,} bytes where its header announces {8 + length + max(ends, default=0):,}")
+    return header, 8 + length

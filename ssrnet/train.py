@@ -38,7 +38,7 @@ from ssrnet.model.health import AttentionHealth, attention_health
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.training.batches import augmented, cache_folder, open_pixels
-from ssrnet.training.checkpoint import CheckpointInfo, load_backbone, load_weights, read_tensors, save_checkpoint
+from ssrnet.training.checkpoint import CheckpointInfo, load_backbone, load_weights, read_weights, save_checkpoint
 from ssrnet.training.distributed import Processes, processes
 from ssrnet.training.imprint import imprint_classifiers
 from ssrnet.training.interrupt import StopRequest
@@ -307,7 +307,7 @@ def start(model: SSRNet, settings: TrainSettings) -> tuple[str, bool]:
     """Gives the model its starting weights; returns what was done, in words, and whether classifiers lack theirs."""
     if settings.start_from is None:
         return load_backbone(model, settings.backbone_weights), False
-    tensors = read_tensors(settings.start_from)[0]
+    tensors = read_weights(settings.start_from).tensors
     parts = {name for name, _ in model.named_children()}  # a baseline's attention has no weights, and is a part
     for part in settings.start_anew:
         if part not in parts:

@@ -3,7 +3,6 @@ import subprocess
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from ssrnet.errors import ResourceError
 from ssrnet.files import check_writable, write_atomically
@@ -47,10 +46,9 @@ def test_a_crash_leaves_the_old_file_and_nothing_else(tmp_path, error):
     "write",
     [
         lambda temporary: temporary.write_bytes(b"0" * 1_000_000),
-        lambda temporary: save_file({"a": torch.zeros(1_000_000)}, temporary),
         lambda temporary: torch.save({"a": torch.zeros(1_000_000)}, temporary),
     ],
-    ids=["bytes", "safetensors", "torch"],
+    ids=["bytes", "torch"],
 )
 def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(tmp_path, write):
     path = tmp_path / "a.bin"
@@ -65,12 +63,6 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="cannot write .*file/a.txt"):
         write_atomically(tmp_path / "file/a.txt", lambda temporary: temporary.write_text("new"))
-
-
-def test_others_may_read_what_safetensors_writes_for_its_owner(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    write_atomically(path, lambda temporary: save_file({"a": torch.zeros(1)}, temporary))
-    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_asking_whether_a_file_can_be_written_leaves_none(tmp_path):

@@ -20,7 +20,7 @@ from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
 from ssrnet.retrieval.feature_files import feature_record, find
 from ssrnet.studies.cell_results import read_cell
 from ssrnet.studies.tables import measured_tables
-from ssrnet.training.checkpoint import load_checkpoint, read_tensors
+from ssrnet.training.checkpoint import load_checkpoint, read_weights
 from ssrnet.training.old_settings import split_loss_name
 from ssrnet.training.resume import as_json
 from ssrnet.training.settings import recipe
@@ -55,7 +55,7 @@ def compared(name: str) -> ModelComparison:
 
 
 def test_the_files_are_small_and_hold_no_classifier_and_nobodys_folders(shipped):
-    tensors, metadata = read_tensors(shipped.path)
+    tensors, metadata, _ = read_weights(shipped.path)
     assert shipped.path.stat().st_size <= 70e6 and shipped.notes == ()
     assert not any(name.startswith("classifiers.") for name in tensors) and shipped.info.num_classes > 800
     assert all(tensor.dtype == torch.float16 for tensor in tensors.values() if tensor.ndim > 1)

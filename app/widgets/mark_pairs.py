@@ -16,7 +16,7 @@ from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.progress import run_with_progress
 from app.workbench import Progress, Workbench, probes
 from app.workbench.images import thumbnail
-from ssrnet.data.parts import AS_IT_IS, MOVED, REMOVED
+from ssrnet.data.probes import AS_IT_IS, MOVED, REMOVED
 from ssrnet.explain.branch_cosines import branch_cosines
 from ssrnet.explain.cam import WHOLE, map_title
 from ssrnet.retrieval.extraction import FeatureSet

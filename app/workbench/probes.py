@@ -12,8 +12,8 @@ from app.workbench import OpenedDataset, OpenedModel, Progress, places
 from app.workbench.cache import cached, cached_value
 from app.workbench.places import file_stamp
 from app.workbench.workbench import counted
-from ssrnet.data.parts import AS_IT_IS, REMOVED, folder_of, part_names
-from ssrnet.data.probes import ProbeSeries, probe_series
+from ssrnet.data.parts import folder_of, part_names
+from ssrnet.data.probes import AS_IT_IS, REMOVED, ProbeSeries, probe_series
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import ResourceError
 from ssrnet.explain.branch_cosines import branch_cosines, nearest_other

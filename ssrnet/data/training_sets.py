@@ -1,9 +1,9 @@
-"""Which vehicles, images and cameras a model was trained on, as hashes, and how many of a data set's are among them.
+"""Which vehicles and cameras a model was trained on, as hashes, and how many of a data set's are among them.
 
-Identities alone prove nothing: VeRi-776 and the bundled city both have a vehicle 0001 and a camera c001. Therefore a
-training set stores one example image of each vehicle: a hash of its file name and size, to find candidates, and a hash
-of its bytes, to confirm them. Once an image with the same identity occurs in both data sets, they share a numbering,
-and their vehicle and camera identities are compared directly.
+Identities alone prove nothing: VeRi-776 and the bundled city both have a vehicle 0001 and a camera c001. So a training
+set stores one example image of each vehicle: a hash of its file name and size, to find candidates, and a hash of its
+bytes, to confirm them. Once an image with the same identity occurs in both data sets, they share a numbering, and their
+vehicle and camera identities are compared directly.
 """
 
 from __future__ import annotations
@@ -23,19 +23,16 @@ IDENTITY_DIGITS, FILE_DIGITS, BYTES_DIGITS = 10, 10, 6
 EXAMPLE_DIGITS = FILE_DIGITS + BYTES_DIGITS
 READ_BYTES = 2**16
 """Of an example's file, from its start."""
-MOST_READ = 200
+CONFIRMED_FILES = 200
 """Candidate files whose bytes are read to confirm a match; the others are matched by name and size."""
-MOST_SETS, MOST_VEHICLES, MOST_CAMERAS = 100, 500_000, 100_000
-"""Of one checkpoint's training sets together; 500,000 vehicles are 13 MB of metadata."""
-LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """One data set's images that a model learnt from; those held back are not among them.
+    """The images of one data set that a model was trained on, without those held back.
 
     ``content_hash`` is :meth:`ReIDDataset.content_hash` of the data set opened alone. ``vehicles`` are hashes of
-    identities, ``examples`` one image of each, in the same order: hash of name and size, then hash of its bytes.
+    identities; ``examples`` has one image for each, in the same order: hash of name and size, then hash of its bytes.
     """
 
     name: str
@@ -50,15 +47,15 @@ class TrainingSet:
         """The training set of ``images``; of each vehicle, one image's file is read."""
         example: dict[str, tuple[str, Path]] = {}
         for image in images:
-            found = file_hash(image), image.path
+            candidate = file_hash(image), image.path
             # The smallest, so that it does not depend on how a layout orders its images.
-            example[image.vehicle_id] = min(found, example.get(image.vehicle_id, found))
+            example[image.vehicle_id] = min(candidate, example.get(image.vehicle_id, candidate))
         pairs = sorted(
-            (_identity(vehicle_id), found + _bytes_hash(path)) for vehicle_id, (found, path) in example.items()
+            (_identity(vehicle_id), of_file + _bytes_hash(path)) for vehicle_id, (of_file, path) in example.items()
         )
         cameras = sorted(_identity(camera) for camera in {image.camera_id for image in images} - {None})
         vehicles, examples = (tuple(column) for column in zip(*pairs, strict=True)) if pairs else ((), ())
-        return cls(name[:LONGEST_NAME], content_hash, len(images), vehicles, examples, tuple(cameras))
+        return cls(name, content_hash, len(images), vehicles, examples, tuple(cameras))
 
     def packed(self) -> dict[str, object]:
         """For JSON: each tuple of hashes as one string."""
@@ -68,40 +65,32 @@ class TrainingSet:
 
 def unpack(packed: object) -> tuple[TrainingSet, ...]:
     """The training sets of a list of :meth:`TrainingSet.packed`; raises ValueError for anything else."""
-    if not isinstance(packed, list) or len(packed) > MOST_SETS:
-        raise ValueError(f"training_sets is no list of at most {MOST_SETS}")
-    sets = tuple(_unpack(values) for values in packed)
-    if not _within_limits(sets):
-        raise ValueError(f"training_sets has more than {MOST_VEHICLES:,} vehicles or {MOST_CAMERAS:,} cameras")
-    return sets
+    if not isinstance(packed, list):
+        raise ValueError("training_sets is no list")
+    return tuple(_unpack(values) for values in packed)
 
 
 def describe_training(parts: Sequence[ReIDDataset], fit: Iterable[VehicleImage]) -> tuple[TrainingSet, ...]:
-    """A training set for each data set that was joined for training, of those of its images that are in ``fit``.
-
-    Empty where there are more of them than a checkpoint may list.
-    """
+    """A training set for each data set of joined training data, of those of its images that are in ``fit``."""
     paths = {image.path for image in fit}  # joining changes names and identities
-    sets = tuple(
+    return tuple(
         TrainingSet.of(part.name, part.content_hash(), [image for image in part.train if image.path in paths])
         for part in parts
     )
-    return sets if _within_limits(sets) else ()
 
 
 def union(sets: Iterable[TrainingSet], earlier: Iterable[TrainingSet]) -> tuple[TrainingSet, ...]:
-    """``sets``, and those of ``earlier`` that are no copy of one of them; empty where those are too many."""
-    together = tuple(dict.fromkeys((*sets, *earlier)))
-    return together if _within_limits(together) else ()
+    """``sets``, then those of ``earlier`` that are not among them."""
+    return tuple(dict.fromkeys((*sets, *earlier)))
 
 
 @dataclass(frozen=True)
 class SeenInTraining:
-    """How many of a data set's test vehicles and cameras a model saw in training; its sentences follow a model's name.
+    """How many of a data set's test vehicles and cameras a model saw in training.
 
-    ``by_name`` says that the cameras were matched by their names alone: no image is in common, but every test camera
-    bears a training camera's name and no test vehicle bears a training vehicle's, as in two halves of one data set.
-    ``train_split`` says that images of the data set's own training split were trained on.
+    ``by_name``: the cameras were matched by name alone, since no image is in common, but every test camera has the name
+    of a training camera and no test vehicle that of a training vehicle, as in two halves of one data set.
+    ``train_split``: images of the data set's training split were trained on.
     """
 
     vehicles: int
@@ -113,7 +102,7 @@ class SeenInTraining:
 
     @property
     def warning(self) -> str | None:
-        """One sentence where test vehicles were trained on."""
+        """One sentence where test vehicles were trained on; None where not. Shown after a model's name."""
         if not self.vehicles:
             return None
         if self.vehicles == self.test_vehicles:
@@ -124,7 +113,7 @@ class SeenInTraining:
 
     @property
     def note(self) -> str | None:
-        """What else is known of vehicles and cameras; None where nothing is."""
+        """One or two sentences on other vehicles and cameras; None where nothing is known."""
         seen = f"{self.cameras:,} of {self.test_cameras:,}"
         if self.vehicles:
             return f"Test cameras seen in training: {seen}." if self.cameras else None
@@ -143,15 +132,15 @@ class SeenInTraining:
 
     @property
     def record(self) -> dict[str, object]:
-        """The count as an entry of a protocol record."""
+        """The entry of a protocol record."""
         return {"test_vehicles_in_training": self.vehicles}
 
 
 def seen_in_training(sets: Sequence[TrainingSet], dataset: ReIDDataset) -> SeenInTraining | None:
-    """What of ``dataset`` is in a model's training sets; None where the model names none.
+    """How much of ``dataset`` is in a model's training sets; None where the model has none.
 
-    A test vehicle counts as seen where a training vehicle's example is among its images, or where its identity is among
-    the set's and both number their vehicles alike. Copies under other file names, or saved anew, are not recognised.
+    A test vehicle was seen where a training vehicle's example is among its images, or where its identity is in the
+    training set and both sets share a numbering. Images that were renamed or saved anew are not recognised.
     """
     if not sets:
         return None
@@ -167,35 +156,36 @@ def seen_in_training(sets: Sequence[TrainingSet], dataset: ReIDDataset) -> SeenI
         in_train = [image for image in dataset.train if image in identity_of]
         seen |= {image.vehicle_id for image in in_test}
         train_split |= bool(in_train)
-        recurring = {vehicle_id for vehicle_id, own in vehicles.items() if own in known}
-        met = {camera for camera, own in cameras.items() if own in known_cameras}
+        recurring = {vehicle_id for vehicle_id, identity in vehicles.items() if identity in known}
+        met = {camera for camera, identity in cameras.items() if identity in known_cameras}
         if any(identity == _identity(image.vehicle_id) for image, identity in identity_of.items()):
             seen |= recurring
             certain |= met
         elif not (identity_of or recurring) and len(met) == len(cameras):
             named |= met
-    found = certain or (set() if seen or train_split else named)
-    return SeenInTraining(len(seen), len(vehicles), len(found), len(cameras), bool(found) and not certain, train_split)
+    by_name = not (certain or seen or train_split) and bool(named)
+    seen_cameras = named if by_name else certain
+    return SeenInTraining(len(seen), len(vehicles), len(seen_cameras), len(cameras), by_name, train_split)
 
 
 def _recognised(one: TrainingSet, files: Mapping[VehicleImage, str]) -> dict[VehicleImage, str]:
-    """Those of ``files`` (by name and size) that are examples of the training set, each with its vehicle's hash.
+    """The images that are examples of the training set, with their vehicles' hashes; ``files`` has name and size hashes.
 
-    Other data sets have files of these names, and by chance of these sizes; unless most of those that are looked into
-    have the bytes as well, there is none.
+    Files of other data sets may have the same names, and by chance the same sizes: unless most candidates also have the
+    same bytes, there is no match.
     """
     example_of = {
         example[:FILE_DIGITS]: (example[FILE_DIGITS:], identity)
         for example, identity in zip(one.examples, one.vehicles, strict=True)
     }
-    found = [image for image, own in files.items() if own in example_of]
-    looked_into = found[:: max(1, math.ceil(len(found) / MOST_READ))]
-    same = sum(_bytes_hash(image.path) == example_of[files[image]][0] for image in looked_into)
-    return {image: example_of[files[image]][1] for image in found} if 2 * same > len(looked_into) else {}
+    candidates = [image for image, of_file in files.items() if of_file in example_of]
+    sample = candidates[:: max(1, math.ceil(len(candidates) / CONFIRMED_FILES))]
+    same = sum(_bytes_hash(image.path) == example_of[files[image]][0] for image in sample)
+    return {image: example_of[files[image]][1] for image in candidates} if 2 * same > len(sample) else {}
 
 
 def file_hash(image: VehicleImage) -> str:
-    """10 hex digits over the name of the image's file and its size, -1 where it is gone."""
+    """10 hex digits over the image's file name and size; the size is -1 where the file is missing."""
     try:
         size = image.path.stat().st_size
     except OSError:
@@ -221,33 +211,23 @@ def _hash(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:digits]
 
 
-def _within_limits(sets: Sequence[TrainingSet]) -> bool:
-    return (
-        len(sets) <= MOST_SETS
-        and sum(len(one.vehicles) for one in sets) <= MOST_VEHICLES
-        and sum(len(one.cameras) for one in sets) <= MOST_CAMERAS
-    )
-
-
 def _unpack(values: object) -> TrainingSet:
     if not isinstance(values, Mapping) or set(values) != set(TrainingSet.__dataclass_fields__):
         raise ValueError("an entry of training_sets has other fields")
     name, content_hash, images = values["name"], values["content_hash"], values["images"]
-    if not isinstance(name, str) or len(name) > LONGEST_NAME:
-        raise ValueError("a training set's name is no short text")
+    if not isinstance(name, str):
+        raise ValueError("a training set's name is no string")
     if not isinstance(content_hash, str) or not re.fullmatch("[0-9a-f]{16}", content_hash):
-        raise ValueError("a training set's content_hash is no 16 hex digits")
-    vehicles = _split(values["vehicles"], IDENTITY_DIGITS, MOST_VEHICLES)
-    examples = _split(values["examples"], EXAMPLE_DIGITS, MOST_VEHICLES)
-    cameras = _split(values["cameras"], IDENTITY_DIGITS, MOST_CAMERAS)
-    if len(vehicles) != len(examples) or type(images) is not int or not len(vehicles) <= images <= 2**40:
+        raise ValueError("a training set's content_hash is not 16 hex digits")
+    vehicles = _split(values["vehicles"], IDENTITY_DIGITS)
+    examples = _split(values["examples"], EXAMPLE_DIGITS)
+    cameras = _split(values["cameras"], IDENTITY_DIGITS)
+    if len(vehicles) != len(examples) or type(images) is not int or images < len(vehicles):
         raise ValueError(f"a training set has {len(vehicles)} vehicles, {len(examples)} examples and {images!r} images")
     return TrainingSet(name, content_hash, images, vehicles, examples, cameras)
 
 
-def _split(text: object, digits: int, most: int) -> tuple[str, ...]:
-    if not isinstance(text, str) or len(text) % digits or len(text) > digits * most:
-        raise ValueError(f"a training set's hashes are no text of at most {most:,} times {digits} hex digits")
-    if re.search("[^0-9a-f]", text):
-        raise ValueError("a training set's hashes are no hex digits")
+def _split(text: object, digits: int) -> tuple[str, ...]:
+    if not isinstance(text, str) or len(text) % digits or re.search("[^0-9a-f]", text):
+        raise ValueError(f"a training set's hashes are not a string of {digits} hex digits each")
     return tuple(text[start : start + digits] for start in range(0, len(text), digits))

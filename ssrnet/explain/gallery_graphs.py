@@ -35,7 +35,7 @@ from ssrnet.model.graph import RelationGraph
 from ssrnet.model.regions import Box, region_boxes
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import DistanceName
-from ssrnet.tensors import open_tensors, write_tensors
+from ssrnet.tensors import read_tensors, write_tensors
 
 CHUNK = 256
 """Images propagated at once: their nodes, 15 MB, stay in the processor's cache."""
@@ -143,8 +143,8 @@ class GalleryGraphs:
         """The graphs and the record they were saved with; the caller checks that ``model`` made them."""
         graph = graph_of(model)
         try:
-            with open_tensors(path) as file:
-                header, tensors = json.loads(file.metadata["graphs"]), file.tensors()
+            tensors, metadata, _ = read_tensors(path)
+            header = json.loads(metadata["graphs"])
             products, by_ratio = tensors["products"], tensors["by_ratio"]
             names, ratios, size = (tuple(header[key]) for key in ("names", "ratios", "size"))
             record = header["record"]

@@ -18,11 +18,9 @@ import torch
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.index.entries import EVERYTHING, Entry, Filters, GalleryIndex, Neighbour
 from ssrnet.index.exact_store import ExactIndex
-from ssrnet.tensors import open_tensors, write_tensors
+from ssrnet.tensors import read_float32, write_tensors
 
 FILE = "projection.safetensors"
-MOST_BYTES = 2**30
-"""Of a projection; one of 8,192 numbers to as many has a quarter."""
 FITTED_ON = 100_000
 """At most so many features are looked at, evenly spaced over the index."""
 
@@ -70,13 +68,12 @@ class Projection:
         """What :meth:`save` wrote; raises :class:`DataError` where it is missing or damaged."""
         path = folder / FILE
         try:
-            with open_tensors(path, MOST_BYTES) as file:
-                about, directions = file.metadata, file.floats("directions").numpy()
-            kept, fitted_on = float(about["kept"]), int(about["fitted_on"])
+            tensor, metadata = read_float32(path, "directions")
+            directions, kept, fitted_on = tensor.numpy(), float(metadata["kept"]), int(metadata["fitted_on"])
             if directions.ndim != 2 or not np.isfinite(directions).all() or not np.isfinite(kept):
                 raise ValueError("its directions are no finite numbers in two dimensions")
             return cls(directions, kept, fitted_on)
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (OSError, KeyError, ValueError) as error:
             raise DataError(
                 f"{path} is missing or damaged ({error}), and the index cannot be searched without it; restore it, or "
                 "build the index again in another folder."

@@ -11,7 +11,6 @@ from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import read_json, write_atomically
 from ssrnet.model import EmbeddingSettings
 from ssrnet.retrieval.extraction import ExtractSettings
-from ssrnet.training.checkpoint import LARGEST
 
 FORMAT = "ssrnet index 1"
 FILE = "index.json"
@@ -97,7 +96,7 @@ def _check_values(record: IndexRecord) -> None:
     if not (record.url is None or isinstance(record.url, str)):
         raise ValueError("its address is no text")
     asked = record.extraction
-    if not (asked.image_size is None or (type(asked.image_size) is int and asked.image_size <= LARGEST["image_size"])):
+    if asked.image_size is not None and type(asked.image_size) is not int:
         raise ValueError(f"its image size is {asked.image_size!r}")
     neck, flags = asked.embedding.neck, (asked.flip_test, record.features["normalise_branches"])
     if neck not in ("before", "after") or not all(isinstance(flag, bool) for flag in flags):

@@ -17,7 +17,7 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.files import parse_json
 from ssrnet.model import EmbeddingSettings, SSRNet
-from ssrnet.tensors import ChangedError, open_tensors, write_tensors
+from ssrnet.tensors import read_float32, write_tensors
 from ssrnet.training.distributed import Processes
 
 CPU_BATCH = 4
@@ -116,16 +116,13 @@ class FeatureSet:
     def load(cls, path: Path) -> tuple[FeatureSet, dict[str, object]]:
         """The features, as float32, and the record they were saved with."""
         try:
-            with open_tensors(path) as file:
-                names, dims, record = (parse_json(file.metadata[name]) for name in ("names", "branch_dims", "record"))
-                _check_stored(names, dims, record, file.places["features"].shape)
-                features = file.floats("features")
+            features, metadata = read_float32(path, "features")
+            names, dims, record = (parse_json(metadata[name]) for name in ("names", "branch_dims", "record"))
+            _check_stored(names, dims, record, tuple(features.shape))
             if not features.sum().isfinite() and not features.isfinite().all():  # a sum may overflow by itself
                 raise ValueError("its features hold NaN or infinity")
             return cls(features, tuple(names), dims), record
-        except ChangedError as error:
-            raise DataError(f"{path} was not loaded: {error}.") from error
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
+        except (OSError, KeyError, ValueError) as error:
             raise DataError(
                 f"{path} is no feature file of ssrnet ({error}); make one with `ssrnet extract`."
             ) from error

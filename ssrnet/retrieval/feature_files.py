@@ -14,7 +14,7 @@ import ssrnet
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.tensors import open_tensors
+from ssrnet.tensors import read_metadata
 
 Record = dict[str, object]
 """What made a feature file's features; it lies in the file's metadata."""
@@ -119,8 +119,7 @@ def remove_oldest(folder: Path, most: int, *patterns: str) -> None:
 def read_record(path: Path) -> Record | None:
     """The record of a feature file, without its features; None for any other file."""
     try:
-        with open_tensors(path) as file:
-            metadata = file.metadata
+        metadata = read_metadata(path)
         record = json.loads(metadata["record"]) if "branch_dims" in metadata else None
     except (OSError, KeyError, ValueError, RecursionError):
         return None

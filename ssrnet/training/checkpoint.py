@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with the settings, data-set hash and metrics inside, loaded strictly."""
+"""Checkpoints: .safetensors files with the network's settings, data-set hash and metrics, loaded strictly."""
 
 from __future__ import annotations
 
@@ -17,24 +17,19 @@ from ssrnet.data.training_sets import TrainingSet, unpack
 from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.files import parse_json
 from ssrnet.model import ModelSettings, SSRNet
-from ssrnet.tensors import ChangedError, TensorFile, open_tensors, write_tensors
+from ssrnet.tensors import TensorFile, read_tensors, write_tensors
 from ssrnet.training.old_settings import split_loss_name
-from ssrnet.training.pickles import is_state, read_pickle
+from ssrnet.training.pickles import is_state_dict, read_pickle
 
 FORMAT = "ssrnet 1"
-MOST_BYTES = 4 * 2**30
-"""No checkpoint is larger, by far; a file that is was named by mistake, and would fill the memory."""
-
-LARGEST = {"image_size": 4096, "num_classes": 10_000_000, "epoch": 2**40, "step": 2**40}
-"""Of the numbers that a checkpoint says of itself; what is larger was not written by ssrnet."""
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself. ``metrics`` and ``training`` may be empty.
+    """A checkpoint's metadata. ``metrics`` and ``training`` may be empty.
 
-    ``dataset`` and ``dataset_hash`` are of all data that was trained on, joined; ``training_sets`` are its parts, with
-    those of the checkpoint that it went on from. Files from before they were stored have none.
+    ``dataset`` and ``dataset_hash`` describe all training data joined; ``training_sets`` lists its parts, and those of
+    the checkpoint that training started from. Files of earlier versions have no ``training_sets``.
     """
 
     model: ModelSettings
@@ -52,7 +47,7 @@ class CheckpointInfo:
 
 @dataclass(frozen=True)
 class StoredCheckpoint:
-    """What a checkpoint's file says, and its hash; enough wherever its features are there already."""
+    """A checkpoint's metadata and file hash, without its weights; enough where its features are cached."""
 
     info: CheckpointInfo
     path: Path
@@ -60,25 +55,25 @@ class StoredCheckpoint:
 
     @property
     def record(self) -> dict[str, object]:
-        """The part of a protocol record that names the model."""
+        """The entries of a protocol record that identify the model."""
         return {"model": self.info.model.title, "checkpoint": self.path.name, "checkpoint_hash": self.hash}
 
 
 @dataclass(frozen=True)
 class Checkpoint(StoredCheckpoint):
-    """The same with its network, in evaluation mode asking for no gradients, and what was dropped, in words."""
+    """A checkpoint with its network, in evaluation mode and without gradients; ``notes`` name dropped tensors."""
 
     model: SSRNet
     notes: tuple[str, ...] = ()
 
 
 def save_checkpoint(path: Path, model: SSRNet, info: CheckpointInfo) -> None:
-    """Writes ``path`` (.safetensors) atomically, weights as they are."""
+    """Writes ``path`` (.safetensors) atomically, each weight in its own precision."""
     write_checkpoint(path, model.state_dict(), info)
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], info: CheckpointInfo) -> None:
-    """Writes ``path`` (.safetensors) atomically from the tensors of a state dict, each in its own precision."""
+    """As :func:`save_checkpoint`, from the tensors of a state dict."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     values = asdict(replace(info, training_sets=())) | {"training_sets": [one.packed() for one in info.training_sets]}
     metadata = {"format": FORMAT, "info": json.dumps(values, default=str)}
@@ -86,93 +81,89 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], info: CheckpointInf
 
 
 def read_checkpoint(path: Path | str) -> StoredCheckpoint:
-    """What ``path`` says of itself, without its weights.
+    """The metadata and hash of the checkpoint in ``path``.
 
     Raises :class:`CheckpointError` where the file is absent, damaged, or was not written by ssrnet.
     """
     path = Path(path)
-    metadata, content = read_metadata(path)
-    return StoredCheckpoint(_info(path, metadata), path, content)
+    file = read_weights(path)
+    return StoredCheckpoint(_info(path, file.metadata), path, file.hash)
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """The network that ``path`` describes, with its weights as float32, in evaluation mode on the CPU.
+    """The network in ``path``, with its weights as float32, in evaluation mode on the CPU.
 
-    Its kernels lie channels last, which takes a quarter off a forward pass on a CPU. The hash is that of the very bytes
-    that the weights came from, whatever becomes of the file meanwhile.
+    Its kernels are channels last, which makes a forward pass on a CPU a quarter faster. The hash is that of the bytes
+    that the weights were read from, even where the file is replaced meanwhile.
 
-    Raises :class:`CheckpointError` where the file is absent, damaged, holds pickled code, was not
-    written by ssrnet, does not fit the network that it names, or holds weights that are no numbers.
+    Raises :class:`CheckpointError` where the file is absent, damaged, holds pickled code, was not written by ssrnet,
+    does not fit the network that its metadata describes, or holds NaN or infinity.
     """
     path = Path(path)
-    tensors, metadata, content = _read(path)
-    info = _info(path, metadata)
-    # Of the size that the file has: a number in its metadata alone may ask for more than all memory.
+    file = read_weights(path)
+    info = _info(path, file.metadata)
     has_classifiers = any(
         tensor.ndim == 2 and len(tensor) == info.num_classes
-        for name, tensor in tensors.items()
+        for name, tensor in file.tensors.items()
         if name.startswith("classifiers.")
     )
     with _buildable(path):
         model = SSRNet(info.model, info.num_classes if has_classifiers else None)
-    notes = load_weights(model, tensors, path)
-    wrong = next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None)
-    if wrong is not None:
-        raise CheckpointError(f"{path} holds NaN or infinity in {wrong}; train anew, or give an earlier checkpoint.")
+    notes = load_weights(model, file.tensors, path)
+    infinite = next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None)
+    if infinite is not None:
+        raise CheckpointError(f"{path} holds NaN or infinity in {infinite}; train anew, or give an earlier checkpoint.")
     model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return Checkpoint(info, path, content, model, tuple(notes))
+    return Checkpoint(info, path, file.hash, model, tuple(notes))
 
 
 def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> list[str]:
-    """Copies ``tensors`` into the model, strictly; returns what was dropped, in words.
+    """Copies ``tensors`` into the model, strictly; returns one sentence on what was dropped, if anything.
 
-    Classifiers are tied to a data set's identities: one of another size, or that the model lacks, is
-    dropped and said. Everything else must match by name and shape, or :class:`CheckpointError` is raised.
+    Classifiers belong to a data set's identities: those of another size, or that the model lacks, are dropped.
+    Everything else must match by name and shape; else raises :class:`CheckpointError`.
     """
-    own = model.state_dict()
-    tensors = dict(tensors)
+    expected = model.state_dict()
     dropped = [
         name
         for name, tensor in tensors.items()
-        if name.startswith("classifiers.") and (name not in own or own[name].shape != tensor.shape)
+        if name.startswith("classifiers.") and (name not in expected or expected[name].shape != tensor.shape)
     ]
-    notes = []
-    if dropped:
-        classes = next(iter(tensors[dropped[0]].shape), 0)
-        notes.append(
-            f"{source.name}: dropped its classifiers over {classes:,} identities, which this model does not have"
-        )
-        for name in dropped:
-            del tensors[name]
-    missing = [name for name in own if name not in tensors and not name.startswith("classifiers.")]
-    unknown = [name for name in tensors if name not in own]
-    shapes = [name for name in tensors if name in own and own[name].shape != tensors[name].shape]
-    title = model.settings.title
+    kept = {name: tensor for name, tensor in tensors.items() if name not in dropped}
+    missing = [name for name in expected if name not in kept and not name.startswith("classifiers.")]
+    unknown = [name for name in kept if name not in expected]
+    misshapen = [name for name in kept if name in expected and expected[name].shape != kept[name].shape]
+    network = f"{model.settings.title}, {model.settings.backbone}"
     if missing or unknown:
         problem = (
             f"lacks {len(missing)} tensors (first {missing[0]})"
             if missing
-            else (f"has {len(unknown)} tensors that it does not know (first {unknown[0]})")
+            else f"has {len(unknown)} tensors that it does not know (first {unknown[0]})"
         )
         raise CheckpointError(
-            f"{source} does not fit {title}, {model.settings.backbone}: it {problem}; "
+            f"{source} does not fit {network}: it {problem}; "
             "give a checkpoint of this network, or the settings of that one."
         )
-    if shapes:
-        name = shapes[0]
+    if misshapen:
+        name = misshapen[0]
         raise CheckpointError(
-            f"{source} does not fit {title}, {model.settings.backbone}: {name} is {tuple(tensors[name].shape)} "
-            f"where {tuple(own[name].shape)} was expected; give a checkpoint of this network."
+            f"{source} does not fit {network}: {name} is {tuple(kept[name].shape)} "
+            f"where {tuple(expected[name].shape)} was expected; give a checkpoint of this network."
         )
-    model.load_state_dict(tensors, strict=False)
-    return notes
+    model.load_state_dict(kept, strict=False)
+    if not dropped:
+        return []
+    classes = next(iter(tensors[dropped[0]].shape), 0)
+    return [f"{source.name}: dropped its classifiers over {classes:,} identities, which this model does not have"]
 
 
 def load_backbone(model: SSRNet, source: str) -> str:
     """Starts the backbone from ``source``: a file, ``imagenet`` or ``none``; returns one sentence on what it did.
 
-    A file is .safetensors, or a .pth that loads without code; names are torchvision's, ``fc.*`` is
-    left out. ``imagenet`` downloads torchvision's own weights (IMAGENET1K_V1, the paper's era).
+    A file is a .safetensors, or a .pth of tensors alone, with torchvision's names; ``fc.*`` is ignored. ``imagenet``
+    downloads torchvision's IMAGENET1K_V1 weights, of the paper's time.
+    Raises :class:`CheckpointError` for a file or download that fails, or is of another backbone, and
+    :class:`SettingsError` for ``imagenet`` with the stride on conv1.
     """
     settings = model.settings
     if source == "none":
@@ -192,17 +183,17 @@ def load_backbone(model: SSRNet, source: str) -> str:
                 f"cannot download torchvision's {settings.backbone} weights ({error}); "
                 "give a file with --backbone-weights, or `none`."
             ) from error
-        said, metadata = f"torchvision {weights}", {}
+        title, metadata = f"torchvision {weights}", {}
     else:
-        tensors, metadata = read_tensors(Path(source))
-        said = Path(source).name
+        tensors, metadata, _ = read_weights(Path(source))
+        title = Path(source).name
     tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
-    own = model.backbone.state_dict()
+    expected = model.backbone.state_dict()
     # Files from before PyTorch counted batches lack num_batches_tracked, which nothing here reads.
-    needed = [n for n in own if n in tensors or not n.endswith("num_batches_tracked")]
-    wrong = [n for n in needed if n not in tensors or tensors[n].shape != own[n].shape]
-    unknown = [n for n in tensors if n not in own]
+    needed = [name for name in expected if name in tensors or not name.endswith("num_batches_tracked")]
+    wrong = [name for name in needed if name not in tensors or tensors[name].shape != expected[name].shape]
+    unknown = [name for name in tensors if name not in expected]
     if wrong or unknown:
         name = (wrong or unknown)[0]
         raise CheckpointError(
@@ -211,62 +202,33 @@ def load_backbone(model: SSRNet, source: str) -> str:
             "give weights of this backbone or change --model.backbone."
         )
     model.backbone.load_state_dict(tensors, strict=False)
-    note = f"backbone: {said}"
+    note = f"backbone: {title}"
     if "layer2-4[0].conv1" in metadata.get("architecture", "") and settings.stride_position != "conv1":
-        note += " (its file says that it was trained with the stride on conv1; this model has it on conv2)"
+        note += " (trained with the stride on conv1; this model has it on conv2)"
     return note
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a .safetensors file, or of a .pth/.pt that unpickles to nothing but tensors."""
-    tensors, metadata, _ = _read(path)
-    return tensors, metadata
+def read_weights(path: Path) -> TensorFile:
+    """Tensors, metadata and hash of a .safetensors file, or of a .pth/.pt that unpickles to nothing but tensors.
 
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """As :func:`read_tensors`, and the hash of what was read."""
-    _check_is_there(path)
-    if path.suffix == ".safetensors":
-        with _opened(path) as file:
-            return file.tensors(), file.metadata, file.hash()
-    loaded = read_pickle(path)
-    for key in ("state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not is_state(loaded):
-        raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
-    return loaded, {}, file_hash(path)
-
-
-def read_metadata(path: Path) -> tuple[dict[str, str], str]:
-    """What a .safetensors file says of itself, and its hash; raises as :func:`read_tensors`.
-
-    Other files say nothing.
+    A .pth/.pt has no metadata. Raises :class:`CheckpointError` as :func:`load_checkpoint`.
     """
-    if path.suffix != ".safetensors":
-        return _read(path)[1:]
-    _check_is_there(path)
-    with _opened(path) as file:
-        return file.metadata, file.hash()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TensorFile]:
-    """A .safetensors file; what is wrong with it is a :class:`CheckpointError`."""
-    try:
-        with open_tensors(path, MOST_BYTES, hashed=True) as file:
-            yield file
-    except ChangedError as error:
-        raise CheckpointError(f"{path} was not loaded: {error}.") from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
-        ) from error
-
-
-def _check_is_there(path: Path) -> None:
     if not os.path.isfile(path):  # unlike Path.is_file, no error for a name longer than any file's
         raise CheckpointError(f"there is no checkpoint at {path}; check the path, or make one with `ssrnet train`.")
+    if path.suffix == ".safetensors":
+        try:
+            return read_tensors(path)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
+            ) from error
+    content = read_pickle(path)
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not is_state_dict(content):
+        raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
+    return TensorFile(content, {}, file_hash(path))
 
 
 def file_hash(path: Path) -> str:
@@ -293,19 +255,6 @@ def _buildable(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path} describes a network that this ssrnet cannot build: {error}") from error
 
 
-def _check_values(info: CheckpointInfo) -> None:
-    """Raises ValueError where a value is of another kind, or beyond what can be."""
-    for name, largest in LARGEST.items():
-        value = getattr(info, name)
-        if not (type(value) is int and 0 <= value <= largest) and not (name == "num_classes" and value is None):
-            raise ValueError(f"{name} is {value!r}")
-    for name, kind in {"dataset": str, "dataset_hash": str, "version": str, "training": dict, "metrics": dict}.items():
-        if not isinstance(getattr(info, name), kind):
-            raise ValueError(f"{name} is a {type(getattr(info, name)).__name__}")
-    if info.image_size < 1:
-        raise ValueError("image_size is 0")
-
-
 def _parse_info(path: Path, text: str) -> CheckpointInfo:
     try:
         values = parse_json(text)
@@ -318,7 +267,20 @@ def _parse_info(path: Path, text: str) -> CheckpointInfo:
         training_sets = unpack(values.pop("training_sets", []))
         values["training"] = split_loss_name(values["training"])
         info = CheckpointInfo(model=ModelSettings(**model), training_sets=training_sets, **values)
-        _check_values(info)
+        _check_types(info)
         return info
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} has damaged metadata ({error}); copy it again or train anew.") from error
+
+
+def _check_types(info: CheckpointInfo) -> None:
+    """Raises ValueError for a value of another type, a negative count, or an image size of 0."""
+    counts = {"image_size": info.image_size, "epoch": info.epoch, "step": info.step}
+    if info.num_classes is not None:
+        counts["num_classes"] = info.num_classes
+    for name, value in counts.items():
+        if type(value) is not int or value < (name == "image_size"):
+            raise ValueError(f"{name} is {value!r}")
+    for name, kind in {"dataset": str, "dataset_hash": str, "version": str, "training": dict, "metrics": dict}.items():
+        if not isinstance(getattr(info, name), kind):
+            raise ValueError(f"{name} is a {type(getattr(info, name)).__name__}")

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-MOST_BYTES = 16 * 2**20
-"""Of a log: some 20,000 epochs."""
-
-
 class EpochSums:
     """Sums of an epoch's loss, accuracy and terms over its steps.
 
@@ -112,7 +108,7 @@ def read_log(path: Path) -> list[dict[str, object]]:
 
     Raises :class:`DataError` for a line before that which is no epoch, and OSError as opening a file does.
     """
-    lines = read_bytes(path, MOST_BYTES).decode(errors="replace").split("\n")
+    lines = read_bytes(path).decode(errors="replace").split("\n")
     epochs = []
     for number, text in enumerate(lines):
         if not text.strip():

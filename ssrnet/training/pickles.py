@@ -1,10 +1,9 @@
-"""PyTorch's own files, .pth and .pt, read without running anything in them."""
+"""PyTorch's .pth and .pt files, read without running any code in them."""
 
 from __future__ import annotations
 
 import pickle
 import re
-import zipfile
 from pathlib import Path
 from typing import TypeGuard
 
@@ -15,16 +14,17 @@ from ssrnet.errors import CheckpointError
 from ssrnet.files import open_regular
 
 CODE = re.compile("GLOBAL|unsupported class|unrecognized function")
-"""What PyTorch's weights-only loader says of a file that names a function or class; of garbage it says other things."""
-MOST_PICKLE = 16 * 2**20
-"""Bytes of a file's pickle, which names its tensors; their numbers lie beside it."""
+"""In PyTorch's message on a file that names a function or a class; its messages on damaged files are others."""
 
 
 def read_pickle(path: Path) -> object:
-    """What a .pth/.pt file holds, where that is tensors and plain values alone; else raises :class:`CheckpointError`."""
+    """The content of a .pth/.pt file of tensors and plain values.
+
+    Raises :class:`CheckpointError` for a file that needs code to load, and for any other file.
+    """
     try:
-        _check_unpacked(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # on damaged files PyTorch raises anything from IndexError to struct.error
         if isinstance(error, pickle.UnpicklingError) and (CODE.search(str(error)) or _is_plain_pickle(path)):
             raise CheckpointError(
@@ -36,40 +36,16 @@ def read_pickle(path: Path) -> object:
         ) from error
 
 
-def is_state(value: object) -> TypeGuard[dict[str, Tensor]]:
-    """Whether this is a mapping of names to plain tensors, as a network's weights are."""
-    return isinstance(value, dict) and all(isinstance(name, str) and _is_plain(own) for name, own in value.items())
-
-
-def _is_plain(value: object) -> bool:
-    """Whether this is a tensor whose numbers are all there: dense, on the CPU, none of them standing for many.
-
-    A pickle of a few bytes may hold a sparse tensor, or one with a stride of 0, of more numbers than fit any memory.
-    """
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not value.is_quantized
-        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+def is_state_dict(value: object) -> TypeGuard[dict[str, Tensor]]:
+    """Whether this maps names to dense tensors, as a network's weights do."""
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
+        for name, tensor in value.items()
     )
 
 
-def _check_unpacked(path: Path) -> None:
-    """PyTorch packs nothing, so that a file that unpacks to more than itself was made to fill the memory."""
-    with open_regular(path) as file:
-        if not zipfile.is_zipfile(file):
-            return
-        with zipfile.ZipFile(file) as archive:
-            for member in archive.infolist():
-                if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-                    raise ValueError(f"{member.filename} is packed")
-                if member.filename.endswith("data.pkl") and member.file_size > MOST_PICKLE:
-                    raise ValueError(f"its pickle has {member.file_size:,} bytes")
-
-
 def _is_plain_pickle(path: Path) -> bool:
-    """Whether the file starts as Python's own pickles do, which PyTorch's loader gives up on at once."""
+    """Whether the file starts as the pickles of Python's own module do, which PyTorch's loader rejects unread."""
     with open_regular(path) as file:
         head = file.read(2)
     return len(head) == 2 and head[0] == 0x80 and 2 <= head[1] <= pickle.HIGHEST_PROTOCOL

@@ -14,7 +14,7 @@ from ssrnet.files import parse_json, write_atomically
 from ssrnet.model import SSRNet
 from ssrnet.training.checkpoint import load_weights
 from ssrnet.training.old_settings import split_loss_name
-from ssrnet.training.pickles import is_state, read_pickle
+from ssrnet.training.pickles import is_state_dict, read_pickle
 from ssrnet.training.settings import TrainSettings
 
 MAY_CHANGE = (
@@ -81,7 +81,7 @@ def load_progress(
         before = split_loss_name(parse_json(str(state["run"])))
     except (AttributeError, TypeError, ValueError) as error:
         raise foreign from error
-    if not is_state(state["model"]):
+    if not is_state_dict(state["model"]):
         raise foreign
     now = json.loads(as_json(_identity(settings, dataset_hash)))
     changed = [f"{name} was {before.get(name)} and is {now[name]}" for name in now if before.get(name) != now[name]]

@@ -17,7 +17,7 @@ from ssrnet.errors import CheckpointError, DataError, SettingsError
 from ssrnet.files import parse_json, read_json
 from ssrnet.metrics import AP_DEFINITION
 from ssrnet.model import ModelSettings
-from ssrnet.tensors import open_tensors
+from ssrnet.tensors import read_tensors
 from ssrnet.training.log import read_log
 from ssrnet.training.old_settings import split_loss_name
 
@@ -174,12 +174,11 @@ def stored_metrics(checkpoint: Path) -> list[StoredMetrics]:
     the file cannot be read.
     """
     try:
-        with open_tensors(checkpoint, hashed=True) as file:
-            info = parse_json(file.metadata.get("info", "{}"))
-            metrics = {name: values for name, values in info.get("metrics", {}).items() if isinstance(values, dict)}
-            content = file.hash() if metrics else ""
-        return [_stored(checkpoint, content, info, name, values) for name, values in metrics.items()]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        file = read_tensors(checkpoint)
+        info = parse_json(file.metadata.get("info", "{}"))
+        metrics = {name: values for name, values in info.get("metrics", {}).items() if isinstance(values, dict)}
+        return [_stored(checkpoint, file.hash, info, name, values) for name, values in metrics.items()]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(
             f"{checkpoint} is no checkpoint of ssrnet or damaged ({error}); copy it again."
         ) from error

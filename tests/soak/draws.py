@@ -17,7 +17,7 @@ from ssrnet.synth.camera.captures import captures_of
 from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.vehicle.fleet import draw_fleet
 from ssrnet.train import train
-from ssrnet.training.checkpoint import read_tensors
+from ssrnet.training.checkpoint import read_weights
 from tests import tiny
 
 CITY = Path(__file__).parents[2] / "assets/city"
@@ -62,7 +62,7 @@ def computed(seed: int, folder: Path) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(0)
     scores = QueryScores(np.repeat(np.arange(30).astype(str), 5), generator.random((150, 5)))
     settings = tiny.training(tiny.city(folder / "data"), folder / "run", seed=seed, max_steps=2, holdout=0)
-    tensors, _ = read_tensors(train(settings))
+    tensors = read_weights(train(settings)).tensors
     return {
         "bootstrap intervals": np.array([[e.low, e.high] for e in estimates([scores], seed=seed).values()]),
         "two steps of training": np.concatenate([tensors[name].float().numpy().ravel() for name in sorted(tensors)]),

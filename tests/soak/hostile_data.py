@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssrnet.data.datasets import open_dataset
-from ssrnet.data.parts import mark_probes, part_names
-from ssrnet.data.probes import probe_series
+from ssrnet.data.parts import part_names
+from ssrnet.data.probes import mark_probes, probe_series
 from tests.data import layouts
 from tests.soak.hostile import Case, Content, Make, special, written
 

@@ -22,9 +22,9 @@ from PIL import Image
 from safetensors.torch import save
 
 from ssrnet.data.datasets import available_subsets, open_dataset
-from ssrnet.data.parts import mark_probes, part_names
-from ssrnet.data.probes import probe_series
-from ssrnet.data.readers.tables import read_csv
+from ssrnet.data.parts import part_names
+from ssrnet.data.probes import mark_probes, probe_series
+from ssrnet.data.readers.text_files import read_csv
 from ssrnet.data.uploads import read_uploads
 from ssrnet.errors import LONGEST, DataError, SSRNetError
 from ssrnet.index.entries import Entry, read_time
@@ -279,7 +279,7 @@ def test_metadata_of_checkpoints(network):
             path.write_bytes(save(tensors, {"format": FORMAT, "info": json.dumps(changed(info, changes))}))
             os.utime(path, (10**9, 10**9))  # readers wait where a file was written just now
             read = opens_or_says_why_not(lambda: read_checkpoint(path), root)
-            assert read is None or (read.info.model.title and read.record and 1 <= read.info.image_size <= 4096)
+            assert read is None or (read.info.model.title and read.record and read.info.image_size >= 1)
             stored = opens_or_says_why_not(lambda: stored_metrics(path), root)
             values = [value for each in stored or () for value in each.values.values()]
             assert all(isinstance(value, int | float) for value in values)

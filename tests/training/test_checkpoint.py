@@ -21,7 +21,7 @@ from ssrnet.training.checkpoint import (
     load_checkpoint,
     load_weights,
     read_checkpoint,
-    read_tensors,
+    read_weights,
     save_checkpoint,
 )
 from tests import tiny
@@ -42,9 +42,9 @@ def saved(model, tmp_path_factory):
 
 def rewritten(saved, path, metadata=None, **changes):
     """``saved`` at ``path`` with other metadata values, or with other tensors (None takes one out)."""
-    tensors, own = read_tensors(saved)
+    tensors, stored, _ = read_weights(saved)
     tensors = {name: t for name, t in (tensors | changes).items() if t is not None}
-    save_file(tensors, path, own if metadata is None else metadata)
+    save_file(tensors, path, stored if metadata is None else metadata)
     return path
 
 
@@ -146,17 +146,17 @@ def test_garbage_with_pytorchs_ending(tmp_path, suffix):
     contents = [bytes(generator.randrange(256) for _ in range(generator.choice([1, 9, 90, 900]))) for _ in range(200)]
     for content in (b"", b"hello, I am a text file\n" * 40, b"<!DOCTYPE html><html></html>"):
         path.write_bytes(content)
-        fails(path, "is no PyTorch file", load=read_tensors)
+        fails(path, "is no PyTorch file", load=read_weights)
     for content in contents:  # by chance a few of these look like the name of a function
         path.write_bytes(content)
-        fails(path, load=read_tensors)
+        fails(path, load=read_weights)
 
 
 def test_a_truncated_pytorch_file(tmp_path):
     torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pth")
     path = tmp_path / "cut.pth"
     path.write_bytes((tmp_path / "whole.pth").read_bytes()[:2000])
-    fails(path, "is no PyTorch file", load=read_tensors)
+    fails(path, "is no PyTorch file", load=read_weights)
 
 
 class Malicious:
@@ -176,7 +176,7 @@ def test_pickled_code_is_told_and_does_not_run(tmp_path, how):
         path.write_bytes(pickle.dumps({"more": Malicious(mark)}))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=how == "torch")
-    for load in (load_checkpoint, read_tensors, lambda path: load_backbone(tiny.network(), str(path))):
+    for load in (load_checkpoint, read_weights, lambda path: load_backbone(tiny.network(), str(path))):
         fails(path, "holds pickled code", "so it was not", load=load)
     assert not mark.exists()
     if how == "pickle":
@@ -190,14 +190,14 @@ def test_pickled_code_is_told_and_does_not_run(tmp_path, how):
 def test_a_pytorch_file_of_something_else(tmp_path, content):
     path = tmp_path / "a.pth"
     torch.save(content, path)
-    fails(path, "holds no dictionary of tensors", "save a state_dict", load=read_tensors)
+    fails(path, "holds no dictionary of tensors", "save a state_dict", load=read_weights)
 
 
 @pytest.mark.parametrize("key", [None, "state_dict", "model"])
 def test_a_state_dict_is_found_in_its_wrapping(tmp_path, key):
     state = {"a": torch.arange(3)}
     torch.save(state if key is None else {key: state, "epoch": 3}, tmp_path / "a.pth")
-    tensors, metadata = read_tensors(tmp_path / "a.pth")
+    tensors, metadata, _ = read_weights(tmp_path / "a.pth")
     assert tensors.keys() == {"a"} and torch.equal(tensors["a"], state["a"]) and metadata == {}
 
 
@@ -231,7 +231,7 @@ def test_settings_of_another_kind_or_size(model, saved, tmp_path, settings):
 
 def with_training_sets(saved, path, packed):
     """``saved`` at ``path`` with ``packed`` for its training sets, or without any where that is None."""
-    _, metadata = read_tensors(saved)
+    metadata = read_weights(saved).metadata
     values = json.loads(metadata["info"])
     del values["training_sets"]
     values |= {} if packed is None else {"training_sets": packed}

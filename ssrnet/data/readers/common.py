@@ -1,4 +1,4 @@
-"""What the readers share: counting what is left out, listing folders once, checking the splits."""
+"""What the readers share: counting skipped files, listing each folder once, checking the splits."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from pathlib import Path
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.records import Skipped, VehicleImage
 from ssrnet.errors import DataError
-from ssrnet.files import read_bytes
 
-MOST_BYTES = 64 * 2**20
-"""Of a list; VERI-Wild's vehicle_info.txt, the longest, has 30 MB."""
-MOST_LINES = 1_100_000
 NO_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {}
 
 
 @dataclass
 class SkipTally:
-    """Counts left-out files and lines by reason, keeping the first of each as its example."""
+    """Counts skipped files and lines by reason, with the first of each as its example."""
 
     _skipped: dict[str, Skipped] = field(default_factory=dict)
 
@@ -39,41 +35,6 @@ class ListedImage:
 
     line: int
     image: VehicleImage
-
-
-def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",), most: int = MOST_BYTES) -> str:
-    """The text of ``path`` in the first of ``encodings`` that decodes it.
-
-    Raises :class:`DataError` where none does, and for a file of more than ``most`` bytes or ``MOST_LINES`` lines.
-    """
-    data = list_bytes(path, most)
-    for encoding in encodings:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError as error:
-            where = data.count(b"\n", 0, error.start) + 1
-    raise DataError(
-        f"{path}, line {where}: the text is not {' or '.join(encodings).removesuffix('-sig').upper()}; "
-        "save the file as UTF-8."
-    )
-
-
-def list_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
-    """What ``path`` holds; raises :class:`DataError` as :func:`read_text`."""
-    try:
-        data = read_bytes(path, most)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the file and its permissions.") from error
-    lines = data.count(b"\n")
-    if lines > MOST_LINES:
-        raise DataError(f"{path} has {lines:,} lines, more than the {MOST_LINES:,} that are read; split the data set.")
-    return data
-
-
-def read_lines(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> list[tuple[int, str]]:
-    """The lines of ``path`` that are not blank, stripped, with their 1-based numbers."""
-    lines = enumerate(read_text(path, encodings).split("\n"), start=1)
-    return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
 def present(root: Path, names: Sequence[str]) -> list[str]:
@@ -98,8 +59,8 @@ def choose_subset(root: Path, available: Sequence[int], subset: int | None) -> i
         return min(available, default=None)
     if subset in available:
         return subset
-    found = f"choose {' or '.join(map(str, available))}" if available else "open it without a subset"
-    raise DataError(f"{root}: there is no list of {subset} test vehicles; {found}.")
+    advice = f"choose {' or '.join(map(str, available))}" if available else "open it without a subset"
+    raise DataError(f"{root}: there is no list of {subset} test vehicles; {advice}.")
 
 
 def folder_images(
@@ -122,8 +83,9 @@ def folder_images(
         elif match is None:
             skips.add(f"no vehicle and camera in the name, in {folder.name}", name)
         else:
-            own = attributes.get(name, {})
-            images.append(VehicleImage(folder / name, name, match["vehicle"], match["camera"], own))
+            images.append(
+                VehicleImage(folder / name, name, match["vehicle"], match["camera"], attributes.get(name, {}))
+            )
     return images
 
 
@@ -132,13 +94,13 @@ def keep_existing(
 ) -> list[VehicleImage]:
     """Those of ``listed`` whose files exist, in the order of the list ``source``; the rest go to ``skips``.
 
-    Each folder is listed once: asking for 200,000 files one by one takes minutes on a network drive.
+    Each folder is listed once: looking for 200,000 files one by one takes minutes on a network drive.
     Raises :class:`DataError` if two lines name one image, if no image of the list exists, or if a
     link leads out of the folder ``inside``.
     """
     first_line: dict[str, int] = {}
     folders: dict[str, dict[str, bool]] = {}
-    kept = []
+    existing = []
     for line, image in ((entry.line, entry.image) for entry in listed):
         if image.name in first_line:
             raise DataError(
@@ -146,7 +108,7 @@ def keep_existing(
                 f"for the {split} split, which takes an image once; remove one of the two lines."
             )
         first_line[image.name] = line
-        # Texts, since a path's parts take longer to tell than everything else here together.
+        # Strings, since Path.parent and Path.name take longer than everything else here together.
         folder, _, name = image.name.rpartition("/")
         if name in ("", "."):
             folder, name = str(image.path.parent), image.path.name
@@ -160,13 +122,13 @@ def keep_existing(
         else:
             if folders[folder][name]:
                 _refuse_outside(image.path, inside, source, line, image.name)
-            kept.append(image)
-    if listed and not kept:
+            existing.append(image)
+    if listed and not existing:
         raise DataError(
             f"{source}: not one of the {len(listed):,} images of the {split} split was found "
             f"(the first would be {listed[0].image.path}); unpack the images there or correct the list."
         )
-    return kept
+    return existing
 
 
 def check_splits(
@@ -188,11 +150,21 @@ def check_splits(
 
 
 def folder_notes(root: Path, images: Mapping[str, Sequence[VehicleImage]]) -> list[str]:
-    """A sentence for each split's folder (``images`` by folder name) that is missing or gave no image."""
-    empty = [name for name, own in images.items() if not own]
+    """A sentence for each split's folder (``images`` by folder name) that is missing or has no image."""
+    empty = [name for name, of_folder in images.items() if not of_folder]
     return [
         f"{name} holds no usable image." if (root / name).is_dir() else f"There is no folder {name}." for name in empty
     ]
+
+
+def list_notes(images: Mapping[str, Sequence[VehicleImage]]) -> list[str]:
+    """A sentence for each split (``images`` by split) whose list is missing or has no image."""
+    return [f"There is no {split} list, or it is empty." for split, of_split in images.items() if not of_split]
+
+
+def dataset_name(root: Path, subset: int | None) -> str:
+    """The folder's name, with the test subset where there is one."""
+    return root.resolve().name if subset is None else f"{root.resolve().name} (test subset {subset})"
 
 
 def usual_protocol(query: Sequence[VehicleImage], gallery: Sequence[VehicleImage]) -> str:

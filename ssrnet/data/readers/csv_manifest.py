@@ -1,8 +1,8 @@
 """Anyone's folder of vehicles, described by a ``manifest.csv`` (or any CSV file) in it.
 
 Columns: ``image`` (a path relative to the CSV's folder), ``vehicle_id``, ``split`` (train, query or gallery;
-test means gallery), optionally ``camera_id``. Every other column becomes an attribute. An image that is to
-ask and to be found, as VeRi-776's queries are, has a query line and a gallery line.
+test means gallery), optionally ``camera_id``. Every other column becomes an attribute. An image that is both query and
+gallery image, as VeRi-776's queries are, has a line for each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ssrnet.data.readers.common import (
     keep_existing,
     usual_protocol,
 )
-from ssrnet.data.readers.tables import Row, read_csv
+from ssrnet.data.readers.text_files import Row, read_csv
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
@@ -50,16 +50,18 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     choose_subset(root, subsets(root), subset)
     source = root if root.is_file() else root / "manifest.csv"
     listed: dict[str, list[ListedImage]] = {"train": [], "query": [], "gallery": []}
-    texts: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for row in read_csv(source, REQUIRED):
-        image, split = _image(source, row, texts)
+        image, split = _image(source, row, labels)
         listed[split].append(ListedImage(row.line, image))
-    _check_labels(source, [entry for own in listed.values() for entry in own])
+    _check_labels(source, [entry for entries in listed.values() for entry in entries])
     skips = SkipTally()
-    images = {split: keep_existing(own, source, split, skips, inside=source.parent) for split, own in listed.items()}
+    images = {
+        split: keep_existing(entries, source, split, skips, inside=source.parent) for split, entries in listed.items()
+    }
     train, query, gallery = images.values()
     check_splits(source, train, query, gallery, skips)
-    notes = [f"The manifest has no {split} images." for split, own in images.items() if not own]
+    notes = [f"The manifest has no {split} images." for split, of_split in images.items() if not of_split]
     shared = {image.name for image in train} & {image.name for image in (*query, *gallery)}
     if shared:
         notes.append(f"{len(shared):,} images are in the train split and in the test split ({min(shared)}).")
@@ -68,8 +70,8 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
 
 
-def _image(source: Path, row: Row, texts: dict[str, str]) -> tuple[VehicleImage, str]:
-    """``texts``: labels that came before, so that each is in memory once and not once a line."""
+def _image(source: Path, row: Row, labels: dict[str, str]) -> tuple[VehicleImage, str]:
+    """The image and split of a row; ``labels`` collects the labels so far, so that equal ones share memory."""
     empty = [column for column in REQUIRED if not row.values[column]]
     if empty:
         raise DataError(f"{source}, line {row.line}: {empty[0]} is empty; fill it in or remove the line.")
@@ -85,15 +87,15 @@ def _image(source: Path, row: Row, texts: dict[str, str]) -> tuple[VehicleImage,
             f"{source}, line {row.line}: {name!r} leads out of the CSV's folder; "
             "put the images in that folder and write paths relative to it."
         )
-    labels = {column: texts.setdefault(value, value) for column, value in row.values.items() if column != "image"}
-    attributes = {column: value for column, value in labels.items() if column not in KNOWN and value}
-    camera = labels.get("camera_id") or None
-    image = VehicleImage(source.parent / name, name, labels["vehicle_id"], camera, attributes)
+    values = {column: labels.setdefault(value, value) for column, value in row.values.items() if column != "image"}
+    attributes = {column: value for column, value in values.items() if column not in KNOWN and value}
+    camera = values.get("camera_id") or None
+    image = VehicleImage(source.parent / name, name, values["vehicle_id"], camera, attributes)
     return image, SPLITS[split]
 
 
 def _check_labels(source: Path, listed: list[ListedImage]) -> None:
-    """One image shows one vehicle, whichever splits it is in."""
+    """Raises :class:`DataError` where two lines give one image different vehicles or cameras."""
     first: dict[str, ListedImage] = {}
     for entry in listed:
         other = first.setdefault(entry.image.name, entry)

@@ -1,8 +1,8 @@
 """Folders laid out like Market-1501 (Zheng et al., ICCV 2015).
 
 ``bounding_box_train``, ``query`` and ``bounding_box_test`` hold images named ``0002_c1s1_000451_03.jpg``:
-identity, camera, sequence, then frame and box, which are not read. Identity -1 marks false detections,
-which are left out; 0000 marks distractors, which stay in the gallery.
+identity, camera, sequence, then frame and box, which are ignored. Identity -1 marks false detections,
+which are skipped; 0000 marks distractors, which stay in the gallery.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ DISTRACTOR = "0000"
 
 def recognise(root: Path) -> str | None:
     # "query" alone is too common a name to tell a data set by.
-    found = present(root, FOLDERS)
-    return f"it holds {', '.join(found)}" if set(found) - {"query"} else None
+    folders = present(root, FOLDERS)
+    return f"it holds {', '.join(folders)}" if set(folders) - {"query"} else None
 
 
 def subsets(root: Path) -> tuple[int, ...]:
@@ -39,7 +39,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     train, query, gallery = images.values()
     check_splits(root, train, query, gallery, skips)
     notes = folder_notes(root, images)
-    # A set that numbers its vehicles from 0000 asks for 0000, or trains on it; Market-1501 does neither.
+    # A data set that numbers its vehicles from 0000 has 0000 among its queries or training images; Market-1501 has not.
     is_vehicle = any(image.vehicle_id == DISTRACTOR for image in (*train, *query))
     distractors = 0 if is_vehicle else sum(image.vehicle_id == DISTRACTOR for image in gallery)
     if distractors:

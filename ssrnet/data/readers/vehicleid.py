@@ -15,10 +15,12 @@ from ssrnet.data.readers.common import (
     SkipTally,
     check_splits,
     choose_subset,
+    dataset_name,
     keep_existing,
+    list_notes,
     numbered_lists,
-    read_lines,
 )
+from ssrnet.data.readers.text_files import read_lines
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 LAYOUT = "VehicleID"
@@ -49,9 +51,8 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     train = _read_list(root, "train_list.txt", "train", attributes, skips)
     gallery = _read_list(root, f"test_list_{subset}.txt", "gallery", attributes, skips)
     check_splits(root, train, [], gallery, skips)
-    splits = {"train": train, "test": gallery}
-    notes = [f"There is no {split} list, or it is empty." for split, own in splits.items() if not own]
-    name = root.resolve().name if subset is None else f"{root.resolve().name} (test subset {subset})"
+    notes = list_notes({"train": train, "test": gallery})
+    name = dataset_name(root, subset)
     return ReIDDataset(name, root, LAYOUT, why, train, [], gallery, "single_gallery_shot", skips.skipped(), notes)
 
 
@@ -67,8 +68,7 @@ def _read_list(
             continue
         # The owners pad to seven digits; lists that went through a spreadsheet have lost the zeros.
         file_name = f"{match[1].zfill(7)}.jpg"
-        own = attributes.get(match[2], {})
-        image = VehicleImage(folder / file_name, file_name, match[2], None, own)
+        image = VehicleImage(folder / file_name, file_name, match[2], None, attributes.get(match[2], {}))
         listed.append(ListedImage(line, image))
     return keep_existing(listed, source, split, skips)
 

@@ -1,7 +1,7 @@
 """VeRi-776 (Liu et al., ECCV 2016) and every folder laid out like it.
 
 ``image_train``, ``image_query`` and ``image_test`` hold images named ``0002_c002_00030600_0.jpg``: vehicle,
-camera, then frame and running number, which are not read. Attributes come from the owners' label files and
+camera, then frame and running number, which are ignored. Attributes come from the owners' label files and
 from a ``manifest.csv`` beside the folders, where there are any.
 """
 
@@ -12,17 +12,8 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from ssrnet.data.readers.common import (
-    SkipTally,
-    check_splits,
-    choose_subset,
-    folder_images,
-    folder_notes,
-    present,
-    read_lines,
-    read_text,
-)
-from ssrnet.data.readers.tables import read_csv
+from ssrnet.data.readers.common import SkipTally, check_splits, choose_subset, folder_images, folder_notes, present
+from ssrnet.data.readers.text_files import read_csv, read_lines, read_text
 from ssrnet.data.readers.veri_index import index_notes
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
@@ -32,15 +23,12 @@ FOLDERS = ("image_train", "image_query", "image_test")
 EXPECTS = "image_train, image_query and image_test"
 NAME = re.compile(r"(?P<vehicle>\d+)_(?P<camera>c\d+)_.+", re.ASCII)
 
-MOST_XML = 16 * 2**20
-"""Bytes of a label file, which are in memory thirty times over once they are parsed; the owners' have 4 MB."""
-
 Attributes = dict[str, dict[str, str]]
 
 
 def recognise(root: Path) -> str | None:
-    found = present(root, FOLDERS)
-    return f"it holds {', '.join(found)}" if found else None
+    folders = present(root, FOLDERS)
+    return f"it holds {', '.join(folders)}" if folders else None
 
 
 def subsets(root: Path) -> tuple[int, ...]:
@@ -62,7 +50,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
 
 
 def _read_attributes(root: Path) -> tuple[Attributes, list[str]]:
-    """Attributes by image name, the manifest's last word; and a note for each file that cannot be read."""
+    """Attributes by image name, where the manifest overrides the label files; and a note for each unreadable file."""
     sources: list[tuple[str, Callable[[Path], Attributes]]] = [
         ("train_label.xml", _read_label_xml),
         ("test_label.xml", _read_label_xml),
@@ -74,8 +62,8 @@ def _read_attributes(root: Path) -> tuple[Attributes, list[str]]:
         if not (root / name).is_file():
             continue
         try:
-            for image, own in reader(root / name).items():
-                attributes.setdefault(image, {}).update(own)
+            for image, values in reader(root / name).items():
+                attributes.setdefault(image, {}).update(values)
         except DataError as error:
             notes.append(f"No attributes from {name}: {error}")
     return attributes, notes
@@ -85,15 +73,15 @@ def _read_manifest(path: Path) -> Attributes:
     known = {"image", "vehicle_id", "camera_id", "split"}
     attributes: Attributes = {}
     for row in read_csv(path, required=("image",)):
-        own = {column: value for column, value in row.values.items() if column not in known and value}
-        attributes.setdefault(PurePosixPath(row.values["image"]).name, {}).update(own)
+        values = {column: value for column, value in row.values.items() if column not in known and value}
+        attributes.setdefault(PurePosixPath(row.values["image"]).name, {}).update(values)
     return attributes
 
 
 def _read_label_xml(path: Path) -> Attributes:
     """``colorID`` and ``typeID`` of each ``Item``; as names where list_color.txt and list_type.txt are."""
     # The owners declare gb2312, which Python's parser refuses; given text, it ignores the declaration.
-    text = read_text(path, encodings=("utf-8-sig", "gb18030"), most=MOST_XML)
+    text = read_text(path, ("utf-8-sig", "gb18030"))
     try:
         items = list(ElementTree.fromstring(text).iter("Item"))
     except ElementTree.ParseError as error:

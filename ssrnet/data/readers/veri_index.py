@@ -1,6 +1,6 @@
-"""VeRi-776's own index files, held against the junk rule that this package follows.
+"""Compares VeRi-776's index files with the junk rule of this package.
 
-``gt_index.txt`` and ``jk_index.txt`` have a line a query, in the order of ``name_query.txt``: the matches
+``gt_index.txt`` and ``jk_index.txt`` have one line for each query, in the order of ``name_query.txt``: the matches
 and the junk, as 1-based positions in ``name_test.txt``.
 """
 
@@ -10,15 +10,12 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from ssrnet.data.readers.common import read_text
+from ssrnet.data.readers.text_files import read_text
 from ssrnet.errors import DataError
-
-MOST_BYTES = 8 * 2**20
-"""Of one of these files; the owners' have 400 kB."""
 
 
 def index_notes(root: Path, pattern: re.Pattern[str]) -> list[str]:
-    """A sentence on how many queries' index lines agree with the rule; none where a file is missing.
+    """A sentence on how many queries' index lines agree with the junk rule; none where a file is missing.
 
     The rule: same vehicle and same camera is junk, same vehicle and another camera is a match.
     ``pattern`` matches a name without its suffix and has the groups ``vehicle`` and ``camera``.
@@ -40,11 +37,11 @@ def _compare(query_names: Path, test_names: Path, gt_index: Path, jk_index: Path
     matches, junk = _indices(gt_index, len(queries)), _indices(jk_index, len(queries))
     by_rule: dict[tuple[str, str], tuple[set[int], set[int]]] = {}
     disagreeing = []
-    for (name, vehicle, camera), own_matches, own_junk in zip(queries, matches, junk, strict=True):
+    for (name, vehicle, camera), listed_matches, listed_junk in zip(queries, matches, junk, strict=True):
         if (vehicle, camera) not in by_rule:
             same_camera = {i for i in positions[vehicle] if tests[i - 1][2] == camera}
             by_rule[vehicle, camera] = set(positions[vehicle]) - same_camera, same_camera
-        if (own_matches, own_junk) != by_rule[vehicle, camera]:
+        if (listed_matches, listed_junk) != by_rule[vehicle, camera]:
             disagreeing.append(name)
     agreeing = f"{len(queries) - len(disagreeing):,} of {len(queries):,} queries"
     sentence = f"gt_index.txt and jk_index.txt agree with the junk rule for {agreeing}"
@@ -56,7 +53,7 @@ def _compare(query_names: Path, test_names: Path, gt_index: Path, jk_index: Path
 def _labels(path: Path, pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
     """Name, vehicle and camera of each line."""
     labels = []
-    for name in (found[0] for found in re.finditer(r"\S+", read_text(path, most=MOST_BYTES))):
+    for name in read_text(path).split():
         match = pattern.fullmatch(name.rsplit(".", 1)[0])
         if match is None:
             raise DataError(f"{path} names {name}, without vehicle and camera; restore the owners' file.")
@@ -66,7 +63,7 @@ def _labels(path: Path, pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
 
 def _indices(path: Path, queries: int) -> list[set[int]]:
     # Blank lines count: a query may have no junk.
-    lines = read_text(path, most=MOST_BYTES).rstrip().split("\n")
+    lines = read_text(path).rstrip().split("\n")
     lines += [""] * (queries - len(lines))
     if len(lines) != queries:
         raise DataError(f"{path} has {len(lines):,} lines for {queries:,} queries; restore the owners' file.")

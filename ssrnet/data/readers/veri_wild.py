@@ -15,11 +15,13 @@ from ssrnet.data.readers.common import (
     SkipTally,
     check_splits,
     choose_subset,
+    dataset_name,
     keep_existing,
+    list_notes,
     numbered_lists,
-    read_lines,
     usual_protocol,
 )
+from ssrnet.data.readers.text_files import read_lines
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 LAYOUT = "VERI-Wild"
@@ -52,18 +54,18 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     names = {"train": "train_list.txt", "query": f"test_{subset}_query.txt", "gallery": f"test_{subset}.txt"}
     skips = SkipTally()
     keys = {split: _read_list(lists / name, skips) for split, name in names.items()}
-    info = _read_info(lists / "vehicle_info.txt", {key for own in keys.values() for _, key, _ in own}, skips)
+    info = _read_info(lists / "vehicle_info.txt", {key for lines in keys.values() for _, key, _ in lines}, skips)
     images = {}
-    for split, own in keys.items():
-        listed = [ListedImage(line, _image(root, key, vehicle, info)) for line, key, vehicle in own]
+    for split, lines in keys.items():
+        listed = [ListedImage(line, _image(root, key, vehicle, info)) for line, key, vehicle in lines]
         images[split] = keep_existing(listed, lists / names[split], split, skips)
     train, query, gallery = images.values()
     check_splits(root, train, query, gallery, skips)
-    notes = [f"There is no {split} list, or it is empty." for split, own in images.items() if not own]
-    unknown = sum(image.camera_id is None for own in images.values() for image in own)
+    notes = list_notes(images)
+    unknown = sum(image.camera_id is None for image in (*train, *query, *gallery))
     if unknown:
         notes.append(f"vehicle_info.txt does not give the camera of {unknown:,} images.")
-    name = root.resolve().name if subset is None else f"{root.resolve().name} (test subset {subset})"
+    name = dataset_name(root, subset)
     protocol = usual_protocol(query, gallery)
     return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
 
@@ -86,7 +88,7 @@ def _read_list(path: Path, skips: SkipTally) -> Keys:
 
 
 def _read_info(path: Path, wanted: set[str], skips: SkipTally) -> dict[str, list[str]]:
-    """Camera, time, model, type and colour of the images ``wanted``; the file has 416,314, a subset fewer."""
+    """Camera, time, model, type and colour of the images ``wanted``; the file has all 416,314."""
     info = {}
     for line, text in read_lines(path, ("utf-8-sig", "gb18030")) if path.is_file() else []:
         key, *values = (value.strip() for value in text.split(";"))

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ssrnet.data.images import read_image
-from ssrnet.data.parts import AS_IT_IS, REMOVED
+from ssrnet.data.probes import AS_IT_IS, REMOVED
 from ssrnet.explain.cam import CamSettings, each_branch, similarity_cam
 from ssrnet.explain.faithfulness import in_image, region_share
 from ssrnet.explain.overlay import outlined, overlay

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from torch.nn import functional as F
 
-from ssrnet.data.parts import AS_IT_IS, REMOVED
+from ssrnet.data.probes import AS_IT_IS, REMOVED
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.explain.faithfulness import (
     centre_map,

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from ssrnet.data.images import read_image
-from ssrnet.data.parts import AS_IT_IS, MARKS, MarkProbe, folder_of, mark_probes, part_names, read_mask
+from ssrnet.data.parts import MARKS, folder_of, part_names, read_mask
+from ssrnet.data.probes import AS_IT_IS, MarkProbe, mark_probes
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 Item = TypeVar("Item")

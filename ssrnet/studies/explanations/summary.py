@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ssrnet.analysis.mean_intervals import Interval, difference, interval, mean, ratio, spearman
-from ssrnet.data.parts import AS_IT_IS, MOVED, NOT_VEHICLE, REMOVED
+from ssrnet.data.parts import NOT_VEHICLE
+from ssrnet.data.probes import AS_IT_IS, MOVED, REMOVED
 from ssrnet.explain.faithfulness import Curve, Curves
 from ssrnet.studies.explanations.measure import CENTRE, CONTROLS, RANDOM
 from ssrnet.studies.explanations.measurements import ModelMeasurements, Row
