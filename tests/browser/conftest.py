@@ -18,7 +18,8 @@ def server(served):
     return served[0]
 
 
-# Not of the session: Playwright's event loop stands in the way of asyncio.run in other tests.
+# Not of the session, since Playwright's event loop stands in the way of asyncio.run in other tests. `__init__.py` makes
+# this folder a package, whose end closes Chromium.
 @pytest.fixture(scope="package")
 def browser():
     playwright = pytest.importorskip(
