@@ -123,6 +123,11 @@ def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta
     return pixels[:, 0].numpy()
 
 
+def in_image(cells: np.ndarray, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:
+    """One map (H, W) of cells at the image's size, by :func:`to_image_frame`."""
+    return to_image_frame(cells[None], size, theta)[0]
+
+
 def stretch(heatmap: np.ndarray) -> np.ndarray:
     """One map stretched to [0, 1] for colouring; a constant map becomes 0. Show its range beside it."""
     low, high = float(heatmap.min()), float(heatmap.max())

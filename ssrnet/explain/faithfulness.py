@@ -16,8 +16,6 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssrnet.explain.attention import to_image_frame
-
 TOLERANCE = 1 / 16
 """Of the image's side, for the pointing game: one cell of a 16x16 F_G, the finest that a map can point."""
 BLUR = 1 / 16
@@ -178,8 +176,3 @@ def deletion_insertion(
         name: Curves(Curve(np.array([whole, *deletion, deleted])), Curve(np.array([hazy, *insertion, whole])))
         for name, (deletion, insertion) in zip(maps, inner, strict=True)
     }
-
-
-def in_image(cells: np.ndarray, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:
-    """One map (H, W) of cells at the image's size, by :func:`to_image_frame`."""
-    return to_image_frame(cells[None], size, theta)[0]

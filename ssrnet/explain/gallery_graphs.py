@@ -117,9 +117,9 @@ class GalleryGraphs:
         if missing:
             raise DataError(f"{len(missing):,} images have no graph here, for example {missing[0]}; cache them again.")
         index = {name: row for row, name in enumerate(self.names)}
-        parts = list(features.features.split(list(features.branch_dims.values()), dim=1))
-        parts[list(features.branch_dims).index("token")] = columns.features[[index[name] for name in features.names]]
-        edited = replace(features, features=torch.cat(parts, dim=1))
+        by_branch = dict(zip(features.branch_dims, features.features.split(list(features.branch_dims.values()), dim=1)))
+        by_branch["token"] = columns.features[[index[name] for name in features.names]]
+        edited = replace(features, features=torch.cat(list(by_branch.values()), dim=1))
         return EditedFeatureSet(edited, edit_label(self.model, edit, "both", edit.crop_ratio))
 
     @torch.no_grad()

@@ -52,13 +52,13 @@ class GraphEdit:
 
     def __str__(self) -> str:
         """The edit in records and captions."""
-        parts = [
+        changes = [
             *(f"without {node}" for node in self.nodes_off),
             *(f"{node} silenced" for node in self.nodes_silenced),
             *(f"without edge {a}-{b}" for a, b in self.edges_off),
             *([] if self.crop_ratio is None else [f"λ = {self.crop_ratio:.3g} at test time"]),
         ]
-        return ", ".join(parts) or "unedited"
+        return ", ".join(changes) or "unedited"
 
     def adjacency(self, graph: RelationGraph, A: Tensor | None = None) -> Tensor:
         """A (n, n) without the nodes and edges that are off; a node that is off reaches no other row.
@@ -125,7 +125,7 @@ class EditLabel:
         if self.test_time_ratio:
             sentences.append(
                 f"Test-time λ: {self.crop_ratio:.3g} with a network trained at {self.trained_ratio:.3g}; "
-                "those of the paper's Fig. 4 were trained anew for each λ."
+                "those of the paper's Fig. 4 were trained separately for each λ."
             )
         if self.warped:
             sentences.append("The regions lie in the image as warped by the network's spatial transformer.")

@@ -1,4 +1,4 @@
-"""Maps of one image: cells of F_G that can be laid over the image, each with the number that belongs to it."""
+"""Maps of single images on the cells of F_G, which can be resized to the image, with the numbers shown beside them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ssrnet.data.images import read_image
 from ssrnet.data.parts import folder_of, part_names, read_mask
 from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.explain.attention import NETWORK_MAPS, strongest_channels, to_image_frame
+from ssrnet.explain.attention import NETWORK_MAPS, in_image, strongest_channels
 from ssrnet.explain.cam import CamSettings, similarity_cam
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet, Trace
 
@@ -25,13 +25,13 @@ class ImageMap:
     theta: Tensor | None
 
     def at(self, size: int | tuple[int, int]) -> np.ndarray:
-        """Over the image, as (side, side) or (height, width)."""
-        return to_image_frame(self.cells[None], size, self.theta)[0]
+        """The map at the image's size: (side, side) or (height, width)."""
+        return in_image(self.cells, size, self.theta)
 
 
 @dataclass(frozen=True)
 class SimilarityMap:
-    """``map`` of what makes the image similar to its reference, and the ``similarity`` itself, a cosine."""
+    """A CAM of an image's similarity to its reference, and the ``similarity``, a cosine."""
 
     map: ImageMap
     similarity: float
@@ -53,7 +53,7 @@ def network_map(trace: Trace, name: str) -> ImageMap | None:
 
 
 def channel_maps(trace: Trace, count: int) -> list[ChannelMap]:
-    """The channels that M_c lets through most, of the trace of one image; none without channel attention."""
+    """The ``count`` channels with the largest M_c, from the trace of one image; empty without channel attention."""
     strongest = strongest_channels(trace, count)
     if strongest is None:
         return []
@@ -74,8 +74,8 @@ def similarity_maps(
 ) -> list[SimilarityMap]:
     """Each of B images explained by its similarity to its reference.
 
-    ``embeddings`` of the images and ``references`` (B, D) by the settings ``embedding``; the other arguments and the
-    errors are those of :func:`similarity_cam`.
+    embeddings: (B, D) of the images, made with ``embedding``. The other arguments and the errors are those of
+    :func:`similarity_cam`.
     """
     cells = similarity_cam(model, feature_map, references, embedding, settings, images)
     cosines = torch.nn.functional.cosine_similarity(embeddings, references).tolist()
@@ -86,9 +86,9 @@ def similarity_maps(
 def mass_by_part(
     dataset: ReIDDataset, images: Sequence[VehicleImage], maps: Sequence[ImageMap]
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean share in [0, 1] of maps' mass on each part that the images' masks show, and of the image that each takes.
+    """By vehicle part in the images' masks: the mean share of the maps' mass, and the mean share of the image.
 
-    Every image has a mask. Raises as :func:`read_mask`.
+    Every image must have a mask. Raises as :func:`read_mask`.
     """
     from ssrnet.explain.faithfulness import part_shares  # imports scipy's image module
 

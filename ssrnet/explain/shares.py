@@ -65,17 +65,17 @@ class BranchProducts:
 
 def branch_products(query: Tensor, gallery: Tensor, branch_dims: Mapping[str, int]) -> BranchProducts:
     """Products of a query (D,) and a gallery (G, D); ``branch_dims`` has the number of columns of each branch."""
-    parts = dict(zip(branch_dims, gallery.float().split(list(branch_dims.values()), dim=1), strict=True))
-    return _products(query, parts, {branch: part.square().sum(1) for branch, part in parts.items()})
+    by_branch = dict(zip(branch_dims, gallery.float().split(list(branch_dims.values()), dim=1), strict=True))
+    return _products(query, by_branch, {branch: columns.square().sum(1) for branch, columns in by_branch.items()})
 
 
 def _products(query: Tensor, gallery: Mapping[str, Tensor], squared: Mapping[str, Tensor]) -> BranchProducts:
     device = next(iter(gallery.values())).device
-    parts = query.to(device, torch.float32).split([part.shape[1] for part in gallery.values()])
+    query_columns = query.to(device, torch.float32).split([columns.shape[1] for columns in gallery.values()])
     return BranchProducts(
         tuple(gallery),
-        torch.stack([g @ q for q, g in zip(parts, gallery.values(), strict=True)]),
-        torch.stack([q.square().sum() for q in parts]),
+        torch.stack([g @ q for q, g in zip(query_columns, gallery.values(), strict=True)]),
+        torch.stack([q.square().sum() for q in query_columns]),
         torch.stack(list(squared.values())),
     )
 

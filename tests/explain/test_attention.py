@@ -27,7 +27,7 @@ def test_m_s_and_m_c_are_the_networks_own_and_absent_from_the_baseline():
     np.testing.assert_array_equal(M_s, trace.M_s[:, 0].detach().numpy())
     np.testing.assert_array_equal(M_c, trace.M_c[:, :, 0, 0].detach().numpy())
     assert M_s.shape == (2, 4, 4) and M_c.shape == (2, 512)
-    assert all(0 < own.min() and own.max() < 1 for own in (M_s, M_c))
+    assert all(0 < weights.min() and weights.max() < 1 for weights in (M_s, M_c))
     baseline = tiny.network(**tiny.BASELINE).trace(x)
     assert spatial_attention(baseline) is channel_attention(baseline) is strongest_channels(baseline) is None
 
@@ -41,9 +41,9 @@ def test_m_s_and_m_c_make_f_attn():
 
 def test_lengths_are_those_of_the_channels_of_a_cell():
     trace = tiny.network().trace(tiny.images())
-    for found, tensor in ((attended_length(trace), trace.F_attn), (global_length(trace), trace.F_G)):
-        np.testing.assert_allclose(found, np.sqrt((tensor.detach().numpy() ** 2).sum(1)), rtol=1e-5)
-        assert found.shape == (2, 4, 4)
+    for length, tensor in ((attended_length(trace), trace.F_attn), (global_length(trace), trace.F_G)):
+        np.testing.assert_allclose(length, np.sqrt((tensor.detach().numpy() ** 2).sum(1)), rtol=1e-5)
+        assert length.shape == (2, 4, 4)
     # M_s comes after the channels are weighed, so it is a factor of the length
     F_c = (trace.M_c * trace.F_G).detach().norm(dim=1).numpy()
     np.testing.assert_allclose(attended_length(trace), spatial_attention(trace) * F_c, rtol=1e-5)
@@ -70,14 +70,14 @@ def test_f_attn_is_called_f_g_where_it_is_f_g(changes, words):
 
 def test_the_strongest_channels_are_those_that_m_c_lets_through_most():
     trace = tiny.network().trace(tiny.images())
-    found, M_c = strongest_channels(trace, 3), channel_attention(trace)
-    assert found.channels.shape == (2, 3) and found.maps.shape == (2, 3, 4, 4)
+    strongest, M_c = strongest_channels(trace, 3), channel_attention(trace)
+    assert strongest.channels.shape == (2, 3) and strongest.maps.shape == (2, 3, 4, 4)
     for image in range(2):
         expected = np.argsort(-M_c[image])[:3]
-        np.testing.assert_array_equal(found.channels[image], expected)
-        np.testing.assert_array_equal(found.weights[image], M_c[image, expected])
+        np.testing.assert_array_equal(strongest.channels[image], expected)
+        np.testing.assert_array_equal(strongest.weights[image], M_c[image, expected])
         F_c = M_c[image, expected, None, None] * trace.F_G[image, expected.copy()].detach().numpy()
-        np.testing.assert_allclose(found.maps[image], F_c, rtol=1e-6)
+        np.testing.assert_allclose(strongest.maps[image], F_c, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

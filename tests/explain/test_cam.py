@@ -49,8 +49,8 @@ def test_the_global_branch_is_explained_as_the_formula_says(method, pooled):
         "grad-cam++": 16 * np.maximum(g, 0) * alpha,
     }[method]
     expected = np.maximum(np.einsum("c,chw->hw", weights, A), 0)
-    found = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method)[0]
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+    heatmap = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method)[0]
+    np.testing.assert_allclose(heatmap, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_contributions_of_the_global_branch_add_up_to_the_projection(pooled):
@@ -58,9 +58,9 @@ def test_contributions_of_the_global_branch_add_up_to_the_projection(pooled):
     F_G, reference, _ = pooled
     reference = reference.abs()
     for method in ("grad-cam", "hires-cam"):
-        found = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method)
+        heatmap = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, method)
         projection = F_G.mean((2, 3))[0] @ (reference / reference.norm())
-        assert found.sum() == pytest.approx(projection.item(), rel=1e-4)
+        assert heatmap.sum() == pytest.approx(projection.item(), rel=1e-4)
 
 
 def test_the_cosines_contributions_add_up_to_nothing():
@@ -71,17 +71,17 @@ def test_the_cosines_contributions_add_up_to_nothing():
     weights = (reference / reference.norm() - cosine * f_G / f_G.norm()) / f_G.norm() / 16
     signed = torch.einsum("c,chw->hw", weights, F_G[0])
     assert abs(signed.sum()) < 1e-6 < signed.abs().max()
-    found = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, target="cosine")[0]
-    np.testing.assert_allclose(found, signed.clamp(min=0), rtol=1e-3, atol=1e-7)
+    heatmap = cam(frozen(), FeatureMap(F_G), reference, ONLY_G, target="cosine")[0]
+    np.testing.assert_allclose(heatmap, signed.clamp(min=0), rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize("method", GRADIENTS)
 def test_an_image_with_itself_has_a_map_by_projection_and_none_by_cosine(method):
     model = frozen()
     feature_map = model.feature_map(tiny.images(1))
-    own = model.head(feature_map).embedding()[0]
-    assert cam(model, feature_map, own, method=method).max() > 0
-    assert not cam(model, feature_map, own, method=method, target="cosine").any()
+    itself = model.head(feature_map).embedding()[0]
+    assert cam(model, feature_map, itself, method=method).max() > 0
+    assert not cam(model, feature_map, itself, method=method, target="cosine").any()
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "eigen-cam"])
@@ -91,9 +91,9 @@ def test_a_cell_that_alone_resembles_the_reference_is_found(method):
     model.backbone = planted.Patches()
     reference = torch.zeros(512)
     reference[1] = 1.0  # green
-    found = cam(model, model.feature_map(image), reference, ONLY_G, method, images=image, score_channels=None)[0]
-    assert np.unravel_index(found.argmax(), found.shape) == (3, 3)
-    assert found.sum() == pytest.approx(found[3, 3], rel=1e-4)
+    heatmap = cam(model, model.feature_map(image), reference, ONLY_G, method, images=image, score_channels=None)[0]
+    assert np.unravel_index(heatmap.argmax(), heatmap.shape) == (3, 3)
+    assert heatmap.sum() == pytest.approx(heatmap[3, 3], rel=1e-4)
 
 
 @pytest.mark.parametrize("method", ["hires-cam", "layer-cam", "score-cam"])
@@ -101,8 +101,8 @@ def test_a_network_that_sees_the_upper_left_crop_is_explained_by_it(method):
     model, image = planted.upper_left_alone(), planted.red_and_green()
     feature_map = model.feature_map(image)
     reference = model.head(feature_map).embedding(planted.ONLY_TOKEN)[0]
-    found = cam(model, feature_map, reference, planted.ONLY_TOKEN, method, images=image)[0]
-    assert found[:2, :2].sum() > 0.999 * found.sum() > 0
+    heatmap = cam(model, feature_map, reference, planted.ONLY_TOKEN, method, images=image)[0]
+    assert heatmap[:2, :2].sum() > 0.999 * heatmap.sum() > 0
 
 
 def test_grad_cam_spreads_a_crops_channels_over_the_image():
@@ -126,7 +126,7 @@ def test_branches_are_explained_apart():
     for branch, embedding in embeddings.items():
         other = model.head(feature_map).embedding(embedding).flip(0)
         maps[branch] = cam(model, feature_map, other, embedding, "hires-cam")
-    assert len({own.tobytes() for own in maps.values()}) == 4
+    assert len({one.tobytes() for one in maps.values()}) == 4
     assert list(each_branch(frozen(**tiny.BASELINE))) == ["all"]
     assert list(each_branch(model, EmbeddingSettings(branches=("G", "attn")))) == ["all", "G", "attn"]
 
@@ -139,10 +139,13 @@ def test_both_directions_of_a_pair_in_one_call(method):
     pair = pair_cams(model, query, gallery, settings=settings, images=(images[:1], images[1:]))
     a, b = (model.head(one).embedding()[0] for one in (query, gallery))
     assert pair.similarity == pytest.approx(torch.nn.functional.cosine_similarity(a, b, dim=0).item(), abs=1e-6)
-    for found, own, pixels, other in ((pair.query, query, images[:1], b), (pair.gallery, gallery, images[1:], a)):
-        assert found.shape == (4, 4) and found.min() >= 0
-        alone = similarity_cam(model, own, other, settings=settings, images=pixels)[0]
-        np.testing.assert_allclose(found, alone, rtol=1e-3, atol=1e-4 * alone.max())
+    for heatmap, feature_map, pixels, other in (
+        (pair.query, query, images[:1], b),
+        (pair.gallery, gallery, images[1:], a),
+    ):
+        assert heatmap.shape == (4, 4) and heatmap.min() >= 0
+        alone = similarity_cam(model, feature_map, other, settings=settings, images=pixels)[0]
+        np.testing.assert_allclose(heatmap, alone, rtol=1e-3, atol=1e-4 * alone.max())
 
 
 def test_a_pair_of_warped_images_keeps_both_warps():
@@ -164,8 +167,8 @@ def test_eigen_cam_is_pytorch_grad_cams_with_its_sign_made_sure():
 def test_eigen_cam_shows_where_the_features_are_strong(seed):
     F_G = 0.1 * torch.rand(1, 32, 4, 4, generator=torch.Generator().manual_seed(seed))
     F_G[0, :, 2, 1] += 1
-    found = eigen_cam(F_G)[0]
-    assert np.unravel_index(found.argmax(), found.shape) == (2, 1)
+    heatmap = eigen_cam(F_G)[0]
+    assert np.unravel_index(heatmap.argmax(), heatmap.shape) == (2, 1)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -192,8 +195,8 @@ def test_eight_threads_get_the_maps_of_one():
 
     expected = [one(task) for task in tasks]
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(one, tasks))
-    for task, a, b in zip(tasks, found, expected, strict=True):
+        threaded = list(threads.map(one, tasks))
+    for task, a, b in zip(tasks, threaded, expected, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=str(task))
     unchanged(model, before)
 
@@ -222,8 +225,8 @@ def test_feature_maps_made_in_inference_mode_will_do():
         feature_map = model.feature_map(tiny.images())
         reference = model.head(feature_map).embedding()
     for method in GRADIENTS:
-        found = cam(model, feature_map, reference, method=method)
-        assert found.shape == (2, 4, 4) and found.dtype == np.float32 and found.min() >= 0 < found.max()
+        heatmap = cam(model, feature_map, reference, method=method)
+        assert heatmap.shape == (2, 4, 4) and heatmap.dtype == np.float32 and heatmap.min() >= 0 < heatmap.max()
 
 
 def test_a_model_in_training_is_refused():

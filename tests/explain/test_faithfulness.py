@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from ssrnet.explain.attention import in_image
 from ssrnet.explain.cam import CamSettings, similarity_cam
 from ssrnet.explain.faithfulness import (
     blurred,
     centre_map,
     deletion_insertion,
-    in_image,
     part_shares,
     pixel_order,
     pointing_game,

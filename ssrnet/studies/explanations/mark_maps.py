@@ -1,4 +1,4 @@
-"""Maps of one capture with a mark and without it: whether a map finds what changed."""
+"""Maps of one photograph with a mark and without it, and how much of each lies on the mark."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from PIL import Image
 
 from ssrnet.data.images import read_image
 from ssrnet.data.probes import AS_IT_IS, REMOVED
+from ssrnet.explain.attention import in_image
 from ssrnet.explain.cam import CamSettings, each_branch, similarity_cam
-from ssrnet.explain.faithfulness import in_image, region_share
+from ssrnet.explain.faithfulness import region_share
 from ssrnet.explain.overlay import outlined, overlay
 from ssrnet.predictor import ImageView
 from ssrnet.studies.explanations.sample import Pair
 
 WIDTH = 320
-"""Of a painted photograph, in pixels."""
+"""Width of a painted photograph in pixels."""
 
 
 class MarkMaps(NamedTuple):
-    """A CAM of the likeness to the reference, with the mark and without it, and how much of it lies on the mark.
+    """A CAM of the similarity to the reference, with the mark and without it, and its share on the mark.
 
-    with_mark, without_mark, change: (h, w, 3) uint8, maps over the photograph, the mark outlined; the first two in one
-    range of colours. share: of the map with the mark, and change_share: of what removing it changes, on the mark's
-    pixels. area: the mark's share of the photograph, which a map that knows nothing would give.
+    with_mark, without_mark, change: (h, w, 3) uint8, maps over the photograph, the mark outlined; the first two share
+    one range of colours. share: of the map's mass with the mark, on the mark's pixels; change_share: of the change by
+    its removal. area: the mark's share of the photograph, the expected share of a random map.
     """
 
     with_mark: np.ndarray
@@ -44,9 +45,9 @@ def mark_maps(
     branch: str,
     method: str,
 ) -> MarkMaps:
-    """Where one ``branch`` of :func:`each_branch` sees the likeness of the pair's photographs to the reference.
+    """The maps of the pair's similarity to the reference by one ``branch`` of :func:`each_branch`.
 
-    The views are those of the pair's photographs in one network; ``method`` is a name in :data:`CAMS`. Raises as
+    The three views come from one network; ``method`` is a name in :data:`CAMS`. Raises as
     :meth:`MarkProbe.region`.
     """
     model = reference.predictor.model

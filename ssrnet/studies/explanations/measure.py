@@ -16,10 +16,10 @@ from torch.nn import functional as F
 
 from ssrnet.data.probes import AS_IT_IS, REMOVED
 from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.explain.attention import in_image
 from ssrnet.explain.faithfulness import (
     centre_map,
     deletion_insertion,
-    in_image,
     part_shares,
     pointing_game,
     random_map,

@@ -42,7 +42,7 @@ class Pair:
 
     @property
     def images(self) -> list[VehicleImage]:
-        """The capture's photographs in the order of ``probe.photographs``, then the reference."""
+        """The photographs in the order of ``probe.photographs``, then the reference."""
         return [*self.probe.photographs.values(), self.reference]
 
     @property
