@@ -1,4 +1,4 @@
-"""Networks whose truth is known, because it was put there."""
+"""Networks built so that the right map is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONLY_TOKEN = EmbeddingSettings(neck="before", branches=("token",))
 
 
 class Patches(nn.Module):
-    """A backbone whose cells see themselves alone: the mean red, green and blue of 16x16 pixels, then zeros."""
+    """A backbone whose cells see only their pixels: the mean red, green and blue of 16x16 pixels, then zeros."""
 
     channels = 512
 

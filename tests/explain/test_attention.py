@@ -20,7 +20,7 @@ from ssrnet.model import ModelSettings
 from tests import tiny
 
 
-def test_m_s_and_m_c_are_the_networks_own_and_absent_from_the_baseline():
+def test_m_s_and_m_c_are_those_of_the_trace_and_absent_from_the_baseline():
     x = tiny.images()
     trace = tiny.network().trace(x)
     M_s, M_c = spatial_attention(trace), channel_attention(trace)

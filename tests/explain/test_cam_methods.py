@@ -25,16 +25,17 @@ def test_each_channel_weighs_as_much_as_its_masked_image_gains():
             mask = F.interpolate(((A - A.min()) / (A.max() - A.min()))[None, None], (64, 64), mode="bilinear")
             masked = model.trace(image * mask).embedding(ONLY_G)
             expected += (F.cosine_similarity(masked, reference) - nothing) * A
-    found = score_cam(CamInput(model, feature_map, reference, ONLY_G, images=image, score_channels=3), batch_size=2)[0]
-    np.testing.assert_allclose(found, expected.clamp(min=0), rtol=1e-3, atol=1e-6)
+    given = CamInput(model, feature_map, reference, ONLY_G, images=image, score_channels=3)
+    heatmap = score_cam(given, batch_size=2)[0]
+    np.testing.assert_allclose(heatmap, expected.clamp(min=0), rtol=1e-3, atol=1e-6)
 
 
 def test_a_map_without_any_change_over_cells_is_empty():
     model = tiny.network(**tiny.BASELINE).requires_grad_(False)
     model.backbone = planted.Patches()
     image = torch.ones(1, 3, 64, 64)
-    found = score_cam(CamInput(model, model.feature_map(image), torch.ones(1, 512), ONLY_G, images=image))
-    assert found.shape == (1, 4, 4) and not found.any()
+    heatmap = score_cam(CamInput(model, model.feature_map(image), torch.ones(1, 512), ONLY_G, images=image))
+    assert heatmap.shape == (1, 4, 4) and not heatmap.any()
 
 
 def test_warped_images_are_masked_where_the_cells_came_from():

@@ -147,9 +147,9 @@ def test_a_true_map_beats_the_controls_on_a_network_that_sees_one_crop():
     cells = similarity_cam(model, model.feature_map(image), reference, planted.ONLY_TOKEN, CamSettings("hires-cam"))[0]
     controls = {"random": random_map(np.random.default_rng(0), (4, 4)), "centre": centre_map((4, 4))}
     maps = {"true": cells, "opposite": cells.max() - cells, **controls}
-    sized = {name: in_image(own, 64) for name, own in maps.items()}
+    sized = {name: in_image(one, 64) for name, one in maps.items()}
     curves = deletion_insertion(embed, image[0], sized, reference, sized["random"])
-    left = {name: own.deletion.auc for name, own in curves.items()}
+    left = {name: one.deletion.auc for name, one in curves.items()}
     assert left["true"] < min(left["random"], left["centre"]) and left["opposite"] > left["random"]
 
 

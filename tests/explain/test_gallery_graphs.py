@@ -1,4 +1,4 @@
-"""Every image's f_token from what is kept of its graph, against the image's own edit; and both sides' features."""
+"""Every image's f_token from its cached graph, against an edit of its trace; and the features of both sides."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def edits_of(graph) -> list[GraphEdit]:
         GraphEdit(nodes_off=("mid",)),
         GraphEdit(nodes_off=("ul", "ur", "dl", "dr"), edges_off=((hub, "mid"),)),
         GraphEdit(nodes_silenced=("mid", hub), edges_off=(("ul", "ur"),)),
-        GraphEdit(nodes_off=others),  # the read-out hears itself alone
+        GraphEdit(nodes_off=others),  # the read-out has only itself
         GraphEdit(nodes_silenced=graph.nodes),
     ]
 
@@ -37,7 +37,7 @@ def edits_of(graph) -> list[GraphEdit]:
 @torch.no_grad()
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("graph", GRAPHS, ids=["full", "without global", "without token"])
-def test_every_images_token_is_its_own_edits(graph, depth, monkeypatch):
+def test_every_images_token_is_that_of_its_edited_trace(graph, depth, monkeypatch):
     monkeypatch.setattr(gallery_graphs, "CHUNK", 2)
     model = tiny.network(gcn_depth=depth, **graph)
     feature_map = model.feature_map(tiny.images(5))
@@ -55,15 +55,15 @@ def test_every_images_token_is_its_own_edits(graph, depth, monkeypatch):
         torch.testing.assert_close(graphs.tokens(edit), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_float32_is_exact_and_asks_for_no_gradient():
+def test_float32_is_exact_and_has_no_gradient():
     model = tiny.network()
     feature_map = FeatureMap(torch.rand(5, 512, 4, 4))
     graphs = cache_graphs(model, [feature_map], NAMES, torch.float32)
     edit = GraphEdit(nodes_off=("mid",), nodes_silenced=("ul",), edges_off=(("dl", "dr"),))
-    found = graphs.tokens(edit)
+    tokens = graphs.tokens(edit)
     expected = edit_trace(model, model.head(feature_map), edit).trace.f_token
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    assert not (found.requires_grad or graphs.products.requires_grad or graphs.by_ratio.requires_grad)
+    torch.testing.assert_close(tokens, expected, rtol=1e-5, atol=1e-5)
+    assert not (tokens.requires_grad or graphs.products.requires_grad or graphs.by_ratio.requires_grad)
 
 
 @torch.no_grad()
@@ -88,15 +88,15 @@ def test_ratios_give_every_set_of_boxes_once(height, width, count):
 
 
 @torch.no_grad()
-def test_numbers_that_float16_cannot_hold_are_kept_as_float32():
+def test_numbers_that_float16_cannot_hold_are_stored_as_float32():
     model = tiny.network()
     small, large = (FeatureMap(torch.rand(2, 512, 4, 4) * scale) for scale in (1, 1e6))
     graphs = cache_graphs(model, [small, large], NAMES[:4])
     assert graphs.products.dtype == graphs.by_ratio.dtype == torch.float32
     for half, rows in ((small, slice(0, 2)), (large, slice(2, 4))):
         expected = edit_trace(model, model.head(half), GraphEdit(nodes_off=("mid",))).trace.f_token
-        found = graphs.tokens(GraphEdit(nodes_off=("mid",)))[rows]
-        torch.testing.assert_close(found, expected, rtol=1e-2, atol=float(expected.max()) * 3e-3)
+        tokens = graphs.tokens(GraphEdit(nodes_off=("mid",)))[rows]
+        torch.testing.assert_close(tokens, expected, rtol=1e-2, atol=float(expected.max()) * 3e-3)
 
 
 @torch.no_grad()
@@ -146,18 +146,18 @@ def test_both_sides_features_are_those_of_an_edited_network(opened, edit, settin
         expected.append(model.head(feature_map, edit.crop_ratio, edit.adjacency(model.graph)).embedding(settings))
     wanted = FeatureSet(torch.cat(expected), stored.names, stored.branch_dims)
     everywhere = graphs.edit_all(stored, edit, settings)
-    found, label = everywhere.features, everywhere.label
-    assert found.names == stored.names and found.branch_dims == stored.branch_dims
-    torch.testing.assert_close(found.features, wanted.features, rtol=1e-2, atol=2e-2)
+    features, label = everywhere.features, everywhere.label
+    assert features.names == stored.names and features.branch_dims == stored.branch_dims
+    torch.testing.assert_close(features.features, wanted.features, rtol=1e-2, atol=2e-2)
     edited = graphs.edit(BranchFeatures.of(stored, split), edit, settings)
-    again = BranchFeatures.of(found, split)
+    again = BranchFeatures.of(features, split)
     for branch in stored.branch_dims:
         assert torch.equal(edited.features.query[branch], again.query[branch])
         assert torch.equal(edited.features.gallery[branch], again.gallery[branch])
         torch.testing.assert_close(edited.features.squared[branch], again.squared[branch])
     assert edited.label == label and label.sides == "both" and not label.asymmetric
     assert edited.label.test_time_ratio == (edit.crop_ratio == 1)
-    whole = rank(found.rows(split.query), found.rows(split.gallery), split, top_k=len(split.gallery))
+    whole = rank(features.rows(split.query), features.rows(split.gallery), split, top_k=len(split.gallery))
     for query in range(len(split.query)):
         ranking = edited.rank(query)
         assert ranking.label == edited.label

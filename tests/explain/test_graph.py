@@ -1,4 +1,4 @@
-"""Edits of the graph against the network's own answer, by hand, and what they must leave as it was."""
+"""Edits of the graph against the network with that graph, by hand, and what they must not change."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ GRAPHS = [dict(), dict(global_node=False), dict(token_node=False)]
 
 
 def split_of(trace, **changes) -> tuple[Split, FeatureSet]:
-    """The first image asks, the others answer."""
+    """The first image is the query, the others are the gallery."""
     images = [VehicleImage(Path("/"), str(i), f"v{i % 3}", f"c{i % 2}") for i in range(len(trace.F_G))]
     x = trace.embedding(EmbeddingSettings(**changes)).detach()
     dims = dict.fromkeys(trace.before, 512)
@@ -39,12 +39,12 @@ def test_equal_edits_are_equal():
 def test_adjacency_by_hand():
     """Without mid and the edge ul-ur, ul keeps dl and the token: its row of D^-1 (A + I) is thirds."""
     graph = RelationGraph(4, 2)
-    kept = graph.A.clone()
+    before = graph.A.clone()
     P = normalised_adjacency(GraphEdit(nodes_off=("mid",), edges_off=(("ur", "ul"),)).adjacency(graph))
     third = 1 / 3
     assert P[1].tolist() == pytest.approx([0, third, 0, 0, third, 0, third])
     assert P[6].tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 0, 1 / 6, 1 / 6, 1 / 6])
-    assert torch.equal(graph.A, kept)
+    assert torch.equal(graph.A, before)
 
 
 @torch.no_grad()
@@ -58,7 +58,7 @@ def test_a_node_that_is_off_is_a_smaller_graph():
 @torch.no_grad()
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("graph", GRAPHS, ids=["full", "without global", "without token"])
-def test_an_edit_is_the_networks_own_answer(graph, depth):
+def test_an_edit_gives_the_output_of_the_network_with_that_graph(graph, depth):
     model = tiny.network(gcn_depth=depth, **graph)
     feature_map = model.feature_map(tiny.images())
     trace = model.head(feature_map)
@@ -70,27 +70,27 @@ def test_an_edit_is_the_networks_own_answer(graph, depth):
         GraphEdit(crop_ratio=1),
     ]
     for edit in edits:
-        found = edit_trace(model, trace, edit).trace
+        edited = edit_trace(model, trace, edit).trace
         expected = model.head(feature_map, edit.crop_ratio, edit.adjacency(model.graph))
-        assert found.boxes == expected.boxes and found.crop_ratio == expected.crop_ratio
-        for a, b in zip(found.H, expected.H, strict=True):
+        assert edited.boxes == expected.boxes and edited.crop_ratio == expected.crop_ratio
+        for a, b in zip(edited.H, expected.H, strict=True):
             torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
         for settings in (EmbeddingSettings(), EmbeddingSettings("before", True)):
-            a, b = found.embedding(settings), expected.embedding(settings)
+            a, b = edited.embedding(settings), expected.embedding(settings)
             torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
-        changed = not torch.allclose(found.f_token, trace.f_token, atol=1e-4)
+        changed = not torch.allclose(edited.f_token, trace.f_token, atol=1e-4)
         assert changed == (edit != GraphEdit())
 
 
 @torch.no_grad()
-def test_a_silenced_node_still_passes_on_what_it_hears():
+def test_a_silenced_node_still_passes_on_its_neighbours():
     model = tiny.network()
     trace = model.trace(tiny.images())
     H0 = trace.H[0].clone()
     H0[:, 3] = 0
-    found = edit_trace(model, trace, GraphEdit(nodes_silenced=("mid",))).trace
-    assert torch.equal(found.H[0], H0) and found.H[1][:, 3].any()
-    torch.testing.assert_close(found.f_token, model.graph(H0)[-1][:, 6])
+    edited = edit_trace(model, trace, GraphEdit(nodes_silenced=("mid",))).trace
+    assert torch.equal(edited.H[0], H0) and edited.H[1][:, 3].any()
+    torch.testing.assert_close(edited.f_token, model.graph(H0)[-1][:, 6])
     assert trace.H[0][:, 3].any(), "the trace that was given keeps its nodes"
     first, others = GraphEdit(nodes_silenced=("mid",)).propagation(model.graph)
     assert not first[:, 3].any() and torch.equal(others, normalised_adjacency(model.graph.A))
@@ -122,7 +122,7 @@ def test_an_edit_costs_the_graph_alone_and_leaves_the_model():
     assert torch.equal(model.graph.A, A) and not model.training
 
 
-def test_labels_say_what_an_edit_makes_of_a_number():
+def test_labels_have_a_sentence_per_caveat():
     model = tiny.network(attention="stn")
 
     def words(edit, sides):
@@ -150,22 +150,22 @@ def test_a_trace_at_another_ratio_stays_labelled():
 
 @torch.no_grad()
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_the_gallery_is_ranked_anew_for_the_query_alone(distance):
+def test_the_gallery_is_ranked_for_the_edited_query_alone(distance):
     model = tiny.network()
     trace = model.trace(tiny.images(8))
     split, stored = split_of(trace)
     features = BranchFeatures.of(stored, split)
     edited = edit_trace(model, model.trace(tiny.images(8)[:1]), GraphEdit(nodes_off=("mid", "ul")))
-    found = rank_edited_query(edited, features, 0, distance=distance)
+    ranked = rank_edited_query(edited, features, 0, distance=distance)
     x = edited.trace.embedding()
     y = trace.embedding()[1:]
     expected = 1 - torch.cosine_similarity(x, y) if distance == "cosine" else torch.cdist(x, y)[0]
-    order = found.ranking.order[0]
-    np.testing.assert_allclose(found.ranking.distance[0], expected[order], atol=2e-4)
-    assert found.label.asymmetric and len(order) == 7
-    junk = found.ranking.junk[0]
-    assert found.ranks[order[~junk]].tolist() == list(range(1, 1 + (~junk).sum()))
-    assert junk.any() and not found.ranks[order[junk]].any()
+    order = ranked.ranking.order[0]
+    np.testing.assert_allclose(ranked.ranking.distance[0], expected[order], atol=2e-4)
+    assert ranked.label.asymmetric and len(order) == 7
+    junk = ranked.ranking.junk[0]
+    assert ranked.ranks[order[~junk]].tolist() == list(range(1, 1 + (~junk).sum()))
+    assert junk.any() and not ranked.ranks[order[junk]].any()
 
 
 @torch.no_grad()
@@ -182,7 +182,7 @@ def test_the_gallery_is_ranked_anew_for_the_query_alone(distance):
         (GraphEdit(crop_ratio=0.1), "leaves no cell of a 4x4"),
     ],
 )
-def test_edits_that_cannot_be(edit, message):
+def test_impossible_edits(edit, message):
     model = tiny.network()
     with pytest.raises(SettingsError, match=message):
         edit_trace(model, model.trace(tiny.images(1)), edit)

@@ -33,6 +33,6 @@ def test_half_the_side_is_where_corners_begin_to_overlap():
     assert (shared_cells(region_boxes(16, 16, 9 / 16))[np.ix_(corners, corners)] > 0).all()
 
 
-@pytest.mark.parametrize(("asked", "kept"), [(2 / 3, 10), (0.6251, 10), (0.99, 15), (1.0, 16), (1 / 8, 2)])
-def test_a_ratio_between_two_sides_has_the_lower_ones_boxes(asked, kept):
-    assert ratio_at_boxes(distinct_ratios(16, 16), 16, 16, asked) == kept / 16
+@pytest.mark.parametrize(("ratio", "cells"), [(2 / 3, 10), (0.6251, 10), (0.99, 15), (1.0, 16), (1 / 8, 2)])
+def test_a_ratio_between_two_sides_has_the_lower_ones_boxes(ratio, cells):
+    assert ratio_at_boxes(distinct_ratios(16, 16), 16, 16, ratio) == cells / 16

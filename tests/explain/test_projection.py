@@ -78,15 +78,15 @@ def test_copies_zeros_and_any_scale_have_a_place(groups, method):
 
 @pytest.mark.parametrize("method", ["UMAP", "t-SNE"])
 def test_groups_stay_together_and_a_second_run_is_the_same(groups, method):
-    heard = []
-    found = project(groups, method, lambda done, total: heard.append((done, total)))
-    assert found.points.shape == (24, 2) and found.variance is None
-    near = np.linalg.norm(found.points[:, None] - found.points, axis=2)
+    calls = []
+    projection = project(groups, method, lambda done, total: calls.append((done, total)))
+    assert projection.points.shape == (24, 2) and projection.variance is None
+    near = np.linalg.norm(projection.points[:, None] - projection.points, axis=2)
     np.fill_diagonal(near, np.inf)
     assert (GROUPS[near.argmin(1)] == GROUPS).all()
-    np.testing.assert_array_equal(project(groups, method).points, found.points)
+    np.testing.assert_array_equal(project(groups, method).points, projection.points)
     if method == "UMAP":
-        assert heard[-1][0] == heard[-1][1]
+        assert calls[-1][0] == calls[-1][1]
 
 
 @pytest.mark.parametrize("method", ["UMAP", "t-SNE"])

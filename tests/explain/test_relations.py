@@ -31,8 +31,8 @@ def test_regions_by_hand(trace):
     a = with_rows(trace, [[9, 9], [1, 0], [0, 2], [3, 3], [0, 0], [4, 0], [9, 9]])
     b = with_rows(trace, [[8, 8], [2, 0], [1, 0], [0, 1], [1, 1], [3, 4], [8, 8]])
     root = 0.5**0.5
-    found = region_cosines(a, b)
-    assert found.regions == ("ul", "ur", "mid", "dl", "dr") and found.cosine.shape == (1, 1, 5, 5)
+    cosines = region_cosines(a, b)
+    assert cosines.regions == ("ul", "ur", "mid", "dl", "dr") and cosines.cosine.shape == (1, 1, 5, 5)
     expected = [
         [1, 1, 0, root, 0.6],
         [0, 0, 1, root, 0.8],
@@ -40,31 +40,31 @@ def test_regions_by_hand(trace):
         [0, 0, 0, 0, 0],
         [1, 1, 0, root, 0.6],
     ]
-    np.testing.assert_allclose(found.cosine[0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(cosines.cosine[0, 0], expected, atol=1e-6)
 
 
 def test_smoothness_by_hand(trace):
     """Two rows along x, three along y among the regions: 1 + 3 of 10 pairs agree; global and token point along x."""
-    found = smoothness(with_rows(trace, [[5, 0], [1, 0], [2, 0], [0, 1], [0, 2], [0, 3], [7, 0]]))
-    assert found.regions.tolist() == [[pytest.approx(0.4)]]
-    assert found.nodes.tolist() == [[pytest.approx((6 + 3) / 21)]]  # 4 rows along x, 3 along y
+    smooth = smoothness(with_rows(trace, [[5, 0], [1, 0], [2, 0], [0, 1], [0, 2], [0, 3], [7, 0]]))
+    assert smooth.regions.tolist() == [[pytest.approx(0.4)]]
+    assert smooth.nodes.tolist() == [[pytest.approx((6 + 3) / 21)]]  # 4 rows along x, 3 along y
     alike = smoothness(with_rows(trace, [[1, 2]] * 7))
     assert alike.nodes.item() == pytest.approx(1) and alike.regions.item() == pytest.approx(1)
 
 
 def test_layers_and_images_stand_apart(model, trace):
     one = model.trace(tiny.images(3)[:1])
-    found = region_cosines(one, trace)
-    assert found.cosine.shape == (3, 3, 5, 5)
+    cosines = region_cosines(one, trace)
+    assert cosines.cosine.shape == (3, 3, 5, 5)
     for layer in range(3):
         expected = torch.cosine_similarity(trace.H[layer][0, 1:6, None], trace.H[layer][2, None, 1:6], dim=-1)
-        torch.testing.assert_close(found.cosine[layer, 2], expected, atol=1e-5, rtol=1e-4)
-    own = region_cosines(trace, trace).cosine
-    torch.testing.assert_close(own, own.transpose(2, 3))
-    torch.testing.assert_close(own.diagonal(dim1=2, dim2=3), torch.ones(3, 3, 5))
+        torch.testing.assert_close(cosines.cosine[layer, 2], expected, atol=1e-5, rtol=1e-4)
+    same = region_cosines(trace, trace).cosine
+    torch.testing.assert_close(same, same.transpose(2, 3))
+    torch.testing.assert_close(same.diagonal(dim1=2, dim2=3), torch.ones(3, 3, 5))
     smooth = smoothness(trace)
     assert smooth.nodes.shape == smooth.regions.shape == (3, 3)
-    torch.testing.assert_close(smooth.regions[1, 2], (own[1, 2].sum() - 5) / 20)
+    torch.testing.assert_close(smooth.regions[1, 2], (same[1, 2].sum() - 5) / 20)
 
 
 def test_a_graph_smooths_until_it_is_cut(model):
@@ -100,17 +100,17 @@ def test_networks_without_regions_say_so(trace):
 
 def test_node_cosines_by_hand(trace):
     rows = [[1, 0], [0, 1], [3, 4], [0, 0], [2, 0], [0, 5], [-1, 0]]
-    found = node_cosines(with_rows(trace, rows))
-    assert found.shape == (1, 1, 7, 7)
+    cosines = node_cosines(with_rows(trace, rows))
+    assert cosines.shape == (1, 1, 7, 7)
     expected = [1, 0, 0.6, 0, 1, 0, -1]
-    np.testing.assert_allclose(found[0, 0, 0], expected, atol=1e-6)
-    np.testing.assert_allclose(found[0, 0, :, 0], expected, atol=1e-6)
-    assert found[0, 0, 3].tolist() == [0] * 7
+    np.testing.assert_allclose(cosines[0, 0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(cosines[0, 0, :, 0], expected, atol=1e-6)
+    assert cosines[0, 0, 3].tolist() == [0] * 7
 
 
 def test_node_cosines_average_to_the_smoothness(trace):
-    found = node_cosines(trace)
-    above = found[:, :, *np.triu_indices(7, 1)].mean(-1)
+    cosines = node_cosines(trace)
+    above = cosines[:, :, *np.triu_indices(7, 1)].mean(-1)
     np.testing.assert_allclose(above, smoothness(trace).nodes, atol=1e-6)
     with pytest.raises(SettingsError, match="no relation branch"):
         node_cosines(replace(trace, nodes=()))

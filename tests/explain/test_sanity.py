@@ -27,8 +27,8 @@ def test_each_stage_adds_to_those_before_and_the_model_stays(changes, names):
     for name, shaken in cascade(model):
         seen.append(name)
         assert shaken is not model and not shaken.training
-        own = shaken.state_dict()
-        changed.append({key for key in own if not torch.equal(own[key], before[key])})
+        state = shaken.state_dict()
+        changed.append({key for key in state if not torch.equal(state[key], before[key])})
         assert not torch.equal(shaken.trace(tiny.images()).embedding(), embedding)
     assert seen == names == list(stages(model))
     for earlier, later in zip(changed, changed[1:]):

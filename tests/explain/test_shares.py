@@ -69,7 +69,7 @@ def test_a_zero_vector_has_no_share():
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 @pytest.mark.parametrize("branches", [(), *SUBSETS])
-def test_ranks_with_some_branches_are_the_rankings_own(branches, distance):
+def test_ranks_with_some_branches_are_those_of_a_ranking(branches, distance):
     """Whole numbers, so that many distances tie exactly, and junk; every row of the order must agree."""
     split = split_of(6, 40)
     features = features_of(split, np.random.default_rng(1).integers(-1, 2, (46, 4)))
@@ -77,12 +77,12 @@ def test_ranks_with_some_branches_are_the_rankings_own(branches, distance):
     whole = rank(chosen.rows(split.query), chosen.rows(split.gallery), split, distance, top_k=40)
     by_branch = BranchFeatures.of(features, split)
     for query in range(6):
-        own = by_branch.rank(query, branches, distance)
+        ranking = by_branch.rank(query, branches, distance)
         expected = whole.take([query])
         for name in ("order", "match", "junk"):
-            np.testing.assert_array_equal(getattr(own, name), getattr(expected, name))
-        np.testing.assert_allclose(own.distance, expected.distance, atol=1e-6)
-        assert own.first_hit == expected.first_hit
+            np.testing.assert_array_equal(getattr(ranking, name), getattr(expected, name))
+        np.testing.assert_allclose(ranking.distance, expected.distance, atol=1e-6)
+        assert ranking.first_hit == expected.first_hit
 
 
 @pytest.mark.parametrize("junk", [True, False])
@@ -90,20 +90,20 @@ def test_the_rank_of_every_image_against_the_definition(junk):
     split = split_of(5, 30, junk=junk)
     features = features_of(split, np.random.default_rng(2).integers(-1, 2, (35, 4)))
     by_branch = BranchFeatures.of(features, split)
-    for query, own in enumerate(split.query):
+    for query, query_image in enumerate(split.query):
         distance = by_branch.products(query).distance("euclidean", ("G", "token")).numpy()
-        match = np.array([image.vehicle_id == own.vehicle_id for image in split.gallery])
-        is_junk = junk & match & np.array([image.camera_id == own.camera_id for image in split.gallery])
+        match = np.array([image.vehicle_id == query_image.vehicle_id for image in split.gallery])
+        is_junk = junk & match & np.array([image.camera_id == query_image.camera_id for image in split.gallery])
         ranks, counted = np.zeros(30, int), 0
         for g in naive.ranked(distance, match & ~is_junk):
             counted += not is_junk[g]
             ranks[g] = 0 if is_junk[g] else counted
-        found = image_ranks(by_branch.rank(query, ("G", "token"), "euclidean"))
-        np.testing.assert_array_equal(found, ranks)
+        computed = image_ranks(by_branch.rank(query, ("G", "token"), "euclidean"))
+        np.testing.assert_array_equal(computed, ranks)
 
 
 def test_a_branch_that_alone_knows_the_match_pulls_it_up():
-    """G prefers the wrong images 1, 2, 3 to image 0; only the token tells that image 0 is the query's vehicle."""
+    """G prefers the wrong images 1, 2, 3 to image 0; only the token matches image 0 to the query's vehicle."""
     vehicles = ["a", "a", "b", "b", "b", "a"]  # query, then the gallery; the last image is junk
     cameras = ["1", "2", "2", "2", "2", "1"]
     images = [VehicleImage(Path("/"), str(i), v, c) for i, (v, c) in enumerate(zip(vehicles, cameras, strict=True))]
@@ -122,14 +122,14 @@ def test_a_model_of_one_branch_has_nothing_to_leave_out():
     assert ranks.without == {} and ranks.whole.max() <= 6
 
 
-def test_another_embedding_asks_in_the_querys_place():
+def test_another_embedding_can_replace_the_querys():
     split = split_of(2, 20, junk=False)
     by_branch = BranchFeatures.of(features_of(split, np.random.default_rng(3).normal(size=(22, 4))), split)
     stranger = by_branch.rank(0, embedding=by_branch.embedding(1))
     np.testing.assert_array_equal(stranger.order, by_branch.rank(1).order)
 
 
-def test_what_cannot_be_ranked_is_said():
+def test_features_that_cannot_be_ranked():
     split = split_of(2, 8)
     features = features_of(split, np.ones((10, 4)))
     with pytest.raises(SettingsError, match="the features have no branch part1; they have G, attn, token"):

@@ -62,13 +62,13 @@ def test_the_necks_term_by_hand(identity):
     """gamma 2, variance 4, mean 3, shift 5: y = f + 2 on every unit, so the neck's term is 2 everywhere."""
     model, trace = identity
     neck = model.necks["token"]
-    kept = {name: value.clone() for name, value in neck.state_dict().items()}
+    trained = {name: value.clone() for name, value in neck.state_dict().items()}
     neck.weight.fill_(2)
     neck.bias.fill_(5)
     neck.running_mean.fill_(3)
     neck.running_var.fill_(4 - neck.eps)
     terms = token_terms(model, with_nodes(model, trace, ul=[7.0, 7.0]))[0]
-    neck.load_state_dict(kept)
+    neck.load_state_dict(trained)
     torch.testing.assert_close(terms[-1], torch.full((512,), 2.0))
     torch.testing.assert_close(terms[1, :3], torch.tensor([1.0, 1.0, 0.0]))
 
@@ -104,33 +104,33 @@ def test_terms_against_a_loop_over_the_equation():
 
 @torch.no_grad()
 @pytest.mark.parametrize("sides", ["query", "both"])
-def test_removal_is_the_networks_answer_to_a_cut_adjacency(sides):
+def test_removal_is_the_network_with_a_cut_adjacency(sides):
     model = tiny.network()
     maps = model.feature_map(tiny.images(1)), model.feature_map(tiny.images(2, seed=1))
     query, gallery = (model.head(m) for m in maps)
-    found = ablate_nodes(model, query, gallery, sides=sides)
+    ablation = ablate_nodes(model, query, gallery, sides=sides)
     whole = torch.cosine_similarity(query.embedding(), gallery.embedding())
-    torch.testing.assert_close(found.cosine, whole)
+    torch.testing.assert_close(ablation.cosine, whole)
     for column in range(6):
         A = model.graph.A.clone()
         A[column] = A[:, column] = 0
         other = model.head(maps[1], A=A) if sides == "both" else gallery
         cut = torch.cosine_similarity(model.head(maps[0], A=A).embedding(), other.embedding())
-        torch.testing.assert_close(found.effect[:, column], whole - cut, atol=1e-6, rtol=1e-4)
-    assert found.effect[:, 6].isnan().all(), "the token is read out and cannot be removed"
-    assert (found.off, found.sides, found.asymmetric) == ("removed", sides, sides == "query")
+        torch.testing.assert_close(ablation.effect[:, column], whole - cut, atol=1e-6, rtol=1e-4)
+    assert ablation.effect[:, 6].isnan().all(), "the token is read out and cannot be removed"
+    assert (ablation.off, ablation.sides, ablation.asymmetric) == ("removed", sides, sides == "query")
 
 
 def test_silencing_by_hand(identity):
-    """Tokens (1, 1) and (2, 0): without mid's word the query is (1, 0), and the cosine rises from 1/sqrt(2) to 1."""
+    """Tokens (1, 1) and (2, 0): without mid the query is (1, 0), and the cosine rises from 1/sqrt(2) to 1."""
     model, trace = identity
     query = with_nodes(model, trace, ul=[7.0, 0.0], mid=[0.0, 7.0])
     image = with_nodes(model, trace, dr=[14.0, 0.0])
-    found = ablate_nodes(model, query, image, BEFORE_TOKEN, off="silenced")
+    ablation = ablate_nodes(model, query, image, BEFORE_TOKEN, off="silenced")
     half = 0.5**0.5
-    assert found.cosine.item() == pytest.approx(half)
-    # ul says the first unit, mid the second; without ul nothing is in common; the others are silent as it is
-    assert found.effect[0].tolist() == pytest.approx([0, half, 0, half - 1, 0, 0, 0], abs=1e-6)
+    assert ablation.cosine.item() == pytest.approx(half)
+    # ul carries the first unit, mid the second; without ul nothing is in common; the other nodes are zero anyway
+    assert ablation.effect[0].tolist() == pytest.approx([0, half, 0, half - 1, 0, 0, 0], abs=1e-6)
 
 
 @pytest.mark.parametrize("function", [token_shares, ablate_nodes])
