@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.workbench import background
-from app.workbench.background import Abandoned, in_background
+from app.workbench.background import Abandoned, SharedJob, in_background
 
 
 class Left(BaseException):
@@ -115,3 +115,31 @@ def test_results_errors_and_progress_come_back(monkeypatch):
     assert set(heard) == {(2, 3)}
     with pytest.raises(ZeroDivisionError):
         in_background(lambda report: 1 // 0, lambda *numbers: None)
+
+
+def test_shared_work_that_failed_is_begun_anew(monkeypatch):
+    monkeypatch.setattr(background, "TICK", 0.02)
+    shared, starts = SharedJob(), []
+
+    def work(progress_callback):
+        starts.append(None)
+        return 1 // (len(starts) - 1)
+
+    with pytest.raises(ZeroDivisionError):
+        shared.result(work, lambda job: None)
+    assert shared.result(work, lambda job: None) == 1
+    assert shared.result(work, lambda job: None) == 1 and len(starts) == 2, "a result is kept"
+
+
+def test_shared_work_that_ends_as_a_page_comes_is_begun_anew(monkeypatch):
+    monkeypatch.setattr(background, "TICK", 0.02)
+    shared, go, starts = SharedJob(), threading.Event(), []
+
+    def work(progress_callback):
+        starts.append(None)
+        if len(starts) == 1:
+            go.wait(20)
+            raise Abandoned
+        return "done"
+
+    assert shared.result(work, lambda job: go.set()) == "done" and len(starts) == 2
