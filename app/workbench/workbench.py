@@ -25,6 +25,7 @@ from ssrnet.index.partial import PartialFeatures
 from ssrnet.installation import check_installation
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.predictor import BATCH, ImageView, Predictor
+from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.external.model import FOLDER, ImportedModel, read_import
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
@@ -203,7 +204,7 @@ class OpenedModel:
         checkpoint = load_checkpoint(self.source.path)
         if checkpoint.hash != self.hash:
             raise CheckpointError(f"{self.source.path} was rewritten while this page looked at it; reload the page.")
-        return Predictor(checkpoint.model, checkpoint.info.image_size, checkpoint.record)
+        return Predictor(checkpoint.model.to(resolve_device()), checkpoint.info.image_size, checkpoint.record)
 
     def _features_key(self, settings: ExtractSettings) -> tuple:
         return self.hash, self.data, settings if self.has_network else None
