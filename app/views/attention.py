@@ -8,17 +8,15 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
-from app.widgets.curves import COLOURS
-from app.widgets.explain import explain
-from app.widgets.export import chart
+from app.widgets.export import COLOURS, chart
 from app.widgets.health_notes import health_notes
-from app.widgets.labels import image_label
 from app.widgets.map_sheet import Map, MapRow, map_sheet
+from app.widgets.page import explain
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.attention import map_uri, similarity_maps, study_verdicts
-from app.workbench.images import photograph
+from app.workbench.images import image_label, photograph
 from ssrnet.analysis.attributes import SIBLING
 from ssrnet.data.parts import masked_images
 from ssrnet.data.records import ReIDDataset, VehicleImage

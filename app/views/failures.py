@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 
 import streamlit as st
 
 from app.widgets.components.image_picker import choose
-from app.widgets.explain import explain
+from app.widgets.controls import one_of
+from app.widgets.evaluations import ensure_features, metrics_table
 from app.widgets.export import chart, table
-from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, most_asked, scatter, short
+from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, largest_slices, scatter, short
 from app.widgets.failure_confusions import first_places
 from app.widgets.failure_labels import labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
-from app.widgets.features import ensure_features
-from app.widgets.fragment import fragment
-from app.widgets.record import metrics_table
+from app.widgets.page import explain
+from app.widgets.problems import fragment
 from app.workbench import OpenedModel, Workbench
 from app.workbench.failures import Failures, failures, figure, slicing, slicings
 from ssrnet.analysis.comparison import Comparison
@@ -27,7 +28,6 @@ from ssrnet.analysis.suspected_labels import suspected_labels
 from ssrnet.retrieval.metric_intervals import differences
 
 SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
-CHART = "failures_scatter"
 
 EQUATIONS = (
     r"mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP_q \quad \text{(paper, Eq. 9)}",
@@ -54,15 +54,7 @@ def render(bench: Workbench) -> None:
     listed = list(bench.models)
     pair = failures(a, b, (listed.index(a.title), listed.index(b.title)))
     metrics_table(dict(zip(pair.titles, (pair.comparison.a, pair.comparison.b), strict=True)))
-    section = st.segmented_control(
-        "Show",
-        SECTIONS,
-        default=SECTIONS[0],
-        required=True,
-        key="failures_show",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    section = one_of("Show", SECTIONS, "failures_show", label_visibility="collapsed")
     if pair.gain is None and section != SECTIONS[-1]:
         st.info("No query has a match in the gallery, so there is nothing to compare under this protocol.")
     elif section == SECTIONS[0]:
@@ -100,14 +92,10 @@ def _ap_against_ap(pair: Failures) -> None:
     left, right = st.columns([3, 2], gap="medium")
     query = query_in(pair)
     with left:
-        chart(
-            figure(pair, scatter, pair.comparison, pair.titles, _drawn_large(query.name), pair.places),
-            "ap-against-ap",
-            f"AP of {pair.titles[1]} over AP of {pair.titles[0]} for {len(pair.rows):,} queries: {_outcomes(pair)}",
-            key=CHART,
-            on_select=_point_clicked,
-            selection_mode="points",
-        )
+        marked = _drawn_large(query.name)
+        drawn = figure(pair, scatter, marked, key=marked)
+        alt = f"AP of {pair.titles[1]} over AP of {pair.titles[0]} for {len(pair.rows):,} queries: {_outcomes(pair)}"
+        chart(drawn, "ap-against-ap", alt, key="failures_scatter", on_point=_point_clicked)
         st.caption(
             "A click on a point shows its query beside the chart. Fixed and broken: right at rank 1 in one model alone."
         )
@@ -119,9 +107,7 @@ def _ap_against_ap(pair: Failures) -> None:
         f"Mean {gain.value:+.4f} (95 % interval {gain.low:+.4f} to {gain.high:+.4f}), which is the difference of mAP."
     )
     alt = f"Histogram of ΔAP: {spread.better:,} queries rise, {spread.worse:,} fall, mean {gain.value:+.3f}"
-    chart(
-        figure(pair, histogram, spread, pair.titles, gain.value, pair.places), "delta-ap", alt, key="failures_histogram"
-    )
+    chart(figure(pair, histogram), "delta-ap", alt, key="failures_histogram")
 
 
 def _outcomes(pair: Failures) -> str:
@@ -129,12 +115,10 @@ def _outcomes(pair: Failures) -> str:
     return ", ".join(f"{outcomes.count(name):,} {name}" for name in dict.fromkeys(outcomes))
 
 
-def _point_clicked() -> None:
-    points = st.session_state[CHART].selection.points
-    if points:
-        name = points[0]["customdata"][0]
-        st.session_state["failures_clicked"] = name
-        choose("query", name)
+def _point_clicked(point: Mapping) -> None:
+    name = point["customdata"][0]
+    st.session_state["failures_clicked"] = name
+    choose("query", name)
 
 
 def _drawn_large(name: str) -> str:
@@ -161,15 +145,7 @@ def _slices(pair: Failures) -> None:
     name = left.selectbox(
         "Slices by", list(titles), format_func=titles.__getitem__, key="failures_by", bind="query-params"
     )
-    metric = right.segmented_control(
-        "Metric",
-        list(METRICS),
-        default="mAP",
-        required=True,
-        key="failures_metric",
-        bind="query-params",
-        format_func=METRICS.__getitem__,
-    )
+    metric = one_of("Metric", METRICS, "failures_metric", place=right)
     done = slicing(pair, name)
     if not done.slices:
         st.info("No query with a match has a value here.")
@@ -183,14 +159,10 @@ def _slices(pair: Failures) -> None:
     if len(done.slices) > MOST_SLICES_DRAWN:
         notes.append(f"The chart has the {MOST_SLICES_DRAWN} with the most queries, the table all {len(done.slices)}.")
     st.caption(" ".join(notes))
-    shown = most_asked(done.slices)
+    shown = largest_slices(done.slices)
     alt = f"{METRICS[metric]} of both models on {len(shown)} slices by {titles[name]}, with 95 % intervals"
-    chart(
-        figure(pair, forest, done.slices, pair.titles, metric, pair.places, kind=name),
-        f"slices-{name}",
-        alt,
-        key="failures_forest",
-    )
+    drawn = figure(pair, forest, done.slices, metric, key=(name, metric))
+    chart(drawn, f"slices-{name}", alt, key="failures_forest")
     rows = done.rows(list(METRICS))
     columns = _columns(rows[0], short(pair.titles))
     order = [column for column in rows[0] if column.startswith(f"{metric}_") or column.split("_")[0] not in METRICS]

@@ -10,13 +10,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.components.image_picker import image_picker
 from app.widgets.components.node_graph import NODE_TITLES, Switches, node_graph
-from app.widgets.explain import explain
+from app.widgets.evaluations import evaluations
 from app.widgets.export import table
-from app.widgets.features import evaluations
-from app.widgets.fragment import fragment
 from app.widgets.health_notes import health_notes
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.node_maps import node_maps
+from app.widgets.page import explain
+from app.widgets.problems import fragment
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery

@@ -9,20 +9,18 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
-from app.widgets.explain import explain
+from app.widgets.evaluations import evaluations, record_popover
 from app.widgets.export import table
-from app.widgets.features import evaluations
-from app.widgets.fragment import fragment
 from app.widgets.index_search import index_search
+from app.widgets.page import explain
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
+from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
-from app.widgets.record import record_popover
 from app.widgets.source import PROTOCOL_TITLES
 from app.workbench import Workbench
 from app.workbench.cache import forget_pictures
-from app.workbench.images import uploaded_thumbnail
+from app.workbench.images import uploaded_thumbnail, uploads
 from app.workbench.matches import uploaded_pair, verification
-from app.workbench.uploads import uploads
 from ssrnet.analysis.paper_figures import BLUE
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.uploads import MOST_PICTURES, Uploads

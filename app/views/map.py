@@ -9,15 +9,14 @@ import streamlit as st
 from app.widgets.components.image_picker import choose, chosen_image
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.components.scatter import Panel, Things, figure, projection_panel, scatter
-from app.widgets.explain import explain
+from app.widgets.evaluations import ensure_features
 from app.widgets.export import export_buttons, print_figure
-from app.widgets.features import ensure_features
-from app.widgets.fragment import fragment
-from app.widgets.labels import image_label
 from app.widgets.map_notes import current_notes, notes_file, select, selected, tags
+from app.widgets.page import explain
+from app.widgets.problems import fragment
 from app.widgets.progress import progress
 from app.workbench import OpenedDataset, Workbench
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings, gallery_map
 from app.workbench.maps import kinds as kinds_of
 from ssrnet.analysis.attributes import CAMERA

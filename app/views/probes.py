@@ -9,11 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.widgets.curves import COLOURS
-from app.widgets.explain import explain
-from app.widgets.export import chart, table
-from app.widgets.fragment import fragment
+from app.widgets.export import COLOURS, chart, table
 from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
+from app.widgets.page import explain
+from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.workbench import Workbench, probes
 from app.workbench.images import thumbnail

@@ -9,17 +9,15 @@ import numpy as np
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
-from app.widgets.components.region_boxes import crop_ratios, region_boxes_slider
-from app.widgets.explain import explain
-from app.widgets.features import ensure_features
-from app.widgets.fragment import fragment
+from app.widgets.components.region_boxes import crop_ratios, printed_regions, region_boxes_slider
+from app.widgets.evaluations import ensure_features, metrics_table
 from app.widgets.lambda_curves import cosine_curves, score_curves
 from app.widgets.matrices import Matrix, matrices
+from app.widgets.page import explain
 from app.widgets.prints import pictures_export
+from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
-from app.widgets.record import metrics_table
-from app.widgets.region_prints import printed_regions
 from app.workbench import OpenedModel, Progress, Workbench, regions
 from app.workbench.images import thumbnail
 from app.workbench.runs import StudyCurve, study_curves

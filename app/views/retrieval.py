@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
-from app.widgets.explain import explain
-from app.widgets.features import evaluations
-from app.widgets.fragment import fragment
+from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
+from app.widgets.page import explain
 from app.widgets.paper_figures import paper_figures
+from app.widgets.problems import fragment
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.ranking_options import ranking_options, say
-from app.widgets.record import metrics_table
 from app.workbench import RankingOptions, Workbench
 from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.data.images import read_image

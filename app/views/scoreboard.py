@@ -9,12 +9,10 @@ import streamlit as st
 
 from app.widgets import curves
 from app.widgets.curves import AXES, MOST_RUNS, legend
+from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart, table
-from app.widgets.features import evaluations
-from app.widgets.fragment import fragment
 from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
-from app.widgets.problems import open_typed
-from app.widgets.record import metrics_table
+from app.widgets.problems import fragment, open_typed
 from app.widgets.study_tables import study_tables
 from app.workbench import Workbench
 from app.workbench import runs as run_files

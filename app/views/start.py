@@ -9,13 +9,9 @@ import streamlit as st
 
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.components.network_diagram import network_diagram, ratio_in_words
-from app.widgets.explain import explain
-from app.widgets.features import evaluations
-from app.widgets.links import linked
-from app.widgets.page import VIEWS, as_page
-from app.widgets.record import metrics_table
-from app.widgets.source import guide
-from app.widgets.training_data import show_seen_in_training
+from app.widgets.evaluations import evaluations, metrics_table
+from app.widgets.page import VIEWS, as_page, explain, page_link
+from app.widgets.source import guide, show_seen_in_training
 from app.workbench import Workbench
 from app.workbench.failures import examples, failures
 from ssrnet.analysis.comparison import LARGEST_GAIN, largest_gain
@@ -138,12 +134,7 @@ def _draw(tour: Tour) -> None:
     st.markdown(f"**{tour.title}**  \n{tour.intro}")
     for number, step in enumerate(tour.steps, 1):
         label = f"{number}. {step.label}"
-        if step.view in VIEWS:
-            st.page_link(
-                as_page(step.view), label=label, icon=VIEWS[step.view].icon, query_params=linked(**step.params)
-            )
-        else:
-            st.markdown(label)
+        page_link(step.view, label, **step.params)
         st.caption(step.look_for)
 
 

@@ -10,12 +10,9 @@ import streamlit as st
 
 from app.widgets import export
 from app.widgets.components import stylesheet
+from app.widgets.export import COLOURS, DASHES
 from ssrnet.training.runs import Axis, Panel, TrainingRun
 
-COLOURS = ("#3b82f6", "#f97316", "#10b981", "#ec4899", "#a16207", "#8b5cf6", "#06b6d4", "#94a3b8")
-"""One a run, in the order chosen; readable on white and on black."""
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-"""One a branch."""
 MOST_RUNS = len(COLOURS)
 HEIGHT = 250
 AXES: dict[Axis, str] = {"epoch": "Epoch", "step": "Step", "minutes": "Minutes"}

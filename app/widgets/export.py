@@ -1,8 +1,9 @@
-"""Charts and tables that can be taken away: PNG, SVG and PDF at print size, CSV."""
+"""Charts and tables with their exports: PNG, SVG and PDF at print size, CSV; the colours of all charts."""
 
 from __future__ import annotations
 
 import io
+import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,59 +17,93 @@ from ssrnet.retrieval.feature_files import in_letters
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+COLOURS = ("#3b82f6", "#f97316", "#10b981", "#ec4899", "#a16207", "#8b5cf6", "#06b6d4", "#94a3b8")
+"""One a model, or one a run, in the order chosen; readable on white and on black."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""One a branch."""
 PRINT_WIDTH_MM = 180
 """A text block's width in a two-column journal."""
 DPI = 300
 PIXELS_PER_MM = 96 / 25.4
 """CSS pixels, in which Plotly measures a figure."""
-FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+FORMATS = ("png", "svg", "pdf")
 
 
-def chart(figure: go.Figure, name: str, alt: str, key: str | None = None, **options: Any) -> Any:
-    """Draws a Plotly figure with its export beside it; returns what ``st.plotly_chart`` does.
+def chart(
+    figure: go.Figure,
+    name: str,
+    alt: str,
+    key: str | None = None,
+    on_point: Callable[[Any], None] | None = None,
+    **options: Any,
+) -> None:
+    """Draws a Plotly figure with its export beside it.
 
-    ``name`` is the exported files' first name, ``alt`` says in words what a reader who cannot see it misses,
-    ``options`` go to ``st.plotly_chart``.
+    name: of the exported files. alt: what a reader who cannot see the chart misses. on_point: called with a point
+    that is clicked, which needs a ``key``. options: of ``st.plotly_chart``.
     """
-    drawn = st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False}, **options)
+
+    def clicked() -> None:
+        points = st.session_state[key].selection.points
+        if points:
+            on_point(points[0])
+
+    if on_point:
+        options |= {"on_select": clicked, "selection_mode": "points"}
+    st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False}, **options)
     export_buttons(name, lambda format: print_figure(figure, format), key=key or name)
-    return drawn
 
 
-def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: Sequence[str] = tuple(FORMATS)) -> None:
+def lay_out(figure: go.Figure, height: int, top: int = 8, title: str = "", **layout: Any) -> go.Figure:
+    """Sets what most charts share; ``top`` is the margin in pixels, ``layout`` goes to ``update_layout``."""
+    heading = {"title": {"text": title, "x": 0, "font": {"size": 15}}} if title else {}
+    return figure.update_layout(height=height, margin={"l": 0, "r": 8, "t": top, "b": 0}, **heading, **layout)
+
+
+def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: Sequence[str] = FORMATS) -> None:
     """One download a format behind one small button; ``make(format)`` runs only when a format is clicked."""
     with st.popover("Export", icon=":material/download:", type="tertiary"):
         for format in formats:
-            st.download_button(
-                format.upper(),
-                lambda format=format: make(format),
-                f"{in_letters(name)}.{format}",
-                FORMATS[format],
-                key=f"{key}_{format}",
-                on_click="ignore",
-                width="stretch",
-            )
+            file = f"{in_letters(name)}.{format}"
+            download(format.upper(), lambda format=format: make(format), file, key=f"{key}_{format}", width="stretch")
 
 
-def table(rows: Sequence[Row], name: str, column_config: Mapping[str, Any] | None = None, **options: Any) -> Any:
-    """Draws rows as a sortable table with its CSV beneath; ``options`` go to ``st.dataframe``."""
-    drawn = st.dataframe(list(rows), hide_index=True, column_config=column_config, **options)
-    csv_button(rows, name)
-    return drawn
+def table(
+    rows: Sequence[Row],
+    name: str,
+    column_config: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    on_row: Callable[[int], None] | None = None,
+    **options: Any,
+) -> None:
+    """Draws rows as a sortable table with its CSV beneath.
+
+    on_row: called with the position of a row that is chosen, which needs a ``key``. options: of ``st.dataframe``.
+    """
+
+    def chosen() -> None:
+        positions = st.session_state[key].selection.rows
+        if positions and positions[0] < len(rows):
+            on_row(positions[0])
+
+    if on_row:
+        options |= {"on_select": chosen, "selection_mode": "single-row"}
+    st.dataframe(list(rows), hide_index=True, column_config=column_config, key=key, **options)
+    csv_button(lambda: rows, name)
 
 
-def csv_button(rows: Sequence[Row], name: str) -> None:
-    """One download of the rows; ``name`` is the file's first name, and tells the page's buttons apart."""
-    st.download_button(
-        "CSV",
-        lambda: csv_text(rows),
-        f"{in_letters(name)}.csv",
-        "text/csv",
-        key=f"{name}_csv",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-    )
+def csv_button(rows: Callable[[], Sequence[Row]], name: str) -> None:
+    """One download of the rows; ``name`` is that of the file, and tells the page's buttons apart."""
+    file = f"{in_letters(name)}.csv"
+    download("CSV", lambda: csv_text(rows()), file, f"{name}_csv", icon=":material/download:", type="tertiary")
+
+
+def download(
+    label: str, data: bytes | str | Callable[[], bytes | str], file_name: str, key: str, **options: Any
+) -> None:
+    """A download, which leaves the page as it is; a function in place of the data runs when it is clicked."""
+    kind, _ = mimetypes.guess_type(file_name)
+    st.download_button(label, data, file_name, kind, key=key, on_click="ignore", **options)
 
 
 def print_figure(figure: go.Figure, format: str) -> bytes:

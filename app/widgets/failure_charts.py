@@ -8,10 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.widgets.curves import COLOURS
+from app.widgets.export import COLOURS, lay_out
+from app.workbench.failures import Failures
 from ssrnet.analysis.attributes import in_words
-from ssrnet.analysis.comparison import Comparison, DeltaHistogram
-from ssrnet.analysis.confusions import Confusions
 from ssrnet.analysis.query_slices import Slice
 
 NEUTRAL = "#94a3b8"
@@ -23,14 +22,15 @@ MARKS = {
     "both wrong": (COLOURS[3], "x"),
 }
 """Of each outcome its colour, or whose it is, and its sign."""
-Places = tuple[int, int]
 MOST_SLICES_DRAWN = 40
 MANY = 3000
 """Points from which WebGL draws them."""
+ABOVE = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+"""A legend above the plot."""
 METRICS = {"mAP": "mAP", "rank-1": "Rank-1", "rank-5": "Rank-5", "mINP": "mINP"}
 
 
-def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None, places: Places = (0, 1)) -> go.Figure:
+def scatter(pair: Failures, marked: str | None) -> go.Figure:
     """AP of the second model over the first's, a point a query; the query of name ``marked`` is drawn large.
 
     ``customdata`` of each point is (name, vehicle).
@@ -44,9 +44,10 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None,
         hoverinfo="skip",
         showlegend=False,
     )
+    comparison, titles = pair.comparison, pair.titles
     a, b = comparison.a.ranking.average_precision, comparison.b.ranking.average_precision
     draw = go.Scattergl if len(a) > MANY else go.Scatter
-    colour_of = dict(zip(("first", "second"), _colours(places)))
+    colour_of = dict(zip(("first", "second"), _colours(pair)))
     for outcome, (colour, symbol) in MARKS.items():
         queries = np.flatnonzero(comparison.outcomes == outcome)
         images = [comparison.split.query[q] for q in queries]
@@ -68,21 +69,15 @@ def scatter(comparison: Comparison, titles: tuple[str, str], marked: str | None,
     reach = [-0.04, 1.04]
     figure.update_xaxes(title=f"AP, {titles[0]}", range=reach, constrain="domain", zeroline=False)
     figure.update_yaxes(title=f"AP, {titles[1]}", range=reach, zeroline=False)
-    figure.update_layout(
-        height=530,
-        margin={"l": 0, "r": 8, "t": 38, "b": 0},
-        dragmode="pan",  # the chart's buttons lie above its corner
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},  # above, the chart's own buttons cover it
-    )
-    return figure
+    # The chart's buttons lie above its corner; a legend there would be covered by them.
+    legend = {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0}
+    return lay_out(figure, 530, top=38, dragmode="pan", legend=legend)
 
 
-def histogram(
-    spread: DeltaHistogram, titles: tuple[str, str], mean: float | None, places: Places = (0, 1)
-) -> go.Figure:
+def histogram(pair: Failures) -> go.Figure:
     """Queries by ΔAP; bars left of the middle one are the first model's, right of it the second's."""
-    figure = go.Figure()
-    first, second = _colours(places)
+    figure, spread, titles = go.Figure(), pair.histogram, pair.titles
+    first, second = _colours(pair)
     sides = (
         (spread.centres < -spread.width / 2, first, f"{titles[0]} better"),
         (np.abs(spread.centres) <= spread.width / 2, NEUTRAL, f"within ±{spread.width / 2:.3g}"),
@@ -97,27 +92,20 @@ def histogram(
             name=name,
             hovertemplate="ΔAP about %{x:.2f}: %{y} queries<extra></extra>",
         )
-    if mean is not None:
-        figure.add_vline(
-            x=mean, line={"dash": "dash", "width": 1.5, "color": NEUTRAL}, annotation_text=f"mean {mean:+.3f}"
-        )
+    if pair.gain is not None:
+        mean, line = pair.gain.value, {"dash": "dash", "width": 1.5, "color": NEUTRAL}
+        figure.add_vline(x=mean, line=line, annotation_text=f"mean {mean:+.3f}")
     figure.update_xaxes(title="ΔAP", range=[-1.04, 1.04])
     figure.update_yaxes(title="Queries")
-    figure.update_layout(
-        height=290,
-        margin={"l": 0, "r": 8, "t": 8, "b": 0},
-        barmode="overlay",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )
-    return figure
+    return lay_out(figure, 290, barmode="overlay", legend=ABOVE)
 
 
-def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str, places: Places = (0, 1)) -> go.Figure:
+def forest(pair: Failures, slices: Sequence[Slice], metric: str) -> go.Figure:
     """Both models' ``metric`` on each slice with its interval, and the difference beside them; the first slice on top.
 
     A slice with few vehicles has hollow marks. At most :data:`MOST_SLICES_DRAWN` slices, those with the most queries.
     """
-    shown = most_asked(slices)
+    shown, titles = largest_slices(slices), pair.titles
     names = [f"{one.title} ({one.queries:,})" for one in shown]
     figure = make_subplots(
         cols=2,
@@ -127,7 +115,7 @@ def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str, places
         subplot_titles=(METRICS[metric], f"difference: {titles[1]} minus {titles[0]}"),
     )
     at = np.arange(len(shown))[::-1]
-    first, second = _colours(places)
+    first, second = _colours(pair)
     columns = (
         (1, titles[0], first, "circle", 0.14, "a"),
         (1, titles[1], second, "diamond", -0.14, "b"),
@@ -158,12 +146,8 @@ def forest(slices: Sequence[Slice], titles: tuple[str, str], metric: str, places
     figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.7, len(shown) - 0.3], showgrid=False, zeroline=False)
     figure.update_xaxes(tickformat=".0%", zeroline=False)
     figure.update_annotations(font_size=14)
-    figure.update_layout(
-        height=130 + 34 * len(shown),
-        margin={"l": 0, "r": 8, "t": 64, "b": 0},
-        legend={"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
-    )
-    return figure
+    legend = {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0}
+    return lay_out(figure, 130 + 34 * len(shown), top=64, legend=legend)
 
 
 def short(titles: tuple[str, str]) -> tuple[str, str]:
@@ -172,24 +156,20 @@ def short(titles: tuple[str, str]) -> tuple[str, str]:
     return titles if first == second else (first, second)
 
 
-def _colours(places: Places) -> tuple[str, str]:
-    return COLOURS[places[0]], COLOURS[places[1]]
-
-
-def most_asked(slices: Sequence[Slice]) -> list[Slice]:
-    """Those that a chart has room for, in their order."""
+def largest_slices(slices: Sequence[Slice]) -> list[Slice]:
+    """The slices with the most queries, as many as a chart has room for, in their order."""
     drawn = sorted(slices, key=lambda one: -one.queries)[:MOST_SLICES_DRAWN]
     return [one for one in slices if one in drawn]
 
 
-def shares(confused: Sequence[Confusions], titles: tuple[str, str], places: Places = (0, 1)) -> go.Figure:
+def shares(pair: Failures) -> go.Figure:
     """How often query and first image agree on an attribute, for each model, against chance."""
     figure = go.Figure()
-    names = [in_words(agreement.attribute) for agreement in confused[0].agreements()]
+    names = [in_words(agreement.attribute) for agreement in pair.confusions[0].agreements()]
     at = np.arange(len(names))[::-1]
-    first, second = _colours(places)
+    first, second = _colours(pair)
     looks = ((first, "circle", 0.13), (second, "diamond", -0.13))
-    for confusions, title, (colour, symbol, shift) in zip(confused, titles, looks, strict=True):
+    for confusions, title, (colour, symbol, shift) in zip(pair.confusions, pair.titles, looks, strict=True):
         marks = (
             ("chance", f"{title}: by chance", {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}),
             ("share", title, {"symbol": symbol, "size": 11}),
@@ -205,9 +185,9 @@ def shares(confused: Sequence[Confusions], titles: tuple[str, str], places: Plac
             )
     figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.6, len(names) - 0.4], zeroline=False)
     figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Confusions in which both agree")
-    figure.update_layout(
-        height=110 + 44 * len(names),
-        margin={"l": 0, "r": 8, "t": 8, "b": 0},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )
-    return figure
+    return lay_out(figure, 110 + 44 * len(names), legend=ABOVE)
+
+
+def _colours(pair: Failures) -> tuple[str, str]:
+    first, second = pair.places
+    return COLOURS[first], COLOURS[second]

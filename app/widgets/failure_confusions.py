@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.widgets.components.image_picker import choose
-from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.components.image_rows import Figure, ImageRow
+from app.widgets.controls import one_of
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import shares
-from app.widgets.labels import image_label
-from app.widgets.page import as_page
+from app.widgets.query_panel import rows_of_queries
 from app.workbench.failures import Failures, figure
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from ssrnet.analysis.attributes import SIBLING, in_words
 from ssrnet.analysis.confusions import ConfusedPair, Confusions
 
-TABLE = "failures_confusions"
 MOST_ROWS = 12
 
 
@@ -30,30 +28,17 @@ def first_places(pair: Failures) -> None:
             st.markdown(f"**{title}**: {_summary(confusions, pair)}")
         if pair.confusions[0].same:
             alt = "Share of confusions in which query and first image agree on an attribute, against chance, by model"
-            chart(
-                figure(pair, shares, pair.confusions, pair.titles, pair.places),
-                "confusions",
-                alt,
-                key="failures_shares",
-            )
+            chart(figure(pair, shares), "confusions", alt, key="failures_shares")
             st.caption("Upright lines: how often a wrong image drawn at random would agree.")
         else:
             st.info("This data set names nothing that query and first image could agree on.")
     with right:
-        title = st.segmented_control(
-            "Confusions of",
-            pair.titles,
-            default=pair.titles[-1],
-            required=True,
-            key="failures_model",
-            bind="query-params",
-        )
+        title = one_of("Confusions of", pair.titles, "failures_model", default=pair.titles[-1])
         confusions = pair.confusions[pair.titles.index(title)]
         pairs = confusions.pairs()
         if not pairs:
             st.success("This model lists a right vehicle first for every query that has a match.")
             return
-        st.session_state["failures_pairs"] = [_name(one) for one in pairs]
         table(
             [one._asdict() for one in pairs],
             f"confusions {title}",
@@ -62,10 +47,9 @@ def first_places(pair: Failures) -> None:
                 "queries": "of its queries",
                 "sibling": "siblings" if SIBLING in confusions.same else None,
             },
-            key=TABLE,
+            key="failures_confusions",
             height=330,
-            on_select=_row_clicked,
-            selection_mode="single-row",
+            on_row=lambda row: st.query_params.update(failures_pair=_name(pairs[row])),
         )
         st.caption("A click at the left end of a row shows its images below.")
     _pictures(confusions, _chosen(pairs))
@@ -79,13 +63,6 @@ def _summary(confusions: Confusions, pair: Failures) -> str:
         return f"{summary}."
     siblings = round(share.share * share.queries)
     return f"{summary}, a sibling of {siblings:,} of these ({share.share:.0%}; by chance {share.chance:.1%})."
-
-
-def _row_clicked() -> None:
-    rows = st.session_state[TABLE].selection.rows
-    listed = st.session_state.get("failures_pairs", [])
-    if rows and rows[0] < len(listed):
-        st.query_params["failures_pair"] = listed[rows[0]]
 
 
 def _name(one: ConfusedPair) -> str:
@@ -124,7 +101,4 @@ def _pictures(confusions: Confusions, one: ConfusedPair) -> None:
     sibling = {True: ", its sibling", False: ", no sibling", None: ""}[one.sibling]
     shown = f"the first {len(rows)} of {one.queries}" if one.queries > len(rows) else f"{one.queries}"
     st.markdown(f"**Vehicle {one.vehicle} taken for {one.confused_with}{sibling}** ({shown})")
-    opened = image_rows(rows, "cards", "failures_confused_images", tooltip="Open this query in Retrieval")
-    if opened:
-        choose("query", opened)
-        st.switch_page(as_page("retrieval"), query_params={"query": opened})
+    rows_of_queries(rows, "failures_confused_images")

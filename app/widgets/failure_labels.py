@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 
-from app.widgets.components.image_picker import choose
-from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.components.image_rows import Figure, ImageRow
 from app.widgets.export import table
-from app.widgets.labels import image_label
-from app.widgets.page import as_page
 from app.widgets.progress import run_with_progress
+from app.widgets.query_panel import rows_of_queries
 from app.workbench import Workbench
 from app.workbench.failures import Failures, Suspicions, cached_suspicions, suspicions
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.data.records import VehicleImage
 
 MOST_SHOWN = 24
-ASKED = "failures_looking"
+REQUESTED = "failures_looking"
 
 
 def labels_and_copies(bench: Workbench, pair: Failures) -> None:
     """A button, then three lists with pictures; a cached result is shown at once."""
     done = cached_suspicions(pair)
-    if done is None and st.session_state.get(ASKED) == pair.key:
+    if done is None and st.session_state.get(REQUESTED) == pair.key:
         done = run_with_progress("Looking through the test images", "failures_labels", partial(suspicions, bench, pair))
-        st.session_state.pop(ASKED)
+        st.session_state.pop(REQUESTED)
     if done is None:
         images = len(bench.dataset.test)
         st.markdown(
@@ -39,27 +36,21 @@ def labels_and_copies(bench: Workbench, pair: Failures) -> None:
         st.button("Look for them", type="primary", on_click=_look, args=(pair.key,), icon=":material/search:")
         return
     queries = set(pair.positions)
-    _section(
-        done,
-        "Images that may bear a wrong label",
-        "suspected labels",
-        _labels(done, queries),
-        [one.row() for one in done.labels],
+    sections = (
+        ("Images that may bear a wrong label", "suspected labels", _labels(done, queries), done.labels),
+        ("Vehicles that may be one under two labels", "suspected pairs", _pairs(done, queries), done.pairs),
+        ("Photographs that are there twice", "near duplicates", _copies(done, queries), done.copies),
     )
-    _section(
-        done,
-        "Vehicles that may be one under two labels",
-        "suspected pairs",
-        _pairs(done, queries),
-        [one.row() for one in done.pairs],
-    )
-    _section(
-        done,
-        "Photographs that are there twice",
-        "near duplicates",
-        _copies(done, queries),
-        [one.row() for one in done.copies],
-    )
+    for title, name, rows, all_of_kind in sections:
+        st.subheader(title, anchor=False)
+        if not rows:
+            st.caption(f"None among {done.images:,} test images.")
+            continue
+        if len(all_of_kind) > len(rows):
+            st.caption(f"The {len(rows)} most suspected of {len(all_of_kind):,}; the table has all.")
+        rows_of_queries(rows, f"failures_{name.replace(' ', '_')}")
+        with st.expander(f"Table of all {len(all_of_kind):,}"):
+            table([one.row() for one in all_of_kind], name)
     st.caption(
         "Training images are not looked at here. A blue frame is a query of this protocol: a click opens it in "
         "Retrieval."
@@ -67,31 +58,15 @@ def labels_and_copies(bench: Workbench, pair: Failures) -> None:
 
 
 def _look(key: tuple) -> None:
-    st.session_state[ASKED] = key
+    st.session_state[REQUESTED] = key
     st.session_state.pop("failures_labels_cancelled", None)
-
-
-def _section(done: Suspicions, title: str, name: str, rows: Sequence[ImageRow], cells: Sequence[Row]) -> None:
-    """The pictures of the most suspected, and the table of all; a click on a query opens it in Retrieval."""
-    st.subheader(title, anchor=False)
-    if not rows:
-        st.caption(f"None among {done.images:,} test images.")
-        return
-    if len(cells) > len(rows):
-        st.caption(f"The {len(rows)} most suspected of {len(cells):,}; the table has all.")
-    opened = image_rows(rows, "cards", f"failures_{name.replace(' ', '_')}", tooltip="Open this query in Retrieval")
-    with st.expander(f"Table of all {len(cells):,}"):
-        table(cells, name)
-    if opened:
-        choose("query", opened)
-        st.switch_page(as_page("retrieval"), query_params={"query": opened})
 
 
 def _labels(done: Suspicions, queries: set[str]) -> list[ImageRow]:
     return [
         ImageRow(
             f"{one.image.name}, labelled {one.image.vehicle_id}",
-            f"looks like {one.like.vehicle_id}{_sibling(one.row()['sibling'])}; score {one.score:.1f}"
+            f"looks like {one.like.vehicle_id}{_sibling(one.row())}; score {one.score:.1f}"
             + ("" if one.agreed else "; the models see different vehicles in it"),
             (
                 _picture(one.image, "this image", queries),
@@ -107,7 +82,7 @@ def _pairs(done: Suspicions, queries: set[str]) -> list[ImageRow]:
     return [
         ImageRow(
             f"{one.a.vehicle_id} and {one.b.vehicle_id}",
-            f"nearer than {one.nearer_than:.0%} of all pairs of one vehicle{_sibling(one.row()['sibling'])}; "
+            f"nearer than {one.nearer_than:.0%} of all pairs of one vehicle{_sibling(one.row())}; "
             f"score {one.score:.1f}",
             (_picture(one.a, "", queries), _picture(one.b, "", queries)),
         )
@@ -127,8 +102,8 @@ def _copies(done: Suspicions, queries: set[str]) -> list[ImageRow]:
     ]
 
 
-def _sibling(sibling: object) -> str:
-    return ", a sibling" if sibling else ""
+def _sibling(row: Row) -> str:
+    return ", a sibling" if row["sibling"] else ""
 
 
 def _picture(image: VehicleImage, role: str, queries: set[str]) -> Figure:

@@ -9,7 +9,8 @@ import numpy as np
 import streamlit as st
 
 from app.widgets.components.image_picker import choose, chosen_image
-from app.widgets.export import table
+from app.widgets.controls import one_of
+from app.widgets.export import download, table
 from app.widgets.failure_charts import short
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import ModelOnQuery, query_panel
@@ -17,9 +18,8 @@ from app.workbench.failures import MOST_QUERIES, Failures, archive, cached_pdf, 
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.data.records import VehicleImage
 
-FAILED = "failed"
 GROUPS = {
-    FAILED: "One of them wrong, or both",
+    "failed": "One of them wrong, or both",
     "fixed": "Fixed",
     "broken": "Broken",
     "both wrong": "Both wrong",
@@ -27,37 +27,26 @@ GROUPS = {
     "all": "All",
 }
 """Queries by what the models list first."""
-TABLE = "failures_table"
 
 
 def queries_table(pair: Failures) -> None:
     """The table of one group of queries, its sheets, and the row that is chosen."""
-    group = st.segmented_control(
-        "At rank 1",
-        list(GROUPS),
-        default=FAILED,
-        required=True,
-        key="failures_group",
-        bind="query-params",
-        format_func=GROUPS.__getitem__,
-        help="Fixed: the first model lists a wrong vehicle first, the second a right one. Broken: the other way round.",
-    )
-    queries = _select(pair, group)
+    help = "Fixed: the first model lists a wrong vehicle first, the second a right one. Broken: the other way round."
+    group = one_of("At rank 1", GROUPS, "failures_group", help=help)
+    queries = pair.comparison.by_change(group)
     if not len(queries):
         st.info("No query in this group: choose another.")
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
         rows = [pair.rows[q] for q in queries]
-        st.session_state["failures_listed"] = [row["query"] for row in rows]
         table(
             rows,
             f"queries {group}",
             _columns(short(pair.titles)),
-            key=TABLE,
+            key="failures_table",
             height=520,
-            on_select=_row_clicked,
-            selection_mode="single-row",
+            on_row=lambda row: choose("query", rows[row]["query"]),
             column_order=_order(rows[0]),
         )
         st.caption(
@@ -105,47 +94,14 @@ def all_tables(pair: Failures) -> None:
             tables[f"agreement-{side}"] = [one._asdict() for one in confusions.agreements()]
         return archive(tables, pair)
 
-    st.download_button(
-        "All queries and confusions, with protocol records (ZIP of CSV)",
-        make,
-        "failures.zip",
-        "application/zip",
-        key="failures_zip",
-        icon=":material/folder_zip:",
-        type="tertiary",
-        on_click="ignore",
-    )
-
-
-def _select(pair: Failures, group: str) -> np.ndarray:
-    """Positions of the queries, largest change of AP first."""
-    if group not in (FAILED, "all"):
-        return pair.comparison.select(group)
-    outcomes, change = pair.comparison.outcomes, -np.abs(pair.comparison.delta_ap)
-    in_group = np.isin(outcomes, ("fixed", "broken", "both wrong")) if group == FAILED else np.full(len(outcomes), True)
-    return np.flatnonzero(in_group)[np.argsort(change[in_group], kind="stable")]  # NaN, without a match, comes last
-
-
-def _row_clicked() -> None:
-    rows = st.session_state[TABLE].selection.rows
-    listed = st.session_state.get("failures_listed", [])
-    if rows and rows[0] < len(listed):
-        choose("query", listed[rows[0]])
+    label = "All queries and confusions, with protocol records (ZIP of CSV)"
+    download(label, make, "failures.zip", "failures_zip", icon=":material/folder_zip:", type="tertiary")
 
 
 def _order(row: Row) -> list[str]:
     """What is compared first, then what is known of the query."""
-    first = [
-        "query",
-        "outcome",
-        "delta_ap",
-        "ap_a",
-        "ap_b",
-        "first_hit_a",
-        "first_hit_b",
-        "confused_with_a",
-        "confused_with_b",
-    ]
+    sides = ("ap_a", "ap_b", "first_hit_a", "first_hit_b", "confused_with_a", "confused_with_b")
+    first = ["query", "outcome", "delta_ap", *sides]
     return [*first, *(column for column in row if column not in first)]
 
 
@@ -186,15 +142,11 @@ def _sheets(pair: Failures, group: str, queries: np.ndarray) -> None:
         )
         return
     cut = "" if drawn.queries == drawn.requested else f", those with the largest change of AP of {drawn.requested:,}"
-    st.download_button(
+    label, file = (
         f"Sheets of {drawn.queries} queries, {drawn.pages} pages (PDF)",
-        drawn.pdf,
         f"failures-{group.replace(' ', '-')}.pdf",
-        "application/pdf",
-        key="failures_pdf",
-        icon=":material/download:",
-        on_click="ignore",
     )
+    download(label, drawn.pdf, file, "failures_pdf", icon=":material/download:")
     st.caption(f"{drawn.queries} queries{cut}; the last page has the protocol records.")
 
 
@@ -205,13 +157,12 @@ def _draw(what: tuple) -> None:
 
 def _same_point(pair: Failures, q: int) -> None:
     """A point may be many queries, of which a click finds one."""
-    a, b = (each.ranking.average_precision for each in (pair.comparison.a, pair.comparison.b))
-    same = np.flatnonzero((a == a[q]) & (b == b[q]))
+    same = pair.comparison.same_precision(q)
     if len(same) < 2:
         return
     names = [pair.comparison.split.query[i].name for i in same]
     key = f"failures_same_{same[0]}"
-    st.session_state[key] = names[same.tolist().index(q)]
+    st.session_state[key] = pair.comparison.split.query[q].name
     st.selectbox(
         f"{len(names):,} queries lie on this point",
         names,

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.widgets.curves import COLOURS
-from app.widgets.export import chart
+from app.widgets.export import COLOURS, chart
 
 HERE, SSRNET = COLOURS[7], COLOURS[1]
 DASHES = ("solid", "dash", "dot", "dashdot")

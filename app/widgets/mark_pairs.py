@@ -9,10 +9,9 @@ import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 
-from app.widgets.curves import COLOURS
-from app.widgets.export import chart, table
-from app.widgets.fragment import fragment
+from app.widgets.export import COLOURS, chart, table
 from app.widgets.prints import Cell, Row, pictures_export
+from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.workbench import Progress, Workbench, probes
 from app.workbench.images import thumbnail

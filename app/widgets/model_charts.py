@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from app.widgets.curves import COLOURS
+from app.widgets.export import COLOURS
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.verification import EDGES, Verification
 

@@ -13,12 +13,10 @@ import torch
 
 from app.widgets.components.node_graph import NODE_TITLES
 from app.widgets.components.scatter import Things, figure, projection_panel, scatter
-from app.widgets.curves import COLOURS, DASHES
-from app.widgets.export import chart, export_buttons, print_figure
-from app.widgets.labels import image_label
+from app.widgets.export import COLOURS, DASHES, chart, export_buttons, print_figure
 from app.widgets.progress import progress, run_with_progress
 from app.workbench import OpenedModel, graphs
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.graph import GraphEdit

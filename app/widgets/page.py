@@ -1,10 +1,11 @@
-"""The frame around every page: the list of pages, checks, sidebar, and errors as sentences."""
+"""The frame around every page: the list of pages and links to them, checks, sidebar, errors, *Explain* at the foot."""
 
 from __future__ import annotations
 
 import atexit
 import gc
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -35,6 +36,8 @@ VIEWS = {
 }
 """Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
 HOME = "start"
+SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n")
+"""The sidebar's keys in the URL."""
 
 
 def as_page(view: str) -> StreamlitPage:
@@ -91,3 +94,26 @@ def _set_aside(modules: int) -> None:
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)  # else libraries complain, when the server ends, of what was never collected
+
+
+def linked(**parameters: str) -> dict[str, str]:
+    """The URL's parameters for ``st.page_link``: the sidebar's as they stand, and ``parameters``.
+
+    ``st.switch_page`` takes ``parameters`` alone: it refuses those that widgets are bound to, and keeps them.
+    """
+    return {key: st.query_params[key] for key in SOURCE if key in st.query_params} | parameters
+
+
+def page_link(view: str, label: str, **parameters: str) -> None:
+    """A link to another page with ``parameters`` in its URL."""
+    st.page_link(as_page(view), label=label, icon=VIEWS[view].icon, query_params=linked(**parameters))
+
+
+def explain(equations: Sequence[str], look_for: str, functions: Sequence[Callable | type]) -> None:
+    """What the page shows: its equations (LaTeX), what to look for (Markdown), and which functions compute it."""
+    with st.expander("Explain", icon=":material/help:"):
+        for equation in equations:
+            st.latex(equation)
+        st.markdown(look_for)
+        names = ", ".join(f"`{function.__module__}.{function.__qualname__}`" for function in functions)
+        st.caption(f"Computed by {names}.")

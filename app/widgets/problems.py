@@ -1,8 +1,10 @@
-"""An error meant for the user, as a page shows it, and the folders that a viewer opens."""
+"""Errors meant for the user, as pages and their fragments show them, and the folders that a viewer opens."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 
 import streamlit as st
 from streamlit.errors import StreamlitDuplicateElementKey
@@ -24,6 +26,19 @@ def show_problem(error: SSRNetError) -> None:
                 args=(error.folder,),
                 help=str(error.folder).replace("`", "'").join("``"),
             )
+
+
+def fragment(draw: Callable[..., object], run_every: float | None = None) -> Callable[..., object]:
+    """``st.fragment`` in which an error meant for the user takes the part's place, as it does a page's."""
+
+    @wraps(draw)
+    def guarded(*arguments: object, **named: object) -> object:
+        try:
+            return draw(*arguments, **named)
+        except SSRNetError as error:
+            return show_problem(error)
+
+    return st.fragment(guarded, run_every=run_every)
 
 
 def open_typed(key: str) -> None:

@@ -9,17 +9,16 @@ from typing import NamedTuple
 import streamlit as st
 
 from app.widgets.components import stylesheet
+from app.widgets.components.image_picker import choose
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
-from app.widgets.labels import image_label
-from app.widgets.links import linked
-from app.widgets.page import VIEWS, as_page
+from app.widgets.page import as_page, page_link
 from app.widgets.rank_list import kind_of
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from ssrnet.retrieval.evaluation import Evaluation
 
 LISTED = 3
 LINKS = {"retrieval": "Open this query in Retrieval", "attention": "Where the models look in it", "graph": "Its graph"}
-"""Pages that take the query along, where they are registered."""
+"""Pages that take the query along."""
 
 
 class ModelOnQuery(NamedTuple):
@@ -39,8 +38,15 @@ def query_panel(query: int, sentences: Sequence[str], models: Sequence[ModelOnQu
     st.html(stylesheet("query_panel") + head)
     image_rows([ImageRow(title, note, _figures(evaluation, query)) for title, note, evaluation in models], "panel")
     for view, label in LINKS.items():
-        if view in VIEWS:
-            st.page_link(as_page(view), label=label, icon=VIEWS[view].icon, query_params=linked(query=image.name))
+        page_link(view, label, query=image.name)
+
+
+def rows_of_queries(rows: Sequence[ImageRow], key: str) -> None:
+    """Rows of pictures, of which a click on a query opens it in Retrieval."""
+    opened = image_rows(rows, "cards", key, tooltip=LINKS["retrieval"])
+    if opened:
+        choose("query", opened)
+        st.switch_page(as_page("retrieval"), query_params={"query": opened})
 
 
 def _figures(evaluation: Evaluation, query: int) -> list[Figure]:

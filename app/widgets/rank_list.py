@@ -9,9 +9,8 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
-from app.widgets.labels import image_label
 from app.widgets.prints import Cell, Row, pictures_export
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from ssrnet.analysis.paper_figures import ASPECT, BLUE, GREEN, GREY, RED
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage

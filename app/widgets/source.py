@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
 
 from app.widgets.components.image_picker import chosen_image
-from app.widgets.links import SOURCE
+from app.widgets.page import SOURCE
 from app.widgets.problems import open_typed
-from app.widgets.training_data import show_seen_in_training
-from app.workbench import OpenedDataset, Workbench, places, roots
+from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
 from app.workbench.workbench import checkpoint_files, imported_models, is_demo_data, open_checkpoint, open_data
 from ssrnet.data.protocols import Protocol, available_protocols
@@ -175,6 +175,25 @@ def _show_query(opened: OpenedDataset) -> None:
     if opened.dataset.test:
         image = chosen_image("query", opened.dataset.test)
         st.image(thumbnail(image), caption=f"Query: {image.name}")
+
+
+def show_seen_in_training(models: Iterable[OpenedModel]) -> None:
+    """A warning where test vehicles were trained on, and a caption for what else is known.
+
+    Models of which the same is true share a sentence. Nothing is drawn where the checkpoints do not say.
+    """
+    warnings: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
+    for model in models:
+        seen = model.seen_in_training
+        if seen and seen.warning:
+            warnings.setdefault(seen.warning, []).append(model.title)
+        if seen and seen.note:
+            notes.setdefault(seen.note, []).append(model.title)
+    for text, titles in warnings.items():
+        st.warning(f"**{' and '.join(titles)}**: {text}", icon=":material/warning:")
+    for text, titles in notes.items():
+        st.caption(f"**{' and '.join(titles)}**: {text}")
 
 
 def show_reach() -> None:

@@ -106,17 +106,17 @@ def slicing(pair: Failures, name: str) -> Slicing:
 
 def slicings(pair: Failures) -> dict[str, str]:
     """The titles of the slicings that the protocol serves, by name."""
-    split = pair.comparison.split
-    titles = cached(
-        "slicing titles", pair.key, lambda: [(name, one.title) for name, one in slicing_rules(split).items()], 16
-    )
-    return dict(titles)
+
+    def titles() -> dict[str, str]:
+        return {name: rule.title for name, rule in slicing_rules(pair.comparison.split).items()}
+
+    return cached("slicing titles", pair.key, titles, 16)
 
 
-def figure(pair: Failures, make: Callable[..., go.Figure], *arguments: Any, kind: str = "") -> go.Figure:
-    """``make(*arguments)``, once for each of the strings among the arguments and for each ``kind``."""
-    words = tuple(argument for argument in arguments if isinstance(argument, str | None))
-    return cached("failure figures", (pair.key, make.__name__, words, kind), lambda: make(*arguments), 64)
+def figure(pair: Failures, make: Callable[..., go.Figure], *arguments: Any, key: object = None) -> go.Figure:
+    """``make(pair, *arguments)``, made once for each ``key``, which names the arguments."""
+    key = (pair.key, pair.places, make.__name__, key)
+    return cached("failure figures", key, lambda: make(pair, *arguments), 64)
 
 
 def cached_suspicions(pair: Failures) -> Suspicions | None:
@@ -167,6 +167,7 @@ def archive(tables: dict[str, Sequence[Row]], pair: Failures) -> bytes:
 
 
 def _inspection(model: OpenedModel) -> Inspection:
-    return cached(
-        "inspections", model, lambda: inspect(model.features(), model.evaluation()), 8, "Looking at every match"
-    )
+    def compute() -> Inspection:
+        return inspect(model.features(), model.evaluation())
+
+    return cached("inspections", model, compute, 8, "Looking at every match")

@@ -1,9 +1,10 @@
-"""Pictures as the browser takes them: small JPEG and PNG files in data URIs."""
+"""Pictures as the browser takes them, small JPEG and PNG files in data URIs; what a viewer uploads; labels of images."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,10 +13,16 @@ from PIL import Image
 from app.workbench.cache import cached, session_cached
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import Uploads, read_uploads
 from ssrnet.errors import DataError
 
 SIDE = 224
 """Pixels of a square picture's side."""
+
+
+def image_label(image: VehicleImage) -> str:
+    """Vehicle and camera, "0007 · c001"; the vehicle alone where the data set does not say which camera it was."""
+    return " · ".join(filter(None, (image.vehicle_id, image.camera_id)))
 
 
 def data_uri(picture: Image.Image | np.ndarray, kind: Literal["jpeg", "png"] = "jpeg") -> str:
@@ -42,6 +49,12 @@ def thumbnail(image: VehicleImage, height: int = 160) -> str:
 def uploaded_thumbnail(picture: Image.Image, height: int = 160) -> str:
     """As :func:`thumbnail`, of an uploaded picture; cached in the viewer's session alone."""
     return session_cached(("thumbnail", picture, height), lambda: data_uri(_reduced(picture.copy(), height)))
+
+
+def uploads(files: Sequence) -> Uploads:
+    """The images in Streamlit's uploaded files, in the viewer's session alone; read again only when the files change."""
+    key = ("uploads", *(file.file_id for file in files))
+    return session_cached(key, lambda: read_uploads((file.name, file.getvalue()) for file in files))
 
 
 def square(picture: Image.Image, side: int = SIDE) -> np.ndarray:

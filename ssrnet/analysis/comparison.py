@@ -64,6 +64,19 @@ class Comparison:
         chosen = np.flatnonzero(self.outcomes == outcome)
         return chosen[np.argsort(-np.abs(self.delta_ap[chosen]), kind="stable")]
 
+    def by_change(self, outcome: Outcome | Literal["failed"]) -> np.ndarray:
+        """As :meth:`select`, ``all`` ordered like the others, without a match last; "failed": wrong in a, in b or both."""
+        if outcome not in ("all", "failed"):
+            return self.select(outcome)
+        outcomes = self.outcomes
+        chosen = np.flatnonzero(np.isin(outcomes, ("fixed", "broken", "both wrong")) | (outcome == "all"))
+        return chosen[np.argsort(-np.abs(self.delta_ap[chosen]), kind="stable")]  # NaN comes last
+
+    def same_precision(self, query: int) -> list[int]:
+        """Positions of the queries with this query's two APs, itself among them; empty without a match."""
+        a, b = self.a.ranking.average_precision, self.b.ranking.average_precision
+        return np.flatnonzero((a == a[query]) & (b == b[query])).tolist()
+
 
 def largest_gain(comparison: Comparison) -> VehicleImage | None:
     """The query that :data:`LARGEST_GAIN` names; None where the second model fixes no query."""

@@ -40,6 +40,17 @@ def test_queries_by_outcome_largest_change_first(outcome, queries):
     assert Comparison(A, B).select(outcome).tolist() == queries
 
 
+def test_by_change_orders_every_group_and_same_precision_finds_equal_points():
+    comparison = Comparison(A, B)
+    change = np.abs(comparison.delta_ap)
+    failed, everything = comparison.by_change("failed").tolist(), comparison.by_change("all").tolist()
+    assert sorted(failed) == [1, 2, 3, 4] and failed[:2] == [4, 2] and everything[-1] == 5, "no match comes last"
+    assert sorted(everything) == list(range(6)) and (np.diff(change[everything[:-1]]) <= 0).all()
+    assert comparison.by_change("fixed").tolist() == [4, 1]
+    again = evaluation([1, 1, 1], [0.5, 0.2, 0.5])
+    assert Comparison(again, again).same_precision(2) == [0, 2] and comparison.same_precision(5) == []
+
+
 def test_every_query_has_one_outcome_and_the_change_of_ap_is_b_minus_a():
     comparison = Comparison(A, B)
     assert comparison.delta_ap == pytest.approx([0.1, 0.1, -0.3, 0.1, 0.5, NAN], nan_ok=True)

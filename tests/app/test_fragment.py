@@ -7,7 +7,7 @@ def test_an_error_takes_the_place_of_its_part_alone():
     def page():
         import streamlit as st
 
-        from app.widgets.fragment import fragment
+        from app.widgets.problems import fragment
         from ssrnet.errors import DataError
 
         @fragment

@@ -9,13 +9,13 @@ from PIL import Image
 
 from app.widgets.components.node_graph import OFF
 from app.widgets.components.node_graph import _figure as printed_graph
+from app.widgets.components.region_boxes import printed_regions
 from app.widgets.export import with_dpi
 from app.widgets.map_sheet import Map, MapRow
 from app.widgets.map_sheet import _printed as printed_maps
 from app.widgets.prints import Cell, Row, from_uri, print_pictures
 from app.widgets.rank_list import GREEN, GREY, RED, RankRow
 from app.widgets.rank_list import _printed as printed_ranks
-from app.widgets.region_prints import printed_regions
 from ssrnet.data.datasets import open_dataset
 from ssrnet.model.regions import REGION_NAMES
 from ssrnet.retrieval.ranking import Hit

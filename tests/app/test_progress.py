@@ -22,8 +22,7 @@ def test_an_error_removes_the_bar_and_is_said(where, way):
 
         import streamlit as st
 
-        from app.widgets.fragment import fragment
-        from app.widgets.problems import show_problem
+        from app.widgets.problems import fragment, show_problem
         from app.widgets.progress import progress, run_with_progress
         from ssrnet.errors import DataError, SSRNetError
 
@@ -57,7 +56,7 @@ def test_cancel_in_a_fragment():
     def page():
         import streamlit as st
 
-        from app.widgets.fragment import fragment
+        from app.widgets.problems import fragment
         from app.widgets.progress import progress
 
         @fragment

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from app.widgets.curves import COLOURS
+from app.widgets.export import COLOURS
 from app.workbench.workbench import checkpoint_files
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.data.datasets import open_dataset

@@ -8,9 +8,8 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.components import component
-from app.widgets.labels import image_label
 from app.workbench.facets import CAMERA, Facets, facets, value
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from ssrnet.data.records import VehicleImage
 
 PAGE = 9

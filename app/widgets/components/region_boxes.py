@@ -8,8 +8,10 @@ from math import isclose
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from app.widgets.components import component
+from app.widgets.prints import Cell, Row
 from ssrnet.explain.overlaps import coverage, overlap
 from ssrnet.model.regions import REGION_NAMES, Box, region_boxes
 
@@ -18,7 +20,8 @@ COLOURS = ("#3b82f6", "#f97316", "#eab308", "#10b981", "#ec4899")
 LEAST, PARTS = Fraction(1, 8), 48
 """The smallest lambda of the paper's Fig. 4, and steps of 1/48, which hit every fraction that it names."""
 NAMED = {Fraction(1, 8), Fraction(1, 4), Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(5, 6), Fraction(1)}
-
+PRINT_SIDE = 720
+"""Pixels of the printed picture's side."""
 
 _component = component("region_boxes")
 
@@ -72,6 +75,19 @@ def region_boxes_slider(
         key=key,
         on_ratio_change=lambda: None,
     )
+
+
+def printed_regions(picture: Image.Image, size: tuple[int, int], ratio: float) -> list[Row]:
+    """The boxes on the picture, squared as the network sees it, and the five crops; ``size`` (H, W) of the map."""
+    square = picture.resize((PRINT_SIDE, PRINT_SIDE), Image.Resampling.BILINEAR)
+    boxed = square.copy()
+    pen = ImageDraw.Draw(boxed)
+    cells = []
+    for name, colour, box in zip(REGION_NAMES, COLOURS, region_boxes(*size, ratio), strict=True):
+        corners = [round(edge) for edge in box.scaled(PRINT_SIDE / size[1], PRINT_SIDE / size[0])]
+        pen.rectangle(corners, outline=colour, width=PRINT_SIDE // 90)
+        cells.append(Cell(square.crop(corners), name, colour))
+    return [Row(f"Five regions at λ = {ratio:.3g} (Eq. 2)", [Cell(boxed, "as the network sees it"), *cells])]
 
 
 def _set(boxes: tuple[Box, ...], height: int, width: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from app.widgets.components import component
-from app.widgets.curves import COLOURS
+from app.widgets.export import COLOURS
 from ssrnet.explain.projection import Projection
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x")
