@@ -70,8 +70,14 @@ def read_batches(loader: DataLoader) -> Iterator[list[Tensor]]:
 
     A worker process can only send text, so PyTorch raises the error anew with the worker's traceback as message.
     """
+    batches = iter(loader)
     try:
-        yield from loader
+        yield from batches
+        return
     except DataError as error:
         marker = f"{DataError.__module__}.{DataError.__name__}: "
-        raise DataError(str(error).rpartition(marker)[2].strip()) from error
+        sentence = str(error).rpartition(marker)[2].strip()
+        # The traceback holds the worker processes, and the garbage collector would wait five seconds for each.
+        error.__traceback__ = None
+    del batches
+    raise DataError(sentence)

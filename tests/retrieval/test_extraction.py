@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -205,6 +206,7 @@ def test_a_file_that_is_no_image_is_named_in_one_sentence(model, city, tmp_path,
         extract(model, [VehicleImage(path, path.name, "1")], ExtractSettings(), 32, CPU, workers)
     said = "is not a JPEG" if damage == "text" else "is damaged or cut short"
     assert str(caught.value).startswith(f"{path} {said}") and "\n" not in str(caught.value)
+    assert not multiprocessing.active_children(), "the garbage collector would wait five seconds for each"
 
 
 def feature_set() -> FeatureSet:

@@ -26,7 +26,7 @@ from tests.browser.serving import CHROMIUM, REPOSITORY
 from tests.soak.viewer import Shown, Viewer
 
 SOCKETS, CHROMIUMS = 10, 1
-GESTURES = int(os.environ.get("VIEWER_GESTURES", 4))
+GESTURES = int(os.environ.get("VIEWER_GESTURES", 3))
 AT_ONE_PAGE = 12
 PATIENCE = 180_000
 OTHERS = re.compile(rb"viewer\d\dword")
