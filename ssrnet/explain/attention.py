@@ -43,7 +43,7 @@ def attended_length(trace: Trace) -> np.ndarray:
     """|F_attn|: the length of F_attn's channels (L2 norm) at each cell, (B, H, W), at least 0.
 
     This is the output of the attention branch. The paper's Fig. 3 may show this and not M_s: it writes "attention maps"
-    and gives no formula. It equals |F_G| (:func:`global_length`) wherever :func:`why_no_attended_length` has a sentence.
+    and gives no formula. It equals |F_G| (:func:`global_length`) where :func:`why_no_attended_length` has a sentence.
     """
     return trace.F_attn.detach().float().norm(dim=1).cpu().numpy()
 

@@ -86,7 +86,7 @@ def normalised(heatmap: np.ndarray) -> np.ndarray:
 def part_shares(heatmap: np.ndarray, mask: np.ndarray, parts: int) -> PartShares:
     """The share of a map's mass on each label of ``mask``, beside the label's share of the image.
 
-    heatmap: (H, W) at least 0, at the mask's size. mask: (H, W) integers in [0, ``parts``). By chance, mass equals area.
+    heatmap: (H, W) at least 0, at the mask's size. mask: (H, W) integers in [0, ``parts``). Chance is mass = area.
     """
     mass = np.bincount(mask.ravel(), weights=normalised(heatmap).ravel(), minlength=parts)
     return PartShares(mass, np.bincount(mask.ravel(), minlength=parts) / mask.size)

@@ -2,7 +2,7 @@
 
 Cached in float16 (sizes for 12,000 images, ResNet-50, 16x16 feature map):
 
-- H(0) W(0) at the lambda the network was trained with, of the nodes that depend on the image: (6, N, 2048), 295 MB. A switch
+- H(0) W(0) at the lambda of training, of the nodes that depend on the image: (6, N, 2048), 295 MB. A switch
   changes only P in H(1) = ReLU(P H(0) W(0)), so no product with W(0) is left. The token's row is the same for
   all images. Each layer computes only the rows that reach the read-out.
 - f_token at each lambda that makes other boxes, 16 of them: (16, N, 512), 197 MB.
@@ -55,7 +55,7 @@ class EditedFeatures:
 
 @dataclass(frozen=True)
 class EditedFeatureSet:
-    """A data set's features with every f_token computed after an edit; put ``str(label.edit)`` in the protocol record."""
+    """A data set's features with every f_token after an edit; put ``str(label.edit)`` in the protocol record."""
 
     features: FeatureSet
     label: EditLabel
@@ -90,8 +90,8 @@ class GalleryGraphs:
         plan = _plan(graph, edit)
         if boxes != region_boxes(*self.size, trained_ratio):
             raise SettingsError(
-                f"the gallery's graphs are cached at λ = {trained_ratio:.3g} alone, so {edit} cannot reach the gallery; "
-                "change either λ or the switches, or edit the query alone."
+                f"the gallery's graphs are cached at λ = {trained_ratio:.3g} alone, so {edit} cannot reach the "
+                "gallery; change either λ or the switches, or edit the query alone."
             )
         chunks = self.products.split(CHUNK, dim=1)
         return torch.cat([_propagate(graph, plan, chunk).to(self.products.device) for chunk in chunks])

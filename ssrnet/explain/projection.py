@@ -69,8 +69,8 @@ def project(
         if method != "PCA":
             what = "all zeros" if not x.any() else "equal up to rounding"
             raise DataError(
-                f"{method} needs different vectors, and the {len(x):,} here are {what}; choose PCA, which draws them as "
-                "one point, or other images, and if the vectors should differ, check the checkpoint."
+                f"{method} needs different vectors, and the {len(x):,} here are {what}; choose PCA, which draws them "
+                "as one point, or other images, and if the vectors should differ, check the checkpoint."
             )
         return Projection(np.zeros((len(x), 2), np.float32), method, (0.0, 0.0))
     components, shares = principal_components(x, 2 if method == "PCA" else REDUCED)

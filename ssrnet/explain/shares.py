@@ -128,7 +128,7 @@ class BranchFeatures:
     ) -> Ranking:
         """The whole gallery ranked for one query, or for an ``embedding`` (D,) in its place, with some of the branches.
 
-        Ties and junk count as in every ranking. Raises :class:`SettingsError` for a branch that the features do not have.
+        Ties and junk count as in every ranking. Raises :class:`SettingsError` for a branch that the features lack.
         """
         return self._rank(query, self.products(query, embedding), branches, distance)
 

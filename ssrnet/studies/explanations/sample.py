@@ -21,7 +21,7 @@ FEWEST_PIXELS = 12
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph whose similarity to ``reference``, of the same vehicle, is explained; ``mask`` is its mask's file."""
+    """A photograph, the reference of the same vehicle that it is compared with, and the file of its part mask."""
 
     image: VehicleImage
     reference: VehicleImage
