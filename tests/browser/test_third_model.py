@@ -17,19 +17,8 @@ def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
         features=np.random.default_rng(0).normal(size=(len(images), 8)),
         paths=np.array([f"datasets/veri/image_test/{image.name}" for image in images]),
     )
-    cli.run(
-        [
-            "import",
-            "--features",
-            str(path),
-            "--data",
-            str(city),
-            "--name",
-            "fast-reid AGW",
-            "--out",
-            str(project / "runs/imported"),
-        ]
-    )
+    of = ["--features", str(path), "--data", str(city), "--out", str(project / "runs/imported")]
+    cli.run(["import", "--name", "fast-reid AGW", *of])
     with serving(project) as server:
         page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
         page.locator(".ranks .row").nth(1).wait_for()

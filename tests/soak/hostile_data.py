@@ -96,9 +96,9 @@ def _manifests() -> list[Case]:
     def manifest(content: Content) -> Make:
         return _with(_one_image, written("manifest.csv", content))
 
-    found = [Case(f"manifest: {n}", manifest(content), opened, says="manifest.csv") for n, content in refused.items()]
-    found += [Case(f"manifest: {n}", manifest(content), opened, "opens") for n, content in opens.items()]
-    found += [
+    trials = [Case(f"manifest: {n}", manifest(content), opened, says="manifest.csv") for n, content in refused.items()]
+    trials += [Case(f"manifest: {n}", manifest(content), opened, "opens") for n, content in opens.items()]
+    trials += [
         Case(
             f"manifest: {count:,} honest lines",
             manifest(lambda draw, count=count: _honest(count)),
@@ -110,12 +110,12 @@ def _manifests() -> list[Case]:
         )
         for count in (30_000, 1_000_000)
     ]
-    found += [Case(f"manifest is {n}", _with(_one_image, m), opened) for n, m in special("manifest.csv").items()]
-    found += [
+    trials += [Case(f"manifest is {n}", _with(_one_image, m), opened) for n, m in special("manifest.csv").items()]
+    trials += [
         Case(f"manifest names {n}", _with(_manifest_of_one, make), opened, says="manifest.csv")
         for n, make in special("a/0.jpg").items()
     ]
-    return found
+    return trials
 
 
 def _honest(count: int) -> bytes:
@@ -169,25 +169,25 @@ def _lists() -> list[Case]:
         "numbers of 5,000 digits": b"9" * 5000 + b" " + b"9" * 5000,
         "text": b"<a>=1+1;;;\n" * 9,
     }
-    found = []
+    trials = []
     for layout, (make, names) in LAYOUTS.items():
         for name in names.split():
             things = {what: written(name, content) for what, content in contents.items()} | special(name)
             for what, thing in things.items():
                 # The short form has a third of them, others of each list.
-                long = (len(found) + len(name)) % 3 != 0
-                found.append(Case(f"{layout} {name}: {what}", _with(make, thing), opened, "either", long=long))
+                long = (len(trials) + len(name)) % 3 != 0
+                trials.append(Case(f"{layout} {name}: {what}", _with(make, thing), opened, "either", long=long))
     growing = "".join(f"<!ENTITY {'b' * (i + 1)} '{('&' + 'b' * i + ';') * 10}'>" for i in range(1, 12))
     documents: dict[str, Content] = {
         "entities that grow": f"<!DOCTYPE a [<!ENTITY b 'bbbbbbbbbb'>{growing}]><a>&{'b' * 12};</a>",
         "an entity of a file": "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a><Item imageName='&b;'/></a>",
         "a million levels": lambda draw: b"<a>" * 1_000_000 + b"</a>" * 1_000_000,
     }
-    found += [
+    trials += [
         Case(f"train_label.xml: {name}", _with(layouts.veri, written("train_label.xml", text)), opened, "opens")
         for name, text in documents.items()
     ]
-    return [*found, Case("VeRi index: every query alike", _alike, opened, "opens")]
+    return [*trials, Case("VeRi index: every query alike", _alike, opened, "opens")]
 
 
 def _alike(folder: Path, draw: random.Random) -> Path:
@@ -210,7 +210,7 @@ def _folders() -> list[Case]:
         "other digits": "\u0661_c001_1.jpg",
         "a script": "0001_c001_<script>'\";--\U0001f697.jpg",
     }
-    found = []
+    trials = []
     for folder in ("image_test", "bounding_box_test"):
 
         def beside(root: Path, folder=folder) -> None:
@@ -219,24 +219,24 @@ def _folders() -> list[Case]:
         def named(name: str, folder=folder) -> Make:
             return lambda at, draw: layouts.jpeg(at / folder / "0003_c1_1.jpg").rename(at / folder / name)
 
-        found += [
+        trials += [
             Case(f"{folder}: a name of {what}", _with(beside, named(name)), opened, "opens", lambda d: d.gallery)
             for what, name in names.items()
         ]
         for what, thing in special(f"{folder}/0001_c1_1.jpg").items():
-            found.append(Case(f"{folder}: an image is {what}", _with(beside, thing), opened, "opens"))
+            trials.append(Case(f"{folder}: an image is {what}", _with(beside, thing), opened, "opens"))
         for what, thing in special(folder).items():
-            found.append(Case(f"{folder} is {what}", lambda at, draw, thing=thing: thing(at, draw).parent, opened))
-    found += [Case(f"root is {what}", thing, opened) for what, thing in special("root").items()]
+            trials.append(Case(f"{folder} is {what}", lambda at, draw, thing=thing: thing(at, draw).parent, opened))
+    trials += [Case(f"root is {what}", thing, opened) for what, thing in special("root").items()]
     roots = ("\0", "n" * 300, "~nobody-of-this-name/x", "a\nb", "\ud800", "\udcff", "x/" * 3000, "", "//", "\u202e")
     for name in roots:
 
         def root(folder: Path, draw: random.Random, name=name) -> str:
             return name if name[:1] == "~" else f"{folder}/{name}"
 
-        found.append(Case(f"root named {name!r:.30}", root, opened))
+        trials.append(Case(f"root named {name!r:.30}", root, opened))
     return [
-        *found,
+        *trials,
         Case("VeRi names in both normal forms", _twins, opened, "opens", lambda d: len(d.gallery) == 2),
         Case("a link in the manifest's path that is a loop", _looped, opened),
         Case("a folder in the manifest that is outside", _outside, opened, says="leads out of the folder"),

@@ -16,51 +16,37 @@ from PIL import Image
 
 from ssrnet.data.images import read_image, read_image_bytes
 from ssrnet.data.uploads import read_uploads
-from tests.soak.hostile import Case, Make, Read, special, written
+from tests.soak.hostile import Case, special, written
 
 SIZE = (24, 16)
 
 
 def cases() -> list[Case]:
-    """Each file as a path, as bytes and as an upload."""
-    found: list[Case] = []
+    """Each file as a path, as bytes and as an upload; the short form has one of the three, in turn."""
+    cases: list[Case] = []
     for number, (name, (data, expected)) in enumerate({**_good(), **_broken()}.items()):
         content = data if callable(data) else lambda draw, data=data: data
-        suffix = "" if "." in name else ".png"
-        path, memory = written(f"{_file(name)}{suffix}", content), drawn(content)
-        ways: list[tuple[str, Make, Read, Callable[[object], bool] | None]] = [
-            ("path", path, read_image, _is_picture),
-            ("bytes", memory, _decoded, _is_picture),
-            ("upload", memory, _uploaded, None),
+        path, memory = written(f"{_file(name)}{'' if '.' in name else '.png'}", content), drawn(content)
+        cases += [
+            Case(f"path: {name}", path, read_image, expected, _is_picture, long=number % 3 != 0),
+            Case(f"bytes: {name}", memory, _decoded, expected, _is_picture, long=number % 3 != 1),
+            Case(f"upload: {name}", memory, _uploaded, expected, long=number % 3 != 2),
         ]
-        # In the short form one of the three, in turn.
-        found += [
-            Case(f"{way}: {name}", make, read, expected, check, long=(i + number) % 3 != 0)
-            for i, (way, make, read, check) in enumerate(ways)
-        ]
-    for cut in range(1, 25):
-        data = encoded("JPEG", size=(64, 48))
-        found.append(
-            Case(
-                f"truncated JPEG {cut}/25",
-                written("cut.jpg", data[: len(data) * cut // 25]),
-                read_image,
-                "sentence",
-                says="cut.jpg",
-                long=cut % 3 != 1,
-            )
-        )
-    for form in ("JPEG", "PNG", "WEBP", "TIFF", "BMP"):
-        for number in range(3):
-            found.append(
-                Case(f"bits flipped in {form} {number}", drawn(_flipped(form)), _decoded, "either", _is_picture)
-            )
-    found += [Case(f"image: {name}", make, read_image) for name, make in special("a.jpg").items()]
-    found += [
-        Case(f"image: name {name!r:.40}", lambda folder, draw, name=name: folder / name, read_image)
-        for name in ("\0.jpg", "n" * 300 + ".jpg", "a\nb\x1b[31m.jpg", "\u202egnp.exe", "\udcff\udcfe.png", "x/" * 2500)
+    jpeg = encoded("JPEG", size=(64, 48))
+    cases += [
+        Case(f"truncated JPEG {cut}/25", written("cut.jpg", jpeg[: len(jpeg) * cut // 25]), read_image, says="cut.jpg")
+        for cut in range(1, 25, 3)
     ]
-    return found
+    cases += [
+        Case(f"bits flipped in {form} {number}", drawn(_flipped(form)), _decoded, "either", _is_picture)
+        for form in ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+        for number in range(3)
+    ]
+    cases += [Case(f"image: {name}", make, read_image) for name, make in special("a.jpg").items()]
+    names = ("\0.jpg", "n" * 300 + ".jpg", "a\nb\x1b[31m.jpg", "\u202egnp.exe", "\udcff\udcfe.png", "x/" * 2500)
+    return cases + [
+        Case(f"image: name {name!r:.40}", lambda folder, draw, name=name: folder / name, read_image) for name in names
+    ]
 
 
 def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = SIZE, **more) -> bytes:
@@ -72,7 +58,7 @@ def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = SIZE, **more) 
 
 
 def _good() -> dict[str, tuple[bytes, str]]:
-    """Unusual, and yet images."""
+    """Unusual images that open."""
     grey16 = Image.fromarray(np.arange(24 * 16, dtype=np.uint16).reshape(16, 24) * 170)
     frames = [Image.new("RGB", SIZE, colour) for colour in ("red", "green", "blue")]
     more = {"save_all": True, "append_images": frames[1:]}
@@ -82,11 +68,11 @@ def _good() -> dict[str, tuple[bytes, str]]:
         image.save(buffer, form, **kwargs)
         return buffer.getvalue()
 
-    found = {f"{mode} PNG": encoded("PNG", mode) for mode in ("1", "L", "LA", "P", "RGBA")}
+    images = {f"{mode} PNG": encoded("PNG", mode) for mode in ("1", "L", "LA", "P", "RGBA")}
     palette = Image.fromarray(np.arange(24 * 16, dtype=np.uint8).reshape(16, 24), "P")
     palette.putpalette(bytes(range(256)) * 3)
     jpeg = encoded("JPEG")
-    found |= {
+    images |= {
         "16 bits PNG": saved(grey16, "PNG"),
         "16 bits TIFF": saved(grey16, "TIFF"),
         "palette with alpha": saved(palette, "PNG", transparency=bytes(range(256))),
@@ -115,15 +101,15 @@ def _good() -> dict[str, tuple[bytes, str]]:
     for orientation in range(10):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        found[f"EXIF orientation {orientation}"] = encoded("JPEG", exif=exif.tobytes())
-    return {name: (data, "opens") for name, data in found.items()}
+        images[f"EXIF orientation {orientation}"] = encoded("JPEG", exif=exif.tobytes())
+    return {name: (data, "opens") for name, data in images.items()}
 
 
 def _broken() -> dict[str, tuple[bytes | Callable[[random.Random], bytes], str]]:
     gif = io.BytesIO()
     Image.new("P", SIZE).save(gif, "GIF")
     jpeg = encoded("JPEG")
-    found = {
+    broken = {
         "nothing": b"",
         "one byte": b"\xff",
         "noise": lambda draw: draw.randbytes(5000),
@@ -178,7 +164,7 @@ def _broken() -> dict[str, tuple[bytes | Callable[[random.Random], bytes], str]]
         "16-bit PNG of 49 million pixels": lambda draw: large("I;16", "PNG"),
         "JPEG of 49 million pixels": lambda draw: large("RGB", "JPEG"),
     }
-    return {n: (d, "sentence") for n, d in found.items()} | {n: (d, "either") for n, d in unclear.items()}
+    return {n: (d, "sentence") for n, d in broken.items()} | {n: (d, "either") for n, d in unclear.items()}
 
 
 STRIPS = ((258, 3, 1, 8), (273, 4, 1, 8), (278, 4, 1, 9), (279, 4, 1, 20))
@@ -216,7 +202,7 @@ def _jpeg_sides(data: bytes, width: int, height: int) -> bytes:
 
 
 def _scans(count: int) -> bytes:
-    """A progressive JPEG of many pixels whose first scan comes again and again."""
+    """A progressive JPEG of many pixels whose first scan is repeated."""
     data = _jpeg_sides_progressive(encoded("JPEG", progressive=True), 6000, 6000)
     start = data.index(b"\xff\xda")
     end = data.index(b"\xff", start + 2)

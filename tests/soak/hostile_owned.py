@@ -85,19 +85,19 @@ def _weights() -> list[Case]:
         "load_backbone": _into_backbone,
         "FeatureSet.load": FeatureSet.load,
     }
-    found = [Case(f"{r}: {name}", make, read) for name, make in things.items() for r, read in readers.items()]
+    trials = [Case(f"{r}: {name}", make, read) for name, make in things.items() for r, read in readers.items()]
     infos: dict[str, object] = {
         "no JSON": "{",
         "10,000 levels": "[" * 10_000 + "]" * 10_000,
         "a backbone of Python": about | {"model": about["model"] | {"backbone": "__class__"}},
         "10^9 graph layers": about | {"model": about["model"] | {"gcn_depth": 10**9}},
     }
-    found += [
+    trials += [
         Case(f"checkpoint: {name}", written("net.safetensors", _checkpoint(info)), load_checkpoint)
         for name, info in infos.items()
     ]
     whole = written("net.safetensors", _checkpoint(about))
-    return [*found, Case("checkpoint: as it was", whole, load_checkpoint, "opens")]
+    return [*trials, Case("checkpoint: as it was", whole, load_checkpoint, "opens")]
 
 
 def _pickles() -> list[Case]:
@@ -161,8 +161,8 @@ def _features() -> list[Case]:
         "a record that is a list": file(record=[1]),
     }
     name = "a-ssrnet-0123456789abcdef.safetensors"
-    found = [Case(f"features: {n}", written(name, data), FeatureSet.load, says=name) for n, data in refused.items()]
-    return [*found, Case("features: half", written(name, file(torch.ones(2, 4).half())), FeatureSet.load, "opens")]
+    trials = [Case(f"features: {n}", written(name, data), FeatureSet.load, says=name) for n, data in refused.items()]
+    return [*trials, Case("features: half", written(name, file(torch.ones(2, 4).half())), FeatureSet.load, "opens")]
 
 
 def _imports() -> list[Case]:
@@ -209,8 +209,8 @@ def _imports() -> list[Case]:
         "float16": npz(features=good.astype(np.float16), paths=paths),
         "other folders": npz(features=good, paths=np.array([f"C:\\x\\{p}" for p in paths])),
     }
-    found = [Case(f"import: {name}", given(data), imported, says="features.npz") for name, data in refused.items()]
-    return found + [Case(f"import: {name}", given(data), imported, "opens") for name, data in opened.items()]
+    trials = [Case(f"import: {name}", given(data), imported, says="features.npz") for name, data in refused.items()]
+    return trials + [Case(f"import: {name}", given(data), imported, "opens") for name, data in opened.items()]
 
 
 def _index(change: Callable[[Path], object], backend: str = "exact") -> Make:
@@ -275,7 +275,7 @@ def _indexes() -> list[Case]:
         "a database of noise": file("entries.sqlite", bytes(range(256)) * 40),
         "no table": script("DROP TABLE entries"),
     }
-    found = [Case(f"index: {name}", _index(change), _searched) for name, change in changes.items()]
+    trials = [Case(f"index: {name}", _index(change), _searched) for name, change in changes.items()]
     backends = {"exact": "entries.sqlite"}
     if find_spec("qdrant_client"):
         backends["qdrant"] = "storage.sqlite"
@@ -284,15 +284,15 @@ def _indexes() -> list[Case]:
             "code in a list": lambda folder: pickle.dumps([1, Payload(folder)]),
             "noise": lambda folder: b"\x80\x04noise",
         }
-        found += [Case(f"Qdrant: {name}", _index(point(v), "qdrant"), _searched) for name, v in points.items()]
+        trials += [Case(f"Qdrant: {name}", _index(point(v), "qdrant"), _searched) for name, v in points.items()]
     for backend, name in backends.items():
         unended = _index(partial(_unended, name=name), backend)
-        found += [
+        trials += [
             Case(f"{backend}: as it was", _index(lambda root: None, backend), _searched, "opens", _five),
             Case(f"{backend}: a change that was never ended", unended, _searched, "opens", _five),
             Case(f"{backend}: a journal that names a file", _index(partial(_naming, name=name), backend), _searched),
         ]
-    return found
+    return trials
 
 
 def _five(rows: list) -> bool:
@@ -347,9 +347,9 @@ def _runs() -> list[Case]:
         "10,000 levels": "[" * 10_000,
         "values of other kinds": '{"recipe": 7, "epochs": "many", "model": {"gcn_depth": "deep"}}',
     }
-    found = [Case(f"log: {name}", run(text), read, "either") for name, text in logs.items()]
-    found += [Case(f"settings: {name}", run(line, text), read, "either") for name, text in settings.items()]
-    return [*found, Case("run: as it was", run(line), read, "opens")]
+    trials = [Case(f"log: {name}", run(text), read, "either") for name, text in logs.items()]
+    trials += [Case(f"settings: {name}", run(line, text), read, "either") for name, text in settings.items()]
+    return [*trials, Case("run: as it was", run(line), read, "opens")]
 
 
 def _studies() -> list[Case]:
@@ -365,7 +365,7 @@ def _studies() -> list[Case]:
         "read_comparison": read_comparison,
         "read_measurements": read_measurements,
     }
-    found = [
+    trials = [
         Case(f"{r}: {name}", written("some.json", content), read, says="some.json")
         for name, content in contents.items()
         for r, read in readers.items()
@@ -387,4 +387,4 @@ def _studies() -> list[Case]:
         "a cell of a number": [{"label": "GB", "cell": 7}],
         "a cell outside": [{"label": "+AB", "cell": "../../../a"}],
     }
-    return found + [Case(f"study: rows, {name}", plan(value), read_tables, "either") for name, value in rows.items()]
+    return trials + [Case(f"study: rows, {name}", plan(value), read_tables, "either") for name, value in rows.items()]

@@ -17,14 +17,16 @@ from tests.soak.hostile_images import drawn, encoded, large, zipped
 
 
 def cases() -> list[Case]:
-    found = [Case(f"upload named {name!r:.40}", drawn(lambda draw: b"no"), _named(name)) for name in NAMES]
-    found += [
+    cases = [Case(f"upload named {name!r:.40}", drawn(lambda draw: b"no"), _named(name)) for name in NAMES]
+    cases += [
         Case(f"good upload named {name!r:.40}", drawn(lambda draw: encoded("PNG")), _named(name), "opens", _printable)
         for name in NAMES
     ]
-    for name, (make, expected) in _zips().items():
-        found.append(Case(f"zip: {name}", drawn(make), _zipped, expected, long=name.startswith(("100,000", "flat"))))
-    return found + _notes()
+    cases += [
+        Case(f"zip: {name}", drawn(make), _zipped, expected, long=name.startswith(("100,000", "flat")))
+        for name, (make, expected) in _zips().items()
+    ]
+    return cases + _notes()
 
 
 NAMES = (
@@ -104,11 +106,11 @@ def _zips() -> dict[str, tuple[Callable[[random.Random], bytes], str]]:
         ),
     }
     names = ("../../up.png", "/abs.png", "a\nb.png", "C:\\x\\y.png", "\u202e.png", "d/" * 400 + "x.png", "\x07.png")
-    found = {name: (make, "sentence") for name, make in unpacked.items()}
-    found |= {f"a member {n!r:.30}": (lambda draw, n=n: zipped({n: good}), "opens") for n in names}
-    found |= {name: (found[name][0], "either") for name in found if name.startswith("a directory")}
-    found["bits flipped"] = lambda draw: _spoiled(one, draw), "either"
-    return found
+    zips = {name: (make, "sentence") for name, make in unpacked.items()}
+    zips |= {f"a member {n!r:.30}": (lambda draw, n=n: zipped({n: good}), "opens") for n in names}
+    zips |= {name: (zips[name][0], "either") for name in zips if name.startswith("a directory")}
+    zips["bits flipped"] = lambda draw: _spoiled(one, draw), "either"
+    return zips
 
 
 def _bomb(megabytes: int, members: int = 1) -> bytes:
@@ -145,8 +147,8 @@ def _zipped(data: bytes) -> object:
     return read_uploads([("all.zip", data)])
 
 
-def _printable(found) -> bool:
-    return len(found.pictures) == 1 and all(name.isprintable() and "/" not in name for name in found.pictures)
+def _printable(uploads) -> bool:
+    return len(uploads.pictures) == 1 and all(n.isprintable() and "/" not in n for n in uploads.pictures)
 
 
 def _notes() -> list[Case]:
@@ -181,9 +183,9 @@ def _notes() -> list[Case]:
     def given(data: bytes) -> Make:
         return lambda folder, draw: data
 
-    found = [
+    trials = [
         Case(f"notes: {name}", given(data), reader("map.json"), says="map.json") for name, data in contents.items()
     ]
     as_it_was = Case("notes: as they were", given(good.json().encode()), reader("map.json"), "opens", good.__eq__)
     names = ("a\nb.json", "\ud800.json", "\u202e.json", "n" * 3000, "")
-    return [*found, as_it_was, *(Case(f"notes named {name!r:.20}", given(b"{"), reader(name)) for name in names)]
+    return [*trials, as_it_was, *(Case(f"notes named {name!r:.20}", given(b"{"), reader(name)) for name in names)]

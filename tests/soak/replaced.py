@@ -157,12 +157,12 @@ def search_often(folder: str, seconds: float, report: str) -> None:
     until = time.monotonic() + seconds
     with closing(open_index(Path(folder))[0]) as kept:
         while time.monotonic() < until:
-            asked = chance.randrange(COUNT)
+            query = chance.randrange(COUNT)
             for index in (kept, open_index(Path(folder))[0]):
-                (found,) = index.search(galleries.features(COUNT)[asked : asked + 1], 10)
+                (neighbours,) = index.search(galleries.features(COUNT)[query : query + 1], 10)
                 searches += 1
-                for entry, distance in found:
-                    expected = 1 - rows[asked] @ rows[int(entry.name[:4])]
+                for entry, distance in neighbours:
+                    expected = 1 - rows[query] @ rows[int(entry.name[:4])]
                     if abs(distance - expected) > 1e-5:
                         wrong.append(f"{entry.name} at {distance} in place of {expected}")
                 largest = max(largest, len(index))

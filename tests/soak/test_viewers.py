@@ -184,9 +184,9 @@ class Surfer:
         wrong = self.page.locator("[data-testid=stException], [data-testid=stAlertContentError]")
         if await wrong.count():
             self.problems.append(f"Chromium {self.number} shows {(await wrong.first.inner_text())[:300]}")
-        found = OTHERS.search((await self.page.content()).encode())
-        if found:
-            self.problems.append(f"Chromium {self.number} shows {found[0].decode()}")
+        foreign = OTHERS.search((await self.page.content()).encode())
+        if foreign:
+            self.problems.append(f"Chromium {self.number} shows {foreign[0].decode()}")
 
 
 async def surf(surfer: Surfer, address: str) -> None:

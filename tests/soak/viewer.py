@@ -124,14 +124,16 @@ class Viewer:
         return await self._send(at, state)
 
     def widget(self, label: str) -> Shown:
-        found = [one for one in self.shown.values() if getattr(one.message, "label", "").startswith(label)]
-        assert found, f"the page has no {label!r}: {sorted(self.labels())}"
-        return found[0]
+        matching = [one for one in self.shown.values() if getattr(one.message, "label", "").startswith(label)]
+        assert matching, f"the page has no {label!r}: {sorted(self.labels())}"
+        return matching[0]
 
     def _component(self, name: str) -> Shown:
-        found = [one for one in self.shown.values() if one.kind == "bidi_component" and one.message.id.endswith(name)]
-        assert found, f"the page has no component {name!r}"
-        return found[0]
+        matching = [
+            one for one in self.shown.values() if one.kind == "bidi_component" and one.message.id.endswith(name)
+        ]
+        assert matching, f"the page has no component {name!r}"
+        return matching[0]
 
     def labels(self) -> set[str]:
         return {one.message.label for one in self.shown.values() if getattr(one.message, "label", "")}
