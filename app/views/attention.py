@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
+from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart
 from app.widgets.health_notes import health_notes
 from app.widgets.map_sheet import Map, MapRow, map_sheet
@@ -17,7 +18,7 @@ from app.widgets.progress import run_with_progress
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.attention import map_uri, similarity_maps, study_verdicts
 from app.workbench.images import image_label, photograph
-from ssrnet.analysis.attributes import SIBLING
+from ssrnet.analysis.attributes import SIBLING, same_vehicle
 from ssrnet.data.parts import masked_images
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
@@ -68,24 +69,13 @@ def render(bench: Workbench) -> None:
     shown = _choose_images(image, images)
     verdicts, measured_on = _verdicts(bench)
     left, middle, right = st.columns([2, 3, 2])
+    first = list(CAMS).index(_first_cam(verdicts))
     method = left.selectbox(
-        "CAM",
-        list(CAMS),
-        index=list(CAMS).index(_first_cam(verdicts)),
-        format_func=map_title,
-        key="attention_cam",
-        bind="query-params",
+        "CAM", list(CAMS), index=first, format_func=map_title, key="attention_cam", bind="query-params"
     )
     branches = {"", *(branch for model in bench.networks.values() for branch in model.network.branches)}
-    branch = middle.segmented_control(
-        "Of the similarity by",
-        [each for each in BRANCHES if each in branches],
-        default="",
-        required=True,
-        format_func=BRANCHES.get,
-        key="attention_branch",
-        bind="query-params",
-    )
+    offered = {name: title for name, title in BRANCHES.items() if name in branches}
+    branch = one_of("Of the similarity by", offered, "attention_branch", place=middle)
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
     if verdicts:
@@ -164,27 +154,16 @@ def _claim(verdicts: dict[str, ModelVerdicts], dataset: str) -> str:
 
 def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
     """The query first, then the images to set beside it."""
-    same = [other for other in images if other.vehicle_id == image.vehicle_id and other != image]
-    same.sort(key=lambda other: (other.camera_id == image.camera_id, other.name))
+    same = same_vehicle(image, images)
     group = image.attributes.get(SIBLING)
     alike = {} if group is None else {o.vehicle_id: o for o in reversed(images) if o.attributes.get(SIBLING) == group}
     alike.pop(image.vehicle_id, None)
     others = list({o.vehicle_id: o for o in reversed(images) if o.vehicle_id != image.vehicle_id}.values())
-    sets = {"vehicle": same, "siblings": list(alike.values()), "others": others}
-    titles = {"vehicle": "Its vehicle", "siblings": "Its look-alikes", "others": "Other vehicles"}
+    sets = {"Its vehicle": same, "Its look-alikes": list(alike.values()), "Other vehicles": others}
+    offered = [name for name, members in sets.items() if members or members is same]
     left, right = st.columns([3, 2])
-    beside = left.segmented_control(
-        "Beside the query",
-        [name for name, members in sets.items() if members or name == "vehicle"],
-        default="vehicle",
-        required=True,
-        format_func=titles.get,
-        key="attention_set",
-        bind="query-params",
-    )
-    count = right.segmented_control(
-        "Images", COUNTS, default=3, required=True, key="attention_images", bind="query-params"
-    )
+    beside = one_of("Beside the query", offered, "attention_set", place=left)
+    count = one_of("Images", COUNTS, "attention_images", default=3, place=right)
     return [image, *sets[beside][: count - 1]]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import streamlit as st
-import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.components.image_picker import image_picker
 from app.widgets.components.node_graph import NODE_TITLES, Switches, node_graph
+from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations
 from app.widgets.export import table
 from app.widgets.health_notes import health_notes
@@ -20,13 +20,12 @@ from app.widgets.problems import fragment
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery
-from app.workbench.images import thumbnail
 from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
 from ssrnet.explain.projection import project
 from ssrnet.explain.relations import node_cosines, smoothness
 from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
 from ssrnet.model import Trace
-from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency
+from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency, with_self_loops
 from ssrnet.model.health import attention_health
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.ranking import Ranking
@@ -63,9 +62,7 @@ def render(bench: Workbench) -> None:
     if graphed:
         title = list(graphed)[-1]
         if len(graphed) > 1:
-            title = st.segmented_control(
-                "Network", list(graphed), default=title, required=True, key="graph_network", bind="query-params"
-            )
+            title = one_of("Network", list(graphed), "graph_network", default=title)
         place = _page(bench, graphed[title])
     functions = (adjacency, normalised_adjacency, edit_trace, token_shares, ablate_nodes, node_cosines, smoothness)
     explain(EQUATIONS, LOOK_FOR, (*functions, attention_health, project))
@@ -94,16 +91,7 @@ def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None
     trace = model.view(image).trace
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        node_graph(
-            "graph_drawing",
-            graph,
-            trace.boxes,
-            tuple(trace.F_attn.shape[2:]),
-            thumbnail(image, 240),
-            graphs.aspect(image),
-            switches,
-            _keep_switches,
-        )
+        node_graph("graph_drawing", graph, trace, image, switches, _keep_switches)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Click a node or an edge to switch it off or on; Tab and Enter do the same.", width="stretch")
             st.button(
@@ -114,14 +102,7 @@ def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None
                 disabled=switches == Switches(),
                 icon=":material/restart_alt:",
             )
-        how = st.segmented_control(
-            "A node that is off is",
-            (REMOVED, SILENCED),
-            default=REMOVED,
-            required=True,
-            key="graph_how",
-            bind="query-params",
-        )
+        how = one_of("A node that is off is", (REMOVED, SILENCED), "graph_how")
     edit = switches.edit(graph, removed=how == REMOVED)
     edited = graphs.edited_query(model, query, edit)
     with right:
@@ -171,8 +152,7 @@ def _first(ranking: Ranking) -> str:
 
 def _matrices(graph: RelationGraph, trace: Trace) -> None:
     """A + I and D^-1 (A + I), as edited."""
-    A_tilde = trace.A.cpu() + torch.eye(len(graph.nodes))
-    P = normalised_adjacency(trace.A.cpu())
+    A_tilde, P = with_self_loops(trace.A.cpu()), normalised_adjacency(trace.A.cpu())
     degree = A_tilde.sum(1)
     fractions = [
         [f"1/{int(degree[i])}" if value and degree[i] > 1 else f"{value:g}" for value in row]
@@ -216,32 +196,26 @@ def _cosines(trace: Trace, edited: bool) -> None:
 
 def _single_nodes(model: OpenedModel, query: int) -> None:
     """A table of what each node does alone."""
-    split = model.split
     hit = graphs.first_listed(graphs.edited_query(model, query, GraphEdit()).ranking)
     st.subheader("Every node by itself", anchor=False)
     if hit is None:
         st.info("Every gallery image for this query is junk; there is no match to explain.")
         return
     rows = graphs.single_nodes(model, query, hit.index)
-    other = split.gallery[hit.index]
-    table(
-        [
-            {
-                "Node": "constant of the neck" if row.node == NECK else NODE_TITLES[row.node],
-                "Switched off": row.off,
-                "f_token's cosine without it": row.token_cosine,
-                "First hit without it": row.first_hit,
-                "Share in the match's cosine": row.share,
-                "Fall of the match's cosine": row.fall,
-            }
-            for row in rows
-        ],
-        "graph_nodes",
+    other = model.split.gallery[hit.index]
+    listed = [
         {
-            name: st.column_config.NumberColumn(format="%.4f")
-            for name in ("f_token's cosine without it", "Share in the match's cosine", "Fall of the match's cosine")
-        },
-    )
+            "Node": "constant of the neck" if row.node == NECK else NODE_TITLES[row.node],
+            "Switched off": row.off,
+            "f_token's cosine without it": row.token_cosine,
+            "First hit without it": row.first_hit,
+            "Share in the match's cosine": row.share,
+            "Fall of the match's cosine": row.fall,
+        }
+        for row in rows
+    ]
+    cosines = [name for name in listed[0] if "cosine" in name]
+    table(listed, "graph_nodes", dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f")))
     st.caption(
         f"The match is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "
         f"token branch's share, {sum(row.share for row in rows):.4f}, and say what the last layer's sum is made of. "

@@ -7,8 +7,10 @@ from functools import partial
 
 import streamlit as st
 from PIL import Image, ImageOps
+from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, record_popover
 from app.widgets.export import table
 from app.widgets.index_search import index_search
@@ -23,9 +25,10 @@ from app.workbench.images import uploaded_thumbnail, uploads
 from app.workbench.matches import uploaded_pair, verification
 from ssrnet.analysis.paper_figures import BLUE
 from ssrnet.data.images import IMAGE_SUFFIXES
-from ssrnet.data.uploads import MOST_PICTURES, Uploads
+from ssrnet.data.uploads import Uploads
 from ssrnet.retrieval.verification import verify
 
+RANK, COMPARE, SEARCH = "Rank a gallery", "Compare two images", "Search an index"
 TYPES = sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
 TOP_K = 10
 PAPER = (400, 400)
@@ -48,24 +51,16 @@ Look for: whether both maps light the same part of the vehicle; a high cosine th
 
 def render(bench: Workbench) -> None:
     """Three things to do, each with its uploads; below, the models' results."""
-    mode = st.segmented_control(
-        "What to do",
-        ["Rank a gallery", "Compare two images", "Search an index"],
-        default="Rank a gallery",
-        required=True,
-        key="images_mode",
-        bind="query-params",
-    )
+    mode = one_of("What to do", (RANK, COMPARE, SEARCH), "images_mode")
     left, right = st.columns(2)
-    if mode == "Search an index":
-        one, many = _upload(left, "Query", "images_query", 1, "one picture, cropped to the vehicle"), Uploads({}, ())
-    elif mode == "Rank a gallery":
-        one = _upload(left, "Query", "images_query", 1, "one picture, cropped to the vehicle")
-        many = _upload(right, "Gallery", "images_gallery", MOST_PICTURES, "pictures, or a zip file of them")
+    if mode == COMPARE:
+        one = _upload(left, "First picture: cropped to the vehicle", "images_first")
+        many = _upload(right, "Second picture: cropped to the vehicle", "images_second")
     else:
-        one = _upload(left, "First picture", "images_first", 1, "cropped to the vehicle")
-        many = _upload(right, "Second picture", "images_second", 1, "cropped to the vehicle")
-    if mode == "Search an index":
+        one, many = _upload(left, "Query: one picture, cropped to the vehicle", "images_query"), Uploads({}, ())
+    if mode == RANK:
+        many = _upload(right, "Gallery: pictures, or a zip file of them", "images_gallery", several=True)
+    if mode == SEARCH:
         if one.pictures:
             query = next(iter(one.pictures.values()))
             fragment(index_search)(bench, "images", lambda: query)
@@ -73,7 +68,7 @@ def render(bench: Workbench) -> None:
             st.info("Upload a query to search for.")
     elif one.pictures and many.pictures:
         query = next(iter(one.pictures.values()))
-        chosen = _rank(bench, query, many.pictures) if mode == "Rank a gallery" else next(iter(many.pictures))
+        chosen = _rank(bench, query, many.pictures) if mode == RANK else next(iter(many.pictures))
         _compare(bench, query, many.pictures[chosen], chosen)
     else:
         st.info("Upload both to see what the two models make of them.")
@@ -81,11 +76,9 @@ def render(bench: Workbench) -> None:
     explain(EQUATIONS, LOOK_FOR, [verify])
 
 
-def _upload(place, label: str, key: str, most: int, what: str) -> Uploads:
+def _upload(place: DeltaGenerator, label: str, key: str, several: bool = False) -> Uploads:
     """The pictures of one uploader, each refused file as a sentence below it."""
-    files = place.file_uploader(
-        f"{label}: {what}", type=TYPES + ["zip"] * (most > 1), accept_multiple_files=most > 1, key=key
-    )
+    files = place.file_uploader(label, type=TYPES + ["zip"] * several, accept_multiple_files=several, key=key)
     read = uploads(files if isinstance(files, list) else [files] if files else [])
     for sentence in read.refused:
         place.warning(sentence, icon=":material/block:")

@@ -9,8 +9,9 @@ import streamlit as st
 from app.widgets.components.image_picker import choose, chosen_image
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.components.scatter import Panel, Things, figure, projection_panel, scatter
+from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
-from app.widgets.export import export_buttons, print_figure
+from app.widgets.export import csv_button, export_buttons, print_figure
 from app.widgets.map_notes import current_notes, notes_file, select, selected, tags
 from app.widgets.page import explain
 from app.widgets.problems import fragment
@@ -19,8 +20,7 @@ from app.workbench import OpenedDataset, Workbench
 from app.workbench.images import image_label, thumbnail
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings, gallery_map
 from app.workbench.maps import kinds as kinds_of
-from ssrnet.analysis.attributes import CAMERA
-from ssrnet.analysis.csv_rows import csv_text
+from ssrnet.analysis.attributes import in_words
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
@@ -58,25 +58,12 @@ def _page(bench: Workbench) -> None:
     features = ensure_features(bench.models.values())
     branches = list(dict.fromkeys(branch for title in bench.networks for branch in features[title].branch_dims))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = st.segmented_control(
-            "Projection", METHODS, default="PCA", required=True, key="map_method", bind="query-params"
-        )
-        branch = st.segmented_control(
-            "Features",
-            [WHOLE, *branches],
-            default=WHOLE,
-            required=True,
-            key="map_branch",
-            bind="query-params",
-            help="One branch alone; a model that does not have it is drawn with its whole embedding.",
-        )
+        method = one_of("Projection", METHODS, "map_method")
+        help = "One branch alone; a model that does not have it is drawn with its whole embedding."
+        branch = one_of("Features", [WHOLE, *branches], "map_branch", help=help)
+        offered = [*colourings(images), TAG]
         colouring = st.selectbox(
-            "Colour",
-            [*colourings(images), TAG],
-            key="map_colour",
-            bind="query-params",
-            format_func=_say_colouring,
-            width=220,
+            "Colour", offered, key="map_colour", bind="query-params", format_func=in_words, width=220
         )
     panels = []
     try:
@@ -111,29 +98,20 @@ def _board(
     chosen = selected(data)
     place = {image.name: i for i, image in enumerate(images)}
     things = Things([_label(image) for image in images], kinds, marked=[place[query.name]])
-    alt = f"{len(images):,} test images by {method}, coloured by {_say_colouring(colouring)}; the query is marked"
+    alt = f"{len(images):,} test images by {method}, coloured by {in_words(colouring)}; the query is marked"
     rows = [place[name] for name in chosen]
     scatter(
         "map_scatter", panels, things, alt, rows, lambda points: select(data, [images[i].name for i in points]), 430
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
-        st.download_button(
-            "CSV",
-            lambda: csv_text(_rows(images, panels, kinds, notes)),
-            "gallery_map.csv",
-            "text/csv",
-            key="map_csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-        )
+        csv_button(lambda: _rows(images, panels, kinds, notes), "gallery_map")
         with st.popover("Record of this map", icon=":material/receipt_long:", type="tertiary"):
             st.json(_record(bench, method, branch, len(images)))
     if colouring != TAG:  # the list of tags stands below
         key = f"map_kinds_{colouring}"
         st.multiselect(
-            f"Select by {_say_colouring(colouring)}",
+            f"Select by {in_words(colouring)}",
             sorted(set(kinds)),
             key=key,
             on_change=lambda: _select_kinds(data, kinds, key),
@@ -206,7 +184,3 @@ def _rows(
 
 def _label(image: VehicleImage) -> str:
     return f"vehicle {image_label(image)} · {image.name}"
-
-
-def _say_colouring(colouring: str) -> str:
-    return "camera" if colouring == CAMERA else colouring.replace("_", " ")

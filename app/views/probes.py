@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart, table
 from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
 from app.widgets.page import explain
@@ -69,15 +70,7 @@ def _page(bench: Workbench) -> None:
             "bundled city has it."
         )
         return
-    view = st.segmented_control(
-        "Show",
-        usable,
-        default=usable[0],
-        required=True,
-        key="probes_view",
-        bind="query-params",
-        format_func=VIEWS.__getitem__,
-    )
+    view = one_of("Show", {name: VIEWS[name] for name in usable}, "probes_view")
     if view == "series":
         _series(bench, series)
     else:
@@ -87,17 +80,9 @@ def _page(bench: Workbench) -> None:
 @fragment
 def _series(bench: Workbench, every_series: list[ProbeSeries]) -> None:
     """Likeness to the reference over one series, with its photographs beneath."""
-    names = list(dict.fromkeys(each.name for each in every_series))
+    titles = {each.name: SERIES.get(each.name, (each.name,))[0] for each in every_series}
     left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
-    name = left.segmented_control(
-        "What changes",
-        names,
-        default=names[0],
-        required=True,
-        key="probes_series",
-        bind="query-params",
-        format_func=lambda each: SERIES.get(each, (each,))[0],
-    )
+    name = one_of("What changes", titles, "probes_series", place=left)
     vehicles = [each.vehicle_id for each in every_series if each.name == name]
     if st.session_state.get("probes_vehicle") not in vehicles:
         st.session_state.pop("probes_vehicle", None)
@@ -119,22 +104,13 @@ def _series(bench: Workbench, every_series: list[ProbeSeries]) -> None:
         cosines[title] = branch_cosines(features, reference.name)
         levels[title] = probes.nearest_other_vehicle(model, features, reference)
 
-    def take_point() -> None:
+    def take_point(point: Mapping) -> None:
         """The clicked photograph becomes the reference."""
-        points = st.session_state["probes_chart"].selection.points
-        if points:
-            st.session_state[key] = series.values[round(points[0]["x"])]
+        st.session_state[key] = series.values[round(point["x"])]
 
-    figure = _figure(series, cosines, levels, at)
-    axis = SERIES.get(name, (name,))[0]
-    chart(
-        figure,
-        f"probes-{name}-{vehicle}",
-        f"{axis}: cosine to the reference {value}, by model and branch.",
-        key="probes_chart",
-        on_select=take_point,
-        selection_mode="points",
-    )
+    axis, figure = titles[name], _figure(series, cosines, levels, at)
+    alt = f"{axis}: cosine to the reference {value}, by model and branch."
+    chart(figure, f"probes-{name}-{vehicle}", alt, key="probes_chart", on_point=take_point)
     if any(level is None for level in levels.values()):
         st.caption("The level of the nearest other vehicle appears once Retrieval has embedded the gallery.")
     _least_alike(series, cosines, at)

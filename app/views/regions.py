@@ -21,6 +21,7 @@ from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, stan
 from app.workbench import OpenedModel, Progress, Workbench, regions
 from app.workbench.images import thumbnail
 from app.workbench.runs import StudyCurve, study_curves
+from ssrnet.analysis.attributes import same_vehicle
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_graphs import GalleryGraphs
@@ -159,7 +160,7 @@ def _ranks(
 def _matrices(bench: Workbench, model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> None:
     """Overlap of the boxes beside the cosines of what they hold, layer by layer."""
     st.subheader("How alike the regions are", anchor=False)
-    others = {"itself": image} | {other.name: other for other in _same_vehicle(image, bench.dataset.test)}
+    others = {"itself": image} | {other.name: other for other in same_vehicle(image, bench.dataset.test)}
     if st.session_state.get(WITH) not in others:
         st.session_state.pop(WITH, None)  # of the query before
     name = st.selectbox(
@@ -177,12 +178,6 @@ def _matrices(bench: Workbench, model: OpenedModel, image: VehicleImage, ratio: 
     what = f"Region overlaps and cosines of {image.name} and {name} at λ = {ratio:.3g}."
     matrices(panels, REGION_NAMES, "region-cosines", f"{what} Mean over different regions: {means}.", "region-cosines")
     st.caption(f"Mean cosine over pairs of different regions: {means}. At 1 the regions are the same to the network.")
-
-
-def _same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
-    """Other images of the vehicle, other cameras first."""
-    others = [other for other in images if other.vehicle_id == image.vehicle_id and other.name != image.name]
-    return sorted(others, key=lambda other: (other.camera_id == image.camera_id, other.name))
 
 
 def _over_lambda(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
+from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
@@ -67,9 +68,7 @@ def render(bench: Workbench) -> None:
     baseline, ssrnet, *_ = scored.values()
     with left:
         group = _choose_group(Comparison(baseline, ssrnet))
-    top_k = middle.segmented_control(
-        "Images listed", TOP_K, default=TOP_K[0], required=True, key="top_k", bind="query-params"
-    )
+    top_k = one_of("Images listed", TOP_K, "top_k", place=middle)
     query = _choose_query(baseline, group)
     if query is None:
         st.info("No query in this group: choose another.")
@@ -126,16 +125,8 @@ def _forget_match_of_another(query: str) -> None:
 def _choose_group(comparison: Comparison) -> list[int]:
     """Positions of the queries to choose among, by what the two models list first."""
     groups = {outcome: comparison.select(outcome) for outcome in OUTCOMES}
-    outcome = st.segmented_control(
-        "Queries",
-        list(groups),
-        default="all",
-        required=True,
-        key="outcome",
-        bind="query-params",
-        format_func=lambda name: f"{OUTCOMES[name]} ({len(groups[name]):,})",
-    )
-    return groups[outcome].tolist()
+    titles = {outcome: f"{OUTCOMES[outcome]} ({len(queries):,})" for outcome, queries in groups.items()}
+    return groups[one_of("Queries", titles, "outcome")].tolist()
 
 
 def _choose_query(evaluation: Evaluation, group: list[int]) -> int | None:

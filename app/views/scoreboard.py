@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.widgets import curves
+from app.widgets.controls import one_of
 from app.widgets.curves import AXES, MOST_RUNS, legend
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart, table
@@ -135,15 +136,7 @@ def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:
         on_change=open_typed,
         args=("runs",),
     )
-    axis = right.segmented_control(
-        "Horizontal axis",
-        list(AXES),
-        default="epoch",
-        required=True,
-        key="axis",
-        bind="query-params",
-        format_func=AXES.__getitem__,
-    )
+    axis = one_of("Horizontal axis", AXES, "axis", place=right)
     return [run_files.run_folder(folder) for folder in chosen], axis
 
 

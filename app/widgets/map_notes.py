@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.widgets.components.image_picker import choose
+from app.widgets.export import download
 from app.workbench import OpenedDataset
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings
 from ssrnet.errors import DataError
@@ -58,16 +59,8 @@ def notes_file(data: OpenedDataset, notes: GalleryNotes, view: View) -> None:
         if st.button("Open the view", key="map_view_open", on_click=_open, args=(data, notes.views[name])):
             st.rerun()
     st.subheader("File", anchor=False)
-    st.download_button(
-        "Save tags and views",
-        notes.json(),
-        f"{in_letters(data.dataset.name)}-map.json",
-        "application/json",
-        key="map_save",
-        icon=":material/download:",
-        on_click="ignore",
-        disabled=not (notes.tags or notes.views),
-    )
+    file, empty = f"{in_letters(data.dataset.name)}-map.json", not (notes.tags or notes.views)
+    download("Save tags and views", notes.json(), file, "map_save", icon=":material/download:", disabled=empty)
     st.file_uploader("Load tags and views", "json", key="map_upload", on_change=_load, args=(data,), max_upload_size=20)
     message = st.session_state.get("map_message")  # stands until another file is chosen, or none
     if message:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 
+from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart, table
 from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.problems import fragment
@@ -34,20 +35,12 @@ def mark_pairs(bench: Workbench) -> None:
     pairs = probes.pairs(bench.data)
     rows, names = _all_pairs(bench, pairs), list(pairs)
 
-    def take_row() -> None:
-        chosen = st.session_state["probes_table"].selection.rows
-        if chosen:
-            st.session_state["probes_pair"] = names[chosen[0]]
+    def take_row(row: int) -> None:
+        st.session_state["probes_pair"] = names[row]
 
-    table(
-        rows,
-        "probes-pairs",
-        key="probes_table",
-        on_select=take_row,
-        selection_mode="single-row",
-        height=248,
-        column_config={name: st.column_config.NumberColumn(format="%+.4f") for name in rows[0] if name.startswith("Δ")},
-    )
+    changes = [name for name in rows[0] if name.startswith("Δ")]
+    formats = dict.fromkeys(changes, st.column_config.NumberColumn(format="%+.4f"))
+    table(rows, "probes-pairs", formats, key="probes_table", on_row=take_row, height=248)
     name = st.selectbox("Pair (or choose a row above)", names, key="probes_pair", bind="query-params")
     pair = pairs[name]
     photographs = pair.probe.photographs
@@ -158,24 +151,9 @@ def _maps(bench: Workbench, pair: Pair) -> None:
     st.subheader("Where it came from", anchor=False)
     left, right = st.columns(2)
     branches = bench.ssrnet.network.branches
-    branch = left.segmented_control(
-        "Branch of SSR-Net",
-        [WHOLE, *(branches if len(branches) > 1 else [])],
-        default=WHOLE,
-        required=True,
-        key="probes_branch",
-        bind="query-params",
-        format_func=lambda each: BRANCHES.get(each, each),
-    )
-    method = right.segmented_control(
-        "Map",
-        METHODS,
-        default="grad-cam",
-        required=True,
-        key="probes_method",
-        bind="query-params",
-        format_func=map_title,
-    )
+    offered = {each: BRANCHES.get(each, each) for each in (WHOLE, *(branches if len(branches) > 1 else ()))}
+    branch = one_of("Branch of SSR-Net", offered, "probes_branch", place=left)
+    method = one_of("Map", {name: map_title(name) for name in METHODS}, "probes_method", place=right)
     places = {title: st.container() for title in bench.networks}
     explained = {title: branch if model is bench.ssrnet else WHOLE for title, model in bench.networks.items()}
 

@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from app.widgets.components import stylesheet
+from app.widgets.controls import one_of
 from app.widgets.export import chart
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
@@ -63,16 +64,8 @@ def _controls(bench: Workbench) -> tuple[str, str]:
     method = left.selectbox(
         "Map of the similarity", methods, format_func=_map_label, key="match_method", bind="query-params"
     )
-    branch = right.segmented_control(
-        "Branch that it explains",
-        branches,
-        default="all",
-        required=True,
-        key="match_branch",
-        bind="query-params",
-        format_func=lambda branch: "All" if branch == "all" else branch_title(branch),
-    )
-    return method, branch
+    titles = {branch: "All" if branch == "all" else branch_title(branch) for branch in branches}
+    return method, one_of("Branch that it explains", titles, "match_branch", place=right)
 
 
 def _map_label(name: str) -> str:
@@ -224,18 +217,9 @@ def _graph(title: str, graph: PairGraph | None) -> None:
 
 
 def _region_chart(title: str, graph: PairGraph) -> None:
-    layers = len(graph.regions)
-    key = f"match_layer_{title}"
-    layer = st.segmented_control(
-        "Layer of the graph",
-        range(layers),
-        default=0,
-        required=True,
-        format_func=lambda layer: f"H({layer})",
-        key="match_layer",
-        bind="query-params",
-        help="H(0) are the pooled regions; each layer mixes in a node's neighbours, so all grow alike.",
-    )
+    help = "H(0) are the pooled regions; each layer mixes in a node's neighbours, so all grow alike."
+    layers = {layer: f"H({layer})" for layer in range(len(graph.regions))}
+    layer = one_of("Layer of the graph", layers, "match_layer", help=help)
     cosine = graph.regions[layer]
     names = [REGIONS.get(name, name) for name in graph.names]
     best = divmod(int(cosine.argmax()), cosine.shape[1])
@@ -244,7 +228,8 @@ def _region_chart(title: str, graph: PairGraph) -> None:
         f"{cosine.min():.2f} to {cosine.max():.2f}; most alike: {names[best[0]]} and {names[best[1]]}"
     )
     panels = {f"Regions of the two images, H({layer})": Matrix(cosine)}
-    matrices(panels, names, "region_cosines", alt, f"{key}_chart", axes=("query", "this image"))
+    key = f"match_layer_{title}_chart"
+    matrices(panels, names, "region_cosines", alt, key, axes=("query", "this image"))
 
 
 def _token_chart(title: str, graph: PairGraph) -> None:

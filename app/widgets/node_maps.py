@@ -13,6 +13,7 @@ import torch
 
 from app.widgets.components.node_graph import NODE_TITLES
 from app.widgets.components.scatter import Things, figure, projection_panel, scatter
+from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, DASHES, chart, export_buttons, print_figure
 from app.widgets.progress import progress, run_with_progress
 from app.workbench import OpenedModel, graphs
@@ -40,21 +41,9 @@ def node_maps(model: OpenedModel, query: int) -> None:
     st.subheader("Nodes of several images, layer by layer", anchor=False)
     split, image = model.split, model.split.query[query]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        choice = st.segmented_control(
-            "Images",
-            graphs.choices(image),
-            default=graphs.QUERY,
-            required=True,
-            key="graph_images",
-            bind="query-params",
-            format_func=CHOICES.__getitem__,
-        )
-        method = st.segmented_control(
-            "Projection", METHODS, default="PCA", required=True, key="graph_method", bind="query-params"
-        )
-        colouring = st.segmented_control(
-            "Colour", COLOURINGS, default="node", required=True, key="graph_colour", bind="query-params"
-        )
+        choice = one_of("Images", {each: CHOICES[each] for each in graphs.choices(image)}, "graph_images")
+        method = one_of("Projection", METHODS, "graph_method")
+        colouring = one_of("Colour", COLOURINGS, "graph_colour")
         most, seed = 12, 0
         if choice != graphs.QUERY:
             most = st.number_input("Images at most", 2, 48, 12, key="graph_most", bind="query-params", width=140)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from app.widgets.controls import one_of
 from app.workbench import RankingOptions
 from ssrnet.model import ModelSettings
 from ssrnet.retrieval.expansion import ExpansionSettings
@@ -39,16 +40,8 @@ def ranking_options(models: Iterable[ModelSettings]) -> RankingOptions:
             help="The features of an image and of its mirror image, averaged. The first time, all test images go "
             "through both networks twice.",
         )
-        expansion = st.segmented_control(
-            "Query expansion",
-            list(EXPANSIONS),
-            default="none",
-            required=True,
-            format_func=EXPANSIONS.__getitem__,
-            key="expansion",
-            bind="query-params",
-            help="The query's nearest gallery images are averaged into it.",
-        )
+        help = "The query's nearest gallery images are averaged into it."
+        expansion = one_of("Query expansion", EXPANSIONS, "expansion", help=help)
         neighbours = ExpansionSettings.neighbours
         if expansion != "none":
             neighbours = st.number_input(

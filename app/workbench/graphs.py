@@ -12,7 +12,6 @@ from app.workbench import OpenedModel, Progress
 from app.workbench.cache import cached
 from app.workbench.maps import projected
 from ssrnet.analysis.attributes import SIBLING
-from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.graph import EditedTrace, GraphEdit, rank_edited_query
@@ -56,16 +55,6 @@ class NodeRow:
     first_hit: int | None
     share: float
     fall: float | None
-
-
-def aspect(image: VehicleImage) -> float:
-    """Width over height of the file's picture."""
-
-    def compute() -> float:
-        width, height = read_image(image.path).size
-        return width / height
-
-    return cached("aspects", image, compute, 1000)
 
 
 def edited_query(model: OpenedModel, query: int, edit: GraphEdit) -> EditedQuery:

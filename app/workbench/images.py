@@ -67,6 +67,16 @@ def photograph(image: VehicleImage, side: int = SIDE) -> str:
     return cached("photographs", (image, side), lambda: data_uri(square(read_image(image.path), side)), 2000)
 
 
+def aspect_ratio(image: VehicleImage) -> float:
+    """Width over height of the file's picture."""
+
+    def compute() -> float:
+        width, height = read_image(image.path).size
+        return width / height
+
+    return cached("aspect ratios", image, compute, 1000)
+
+
 def _reduced(picture: Image.Image, height: int) -> Image.Image:
     picture.thumbnail((2 * height, height))
     return picture

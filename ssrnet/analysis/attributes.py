@@ -86,6 +86,12 @@ def binned(values: Sequence[str | None], bins: int) -> list[str | None] | None:
     return [None if np.isnan(number) else names[i] for number, i in zip(numbers, place)]
 
 
+def same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
+    """The other images of the vehicle, those by other cameras first."""
+    others = [other for other in images if other.vehicle_id == image.vehicle_id and other.name != image.name]
+    return sorted(others, key=lambda other: (other.camera_id == image.camera_id, other.name))
+
+
 def angle_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The smallest angle in [0, 180] between two directions in degrees of any range."""
     return np.abs((a - b + 180) % 360 - 180)

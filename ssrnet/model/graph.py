@@ -34,9 +34,14 @@ def adjacency(nodes: tuple[str, ...]) -> Tensor:
     return A
 
 
+def with_self_loops(A: Tensor) -> Tensor:
+    """A + I of Eq. 3."""
+    return A + torch.eye(len(A), dtype=A.dtype, device=A.device)
+
+
 def normalised_adjacency(A: Tensor) -> Tensor:
     """D^-1 (A + I) of Eq. 4: every row is non-negative and sums to 1."""
-    A_tilde = A + torch.eye(len(A), dtype=A.dtype, device=A.device)
+    A_tilde = with_self_loops(A)
     return A_tilde / A_tilde.sum(1, keepdim=True)
 
 

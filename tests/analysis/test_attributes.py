@@ -3,7 +3,16 @@ import math
 import numpy as np
 import pytest
 
-from ssrnet.analysis.attributes import angle_between, attribute_names, coded, day_or_night, grouped, numbers, values
+from ssrnet.analysis.attributes import (
+    angle_between,
+    attribute_names,
+    coded,
+    day_or_night,
+    grouped,
+    numbers,
+    same_vehicle,
+    values,
+)
 from ssrnet.errors import DataError
 from tests.analysis import toys
 
@@ -12,6 +21,14 @@ IMAGES = [
     toys.image("y", "2", None, azimuth="1e2", type="car"),
     toys.image("z", "2", "c1", light="none"),
 ]
+
+
+def test_other_images_of_a_vehicle_other_cameras_first():
+    image, same_camera, other_camera = (
+        toys.image(*each) for each in (("a", "1", "c1"), ("b", "1", "c1"), ("c", "1", "c2"))
+    )
+    images = [same_camera, image, toys.image("d", "2", "c2"), other_camera]
+    assert same_vehicle(image, images) == [other_camera, same_camera]
 
 
 def test_names_and_values_with_the_camera_among_them():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,12 @@ import streamlit as st
 
 from app.widgets.components import component
 from app.widgets.export import export_buttons, print_figure
+from app.workbench.images import aspect_ratio, thumbnail
+from ssrnet.data.records import VehicleImage
 from ssrnet.explain.graph import GraphEdit
+from ssrnet.model import Trace
 from ssrnet.model.graph import RelationGraph
-from ssrnet.model.regions import REGION_NAMES, Box
+from ssrnet.model.regions import REGION_NAMES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -67,27 +70,19 @@ def graph_edges(graph: RelationGraph) -> list[tuple[str, str]]:
 def node_graph(
     key: str,
     graph: RelationGraph,
-    boxes: Sequence[Box],
-    cells: tuple[int, int],
-    picture: str,
-    aspect: float,
+    trace: Trace,
+    image: VehicleImage,
     switches: Switches,
     on_switch: Callable[[Switches], None],
 ) -> None:
-    """``boxes`` in cells (H, W) of the feature map, ``picture`` a URI, ``aspect`` its width over its height.
-
-    ``on_switch`` is called with the new state before the page runs again.
-    """
+    """The graph over the image, whose regions ``trace`` has; ``on_switch`` is called before the page runs again."""
+    aspect, (H, W) = aspect_ratio(image), trace.F_attn.shape[2:]
     width, height = 100 * aspect**0.5, 100 / aspect**0.5
-    scale = width / cells[1], height / cells[0]
     places = {}
-    for name, box in zip(REGION_NAMES, boxes):
-        left, top, right, bottom = box.scaled(*scale)
-        places[name] = {
-            "x": (left + right) / 2,
-            "y": (top + bottom) / 2,
-            "box": [left, top, right - left, bottom - top],
-        }
+    for name, box in zip(REGION_NAMES, trace.boxes):
+        left, top, right, bottom = box.scaled(width / W, height / H)
+        x, y = (left + right) / 2, (top + bottom) / 2
+        places[name] = {"x": x, "y": y, "box": [left, top, right - left, bottom - top]}
     # Both belong to the whole image, whose centre is the middle region's: they stand below a wide one, beside a high one.
     beside = [name for name in ("token", "global") if name in graph.nodes]
     below = aspect > 1.2
@@ -95,18 +90,14 @@ def node_graph(
         x, y = (width * (0.5 + 0.32 * i), height + 16) if below else (width + 22 + 30 * i, height / 2)
         places[name] = {"x": x, "y": y, "box": None}
     extent = (width, height + 29) if below else (width + 14 + 30 * len(beside), height)
+    short = {"global": "G", "token": "T"}
     nodes = [
-        {
-            "name": name,
-            "short": "G" if name == "global" else "T" if name == "token" else name,
-            "title": NODE_TITLES[name],
-            **places[name],
-        }
+        {"name": name, "short": short.get(name, name), "title": NODE_TITLES[name], **places[name]}
         for name in graph.nodes
     ]
     data = {
         "viewBox": [-2, -2, extent[0] + 4, extent[1] + 4],
-        "image": picture,
+        "image": thumbnail(image, 240),
         "size": [width, height],
         "nodes": nodes,
         "edges": [list(e) for e in graph_edges(graph)],
@@ -131,17 +122,9 @@ def _figure(data: dict[str, Any]) -> go.Figure:
     left, top, width, height = data["viewBox"]
     places = {node["name"]: (node["x"], node["y"]) for node in data["nodes"]}
     figure = go.Figure()
-    figure.add_layout_image(
-        source=data["image"],
-        x=0,
-        y=0,
-        sizex=data["size"][0],
-        sizey=data["size"][1],
-        xref="x",
-        yref="y",
-        sizing="stretch",
-        layer="below",
-    )
+    sizex, sizey = data["size"]
+    axes = {"x": 0, "y": 0, "xref": "x", "yref": "y"}
+    figure.add_layout_image(source=data["image"], sizex=sizex, sizey=sizey, sizing="stretch", layer="below", **axes)
     for a, b in data["edges"]:
         off = f"{a}-{b}" in data["cut"] or {a, b} & set(data["off"])
         line = {"color": OFF if off else EDGE, "dash": "dot" if off else "solid", "width": 2.5}
