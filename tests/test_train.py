@@ -10,17 +10,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import ssrnet.train
+import ssrnet.training.state
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.holdout import hold_back
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import CheckpointError, DataError, ResourceError, SettingsError, TrainingError
 from ssrnet.losses import LossSettings, ReIDLoss
 from ssrnet.metrics import Metrics
-from ssrnet.train import Progress, train
+from ssrnet.train import train
+from ssrnet.training.batches import build_sampler
 from ssrnet.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
 from ssrnet.training.distributed import Processes
+from ssrnet.training.network import accuracy, autocast
+from ssrnet.training.resume import Progress
 from ssrnet.training.settings import OptimiserSettings
-from ssrnet.training.step import accuracy, autocast
 from tests import tiny
 from tests.data import layouts
 from tests.processes import run_script
@@ -86,8 +89,8 @@ def test_frozen_stages_stay_as_they_started(run):
 
 
 def test_an_easy_data_set_is_learnt(city, tmp_path, monkeypatch):
-    monkeypatch.setattr(ssrnet.train, "save_checkpoint", lambda *_: None)
-    monkeypatch.setattr(ssrnet.train, "save_progress", lambda *_: None)
+    monkeypatch.setattr(ssrnet.training.state, "save_checkpoint", lambda *_: None)
+    monkeypatch.setattr(ssrnet.training.state, "save_progress", lambda *_: None)
     settings = tiny.training(
         city,
         tmp_path / "run",
@@ -420,7 +423,7 @@ def test_held_back_vehicles_without_cameras_are_scored_single_shot(city):
     dataset = open_dataset(city)
     blind = [replace(image, camera_id=None) for image in dataset.train]
     held = ReIDDataset("blind", city, "VeRi", "", (), blind, blind, "cross_camera")
-    scored = ssrnet.train.score(tiny.network(), held, 32, Processes(torch.device("cpu")))
+    scored = ssrnet.training.state.score(tiny.network(), held, 32, Processes(torch.device("cpu")))
     assert isinstance(scored, Metrics) and scored.queries == 12  # 6 vehicles with 3 images, one in the gallery
 
 
@@ -436,7 +439,7 @@ def test_a_crash_between_two_checkpoints_leaves_a_run_that_goes_on(run, stopped,
     def die(*arguments):
         raise SystemExit
 
-    monkeypatch.setattr(ssrnet.train, "save_progress", die)
+    monkeypatch.setattr(ssrnet.training.state, "save_progress", die)
     with pytest.raises(SystemExit):
         train(replace(stopped, max_steps=None, resume=True))
     assert load_checkpoint(stopped.out / "last.safetensors").info.epoch == 2
@@ -660,14 +663,14 @@ def test_an_image_that_vanished_while_training(tmp_path, cache_images):
 
 def test_an_image_that_vanishes_after_an_epoch_leaves_that_epoch(tmp_path, monkeypatch):
     data = tiny.city(tmp_path / "data")
-    save = ssrnet.train.save_progress
+    save = ssrnet.training.state.save_progress
 
     def save_and_lose(*arguments):
         save(*arguments)
         for path in (data / "image_train").iterdir():
             path.unlink()
 
-    monkeypatch.setattr(ssrnet.train, "save_progress", save_and_lose)
+    monkeypatch.setattr(ssrnet.training.state, "save_progress", save_and_lose)
     settings = tiny.training(data, tmp_path / "run", cache_images=False)
     with pytest.raises(DataError, match="image_train/.*jpg does not exist; check the path, or restore the image"):
         train(settings)
@@ -676,7 +679,9 @@ def test_an_image_that_vanishes_after_an_epoch_leaves_that_epoch(tmp_path, monke
 
 def test_an_image_that_vanishes_between_listing_and_decoding(tmp_path, monkeypatch):
     data = tiny.city(tmp_path / "data")
-    monkeypatch.setattr(ssrnet.train, "make_folder", lambda *_: next((data / "image_train").iterdir()).unlink())
+    monkeypatch.setattr(
+        ssrnet.training.state, "make_folder", lambda *_: next((data / "image_train").iterdir()).unlink()
+    )
     with pytest.raises(DataError, match="image_train/.*jpg cannot be found .*; restore the image"):
         train(tiny.training(data, tmp_path / "run"))
 
@@ -719,7 +724,7 @@ def test_frozen_batch_norms_keep_their_statistics(run, city, tmp_path):
 
 def test_an_epoch_over_images_shows_as_many_as_there_are(city):
     images = open_dataset(city).train  # six vehicles with three images
-    sampler = ssrnet.train.build_sampler(
+    sampler = build_sampler(
         images, tiny.training(city, city, epoch_over="images", images_per_identity=1, loss=LossSettings(metric="none"))
     )
     assert len(sampler) == 9 and len([position for batch in sampler for position in batch]) == len(images)

@@ -24,12 +24,12 @@ from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import SettingsError
 from ssrnet.losses import ReIDLoss
 from ssrnet.model import SSRNet
-from ssrnet.train import build_sampler
-from ssrnet.training.batches import augmented, open_pixels
+from ssrnet.train import TrainingStep
+from ssrnet.training.batches import augmented, build_sampler, open_pixels
 from ssrnet.training.distributed import Processes, processes
+from ssrnet.training.network import autocast, place, set_training_mode
 from ssrnet.training.schedule import build_optimiser
 from ssrnet.training.settings import TrainSettings, recipe
-from ssrnet.training.step import TrainingStep, autocast, place, set_training_mode
 
 
 @dataclass(frozen=True)

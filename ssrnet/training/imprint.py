@@ -1,4 +1,4 @@
-"""Classifiers initialised with each vehicle's mean feature, for runs that continue from another run's weights."""
+"""Classifiers that start as each vehicle's mean feature, for runs that go on from another run's weights."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ssrnet.data.pixels import Pixels
 from ssrnet.data.transforms import to_input
 from ssrnet.model import SSRNet
 from ssrnet.training.distributed import Processes
+from ssrnet.training.network import autocast, set_training_mode
 from ssrnet.training.settings import TrainSettings
-from ssrnet.training.step import autocast, set_training_mode
 
 IMAGES_PER_VEHICLE = 4
 BATCH = 32
@@ -29,8 +29,8 @@ def imprint_classifiers(
     """Sets each vehicle's row of every classifier to its mean feature (Qi et al., "Imprinted Weights", CVPR 2018).
 
     ``labels`` gives the vehicle of each image of ``pixels``. A few images of each vehicle pass once, in training mode,
-    so that batch norms measure their statistics anew as well: what was loaded may have had another padding or
-    attention. Classifiers at random would need some epochs before cross-entropy says anything.
+    so that batch norms measure their statistics anew as well: the loaded weights may come from another padding or
+    attention. Random classifiers would need some epochs before cross-entropy guides the features.
     """
     chosen = _some_of_each(labels, settings.seed)
     set_training_mode(model, settings)
