@@ -25,7 +25,7 @@ from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.index.partial import PartialFeatures
 from ssrnet.model import TABLE_1, ModelSettings, SSRNet
-from ssrnet.model.backbone import resnet
+from ssrnet.model.backbones.resnet import torchvision_resnet
 from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.extraction import ExtractSettings, batch_size, check_precision, describe, embeddings, extract
 
@@ -170,7 +170,7 @@ def measure(
 def _networks(settings: ExtractionBenchmarkSettings, device: torch.device) -> dict[str, nn.Module]:
     torch.manual_seed(0)
     model = settings.model
-    plain = [resnet(model.backbone, model.last_stride, model.stride_position) for _ in range(2)]
+    plain = [torchvision_resnet(model.backbone, model.last_stride, model.stride_position) for _ in range(2)]
     for each in plain:
         each.fc = nn.Identity()  # the pooled features are compared
     ours = [SSRNet(replace(model, **TABLE_1["GB"])), SSRNet(model)]

@@ -26,12 +26,9 @@ def stages(model: SSRNet) -> dict[str, list[nn.Module]]:
     by_stage: dict[str, list[nn.Module | None]] = {
         "heads": [model.necks, model.graph, model.stripes, model.attention_head],
         "attention": [model.attention],
-        "layer4": [backbone.layer4],
-        "layer3": [backbone.layer3],
-        "layer2": [backbone.layer2],
-        "layer1": [backbone.layer1],
-        "stem": [backbone.conv1, backbone.bn1, model.transformer],
+        **{name: list(backbone.stage(name)) for name in reversed(tuple(backbone.stages))},
     }
+    next(reversed(by_stage.values())).append(model.transformer)  # it warps the image before the first stage
     present = {name: [module for module in modules if module is not None] for name, modules in by_stage.items()}
     return {name: modules for name, modules in present.items() if any(module.state_dict() for module in modules)}
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssrnet.errors import SettingsError
 from ssrnet.model.regions import REGION_NAMES
 
 CORNER_RING = (("ul", "ur"), ("ur", "dr"), ("dr", "dl"), ("dl", "ul"))
@@ -56,10 +55,6 @@ class RelationGraph(nn.Module):
         self, channels: int, out: int, depth: int = 2, global_node: bool = True, token_node: bool = True
     ) -> None:
         super().__init__()
-        if depth not in (1, 2, 3):
-            raise SettingsError(f"GCN depth is {depth}; the paper's Table 4 has 1, 2 and 3.")
-        if not (global_node or token_node):
-            raise SettingsError("the graph has neither global node nor token, so no row to read out; keep one of them.")
         self.nodes = node_names(global_node, token_node)
         self.readout = self.nodes.index("token" if token_node else "global")
         self.token = nn.Parameter(torch.randn(1, channels) * 0.02) if token_node else None

@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 from ssrnet.errors import SettingsError
 from ssrnet.model.attention import AttentionName
-from ssrnet.model.backbone import BackboneName, StridePosition
+from ssrnet.model.backbones import BACKBONES, BackboneName, StridePosition
 
 PartsName = Literal["regions", "pcb"]
 PaddingName = Literal["zeros", "replicate", "reflect"]
 WIDEST = 8192
-"""Of ``branch_dim``, four times F_G: a few bytes of metadata must not ask for more than all memory."""
+"""Limit of ``branch_dim``, four times F_G: metadata of a few bytes must not fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,30 @@ class ModelSettings:
     """Length of f_attn and f_token."""
 
     def __post_init__(self) -> None:
-        # The command line checks these, but a checkpoint's metadata may say anything.
+        # The command line checks types, but a checkpoint's metadata may hold anything.
         for field in fields(self):
             value, kind = getattr(self, field.name), type(field.default)
             if type(value) is not kind and not (kind is float and type(value) is int):
-                raise SettingsError(f"{field.name} is {value!r}; it must be of the kind {kind.__name__}.")
-        for name, known in (
-            ("backbone", BackboneName),
-            ("stride_position", StridePosition),
-            ("padding", PaddingName),
-            ("attention", AttentionName),
-            ("parts", PartsName),
+                raise SettingsError(f"{field.name} is {value!r}; it must be of type {kind.__name__}.")
+        for name, choices in (
+            ("backbone", tuple(BACKBONES)),
+            ("stride_position", get_args(StridePosition)),
+            ("padding", get_args(PaddingName)),
+            ("attention", get_args(AttentionName)),
+            ("parts", get_args(PartsName)),
         ):
-            if getattr(self, name) not in get_args(known):
-                raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}.")
         if not 0 < self.crop_ratio <= 1:
-            # A whole number may have thousands of digits, more than a float holds.
-            ratio = f"{self.crop_ratio:g}" if isinstance(self.crop_ratio, float) else str(self.crop_ratio)[:20]
-            raise SettingsError(f"crop ratio is {ratio}; it must lie in (0, 1], 2/3 in the paper.")
+            raise SettingsError(f"crop ratio is {str(self.crop_ratio)[:20]}; it must lie in (0, 1], 2/3 in the paper.")
         if self.last_stride not in (1, 2):
-            raise SettingsError(f"last_stride is {self.last_stride}; the last stage of a ResNet has stride 1 or 2.")
+            raise SettingsError(f"last_stride is {self.last_stride}; the backbone's last stage has stride 1 or 2.")
         if self.gcn_depth not in (1, 2, 3):
             raise SettingsError(f"GCN depth is {self.gcn_depth}; the paper's Table 4 has 1, 2 and 3.")
         if not 1 <= self.branch_dim <= WIDEST:
             raise SettingsError(f"branch_dim is {self.branch_dim}; it must lie in 1 to {WIDEST:,}, 512 in the paper.")
+        if self.has_graph and not (self.global_node or self.token_node):
+            raise SettingsError("the graph has neither global node nor token, so no row to read out; keep one of them.")
 
     @property
     def has_graph(self) -> bool:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssrnet.model.attention import AttentionHead, BilinearHead, SpatialTransformer, build_attention
-from ssrnet.model.backbone import Backbone, set_padding
+from ssrnet.model.backbones import BACKBONES
 from ssrnet.model.embedding import EmbeddingSettings, embed
 from ssrnet.model.graph import RelationGraph
 from ssrnet.model.regions import Box, pool_regions, region_boxes
-from ssrnet.model.settings import ModelSettings
+from ssrnet.model.settings import ModelSettings, PaddingName
 
 PCB_STRIPES = 6
 PCB_DIM = 256
@@ -88,6 +88,17 @@ class PartStripes(nn.Module):
         return [layer(stripes[:, :, i]) for i, layer in enumerate(self.reduce)]
 
 
+def set_padding(module: nn.Module, padding: PaddingName) -> None:
+    """Makes every padded convolution in ``module`` see ``padding`` beyond the border of its map, in place.
+
+    Strided convolutions of an even input apply zeros at the top and left alone, so that training can turn the
+    upper left corner into a constant (Alsallakh et al., "Mind the Pad", ICLR 2021).
+    """
+    for convolution in module.modules():
+        if isinstance(convolution, nn.Conv2d) and any(convolution.padding):
+            convolution.padding_mode = padding
+
+
 class SSRNet(nn.Module):
     """Global, attention and relation branch over one backbone; see :class:`ModelSettings` for the variants.
 
@@ -100,7 +111,8 @@ class SSRNet(nn.Module):
         super().__init__()
         self.settings = settings
         self.num_classes = num_classes
-        self.backbone = Backbone(settings.backbone, settings.last_stride, settings.stride_position)
+        family = BACKBONES[settings.backbone].family
+        self.backbone = family(settings.backbone, settings.last_stride, settings.stride_position)
         channels = self.backbone.channels
         dims = {"G": channels}
 

@@ -44,8 +44,8 @@ def untrained(weights: str, model: ModelSettings, image_size: int) -> Subject:
     """A network before its training: ``weights`` for its backbone, as :func:`load_backbone` takes them."""
     network = SSRNet(model)
     note = load_backbone(network, weights)
-    padding = "" if model.padding == "zeros" else f"; {model.padding} padding"
-    name = f"untrained {model.backbone} ({note}; stride on {model.stride_position}{padding})"
+    details = [note, network.backbone.variant, "" if model.padding == "zeros" else f"{model.padding} padding"]
+    name = f"untrained {model.backbone} ({'; '.join(filter(None, details))})"
     made_by: dict[str, object] = {"model": name}
     if Path(weights).is_file():
         made_by |= {"checkpoint": Path(weights).name, "checkpoint_hash": file_hash(Path(weights))}

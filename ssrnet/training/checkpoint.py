@@ -160,35 +160,27 @@ def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> lis
 def load_backbone(model: SSRNet, source: str) -> str:
     """Starts the backbone from ``source``: a file, ``imagenet`` or ``none``; returns one sentence on what it did.
 
-    A file is a .safetensors, or a .pth of tensors alone, with torchvision's names; ``fc.*`` is ignored. ``imagenet``
-    downloads torchvision's IMAGENET1K_V1 weights, of the paper's time.
+    A file is a .safetensors, or a .pth of tensors alone. ``imagenet`` downloads the backbone's published weights.
     Raises :class:`CheckpointError` for a file or download that fails, or is of another backbone, and
-    :class:`SettingsError` for ``imagenet`` with the stride on conv1.
+    :class:`SettingsError` where this backbone has no published weights, or none with these strides.
     """
     settings = model.settings
     if source == "none":
         return "backbone: random weights"
     if source == "imagenet":
-        if settings.stride_position != "conv2":
-            raise SettingsError(
-                "torchvision's ImageNet weights were trained with the stride on conv2; set stride_position to conv2."
-            )
-        from torchvision.models import get_model_weights  # here, since it takes seconds that reading a file need not
-
-        weights = get_model_weights(settings.backbone)["IMAGENET1K_V1"]
         try:
-            tensors = weights.get_state_dict(progress=False)
+            title, tensors = model.backbone.published_weights()
         except OSError as error:
             raise CheckpointError(
-                f"cannot download torchvision's {settings.backbone} weights ({error}); "
+                f"cannot download the weights of {settings.backbone} ({error}); "
                 "give a file with --backbone-weights, or `none`."
             ) from error
-        title, metadata = f"torchvision {weights}", {}
+        metadata = {}
     else:
         tensors, metadata, _ = read_weights(Path(source))
         title = Path(source).name
     tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+    tensors = model.backbone.backbone_tensors(tensors)
     expected = model.backbone.state_dict()
     # Files from before PyTorch counted batches lack num_batches_tracked, which nothing here reads.
     needed = [name for name in expected if name in tensors or not name.endswith("num_batches_tracked")]
@@ -197,15 +189,13 @@ def load_backbone(model: SSRNet, source: str) -> str:
     if wrong or unknown:
         name = (wrong or unknown)[0]
         raise CheckpointError(
-            f"{source} is no {settings.backbone} with torchvision's names: {name} is "
+            f"{source} is no {settings.backbone}: {name} is "
             f"{'absent or of another shape' if wrong else 'not part of it'}; "
             "give weights of this backbone or change --model.backbone."
         )
     model.backbone.load_state_dict(tensors, strict=False)
-    note = f"backbone: {title}"
-    if "layer2-4[0].conv1" in metadata.get("architecture", "") and settings.stride_position != "conv1":
-        note += " (trained with the stride on conv1; this model has it on conv2)"
-    return note
+    warning = model.backbone.warning(metadata)
+    return f"backbone: {title} ({warning})" if warning else f"backbone: {title}"
 
 
 def read_weights(path: Path) -> TensorFile:

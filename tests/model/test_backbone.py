@@ -4,7 +4,7 @@ from torchvision.models import resnet18, resnet50
 
 from ssrnet.errors import SettingsError
 from ssrnet.model import ModelSettings, SSRNet
-from ssrnet.model.backbone import Backbone
+from ssrnet.model.backbones.resnet import ResNet
 from tests import tiny
 
 
@@ -14,7 +14,7 @@ from tests import tiny
 @pytest.mark.parametrize("position", ["conv1", "conv2"])
 def test_every_backbone_gives_a_sixteenth_of_the_image(name, channels, position):
     with torch.device("meta"):
-        F_G = Backbone(name, stride_position=position)(torch.zeros(1, 3, 64, 96))
+        F_G = ResNet(name, stride_position=position)(torch.zeros(1, 3, 64, 96))
     assert F_G.shape == (1, channels, 4, 6)
 
 
@@ -22,7 +22,7 @@ def test_every_backbone_gives_a_sixteenth_of_the_image(name, channels, position)
 @pytest.mark.parametrize(("position", "other"), [("conv1", "conv2"), ("conv2", "conv1")])
 def test_the_stride_sits_on_the_convolution_that_was_asked_for(position, other, last_stride):
     with torch.device("meta"):
-        backbone = Backbone("resnet50", last_stride, position)
+        backbone = ResNet("resnet50", last_stride, position)
     strides = {"layer2": 2, "layer3": 2, "layer4": last_stride}
     for stage, stride in strides.items():
         block = getattr(backbone, stage)[0]
@@ -33,7 +33,7 @@ def test_the_stride_sits_on_the_convolution_that_was_asked_for(position, other, 
 
 def test_the_stride_position_matters_to_the_same_weights():
     torch.manual_seed(0)
-    first, second = Backbone("resnet50", stride_position="conv1").eval(), Backbone("resnet50").eval()
+    first, second = ResNet("resnet50", stride_position="conv1").eval(), ResNet("resnet50").eval()
     second.load_state_dict(first.state_dict())
     with torch.no_grad():
         a, b = first(tiny.images(1, 32)), second(tiny.images(1, 32))
@@ -44,7 +44,7 @@ def test_the_stride_position_matters_to_the_same_weights():
 def test_with_last_stride_2_it_is_torchvisions_network(name, original):
     torch.manual_seed(0)
     theirs = original(weights=None).eval()
-    ours = Backbone(name, last_stride=2).eval()
+    ours = ResNet(name, last_stride=2).eval()
     assert {k for k in theirs.state_dict() if not k.startswith("fc.")} == set(ours.state_dict())
     ours.load_state_dict({k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")})
     with torch.no_grad():
@@ -54,7 +54,7 @@ def test_with_last_stride_2_it_is_torchvisions_network(name, original):
 
 
 def test_frozen_stages_get_no_gradient_and_keep_their_statistics():
-    backbone = Backbone("resnet18")
+    backbone = ResNet("resnet18")
     backbone.freeze(3)
     backbone.train()
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
@@ -69,7 +69,7 @@ def test_frozen_stages_get_no_gradient_and_keep_their_statistics():
 
 
 def test_freezing_survives_a_switch_to_evaluation_and_back():
-    backbone = Backbone("resnet18")
+    backbone = ResNet("resnet18")
     backbone.freeze(2)
     backbone.eval()
     backbone.train()
@@ -77,7 +77,7 @@ def test_freezing_survives_a_switch_to_evaluation_and_back():
 
 
 def test_a_frozen_backbone_still_lets_the_image_have_its_gradient():
-    backbone = Backbone("resnet18").eval()
+    backbone = ResNet("resnet18").eval()
     backbone.freeze(5)
     x = tiny.images(1, 32).requires_grad_()
     backbone(x).sum().backward()
@@ -86,13 +86,13 @@ def test_a_frozen_backbone_still_lets_the_image_have_its_gradient():
 
 @pytest.mark.parametrize("stages", [-1, 6])
 def test_stages_that_there_are_not_cannot_be_frozen(stages):
-    with pytest.raises(SettingsError, match=f"cannot freeze {stages} stages; a ResNet has 5"):
-        Backbone("resnet18").freeze(stages)
+    with pytest.raises(SettingsError, match=f"cannot freeze {stages} stages; this backbone has 5 .stem, layer1, "):
+        ResNet("resnet18").freeze(stages)
 
 
-def test_a_last_stride_that_no_resnet_has():
+def test_a_last_stride_that_there_is_not():
     with pytest.raises(SettingsError, match="last_stride is 3; .* stride 1 or 2"):
-        Backbone("resnet18", last_stride=3)
+        ModelSettings(last_stride=3)
 
 
 def border_length(padding: str, image: torch.Tensor) -> torch.Tensor:

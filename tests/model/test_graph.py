@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from ssrnet.errors import SettingsError
 from ssrnet.model.graph import RelationGraph, adjacency, node_names, normalised_adjacency
 
 # rows and columns: global, ul, ur, mid, dl, dr, token
@@ -99,14 +98,3 @@ def test_a_token_learns():
     graph = RelationGraph(4, 2)
     graph(graph.initial_nodes(torch.randn(2, 4), [torch.randn(2, 4) for _ in range(5)]))[-1].sum().backward()
     assert graph.token.grad.abs().sum() > 0
-
-
-@pytest.mark.parametrize("depth", [0, 4])
-def test_depths_that_the_paper_does_not_have(depth):
-    with pytest.raises(SettingsError, match=f"GCN depth is {depth}; the paper's Table 4 has 1, 2 and 3"):
-        RelationGraph(4, 2, depth)
-
-
-def test_a_graph_needs_a_node_to_read_out():
-    with pytest.raises(SettingsError, match="neither global node nor token"):
-        RelationGraph(4, 2, global_node=False, token_node=False)

@@ -54,6 +54,19 @@ def test_crop_ratios_outside_0_to_1_are_refused(ratio):
         ModelSettings(crop_ratio=ratio)
 
 
+@pytest.mark.parametrize("depth", [0, 4])
+def test_depths_that_the_paper_does_not_have(depth):
+    with pytest.raises(SettingsError, match=f"GCN depth is {depth}; the paper's Table 4 has 1, 2 and 3"):
+        ModelSettings(gcn_depth=depth)
+
+
+def test_a_graph_needs_a_node_to_read_out():
+    nodes = dict(global_node=False, token_node=False)
+    with pytest.raises(SettingsError, match="neither global node nor token"):
+        ModelSettings(**nodes)
+    assert not ModelSettings(parts="pcb", **nodes).has_graph
+
+
 def test_a_branch_needs_a_channel():
     with pytest.raises(SettingsError, match="branch_dim is 0"):
         ModelSettings(branch_dim=0)

@@ -373,7 +373,7 @@ def test_backbone_weights_of_another_backbone(resnet, tmp_path):
     save_file(resnet, path)
     fails(
         path,
-        "is no resnet34 with torchvision's names",
+        "is no resnet34",
         "layer1.2.",
         "absent or of another shape",
         "--model.backbone",
@@ -422,7 +422,7 @@ def test_without_a_connection(monkeypatch):
         raise URLError("Name or service not known")
 
     monkeypatch.setattr(ResNet18_Weights, "get_state_dict", offline)
-    with pytest.raises(CheckpointError, match="cannot download torchvision's resnet18 .*Name or service.*`none`"):
+    with pytest.raises(CheckpointError, match="cannot download the weights of resnet18 .*Name or service.*`none`"):
         load_backbone(tiny.network(), "imagenet")
 
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import Literal
 
 from app.widgets.components import component
-from ssrnet.model.settings import ModelSettings
+from ssrnet.model import BACKBONES, ModelSettings
 
 _diagram = component("network_diagram")
 
@@ -92,7 +92,7 @@ def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
     branches = ["G"] + ["attn"] * settings.attention_branch + ["token"] * settings.relation_branch
     nodes = 5 + settings.global_node + settings.token_node
     source = _symbol("F", "attn") if settings.attention_branch else _symbol("F", "G")
-    backbone = settings.backbone.replace("resnet", "ResNet-")
+    backbone = BACKBONES[settings.backbone].title
     size = f": {cells} × {cells} cells" if cells else ""
     return {
         "image": Block("Image", "of one vehicle", "images", "Image"),
