@@ -28,6 +28,7 @@ from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
 from ssrnet.explain.overlaps import overlap
 from ssrnet.explain.relations import region_cosines, smoothness
+from ssrnet.model import BACKBONES
 from ssrnet.model.regions import REGION_NAMES, region_boxes
 from ssrnet.retrieval.evaluation import Evaluation
 
@@ -51,9 +52,9 @@ $\lambda = \frac{2}{3}$.
 - **The ranks at another λ** come from a network trained at one λ and used at another. The paper's Fig. 4 trains a
   network from the start for each λ, so the two curves answer different questions.
 
-Only $\lfloor \lambda H \rfloor$ counts: several λ make the same boxes, and the same ranks. The cosines lie in [0, 1],
-since every region's row comes from a ReLU.
+Only $\lfloor \lambda H \rfloor$ counts: several λ make the same boxes, and the same ranks.
 """
+NON_NEGATIVE = "The cosines lie in [0, 1], since every region's row comes from a ReLU.\n"
 
 
 def render(bench: Workbench) -> None:
@@ -66,7 +67,9 @@ def render(bench: Workbench) -> None:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
     else:
         _explore(bench, model, image_picker("query", split.query), study_curves())
-    explain(EQUATIONS, LOOK_FOR, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
+    signed = model is not None and not BACKBONES[model.settings.backbone].family.non_negative
+    look_for = LOOK_FOR if signed else LOOK_FOR + NON_NEGATIVE
+    explain(EQUATIONS, look_for, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
 
 
 @fragment

@@ -1,8 +1,9 @@
 """Cosines between the graph's nodes: region to region between two images, and over-smoothing within one.
 
 Over-smoothing (paper Sec. 3.4 and 4.4): every layer averages a node with its neighbours, until all are alike.
-H(0) of a region and every later row come from a ReLU, so they have no negative entries and their cosines lie
-in [0, 1]; only the learned token's row of H(0) may be negative. A row of zeros has cosine 0 with everything.
+Where F_G ends in a ReLU (a backbone's ``non_negative``), H(0) of a region and every later row have no negative entries
+and their cosines lie in [0, 1]; only the learned token's row of H(0) may be negative. A row of zeros has cosine 0 with
+everything.
 """
 
 from __future__ import annotations

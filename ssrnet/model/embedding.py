@@ -15,14 +15,14 @@ from ssrnet.errors import SettingsError
 
 @dataclass(frozen=True)
 class EmbeddingSettings:
-    """The paper concatenates its three features (Sec. 3.1) and leaves open the rest, which these settings name."""
+    """How branch features are joined. The paper says that it concatenates three (Sec. 3.1), and no more."""
 
     neck: Literal["after", "before"] = "after"
     """Features after or before the batch-norm neck."""
     normalise_branches: bool = False
     """L2-normalise each branch first, so that each weighs the same in a cosine."""
     branches: tuple[str, ...] = ()
-    """Branches to use (G, attn, token); empty means all the model has."""
+    """Branches to use (G, attn, token); empty means all that the model has."""
 
 
 def embed(before: Mapping[str, Tensor], after: Mapping[str, Tensor], settings: EmbeddingSettings) -> Tensor:

@@ -72,7 +72,7 @@ class RelationGraph(nn.Module):
         return torch.stack([rows[name] for name in self.nodes], dim=1)
 
     def forward(self, H0: Tensor, A: Tensor | None = None) -> list[Tensor]:
-        """[H(0), H(1), ... H(depth)], each (B, n, channels or out). ``A`` replaces the graph's own (n, n)."""
+        """[H(0), H(1), ... H(depth)], each (B, n, channels or out). ``A`` (n, n) replaces the graph's adjacency."""
         propagate = normalised_adjacency(self.A if A is None else A)  # (n, n)
         H = [H0]
         for layer in self.weights:

@@ -1,7 +1,7 @@
 """Whether a network's attention looks at the image: measured on traces of some images, without labels.
 
 An attention map that is the same for every image explains none of them. Training can end there: zero padding marks the
-corners of F_G, M_c saturates, M_s learns places. The figures here tell, for any checkpoint, in one pass.
+corners of F_G, M_c saturates, M_s learns places. These figures show it for any checkpoint, in one pass.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Before training on vehicles, at random or from ImageNet, the figure is 0.7; with
 
 
 class Verdict(NamedTuple):
-    """What the figures say ``of`` "M_c", "M_s", "F_G" or "H", as a sentence; ``passes`` is None without a limit."""
+    """A sentence on one map, ``of`` "M_c", "M_s", "F_G" or "H"; ``passes`` is None where there is no limit."""
 
     of: str
     passes: bool | None
@@ -58,11 +58,11 @@ class AttentionHealth:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """A sentence with its numbers for each map that the network has, good or bad; none for those it lacks."""
-        found = []
+        verdicts = []
         if self.M_c_deviation is not None and self.M_c_saturated is not None:
             passes = self.M_c_deviation >= M_C_SAME
             finding = "differs between images" if passes else "is the same for every image"
-            found.append(
+            verdicts.append(
                 Verdict(
                     "M_c",
                     passes,
@@ -76,20 +76,20 @@ class AttentionHealth:
             passes = self.M_s_position <= M_S_POSITION
             finding = "differs between images" if passes else "is largely position"
             share = f"{100 * self.M_s_position:.0f} % of its variance is position, the same in all images."
-            found.append(Verdict("M_s", passes, f"M_s {finding}: {share}"))
+            verdicts.append(Verdict("M_s", passes, f"M_s {finding}: {share}"))
         passes = self.border <= BORDER
         finding = "does not mark its border" if passes else "marks its border"
         times = f"the strongest border cell is {self.border:.1f} times the middle."
-        found.append(Verdict("F_G", passes, f"F_G {finding}: {times}"))
+        verdicts.append(Verdict("F_G", passes, f"F_G {finding}: {times}"))
         if self.node_cosine:
-            layers = ", ".join(f"{_cosine(own)} at H({layer})" for layer, own in enumerate(self.node_cosine))
+            layers = ", ".join(f"{_cosine(cosine)} at H({layer})" for layer, cosine in enumerate(self.node_cosine))
             sentence = f"Mean cosine between two nodes of an image: {layers}; at 1 all nodes point the same way."
-            found.append(Verdict("H", None, sentence))
-        return tuple(found)
+            verdicts.append(Verdict("H", None, sentence))
+        return tuple(verdicts)
 
 
 class HealthSums:
-    """Collects traces, a batch at a time, without keeping their feature maps."""
+    """Adds up traces, a batch at a time, without keeping their feature maps."""
 
     def __init__(self) -> None:
         self._M_c: list[Tensor] = []
@@ -107,14 +107,14 @@ class HealthSums:
             self._cosines.append(torch.stack([_mean_cosine(H.detach().float()) for H in trace.H], dim=1).cpu())
 
     def extend(self, other: HealthSums) -> None:
-        """Adds what ``other`` has collected from further images of the same network."""
+        """Adds the traces that ``other`` has, of further images of the same network."""
         self._M_c += other._M_c
         self._M_s += other._M_s
         self._length += other._length
         self._cosines += other._cosines
 
     def result(self) -> AttentionHealth:
-        """Of all that was added; at least one image."""
+        """The figures over all traces that were added; at least one image."""
         length = torch.cat(self._length)
         M_c = torch.cat(self._M_c) if self._M_c else None
         M_s = torch.cat(self._M_s) if self._M_s else None
@@ -159,5 +159,5 @@ def _mean_cosine(H: Tensor) -> Tensor:
 
 
 def _cosine(value: float) -> str:
-    """Two digits, and a third where two would round all that counts away."""
+    """Two digits, and three above 0.95, where two would hide the difference from 1."""
     return f"{value:.3f}" if value > 0.95 else f"{value:.2f}"

@@ -165,7 +165,7 @@ class SSRNet(nn.Module):
         return FeatureMap(self.backbone(x), theta)
 
     def head(self, feature_map: FeatureMap, crop_ratio: float | None = None, A: Tensor | None = None) -> Trace:
-        """All that follows F_G. ``crop_ratio`` and ``A`` replace the model's own lambda and adjacency (n, n).
+        """All that follows F_G. ``crop_ratio`` and ``A`` (n, n) replace the model's lambda and adjacency.
 
         Raises :class:`SettingsError` for a ratio outside (0, 1] or one that leaves no cell of F_G.
         """
@@ -208,7 +208,7 @@ class SSRNet(nn.Module):
         return self.head(self.feature_map(x), crop_ratio)
 
     def forward(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Training's view: features before the neck (B, dim) and logits (B, num_classes), by branch."""
+        """What training needs: features before the neck (B, dim) and logits (B, num_classes), by branch."""
         trace = self.trace(x)
         logits = {branch: layer(trace.after[branch]) for branch, layer in self.classifiers.items()}
         return dict(trace.before), logits

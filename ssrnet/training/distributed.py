@@ -1,7 +1,7 @@
-"""Several processes that work as one, as ``torchrun`` starts them; a single process is the case of one.
+"""Several processes that share each batch, as ``torchrun`` starts them, or a single one.
 
-What a test shows, with two processes on the CPU (gloo): the same losses, weights and features as one
-process. What needs two GPUs and has not been run here: NCCL, synchronised batch-norm, and the time saved.
+A test shows that two processes on the CPU (gloo) have the losses, weights and features of one. Not tested, since it
+needs two GPUs: NCCL, synchronised batch norms, and the time saved.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 from ssrnet.errors import ResourceError, SettingsError
 from ssrnet.resources import DeviceName, resolve_device
 
-PATIENCE = timedelta(hours=2)
-"""How long processes wait for one that decodes images or ranks; a process that dies ends them all at once."""
+TIMEOUT = timedelta(hours=2)
+"""How long processes wait for the first to decode images or to rank; if one dies, all end at once."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that prints and writes."""
+        """Whether this process prints and writes."""
         return self.rank == 0
 
     def say(self, text: object) -> None:
-        """Prints, once for all processes."""
+        """Prints in the first process alone."""
         if self.first:
             print(text)
 
@@ -69,7 +69,7 @@ class Processes:
         return torch.cat(everyone)
 
     def from_first(self, rows: Tensor) -> None:
-        """Writes the first process's ``rows`` (N, ...) into those of every other one, some thousand at a time."""
+        """Copies the first process's ``rows`` (N, ...) into those of every other, some thousand at a time."""
         if self.world == 1:
             return
         for part in rows.split(4096):
@@ -78,7 +78,7 @@ class Processes:
             part.copy_(sent)
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so; all must ask at the same point."""
+        """Whether ``flag`` is set in any process; every process must call this at the same point."""
         if self.world == 1:
             return flag
         raised = torch.tensor(int(flag), device=self.device)
@@ -86,7 +86,7 @@ class Processes:
         return bool(raised.item())
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Blocks until every process has reached this call."""
         self.any(False)
 
     def replicate(self, model: nn.Module) -> nn.Module:
@@ -113,14 +113,14 @@ def processes(device: DeviceName = "auto") -> Processes:
     if chosen.type == "mps":
         raise SettingsError("several processes cannot share an mps device; run one process, or give --device cpu.")
     if chosen.type == "cuda":
-        chosen = _own_gpu(int(os.environ["LOCAL_RANK"]))
+        chosen = _local_gpu(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():  # once a program: torchrun's store keeps the addresses of the first meeting
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)
         atexit.register(dist.destroy_process_group)
     return Processes(chosen, dist.get_rank(), world)
 
 
-def _own_gpu(local_rank: int) -> torch.device:
+def _local_gpu(local_rank: int) -> torch.device:
     if local_rank >= torch.cuda.device_count():
         raise ResourceError(
             f"this machine has {torch.cuda.device_count()} GPUs, and process {local_rank + 1} has none left; "

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the step in hand, since half an optimiser's step is no state to go on from."""
+"""Ctrl-C that lets the current step finish, since a run cannot go on from half an optimiser's step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
-            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -29,8 +29,8 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print("\nstopping after this step; once more stops at once and loses the epoch", file=sys.stderr)
+        print("\nstopping after this step; press again to stop at once and lose the epoch", file=sys.stderr)

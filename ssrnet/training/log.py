@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains: log.jsonl and TensorBoard's scalars, one entry an epoch."""
+"""A run's log: log.jsonl and TensorBoard's scalars, one entry an epoch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class EpochSums:
     """Sums of an epoch's loss, accuracy and terms over its steps.
 
-    A GPU computes ahead of Python only while nobody asks it for a number, so steps wait on the device
-    until :meth:`flush`.
+    A GPU computes ahead of Python until Python needs a number, so the values of steps stay on the device until
+    :meth:`flush`.
     """
 
     def __init__(self, sums: Mapping[str, float], steps: int) -> None:
@@ -34,9 +34,9 @@ class EpochSums:
         self._waiting.append({name: value.detach() for name, value in values.items()})
 
     def flush(self, last_step: int) -> None:
-        """Fetches what waits; ``last_step`` is the run's number of the newest step.
+        """Adds the values that wait on the device; ``last_step`` is the run's number of the newest step.
 
-        Raises :class:`DivergedError` where a loss is no finite number, naming its step.
+        Raises :class:`DivergedError` where a loss is NaN or infinite, naming its step.
         """
         waiting, self._waiting = self._waiting, []
         if not waiting:
@@ -65,23 +65,23 @@ class EpochSums:
 class RunLog:
     """Appends to ``folder``/log.jsonl and ``folder``/tensorboard; use in ``with``.
 
-    Starts by forgetting what lies beyond ``epoch`` and ``step``: epochs that a killed run logged and
-    that a resumed one trains again, and a line that was cut short.
+    Starts by removing what lies beyond ``epoch`` and ``step``: epochs that a killed run logged and that a resumed one
+    trains again, and a line that was cut short.
     """
 
     def __init__(self, folder: Path, epoch: int, step: int) -> None:
         self.path, self.purge_step = folder / "log.jsonl", step + 1 if step else None
         self.writer: SummaryWriter | None = None  # opened by the first line, since it makes a file at once
-        _forget_after(self.path, epoch)
+        _remove_after(self.path, epoch)
         if self.path.exists():
-            self.path.touch()  # the Scoreboard takes a run whose log has long been still for stopped
+            self.path.touch()  # the Scoreboard counts a run as stopped whose log has not changed for long
 
     def __enter__(self) -> RunLog:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.writer is not None:
-            with suppress(OSError):  # on a full disk the sentence has been said by then
+            with suppress(OSError):  # a full disk has raised ResourceError already
                 self.writer.close()
 
     def write(self, line: Mapping[str, object]) -> None:
@@ -127,21 +127,21 @@ def read_log(path: Path) -> list[dict[str, object]]:
     return epochs
 
 
-def _forget_after(path: Path, epoch: int) -> None:
+def _remove_after(path: Path, epoch: int) -> None:
     if not path.exists():
         return
-    kept = [line for line in read_log(path) if line["epoch"] <= epoch]
-    text = "".join(json.dumps(line) + "\n" for line in kept)
+    lines = [line for line in read_log(path) if line["epoch"] <= epoch]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
     if text != path.read_text():
         write_atomically(path, lambda temporary: temporary.write_text(text))
 
 
 def _scalars(line: Mapping[str, object], prefix: str = "") -> dict[str, float]:
     """Every number of ``line``, those of an inner mapping under "its name/"; epoch and step are the axis."""
-    found: dict[str, float] = {}
+    scalars: dict[str, float] = {}
     for name, value in line.items():
         if isinstance(value, Mapping):
-            found |= _scalars(value, f"{prefix}{name}/")
+            scalars |= _scalars(value, f"{prefix}{name}/")
         elif isinstance(value, int | float) and name not in ("epoch", "step"):
-            found[prefix + name] = value
-    return found
+            scalars[prefix + name] = value
+    return scalars

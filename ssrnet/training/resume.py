@@ -1,4 +1,4 @@
-"""Where a run stands, and the file from which --resume goes on."""
+"""How far a run has come, and resume.pt, from which --resume goes on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAY_CHANGE = (
     "cache_images",
     "resume",
 )
-"""Settings that a resumed run may change without becoming another run."""
+"""Settings that may differ when a run is resumed."""
 
 KEYS = {"model", "optimiser", "progress", "run"}
 
@@ -69,7 +69,7 @@ def save_progress(
 def load_progress(
     settings: TrainSettings, model: SSRNet, optimiser: torch.optim.Optimizer, dataset_hash: str
 ) -> Progress:
-    """Restores what :func:`save_progress` saved; raises :class:`CheckpointError` where it is another run's."""
+    """Restores what :func:`save_progress` saved; raises :class:`CheckpointError` for another run's file."""
     path = settings.out / "resume.pt"
     if not path.is_file():
         raise CheckpointError(f"there is nothing to resume at {path}; start the run without --resume.")
@@ -92,24 +92,24 @@ def load_progress(
     load_weights(model, state["model"], path)
     try:
         optimiser.load_state_dict(state["optimiser"])
-    except Exception as error:  # of what is not its own PyTorch's optimiser raises anything
+    except Exception as error:  # PyTorch raises anything for the state of another optimiser
         raise foreign from error
     return Progress(**state["progress"])
 
 
-def _is_progress(found: object) -> bool:
-    """Whether all numbers of a :class:`Progress` are there, and can be."""
-    if not isinstance(found, dict) or set(found) != set(Progress._fields) or not isinstance(found["sums"], dict):
+def _is_progress(value: object) -> bool:
+    """Whether ``value`` holds every number of a :class:`Progress`, each in range."""
+    if not isinstance(value, dict) or set(value) != set(Progress._fields) or not isinstance(value["sums"], dict):
         return False
-    counts = [found[name] for name in ("epoch", "batch", "step")]
-    numbers = [found["best_mAP"], found["seconds"], *found["sums"].values()]
+    counts = [value[name] for name in ("epoch", "batch", "step")]
+    numbers = [value["best_mAP"], value["seconds"], *value["sums"].values()]
     return all(type(count) is int and 0 <= count < 2**53 for count in counts) and all(
         type(number) in (int, float) and math.isfinite(number) for number in numbers
     )
 
 
 def _identity(settings: TrainSettings, dataset_hash: str) -> dict[str, object]:
-    """What makes a run this run: all settings that shape its weights, and its data."""
+    """All settings that shape a run's weights, and the hash of its data."""
     return {k: v for k, v in asdict(settings).items() if k not in MAY_CHANGE} | {"dataset_hash": dataset_hash}
 
 

@@ -1,6 +1,6 @@
-"""Training runs as they lie on the disk: their logs, their settings, and what their checkpoints scored.
+"""Training runs on disk: their logs, their settings, and the metrics of their checkpoints.
 
-A run is a folder in which ``ssrnet train`` writes; it may be written to while it is read here.
+A run is the --out folder of ``ssrnet train``, which may still write there while it is read here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CMC_RANKS = (1, 5, 10)
 QUIET = 300.0
 """Seconds without a new line after which an unfinished run counts as stopped; four of its epochs if that is longer."""
 NOT_COMPARED = {"out", "resume"}
-"""Settings that differ between any two runs, or say nothing of what was trained."""
+"""Settings that always differ, or do not affect what is trained."""
 HELD_BACK = "held_back"
 
 State = Literal["starting", "training", "stopped", "finished"]
@@ -79,7 +79,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class StoredMetrics:
-    """What one checkpoint says that it scored, values in [0, 1], and the record of how."""
+    """Metrics that a checkpoint stores, in [0, 1], and the record of how they were measured."""
 
     checkpoint: Path
     model: str
@@ -91,17 +91,17 @@ class StoredMetrics:
 
 def find_runs(places: Iterable[Path]) -> list[Path]:
     """Folders below ``places`` that hold a run, sorted; one that has not ended its first epoch counts too."""
-    found: set[Path] = set()
+    folders: set[Path] = set()
     for place in places:
-        found |= {path.parent for path in place.rglob(LOG)}
-        found |= {path.parent for path in place.rglob(SETTINGS) if "recipe" in _read_settings(path)}
-    return sorted(found)
+        folders |= {path.parent for path in place.rglob(LOG)}
+        folders |= {path.parent for path in place.rglob(SETTINGS) if "recipe" in _read_settings(path)}
+    return sorted(folders)
 
 
 def find_studies(places: Iterable[Path]) -> list[Path]:
     """Folders below ``places`` that ``ssrnet study`` had as --out, sorted in each."""
-    found = ({path.parent.parent for path in place.rglob("studies/*.json")} for place in places)
-    return [folder for folders in found for folder in sorted(folders)]
+    outs = ({path.parent.parent for path in place.rglob("studies/*.json")} for place in places)
+    return [folder for folders in outs for folder in sorted(folders)]
 
 
 def read_run(folder: Path, now: float | None = None) -> TrainingRun:
@@ -133,7 +133,7 @@ def read_run(folder: Path, now: float | None = None) -> TrainingRun:
 
 
 def panels(runs: Sequence[TrainingRun]) -> list[Panel]:
-    """What there is to draw of these runs: the common curves in a fixed order, the loss terms, then all else."""
+    """The curves of these runs: common ones in a fixed order, then loss terms, then all others."""
     names = dict.fromkeys(name for run in runs for line in run.epochs for name in line)
     drawn = [panel for panel in _COMMON if any(name in names for name in panel.curves)]
     terms: dict[str, dict[str, str]] = {}
@@ -161,16 +161,16 @@ def differing_settings(runs: Sequence[TrainingRun]) -> dict[str, tuple[str, ...]
     """Settings that are not the same in all runs, each with its value a run; "not set" where a run lacks it."""
     names = dict.fromkeys(name for run in runs for name in run.settings if name not in NOT_COMPARED)
     rows = {
-        name: tuple(_say(run.settings[name]) if name in run.settings else "not set" for run in runs) for name in names
+        name: tuple(_text(run.settings[name]) if name in run.settings else "not set" for run in runs) for name in names
     }
     return {name: values for name, values in rows.items() if len(set(values)) > 1}
 
 
 def stored_metrics(checkpoint: Path) -> list[StoredMetrics]:
-    """What ``checkpoint`` says that it scored, without loading its weights; empty where it says nothing.
+    """The metrics that ``checkpoint`` stores, without loading its weights; may be empty.
 
-    An entry with a record of its own keeps it; for the held-back identities of `ssrnet train`, whose
-    evaluation has fixed rules, the record is put together here. Raises :class:`CheckpointError` where
+    An entry that has a record keeps it; for the held-back identities of `ssrnet train`, whose evaluation has fixed
+    rules, the record is made here. Raises :class:`CheckpointError` where
     the file cannot be read.
     """
     try:
@@ -204,8 +204,8 @@ def _stored(checkpoint: Path, content: str, info: dict, name: str, values: dict)
         "version": info["version"],
     }
     on = "training identities held back" if name == HELD_BACK else name
-    kept = {key: value for key, value in numbers.items() if _is_number(value)}
-    return StoredMetrics(checkpoint, model, int(info["epoch"]), on, kept, record)
+    finite = {key: value for key, value in numbers.items() if _is_number(value)}
+    return StoredMetrics(checkpoint, model, int(info["epoch"]), on, finite, record)
 
 
 def _images(name: str, training: Mapping[str, object]) -> str:
@@ -289,7 +289,7 @@ def _is_number(value: object) -> bool:
     )  # a whole number may be of any size
 
 
-def _say(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""What a training run is made of, and the named recipes."""
+"""The settings of a training run, and the named recipes."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class TrainSettings:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for checkpoints, settings and log; nothing is written anywhere else."""
     more_data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
-    """Further data folders whose training images are added; their vehicles are all taken for others."""
+    """Further data folders whose training images are added; their vehicles count as different ones."""
     recipe: RecipeName = "paper"
-    """Which named recipe the defaults come from: `paper` on a GPU, `quick` on a CPU unless you say."""
+    """Named recipe that the defaults come from; unless given, `paper` on a GPU and `quick` on a CPU."""
     network: NetworkName = "ssrnet"
-    """Which row of Table 1 the model's defaults come from; every --model option still applies."""
+    """Row of Table 1 that the model's defaults come from; every --model option still applies."""
     model: ModelSettings = field(default_factory=ModelSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
@@ -75,7 +75,7 @@ class TrainSettings:
     start_anew: tuple[str, ...] = ()
     """With --start-from: parts of the model (attention, graph, ...) that keep their random start."""
     frozen_stages: int = 0
-    """Backbone stages kept as they start: 1 the stem, 3 up to layer2."""
+    """Backbone stages that are not trained: 1 freezes the stem, 3 up to layer2."""
     subset: int | None = None
     """Test subset of VehicleID (800, 1600, 2400) or VERI-Wild (3000, 5000, 10000)."""
     epochs: int = 60

@@ -21,7 +21,7 @@ def sets_of_start(path: Path | None) -> tuple[TrainingSet, ...]:
     try:
         return read_checkpoint(path).info.training_sets
     except CheckpointError:
-        return ()  # loading its weights says what is wrong with it
+        return ()  # loading its weights will raise the reason
 
 
 def state_training_sets(info: CheckpointInfo, folders: Sequence[Path], source: Path) -> CheckpointInfo:
@@ -50,10 +50,10 @@ def state_training_sets(info: CheckpointInfo, folders: Sequence[Path], source: P
 
 
 def seen_by(info: CheckpointInfo, dataset: ReIDDataset, content_hash: str | None = None) -> SeenInTraining | None:
-    """How much of ``dataset`` the checkpoint was trained on; None where it does not say.
+    """How much of ``dataset`` the checkpoint was trained on; None where the checkpoint does not tell.
 
-    One from before training sets were stored says it of the very data set that it was trained on, by its
-    ``dataset_hash``; ``content_hash`` is that of ``dataset`` where the caller has it.
+    A checkpoint from before training sets were stored has only ``dataset_hash``, which identifies the data set that it
+    was trained on. ``content_hash`` is that of ``dataset``, for a caller that knows it.
     """
     sets = info.training_sets
     if not sets and dataset.train and info.dataset_hash == (content_hash or dataset.content_hash()):
