@@ -73,7 +73,7 @@ def test_its_images_are_normalised_by_its_statistics():
 
 
 def test_its_stages_are_named_where_too_many_are_to_be_frozen():
-    with pytest.raises(SettingsError, match=r"cannot freeze 3 stages; this backbone has 2 \\(stem, body\\)"):
+    with pytest.raises(SettingsError, match=r"cannot freeze 3 stages; this backbone has 2 \(stem, body\)"):
         SSRNet(ModelSettings("toy")).backbone.freeze(3)
 
 
