@@ -11,7 +11,7 @@ from ssrnet.errors import SettingsError
 from ssrnet.explain.cam import similarity_cam
 from ssrnet.explain.sanity import cascade
 from ssrnet.model import BACKBONES, ModelSettings, SSRNet
-from ssrnet.model.backbones import IMAGENET, Backbone, Choice, PixelStatistics
+from ssrnet.model.backbones import IMAGENET, Architecture, Backbone, PixelStatistics
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.train import train
@@ -36,7 +36,7 @@ class Toy(Backbone):
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
-    monkeypatch.setitem(BACKBONES, "toy", Choice("Toy", Toy))
+    monkeypatch.setitem(BACKBONES, "toy", Architecture("Toy", Toy))
 
 
 def test_it_trains_evaluates_and_is_explained(city, tmp_path):

@@ -10,27 +10,27 @@ from ssrnet.model.backbones.resnet import ResNet
 __all__ = [
     "BACKBONES",
     "IMAGENET",
+    "Architecture",
     "Backbone",
     "BackboneName",
-    "Choice",
     "PixelStatistics",
     "PublishedWeights",
     "StridePosition",
 ]
 
 
-class Choice(NamedTuple):
+class Architecture(NamedTuple):
     """A backbone's name in headings, and the family that builds it."""
 
     title: str
     family: type[Backbone]
 
 
-BACKBONES: dict[str, Choice] = {
-    "resnet18": Choice("ResNet-18", ResNet),
-    "resnet34": Choice("ResNet-34", ResNet),
-    "resnet50": Choice("ResNet-50", ResNet),
-    "resnet101": Choice("ResNet-101", ResNet),
+BACKBONES: dict[str, Architecture] = {
+    "resnet18": Architecture("ResNet-18", ResNet),
+    "resnet34": Architecture("ResNet-34", ResNet),
+    "resnet50": Architecture("ResNet-50", ResNet),
+    "resnet101": Architecture("ResNet-101", ResNet),
 }
 
 BackboneName = Literal[tuple(BACKBONES)]
