@@ -123,9 +123,9 @@ class ExplanationSettings:
     methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"{{{','.join(map_names())}}} ...")] = field(
         default_factory=map_names
     )
-    """Maps to judge. M_s is the network's own attention, where it has any; F_attn the length of F_attn's channels at
-    each cell, where attention makes another map of F_G, and F_G the same of F_G; grad-cam-cosine explains the cosine,
-    the others the projection on the reference."""
+    """Maps to measure. M_s is the spatial attention map; F_attn and F_G are the lengths of their channels at each cell;
+    a network without M_s or F_attn skips it. grad-cam-cosine explains the cosine, the other CAMs the projection on the
+    reference."""
     images: int = 120
     """Photographs with a part mask, each with another of its vehicle as reference: shares of parts, pointing game."""
     curves: int = 12
@@ -133,7 +133,7 @@ class ExplanationSettings:
     steps: int = 8
     """Points of a curve after its start."""
     pairs: int = 100
-    """Captures with and without one mark (the city has 67)."""
+    """Photographs with and without one mark (the city has 67)."""
     score_pairs: int = 8
     """Of these, pairs that Score-CAM explains."""
     randomised: int = 10
@@ -162,9 +162,9 @@ class ExplanationSettings:
             "image_size": 32,
         }
         for name, value in least.items():
-            own = getattr(self, name)
-            if own is not None and own < value:
-                raise SettingsError(f"{name} is {own}; it must be at least {value}.")
+            given = getattr(self, name)
+            if given is not None and given < value:
+                raise SettingsError(f"{name} is {given}; it must be at least {value}.")
         if not self.methods:
             raise SettingsError(f"--methods names no map; choose among {', '.join(map_names())}.")
         for name in self.methods:
