@@ -25,7 +25,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Batch:
-    """Seconds a query, searched ``queries`` at a time. ``recall``: share of the exact neighbours found, in [0, 1]."""
+    """Seconds a query, searched ``queries`` at a time. ``recall``: share of the exact neighbours in the result, in [0, 1]."""
 
     way: str
     queries: int

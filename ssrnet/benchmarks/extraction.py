@@ -78,7 +78,7 @@ class ExtractionSpeed:
     """Seconds an image, one number a round: ``alone`` by way and batch size, ``whole`` by way at the ``best`` size.
 
     ``alone`` is the network on a batch that lies on the device. ``whole`` is from the image file to the row on the CPU:
-    ours as `ssrnet extract` does it, rows kept on the disk included; torchvision's with a plain loader and a loop.
+    ours as `ssrnet extract` does it, with rows written to disk; torchvision's with a plain loader and a loop.
     ``best`` is the batch size of most images a second for SSR-Net.
     """
 

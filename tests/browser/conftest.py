@@ -1,4 +1,4 @@
-"""One Chromium and one served app for all tests of this folder that need no server of their own."""
+"""One Chromium and one served app for the tests of this folder; some start another server."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def browser():
         launched = driver.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
         )
-        # One context keeps Streamlit's scripts in its cache; a page of it is still a session of its own.
+        # One context keeps Streamlit's scripts in its cache; each page of it is still a separate session.
         yield launched.new_context(viewport={"width": 1440, "height": 900})
         launched.close()
 

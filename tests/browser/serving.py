@@ -63,5 +63,5 @@ def started(
 
 
 def menu(page, title):
-    """Opens a page by its entry in the menu; pages have links of their own."""
+    """Opens a page by its entry in the menu; pages contain links too."""
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()

@@ -81,7 +81,7 @@ def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path
         assert page.locator("[data-testid=stException]").count() == 0
         after = tiny.files(project)
     assert {name: after.get(name) for name in before} == before
-    assert not (project / "runs").exists(), "an extraction would have kept its features there"
+    assert not (project / "runs").exists(), "an extraction would have stored its features there"
 
 
 def test_scoreboard_curves_grow_with_the_log(page, server, tmp_path):

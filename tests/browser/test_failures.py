@@ -59,8 +59,8 @@ def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, check
 
 
 def test_a_deep_link_to_slices_and_the_archive(page, server, city, checkpoints):
-    own = {"failures_show": "Slices", "failures_by": "vehicle type", "failures_metric": "Rank-1"}
-    page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, **own})}")
+    section = {"failures_show": "Slices", "failures_by": "vehicle type", "failures_metric": "Rank-1"}
+    page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, **section})}")
     page.locator(".js-plotly-plot").get_by_text("motorcycle (1)").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="All queries and confusions").click()

@@ -1,4 +1,4 @@
-"""Your images in Chromium: pictures are uploaded, compared and ranked, and not kept."""
+"""Your images in Chromium: pictures are uploaded, compared and ranked, and are gone after a reload."""
 
 import zipfile
 from urllib.parse import urlencode
@@ -8,7 +8,7 @@ def upload(page, first, last):
     """One file after the other on a page that stands still, as a hand does it."""
     stands = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
     for place, file in ((page.locator("input[type=file]").first, first), (page.locator("input[type=file]").last, last)):
-        page.wait_for_timeout(500)  # a run that has been asked for, and has not begun
+        page.wait_for_timeout(500)  # a run may be requested and not yet begun
         page.wait_for_function(stands)
         place.set_input_files(file)
         page.get_by_test_id("stFileChip").first.wait_for()

@@ -29,13 +29,13 @@ class Elsewhere(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.address = f"http://127.0.0.1:{self.server_port}"
 
 
 class Answering(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requested.append(self.path)
         self.send_error(404)
 
     def log_message(self, *_: object) -> None:
@@ -75,7 +75,7 @@ def test_no_page_asks_another_server_or_runs_what_a_name_says(page, server, chec
     page.on("response", lambda response: answered.append(response.url))
     with suppress(HTTPError):
         urlopen(f"{elsewhere.address}/probe").close()
-    assert elsewhere.asked.pop() == "/probe"
+    assert elsewhere.requested.pop() == "/probe"
     for view in VIEWS:
         page.goto(f"{server}/{'' if view == HOME else view}?{urlencode({'data': str(data), **checkpoints})}")
         page.get_by_test_id("stSidebarUserContent").get_by_text("reach").wait_for()
@@ -83,7 +83,7 @@ def test_no_page_asks_another_server_or_runs_what_a_name_says(page, server, chec
         assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0, view
         assert page.evaluate("window.ran") is None, f"{view} runs what a name says"
         others = [url for url in answered if url.startswith("http") and not url.startswith(server)]
-        assert not others + elsewhere.asked, f"{view} asks others"
+        assert not others + elsewhere.requested, f"{view} asks others"
 
 
 def test_it_listens_to_this_computer_alone_unless_told_otherwise(tmp_path):
@@ -100,7 +100,7 @@ def test_it_listens_to_this_computer_alone_unless_told_otherwise(tmp_path):
 
 def listening(pid: int, port: int) -> set[str]:
     """Addresses on which the process listens at ``port``, from the kernel's tables."""
-    found = set()
+    addresses = set()
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             _, local, _, state, *_ = line.split()
@@ -109,8 +109,8 @@ def listening(pid: int, port: int) -> set[str]:
                 words = np.frombuffer(bytes.fromhex(address), ">u4").astype(
                     "<u4"
                 )  # each word is in the machine's order
-                found.add(socket.inet_ntop(family, words.tobytes()))
-    return found
+                addresses.add(socket.inet_ntop(family, words.tobytes()))
+    return addresses
 
 
 def test_an_upload_stays_in_memory(page, served, city, checkpoints, tmp_path):

@@ -1,4 +1,4 @@
-"""A third model in a real Chromium: imported by the command, chosen in the sidebar, kept in the link."""
+"""A third model in a real Chromium: imported by the command, chosen in the sidebar, part of the link."""
 
 from urllib.parse import urlencode
 

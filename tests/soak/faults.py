@@ -63,8 +63,8 @@ def _replaced(place: Path, seed: int) -> Iterator[Row]:
     for kind in READERS:
         outcome, sentences = Outcome(), 0
         for way in WAYS:
-            each, said = replace_often(kind, way, place / f"{kind} {way}", LOADS[kind], seed)
-            outcome.kills, sentences = outcome.kills + each.kills, sentences + said
+            each, refused = replace_often(kind, way, place / f"{kind} {way}", LOADS[kind], seed)
+            outcome.kills, sentences = outcome.kills + each.kills, sentences + refused
             outcome.failures += each.failures
         measured = f"{sentences} of them ended in one sentence, the others in weights and a hash that belong together"
         if kind == "features":

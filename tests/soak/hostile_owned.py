@@ -317,10 +317,10 @@ def _unended(root: Path, name: str) -> Path:
 
 def _naming(root: Path, name: str) -> None:
     """A journal that names a file outside, which SQLite would remove."""
-    kept = str(root.parent.parent / "outside" / "kept.txt").encode()
+    outside = str(root.parent.parent / "outside" / "kept.txt").encode()
     with open(_unended(root, name), "ab") as journal:
-        about = struct.pack(">II", len(kept), sum(kept) % 2**32)
-        journal.write(struct.pack(">I", 0x40000000 // 4096 + 1) + kept + about + bytes.fromhex("d9d505f920a163d7"))
+        about = struct.pack(">II", len(outside), sum(outside) % 2**32)
+        journal.write(struct.pack(">I", 0x40000000 // 4096 + 1) + outside + about + bytes.fromhex("d9d505f920a163d7"))
 
 
 def _runs() -> list[Case]:

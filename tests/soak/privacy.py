@@ -86,9 +86,9 @@ def make(folder: Path) -> tuple[Path, Path]:
     settings = {"recipe": WORD, "epochs": 2, "max_steps": None, "out": WORD, "model": {}}
     (run / "settings.json").write_text(json.dumps(settings))
     (run / "log.jsonl").write_text(json.dumps({"epoch": 1, "step": 9, "loss": 1.5, "note": WORD}) + "\n")
-    own = served / "checkpoints/ssrnet.safetensors"
+    network = served / "checkpoints/ssrnet.safetensors"
     for where in (outside / "index", served / "runs/index"):  # the second is inside, its pictures are not
-        build_index(BuildSettings(secret, own, where, features=(), workers=0, device="cpu"))
+        build_index(BuildSettings(secret, network, where, features=(), workers=0, device="cpu"))
     (served / "link").symlink_to(outside)
     assert load_checkpoint(outside / "ssrnet.safetensors").info.dataset == WORD
     return served, outside

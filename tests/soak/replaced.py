@@ -155,10 +155,10 @@ def search_often(folder: str, seconds: float, report: str) -> None:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     chance, wrong, searches, largest = random.Random(0), [], 0, 0
     until = time.monotonic() + seconds
-    with closing(open_index(Path(folder))[0]) as kept:
+    with closing(open_index(Path(folder))[0]) as opened_once:
         while time.monotonic() < until:
             query = chance.randrange(COUNT)
-            for index in (kept, open_index(Path(folder))[0]):
+            for index in (opened_once, open_index(Path(folder))[0]):
                 (neighbours,) = index.search(galleries.features(COUNT)[query : query + 1], 10)
                 searches += 1
                 for entry, distance in neighbours:
@@ -166,7 +166,7 @@ def search_often(folder: str, seconds: float, report: str) -> None:
                     if abs(distance - expected) > 1e-5:
                         wrong.append(f"{entry.name} at {distance} in place of {expected}")
                 largest = max(largest, len(index))
-                if index is not kept:
+                if index is not opened_once:
                     index.close()
     Path(report).write_text(json.dumps({"wrong": wrong, "searches": searches, "largest": largest}))
 

@@ -127,7 +127,7 @@ class Process:
 
 
 def run(case: Case, place: Path, seed: int = 0) -> Outcome:
-    """Tries one case in a process of its own."""
+    """Tries one case in a separate process."""
     process = Process([case], place)
     try:
         return process.run(0, seed)
