@@ -33,7 +33,7 @@ from ssrnet.explain.graph import EditedTrace, GraphEdit, edit_trace
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet, Trace
 from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
-from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
+from ssrnet.retrieval.extraction import ExtractSettings, describe, embeddings, extract
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
 from ssrnet.training.checkpoint import load_checkpoint
 
@@ -105,6 +105,11 @@ class Predictor:
                 progress_callback(len(rows), len(pictures))
         return torch.stack(rows) if rows else torch.zeros(0, sum(self.model.branch_dims.values()))
 
+    @torch.inference_mode()
+    def embed_as(self, picture: Picture, settings: ExtractSettings) -> Tensor:
+        """(1, D) float32 on the CPU: one picture as feature files and indexes made with ``settings`` hold it."""
+        return embeddings(self.model, self.pixels([picture], settings.image_size), settings).cpu()
+
     def rank(self, query: Picture, gallery: Sequence[Picture], top_k: int | None = None) -> list[RankedImage]:
         """The gallery's pictures by their cosine to the query, most similar first; all, or the first ``top_k``."""
         embeddings = self.embed([query, *gallery])
@@ -128,11 +133,14 @@ class Predictor:
         made_by = self.made_by | describe(settings, self.image_size)
         return evaluate(features, dataset, protocol or Protocol(dataset.protocol), made_by=made_by)
 
-    def pixels(self, pictures: Sequence[Picture]) -> Tensor:
-        """(N, 3, S, S) float32, normalised: the pictures as the network takes them; raises as :func:`as_image`."""
+    def pixels(self, pictures: Sequence[Picture], image_size: int | None = None) -> Tensor:
+        """(N, 3, S, S) float32, normalised: the pictures as the network takes them; raises as :func:`as_image`.
+
+        image_size: S in pixels, by default the predictor's.
+        """
         from ssrnet.data.transforms import test_transform  # imports torchvision, which takes seconds
 
-        transform = test_transform(self.image_size)
+        transform = test_transform(image_size or self.image_size)
         return torch.stack([transform(as_image(picture)) for picture in pictures]).to(self.device)
 
     @torch.no_grad()

@@ -44,6 +44,16 @@ def test_paths_pil_images_and_arrays_are_the_same_picture(predictor, photographs
     assert rows.shape == (4, 512 * 3) and torch.allclose(rows, rows[:1].expand(4, -1), atol=1e-6)
 
 
+def test_a_picture_embedded_as_a_feature_file_holds_it(predictor, photographs):
+    image = Image.open(photographs[0]).convert("RGB")
+    x = transform(48)(image)[None]
+    with torch.no_grad():
+        both = [predictor.model.trace(each).embedding() for each in (x, x.flip(-1))]
+    flipped = predictor.embed_as(photographs[0], ExtractSettings(image_size=48, flip_test=True))
+    assert torch.allclose(flipped, (both[0] + both[1]) / 2, atol=1e-6)
+    assert torch.allclose(predictor.embed_as(image, ExtractSettings())[0], predictor.embed([image])[0], atol=1e-6)
+
+
 def test_a_view_is_the_networks_forward_pass(predictor, photographs):
     view = predictor.set_image(photographs[0])
     x = transform(SIZE)(Image.open(photographs[0]))[None]

@@ -1,21 +1,17 @@
-"""What a protocol says of the models beyond four numbers: CMC, cosines of pairs, ROC."""
+"""The models under a protocol as curves: CMC, cosines of pairs, ROC."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import plotly.graph_objects as go
 
 from app.widgets.export import COLOURS
 from ssrnet.retrieval.evaluation import Evaluation
-from ssrnet.retrieval.verification import EDGES, Verification
+from ssrnet.retrieval.verification import Verification
 
 HEIGHT, LINE, CURVES_NAMED = 320, 20, 4
 """Pixels of a chart, and of each further line in a legend of more curves than it has room for."""
-DRAWN_BINS = 100
-"""Of the histogram; the counts are finer."""
-DASHES = {"same": "solid", "different": "dot"}
 
 
 def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:
@@ -28,16 +24,13 @@ def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:
 
 
 def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
-    """The density of the cosines of pairs of one vehicle and of two, each model's in its own row."""
-    figure, step = go.Figure(), (len(EDGES) - 1) // DRAWN_BINS
-    centres = (EDGES[:-1:step] + EDGES[step::step]) / 2
-    lowest = 1.0
+    """The densities of the cosines of pairs of one vehicle and of two."""
+    figure, lowest = go.Figure(), 1.0
     for colour, (title, verification) in zip(COLOURS, pairs.items()):
-        for kind, words in (("same", "one vehicle"), ("different", "two vehicles")):
-            counts = getattr(verification, kind).reshape(DRAWN_BINS, step).sum(1)
-            lowest = min(lowest, float(centres[np.flatnonzero(counts)[0]]))
-            density = counts / counts.sum() / (centres[1] - centres[0])
-            line = {"color": colour, "dash": DASHES[kind]}
+        centres, same, different = verification.densities()
+        for density, words, dash in ((same, "one vehicle", "solid"), (different, "two vehicles", "dot")):
+            lowest = min(lowest, float(centres[density > 0][0]))
+            line = {"color": colour, "dash": dash}
             figure.add_scatter(x=centres, y=density, name=f"{title}, {words}", line=line)
     return _laid_out(figure, "cosine of a pair", "density", x={"range": [lowest - 0.05, 1]})
 

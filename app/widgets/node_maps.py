@@ -18,9 +18,9 @@ from app.widgets.export import COLOURS, DASHES, chart, export_buttons, print_fig
 from app.widgets.progress import progress, run_with_progress
 from app.workbench import OpenedModel, graphs
 from app.workbench.images import image_label, thumbnail
+from app.workbench.maps import projected
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
-from ssrnet.explain.graph import GraphEdit
 from ssrnet.explain.relations import smoothness
 from ssrnet.model import Trace
 from ssrnet.model.regions import REGION_NAMES
@@ -39,7 +39,7 @@ COLOURINGS = ("node", "identity", "camera")
 def node_maps(model: OpenedModel, query: int) -> None:
     """Nodes of several images, layer by layer, in the plane; ``query`` is a position in the split."""
     st.subheader("Nodes of several images, layer by layer", anchor=False)
-    split, image = model.split, model.split.query[query]
+    image = model.split.query[query]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = one_of("Images", {each: CHOICES[each] for each in graphs.choices(image)}, "graph_images")
         method = one_of("Projection", METHODS, "graph_method")
@@ -52,23 +52,23 @@ def node_maps(model: OpenedModel, query: int) -> None:
     if colouring == "camera" and image.camera_id is None:
         st.info("This data set does not say which camera took each image; choose another colour.")
         return
-    unedited = graphs.edited_query(model, query, GraphEdit())
-    test = model.data.dataset.test
-    images = graphs.chosen_images(choice, image, test, unedited.ranking, split, int(most), int(seed))
+    images = graphs.chosen_images(model, query, choice, int(most), int(seed))
     H = run_with_progress("Computing the nodes", "graph_nodes", partial(graphs.nodes, model, images))
     panels = []
     try:
         with progress(f"Drawing the map with {method}", "graph_map") as progress_callback:
             for layer, nodes in enumerate(H):
+                key = ("nodes", model.hash, layer, *images)  # (N, n, C): N * n points
                 try:
-                    projection = graphs.node_map(model, images, layer, nodes, method, progress_callback)
+                    vectors = nodes.reshape(-1, nodes.shape[2])
+                    projection = projected(key, lambda vectors=vectors: vectors, method, progress_callback)
                 except DataError as error:
                     raise DataError(f"The map of the nodes in H{layer}: {error}") from error
                 panels.append(projection_panel(f"H{layer}", projection))
     except DataError as error:
         st.info(str(error))
         return
-    trace = unedited.before
+    trace = model.view(image).trace
     things = _things(trace, images, colouring)
     scatter("graph_scatter", panels, things, f"Nodes of {len(images)} images in {len(panels)} layers by {method}")
     export_buttons("graph_nodes_map", lambda format: print_figure(figure(panels, things), format), key="graph_scatter")

@@ -12,7 +12,7 @@ from app.widgets.page import SOURCE
 from app.widgets.problems import open_typed
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
-from app.workbench.workbench import checkpoint_files, imported_models, is_demo_data, open_checkpoint, open_data
+from app.workbench.opening import checkpoint_files, imported_models, is_demo_data, open_checkpoint, open_data
 from ssrnet.data.protocols import Protocol, available_protocols
 
 PROTOCOL_TITLES = {

@@ -74,6 +74,16 @@ def cached_value(kind: str, key: object) -> Any:
     return entry.value if entry and entry.made else None
 
 
+def stored(kind: str, key: object, load: Callable[[], T | None], most: int = 64) -> T | None:
+    """The value from memory, else what ``load`` reads from the disk, which is then cached; None where neither has it."""
+    value = cached_value(kind, key)
+    if value is None:
+        value = load()
+        if value is not None:
+            return cached(kind, key, lambda: value, most)
+    return value
+
+
 def session_cached(key: tuple, make: Callable[[], T]) -> T:
     """As :func:`cached`, in this viewer's session alone, and never on the disk."""
     values, key = session_values(), content_key(key)

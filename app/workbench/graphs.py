@@ -10,12 +10,9 @@ import torch
 
 from app.workbench import OpenedModel, Progress
 from app.workbench.cache import cached
-from app.workbench.maps import projected
 from ssrnet.analysis.attributes import SIBLING
-from ssrnet.data.protocols import Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.graph import EditedTrace, GraphEdit, rank_edited_query
-from ssrnet.explain.projection import Projection, ProjectionName
 from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
 from ssrnet.model import Trace
 from ssrnet.retrieval.ranking import Hit, Ranking
@@ -100,37 +97,18 @@ def nodes(
     return [np.stack(layer) for layer in zip(*rows)]
 
 
-def node_map(
-    model: OpenedModel,
-    images: Sequence[VehicleImage],
-    layer: int,
-    H: np.ndarray,
-    method: ProjectionName,
-    progress_callback: Progress | None = None,
-) -> Projection:
-    """One layer's nodes (N, n, C) of the images as N * n points."""
-    key = ("nodes", model.hash, layer, *images)
-    return projected(key, lambda: H.reshape(-1, H.shape[2]), method, progress_callback)
-
-
 def choices(image: VehicleImage) -> list[str]:
     """Whose nodes can be looked at beside this image's."""
     return [QUERY, VEHICLE, *([ALIKE] if image.attributes.get(SIBLING) else []), WRONG, RANDOM]
 
 
-def chosen_images(
-    choice: str,
-    image: VehicleImage,
-    images: Sequence[VehicleImage],
-    ranking: Ranking,
-    split: Split,
-    most: int,
-    seed: int,
-) -> list[VehicleImage]:
-    """The image itself and up to ``most`` in all, of ``images`` or, for WRONG, of the ranked gallery."""
+def chosen_images(model: OpenedModel, query: int, choice: str, most: int = 12, seed: int = 0) -> list[VehicleImage]:
+    """The query itself and up to ``most`` in all, of the test images or, for WRONG, of the ranked gallery."""
+    split, test = model.split, model.data.dataset.test
+    image = split.query[query]
 
     def of(wanted: Callable[[VehicleImage], bool]) -> list[VehicleImage]:
-        return [other for other in images if wanted(other) and other.name != image.name]
+        return [other for other in test if wanted(other) and other.name != image.name]
 
     same = of(lambda other: other.vehicle_id == image.vehicle_id)
     others: list[VehicleImage] = []
@@ -141,7 +119,8 @@ def chosen_images(
         alike = of(lambda o: o.attributes.get(SIBLING) == group and o.vehicle_id != image.vehicle_id)
         others = _in_turn([same, *_by_vehicle(alike)])
     elif choice == WRONG:
-        others = [split.gallery[hit.index] for hit in ranking.hits(0) if hit.rank is not None and not hit.match]
+        hits = edited_query(model, query, GraphEdit()).ranking.hits(0)
+        others = [split.gallery[hit.index] for hit in hits if hit.rank is not None and not hit.match]
     elif choice == RANDOM:
         drawn = _by_vehicle(of(lambda other: other.vehicle_id != image.vehicle_id))
         order = np.random.default_rng(seed).permutation(len(drawn))

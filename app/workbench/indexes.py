@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from app.workbench import OpenedModel, places
@@ -18,7 +17,7 @@ from ssrnet.errors import DataError
 from ssrnet.index.entries import Entry, Filters, Neighbour
 from ssrnet.index.opening import open_index
 from ssrnet.index.record import FILE, IndexRecord, read_index_record
-from ssrnet.retrieval.extraction import describe, embeddings
+from ssrnet.retrieval.extraction import describe
 
 SECONDS = 60
 """For how long an answer holds: an index on a server grows without a trace here."""
@@ -85,13 +84,8 @@ def _features(model: OpenedModel, record: IndexRecord) -> dict[str, object]:
 
 
 def _search(path: Path, model: OpenedModel, picture: Image.Image, k: int, filters: Filters) -> SearchResult:
-    from ssrnet.data.transforms import test_transform  # imports torchvision
-
     index, record = open_index(path)
     with closing(index):
-        extraction, predictor = record.extraction, model.predictor
-        batch = test_transform(extraction.image_size or predictor.image_size)(picture)[None]
-        with torch.inference_mode():
-            query = embeddings(predictor.model, batch.to(predictor.device), extraction).cpu().numpy()
+        query = model.predictor.embed_as(picture, record.extraction).numpy()
         (neighbours,) = index.search(query, k, filters)
         return SearchResult(tuple(neighbours), len(index))

@@ -25,6 +25,11 @@ def demo() -> dict[str, str]:
     return DEMO if all((ROOT / path).exists() for path in DEMO.values()) else {}
 
 
+def feature_folders() -> list[Path]:
+    """Where features may be stored already."""
+    return [ROOT / SHIPPED_FEATURES, ROOT / KEPT_FEATURES]
+
+
 def own_roots() -> tuple[Path, Path]:
     """The folders that may be read without anyone's having opened them."""
     return ROOT, Path.cwd()

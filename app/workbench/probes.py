@@ -9,7 +9,7 @@ from contextlib import suppress
 import torch
 
 from app.workbench import OpenedDataset, OpenedModel, Progress, places
-from app.workbench.cache import cached, cached_value
+from app.workbench.cache import cached, stored
 from app.workbench.places import file_stamp
 from app.workbench.workbench import counted
 from ssrnet.data.parts import folder_of, part_names
@@ -51,12 +51,7 @@ def pair_images(drawn: Iterable[Pair]) -> list[VehicleImage]:
 def stored_embeddings(model: OpenedModel, name: str, images: Sequence[VehicleImage]) -> FeatureSet | None:
     """Embeddings of these probes from memory or from the disk; None where there are none yet."""
     key = _key(model, name, images)
-    features = cached_value("probe embeddings", key)
-    if features is None:
-        features = _on_disk(_record(model, name, images))
-        if features is not None:
-            return cached("probe embeddings", key, lambda: features)
-    return features
+    return stored("probe embeddings", key, lambda: _on_disk(_record(model, name, images)))
 
 
 def embeddings(
@@ -66,9 +61,9 @@ def embeddings(
     record = _record(model, name, images)
 
     def make() -> FeatureSet:
-        stored = _on_disk(record)
-        if stored is not None:
-            return stored
+        on_disk = _on_disk(record)
+        if on_disk is not None:
+            return on_disk
         features = extract(
             model.network,
             images,
@@ -124,7 +119,7 @@ def _key(model: OpenedModel, name: str, images: Sequence[VehicleImage]) -> tuple
 
 
 def _on_disk(record: Record) -> FeatureSet | None:
-    return find([places.ROOT / places.SHIPPED_FEATURES, places.ROOT / places.KEPT_FEATURES], record)
+    return find(places.feature_folders(), record)
 
 
 def _record(model: OpenedModel, name: str, images: Sequence[VehicleImage]) -> Record:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.workbench import OpenedModel, Progress, places
-from app.workbench.cache import cached, cached_value
+from app.workbench.cache import cached, stored
 from app.workbench.workbench import counted
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, ResourceError
@@ -69,11 +69,7 @@ def ratios(height: int, width: int) -> list[float]:
 
 def stored_graphs(model: OpenedModel) -> GalleryGraphs | None:
     """The gallery's graphs from memory or from an earlier pass; None where there are none yet."""
-    key = (model.hash, model.data)
-    graphs = cached_value("gallery graphs", key)
-    if graphs is None and (graphs := _graphs_on_disk(model)) is not None:
-        return cached("gallery graphs", key, lambda: graphs, 1)
-    return graphs
+    return stored("gallery graphs", (model.hash, model.data), lambda: _graphs_on_disk(model), 1)
 
 
 def gallery_graphs(model: OpenedModel, progress_callback: Progress) -> GalleryGraphs:

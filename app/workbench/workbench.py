@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from PIL import Image
 
 from app.workbench import places
-from app.workbench.cache import cached, cached_value, content_key, session_cached, session_values
+from app.workbench.cache import cached, cached_value, content_key, session_cached, session_values, stored
 from app.workbench.options import RankingOptions
-from app.workbench.roots import check_images, further_roots
-from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.training_sets import SeenInTraining
-from ssrnet.errors import CheckpointError, DataError, ResourceError
+from ssrnet.errors import CheckpointError, ResourceError
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.index.partial import PartialFeatures
 from ssrnet.installation import check_installation
@@ -27,12 +23,12 @@ from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.predictor import BATCH, ImageView, Predictor
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
-from ssrnet.retrieval.external.model import FOLDER, ImportedModel, read_import
+from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
-from ssrnet.retrieval.feature_files import Record, feature_record, find, keep, part_name, read_record, remove_oldest
+from ssrnet.retrieval.feature_files import Record, feature_record, find, keep, part_name, remove_oldest
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
 from ssrnet.retrieval.reranking import ReRankSettings
-from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint, read_checkpoint
+from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint
 from ssrnet.training.trained_on import seen_by
 
 LONGEST_LIST = 20
@@ -129,13 +125,7 @@ class OpenedModel:
 
         Imported ones are what they are, whatever the settings.
         """
-        key = self._features_key(settings)
-        features = cached_value("features", key)
-        if features is None:
-            features = self._features_on_disk(settings)
-            if features is not None:
-                return cached("features", key, lambda: features, most=6)
-        return features
+        return stored("features", self._features_key(settings), lambda: self._features_on_disk(settings), most=6)
 
     def features(
         self, progress_callback: Progress | None = None, settings: ExtractSettings = ExtractSettings()
@@ -146,8 +136,8 @@ class OpenedModel:
         """
 
         def make() -> FeatureSet:
-            stored = self._features_on_disk(settings)
-            return self._extract(settings, progress_callback) if stored is None else stored
+            features = self._features_on_disk(settings)
+            return self._extract(settings, progress_callback) if features is None else features
 
         return cached("features", self._features_key(settings), make, most=6)
 
@@ -212,8 +202,7 @@ class OpenedModel:
     def _features_on_disk(self, settings: ExtractSettings) -> FeatureSet | None:
         if isinstance(self.source, ImportedModel):
             return self.source.features()
-        folders = [places.ROOT / places.SHIPPED_FEATURES, places.ROOT / places.KEPT_FEATURES]
-        return find(folders, self._record(settings))
+        return find(places.feature_folders(), self._record(settings))
 
     def _record(self, settings: ExtractSettings) -> Record:
         return feature_record(self.made_by(settings), self.data.dataset, self.data.hash)
@@ -311,68 +300,6 @@ class Workbench:
         return Workbench(self.data, baseline, ssrnet, protocol, third)
 
 
-def open_data(root: str) -> OpenedDataset:
-    """The data set in a folder or CSV; opened again when the folder, or one just below it, changes.
-
-    Raises :class:`DataError` as :func:`open_dataset`, and for images that lie outside the folders that may be read.
-    """
-    path = places.readable_path(root)
-    below: list[Path] = []
-    with suppress(OSError):  # no folder, or none that can be read: opening it says so
-        below = sorted(path.iterdir())
-    key = [path, *below[:32]]
-
-    def open_it() -> OpenedDataset:
-        dataset = open_dataset(path)
-        return OpenedDataset(dataset, dataset.content_hash())
-
-    def check_links() -> None:
-        check_images([*opened.dataset.train, *opened.dataset.query, *opened.dataset.gallery], places.own_roots())
-
-    opened = cached("data sets", key, open_it, 4, "Opening the data set")
-    cached("checked links", (key, further_roots()), check_links, 16)
-    return opened
-
-
-def open_checkpoint(path: str) -> StoredCheckpoint:
-    """The settings and history in a checkpoint's file; read again when the file changes."""
-    located = places.readable_path(path)
-    return cached("checkpoints", located, lambda: read_checkpoint(located), 16)
-
-
-def is_demo_data(root: str) -> bool:
-    """Whether ``root`` names the bundled demo's data."""
-    bundled = places.ROOT / places.DEMO["data"]
-    try:
-        path = places.readable_path(root)
-    except DataError:
-        return False
-    # os.path.exists, unlike Path.exists, says no to whatever cannot be a path.
-    return os.path.exists(path) and bundled.exists() and path.samefile(bundled)
-
-
-def checkpoint_files() -> list[str]:
-    """Checkpoints in ``checkpoints/`` and ``runs/`` of the working folder and the project's."""
-    files = {
-        str(path.relative_to(base)): path
-        for base in dict.fromkeys((places.ROOT, Path.cwd()))
-        for folder in ("checkpoints", "runs")
-        for path in (base / folder).rglob("*.safetensors")
-    }
-    return sorted(name for name, path in files.items() if not path.name.startswith(".") and not _holds_features(path))
-
-
-def imported_models(data: OpenedDataset) -> dict[str, ImportedModel]:
-    """By name, those of the working folder and of the project's that `ssrnet import` made for this very data set."""
-    folders = dict.fromkeys((Path.cwd() / FOLDER, places.ROOT / FOLDER))
-    models: dict[str, ImportedModel] = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*.safetensors"))):
-        model = cached("imported models", path, lambda path=path: read_import(path), 256)
-        if model is not None and model.dataset_hash == data.hash:
-            models.setdefault(model.name, model)
-    return dict(sorted(models.items()))
-
-
 def counted(progress_callback: Progress | None, start: int = 0, each: int = 1) -> Callable[[Iterable, int], Iterable]:
     """A ``progress`` argument, which wraps batches, that calls ``progress_callback(done, total)`` after each of them.
 
@@ -386,7 +313,3 @@ def counted(progress_callback: Progress | None, start: int = 0, each: int = 1) -
                 progress_callback(start + each * done, total)
 
     return wrap
-
-
-def _holds_features(path: Path) -> bool:
-    return cached("feature files", path, lambda: read_record(path) is not None, 1000)

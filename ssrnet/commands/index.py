@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import torch
 import tyro
 
 from ssrnet.commands.index_build import FULL, BuildSettings, build_index
-from ssrnet.data.images import read_image
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.index.entries import Filters, GalleryIndex, Neighbour, read_time
 from ssrnet.index.exact_store import ExactIndex
@@ -22,8 +20,9 @@ from ssrnet.index.pca import ReScored
 from ssrnet.index.qdrant import connect, said
 from ssrnet.index.record import read_index_record
 from ssrnet.index.vectors import exact_distances
+from ssrnet.predictor import Predictor
 from ssrnet.resources import DeviceName, resolve_device
-from ssrnet.retrieval.extraction import describe, embeddings
+from ssrnet.retrieval.extraction import describe
 from ssrnet.training.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
@@ -109,8 +108,6 @@ def search_index(settings: SearchSettings) -> None:
     Raises :class:`DataError` for an image that cannot be read and for a checkpoint that is not the index's; otherwise
     as :func:`open_index`.
     """
-    from ssrnet.data.transforms import test_transform  # torchvision takes seconds
-
     filters = settings.filters()
     if settings.k < 1:
         raise SettingsError(f"k is {settings.k}; ask for at least 1 neighbour.")
@@ -120,14 +117,11 @@ def search_index(settings: SearchSettings) -> None:
             f"--rescore is {settings.rescore}; it needs an index built with --pca, and at least k ({settings.k}): "
             "change it, or leave it out."
         )
-    image = read_image(settings.image)
     checkpoint = load_checkpoint(settings.checkpoint)
     extraction = record.extraction
     record.check(settings.index, checkpoint.record | describe(extraction, checkpoint.info.image_size))
-    device = resolve_device(settings.device)
-    batch = test_transform(extraction.image_size or checkpoint.info.image_size)(image)[None]  # (1, 3, S, S)
-    with torch.inference_mode():
-        query = embeddings(checkpoint.model.to(device), batch.to(device), extraction).cpu().numpy()
+    predictor = Predictor(checkpoint.model.to(resolve_device(settings.device)), checkpoint.info.image_size)
+    query = predictor.embed_as(settings.image, extraction).numpy()
     with ExitStack() as stack:
         index = stack.enter_context(closing(open_index(settings.index)[0]))
         searched: GalleryIndex | ReScored = index

@@ -31,6 +31,14 @@ class EqualError(NamedTuple):
     rate: float
 
 
+class Densities(NamedTuple):
+    """``centres`` (n,) of bins from -1 to 1, and the densities (n,) of pairs of one vehicle and of two there."""
+
+    centres: np.ndarray
+    same: np.ndarray
+    different: np.ndarray
+
+
 @dataclass(frozen=True)
 class Verification:
     """Pairs by their cosine: ``same`` vehicle and ``different`` ones, (:data:`BINS`,) int64 counts each.
@@ -59,6 +67,12 @@ class Verification:
         false_match, true_match = self.roc()
         at = int(np.abs(false_match - (1 - true_match)).argmin())
         return EqualError(float(EDGES[BINS - at]), float((false_match[at] + 1 - true_match[at]) / 2))
+
+    def densities(self, bins: int = 100) -> Densities:
+        """Both kinds of pairs as densities over the cosine; ``bins`` must divide :data:`BINS`."""
+        centres = EDGES[:-1].reshape(bins, -1)[:, 0] + 1 / bins
+        same, different = (counts.reshape(bins, -1).sum(1) for counts in (self.same, self.different))
+        return Densities(centres, *(counts / counts.sum() * bins / 2 for counts in (same, different)))
 
 
 def verify(features: FeatureSet, split: Split) -> Verification:

@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.workbench import Workbench, places, roots
-from app.workbench.workbench import open_checkpoint, open_data
+from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.protocols import Protocol
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent

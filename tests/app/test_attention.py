@@ -7,7 +7,7 @@ from PIL import Image
 from app.workbench import Workbench
 from app.workbench import health as bench_health
 from app.workbench.attention import VERDICTS
-from app.workbench.workbench import open_checkpoint, open_data
+from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.explain.cam import CAMS, Cam

@@ -8,8 +8,6 @@ import torch
 
 from app.widgets.components.node_graph import Switches, graph_edges
 from app.workbench import graphs
-from ssrnet.data.datasets import open_dataset
-from ssrnet.data.protocols import Protocol
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.graph import RelationGraph
 from ssrnet.training.checkpoint import save_checkpoint
@@ -155,17 +153,17 @@ def test_an_answer_without_an_edit_is_the_stored_ranking(project, city, checkpoi
     assert torch.equal(found.before.f_token, found.after.trace.f_token)
 
 
-def test_choices_of_images(city):
-    dataset = open_dataset(city)
-    image = dataset.query[0]
+def test_choices_of_images(project, city, checkpoints):
+    model = workbench(city, checkpoints).ssrnet
+    image = model.split.query[0]
     assert graphs.choices(image) == ["query", "vehicle", "wrong", "random"], "no look-alikes without sibling groups"
-    split = Protocol().split(dataset)
 
     def names(choice, most=6, seed=0):
-        found = graphs.chosen_images(choice, image, dataset.test, None, split, most, seed)
+        found = graphs.chosen_images(model, 0, choice, most, seed)
         assert found[0] == image and len(set(found)) == len(found) <= most
         return found
 
     assert {other.vehicle_id for other in names("vehicle")} == {image.vehicle_id} and len(names("vehicle")) == 3
+    assert {other.vehicle_id for other in names("wrong")} > {image.vehicle_id}, "itself and its first wrong hits"
     drawn = names("random", 12)
     assert len({other.vehicle_id for other in drawn}) == 4 and names("random", 12) == drawn != names("random", 12, 1)

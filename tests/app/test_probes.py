@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from app.workbench import Workbench, cache, probes
-from app.workbench.workbench import open_checkpoint, open_data
+from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.probes import AS_IT_IS, REMOVED
 from ssrnet.data.protocols import Protocol
 from ssrnet.explain.cam import WHOLE

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.widgets.components.region_boxes import crop_ratios
 from app.workbench import regions
-from app.workbench.workbench import checkpoint_files
+from app.workbench.opening import checkpoint_files
 from ssrnet.model.regions import region_boxes
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny

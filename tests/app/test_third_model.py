@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.widgets.export import COLOURS
-from app.workbench.workbench import checkpoint_files
+from app.workbench.opening import checkpoint_files
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.data.datasets import open_dataset
 from tests import tiny

@@ -61,3 +61,10 @@ def test_the_equal_error_threshold_balances_both(features, split):
 def test_pairs_of_both_kinds_are_needed(features, split, gallery, lacks):
     with pytest.raises(ProtocolError, match=f"lack {lacks}"):
         verify(features, replace(split, query=QUERY[:1], gallery=gallery))
+
+
+def test_densities_have_an_area_of_one_and_lie_where_the_pairs_do(features, split):
+    centres, same, different = verify(features, split).densities(10)
+    assert centres == pytest.approx(np.linspace(-0.9, 0.9, 10))
+    assert same[[7, 9]] * 0.2 == pytest.approx([0.5, 0.5]), "cosines 0.5 and 1"
+    assert same.sum() * 0.2 == pytest.approx(1) and different.sum() * 0.2 == pytest.approx(1)
