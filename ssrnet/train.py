@@ -1,9 +1,11 @@
-"""The training script: one loop, read from top to bottom::
+"""The training script: one loop, read from top to bottom.
 
-ssrnet train --data DIR --out runs/ssrnet                        # recipe `paper` on a GPU, `quick` on a CPU
-ssrnet train --data DIR --out runs/baseline --network baseline   # the same for the paper's baseline
-ssrnet train --data DIR --out runs/ssrnet --resume               # go on after an interruption
-torchrun --nproc-per-node=4 -m ssrnet train --data DIR --out runs/ssrnet   # four GPUs share each batch
+Usage::
+
+    ssrnet train --data DIR --out runs/ssrnet                        # recipe `paper` on a GPU, `quick` on a CPU
+    ssrnet train --data DIR --out runs/baseline --network baseline   # the same for the paper's baseline
+    ssrnet train --data DIR --out runs/ssrnet --resume               # go on after an interruption
+    torchrun --nproc-per-node=4 -m ssrnet train --data DIR --out runs/ssrnet   # four GPUs share each batch
 """
 
 from __future__ import annotations

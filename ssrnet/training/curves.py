@@ -1,6 +1,8 @@
 """Training curves as a picture for a model card.
 
-python -m ssrnet.training.curves checkpoints/baseline checkpoints/ssrnet --out assets/figures/training.svg
+Usage::
+
+    python -m ssrnet.training.curves checkpoints/baseline checkpoints/ssrnet --out assets/figures/training.svg
 """
 
 from __future__ import annotations
