@@ -137,8 +137,8 @@ def _slices(pair: Failures) -> None:
     titles = slicings(pair)
     if not titles:
         st.info(
-            "This data set says nothing of its images that would part the queries: no cameras, and no attributes with "
-            "2 to 20 values or with numbers. Columns of a manifest.csv appear here."
+            "This data set has nothing to slice the queries by: no cameras, and no attributes with 2 to 20 values or "
+            "with numbers. Columns of a manifest.csv appear here."
         )
         return
     left, right = st.columns([2, 1])

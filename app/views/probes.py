@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets.controls import one_of
-from app.widgets.export import COLOURS, chart, table
+from app.widgets.export import COLOURS, chart, lay_out, table
 from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
 from app.widgets.page import explain
 from app.widgets.problems import fragment
@@ -42,15 +42,15 @@ EQUATIONS = (
 )
 LOOK_FOR = """
 The photographs of a series are one vehicle under one camera, with one thing changed from each to the next. $f$ is a
-model's embedding and $f_b$ the part of it that one branch gives; every line compares with the reference by itself.
+model's embedding and $f_b$ one branch's part of it; each line compares that part alone with the reference's.
 
-- **Azimuth**: how far a model carries a vehicle from side to side. Below the thin line of its colour, *nearest other
-  vehicle*, the vehicle itself stands behind a stranger in a rank list for the reference.
+- **Azimuth**: how far a model recognises a vehicle from one side to the other. Below the thin line of its colour,
+  *nearest other vehicle*, a rank list for the reference has another vehicle before this one.
 - **Light, blur, occlusion**: a branch whose line stays up is the one to trust there.
 - **Mark on, mark off**: the same capture with one mark and without it. The reference is a photograph of the vehicle
   that shows such a mark, so taking it away should lower the likeness; near 0 the model does not look at it.
-- **Grad-CAM** on the mark: the mark's share of the map beside its share of the picture, which a map that knows nothing
-  would give. Grad-CAM weighs a channel the same everywhere and so leaks out of the relation branch's crops; HiResCAM
+- **Grad-CAM** on the mark: the mark's share of the map beside its share of the picture, which is what a map without
+  any knowledge would give. Grad-CAM weighs a channel the same everywhere and so leaks out of the relation branch's crops; HiResCAM
   does not.
 """
 
@@ -156,18 +156,8 @@ def _figure(
                 hoverinfo="skip",
             )
     for i, image in enumerate(series.photographs):
-        figure.add_layout_image(
-            source=thumbnail(image, PICTURE),
-            x=i,
-            y=0.5,
-            xref="x",
-            yref="y2",
-            sizex=0.96,
-            sizey=1,
-            xanchor="center",
-            yanchor="middle",
-            sizing="contain",
-        )
+        place = {"x": i, "y": 0.5, "xref": "x", "yref": "y2", "xanchor": "center", "yanchor": "middle"}
+        figure.add_layout_image(source=thumbnail(image, PICTURE), sizex=0.96, sizey=1, sizing="contain", **place)
     figure.add_vline(
         x=reference,
         line={"color": COLOURS[7], "dash": "dot", "width": 2},
@@ -176,9 +166,10 @@ def _figure(
     )
     axis = SERIES.get(series.name, (series.name, series.name))[1]
     ticks = [value.replace(" deg", "°") for value in series.values]
-    figure.update_layout(
-        height=round(PLOT + strip + 90),
-        margin={"l": 0, "r": 8, "t": 30, "b": 0},
+    return lay_out(
+        figure,
+        round(PLOT + strip + 90),
+        30,
         clickmode="event+select",
         xaxis={
             "title": axis,
@@ -192,7 +183,6 @@ def _figure(
         yaxis2={"domain": [0, cut], "range": [0, 1], "visible": False, "fixedrange": True},
         legend={"orientation": "h", "y": 1.06, "yanchor": "bottom"},
     )
-    return figure
 
 
 def _least_alike(series: ProbeSeries, cosines: Mapping[str, Mapping[str, np.ndarray]], reference: int) -> None:

@@ -46,8 +46,8 @@ branches side by side, so a cosine is the sum of its **branch shares**. A branch
 would lose without that branch. Click an image for its maps: does the same part of the vehicle light up in both
 images? A wrong image that only the global branch favours often shares a type and a colour with the query, and no mark.
 
-**Query expansion** ranks again with the nearest images averaged into the query; **re-ranking** believes neighbours that name each
-other. Both help where the first ranks are right, and hurt where they are not. Neither looks at labels, so junk may be
+**Query expansion** ranks again with the nearest images averaged into the query; **re-ranking** trusts images that are among
+each other's nearest. Both help where the first ranks are right, and hurt where they are not. Neither looks at labels, so junk may be
 among the neighbours.
 """
 

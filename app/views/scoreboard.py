@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
-from app.widgets import curves
 from app.widgets.controls import one_of
-from app.widgets.curves import AXES, MOST_RUNS, legend
 from app.widgets.evaluations import evaluations, metrics_table
-from app.widgets.export import chart, table
+from app.widgets.export import chart
 from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
+from app.widgets.page import explain
 from app.widgets.problems import fragment, open_typed
-from app.widgets.study_tables import study_tables
+from app.widgets.training_runs import AXES, MOST_RUNS, training_runs
 from app.workbench import Workbench
 from app.workbench import runs as run_files
 from app.workbench.matches import verification
 from ssrnet.errors import ProtocolError, SSRNetError
-from ssrnet.training.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings, panels, read_run
+from ssrnet.studies.html_report import curve_figure, table_figure
+from ssrnet.studies.report import CAUTION
+from ssrnet.studies.tables import measured_tables, protocol_records
+from ssrnet.training.runs import Axis, TrainingRun, differing_settings, read_run, stored_metrics
 
 NEEDS_SOURCE = False
 """Runs lie in their own folders, so that the page works without a data set and without two models."""
 REFRESH, REST = 3.0, 20.0
 """Seconds between two looks at runs of which one is going on, and where none is: a stopped one may be resumed."""
-COLUMNS = 3
-BEST_CHECKPOINTS = ("best.safetensors", "last.safetensors")
 
 GUIDE = """
 #### Nothing chosen yet
@@ -34,17 +34,17 @@ GUIDE = """
 A *run* is the folder that `ssrnet train` had as `--out`. Choose one or several above, or type a path; runs below
 `runs/` and `checkpoints/` of the folder that the app was started in, and of the project, are offered. The curves grow while a run trains.
 
-No run yet? This trains a network and keeps 20 vehicles back, so that mAP and rank-1 have curves too:
+No run yet? This trains a network and holds out 20 vehicles, so that mAP and rank-1 have curves too:
 """
 
 COMMAND = "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
 
-EXPLANATION = """
+LOOK_FOR = """
 **CMC@k** is the share of queries with a match among the first k; junk takes no rank. **Cosines of pairs** and the **ROC** take
-every pair of query and gallery image that is not junk: far apart the two densities of a model are what a threshold needs;
+every pair of query and gallery image that is not junk: the further apart a model's two densities, the better a threshold parts them;
 the ROC's false matches stand on a logarithmic axis, since of millions of pairs one in a hundred is many.
 
-**Loss** and its terms, **training accuracy** (share of training images whose vehicle the classifiers name rightly,
+**Loss** and its terms, **training accuracy** (share of training images that the classifiers assign to the right vehicle,
 averaged over the branches) and **images per second** are means over an epoch; **learning rate** is that of the epoch's
 last step. Runs are told apart by colour, branches (G global, attn attention, token relation) by dash. The loss is the
 sum over a network's branches: SSR-Net's three make it larger than the baseline's one, so compare term by term.
@@ -57,8 +57,6 @@ A run counts as stopped when its log has not grown for five minutes, or for four
 
 **The paper's tables** come from `ssrnet study`; the bundled ones say below each table on what, how long and how large
 they were trained.
-
-Functions: `ssrnet.training.runs.read_run`, `ssrnet.training.runs.differing_settings`, `ssrnet.training.runs.stored_metrics`.
 """
 
 
@@ -68,8 +66,7 @@ def render(bench: Workbench | None) -> None:
         _models(bench)
     fragment(_training)(bench)
     _studies()
-    with st.expander("Explain", icon=":material/help:"):
-        st.markdown(EXPLANATION)
+    explain((), LOOK_FOR, (read_run, differing_settings, stored_metrics))
 
 
 def _training(bench: Workbench | None) -> None:
@@ -81,7 +78,7 @@ def _training(bench: Workbench | None) -> None:
         st.code(COMMAND, language="bash")
         return
     runs_or_errors = _read(folders)
-    _board(runs_or_errors, axis)
+    training_runs(runs_or_errors, axis)
     going_on = any(isinstance(run, TrainingRun) and run.going_on for run in runs_or_errors)
     fragment(_watch, run_every=REFRESH if going_on else REST)(folders, runs_or_errors)
 
@@ -114,9 +111,32 @@ def _studies() -> None:
     if len(folders) > 1:
         folder = st.selectbox("Folder of `ssrnet study`", folders, key="studies", bind="query-params")
     try:
-        study_tables(Path(folder))
+        _tables(Path(folder))
     except SSRNetError as error:
         st.warning(str(error), icon=":material/error:")
+
+
+def _tables(out: Path) -> None:
+    """Every table of which the folder holds measured rows, with its notes and protocol records.
+
+    Raises :class:`DataError` for a file in ``out`` that is not what a study writes.
+    """
+    title, explanation = CAUTION
+    st.caption(f"**{title}** {explanation}")
+    for table in measured_tables(out):
+        heading, record = st.columns([4, 1], vertical_alignment="bottom")
+        heading.markdown(f"**{table.title}**")
+        with record.popover("Protocol records", icon=":material/receipt_long:"):
+            for row in table.rows:
+                for values in protocol_records(out, row):
+                    st.markdown(f"**{row.label}**")
+                    st.json(values, expanded=False)
+        # The report's page links a row to its file, which a browser cannot open from here.
+        plain = replace(table, rows=tuple(replace(row, record=None) for row in table.rows))
+        chart(table_figure(plain), f"study_{table.name}", table.title, width="content")
+        if table.curve:
+            chart(curve_figure(table), f"study_{table.name}_curve", f"{table.title} as curves", width="content")
+        st.caption("  \n".join(table.notes))
 
 
 def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:
@@ -155,140 +175,3 @@ def _watch(folders: list[Path], shown: list[TrainingRun | str]) -> None:
     """Draws nothing itself, so that a page on which nothing has happened does not flicker."""
     if _read(folders) != shown:
         st.rerun()
-
-
-def _board(runs_or_errors: list[TrainingRun | str], axis: Axis) -> None:
-    """Curves and tables of the runs; where a folder has none, a sentence instead."""
-    for problem in runs_or_errors:
-        if isinstance(problem, str):
-            st.warning(problem, icon=":material/folder_off:")
-    runs = [run for run in runs_or_errors if isinstance(run, TrainingRun)]
-    if not runs:
-        return
-    labels = _labels(runs)
-    legend(runs, labels, [_progress(run) for run in runs])
-    drawn = panels(runs)
-    for first in range(0, len(drawn), COLUMNS):
-        for column, panel in zip(st.columns(COLUMNS), drawn[first : first + COLUMNS]):
-            with column:
-                curves.chart(panel, runs, labels, axis)
-    if drawn:
-        _last_epochs(runs, labels)
-    else:
-        st.info("The first epoch has not ended yet; curves appear here by themselves once it has.")
-    _differences(runs, labels)
-    _checkpoints(runs, labels)
-
-
-def _last_epochs(runs: list[TrainingRun], labels: list[str]) -> None:
-    st.subheader("Last epoch", anchor=False)
-    percent = st.column_config.NumberColumn(format="%.2f %%")
-    table(
-        [{"Run": label, "Network": run.title or None, **_last_numbers(run)} for run, label in zip(runs, labels)],
-        "runs_last_epoch",
-        {
-            "Loss": st.column_config.NumberColumn(format="%.4f"),
-            "Learning rate": st.column_config.NumberColumn(format="%.3g"),
-            "Images/s": st.column_config.NumberColumn(format="%.1f"),
-            **dict.fromkeys(("Accuracy", "mAP", "Rank-1", "Best mAP"), percent),
-        },
-    )
-    if any(run.series(f"{HELD_BACK}/mAP")[0] for run in runs):
-        st.caption("mAP and rank-1: of the vehicles held back from training, at the epoch that measured them last.")
-
-
-def _last_numbers(run: TrainingRun) -> dict[str, object]:
-    """The newest epoch; held-back metrics are the newest measured, since not every epoch has them."""
-    last = run.last
-    numbers: dict[str, object] = {
-        "Epoch": _number(last.get("epoch")),
-        "Pixels": _number(last.get("image_size")),
-        "Minutes": round(last["minutes"], 1) if last else None,
-        "Loss": last.get("loss"),
-        "Accuracy": _percent(last.get("accuracy")),
-        "Learning rate": last.get("learning_rate"),
-        "Images/s": last.get("images_per_second"),
-    }
-    epochs, mAPs = run.series(f"{HELD_BACK}/mAP")
-    if mAPs:
-        numbers |= {
-            "mAP": _percent(mAPs[-1]),
-            "Rank-1": _percent(next(reversed(run.series(f"{HELD_BACK}/rank-1")[1]), None)),
-            "At epoch": _number(epochs[-1]),
-            "Best mAP": _percent(max(mAPs)),
-        }
-    return numbers
-
-
-def _differences(runs: list[TrainingRun], labels: list[str]) -> None:
-    if len(runs) < 2:
-        return
-    st.subheader("Settings that differ", anchor=False)
-    rows = differing_settings(runs)
-    if rows:
-        table([{"Setting": name, **dict(zip(labels, values))} for name, values in rows.items()], "runs_settings")
-    else:
-        st.caption("None: these runs were started with the same settings.")
-
-
-def _checkpoints(runs: list[TrainingRun], labels: list[str]) -> None:
-    """Metrics that the runs' checkpoints hold, each with its record one click away."""
-    stored: list[tuple[str, StoredMetrics]] = []
-    for run, label in zip(runs, labels):
-        for path in (run.folder / name for name in BEST_CHECKPOINTS):
-            try:
-                if path.exists():
-                    stored += [(f"{label}/{path.name}", each) for each in run_files.stored_metrics(path)]
-            except SSRNetError as error:
-                st.warning(str(error), icon=":material/error:")
-    st.subheader("Metrics in the checkpoints", anchor=False)
-    if not stored:
-        st.caption(
-            "None: a checkpoint holds metrics once a run with `--holdout` has been evaluated; `ssrnet evaluate` "
-            "measures any checkpoint on a test split."
-        )
-        return
-    shares = {"Rank-1": "rank-1", "Rank-5": "rank-5", "mAP": "mAP", "mINP": "mINP"}
-    rows = [
-        {
-            "Checkpoint": name,
-            "Network": each.model,
-            "Epoch": each.epoch,
-            "Measured on": each.on,
-            **{title: _percent(each.values.get(key)) for title, key in shares.items()},
-            "Queries": _number(each.values.get("queries")),
-        }
-        for name, each in stored
-    ]
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    with left:
-        table(rows, "checkpoints", dict.fromkeys(shares, st.column_config.NumberColumn(format="%.2f %%")))
-    with right.popover("Protocol records", icon=":material/receipt_long:"):
-        for name, each in stored:
-            st.markdown(f"**{name}**, {each.on}")
-            st.json(dict(each.record))
-
-
-def _labels(runs: list[TrainingRun]) -> list[str]:
-    """Folder names, and whole paths where names repeat."""
-    counts = Counter(run.folder.name for run in runs)
-    return [run.folder.name if counts[run.folder.name] == 1 else str(run.folder) for run in runs]
-
-
-def _progress(run: TrainingRun) -> str:
-    total = run.settings.get("epochs")
-    done = f"epoch {run.last.get('epoch', 0):.0f}" + (f" of {total}" if total else "")
-    return {
-        "starting": "in its first epoch",
-        "training": f"training, {done}",
-        "stopped": f"stopped after {done}; its command goes on with --resume",
-        "finished": f"finished after {done}",
-    }[run.state]
-
-
-def _number(value: float | None) -> int | None:
-    return None if value is None else int(value)
-
-
-def _percent(value: float | None) -> float | None:
-    return None if value is None else 100 * value

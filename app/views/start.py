@@ -21,11 +21,11 @@ from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.retrieval.evaluation import evaluate
 
 NEEDS_SOURCE = False
-"""What this is and how the network is built need neither data nor models; what needs them waits for them."""
+"""What the app is and how the network is built need neither data nor models."""
 
 ABOUT = """
-SSR-Net (Xu et al., ACM TOMM 2022) recognises a vehicle again in the images of other cameras, by what five regions of
-the image and the whole say about each other. Here you open a trained SSR-Net, see inside it on any vehicle image,
+SSR-Net (Xu et al., ACM TOMM 2022) recognises a vehicle in the images of other cameras by relating five regions of
+the image to each other and to the whole. Here you open a trained SSR-Net, see inside it on any vehicle image,
 compare it with its baseline on the same gallery, and find out why it fails. It starts on a bundled synthetic city;
 name your own folder and checkpoints in the sidebar to look at those.
 """
@@ -61,7 +61,7 @@ class Tour:
 
 
 def render(bench: Workbench | None) -> None:
-    """The page stands without a source as well; what needs one says so."""
+    """The page works without data and models too; parts that need them say so."""
     st.markdown(ABOUT.replace("\n", " "))
     st.subheader("The network", anchor=False)
     settings, cells = ModelSettings(), None
@@ -90,7 +90,7 @@ def _numbers(bench: Workbench) -> bool:
     if missing and not st.session_state.get(MEASURING):
         images = len(bench.dataset.test)
         st.info(f"{' and '.join(missing)}: not measured on this data yet. That takes a look at {images:,} test images.")
-        st.button("Measure now", on_click=_measure, icon=":material/speed:")
+        st.button("Measure now", on_click=st.session_state.update, args=({MEASURING: True},), icon=":material/speed:")
         return False
     metrics_table(evaluations(bench.networks.values()))
     st.session_state.pop(MEASURING, None)
@@ -104,10 +104,6 @@ def _numbers(bench: Workbench) -> bool:
             f"{epochs}, at {info.image_size} × {info.image_size} pixels."
         )
     return True
-
-
-def _measure() -> None:
-    st.session_state[MEASURING] = True
 
 
 def _tours(bench: Workbench, measured: bool) -> None:
@@ -140,22 +136,18 @@ def _draw(tour: Tour) -> None:
 
 def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
     at = {"query": query.name}
-    trained_ratio = f"{model.crop_ratio:.3f}"
+    crops = f"Its trained crops, λ = {ratio_in_words(model.crop_ratio)}"
+    warm = "The paper cuts at the corners and in the middle because its maps are warm there (Fig. 3). Are these?"
     return Tour(
         "Five regions",
         f"What the relation branch cuts out of {query.name}, the current query, and why as large as it does.",
         (
-            Step(
-                "attention",
-                "Where it looks",
-                "The paper cuts at the corners and in the middle because its maps are warm there (Fig. 3). Are these?",
-                at,
-            ),
+            Step("attention", "Where it looks", warm, at),
             Step(
                 "regions",
-                f"Its trained_ratio crops, λ = {ratio_in_words(model.crop_ratio)}",
+                crops,
                 "The boxes overlap, so that a lamp between two lies whole in one of them.",
-                at | {"regions_lambda": trained_ratio},
+                at | {"regions_lambda": f"{model.crop_ratio:.3f}"},
             ),
             Step(
                 "regions",
@@ -174,36 +166,21 @@ def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
 
 
 def _token_tour(gain: VehicleImage | None, query: VehicleImage, model: ModelSettings) -> Tour:
-    image = gain or query
+    image, nodes = gain or query, "seven" if model.global_node else "six"
     at = {"query": image.name}
     which = "the query that SSR-Net puts right with the largest gain of AP" if gain else "the current query"
+    rows = "Two rows, one for each model: look at rank 1." if gain else "Two rows, one for each model."
+    whole = "The token is joined to all other nodes; its row after the last layer is the branch's feature."
+    corner = "How far does the token turn, and do the ranks change?"
     steps = [
-        Step(
-            "retrieval",
-            "What it is good for",
-            "Two rows, one a model: look at rank 1." if gain else "Two rows, one a model.",
-            at,
-        ),
-        Step(
-            "graph",
-            "The whole graph",
-            "The token is joined to all other nodes; its row after the last layer is the branch's feature.",
-            at,
-        ),
-        Step(
-            "graph", "One corner off", "How far does the token turn, and do the ranks change?", at | {"graph_off": "ul"}
-        ),
+        Step("retrieval", "What it is good for", rows, at),
+        Step("graph", "The whole graph", whole, at),
+        Step("graph", "One corner off", corner, at | {"graph_off": "ul"}),
     ]
     if model.global_node:
-        steps.append(
-            Step(
-                "graph",
-                "The global node off",
-                "It meets the five regions only through the token (paper, Sec. 3.4).",
-                at | {"graph_off": "global"},
-            )
-        )
-    return Tour("The token", f"How seven nodes become one feature, on {image.name}: {which}.", steps)
+        only = "It meets the five regions only through the token (paper, Sec. 3.4)."
+        steps.append(Step("graph", "The global node off", only, at | {"graph_off": "global"}))
+    return Tour("The token", f"How {nodes} nodes become one feature, on {image.name}: {which}.", steps)
 
 
 def _failure_tour(worst: VehicleImage | None, measured: bool, title: str) -> Tour:
@@ -212,6 +189,8 @@ def _failure_tour(worst: VehicleImage | None, measured: bool, title: str) -> Tou
     if worst is None:
         return Tour("A failure", f"{title} lists a right vehicle first for every query that has a match.")
     at = {"query": worst.name}
+    alike = "Is the first vehicle a look-alike? In which parts does it differ?"
+    common = "Who takes whose place, and what the two have in common, against chance."
     return Tour(
         "A failure",
         f"Why {title} does not find {worst.name}: of its failures the one with the lowest AP (rule: see *Explain*).",
@@ -222,18 +201,8 @@ def _failure_tour(worst: VehicleImage | None, measured: bool, title: str) -> Tou
                 "The large mark in the chart, and beside it who came first.",
                 at,
             ),
-            Step(
-                "retrieval",
-                "What came before it",
-                "Is the first vehicle a look-alike? In which parts does it differ?",
-                at,
-            ),
+            Step("retrieval", "What came before it", alike, at),
             Step("attention", "Where the models look", "Is the difference lit, or passed over?", at),
-            Step(
-                "failures",
-                "Is it one of many?",
-                "Who takes whose place, and what the two have in common, against chance.",
-                at | {"failures_show": "Who took the first place"},
-            ),
+            Step("failures", "Is it one of many?", common, at | {"failures_show": "Who took the first place"}),
         ),
     )

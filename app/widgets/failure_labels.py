@@ -1,4 +1,4 @@
-"""Labels that the features do not believe, and images that are there twice."""
+"""Labels that contradict the features, and duplicate images."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def labels_and_copies(bench: Workbench, pair: Failures) -> None:
         images = len(bench.dataset.test)
         st.markdown(
             f"Both models' features of the {images:,} test images are compared pair by pair, and the nearest pairs' "
-            "files are read. The result is a list of labels that both models find hard to believe, of vehicles that may be "
-            "one under two labels, and of photographs that are there twice."
+            "files are read. The result lists labels that contradict the features, pairs of labels that may be one "
+            "vehicle, and duplicate photographs."
         )
         st.button("Look for them", type="primary", on_click=_look, args=(pair.key,), icon=":material/search:")
         return
     queries = set(pair.positions)
     sections = (
-        ("Images that may bear a wrong label", "suspected labels", _labels(done, queries), done.labels),
-        ("Vehicles that may be one under two labels", "suspected pairs", _pairs(done, queries), done.pairs),
-        ("Photographs that are there twice", "near duplicates", _copies(done, queries), done.copies),
+        ("Images that may have a wrong label", "suspected labels", _labels(done, queries), done.labels),
+        ("Pairs of labels that may be one vehicle", "suspected pairs", _pairs(done, queries), done.pairs),
+        ("Duplicate photographs", "near duplicates", _copies(done, queries), done.copies),
     )
     for title, name, rows, all_of_kind in sections:
         st.subheader(title, anchor=False)
@@ -71,7 +71,7 @@ def _labels(done: Suspicions, queries: set[str]) -> list[ImageRow]:
             (
                 _picture(one.image, "this image", queries),
                 _picture(one.like, "nearest other", queries),
-                _picture(one.nearest_same, "nearest own", queries),
+                _picture(one.nearest_same, "nearest of its label", queries),
             ),
         )
         for one in done.labels[:MOST_SHOWN]

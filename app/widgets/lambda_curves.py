@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.widgets.export import COLOURS, chart
+from app.widgets.export import COLOURS, chart, lay_out
 
 HERE, SSRNET = COLOURS[7], COLOURS[1]
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -60,11 +60,6 @@ def _style(figure: go.Figure, here: float, title: str) -> None:
         annotation_text=f"λ = {here:.3g}",
         annotation_position="top",
     )
-    figure.update_layout(
-        title={"text": title, "x": 0, "font": {"size": 15}},
-        height=330,
-        margin={"l": 0, "r": 8, "t": 64, "b": 0},
-        hovermode="x unified",
-        legend={"orientation": "h", "y": -0.32, "yanchor": "top"},
-    )
+    legend = {"orientation": "h", "y": -0.32, "yanchor": "top"}
+    lay_out(figure, 330, 64, title, hovermode="x unified", legend=legend)
     figure.update_xaxes(title="Crop ratio λ", range=[0.1, 1.03])

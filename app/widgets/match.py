@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.widgets.components import stylesheet
 from app.widgets.controls import one_of
-from app.widgets.export import chart
+from app.widgets.export import chart, lay_out
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.ranking_options import branch_title, say
@@ -42,7 +42,8 @@ def why_this_match(
             with column:
                 _model(model, images, shares[model.title], method, branch, options)
         if bench.third:
-            _without_network(bench.third.title, shares.pop(bench.third.title))
+            st.markdown(_standing(bench.third.title, shares.pop(bench.third.title)))
+            st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
         _caution(options)
         _share_chart(shares)
         branches = options.branches if "token" in options.branches else ()
@@ -116,12 +117,6 @@ def _model(
     st.markdown("\n".join(f"- {line}" for line in lines))
 
 
-def _without_network(title: str, shares: PairShares) -> None:
-    """What features alone can say of the pair."""
-    st.markdown(_standing(title, shares))
-    st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
-
-
 def _standing(title: str, shares: PairShares) -> str:
     place = f"rank {shares.rank}" if shares.rank else "junk, so without a rank"
     return f"**{title}**: {place}, cosine {shares.cosine:.3f}"
@@ -184,14 +179,15 @@ def _share_chart(shares: Mapping[str, PairShares]) -> None:
             textfont={"color": "white"},
             hovertemplate=f"{branch_title(branch)}: %{{x:.4f}}<extra>%{{y}}</extra>",
         )
-    figure.update_layout(
+    lay_out(
+        figure,
+        140 + 45 * len(titles),
+        36,
+        "Branch shares: they add up to the cosine",
         barmode="relative",
         uniformtext={"minsize": 9, "mode": "hide"},  # on a phone the legend says what is too small to be written
         legend={"orientation": "h", "y": -0.45, "traceorder": "normal"},
         showlegend=len(branches) > 1,
-        height=140 + 45 * len(titles),
-        margin={"l": 0, "r": 8, "t": 36, "b": 0},
-        title={"text": "Branch shares: they add up to the cosine", "x": 0, "font": {"size": 15}},
     )
     figure.update_xaxes(title="Share of the cosine")
     figure.update_yaxes(autorange="reversed", automargin=True)
@@ -237,25 +233,13 @@ def _token_chart(title: str, graph: PairGraph) -> None:
 
     names = [REGIONS.get(name, name) for name in graph.parts]
     figure = go.Figure()
-    for side, colour, pattern, column in (
-        ("query's token", "#0d9488", "", 0),
-        ("this image's token", "#b45309", "/", 1),
-    ):
-        figure.add_bar(
-            y=names,
-            x=graph.tokens[:, column],
-            orientation="h",
-            name=side,
-            marker={"color": colour, "pattern": {"shape": pattern}},
-        )
+    looks = (("query's token", "#0d9488", ""), ("this image's token", "#b45309", "/"))
+    for (side, colour, pattern), shares in zip(looks, graph.tokens.T):
+        marker = {"color": colour, "pattern": {"shape": pattern}}
+        figure.add_bar(y=names, x=shares, orientation="h", name=side, marker=marker)
     total = float(graph.tokens[:, 0].sum())
-    figure.update_layout(
-        title={"text": f"Relation branch's {total:.3f} by node", "x": 0, "font": {"size": 15}},
-        height=420,
-        margin={"l": 0, "r": 8, "t": 36, "b": 0},
-        barmode="group",
-        legend={"orientation": "h", "y": -0.2},
-    )
+    title_of_chart = f"Relation branch's {total:.3f} by node"
+    lay_out(figure, 420, 36, title_of_chart, barmode="group", legend={"orientation": "h", "y": -0.2})
     figure.update_xaxes(title="Share of the cosine")
     figure.update_yaxes(autorange="reversed", automargin=True)
     strongest = names[int(graph.tokens[:, 0].argmax())]

@@ -198,7 +198,7 @@ def show_seen_in_training(models: Iterable[OpenedModel]) -> None:
 
 def show_reach() -> None:
     """Who can open this page, and what of the disk it reads."""
-    readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*places.own_roots(), *roots.further_roots())))
+    readable = "\n".join(f"- `{root}`" for root in dict.fromkeys((*places.default_roots(), *roots.further_roots())))
     if roots.is_local():
         reach = ":material/lock: Only this computer reaches this page"
     else:

@@ -54,7 +54,7 @@ class Failures:
 
 @dataclass(frozen=True)
 class Suspicions:
-    """What the features do not believe of the test images' labels, and images that are there twice."""
+    """Test images whose labels contradict the features, pairs of labels that may be one vehicle, duplicates."""
 
     labels: tuple[SuspectedLabel, ...]
     pairs: tuple[SuspectedPair, ...]

@@ -73,7 +73,7 @@ def outside(entries: Iterable[Entry]) -> dict[Entry, OutsideError]:
     closed = {}
     for entry in entries:
         try:
-            check(path_of(entry), places.own_roots())
+            check(path_of(entry), places.default_roots())
         except OutsideError as error:
             closed[entry] = error
     return closed

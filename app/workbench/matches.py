@@ -107,9 +107,8 @@ def pair_graph(
     """
     if not model.has_graph:
         return None
-    return cached(
-        "pair graphs", (model.hash, query, gallery, embedding), lambda: _graph(model, query, gallery, embedding), 256
-    )
+    key = (model.hash, query, gallery, embedding)
+    return cached("pair graphs", key, lambda: _graph(model, query, gallery, embedding), 256)
 
 
 def verification(model: OpenedModel) -> Verification:

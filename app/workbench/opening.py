@@ -32,7 +32,7 @@ def open_data(root: str) -> OpenedDataset:
         return OpenedDataset(dataset, dataset.content_hash())
 
     def check_links() -> None:
-        check_images([*opened.dataset.train, *opened.dataset.query, *opened.dataset.gallery], places.own_roots())
+        check_images([*opened.dataset.train, *opened.dataset.query, *opened.dataset.gallery], places.default_roots())
 
     opened = cached("data sets", key, open_it, 4, "Opening the data set")
     cached("checked links", (key, further_roots()), check_links, 16)

@@ -30,7 +30,7 @@ def feature_folders() -> list[Path]:
     return [ROOT / SHIPPED_FEATURES, ROOT / KEPT_FEATURES]
 
 
-def own_roots() -> tuple[Path, Path]:
+def default_roots() -> tuple[Path, Path]:
     """The folders that may be read without anyone's having opened them."""
     return ROOT, Path.cwd()
 
@@ -42,7 +42,7 @@ def readable_path(path: str) -> Path:
     """
     expanded = os.path.expanduser(path)  # these two never raise, whatever was typed in
     in_project = not os.path.exists(expanded) and os.path.exists(ROOT / expanded)
-    return check(ROOT / expanded if in_project else Path(expanded), own_roots())
+    return check(ROOT / expanded if in_project else Path(expanded), default_roots())
 
 
 def file_stamp(path: Path) -> tuple[int, ...]:

@@ -67,6 +67,28 @@ def workbench(data: Path, checkpoints: Mapping[str, str], protocol: Protocol = P
     return Workbench.of(open_data(str(data)), *models, protocol)
 
 
+def whole(test: AppTest) -> AppTest:
+    """The page, which shows no error."""
+    assert not test.exception and not test.error, [each.value for each in (*test.exception, *test.error)]
+    return test
+
+
+def records(test: AppTest) -> list[dict]:
+    """The protocol records on the page."""
+    return [json.loads(each.value) for each in test.json if "average_precision" in each.value]
+
+
+def specs(test: AppTest) -> list[dict]:
+    """The page's Plotly charts."""
+    return [json.loads(each.proto.spec) for each in test.get("plotly_chart")]
+
+
+def components(test: AppTest, name: str) -> list[dict]:
+    """What each mounted component of this name was given."""
+    mounted = [element.proto for element in test.get("bidi_component")]
+    return [json.loads(proto.json or proto.mixed.json) for proto in mounted if proto.component_name.endswith(name)]
+
+
 def html(test: AppTest) -> str:
     """All raw HTML on the page, that within clickable rows included."""
     clickable = [json.loads(element.proto.json or "{}") for element in test.get("bidi_component")]

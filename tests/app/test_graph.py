@@ -1,7 +1,5 @@
 """The Graph page: switches, what they do to token and ranks, matrices, and nodes of several images."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,7 @@ from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.graph import RelationGraph
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import html, matrices, workbench
+from tests.app.conftest import components, html, matrices, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
@@ -21,12 +19,6 @@ NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
 @pytest.fixture(scope="module")
 def graph():
     return RelationGraph(8, 4)
-
-
-def components(test, name: str) -> list[dict]:
-    """What each mounted component of this name was given."""
-    found = [element.proto for element in test.get("bidi_component")]
-    return [json.loads(proto.json) for proto in found if proto.component_name.endswith(name)]
 
 
 def test_the_graph_as_it_is(open_page, city, checkpoints):
@@ -123,15 +115,6 @@ def test_a_network_without_token_has_six_nodes(open_page, city, checkpoints, tmp
     assert not test.exception and not test.error
     assert [node["name"] for node in components(test, "node_graph")[0]["nodes"]] == NODES[:6]
     assert "global silenced" in html(test) and len(matrices(test)[1]) == 2
-
-
-def test_what_the_page_cannot_use_is_one_sentence(open_page, city, checkpoints, tmp_path):
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"no weights at all")
-    test = open_page("graph", data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
-    assert not test.exception and "broken.safetensors" in test.error[0].value
-    test = open_page("graph", data=str(tmp_path / "nowhere"), **checkpoints)
-    assert not test.exception and "does not exist" in test.error[0].value
 
 
 def test_switches_fit_the_graph(graph):

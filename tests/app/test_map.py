@@ -15,9 +15,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
 from ssrnet.explain.projection import Projection
-from tests.app.conftest import rows_of_pictures
-from tests.app.test_graph import components
-from tests.data import layouts
+from tests.app.conftest import components, rows_of_pictures
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -104,16 +102,6 @@ def test_a_file_is_loaded_or_refused_with_one_sentence(opened, city):
         upload.upload("notes.json", content.encode(), "application/json").run()
         assert not opened.exception and message in opened.error[0].value
     assert notes(opened).tags == {"night": (QUERY,)}, "a refused file changes nothing"
-
-
-def test_what_the_page_cannot_use_is_one_sentence(open_page, city, checkpoints, tmp_path):
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"no weights at all")
-    test = open_page("map", data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
-    assert not test.exception and "broken.safetensors" in test.error[0].value
-    layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
-    test = open_page("map", data=str(tmp_path / "trainonly"), **checkpoints)
-    assert not test.exception and not test.error and "no test images" in test.info[0].value
 
 
 def image(name, **attributes):

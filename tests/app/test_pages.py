@@ -81,29 +81,35 @@ def test_single_gallery_shot_lists_one_image_a_vehicle_and_no_junk(open_page, ci
         assert row.count("hit") == 1 and row.count("junk") == 0 and len(row) == 1 + 4
 
 
+@pytest.fixture
+def broken(tmp_path):
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(b"no weights at all")
+    return str(path)
+
+
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_missing_data_folder_is_one_sentence(open_page, checkpoints, tmp_path, view):
+def test_what_a_page_cannot_use_is_one_sentence(open_page, city, checkpoints, tmp_path, broken, view):
     test = open_page(view, data=str(tmp_path / "nowhere"), **checkpoints)
-    assert not test.exception
+    assert not test.exception and len(test.error) == 1
     assert "nowhere" in test.error[0].value and "does not exist" in test.error[0].value
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_broken_checkpoint_is_one_sentence(open_page, city, checkpoints, tmp_path, view):
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"no weights at all")
-    test = open_page(view, data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
-    assert not test.exception
-    assert "broken.safetensors" in test.error[0].value
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_data_set_without_test_images_says_why_no_protocol_applies(open_page, checkpoints, tmp_path, view):
+    test = open_page(view, data=str(city), **{**checkpoints, "ssrnet": broken})
+    assert not test.exception and len(test.error) == 1 and "broken.safetensors" in test.error[0].value
     layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
     test = open_page(view, data=str(tmp_path / "trainonly"), **checkpoints)
     assert not test.exception and not test.error
-    assert "no test images" in test.info[0].value
-    assert test.sidebar.radio[0].disabled
+    assert "no test images" in test.info[0].value and test.sidebar.radio[0].disabled
+
+
+@pytest.mark.parametrize(("view", "heading"), [("start", "The network"), ("scoreboard", "Training runs")])
+def test_pages_that_need_no_source_stand_when_it_is_broken(
+    open_page, city, checkpoints, tmp_path, broken, view, heading
+):
+    for url in (
+        {"data": str(tmp_path / "nowhere"), **checkpoints},
+        {"data": str(city), **checkpoints, "ssrnet": broken},
+    ):
+        assert [each.value for each in open_page(view, **url).subheader] == [heading]
 
 
 def test_a_truncated_image_is_one_sentence_that_names_it(open_page, city, checkpoints, tmp_path):

@@ -1,6 +1,5 @@
 """The Regions page: lambda, the regions' boxes and cosines, and what the gallery lists at another lambda."""
 
-import json
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from app.workbench.opening import checkpoint_files
 from ssrnet.model.regions import region_boxes
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import html, workbench
+from tests.app.conftest import components, html, workbench
 
 RANK = "regions_rank"
 
@@ -22,12 +21,6 @@ RANK = "regions_rank"
 @pytest.fixture(autouse=True)
 def no_gallery_in_memory():
     st.cache_resource.clear()  # which earlier tests may have filled for the same data and checkpoints
-
-
-def slider(test) -> dict:
-    """What the slider's component was given."""
-    [component] = [each for each in test.get("bidi_component") if each.proto.component_name == "region_boxes"]
-    return json.loads(component.proto.json or component.proto.mixed.json)
 
 
 def titles(test) -> list[str]:
@@ -44,7 +37,7 @@ def test_the_slider_starts_where_a_region_has_a_cell_and_has_the_networks_own_la
 def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_page, city, checkpoints):
     test = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
     assert not test.exception and not test.error
-    data = slider(test)
+    (data,) = components(test, "region_boxes")
     step = data["steps"][data["chosen"]]
     assert step["ratio"] == 0.75 and step["note"] == "changed at test time"
     assert data["sets"][step["set"]]["boxes"] == [list(box) for box in region_boxes(4, 4, 0.75)]
@@ -139,10 +132,3 @@ def test_a_model_without_regions_is_one_sentence(open_page, city, checkpoints):
     test = open_page("regions", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"])
     assert not test.exception and not test.error
     assert "no relation branch" in test.info[0].value
-
-
-def test_a_broken_checkpoint_is_one_sentence(open_page, city, checkpoints, tmp_path):
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"no weights at all")
-    test = open_page("regions", data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
-    assert not test.exception and "broken.safetensors" in test.error[0].value

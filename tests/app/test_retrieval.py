@@ -1,6 +1,5 @@
 """The Retrieval page: its gallery of queries, its switches, *Why this match?*, and the sheets."""
 
-import json
 import re
 import time
 
@@ -14,20 +13,10 @@ from app.workbench import OpenedModel, RankingOptions
 from app.workbench.matches import pair_shares
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many
-from tests.app.conftest import html, matrices, workbench
+from tests.app.conftest import components, html, matrices, records, specs, whole, workbench
 
 QUERY = "0008_c001_00000000_0.jpg"
 SAME, OTHER = "0008_c002_00000001_0.jpg", "0007_c002_00000001_0.jpg"
-
-
-def whole(test: AppTest) -> AppTest:
-    assert not test.exception and not test.error, [element.value for element in (*test.exception, *test.error)]
-    return test
-
-
-def component(test: AppTest, name: str) -> dict:
-    (found,) = [each for each in test.get("bidi_component") if each.proto.component_name == name]
-    return json.loads(found.proto.json)
 
 
 def gallery(**url: str) -> AppTest:
@@ -38,14 +27,10 @@ def gallery(**url: str) -> AppTest:
     return whole(test.run())
 
 
-def records(test: AppTest) -> list[dict]:
-    return [json.loads(each.value) for each in test.json if "average_precision" in each.value]
-
-
 def test_of_thousands_of_images_a_page_of_thumbnails_is_asked_for_and_quickly():
     test = gallery()
     assert many.ASKED == [f"{i:05d}.jpg" for i in range(PAGE)]
-    shown = component(test, "image_picker")
+    shown = components(test, "image_picker")[0]
     assert len(shown["items"]) == PAGE and (shown["from"], shown["to"], shown["total"]) == (1, PAGE, 5000)
     many.ASKED.clear()
     began = time.process_time()
@@ -54,14 +39,16 @@ def test_of_thousands_of_images_a_page_of_thumbnails_is_asked_for_and_quickly():
     assert time.process_time() - began < 0.5
 
     whole(test.toggle(key="query_large").set_value(True).run())
-    assert len(component(test, "image_picker")["items"]) == MORE
+    assert len(components(test, "image_picker")[0]["items"]) == MORE
 
 
 def test_search_and_filters_narrow_the_gallery_and_stand_in_the_url():
     test = gallery(query_search="v0007")
-    assert [item["key"] for item in component(test, "image_picker")["items"]] == [f"{i:05d}.jpg" for i in range(35, 40)]
+    assert [item["key"] for item in components(test, "image_picker")[0]["items"]] == [
+        f"{i:05d}.jpg" for i in range(35, 40)
+    ]
     test = gallery(query_is_type="bus", query_is_camera="c04")
-    shown = component(test, "image_picker")
+    shown = components(test, "image_picker")[0]
     expected = [image.name for image in many.IMAGES if image.attributes["type"] == "bus" and image.camera_id == "c04"]
     assert shown["total"] == len(expected) and [each["key"] for each in shown["items"]] == expected[:PAGE]
     # neither an attribute of one value nor one that tells every image from every other
@@ -71,7 +58,7 @@ def test_search_and_filters_narrow_the_gallery_and_stand_in_the_url():
 
 
 def test_the_gallery_opens_where_the_chosen_image_is():
-    shown = component(gallery(query="03000.jpg"), "image_picker")
+    shown = components(gallery(query="03000.jpg"), "image_picker")[0]
     assert shown["chosen"] == "03000.jpg" and "03000.jpg" in [item["key"] for item in shown["items"]]
     assert shown["from"] == 3000 // PAGE * PAGE + 1
 
@@ -129,14 +116,14 @@ def test_a_branch_subset_needs_no_network_and_equals_ranking_with_those_columns(
 def test_why_this_match_explains_with_both_models(open_page, city, checkpoints):
     test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **checkpoints))
     assert "Why this match?" in [each.value for each in test.subheader]
-    assert component(test, "image_rows")["chosen"] == OTHER
+    assert components(test, "image_rows")[0]["chosen"] == OTHER
     page = html(test)
     assert page.count('<div class="pair">') == 2 and page.count("Grad-CAM of the similarity by") == 4
     text = " ".join(each.value for each in test.markdown)
     assert "another vehicle" in text and "Its global branch alone makes the whole cosine." in text
     assert len(re.findall(r"The (?:global|attention|relation) branch (?:pulled|does not)", text)) == 3
 
-    shares, tokens = (json.loads(each.proto.spec) for each in test.get("plotly_chart"))
+    shares, tokens = specs(test)
     cosines = [float(found) for found in re.findall(r"cosine (-?[\d.]+)", text)]
     parts = [[float(re.search(r"-?[\d.]+$", text)[0]) for text in bar["text"] if text] for bar in shares["data"]]
     assert [bar["name"] for bar in shares["data"]] == ["Global", "Attention", "Relation"]

@@ -10,7 +10,6 @@ from app.widgets.page import HOME, VIEWS
 from app.workbench import OpenedModel
 from ssrnet.model import ModelSettings
 from tests import tiny
-from tests.data import layouts
 
 
 def headings(test) -> list[str]:
@@ -82,18 +81,6 @@ def test_unmeasured_models_are_not_measured_unasked(open_page, city, checkpoints
     test = open_page("start", data=str(city), **checkpoints)
     assert not test.exception and "not measured on this data yet" in test.info[0].value
     assert "Measure both models first" in " ".join(each.value for each in test.markdown)
-
-
-def test_errors_leave_the_page_standing(open_page, city, checkpoints, tmp_path):
-    test = open_page("start", data=str(tmp_path / "nowhere"), **checkpoints)
-    assert not test.exception and "does not exist" in test.error[0].value and headings(test) == ["The network"]
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"no weights at all")
-    test = open_page("start", data=str(city), baseline=checkpoints["baseline"], ssrnet=str(broken))
-    assert not test.exception and "broken.safetensors" in test.error[0].value and headings(test) == ["The network"]
-    layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
-    test = open_page("start", data=str(tmp_path / "trainonly"), **checkpoints)
-    assert not test.exception and not test.error and "no test images" in test.info[0].value
 
 
 def test_a_network_without_a_graph_has_no_tour_of_it(open_page, measured, checkpoints):

@@ -11,8 +11,7 @@ from app.workbench.opening import checkpoint_files
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.data.datasets import open_dataset
 from tests import tiny
-from tests.app.conftest import html
-from tests.app.test_graph import components
+from tests.app.conftest import components, html, records, specs, whole
 
 QUERY, OTHER = "0008_c001_00000000_0.jpg", "0007_c002_00000001_0.jpg"
 NETWORKS = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
@@ -43,23 +42,11 @@ def open_three(open_page, make_import, city, checkpoints):
     make_import(city)
 
     def run(view: str, **url: str):
-        return whole(open_page(view, **{"data": str(city), "third": "agw", **checkpoints, **url}))
+        test = whole(open_page(view, **{"data": str(city), "third": "agw", **checkpoints, **url}))
+        assert not test.warning
+        return test
 
     return run
-
-
-def whole(test):
-    said = [element.value for element in (*test.exception, *test.error, *test.warning)]
-    assert not said, said
-    return test
-
-
-def records(test) -> list[dict]:
-    return [json.loads(each.value) for each in test.json if "average_precision" in each.value]
-
-
-def specs(test) -> list[dict]:
-    return [json.loads(each.proto.spec) for each in test.get("plotly_chart")]
 
 
 def text(test) -> str:
@@ -122,7 +109,7 @@ def test_every_section_of_failures_takes_the_pair(open_three, section):
     assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[0], TITLE]
     if section == "Labels and copies":
         test = whole(next(each for each in test.button if each.label == "Look for them").click().run())
-        assert "Photographs that are there twice" in [each.value for each in test.subheader]
+        assert "Duplicate photographs" in [each.value for each in test.subheader]
 
 
 def test_the_gallery_map_has_a_third_panel(open_three):
@@ -182,6 +169,7 @@ def test_a_third_model_that_is_not_there_is_one_sentence(open_page, make_import,
         assert "`gone` is no imported model of this data set" in said and f"ssrnet import --data {city}" in said
         assert html(test).count('class="title"') == 2
     test = whole(test.sidebar.selectbox(key="third").select("agw").run())
+    assert not test.warning
     assert html(test).count('class="title"') == 3
 
 

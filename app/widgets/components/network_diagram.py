@@ -16,12 +16,11 @@ _diagram = component("network_diagram")
 
 @dataclass(frozen=True)
 class Block:
-    """``title`` and ``sub`` are SVG text already; ``view`` the page that it leads to; ``plain`` its title as words."""
+    """``sub``, below the title, is SVG already; ``view`` is the page that it leads to."""
 
     title: str
     sub: str
     view: str
-    plain: str
     absent: bool = False
 
 
@@ -91,36 +90,22 @@ def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
     graphed = settings.has_graph
     branches = ["G"] + ["attn"] * settings.attention_branch + ["token"] * settings.relation_branch
     nodes = 5 + settings.global_node + settings.token_node
-    source = _symbol("F", "attn") if settings.attention_branch else _symbol("F", "G")
-    backbone = BACKBONES[settings.backbone].title
     size = f": {cells} × {cells} cells" if cells else ""
+    F_G, F_attn = _symbol("F", "G"), _symbol("F", "attn")
+    source = F_attn if settings.attention_branch else F_G
+    crops = f"of {source}, λ = {ratio_in_words(settings.crop_ratio)}"
+    attention = f"{_symbol('M', 'c')}, {_symbol('M', 's')} → {F_attn}"
     return {
-        "image": Block("Image", "of one vehicle", "images", "Image"),
-        "backbone": Block(backbone, f"{_symbol('F', 'G')}{size}", "attention", backbone),
-        "global": Block(
-            "Global branch", f"average of {_symbol('F', 'G')} → {_symbol('f', 'G')}", "attention", "Global branch"
-        ),
-        "attention": Block(
-            "Attention branch",
-            f"{_symbol('M', 'c')}, {_symbol('M', 's')} → {_symbol('F', 'attn')}",
-            "attention",
-            "Attention branch",
-            not settings.attention_branch,
-        ),
-        "regions": Block(
-            "Five regions",
-            f"of {source}, λ = {ratio_in_words(settings.crop_ratio)}",
-            "regions",
-            "Five regions",
-            not graphed,
-        ),
-        "graph": Block(
-            f"Graph of {nodes} nodes", f"{settings.gcn_depth} graph convolutions", "graph", "Graph", not graphed
-        ),
-        "embedding": Block("Embedding", ", ".join(_symbol("f", each) for each in branches), "map", "Embedding"),
-        "ranking": Block("Ranked gallery", "nearest first", "retrieval", "Ranked gallery"),
-        "scores": Block("Scores", "Rank-1, mAP", "scoreboard", "Scores"),
-        "failures": Block("Failures", "query by query", "failures", "Failures"),
+        "image": Block("Image", "of one vehicle", "images"),
+        "backbone": Block(BACKBONES[settings.backbone].title, f"{F_G}{size}", "attention"),
+        "global": Block("Global branch", f"average of {F_G} → {_symbol('f', 'G')}", "attention"),
+        "attention": Block("Attention branch", attention, "attention", not settings.attention_branch),
+        "regions": Block("Five regions", crops, "regions", not graphed),
+        "graph": Block(f"Graph of {nodes} nodes", f"{settings.gcn_depth} graph convolutions", "graph", not graphed),
+        "embedding": Block("Embedding", ", ".join(_symbol("f", each) for each in branches), "map"),
+        "ranking": Block("Ranked gallery", "nearest first", "retrieval"),
+        "scores": Block("Scores", "Rank-1, mAP", "scoreboard"),
+        "failures": Block("Failures", "query by query", "failures"),
     }
 
 
@@ -144,13 +129,13 @@ def _draw(block: Block, x: int, y: int, width: int, fonts: tuple[float, float], 
     middle = x + width / 2
     inside = (
         f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="9"/>'
-        f'<text class="title" x="{middle}" y="{y + 25}" font-size="{fonts[0]}">{block.title}</text>'
+        f'<text class="title" x="{middle}" y="{y + 25}" font-size="{fonts[0]}">{escape(block.title)}</text>'
         f'<text class="sub" x="{middle}" y="{y + 45}" font-size="{fonts[1]}">'
         f"{'not in this model' if block.absent else block.sub}</text>"
     )
     if block.absent or block.view not in views:
         return f'<g class="{"absent" if block.absent else "plain"}">{inside}</g>'
-    label = escape(f"{block.plain}: open the page {block.view}", quote=True)
+    label = escape(f"{block.title}: open the page {block.view}", quote=True)
     return f'<a data-view="{block.view}" tabindex="0" aria-label="{label}">{inside}</a>'
 
 
