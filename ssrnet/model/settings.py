@@ -62,7 +62,9 @@ class ModelSettings:
             if getattr(self, name) not in choices:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}.")
         if not 0 < self.crop_ratio <= 1:
-            raise SettingsError(f"crop ratio is {str(self.crop_ratio)[:20]}; it must lie in (0, 1], 2/3 in the paper.")
+            # A whole number in metadata may be too large for a float.
+            ratio = f"{self.crop_ratio:g}" if isinstance(self.crop_ratio, float) else str(self.crop_ratio)[:20]
+            raise SettingsError(f"crop ratio is {ratio}; it must lie in (0, 1], 2/3 in the paper.")
         if self.last_stride not in (1, 2):
             raise SettingsError(f"last_stride is {self.last_stride}; the backbone's last stage has stride 1 or 2.")
         if self.gcn_depth not in (1, 2, 3):
