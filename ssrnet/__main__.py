@@ -9,7 +9,7 @@ from ssrnet.installation import check_installation
 
 
 def main() -> None:
-    """Runs the command line; an error meant for the user ends in its one sentence and exit status 2."""
+    """Runs the command line; an error meant for the user ends in one sentence and exit status 2, Ctrl-C in 130."""
     try:
         check_installation()
         from ssrnet.cli import run  # after the check, since it imports torchvision
@@ -18,6 +18,9 @@ def main() -> None:
     except SSRNetError as error:
         print(f"ssrnet: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("ssrnet: stopped by the keyboard.", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

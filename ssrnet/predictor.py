@@ -13,7 +13,7 @@ torch.Size([1, 3072])
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from ssrnet.data.datasets import open_dataset
-from ssrnet.data.images import read_image
+from ssrnet.data.images import read_image, upright_rgb
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
@@ -33,7 +33,7 @@ from ssrnet.explain.graph import EditedTrace, GraphEdit, edit_trace
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet, Trace
 from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
-from ssrnet.retrieval.extraction import ExtractSettings, describe, embeddings, extract
+from ssrnet.retrieval.extraction import ExtractSettings, branch_dims, describe, embeddings, extract
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
 from ssrnet.training.checkpoint import load_checkpoint
 
@@ -103,35 +103,49 @@ class Predictor:
             rows += [view.embedding(embedding) for view in views]
             if progress_callback:
                 progress_callback(len(rows), len(pictures))
-        return torch.stack(rows) if rows else torch.zeros(0, sum(self.model.branch_dims.values()))
+        return (
+            torch.stack(rows)
+            if rows
+            else torch.zeros(0, sum(branch_dims(self.model, ExtractSettings(embedding=embedding)).values()))
+        )
 
     @torch.inference_mode()
     def embed_as(self, picture: Picture, settings: ExtractSettings) -> Tensor:
         """(1, D) float32 on the CPU: one picture as feature files and indexes made with ``settings`` hold it."""
         return embeddings(self.model, self.pixels([picture], settings.image_size), settings).cpu()
 
-    def rank(self, query: Picture, gallery: Sequence[Picture], top_k: int | None = None) -> list[RankedImage]:
+    def rank(
+        self,
+        query: Picture,
+        gallery: Sequence[Picture],
+        top_k: int | None = None,
+        embedding: EmbeddingSettings = EmbeddingSettings(),
+        progress_callback: Callable[[int, int], None] | None = None,
+    ) -> list[RankedImage]:
         """The gallery's pictures by their cosine to the query, most similar first; all, or the first ``top_k``."""
-        embeddings = self.embed([query, *gallery])
+        embeddings = self.embed([query, *gallery], embedding, progress_callback)
         return rank_by_cosine(embeddings[0], embeddings[1:], top_k)
 
     def evaluate(
         self,
         dataset: ReIDDataset | Path | str,
         protocol: Protocol | None = None,
-        settings: ExtractSettings | None = None,
+        settings: ExtractSettings = ExtractSettings(),
+        progress: Callable[[Iterable, int], Iterable] | None = None,
     ) -> Evaluation:
         """Ranking, metrics and protocol record on a data set's test images; the data set's usual protocol if None.
 
-        Two models' evaluations are compared query by query with ``ssrnet.Comparison(a, b)``. Raises
+        ``progress`` wraps the batches, as tqdm does, and is given their number. Two models' evaluations are compared
+        query by query with ``ssrnet.Comparison(a, b)``. Raises
         :class:`DataError` for a folder that is no data set, :class:`ProtocolError` for a protocol that it cannot serve.
         """
         if not isinstance(dataset, ReIDDataset):
             dataset = open_dataset(dataset)
-        settings = settings or ExtractSettings()
-        features = extract(self.model, dataset.test, settings, self.image_size, self.device)
+        protocol = protocol or Protocol(dataset.protocol)
+        protocol.split(dataset)  # whether it can be served is known before a minute of extraction
+        features = extract(self.model, dataset.test, settings, self.image_size, self.device, progress=progress)
         made_by = self.made_by | describe(settings, self.image_size)
-        return evaluate(features, dataset, protocol or Protocol(dataset.protocol), made_by=made_by)
+        return evaluate(features, dataset, protocol, made_by=made_by)
 
     def pixels(self, pictures: Sequence[Picture], image_size: int | None = None) -> Tensor:
         """(N, 3, S, S) float32, normalised: the pictures as the network takes them; raises as :func:`as_image`.
@@ -181,9 +195,13 @@ class ImageView:
         return self.edit(GraphEdit(crop_ratio=crop_ratio)).trace
 
     def without(
-        self, nodes: Sequence[str] = (), edges: Sequence[tuple[str, str]] = (), crop_ratio: float | None = None
+        self, nodes: str | Sequence[str] = (), edges: Sequence[tuple[str, str]] = (), crop_ratio: float | None = None
     ) -> EditedTrace:
-        """The trace with nodes or edges taken out of the relation graph; raises as :meth:`edit`."""
+        """The relation graph without one or several nodes or edges: ``.trace``, and the ``.label`` of its numbers.
+
+        Raises as :meth:`edit`.
+        """
+        nodes = (nodes,) if isinstance(nodes, str) else nodes
         return self.edit(GraphEdit(nodes_off=tuple(nodes), edges_off=tuple(edges), crop_ratio=crop_ratio))
 
     def embedding(self, settings: EmbeddingSettings = EmbeddingSettings()) -> Tensor:
@@ -198,12 +216,12 @@ class ImageView:
 
 
 def as_image(picture: Picture) -> Image.Image:
-    """The picture as an RGB image.
+    """The picture as an upright RGB image; the same pixels from a path and from ``PIL.Image.open``.
 
-    Raises :class:`DataError` for a file that cannot be read and for an array that is not (H, W, 3) uint8.
+    Raises :class:`DataError` for a file or image that cannot be read and for an array that is not (H, W, 3) uint8.
     """
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        return upright_rgb(picture, "the picture")
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
             raise DataError(

@@ -9,9 +9,11 @@ from PIL import Image
 import ssrnet
 from ssrnet import predictor as module
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol
 from ssrnet.data.transforms import test_transform as transform
-from ssrnet.errors import CheckpointError, DataError, SettingsError
+from ssrnet.errors import CheckpointError, DataError, ProtocolError, SettingsError
 from ssrnet.explain.graph import GraphEdit, edit_trace
+from ssrnet.model import EmbeddingSettings
 from ssrnet.predictor import Predictor
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from tests import tiny
@@ -119,3 +121,29 @@ def test_bad_input_gets_one_sentence(predictor, photographs, tmp_path):
         Predictor.load(photographs[0])
     with pytest.raises(AttributeError, match="no attribute 'Predicter'"):
         ssrnet.Predicter  # noqa: B018
+
+
+def test_a_path_and_an_opened_image_are_the_same_pixels(predictor, tmp_path):
+    turned, clear = tmp_path / "turned.jpg", tmp_path / "clear.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 60, 3), np.uint8)).save(turned, exif=exif)
+    Image.new("RGBA", (30, 20), (200, 0, 0, 0)).save(clear)
+    for path, size in ((turned, (40, 60)), (clear, (30, 20))):
+        opened = Image.open(path)
+        a, b = module.as_image(path), module.as_image(opened)
+        assert a.size == b.size == size and np.array_equal(np.asarray(a), np.asarray(b))
+    assert Image.open(turned).getexif()[0x0112] == 6 and np.asarray(module.as_image(clear)).min() == 255
+
+
+def test_no_picture_has_a_row_of_no_length(predictor):
+    branches = EmbeddingSettings(branches=("G",))
+    assert predictor.embed([], branches).shape == (0, 512) and predictor.embed([]).shape == (0, 1536)
+    with pytest.raises(SettingsError, match="at least 1"):
+        predictor.rank(Image.new("RGB", (8, 8)), [Image.new("RGB", (8, 8))], top_k=-1)
+
+
+def test_a_protocol_that_cannot_be_served_costs_no_extraction(predictor, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "extract", lambda *a, **k: pytest.fail("nothing to extract for"))
+    with pytest.raises(ProtocolError):
+        predictor.evaluate(tiny.city(tmp_path / "data"), Protocol("multi_gallery_shot", n=40))

@@ -79,7 +79,7 @@ def render(bench: Workbench) -> None:
 def _upload(place: DeltaGenerator, label: str, key: str, several: bool = False) -> Uploads:
     """The pictures of one uploader, each refused file as a sentence below it."""
     files = place.file_uploader(label, type=TYPES + ["zip"] * several, accept_multiple_files=several, key=key)
-    read = uploads(files if isinstance(files, list) else [files] if files else [])
+    read = uploads(key, files if isinstance(files, list) else [files] if files else [])
     for sentence in read.refused:
         place.warning(sentence, icon=":material/block:")
     return read

@@ -45,15 +45,17 @@ class _Store:
         with self.lock:
             entry = self.entries.setdefault(key, _Entry())
             self.entries.move_to_end(key)
-            while len(self.entries) > self.most:
-                self.entries.popitem(last=False)
+            # One that is being made stays, or the next caller would make it again at the same time.
+            made = [key for key, entry in self.entries.items() if entry.made]
+            for oldest in made[: max(0, len(self.entries) - self.most)]:
+                del self.entries[oldest]
         return entry
 
 
 def cached(kind: str, key: object, make: Callable[[], T], most: int = 64, spinner: str | None = None) -> T:
-    """The value of this ``kind`` and ``key``, made where it is not there yet, by one session for all.
+    """The value of this ``kind`` and ``key``, computed by the first caller, then shared by all sessions.
 
-    key: anything that :func:`content_key` takes. most: values of the kind to hold. What ``make`` raises is raised
+    key: anything that :func:`content_key` takes. most: values of the kind to hold, as the first call says. What ``make`` raises is raised
     here, and the next call tries again. Callers must not change what they get: all sessions share it.
     """
     entry = _store(kind, most).entry(content_key(key))
@@ -100,17 +102,17 @@ def session_values() -> dict[Hashable, Any]:
 def forget_pictures(uploaded: Iterable[Image.Image]) -> None:
     """Drops what this session has computed of pictures that are no longer ``uploaded``."""
     digests, values = {content_key(picture) for picture in uploaded}, session_values()
-    for key in [key for key in values if key[0] != "uploads" and not digests & set(key)]:
+    for key in [key for key in list(values) if key[0] != "uploads" and not digests & set(key)]:
         del values[key]
 
 
 def content_key(thing: object) -> Hashable:
-    """What changes when the content of ``thing`` does: hashes of models and data sets, paths and stamps of files."""
+    """A hashable key that changes when the content of ``thing`` does: hashes of models and data, stamps of files."""
     if isinstance(thing, VehicleImage | Path):
         path = thing.path if isinstance(thing, VehicleImage) else thing
         return str(path), file_stamp(path)
     if isinstance(thing, Image.Image):
-        return hashlib.sha256(np.asarray(thing).tobytes() + str(thing.size).encode()).hexdigest()
+        return hashlib.sha256(np.asarray(thing).tobytes() + f"{thing.size}{thing.mode}".encode()).hexdigest()
     if isinstance(thing, tuple | list):
         return tuple(content_key(each) for each in thing)
     if isinstance(thing, Mapping):
@@ -125,7 +127,7 @@ def _store(kind: str, most: int) -> _Store:
     return stores[kind]
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def _stores() -> dict[str, _Store]:
     """One for all sessions; in Streamlit's cache, so that its menu's *Clear cache* empties it."""
     return {}

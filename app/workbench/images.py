@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from app.workbench.cache import cached, session_cached
+from app.workbench.cache import cached, session_cached, session_values
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import Uploads, read_uploads
@@ -51,10 +51,15 @@ def uploaded_thumbnail(picture: Image.Image, height: int = 160) -> str:
     return session_cached(("thumbnail", picture, height), lambda: data_uri(_reduced(picture.copy(), height)))
 
 
-def uploads(files: Sequence) -> Uploads:
-    """The images in Streamlit's uploaded files, in the viewer's session alone; read again only when the files change."""
-    key = ("uploads", *(file.file_id for file in files))
-    return session_cached(key, lambda: read_uploads((file.name, file.getvalue()) for file in files))
+def uploads(key: str, files: Sequence) -> Uploads:
+    """The images in the files of the uploader ``key``, in the viewer's session alone and never on the disk.
+
+    They are read again only when the files change; those from before are dropped.
+    """
+    values, ids = session_values(), tuple(file.file_id for file in files)
+    if values.get(("uploads", key), (None, None))[0] != ids:
+        values["uploads", key] = ids, read_uploads((file.name, file.getvalue()) for file in files)
+    return values["uploads", key][1]
 
 
 def square(picture: Image.Image, side: int = SIDE) -> np.ndarray:

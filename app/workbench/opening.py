@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import os.path
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,27 +17,24 @@ from ssrnet.retrieval.external.model import FOLDER, ImportedModel, read_import
 from ssrnet.retrieval.feature_files import read_record
 from ssrnet.training.checkpoint import StoredCheckpoint, read_checkpoint
 
+TABLES = (".csv", ".txt", ".xml")
+"""Files in a data set's folder that say what its images show."""
+
 
 def open_data(root: str) -> OpenedDataset:
-    """The data set in a folder or CSV; opened again when the folder, or one just below it, changes.
+    """The data set in a folder or CSV; opened again when the folder, a folder in it, or a table in it changes.
 
     Raises :class:`DataError` as :func:`open_dataset`, and for images that lie outside the folders that may be read.
     """
     path = places.readable_path(root)
     below: list[Path] = []
-    with suppress(OSError):  # no folder, or none that can be read: opening it says so
-        below = sorted(path.iterdir())
-    key = [path, *below[:32]]
-
-    def open_it() -> OpenedDataset:
-        dataset = open_dataset(path)
-        return OpenedDataset(dataset, dataset.content_hash())
-
-    def check_links() -> None:
-        check_images([*opened.dataset.train, *opened.dataset.query, *opened.dataset.gallery], places.default_roots())
-
-    opened = cached("data sets", key, open_it, 4, "Opening the data set")
-    cached("checked links", (key, further_roots()), check_links, 16)
+    with suppress(OSError), os.scandir(path) as entries:  # no folder, or none that can be read: opening it says so
+        below = sorted(Path(each) for each in entries if each.name.lower().endswith(TABLES) or each.is_dir())
+    key = [path, *below]
+    opened = cached("data sets", key, lambda: OpenedDataset.of(open_dataset(path)), 4, "Opening the data set")
+    dataset = opened.dataset
+    images = (*dataset.train, *dataset.query, *dataset.gallery)
+    cached("checked links", (key, further_roots()), lambda: check_images(images, places.default_roots()), 16)
     return opened
 
 
@@ -59,12 +58,12 @@ def is_demo_data(root: str) -> bool:
 def checkpoint_files() -> list[str]:
     """Checkpoints in ``checkpoints/`` and ``runs/`` of the working folder and the project's."""
     files = {
-        str(path.relative_to(base)): path
+        os.path.relpath(path, base): path
         for base in dict.fromkeys((places.ROOT, Path.cwd()))
         for folder in ("checkpoints", "runs")
-        for path in (base / folder).rglob("*.safetensors")
+        for path in _safetensors(base / folder)
     }
-    return sorted(name for name, path in files.items() if not path.name.startswith(".") and not _holds_features(path))
+    return sorted(name for name, path in files.items() if not _holds_features(path))
 
 
 def imported_models(data: OpenedDataset) -> dict[str, ImportedModel]:
@@ -76,6 +75,13 @@ def imported_models(data: OpenedDataset) -> dict[str, ImportedModel]:
         if model is not None and model.dataset_hash == data.hash:
             models.setdefault(model.name, model)
     return dict(sorted(models.items()))
+
+
+def _safetensors(folder: Path) -> Iterator[Path]:
+    """Those below ``folder``; os.walk, unlike Path.rglob, passes over folders that vanish meanwhile."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.endswith(".part")]
+        yield from (Path(root, name) for name in names if name.endswith(".safetensors") and not name.startswith("."))
 
 
 def _holds_features(path: Path) -> bool:

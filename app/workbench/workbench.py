@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -44,11 +45,20 @@ class OpenedDataset:
 
     dataset: ReIDDataset
     hash: str
+    attributes_hash: str = ""
+    """Over the images' attributes, which do not shape features, and so are not in ``hash``."""
+
+    @classmethod
+    def of(cls, dataset: ReIDDataset) -> OpenedDataset:
+        digest = hashlib.sha256()
+        for image in (*dataset.train, *dataset.query, *dataset.gallery):
+            digest.update(f"{image.name}{sorted(image.attributes.items())}".encode(errors="surrogateescape"))
+        return cls(dataset, dataset.content_hash(), digest.hexdigest()[:16])
 
     @property
-    def content_key(self) -> tuple[str, str]:
+    def content_key(self) -> tuple[str, str, str]:
         """With the root, since a copy of the folder has the same hash and other paths."""
-        return self.hash, str(self.dataset.root)
+        return self.hash, self.attributes_hash, str(self.dataset.root)
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ class OpenedModel:
 
     @property
     def settings(self) -> ModelSettings:
-        """Of the network."""
+        """The network's settings; imported features have none."""
         return self.source.info.model
 
     @property
@@ -123,14 +133,14 @@ class OpenedModel:
     def stored_features(self, settings: ExtractSettings = ExtractSettings()) -> FeatureSet | None:
         """Embeddings of the test images from memory, from the demo, or from an earlier extraction; else None.
 
-        Imported ones are what they are, whatever the settings.
+        The settings make no difference to imported features.
         """
         return stored("features", self._features_key(settings), lambda: self._features_on_disk(settings), most=6)
 
     def features(
         self, progress_callback: Progress | None = None, settings: ExtractSettings = ExtractSettings()
     ) -> FeatureSet:
-        """Stored embeddings of the test images, or else new ones, which are kept on the disk.
+        """Stored embeddings of the test images, or else new ones, which are stored on the disk.
 
         An extraction that was stopped continues from the images that it had done.
         """

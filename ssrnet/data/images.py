@@ -51,6 +51,18 @@ def read_image_bytes(data: bytes, name: str) -> Image.Image:
     return _decode(io.BytesIO(data), name)
 
 
+def upright_rgb(image: Image.Image, name: str) -> Image.Image:
+    """An opened image as :func:`read_image` would give it: upright, RGB, transparent parts white; ``image`` stays.
+
+    Raises :class:`DataError` for floating-point pixels and for 32-bit ones of unknown range; ``name`` is in the message.
+    """
+    image = image.copy()
+    _turn_upright(image)
+    rgb = _to_rgb(image, name)
+    rgb.info.clear()
+    return rgb
+
+
 def pixels_of(data: bytes) -> int:
     """Width times height as the image's header says; 0 where it says nothing that can be read."""
     try:

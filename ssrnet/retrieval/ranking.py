@@ -111,7 +111,10 @@ def rank_by_cosine(query: Tensor, gallery: Tensor, top_k: int | None = None) -> 
     """The rows of ``gallery`` (N, D) by their cosine to ``query`` (D,), most similar first; all, or ``top_k``.
 
     For pictures without labels, where :func:`rank` has no match or junk to flag. Equal cosines keep their order.
+    Raises :class:`SettingsError` for a ``top_k`` below 1.
     """
+    if top_k is not None and top_k < 1:
+        raise SettingsError(f"top_k is {top_k}; ask for at least 1 image, or None for all.")
     cosine = torch.nn.functional.cosine_similarity(query[None], gallery)  # (N,)
     order = cosine.argsort(descending=True, stable=True)[:top_k].tolist()
     return [RankedImage(rank, index, float(cosine[index])) for rank, index in enumerate(order, 1)]

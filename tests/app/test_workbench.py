@@ -1,14 +1,19 @@
 """The workbench without the pages."""
 
+import io
 import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from app.workbench.cache import cached, cached_value, content_key
+from app.workbench.cache import cached, cached_value, content_key, session_values
+from app.workbench.images import uploads
+from app.workbench.opening import checkpoint_files
 from app.workbench.places import file_stamp
 from ssrnet.retrieval import extraction
 from ssrnet.retrieval.extraction import ExtractSettings, extract
@@ -96,3 +101,72 @@ def test_keys_follow_content(project, city, checkpoints, tmp_path):
     before = content_key(path)
     path.write_text("longer")
     assert content_key(path) != before
+
+
+def test_one_that_is_being_made_is_not_made_again_for_lack_of_room():
+    """Two makers at once would share half-done work."""
+    makers, started, release = [], threading.Event(), threading.Event()
+
+    def slow() -> int:
+        makers.append(threading.get_ident())
+        started.set()
+        release.wait(5)
+        return 1
+
+    first = threading.Thread(target=lambda: cached("one place", "slow", slow, most=1))
+    first.start()
+    started.wait(5)
+    cached("one place", "quick", lambda: 2, most=1)
+    second = threading.Thread(target=lambda: cached("one place", "slow", slow, most=1))
+    second.start()
+    release.set()
+    [thread.join() for thread in (first, second)]
+    assert len(makers) == 1
+
+
+def test_an_edited_attribute_is_shown(project, checkpoints, tmp_path):
+    data = tmp_path / "folder"
+    data.mkdir()
+    lines = ["image,vehicle_id,camera_id,split,colour"]
+    for i in range(40):  # more files than a glance at the first few would see
+        Image.new("RGB", (8, 8), (i, i, i)).save(data / f"{i:02d}.png")
+        lines.append(f"{i:02d}.png,{i // 4},c{i % 2},{'query' if i % 4 == 0 else 'gallery'},red")
+    (data / "manifest.csv").write_text("\n".join(lines))
+    assert workbench(data, checkpoints).split.query[0].attributes["colour"] == "red"
+    (data / "manifest.csv").write_text("\n".join(lines).replace("red", "blue"))
+    bench = workbench(data, checkpoints)
+    assert bench.dataset.query[0].attributes["colour"] == bench.split.query[0].attributes["colour"] == "blue"
+
+
+def test_folders_that_vanish_while_checkpoints_are_listed(project, checkpoints, monkeypatch):
+    folder = project / "runs/gone"
+    folder.mkdir(parents=True)
+    shutil.copy(checkpoints["ssrnet"], project / "runs/there.safetensors")
+    scan = os.scandir
+
+    def vanish_after(path):
+        entries = scan(path)
+        if Path(path) == folder:
+            folder.rmdir()
+            raise FileNotFoundError(path)
+        return entries
+
+    monkeypatch.setattr(os, "scandir", vanish_after)
+    assert checkpoint_files() == ["runs/there.safetensors"] and not folder.exists()
+
+
+def test_an_uploader_holds_no_more_than_its_files(project):
+    class File:
+        def __init__(self, number: int) -> None:
+            self.file_id, self.name = str(number), f"{number}.png"
+
+        def getvalue(self) -> bytes:
+            buffer = io.BytesIO()
+            Image.new("RGB", (4, 4), (int(self.file_id), 0, 0)).save(buffer, "PNG")
+            return buffer.getvalue()
+
+    files = [File(number) for number in range(4)]
+    for count in (1, 2, 3, 4, 1):
+        assert len(uploads("gallery", files[:count]).pictures) == count
+    held = [value for key, value in session_values().items() if key[0] == "uploads"]
+    assert sum(len(read.pictures) for _, read in held) == 1
