@@ -1,4 +1,4 @@
-"""The command line, generated from the settings' dataclasses."""
+"""The command line, generated from the settings dataclasses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ssrnet.commands.compare import CompareSettings, compare_checkpoints
 from ssrnet.commands.doctor import DoctorSettings, doctor
 from ssrnet.commands.evaluate import EvaluateSettings, evaluate_model
 from ssrnet.commands.export import ExportSettings, export_checkpoint
-from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.commands.index import IndexSettings, index_command
 from ssrnet.commands.publish import PublishSettings, publish_checkpoint
@@ -28,7 +28,7 @@ from ssrnet.synth.settings import CityName, SynthSettings, city_recipe
 from ssrnet.train import train
 from ssrnet.training.settings import NetworkName, RecipeName, TrainSettings, recipe
 
-DESCRIPTION = """Train, evaluate and look into SSR-Net, a vehicle re-identification network.
+DESCRIPTION = """Train, evaluate and explain SSR-Net, a vehicle re-identification network.
 
 A first tour, with your data in DIR:
 
@@ -40,14 +40,14 @@ A first tour, with your data in DIR:
     --out comparison.json
   streamlit run app/main.py
 
-Each command has a --help of its own.
+Each command has its own --help.
 """
 
 HANDLERS: dict[type, Callable[[Any], object]] = {
     TrainSettings: train,
     EvaluateSettings: evaluate_model,
     CompareSettings: compare_checkpoints,
-    ExtractFeaturesSettings: extract_features,
+    FeatureFileSettings: write_feature_file,
     ImportSettings: import_features,
     IndexSettings: index_command,
     ExportSettings: export_checkpoint,
@@ -62,7 +62,7 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Parses ``arguments`` and runs the command they name; tyro prints help and usage errors itself."""
+    """Parses ``arguments`` and runs their command; tyro prints help and usage errors."""
     arguments = list(arguments)
     settings = tyro.cli(
         _commands(arguments), prog="ssrnet", description=DESCRIPTION, args=arguments, compact_help=False
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _commands(arguments: Sequence[str]) -> Any:
-    """The union of all commands; --recipe and --network decide which defaults `train` and `synth` show and take."""
+    """The union of all commands; --recipe and --network select the defaults of `train`, `study` and `synth`."""
     training = replace(_train_defaults(arguments), data=tyro.MISSING, out=tyro.MISSING)
     study = _study_command(arguments)
     city = replace(_city_defaults(arguments), out=tyro.MISSING)
@@ -79,7 +79,7 @@ def _commands(arguments: Sequence[str]) -> Any:
         Annotated[TrainSettings, tyro.conf.subcommand("train", default=training)]
         | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
         | Annotated[CompareSettings, tyro.conf.subcommand("compare")]
-        | Annotated[ExtractFeaturesSettings, tyro.conf.subcommand("extract")]
+        | Annotated[FeatureFileSettings, tyro.conf.subcommand("extract")]
         | Annotated[ImportSettings, tyro.conf.subcommand("import")]
         | Annotated[IndexSettings, tyro.conf.subcommand("index")]
         | Annotated[ExportSettings, tyro.conf.subcommand("export")]
@@ -101,7 +101,7 @@ def _train_defaults(arguments: Sequence[str]) -> TrainSettings:
 
 
 def _study_command(arguments: Sequence[str]) -> Any:
-    """`study NAME` takes all of training's options, `study report` and `study explanations` none of them."""
+    """`study NAME` has all options of `train`, `study report` and `study explanations` have none of them."""
     name = arguments[1] if arguments[:1] == ["study"] and len(arguments) > 1 else None
     if name == "report":
         return Annotated[ReportSettings, tyro.conf.subcommand("study")]

@@ -11,7 +11,7 @@ i + n_i, and
   match.
 
 A wrong image at exactly a match's distance counts as ranked before it, so a model cannot gain from
-mapping everything to one point. Junk is counted nowhere. Queries without a match are excluded, and
+mapping everything to one point. Junk is ignored. Queries without a match are excluded, and
 their number is reported.
 """
 
@@ -28,9 +28,9 @@ AP_DEFINITION = "non-interpolated; wrong images tied with a match count as ranke
 
 
 def wrong_before(distance: Tensor, match: Tensor, wrong: Tensor) -> Tensor:
-    """n_i of every query: (B, M) int64, M the most matches any query of the block has; -1 pads the rest.
+    """n_i of every query: (B, M) int64, M the largest number of matches of a query in the block; -1 pads the rest.
 
-    distance: (B, G) float. match, wrong: (B, G) bool, disjoint; what is in neither is junk.
+    distance: (B, G) float. match, wrong: (B, G) bool, disjoint; images in neither are junk.
     """
     most = int(match.sum(1, dtype=torch.int32).max()) if len(match) else 0
     if most == 0:
@@ -42,13 +42,13 @@ def wrong_before(distance: Tensor, match: Tensor, wrong: Tensor) -> Tensor:
 
 
 def _ascending(rows: Tensor) -> Tensor:
-    """Each row (B, G) sorted, in place where that can be."""
+    """Each row (B, G) sorted, on the CPU in place."""
     if rows.device.type != "cpu":
         return rows.sort(dim=1).values
-    # numpy's sort is vectorised and torch's is not: a quarter of the time on AVX-512. It lets other threads run meanwhile.
-    parts = np.array_split(rows.numpy(), torch.get_num_threads())
-    with ThreadPoolExecutor(len(parts)) as pool:
-        list(pool.map(lambda part: part.sort(axis=1), parts))
+    # numpy's sort is vectorised, torch's is not: a quarter of the time on AVX-512. It also releases the GIL.
+    chunks = np.array_split(rows.numpy(), torch.get_num_threads())
+    with ThreadPoolExecutor(len(chunks)) as pool:
+        list(pool.map(lambda chunk: chunk.sort(axis=1), chunks))
     return rows
 
 
@@ -74,9 +74,9 @@ def inverse_negative_penalty(n: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a list of queries scored. ``cmc[k - 1]`` is CMC@k; all values in [0, 1].
+    """Mean scores of a list of queries. ``cmc[k - 1]`` is CMC@k; all values in [0, 1].
 
-    ``queries`` counts those with a match; ``excluded`` those without, which enter no mean.
+    ``queries``: the number of queries with a match; ``excluded``: without, which are in no mean.
     """
 
     mAP: float

@@ -7,7 +7,7 @@ import torch
 os.environ.setdefault("TQDM_DISABLE", "1")
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much on busy cores
 
-from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features  # noqa: E402
+from ssrnet.commands.extract import FeatureFileSettings, write_feature_file  # noqa: E402
 from ssrnet.commands.publish import PublishSettings, publish_checkpoint  # noqa: E402
 from ssrnet.train import train  # noqa: E402
 from ssrnet.training.checkpoint import save_checkpoint  # noqa: E402
@@ -60,5 +60,5 @@ def tiny_demo(tmp_path_factory, checkpoints) -> Path:
     for role, path in checkpoints.items():
         published = folder / f"checkpoints/{role}.safetensors"
         publish_checkpoint(PublishSettings(Path(path), published))
-        extract_features(ExtractFeaturesSettings(data, published, folder / "assets/features", workers=0, device="cpu"))
+        write_feature_file(FeatureFileSettings(data, published, folder / "assets/features", workers=0, device="cpu"))
     return folder

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ssrnet.analysis.scorecard.markdown import render
-from ssrnet.analysis.scorecard.scorecard import ModelComparison, read_comparison
+from ssrnet.analysis.scorecard.scorecard import Scorecard, read_scorecard
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
@@ -50,8 +50,8 @@ def stored(shipped, city):
     return found
 
 
-def compared(name: str) -> ModelComparison:
-    return read_comparison(CHECKPOINTS / f"{name}.json")
+def compared(name: str) -> Scorecard:
+    return read_scorecard(CHECKPOINTS / f"{name}.json")
 
 
 def test_the_files_are_small_and_hold_no_classifier_and_nobodys_folders(shipped):

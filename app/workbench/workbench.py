@@ -227,7 +227,7 @@ class OpenedModel:
                 self.source.info.image_size,
                 self.predictor.device,
                 progress=counted(progress_callback),
-                part=part,
+                partial=part,
             ).rounded()
             with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
                 keep(folder, features, record)
@@ -249,7 +249,7 @@ class OpenedModel:
             expansion=options.expansion,
             top_k=LONGEST_LIST,
             dataset_hash=self.data.hash,
-            report=progress_callback,
+            progress_callback=progress_callback,
         )
 
 

@@ -227,6 +227,6 @@ def _whole(
         extraction = _extraction(settings, batch)
         made_by = {"checkpoint": way, "checkpoint_hash": way, **describe(extraction, settings.image_size)}
         with TemporaryDirectory() as folder, PartialFeatures(Path(folder) / "part", made_by) as part:
-            extract(network, images, extraction, settings.image_size, device, settings.workers, part=part)
+            extract(network, images, extraction, settings.image_size, device, settings.workers, partial=part)
 
     return plain if way in (CHANNELS_FIRST, TORCHVISION) else ours

@@ -17,7 +17,7 @@ from ssrnet.benchmarks.training import TrainingBenchmarkSettings, benchmark_trai
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """Measure a part of ssrnet against others, as ratios in one run."""
+    """Measure speed or memory of a part of ssrnet against alternatives, as ratios in one run."""
 
     what: Annotated[
         Annotated[TrainingBenchmarkSettings, tyro.conf.subcommand("training")]
@@ -30,7 +30,7 @@ class BenchmarkSettings:
 
 
 def benchmark(settings: BenchmarkSettings) -> None:
-    """Runs one of them."""
+    """Runs the chosen benchmark."""
     commands: dict[type, Callable[[Any], object]] = {
         TrainingBenchmarkSettings: benchmark_training,
         ExtractionBenchmarkSettings: benchmark_extraction,

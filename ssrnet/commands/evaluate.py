@@ -1,4 +1,4 @@
-"""``ssrnet evaluate``: rank a data set's test images and say how well, and by which rules."""
+"""``ssrnet evaluate``: rank a data set's test images; print and write metrics with their protocol record."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ from ssrnet.errors import SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.model import ModelSettings
 from ssrnet.resources import DeviceName
-from ssrnet.retrieval.evaluated_models import Subject, features_of, note_training_data, open_images, trained, untrained
+from ssrnet.retrieval.evaluated_models import (
+    EvaluatedModel,
+    embed_test_images,
+    note_training_data,
+    open_test_images,
+    trained_model,
+    untrained_model,
+)
 from ssrnet.retrieval.evaluation import Evaluation, evaluate, over_seeds, query_scores, restrict, with_seeds
 from ssrnet.retrieval.expansion import ExpansionSettings
-from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet
 from ssrnet.retrieval.metric_intervals import CONFIDENCE, REPLICATES, SEED, Estimate, estimates, vehicles_of
 from ssrnet.retrieval.query_filters import QueryFilter
 from ssrnet.retrieval.ranking import DistanceName
@@ -39,26 +46,26 @@ class EvaluateSettings:
     checkpoint: Path | None = None
     """Checkpoint that `ssrnet train` wrote."""
     untrained: str | None = None
-    """In place of a checkpoint: pooled features of these backbone weights (a file, or `imagenet`)."""
+    """Instead of a checkpoint: pooled features of these backbone weights (a file, or `imagenet`)."""
     model: ModelSettings = ModelSettings(attention_branch=False, relation_branch=False)
     """With --untrained: the backbone and its strides."""
     protocol: Literal["own", "cross_camera", "single_gallery_shot", "multi_gallery_shot"] = "own"
-    """`own` is the one that the data set's owners report."""
+    """`own` is the protocol that the data set's authors report."""
     seeds: int = 10
     """Random galleries of the shot protocols; mean and spread are reported."""
     shots: int = 6
-    """Gallery images a vehicle in multi-gallery-shot (n of the paper's Fig. 6)."""
+    """Gallery images per vehicle in multi-gallery-shot (n of the paper's Fig. 6)."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
     held_back: bool = False
-    """In place of the test images, the training vehicles that the checkpoint's run held back (--holdout), drawn
-    again; --data and --more-data are then what it trained on. Branches are also scored alone and at unit length."""
+    """Instead of the test images, the training vehicles that the checkpoint's run held back (--holdout); --data and
+    --more-data are then those of that run. Branches are also scored alone and at unit length."""
     more_data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
-    """With --held-back: the run's further data folders, in its order."""
+    """With --held-back: the --more-data folders of the run, in the same order."""
     only: str | None = None
-    """Only test images with an attribute, as `vehicle_type=car,truck,bus`; cuts queries and gallery."""
+    """Only test images with these values, as `vehicle_type=car,truck,bus`; reduces queries and gallery."""
     queries: str | None = None
-    """Only queries with an attribute (`sibling_group`), without (`sibling_group=none`) or with one of some
+    """Only queries with an attribute (`sibling_group`), without it (`sibling_group=none`) or with certain
     values (`vehicle_type=bus,truck`); the gallery stays whole."""
     distance: DistanceName = "cosine"
     """Distance between embeddings."""
@@ -66,11 +73,11 @@ class EvaluateSettings:
     """k-reciprocal re-ranking."""
     re_ranking: ReRankSettings = ReRankSettings()
     expand: bool = False
-    """Query expansion: a query's nearest gallery features are averaged into it."""
+    """Query expansion: average a query with its nearest gallery features."""
     expansion: ExpansionSettings = ExpansionSettings()
     extraction: ExtractSettings = ExtractSettings()
     out: Path | None = None
-    """JSON file for the numbers and their protocol records."""
+    """JSON file for the metrics and their protocol records."""
     workers: int = 2
     """Processes that read images."""
     device: DeviceName = "auto"
@@ -78,30 +85,29 @@ class EvaluateSettings:
 
 
 def evaluate_model(settings: EvaluateSettings) -> None:
-    """Runs the command: prints metrics with their protocol, and writes them to ``out`` where it is given."""
+    """Runs the command: prints metrics with their protocol record, and writes them to ``settings.out`` if given."""
     if settings.seeds < 1:
         raise SettingsError(f"seeds is {settings.seeds}; at least one random gallery is needed.")
     if settings.re_rank and settings.distance != "cosine":
         raise SettingsError("k-reciprocal re-ranking starts from cosine distances; leave out --distance or --re-rank.")
     if settings.expand and settings.distance != "cosine":
         raise SettingsError("query expansion starts from cosine distances; leave out --distance or --expand.")
-    subject = _subject(settings)
+    model = _model(settings)
     if settings.held_back:
         dataset, images = _held_back(settings), "held-back"
     else:
-        dataset, images = open_images(settings.data, settings.subset, settings.only)
+        dataset, images = open_test_images(settings.data, settings.subset, settings.only)
     print(dataset.summary())
     if not settings.held_back:
-        subject = note_training_data(subject, subject.title, dataset)
-    kept = None if settings.queries is None else QueryFilter.parse(settings.queries, dataset)
-    own = settings.protocol == "own"
-    name: ProtocolName = dataset.protocol if own else settings.protocol  # type: ignore[assignment]
+        model = note_training_data(model, dataset)
+    queries = None if settings.queries is None else QueryFilter.parse(settings.queries, dataset)
+    name: ProtocolName = dataset.protocol if settings.protocol == "own" else settings.protocol  # type: ignore[assignment]
     protocols = with_seeds(name, settings.seeds, settings.shots)
-    split = protocols[0].split(dataset)  # an unusable protocol is told before minutes of extraction
-    if kept is not None:
-        kept.required_rows(split.query)
-    features = features_of(subject, dataset, settings.extraction, settings.device, settings.workers)
-    made_by = subject.made_by | describe(settings.extraction, subject.image_size)
+    split = protocols[0].split(dataset)  # raises for an unusable protocol before minutes of extraction
+    if queries is not None:
+        queries.required_rows(split.query)
+    test_features = embed_test_images(model, dataset, settings.extraction, settings.device, settings.workers)
+    features, made_by = test_features.features, test_features.made_by
     evaluations = [
         evaluate(
             features,
@@ -115,11 +121,11 @@ def evaluate_model(settings: EvaluateSettings) -> None:
         )
         for protocol in protocols
     ]
-    if kept is not None:
-        evaluations = [restrict(evaluation, kept) for evaluation in evaluations]
+    if queries is not None:
+        evaluations = [restrict(evaluation, queries) for evaluation in evaluations]
     shown = "" if settings.held_back else f", {images} test images"
     title = f"{made_by['model']} on {dataset.name}{shown}, {name}"
-    print(title if kept is None else f"{title}, queries {kept.title}")
+    print(title if queries is None else f"{title}, queries {queries.title}")
     scores = [query_scores(evaluation) for evaluation in evaluations]
     vehicles, intervals = len(vehicles_of(scores)), estimates(scores)
     _print(evaluations, vehicles, intervals)
@@ -143,40 +149,40 @@ def _print(evaluations: list[Evaluation], vehicles: int, intervals: dict[str, Es
         spread = over_seeds([evaluation.metrics for evaluation in evaluations])
         print(f"  mean of {len(evaluations)} random galleries  {spread.mean}")
         print(f"  standard deviation               {spread.deviation}")
-    said = "  ".join(f"{metric} {100 * e.low:.2f}-{100 * e.high:.2f}%" for metric, e in intervals.items())
-    print(f"  {CONFIDENCE:.0%} intervals over the {vehicles:,} query vehicles  {said}")
+    text = "  ".join(f"{metric} {100 * e.low:.2f}-{100 * e.high:.2f}%" for metric, e in intervals.items())
+    print(f"  {CONFIDENCE:.0%} intervals over the {vehicles:,} query vehicles  {text}")
 
 
 def branch_scales(features: FeatureSet) -> dict[str, FeatureSet]:
-    """The features as concatenated, with each branch at unit length, and of each branch alone, by title."""
+    """By title: the features as concatenated, with each branch at unit length, and of each branch alone."""
     alone = {f"{branch} alone": features.only([branch]) for branch in features.branch_dims}
     return {"as concatenated": features, "each at unit length": features.at_unit_length(), **alone}
 
 
 def _held_back(settings: EvaluateSettings) -> ReIDDataset:
-    """The vehicles that the checkpoint's run held back, as :func:`hold_back` drew them.
+    """The vehicles that the checkpoint's run held back, drawn again by :func:`hold_back`.
 
-    Raises :class:`SettingsError` where it held none back, or where the folders are not those that it trained on.
+    Raises :class:`SettingsError` where it held none back, or where the folders are not those of the run.
     """
     if settings.checkpoint is None or settings.only is not None:
-        raise SettingsError("--held-back needs --checkpoint, whose run drew the vehicles, and goes without --only.")
+        raise SettingsError("--held-back needs --checkpoint, whose run held the vehicles back, and no --only.")
     info = read_checkpoint(settings.checkpoint).info
     holdout, seed = info.training.get("holdout"), info.training.get("seed")
     if not isinstance(holdout, int) or not isinstance(seed, int) or holdout < 2:
-        raise SettingsError(f"the run of {settings.checkpoint} held no vehicles back; train with --holdout.")
+        raise SettingsError(f"the run of {settings.checkpoint} held back no vehicles; train with --holdout.")
     dataset = open_training_data(settings.data, settings.subset, settings.more_data)
     if dataset.content_hash() != info.dataset_hash:
         raise SettingsError(
             f"{settings.checkpoint} was trained on {info.dataset} ({info.dataset_hash}), but --data and --more-data are "
-            f"{dataset.name} ({dataset.content_hash()}); name the run's folders in its order."
+            f"{dataset.name} ({dataset.content_hash()}); give the run's folders in the same order."
         )
     _, held = hold_back(dataset, holdout, seed)
     return held
 
 
-def _subject(settings: EvaluateSettings) -> Subject:
+def _model(settings: EvaluateSettings) -> EvaluatedModel:
     if (settings.checkpoint is None) == (settings.untrained is None):
         raise SettingsError("give either --checkpoint FILE or --untrained WEIGHTS; there is nothing else to evaluate.")
     if settings.checkpoint is not None:
-        return trained(settings.checkpoint)
-    return untrained(settings.untrained, settings.model, UNTRAINED_IMAGE_SIZE)
+        return trained_model(settings.checkpoint)
+    return untrained_model(settings.untrained, settings.model, UNTRAINED_IMAGE_SIZE)

@@ -1,4 +1,4 @@
-"""``ssrnet export``: a checkpoint's embedding as one ONNX file, for use without PyTorch."""
+"""``ssrnet export``: write a checkpoint's embedding as an ONNX file, for use without PyTorch."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = "images", "embedding"
 TOLERANCE = 1e-4
-"""Largest difference between onnxruntime's and PyTorch's numbers, times the largest of them where that is above 1."""
+"""Largest accepted difference between onnxruntime's and PyTorch's embeddings, times their largest value if above 1."""
 CHECKED_BATCHES = (1, 2, 5)
-"""One image is the case that a graph traced for several gets wrong."""
+"""A graph traced for several images may be wrong for a single one."""
 INSTALL = "run `pip install -e .[export]` in the folder of SSR-Net Explorer"
 
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """Write a checkpoint's embedding as an ONNX file that takes any number of images at once."""
+    """Write a checkpoint's embedding as an ONNX file for batches of any size."""
 
     checkpoint: Path
     """Checkpoint that `ssrnet train` wrote."""
     out: Path
     """File to write, ending in .onnx."""
     image_size: int | None = None
-    """Side of the square input in pixels; by default the size the checkpoint was trained to."""
+    """Side of the square input in pixels; by default the size the checkpoint was trained at."""
     embedding: EmbeddingSettings = EmbeddingSettings()
 
     def __post_init__(self) -> None:
         if self.out.suffix != ".onnx":
-            raise SettingsError(f"{self.out} does not end in .onnx; name the exported file so.")
+            raise SettingsError(f"{self.out} does not end in .onnx; give --out such a name.")
         if self.image_size is not None and self.image_size < 32:
-            raise SettingsError(f"image_size is {self.image_size}; an image needs at least 32 pixels a side.")
+            raise SettingsError(f"image_size is {self.image_size}; an image needs at least 32 pixels per side.")
 
 
 class Difference(NamedTuple):
-    """How far two computations of the same embeddings lie apart: the largest difference, the largest number."""
+    """Between two computations of the same embeddings: the largest difference, and the largest value."""
 
     largest: float
     scale: float
@@ -66,7 +66,7 @@ class Difference(NamedTuple):
 
 
 class _Embedding(nn.Module):
-    """Normalised images (B, 3, size, size) to embeddings (B, D), and nothing else of the trace."""
+    """Normalised images (B, 3, size, size) to embeddings (B, D)."""
 
     def __init__(self, model: SSRNet, settings: EmbeddingSettings) -> None:
         super().__init__()
@@ -78,10 +78,10 @@ class _Embedding(nn.Module):
 
 
 def export_checkpoint(settings: ExportSettings) -> None:
-    """Runs the command: writes the file, compares it with PyTorch and prints by how much they differ.
+    """Runs the command: writes the file, and prints by how much its embeddings differ from PyTorch's.
 
-    The comparison is made before the file takes its name, so a wrong graph replaces nothing. Without
-    onnxruntime it is left out, and said. Raises :class:`InstallationError` without onnx or onnxscript,
+    They are compared before the file gets its name, so a wrong graph replaces nothing. Without onnxruntime they are
+    not compared, which is printed. Raises :class:`InstallationError` without onnx or onnxscript,
     :class:`CheckpointError` where the two differ by more than :data:`TOLERANCE`, :class:`SettingsError`
     for a branch that the model lacks, :class:`ResourceError` where the file cannot be written.
     """
@@ -90,7 +90,7 @@ def export_checkpoint(settings: ExportSettings) -> None:
     check_writable(settings.out)  # before the graph is traced, not after
     size = settings.image_size or checkpoint.info.image_size
     network = _Embedding(checkpoint.model, settings.embedding).eval()
-    with torch.no_grad():  # a branch that the model lacks is told here, in a sentence
+    with torch.no_grad():  # raises for a branch that the model lacks
         length = network(torch.zeros(1, 3, size, size)).shape[1]
     graph = to_onnx(network, size, metadata(checkpoint, settings))
     checked = "not compared with PyTorch, since onnxruntime is not installed"
@@ -99,14 +99,14 @@ def export_checkpoint(settings: ExportSettings) -> None:
         nonlocal checked
         temporary.write_bytes(graph.SerializeToString())
         if _is_installed("onnxruntime"):
-            difference = compare(temporary, network, size)
+            difference = onnx_difference(temporary, network, size)
             if not difference.tolerable:
                 raise CheckpointError(
                     f"{settings.out} was not written: onnxruntime's embeddings of {settings.checkpoint} differ from "
                     f"PyTorch's by {difference.largest:.1e}, more than {TOLERANCE:g}; please report this network."
                 )
             checked = (
-                f"largest difference from PyTorch {difference.largest:.1e} where the largest number is "
+                f"largest difference from PyTorch {difference.largest:.1e} where the largest value is "
                 f"{difference.scale:.1f}, batches of {', '.join(map(str, CHECKED_BATCHES))}"
             )
 
@@ -116,7 +116,7 @@ def export_checkpoint(settings: ExportSettings) -> None:
 
 
 def metadata(checkpoint: Checkpoint, settings: ExportSettings) -> dict[str, str]:
-    """What the ONNX file says of itself; lists and settings are JSON."""
+    """The metadata of the ONNX file; lists and settings are JSON."""
     return {
         **{name: str(value) for name, value in checkpoint.record.items()},
         "image_size": str(settings.image_size or checkpoint.info.image_size),
@@ -130,21 +130,21 @@ def metadata(checkpoint: Checkpoint, settings: ExportSettings) -> dict[str, str]
     }
 
 
-def to_onnx(network: nn.Module, size: int, about: dict[str, str]) -> ModelProto:
-    """The graph of ``network`` for (N, 3, size, size) images, N free, with ``about`` as its metadata."""
+def to_onnx(network: nn.Module, size: int, metadata: dict[str, str]) -> ModelProto:
+    """The graph of ``network`` for images (N, 3, size, size) of any N, with its ``metadata``."""
     example = torch.zeros(3, 3, size, size)
     with _quiet():
-        # Strict: the relation graph asks for len() of a batch, which the other tracer takes for a constant.
+        # strict=True: the relation graph calls len() on a batch, which the other tracer treats as a constant.
         program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), strict=True)
         graph = torch.onnx.export(program, input_names=[INPUT], output_names=[OUTPUT], verbose=False).model_proto
     _tidy(graph)
-    for name, value in about.items():
+    for name, value in metadata.items():
         graph.metadata_props.add(key=name, value=value)
     return graph
 
 
-def compare(path: Path, network: nn.Module, size: int) -> Difference:
-    """Embeddings of random images by onnxruntime from ``path`` and by PyTorch, both on the CPU.
+def onnx_difference(path: Path, network: nn.Module, size: int) -> Difference:
+    """Compares the embeddings of random images by onnxruntime, from ``path``, with PyTorch's, on the CPU.
 
     Raises :class:`InstallationError` where onnxruntime cannot run the file.
     """
@@ -158,10 +158,10 @@ def compare(path: Path, network: nn.Module, size: int) -> Difference:
             (answer,) = session.run([OUTPUT], {INPUT: images.numpy()})
             with torch.no_grad():
                 expected = network(images)
-            # numpy's maximum passes NaN on, as Python's would not
+            # numpy's maximum propagates NaN, Python's does not
             largest = float(np.maximum(largest, np.abs(answer - expected.numpy()).max()))
             scale = max(scale, expected.abs().max().item())
-    except Exception as error:  # onnxruntime has a family of its own, with no public base
+    except Exception as error:  # onnxruntime's exceptions have no public base class
         if not type(error).__module__.startswith("onnxruntime"):
             raise
         raise InstallationError(
@@ -172,7 +172,7 @@ def compare(path: Path, network: nn.Module, size: int) -> Difference:
 
 
 def _tidy(graph: ModelProto) -> None:
-    """Names the free axis and drops what the exporter notes of this machine: source paths and stack traces."""
+    """Names the batch axis, and removes source paths and stack traces of this machine."""
     free = graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for value in (*graph.graph.input, *graph.graph.output):
         del value.metadata_props[:]
@@ -183,12 +183,12 @@ def _tidy(graph: ModelProto) -> None:
         del node.metadata_props[:]
         node.doc_string = ""
     del graph.graph.metadata_props[:]
-    del graph.graph.value_info[:]  # shapes between the layers, in the old axis name; runtimes infer them
+    del graph.graph.value_info[:]  # shapes between layers, with the old axis name; runtimes infer them
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings, which speak of PyTorch's own insides."""
+    """Suppresses the exporter's warnings, which are about PyTorch's internals."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

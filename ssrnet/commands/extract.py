@@ -1,4 +1,4 @@
-"""``ssrnet extract``: the embeddings of a data set's images as one file."""
+"""``ssrnet extract``: write the embeddings of a data set's images to one file."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ssrnet.training.distributed import processes
 
 
 @dataclass(frozen=True)
-class ExtractFeaturesSettings:
-    """Compute the embeddings of a data set's images and keep them, as float16, in one .safetensors file."""
+class FeatureFileSettings:
+    """Compute the embeddings of a data set's images and write them, as float16, to one .safetensors file."""
 
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Data folder, or the path of a CSV manifest."""
     checkpoint: Path
     """Checkpoint that `ssrnet train` wrote."""
     out: Path
-    """File to write, ending in .safetensors; or a folder, where the app finds the file by its name."""
+    """File to write, ending in .safetensors; or a folder, for a file name by which the app finds it."""
     split: Literal["test", "train", "query", "gallery"] = "test"
-    """Which images; test is query and gallery, each image once."""
+    """Which images; `test` is query and gallery, each image once."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
     extraction: ExtractSettings = ExtractSettings()
@@ -41,17 +41,18 @@ class ExtractFeaturesSettings:
     """Where to run."""
 
 
-def extract_features(settings: ExtractFeaturesSettings) -> None:
+def write_feature_file(settings: FeatureFileSettings) -> None:
     """Runs the command; under torchrun the processes share the images, and the first one writes.
 
-    Until the file is whole its rows lie in a folder beside it, so that the same command goes on where an earlier one
-    was killed. In a folder the file is named by what made it, and files of an earlier checkpoint of that name, or of
-    an earlier state of the data, are removed. Raises :class:`DataError` for an empty split or an ending that is
-    not .safetensors, :class:`ResourceError` where the file cannot be written; otherwise as :func:`extract`.
+    Until the file is complete its rows are stored in a folder beside it, so that the same command resumes a killed
+    one. In a folder the file's name has a hash of checkpoint, data and settings, and files of an earlier checkpoint
+    of the same name, or of an earlier state of the data, are removed. Raises :class:`DataError` for an empty split or
+    another ending than .safetensors, :class:`ResourceError` where the file cannot be written; otherwise as
+    :func:`extract`.
     """
     is_folder = settings.out.is_dir() or not settings.out.suffix
     if not is_folder and settings.out.suffix != ".safetensors":
-        raise DataError(f"{settings.out} does not end in .safetensors; name the feature file so, or give a folder.")
+        raise DataError(f"{settings.out} does not end in .safetensors; give --out such a name, or a folder.")
     checkpoint = load_checkpoint(settings.checkpoint)
     dataset = open_dataset(settings.data, settings.subset)
     images = getattr(dataset, settings.split)
@@ -64,7 +65,7 @@ def extract_features(settings: ExtractFeaturesSettings) -> None:
     if group.first:
         check_writable(out)  # before hours of work, not after
     beside = settings.out / part_name(record) if is_folder else out.with_name(f"{out.name}.part")
-    with PartialFeatures(beside, made_by, say=print) as part:
+    with PartialFeatures(beside, made_by, say=print) as partial:
         features = extract(
             checkpoint.model,
             images,
@@ -74,12 +75,12 @@ def extract_features(settings: ExtractFeaturesSettings) -> None:
             settings.workers,
             progress=(lambda batches, total: tqdm(batches, total=total, unit="batch")) if group.first else None,
             group=group,
-            part=part,
+            partial=partial,
         )
         if group.first:
             features.save(out, record)
-            part.remove()
+            partial.remove()
             for path in remove_outdated(settings.out, record) if is_folder else ():
                 print(f"{path}: removed, since its checkpoint or data has changed")
-    earlier = f", {part.restored:,} of them from an earlier run" if part.restored else ""
+    earlier = f", {partial.restored:,} of them from an earlier run" if partial.restored else ""
     group.say(f"{out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers{earlier}")

@@ -25,7 +25,7 @@ from ssrnet.index.pca import Projection, evenly
 from ssrnet.index.projection_cost import measured_loss
 from ssrnet.index.record import Backend
 from ssrnet.resources import DeviceName, resolve_device
-from ssrnet.retrieval.extraction import ExtractSettings, branch_dims, check_precision, describe, embedded
+from ssrnet.retrieval.extraction import ExtractSettings, branch_dims, check_precision, describe, embed_batches
 from ssrnet.retrieval.feature_files import feature_record, find
 from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -187,7 +187,7 @@ def _extract(
     size = settings.extraction.image_size or checkpoint.info.image_size
     images, device = [job.image for job in jobs], resolve_device(settings.device)
     with tqdm(total=len(jobs), desc="extracting", unit="image") as bar:
-        for positions, features in embedded(
+        for positions, features in embed_batches(
             checkpoint.model, images, settings.extraction, size, device, settings.workers
         ):
             tally.added += index.add([jobs[i].entry for i in positions.tolist()], features.cpu().numpy())

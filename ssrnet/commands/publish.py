@@ -1,4 +1,4 @@
-"""``ssrnet publish``: a training run's checkpoint as a small file to hand on."""
+"""``ssrnet publish``: write a training run's checkpoint as a small file to share."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ COMPARED_IMAGES = 4
 
 @dataclass(frozen=True)
 class PublishSettings:
-    """Write a checkpoint without its classifiers, in float16, and without the paths of the machine that trained it."""
+    """Write a checkpoint without classifiers and without the training machine's paths, in float16."""
 
     checkpoint: Path
     """Checkpoint that `ssrnet train` wrote."""
     out: Path
     """File to write, ending in .safetensors."""
     training_data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
-    """For a checkpoint from before these were stored: the folders that it was trained on, --data and then --more-data
-    in its order, so that the file says which vehicles and cameras it has seen."""
+    """For an older checkpoint that does not name its training data: the folders it was trained on, --data and then
+    --more-data in the run's order, so that the file names the vehicles and cameras seen in training."""
 
     def __post_init__(self) -> None:
         if self.out.suffix != ".safetensors":
-            raise SettingsError(f"{self.out} does not end in .safetensors; name the published checkpoint so.")
+            raise SettingsError(f"{self.out} does not end in .safetensors; give --out such a name.")
         if self.out.resolve() == self.checkpoint.resolve():
             raise SettingsError(
                 f"{self.out} is the checkpoint itself, whose classifiers would be lost; choose another --out."
@@ -42,17 +42,17 @@ class PublishSettings:
 
 
 def publish_checkpoint(settings: PublishSettings) -> None:
-    """Runs the command, and prints what the file is and by how much its embeddings differ.
+    """Runs the command, and prints the file's contents and by how much its embeddings differ.
 
     Matrices and convolution kernels become float16, which halves the file; batch-norm statistics, biases and
-    all else of one dimension stay as they are. The classifiers are left out, their number of identities stays
-    in the metadata. Of every path in the training settings only the last name is kept. The run's log and settings,
-    where they lie beside the checkpoint, go along into a folder named as the file, so that its curves can be shown;
-    those of the run that it went on from (`--start-from`) into one with "-start" after that name.
+    other tensors of one dimension stay as they are. The classifiers are removed; their number of identities stays
+    in the metadata. Directories are stripped from paths in the training settings. The run's log and settings, where
+    they are beside the checkpoint, are copied to a folder named like the file, so that the app can show its curves;
+    those of the run that it started from (`--start-from`) to one with "-start" after that name.
 
-    The training sets go along as hashes, or are made anew from ``settings.training_data``.
+    The training sets are written as hashes, or computed from ``settings.training_data``.
 
-    Raises :class:`CheckpointError` for a checkpoint that cannot be loaded or does not survive float16,
+    Raises :class:`CheckpointError` for a checkpoint that cannot be loaded or does not fit float16,
     :class:`SettingsError` where ``training_data`` is not what it was trained on, :class:`ResourceError` where the file
     cannot be written.
     """
@@ -76,7 +76,7 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     if any(publish_log(run, start_folder) for run in beside):
         copied.append(start_folder)
     published = load_checkpoint(settings.out)
-    difference, largest = compare(checkpoint, published)
+    difference, largest = embedding_difference(checkpoint, published)
     size = settings.out.stat().st_size / 1e6
     print(f"{settings.out}: {published.info.model.title}, {size:.1f} MB, {len(tensors)} tensors, hash {published.hash}")
     if checkpoint.model.classifiers:
@@ -89,15 +89,15 @@ def publish_checkpoint(settings: PublishSettings) -> None:
     if copied:
         print(f"curves: {', '.join(map(str, copied))}")
     if shortened:
-        print(f"shortened to the last name of their path: {', '.join(shortened)}")
+        print(f"directories stripped from: {', '.join(shortened)}")
     print(
-        f"embeddings of {COMPARED_IMAGES} random images differ by at most {difference:.1e}, where the largest number "
+        f"embeddings of {COMPARED_IMAGES} random images differ by at most {difference:.1e}, where the largest value "
         f"is {largest:.1f}"
     )
 
 
 def publish_log(run: Path, folder: Path) -> bool:
-    """Copies a training run's log, and its settings without folders, into ``folder``; False where there is none."""
+    """Copies a training run's log, and its settings without directories, to ``folder``; False without a log."""
     log, settings = run / LOG, run / SETTINGS
     if not (log.exists() and settings.exists()):
         return False
@@ -109,33 +109,33 @@ def publish_log(run: Path, folder: Path) -> bool:
 
 
 def to_half(name: str, tensor: Tensor, source: Path) -> Tensor:
-    """float16 where the tensor has two dimensions or more and is not of integers; else as it is.
+    """float16 for floating-point tensors of two dimensions or more; others unchanged.
 
-    Raises :class:`CheckpointError` for NaN or infinity, or a number that is too large for float16.
+    Raises :class:`CheckpointError` for NaN, infinity, or a value too large for float16.
     """
     half = tensor.half() if tensor.ndim >= 2 and tensor.is_floating_point() else tensor
     if not torch.isfinite(half).all():
-        found = tensor.abs().max().item()  # NaN, if there is one
+        largest = tensor.abs().max().item()  # NaN, if there is one
         raise CheckpointError(
-            f"{source} cannot be published: {name} goes up to {found:.3g}, and float16 ends at 65,504; "
+            f"{source} cannot be published: {name} has values up to {largest:.3g}, and float16 ends at 65,504; "
             "such a run has diverged, so take an earlier checkpoint or train with a lower learning rate."
         )
     return half
 
 
 def without_folders(value: object) -> object:
-    """``value`` with every path in it, also within lists and mappings, cut to its last name."""
+    """Strips directories from all paths in ``value``, also within lists and mappings."""
     if isinstance(value, dict):
         return {name: without_folders(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [without_folders(inner) for inner in value]
     if isinstance(value, str) and ("/" in value or "\\" in value):
-        return PureWindowsPath(value).name  # which splits at both kinds of slash
+        return PureWindowsPath(value).name  # splits at both kinds of slash
     return value
 
 
-def compare(before: Checkpoint, after: Checkpoint) -> tuple[float, float]:
-    """Largest difference between two checkpoints' embeddings of the same random images, and the largest number."""
+def embedding_difference(before: Checkpoint, after: Checkpoint) -> tuple[float, float]:
+    """Largest difference between two checkpoints' embeddings of the same random images, and the largest value."""
     size = before.info.image_size
     images = torch.randn(COMPARED_IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

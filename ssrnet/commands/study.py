@@ -1,4 +1,4 @@
-"""``ssrnet study``: plans the cells of the studies asked for, and runs those that are not done."""
+"""``ssrnet study``: plan the cells of the chosen studies, and run those that are not done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssrnet.files import read_json
 from ssrnet.model import SSRNet
 from ssrnet.studies.cell_results import write_json
 from ssrnet.studies.cells import Cell, make_cell, protocols_of, run_cell, test_sets
-from ssrnet.studies.complexity import measure
+from ssrnet.studies.complexity import measure_complexity
 from ssrnet.studies.definitions import STUDIES, STUDY_NAMES, Study
 from ssrnet.studies.settings import StudySettings
 from ssrnet.studies.training_slice import training_slice
@@ -26,13 +26,13 @@ Plan = dict[str, dict[str, Cell]]
 
 
 def run_study(settings: StudySettings) -> None:
-    """Runs the study that ``settings`` name, or all; cells and measurements that are there already stay.
+    """Runs the study that ``settings`` name, or all; finished cells and measurements are not repeated.
 
-    Writes into ``settings.out`` alone: ``studies/NAME.json`` (which row is which cell), ``cells/*/cell.json``
-    (numbers and their protocol records) and the checkpoints beside them, ``slices/`` with --train-identities,
-    ``cache/`` with decoded images, which nothing needs once the studies are done.
-    Raises :class:`TrainingError` at the end where cells could not be trained, and at once what bad
-    settings, data or a full disk raise.
+    Writes only to ``settings.out``: ``studies/NAME.json`` (the cell of each row), ``cells/*/cell.json``
+    (numbers and their protocol records) with the checkpoints beside them, ``slices/`` with --train-identities, and
+    ``cache/`` with decoded images, which may be deleted once the studies are done.
+    Raises :class:`TrainingError` at the end where cells diverged, and immediately the errors of bad
+    settings, bad data or a full disk.
     """
     names = STUDY_NAMES if settings.study == "all" else (settings.study,)
     studies = [STUDIES[name] for name in names if name in STUDIES]
@@ -44,17 +44,17 @@ def run_study(settings: StudySettings) -> None:
 
 
 def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
-    """All cells, after everything that can be known to fail before training has been tried."""
+    """All cells, after checking everything that can be checked before training."""
     dataset = open_dataset(settings.data, settings.subset)
     if not dataset.train:
         raise SettingsError(f"{dataset.root} has no training images; choose a data set with a training split.")
-    # Decoded once for all cells: without a folder to share, each cell would decode every image anew.
+    # A shared cache: without it each cell would decode every image again.
     shared = replace(settings.training, resume=False, cache=settings.cache or settings.out / "cache")
     origin = [dataset.content_hash()]
     if settings.train_identities is not None:
         cut = training_slice(dataset, settings.train_identities, settings.seed, settings.out / "slices")
         shared = replace(shared, data=cut)
-        origin.append(cut.name)  # which says how it was drawn
+        origin.append(cut.name)  # the name has the number of vehicles and a hash of the draw
     if settings.test_data is not None:
         origin.append(open_dataset(settings.test_data).content_hash())
     tested = settings.test_data or settings.data
@@ -78,9 +78,9 @@ def distinct(plan: Plan) -> list[Cell]:
 
 
 def check_sizes(cell: Cell) -> None:
-    """Raises :class:`SettingsError` where the variant cannot take an image of a size that it is to train at."""
+    """Raises :class:`SettingsError` where the variant cannot process images of a training size."""
     for _, size in cell.training.sizes:
-        with torch.device("meta"):  # shapes alone: nothing is computed
+        with torch.device("meta"):  # shapes only: nothing is computed
             try:
                 SSRNet(cell.training.model).eval().trace(torch.zeros(1, 3, size, size))
             except SettingsError as error:
@@ -98,17 +98,17 @@ def _run_cells(plan: Plan, settings: StudySettings) -> None:
         print(f"[{number}/{len(cells)}] {cell.title}: {'done before' if done else 'training'} ({cell.folder})")
         try:
             if not done and not run_cell(cell):
-                print("  another process is at work on it; going on to the next")
+                print("  another process is working on it; continuing with the next")
                 busy.append(cell)
-        except DivergedError as error:  # must not cost the other rows their night; a stop that was asked for must
+        except DivergedError as error:  # the other rows still run, unlike after a requested stop
             print(f"  failed: {error}")
             failed.append((cell, error))
         except TrainingError as error:
-            raise TrainingError(f"stopped at {cell.title} ({error}) The same study command goes on there.") from error
+            raise TrainingError(f"stopped at {cell.title} ({error}) The same study command resumes there.") from error
         except SSRNetError as error:
             raise type(error)(f"{cell.title}: {error}") from error
     if busy:
-        print(f"{len(busy)} cells are another process's; run the same command again once it is done.")
+        print(f"{len(busy)} cells are in use by another process; run the same command again once it is done.")
     if failed:
         cell, error = failed[0]
         raise TrainingError(
@@ -117,18 +117,18 @@ def _run_cells(plan: Plan, settings: StudySettings) -> None:
 
 
 def _run_complexity(settings: StudySettings) -> None:
-    about = {
+    inputs = {
         "model": asdict(settings.model),
         "latency": asdict(settings.latency),
         "device": settings.device,
         "version": ssrnet.__version__,
     }
-    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+    key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:8]
     path = settings.out / "studies" / "complexity.json"
     if _key(path) == key:
         print(f"complexity: done before ({path})")
         return
-    measured = measure(settings)
+    measured = measure_complexity(settings)
     write_json(path, {"study": "complexity", "key": key, **asdict(measured)})
     print(f"complexity: SSR-Net takes {measured.ratio:.3f} times GB's time ({path})")
 

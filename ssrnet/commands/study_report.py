@@ -1,4 +1,4 @@
-"""``ssrnet study report``: the tables as Markdown and as one HTML page of Plotly tables."""
+"""``ssrnet study report``: render the tables as Markdown and as one HTML page of Plotly tables."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def write_report(settings: ReportSettings) -> tuple[Path, Path]:
     """Writes report.md and report.html into ``settings.out``; raises :class:`DataError` where no study was run."""
     out = settings.out
     if not (out / "studies").is_dir():
-        raise DataError(f"{out} holds no study; run `ssrnet study NAME --data DIR --out {out}` first.")
+        raise DataError(f"{out} has no study; run `ssrnet study NAME --data DIR --out {out}` first.")
     tables = report_tables(out)
-    from ssrnet.studies.html_report import html_page  # here, since importing Plotly would slow every command down
+    from ssrnet.studies.html_report import html_page  # here, since importing Plotly would slow down every command
 
     paths = out / "report.md", out / "report.html"
     for path, text in zip(paths, (markdown(tables), html_page(tables))):
@@ -32,13 +32,13 @@ def write_report(settings: ReportSettings) -> tuple[Path, Path]:
 
 
 def publish_numbers(out: Path, to: Path) -> None:
-    """Copies a study's plans and its cells' numbers; of the paths in the training settings only the last name stays.
+    """Copies a study's plans and its cells' numbers, with directories stripped from paths in the training settings.
 
     Raises :class:`DataError` for a cell that cannot be read.
     """
     plans, cells = sorted(out.glob("studies/*.json")), sorted(out.glob("cells/*/cell.json"))
     for path in cells:
-        read_cell(path)  # says what is wrong with it
+        read_cell(path)  # raises for a damaged file
         values = json.loads(path.read_text(encoding="utf-8"))
         write_json(to / path.relative_to(out), values | {"training": without_folders(values["training"])})
     for path in plans:

@@ -25,7 +25,7 @@ SOURCE = "part"
 
 
 class PartialFeatures:
-    """What :func:`ssrnet.retrieval.extraction.extract` takes as its ``part``.
+    """Implements :class:`ssrnet.retrieval.extraction.RestorableFeatures`: features of an extraction that may be resumed.
 
     ``folder`` holds float16 rows, each with the name and the hash of its image: a changed image's row is not used,
     and of another checkpoint or other settings than ``made_by`` names nothing is. Whatever goes wrong in the folder

@@ -1,9 +1,9 @@
-"""From features and a protocol to numbers, each with the record of how it came about."""
+"""Evaluation of features under a protocol, with a record from which the numbers can be computed again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
@@ -24,14 +24,14 @@ from ssrnet.retrieval.reranking import ReRankSettings, k_reciprocal_distances
 
 @dataclass(frozen=True)
 class ProtocolRecord:
-    """What every shown or saved number carries: enough to compute it again."""
+    """Everything needed to compute a number again; attached to every number shown or saved."""
 
     dataset: str
     dataset_hash: str
     images: str
-    """Which images: "all", or a filter by an attribute such as "four-wheel"."""
+    """Test images used: "all", or a filter such as "vehicle_type=car,truck"."""
     queries_kept: str
-    """Which of the protocol's queries count: "all", or a :class:`QueryFilter`; the gallery is whole all the same."""
+    """Queries scored: "all", or a :class:`QueryFilter`; the gallery is whole in either case."""
     protocol: str
     seed: int | None
     shots: int | None
@@ -43,7 +43,7 @@ class ProtocolRecord:
     distance: str
     re_ranking: str
     features: dict[str, object]
-    """How the features were made: model, checkpoint hash, image size, flip test, neck, branches."""
+    """Model, checkpoint hash, image size, flip test, neck and branches of the features."""
     version: str
     query_expansion: str = "none"
 
@@ -52,7 +52,7 @@ class ProtocolRecord:
 
 
 class Evaluation(NamedTuple):
-    """A ranking, what it scored, and how it was made."""
+    """A ranking, its metrics, and the record of how it was made."""
 
     ranking: Ranking
     metrics: Metrics
@@ -72,14 +72,14 @@ def evaluate(
     top_k: int = 20,
     images: str = "all",
     dataset_hash: str | None = None,
-    report: Callable[[int, int], None] | None = None,
+    progress_callback: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Ranks and scores one protocol.
 
-    ``features`` must cover the data set's test images; ``made_by`` says how they were made and goes
-    into the record. ``top_k`` is cut to the gallery's size. ``dataset_hash`` is the data set's content
-    hash where the caller has it, since it takes a look at every file. Queries are expanded before re-ranking;
-    ``report`` hears how many of them re-ranking has done, and of how many.
+    ``features`` must cover the data set's test images; ``made_by`` describes them in the record. ``top_k`` is
+    limited to the gallery's size. ``dataset_hash``: the data set's content hash where the caller has it, since
+    computing it looks at every file. Queries are expanded before re-ranking, which calls
+    ``progress_callback(queries done, total)``.
     Raises :class:`ProtocolError` where the data set cannot serve the protocol, :class:`ResourceError` where
     re-ranking does not fit, :class:`SettingsError` for query expansion with another distance than the cosine.
     """
@@ -95,7 +95,7 @@ def evaluate(
         ranking = rank(query, gallery, split, distance, top_k)
     else:
         check_features(query, gallery, split)
-        distances = k_reciprocal_distances(query, gallery, re_rank, report=report)
+        distances = k_reciprocal_distances(query, gallery, re_rank, progress_callback=progress_callback)
         ranking = rank_blocks(distances.__getitem__, split, top_k)
     record = ProtocolRecord(
         dataset=dataset.name,
@@ -120,12 +120,12 @@ def evaluate(
 
 
 def with_seeds(name: ProtocolName, seeds: int, shots: int) -> list[Protocol]:
-    """The protocol, a shot protocol once for each of ``seeds`` random galleries."""
+    """The protocol once, or a shot protocol once for each of ``seeds`` random galleries."""
     return [Protocol(name, seed=seed, n=shots) for seed in range(1 if name == "cross_camera" else seeds)]
 
 
 def restrict(evaluation: Evaluation, queries: QueryFilter) -> Evaluation:
-    """The same ranking of the same gallery, with those queries alone that ``queries`` names.
+    """The same ranking of the same gallery, reduced to the queries that ``queries`` selects.
 
     Raises :class:`DataError` where there is none.
     """
@@ -138,7 +138,7 @@ def restrict(evaluation: Evaluation, queries: QueryFilter) -> Evaluation:
 
 
 def query_scores(evaluation: Evaluation) -> QueryScores:
-    """What the bootstrap over vehicles needs."""
+    """The scores per query, for bootstrap intervals."""
     ranking = evaluation.ranking
     vehicles = [image.vehicle_id for image in evaluation.split.query]
     return QueryScores.from_queries(vehicles, ranking.average_precision, ranking.inp, ranking.first_hit)
@@ -152,7 +152,7 @@ class Spread(NamedTuple):
 
 
 def over_seeds(metrics: Sequence[Metrics]) -> Spread:
-    """Mean and spread of the same protocol's metrics over its seeds."""
+    """Mean and deviation of a protocol's metrics over its seeds."""
 
     def combine(function) -> Metrics:
         return replace(
@@ -166,13 +166,3 @@ def over_seeds(metrics: Sequence[Metrics]) -> Spread:
         return np.std(values, ddof=1, axis=axis) if len(metrics) > 1 else np.std(values, axis=axis)
 
     return Spread(combine(np.mean), combine(deviation))
-
-
-def keep(dataset: ReIDDataset, attribute: str, values: Iterable[str]) -> ReIDDataset:
-    """The data set with only the test images whose ``attribute`` is one of ``values``; train is untouched."""
-    chosen = set(values)
-    filtered = {
-        split: tuple(image for image in getattr(dataset, split) if image.attributes.get(attribute) in chosen)
-        for split in ("query", "gallery")
-    }
-    return replace(dataset, **filtered)

@@ -1,4 +1,4 @@
-"""Embeddings of a list of images, and the file that keeps them."""
+"""Extraction: the embeddings of a list of images, and the file that stores them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ssrnet.tensors import read_float32, write_tensors
 from ssrnet.training.distributed import Processes
 
 CPU_BATCH = 4
-"""Images a forward pass on a CPU. `ssrnet benchmark extraction` found 4 the best and 16 a fifth slower: from 8 images of
-256 pixels on, ResNet-50 has activations above the 32 MB from which glibc takes and returns memory page by page."""
+"""Images a forward pass on a CPU. `ssrnet benchmark extraction` measured 4 as the fastest and 16 a fifth slower: from 8 images
+of 256 pixels, ResNet-50's activations exceed the 32 MB above which glibc maps and unmaps memory page by page."""
 CUDA_BATCH = 256
-"""Images that a GPU is offered at first; halved until its memory takes them."""
+"""Images a forward pass on a GPU at first; halved until they fit in its memory."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class ExtractSettings:
     """How embeddings are computed."""
 
     image_size: int | None = None
-    """Side of the square input in pixels; by default the size the checkpoint was trained to."""
+    """Side of the square input in pixels; by default the size the checkpoint was trained at."""
     batch_size: int | None = None
-    """Images a forward pass; by default chosen for the device, on CUDA as many as its memory takes."""
+    """Images a forward pass; by default chosen for the device, on CUDA as many as fit in its memory."""
     flip_test: bool = False
     """Average the embeddings of an image and its mirror image."""
     embedding: EmbeddingSettings = EmbeddingSettings()
     precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 is faster, on CUDA alone, and gives other features in the third digit."""
+    """bfloat16 is faster, for CUDA only, and changes features in the third digit."""
 
     def __post_init__(self) -> None:
         for name in ("image_size", "batch_size"):
@@ -50,7 +50,7 @@ class ExtractSettings:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """``features`` (N, D) float32, one row a name; ``branch_dims`` says which columns are which branch's."""
+    """``features`` (N, D) float32, a row per name; ``branch_dims``: each branch's number of columns, in order."""
 
     features: Tensor
     names: tuple[str, ...]
@@ -61,7 +61,7 @@ class FeatureSet:
         assert self.features.shape == shape, f"features are {tuple(self.features.shape)}, names and dims say {shape}"
 
     def rows(self, images: Sequence[VehicleImage]) -> Tensor:
-        """(len(images), D) in that order; raises :class:`DataError` for an image that has no features."""
+        """(len(images), D) features in that order; raises :class:`DataError` for an image without."""
         index = {name: i for i, name in enumerate(self.names)}
         absent = [image.name for image in images if image.name not in index]
         if absent:
@@ -72,7 +72,7 @@ class FeatureSet:
         return self.features[[index[image.name] for image in images]]
 
     def only(self, branches: Sequence[str]) -> FeatureSet:
-        """The columns of some branches, in the model's order; all where ``branches`` is empty.
+        """The columns of some branches, in the model's order; all for empty ``branches``.
 
         Raises :class:`SettingsError` for a branch that the features do not have.
         """
@@ -84,18 +84,17 @@ class FeatureSet:
                 f"the features have no branch {', '.join(absent)}; they have {', '.join(self.branch_dims)}: "
                 "choose among these."
             )
-        parts = dict(zip(self.branch_dims, self.features.split(list(self.branch_dims.values()), dim=1), strict=True))
-        kept = [branch for branch in parts if branch in branches]
-        columns = torch.cat([parts[branch] for branch in kept], dim=1)
-        return FeatureSet(columns, self.names, {branch: self.branch_dims[branch] for branch in kept})
+        columns = dict(zip(self.branch_dims, self.features.split(list(self.branch_dims.values()), dim=1), strict=True))
+        chosen = {branch: dim for branch, dim in self.branch_dims.items() if branch in branches}
+        return FeatureSet(torch.cat([columns[branch] for branch in chosen], dim=1), self.names, chosen)
 
     def at_unit_length(self) -> FeatureSet:
         """Each branch's columns L2-normalised first, as :attr:`EmbeddingSettings.normalise_branches` does."""
-        parts = self.features.split(list(self.branch_dims.values()), dim=1)
-        return replace(self, features=torch.cat([normalize(part) for part in parts], dim=1))
+        columns = self.features.split(list(self.branch_dims.values()), dim=1)
+        return replace(self, features=torch.cat([normalize(branch) for branch in columns], dim=1))
 
     def save(self, path: Path, record: dict[str, object]) -> None:
-        """Writes ``path`` (.safetensors) atomically, in float16; ``record`` says what made the features."""
+        """Writes ``path`` (.safetensors) atomically, in float16; ``record`` says how the features were made."""
         metadata = {
             "names": json.dumps(self.names),
             "branch_dims": json.dumps(self.branch_dims),
@@ -104,17 +103,17 @@ class FeatureSet:
         write_tensors(path, {"features": self._stored()}, metadata)
 
     def rounded(self) -> FeatureSet:
-        """The features as :meth:`load` gives them back, so that numbers do not change once they come from a file."""
+        """The features as :meth:`load` returns them, so that numbers are the same with and without a file."""
         return replace(self, features=self._stored().float())
 
     def _stored(self) -> Tensor:
-        """float16, which keeps three digits; float32 where a number is too large for it."""
+        """float16, which has three digits; float32 where a number is too large for it."""
         half = self.features.half()
         return half if torch.isfinite(half).all() else self.features
 
     @classmethod
     def load(cls, path: Path) -> tuple[FeatureSet, dict[str, object]]:
-        """The features, as float32, and the record they were saved with."""
+        """The features, as float32, and their record; raises :class:`DataError` for any other file."""
         try:
             features, metadata = read_float32(path, "features")
             names, dims, record = (parse_json(metadata[name]) for name in ("names", "branch_dims", "record"))
@@ -124,32 +123,32 @@ class FeatureSet:
             return cls(features, tuple(names), dims), record
         except (OSError, KeyError, ValueError) as error:
             raise DataError(
-                f"{path} is no feature file of ssrnet ({error}); make one with `ssrnet extract`."
+                f"{path} is not a feature file of ssrnet ({error}); make one with `ssrnet extract`."
             ) from error
 
 
 def _check_stored(names: object, dims: object, record: object, shape: tuple[int, ...]) -> None:
-    """Raises ValueError where a feature file's parts are of other kinds, or do not fit each other."""
+    """Raises ValueError where a feature file's entries have wrong types, or do not match each other."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("its names are no list of texts")
+        raise ValueError("its names are not a list of strings")
     if len(set(names)) < len(names):
         raise ValueError("it names an image twice")
     if not isinstance(dims, dict) or not all(type(dim) is int and dim > 0 for dim in dims.values()):
         raise ValueError("its branches have no lengths")
     if not isinstance(record, dict):
-        raise ValueError("its record is none")
+        raise ValueError("its record is not a mapping")
     if shape != (len(names), sum(dims.values())):
         raise ValueError(f"its features are {shape}, names and branches say {(len(names), sum(dims.values()))}")
 
 
-class Part(Protocol):
-    """Rows of an extraction that outlive its process; see :class:`ssrnet.index.partial.PartialFeatures`."""
+class RestorableFeatures(Protocol):
+    """Stores the features of an extraction batch by batch; see :class:`ssrnet.index.partial.PartialFeatures`."""
 
     def restore(self, images: Sequence[VehicleImage], features: Tensor) -> Tensor:
-        """Fills the rows of ``features`` (N, D) that are there; returns (N,) bool, which these are."""
+        """Fills the stored rows of ``features`` (N, D); returns (N,) bool, the rows filled."""
 
     def keep(self, images: Sequence[VehicleImage], features: Tensor) -> None:
-        """Adds the features (B, D) float32 of a batch of the images."""
+        """Stores the features (B, D) float32 of a batch of the images."""
 
 
 def extract(
@@ -161,41 +160,41 @@ def extract(
     workers: int = 0,
     progress: Callable[[Iterable, int], Iterable] | None = None,
     group: Processes | None = None,
-    part: Part | None = None,
+    partial: RestorableFeatures | None = None,
 ) -> FeatureSet:
     """Embeddings of ``images``, in order, as float32 on the CPU.
 
-    ``image_size`` is used where the settings name none. ``progress`` wraps the batches and is told
-    how many there are (tqdm in the shell, a bar in the app). The model is put in evaluation mode, channels last.
+    ``image_size`` is used where the settings name none. ``progress(batches, total)`` wraps the iteration
+    (tqdm in the shell, a bar in the app). The model is put in evaluation mode, channels last.
     The processes of ``group`` share the images and all return all embeddings; each must call this.
-    What ``part`` has of an earlier run is not computed again, and each new batch is added to it; of a group the
-    first process's part counts. Raises as :func:`embedded`.
+    Rows stored in ``partial`` by an earlier run are not computed again, and each new batch is stored there; in a
+    group only by the first process. Raises as :func:`embed_batches`.
     """
     check_precision(settings, device)
     group = group or Processes(device)
     dims = branch_dims(model, settings)
     features = torch.zeros(len(images), sum(dims.values()))
-    there = torch.zeros(len(images), dtype=torch.uint8)
-    if part is not None:
+    restored = torch.zeros(len(images), dtype=torch.uint8)
+    if partial is not None:
         if group.first:
-            there.copy_(part.restore(images, features))
-        group.from_first(there)
+            restored.copy_(partial.restore(images, features))
+        group.from_first(restored)
         group.from_first(features)
-    missing = (there == 0).nonzero().flatten()
-    own = missing[shard(len(missing), group.rank, group.world)]
-    batches = embedded(model, [images[i] for i in own.tolist()], settings, image_size, device, workers)
-    total = -(-len(own) // batch_size(settings, device))
+    missing = (restored == 0).nonzero().flatten()
+    mine = missing[shard(len(missing), group.rank, group.world)]
+    batches = embed_batches(model, [images[i] for i in mine.tolist()], settings, image_size, device, workers)
+    total = -(-len(mine) // batch_size(settings, device))
     for positions, rows in progress(batches, total) if progress else batches:
-        # By position: an image that two processes had to take lands on one row.
-        positions, rows = group.gather(own[positions].to(device)).cpu(), group.gather(rows).cpu()
+        # By position: an image that two processes computed fills one row.
+        positions, rows = group.gather(mine[positions].to(device)).cpu(), group.gather(rows).cpu()
         features[positions] = rows
-        if part is not None and group.first:
-            part.keep([images[i] for i in positions.tolist()], rows)
+        if partial is not None and group.first:
+            partial.keep([images[i] for i in positions.tolist()], rows)
     return FeatureSet(features, tuple(image.name for image in images), dims)
 
 
 @torch.inference_mode()
-def embedded(
+def embed_batches(
     model: SSRNet,
     images: Sequence[VehicleImage],
     settings: ExtractSettings,
@@ -206,10 +205,10 @@ def embedded(
     """The images batch by batch, in order: their positions (B,) on the CPU, and embeddings (B, D) float32 on the device.
 
     ``workers`` processes decode. Raises :class:`DataError` for an image that cannot be read, :class:`ResourceError`
-    where the GPU's memory takes no batch of the size that was asked for, :class:`SettingsError` as
+    where a batch of the requested size does not fit in the GPU's memory, :class:`SettingsError` as
     :func:`check_precision` and for a branch that the model lacks.
     """
-    # Here, since torchvision takes seconds that loading features need not.
+    # Imported here, since torchvision takes seconds, which loading features should not.
     from ssrnet.data.transforms import ImageTensors, pixel_transform, read_batches
 
     check_precision(settings, device)
@@ -225,7 +224,7 @@ def embedded(
 
 
 def _if_memory_allows(model: SSRNet, pixels: Tensor, settings: ExtractSettings, most: int) -> Tensor | None:
-    """Embeddings (B, D) of pixels (B, S, S, 3), ``most`` images a forward pass; None where these are too many."""
+    """Embeddings (B, D) of pixels (B, S, S, 3), ``most`` images a forward pass; None where they do not fit in memory."""
     from ssrnet.data.transforms import to_input
 
     try:
@@ -233,10 +232,10 @@ def _if_memory_allows(model: SSRNet, pixels: Tensor, settings: ExtractSettings, 
     except torch.OutOfMemoryError as error:
         if settings.batch_size is not None or most == 1:
             raise ResourceError(
-                f"the memory of {pixels.device} does not take {most} images of {pixels.shape[1]} pixels a forward pass; "
+                f"{most} images of {pixels.shape[1]} pixels a forward pass do not fit in the memory of {pixels.device}; "
                 "give a smaller --extraction.batch-size or --extraction.image-size, or --device cpu."
             ) from error
-        return None  # and so lets go of the error, which would keep alive what lies on the device
+        return None  # leaving the block releases the error, which would keep tensors alive on the device
 
 
 def embeddings(model: SSRNet, batch: Tensor, settings: ExtractSettings) -> Tensor:
@@ -249,28 +248,28 @@ def embeddings(model: SSRNet, batch: Tensor, settings: ExtractSettings) -> Tenso
 
 
 def batch_size(settings: ExtractSettings, device: torch.device) -> int:
-    """Images that a forward pass begins with."""
+    """Images of the first forward pass; on CUDA it may be halved."""
     return settings.batch_size or (CUDA_BATCH if device.type == "cuda" else CPU_BATCH)
 
 
 def branch_dims(model: SSRNet, settings: ExtractSettings) -> dict[str, int]:
-    """Branches of an embedding and how many numbers each has, in order."""
+    """Branches of an embedding and their dimensions, in order."""
     chosen = settings.embedding.branches
     return {branch: dim for branch, dim in model.branch_dims.items() if not chosen or branch in chosen}
 
 
 def check_precision(settings: ExtractSettings, device: torch.device) -> None:
-    """Raises :class:`SettingsError` for bfloat16 anywhere but on CUDA; a CPU took 20 times as long with it."""
+    """Raises :class:`SettingsError` for bfloat16 on other devices than CUDA; a CPU took 20 times as long."""
     if settings.precision != "float32" and device.type != "cuda":
         raise SettingsError(
-            f"--extraction.precision {settings.precision} is for CUDA alone and the device is {device.type}; leave it out."
+            f"--extraction.precision {settings.precision} is for CUDA only and the device is {device.type}; leave the option out."
         )
 
 
 def shard(count: int, rank: int, world: int) -> list[int]:
     """Positions in 0 ... count - 1 for one process of ``world``.
 
-    All get as many, since they exchange batch by batch: the last ones repeat positions from the start.
+    All get the same number, since they exchange batch by batch: the last ones repeat positions from the start.
     """
     if not count:
         return []
@@ -279,9 +278,9 @@ def shard(count: int, rank: int, world: int) -> list[int]:
 
 
 def describe(settings: ExtractSettings, image_size: int) -> dict[str, object]:
-    """What of the settings shapes the features, as plain values for records.
+    """The settings that affect the features, as plain values for the record.
 
-    float32 goes without saying, so that features from before there was another precision are still found.
+    float32 is not recorded, so that the records of earlier feature files, without a precision, stay equal.
     """
     precision = {} if settings.precision == "float32" else {"precision": settings.precision}
     return {

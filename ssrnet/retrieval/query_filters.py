@@ -1,9 +1,9 @@
-"""Which queries count, by an attribute: slices of a protocol that leave its gallery whole."""
+"""Filters by an attribute: of queries, which leave the gallery whole, and of all test images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError, SettingsError
@@ -14,7 +14,7 @@ MOST_SLICES = 20
 
 @dataclass(frozen=True)
 class QueryFilter:
-    """Queries that have one of ``values``; without values all that have the attribute, or lack it if ``lacking``."""
+    """Queries with one of ``values``; without values all that have the attribute, or with ``lacking`` all without."""
 
     attribute: str
     values: tuple[str, ...] = ()
@@ -24,8 +24,8 @@ class QueryFilter:
     def parse(cls, text: str, dataset: ReIDDataset, option: str = "--queries") -> QueryFilter:
         """From ``sibling_group`` (any value), ``sibling_group=none`` (no value) or ``vehicle_type=car,truck``.
 
-        An attribute that has "none" among its values means that value by it. Raises :class:`SettingsError`
-        for text of another form, :class:`DataError` for an attribute or value that no test image has.
+        Where "none" is a value of the attribute, it means that value. Raises :class:`SettingsError`
+        for malformed text, :class:`DataError` for an attribute or value that no test image has.
         """
         attribute, equals, values = text.partition("=")
         if not attribute or (equals and not values):
@@ -44,28 +44,28 @@ class QueryFilter:
         return cls(attribute, tuple(values.split(",")))
 
     def __str__(self) -> str:
-        """As it is written on the command line."""
+        """As on the command line."""
         chosen = NONE if self.lacking else ",".join(self.values)
         return f"{self.attribute}={chosen}" if chosen else self.attribute
 
     @property
     def title(self) -> str:
-        """As a heading says it."""
+        """As in a heading."""
         if self.values:
             return f"{self.attribute} {', '.join(self.values)}"
         return f"{'without' if self.lacking else 'with'} {self.attribute}"
 
     def rows(self, queries: Sequence[VehicleImage]) -> list[int]:
-        """Positions of the queries that count."""
+        """Positions of the selected queries."""
         return [i for i, image in enumerate(queries) if self._counts(image.attributes.get(self.attribute))]
 
     def required_rows(self, queries: Sequence[VehicleImage]) -> list[int]:
-        """As :meth:`rows`; raises :class:`DataError` where none counts."""
+        """As :meth:`rows`; raises :class:`DataError` where no query is selected."""
         rows = self.rows(queries)
         if not rows:
             raise DataError(
                 f"{self} leaves none of the {len(queries):,} queries; choose other queries, "
-                "or a protocol under which such images ask."
+                "or a protocol under which such images are queries."
             )
         return rows
 
@@ -75,12 +75,12 @@ class QueryFilter:
         return (value is None) == self.lacking
 
 
-def slices(text: str, dataset: ReIDDataset) -> list[QueryFilter]:
-    """The slices that ``text`` stands for.
+def parse_slices(text: str, dataset: ReIDDataset) -> list[QueryFilter]:
+    """The slices of one --slices value.
 
-    An attribute alone gives two where some test images lack it, with and without, else one a value; what
-    names values is one slice. Raises as :meth:`QueryFilter.parse`, and :class:`DataError` for an attribute
-    with more than 20 values.
+    An attribute alone gives two slices, with and without it, where some test images lack it, else one per value;
+    an attribute with values is one slice. Raises as :meth:`QueryFilter.parse`, and :class:`DataError` for an
+    attribute with more than 20 values.
     """
     whole = QueryFilter.parse(text, dataset, "--slices")
     if whole.values or whole.lacking:
@@ -105,6 +105,20 @@ def known_values(dataset: ReIDDataset, attribute: str) -> set[str]:
             f"no test image of {dataset.name} has the attribute {attribute}; they have {', '.join(names) or 'none'}."
         )
     return values
+
+
+def filter_test_images(dataset: ReIDDataset, attribute: str, values: Iterable[str]) -> ReIDDataset:
+    """The data set with only the test images whose ``attribute`` is one of ``values``; train is unchanged.
+
+    Raises :class:`DataError` for a value that no test image has.
+    """
+    chosen = set(values)
+    check_values(dataset, attribute, chosen)
+    filtered = {
+        split: tuple(image for image in getattr(dataset, split) if image.attributes.get(attribute) in chosen)
+        for split in ("query", "gallery")
+    }
+    return replace(dataset, **filtered)
 
 
 def _some_lack(dataset: ReIDDataset, attribute: str) -> bool:

@@ -13,7 +13,7 @@ from ssrnet.errors import ResourceError, SettingsError
 from ssrnet.resources import available_memory
 
 MATRICES = 7
-"""Square float32 matrices over query and gallery together that live at the peak."""
+"""Square float32 matrices over query and gallery together in memory at the peak."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ReRankSettings:
     """k-reciprocal re-ranking; the defaults are Zhong et al.'s."""
 
     k1: int = 20
-    """Neighbours that must name each other."""
+    """Neighbours that must be among each other's nearest."""
     k2: int = 6
     """Neighbours averaged in the local query expansion."""
     weight: float = 0.3
@@ -40,13 +40,13 @@ def k_reciprocal_distances(
     gallery: Tensor,
     settings: ReRankSettings = ReRankSettings(),
     memory: int | None = None,
-    report: Callable[[int, int], None] | None = None,
+    progress_callback: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """(Q, G) re-ranked distances in [0, 1] of query (Q, D) and gallery (G, D) features.
 
     Features are L2-normalised first, so the original distance is the squared chord of the cosine.
-    ``report`` hears how many queries are done, and of how many. Raises :class:`ResourceError`, naming the memory
-    needed, where the square matrices over Q + G images do not fit in ``memory`` bytes (default: what is free on
+    ``progress_callback(done, total)`` is called after each query. Raises :class:`ResourceError`, naming the memory
+    needed, where the square matrices over Q + G images do not fit in ``memory`` bytes (default: the free memory of
     the device).
     """
     N = len(query) + len(gallery)
@@ -61,7 +61,7 @@ def k_reciprocal_distances(
     features = F.normalize(torch.cat([query, gallery]).float())
     original = (2 - 2 * features @ features.T).clamp_min_(0)  # (N, N)
     original /= original.amax(1, keepdim=True).clamp_min(1e-12)
-    original.fill_diagonal_(-1)  # an image is among its own nearest, however many copies of it there are
+    original.fill_diagonal_(-1)  # an image comes first among its neighbours, even before exact copies
     near = original.topk(k1 + 1, dim=1, largest=False).indices  # (N, k1 + 1)
     original.fill_diagonal_(0)
 
@@ -82,8 +82,8 @@ def k_reciprocal_distances(
         columns = V[i].nonzero().flatten()
         overlap = torch.minimum(V[i, columns], V[Q:, columns]).sum(1)  # (G,); rows sum to 1
         jaccard[i] = 1 - overlap / (2 - overlap)
-        if report:
-            report(i + 1, Q)
+        if progress_callback:
+            progress_callback(i + 1, Q)
     return (1 - settings.weight) * jaccard + settings.weight * original[:Q, Q:]
 
 

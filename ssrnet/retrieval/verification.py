@@ -1,4 +1,4 @@
-"""Are two images of the same vehicle? What a threshold on their cosine gets wrong, counted over a protocol's pairs."""
+"""Verification (are two images of the same vehicle?): error rates of a cosine threshold over a protocol's pairs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import check_features, distance_blocks, judged_blocks
 
 BINS = 4000
-"""Over cosines from -1 to 1, so that thresholds are told apart by 0.0005; pairs are counted, never held."""
+"""Bins of cosines from -1 to 1, so thresholds have a resolution of 0.0005; pairs are counted, never stored."""
 EDGES = np.linspace(-1, 1, BINS + 1)
 
 
 class ErrorRates(NamedTuple):
-    """``false_match``: pairs of two vehicles that are accepted; ``false_non_match``: of one that are not; in [0, 1]."""
+    """``false_match``: share of pairs of two vehicles accepted; ``false_non_match``: of one vehicle rejected; in [0, 1]."""
 
     false_match: float
     false_non_match: float
 
 
 class EqualError(NamedTuple):
-    """The ``threshold`` at which both error rates are nearest to each other, and their mean there."""
+    """Equal error rate: the ``threshold`` at which both error rates are closest, and their mean there."""
 
     threshold: float
     rate: float
@@ -41,9 +41,9 @@ class Densities(NamedTuple):
 
 @dataclass(frozen=True)
 class Verification:
-    """Pairs by their cosine: ``same`` vehicle and ``different`` ones, (:data:`BINS`,) int64 counts each.
+    """Histograms over cosine of pairs of the ``same`` and of ``different`` vehicles, each (:data:`BINS`,) int64.
 
-    A pair is accepted where its cosine is at least the threshold, which counts as the nearest edge of a bin.
+    A pair is accepted where its cosine is at least the threshold, which is rounded to the nearest bin edge.
     """
 
     same: np.ndarray
@@ -57,7 +57,7 @@ class Verification:
         )
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
-        """False match rate and true match rate (BINS + 1,) of each edge as a threshold, from the highest down."""
+        """False match rate and true match rate (BINS + 1,) at each edge as threshold, in descending order."""
         accepted = [
             np.concatenate([[0], np.cumsum(counts[::-1])]) / counts.sum() for counts in (self.different, self.same)
         ]
@@ -79,7 +79,7 @@ def verify(features: FeatureSet, split: Split) -> Verification:
     """Counts every pair of a query and a gallery image that is not junk.
 
     Costs what ranking costs. Raises :class:`ProtocolError` where the split has no pair of one vehicle or none of two,
-    :class:`ssrnet.errors.DataError` for features that are missing or no numbers.
+    :class:`ssrnet.errors.DataError` for features that are missing or not finite.
     """
     query, gallery = features.rows(split.query), features.rows(split.gallery)
     check_features(query, gallery, split)
@@ -92,6 +92,6 @@ def verify(features: FeatureSet, split: Split) -> Verification:
     if not counts.sum(1).all():
         raise ProtocolError(
             "verification needs pairs of one vehicle and pairs of two; this protocol's queries and gallery lack "
-            f"{'the first' if not counts[0].sum() else 'the second'}, so choose another protocol or more data."
+            f"{'the first' if not counts[0].sum() else 'the second'}; choose another protocol or more data."
         )
     return Verification(counts[0], counts[1])

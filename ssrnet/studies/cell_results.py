@@ -1,4 +1,4 @@
-"""What a study's cell.json holds, for those who read it: no network and no training are needed here."""
+"""The contents of a study's cell.json, readable without importing the network or training."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ssrnet.training.old_settings import split_loss_name
 
 @dataclass(frozen=True)
 class Score:
-    """The numbers on one test set: mean over ``seeds`` of random galleries, or of the one split there is.
+    """Metrics on one test set: the mean over ``seeds`` of random galleries, or of the only split.
 
-    ``record`` is the protocol record of the first seed; all seeds differ in the gallery's draw alone.
+    ``record`` is the protocol record of the first seed; seeds differ only in the random gallery.
     """
 
     test_set: str
@@ -29,7 +29,7 @@ class Score:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What ``cell.json`` holds. ``training`` are the settings; ``training_set`` says name, hash and sizes."""
+    """The contents of ``cell.json``. ``training``: the settings; ``training_set``: its name, hash and sizes."""
 
     cell: str
     variant: str
@@ -42,13 +42,13 @@ class CellResult:
 
 
 def read_cell(path: Path) -> CellResult:
-    """What :func:`ssrnet.studies.cells.run_cell` wrote; raises :class:`DataError` where the file is something else."""
+    """Reads a file of :func:`ssrnet.studies.cells.run_cell`; raises :class:`DataError` for any other file."""
     try:
         values = read_json(path)
         training, scores = split_loss_name(values["training"]), tuple(map(_score, values["scores"]))
         return CellResult(**{**values, "training": training, "scores": scores})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is no cell of a study ({error}); remove it and run the study again.") from error
+        raise DataError(f"{path} is not a cell of a study ({error}); remove it and run the study again.") from error
 
 
 def _score(values: dict[str, Any]) -> Score:
@@ -60,6 +60,6 @@ def _score(values: dict[str, Any]) -> Score:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes ``value`` atomically; paths become text."""
+    """Writes ``value`` as JSON, atomically; paths become strings."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))

@@ -40,14 +40,14 @@ NOT_PART_OF_A_CELL = {
     "cache",
     "cache_images",
 }
-"""Settings that shape no number: where things lie and run, and the names that other settings came from."""
+"""Settings that do not affect the numbers: paths, devices, and the names of recipe and network."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant to train. ``data`` is what it is tested on; ``training.data`` may be a slice of it, or other data.
+    """One variant to train. ``data`` is the test data; ``training.data`` may be a part of it, or other data.
 
-    ``training.out`` is the cell's folder of checkpoints; its numbers lie beside it in ``cell.json``.
+    ``training.out`` is the cell's folder of checkpoints; its numbers are beside it in ``cell.json``.
     """
 
     training: TrainSettings
@@ -75,12 +75,12 @@ class Cell:
 
 
 def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, origin: Sequence[str], galleries: int) -> Cell:
-    """The cell of a table's row, in a folder of ``cells`` named by the variant and all that shapes its numbers.
+    """The cell of a table's row, in a folder of ``cells`` named by the variant and a hash of what affects its numbers.
 
-    ``data`` is what it is tested on; ``origin`` tells training and test data from any other.
+    ``data`` is the test data; ``origin`` identifies training and test data.
 
-    Settings without effect on the variant are set to their defaults first, so that one variant has
-    one cell, whichever tables it stands in: full SSR-Net, or beta = 0 and cross-entropy alone.
+    Settings without effect on the variant are set to their defaults first, so that a variant has
+    one cell, whichever tables it is in: full SSR-Net, or beta = 0 and cross-entropy alone.
     """
     model = effective_model(replace(shared.model, **row.model_changes))
     loss = effective_loss(replace(shared.loss, **row.loss))
@@ -97,7 +97,7 @@ def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, origin: 
 
 
 def effective_model(model: ModelSettings) -> ModelSettings:
-    """``model`` with every setting that does nothing in it at its default."""
+    """``model`` with every setting without effect at its default."""
     idle = []
     if not model.attention_branch:
         idle.append("attention")
@@ -116,18 +116,18 @@ def effective_loss(loss: LossSettings) -> LossSettings:
 
 
 def run_cell(cell: Cell) -> bool:
-    """Trains and evaluates the cell unless that is done; False where another process is at work on it.
+    """Trains and evaluates the cell unless it is done; False where another process is working on it.
 
-    A killed cell goes on from its last checkpoint. Raises what training and evaluation raise.
+    A killed cell resumes from its last checkpoint. Raises what training and evaluation raise.
     """
-    with _alone(cell.folder) as alone:
-        if not alone:
+    with _locked(cell.folder) as locked:
+        if not locked:
             return False
         if not cell.result.exists():
             checkpoint = load_checkpoint(_train(cell.training))
             result = evaluate_cell(cell, checkpoint)
             write_json(cell.result, asdict(result))
-            # Weights stay for a closer look; the optimiser's state is twice as large and done with.
+            # The weights stay; the optimiser's state is twice as large and no longer needed.
             (cell.training.out / "resume.pt").unlink(missing_ok=True)
     return True
 
@@ -135,12 +135,12 @@ def run_cell(cell: Cell) -> bool:
 def _train(training: TrainSettings) -> Path:
     begun = (training.out / "resume.pt").exists()
     if not begun:
-        shutil.rmtree(training.out, ignore_errors=True)  # stopped before its first checkpoint: nothing to go on from
+        shutil.rmtree(training.out, ignore_errors=True)  # stopped before its first checkpoint: nothing to resume
     return train(replace(training, resume=begun))
 
 
 def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
-    """The cell's numbers on every test set of its data, each under the protocol that the data's owners report."""
+    """The cell's numbers on every test set of its data, each under the protocol that the data's authors report."""
     info = checkpoint.info
     trained_on = open_dataset(cell.training.data, None if cell.training.data != cell.data else cell.training.subset)
     training_set = {
@@ -175,7 +175,7 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
 
 
 def test_sets(cell: Cell) -> list[ReIDDataset]:
-    """The data's one test set, or each of its test subsets (VehicleID-800, 1600 and 2400) unless --subset names one."""
+    """The data's test set, or all its test subsets (VehicleID-800, 1600 and 2400) unless --subset names one."""
     subsets: Sequence[int | None] = available_subsets(cell.data) or (None,)
     if cell.training.subset is not None:
         subsets = (cell.training.subset,)
@@ -183,15 +183,15 @@ def test_sets(cell: Cell) -> list[ReIDDataset]:
 
 
 def protocols_of(dataset: ReIDDataset, galleries: int) -> list[Protocol]:
-    """The owners' protocol, once for each random gallery; raises :class:`ProtocolError` where unusable."""
+    """The authors' protocol, once per random gallery; raises :class:`ProtocolError` where unusable."""
     protocols = with_seeds(dataset.protocol, galleries, Protocol.n)
     protocols[0].split(dataset)
     return protocols
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Whether this process has the folder to itself; the lock goes with the process, however it ends."""
+def _locked(folder: Path) -> Iterator[bool]:
+    """Whether this process has exclusive use of the folder; the lock ends with the process, however it ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / ".lock", "w")

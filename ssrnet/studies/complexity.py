@@ -1,4 +1,4 @@
-"""Table 7: parameters, multiply-adds and latency of SSR-Net beside its baseline, in one run."""
+"""Table 7: parameters, multiply-adds and latency of SSR-Net and its baseline, in one run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ssrnet.resources import resolve_device
 from ssrnet.studies.settings import LatencySettings, StudySettings
 
 ROWS = {"GB": "GB", "SSR-Net": "+AB+RB"}
-"""Table 7's labels, and the rows of Table 1 that they are."""
+"""Table 7's labels, and the corresponding rows of Table 1."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one network costs. ``seconds``: median time an image of a batch; the multiply-adds are an image's."""
+    """One network's cost per image: ``multiply_adds``, and ``seconds``, the median over batches."""
 
     label: str
     model: dict[str, object]
@@ -34,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Complexity:
-    """``ratio`` is SSR-Net's time over GB's: median of the rounds, with the quartiles. ``record`` says how measured."""
+    """``ratio`` is SSR-Net's time over GB's: median of the rounds, with quartiles. ``record``: how it was measured."""
 
     costs: tuple[Cost, ...]
     ratio: float
@@ -42,8 +42,8 @@ class Complexity:
     record: dict[str, object]
 
 
-def measure(settings: StudySettings) -> Complexity:
-    """Counts and times both networks with the model's shared settings (backbone, strides) on random images."""
+def measure_complexity(settings: StudySettings) -> Complexity:
+    """Counts and times both networks, with the same backbone and strides, on random images."""
     models = [replace(settings.model, **TABLE_1[row]) for row in ROWS.values()]
     budgets = [budget(model, settings.latency.image_size) for model in models]
     device = resolve_device(settings.device)
@@ -60,8 +60,8 @@ def measure(settings: StudySettings) -> Complexity:
 def budget(model: ModelSettings, image_size: int) -> tuple[int, int]:
     """Parameters without classifiers, and multiply-adds of one image_size x image_size image's embedding.
 
-    Multiply-adds are those of convolutions and matrix products, as Table 7's "FLOPs" are; counted on
-    shapes alone, so nothing is computed.
+    Multiply-adds are those of convolutions and matrix products, as Table 7's "FLOPs" are; they are
+    counted from shapes, without computation.
     """
     with torch.device("meta"):
         network = SSRNet(model).eval()
@@ -73,10 +73,10 @@ def budget(model: ModelSettings, image_size: int) -> tuple[int, int]:
 def interleaved_seconds(
     models: list[ModelSettings], settings: LatencySettings, device: torch.device
 ) -> list[tuple[float, ...]]:
-    """Seconds a batch, one tuple a round and one entry a network.
+    """Seconds per batch: one tuple per round, one entry per network.
 
-    The networks take turns, in alternating order, so that a clock or a neighbour that changes over
-    the run touches both and the ratio within a round stays fair.
+    The networks take turns, in alternating order, so that changes of clock speed or load over the run affect
+    both and the ratio within a round stays fair.
     """
     torch.manual_seed(0)
     networks = [SSRNet(model).eval().to(device, memory_format=torch.channels_last) for model in models]

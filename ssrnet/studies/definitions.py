@@ -1,4 +1,4 @@
-"""The studies: which rows each table of the paper has, as changes to the settings that all rows share."""
+"""The studies: the rows of each table of the paper, as changes to shared settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SSR_NET: Mapping[str, object] = {"attention_branch": True, "relation_branch": Tr
 
 @dataclass(frozen=True)
 class Row:
-    """One variant: its label in the paper, and what it changes in the model's and the loss's settings."""
+    """One variant: its label in the paper, and its changes to the model's and the loss's settings."""
 
     label: str
     model: Mapping[str, object] = field(default_factory=dict)
@@ -24,13 +24,13 @@ class Row:
 
     @property
     def model_changes(self) -> dict[str, object]:
-        """With both branches on where the row does not say, so that --network has no say."""
+        """The changes, with both branches on unless the row says otherwise, whatever --network is."""
         return {**SSR_NET, **self.model}
 
 
 @dataclass(frozen=True)
 class Study:
-    """One table or figure of the paper. ``notes`` say what of it is our reading."""
+    """One table or figure of the paper. ``notes``: where we had to interpret it."""
 
     name: TrainedStudyName
     paper: str

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no network: every table a Plotly figure, Fig. 4 a curve besides."""
+"""The report as one self-contained HTML page: each table as a Plotly figure, Fig. 4 also as curves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABEL_WIDTH, NUMBER_WIDTH, SOURCE_WIDTH = 180, 96, 200
 LABEL_COLOURS = ("#f1f3f5", "#ffffff")
 MEASURED_COLOURS = ("#1b6e53", "#e8f4ef")
 PAPER_COLOURS = ("#4a5568", "#f7f8fa")
-"""(head, cells) of the label column, of what was measured here, and of the paper's numbers."""
+"""Colours (head, cells) of labels, of our measurements, and of the paper's numbers."""
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a202c; max-width: 1150px; margin: 2rem auto; padding: 0 1rem }
@@ -29,7 +29,7 @@ ul { color: #4a5568; font-size: 13px; padding-left: 1.2rem; margin-top: .4rem } 
 
 
 def html_page(tables: list[ReportTable]) -> str:
-    """The whole page; Plotly's script is inside, once."""
+    """The whole page, with Plotly's script inline, once."""
     title, explanation = CAUTION
     parts = [
         f"<h1>{escape(HEADING)}</h1>",
@@ -52,7 +52,7 @@ def html_page(tables: list[ReportTable]) -> str:
 
 
 def table_figure(table: ReportTable) -> go.Figure:
-    """One table: measured columns green, the paper's grey, each heading says whose numbers they are."""
+    """One table: measured columns green, the paper's grey; each heading names the source of its numbers."""
     bold = best(table)
     colours = [LABEL_COLOURS] + [MEASURED_COLOURS if is_measured(column) else PAPER_COLOURS for column in table.columns]
     labels, columns = [], [[] for _ in table.columns]
@@ -81,14 +81,14 @@ def table_figure(table: ReportTable) -> go.Figure:
             ),
         )
     )
-    # A row with a link is drawn a little higher than asked for, and what does not fit is cut off.
+    # Rows with links are drawn a little taller than specified, and what does not fit is clipped.
     height = HEAD_HEIGHT + (ROW_HEIGHT + 2) * len(table.rows) + 6
     figure.update_layout(width=sum(widths), height=height, margin=dict(l=0, r=0, t=0, b=0))
     return figure
 
 
 def curve_figure(table: ReportTable) -> go.Figure:
-    """Fig. 4's axes with the points measured here; the paper's own are not in the text."""
+    """Fig. 4's axes with the points measured here; the paper does not give its points as numbers."""
     figure = go.Figure()
     for test_set in dict.fromkeys(point.test_set for point in table.curve):
         points = [point for point in table.curve if point.test_set == test_set]

@@ -1,4 +1,4 @@
-"""The paper's own numbers, from ``paper.json``: the only place in the package that holds them."""
+"""The paper's numbers, from ``paper.json``, their only place in the package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One line of a table; a value is None where the paper says N/A.
+    """One row of a table; a value is None where the paper has N/A.
 
     ``reference`` is the paper's number of the cited work; ``same_base_network`` is its asterisk.
     """
@@ -24,7 +24,7 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """One table. ``columns`` are pairs of test set ("" for none) and metric; ``notes`` tell how the text was read.
+    """One table. ``columns``: pairs of test set ("" for none) and metric; ``notes``: how we read the text.
 
     Rank-1, Rank-5 and mAP are in percent. ``name`` is the paper's ("Table 1"), ``source`` its section.
     """
@@ -37,7 +37,7 @@ class PaperTable:
     notes: tuple[str, ...]
 
     def row(self, label: str) -> PaperRow | None:
-        """The row of that label, or None where the text gives none (Fig. 4's points)."""
+        """The row with that label, or None where the paper gives none (Fig. 4's points)."""
         return next((row for row in self.rows if row.label == label), None)
 
     def value(self, label: str, test_set: str, metric: str) -> float | None:
@@ -61,7 +61,7 @@ def references() -> dict[int, str]:
 
 
 def citation() -> str:
-    """The paper itself."""
+    """The reference of the paper itself."""
     return _file()["citation"]
 
 

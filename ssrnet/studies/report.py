@@ -14,7 +14,7 @@ CAUTION = (
     "Unless your data are the paper's, no number of one kind can be compared with one of the other: compare how "
     "the rows of one column differ. One seed a row: small differences between rows may be chance.",
 )
-"""The mark that everything measured here carries: a title and its explanation."""
+"""The warning shown with everything measured here: a title and its explanation."""
 
 
 def markdown(tables: list[ReportTable]) -> str:
@@ -29,17 +29,17 @@ def markdown(tables: list[ReportTable]) -> str:
 
 
 def reference_list() -> list[str]:
-    """Every work that a table cites, by the paper's number."""
+    """All works cited by the tables, with the paper's numbers."""
     return [f"[{number}] {text}" for number, text in references().items()]
 
 
 def heading(column: Column) -> tuple[str, ...]:
-    """A column's heading in lines: whose number, which test set, which metric."""
+    """A column's heading, line by line: source, test set, metric."""
     return tuple(line for line in (column.origin, column.test_set, column.metric) if line)
 
 
 def best(table: ReportTable) -> set[tuple[int, int]]:
-    """(row, column) of the highest Rank-k and mAP of each column, which the paper prints in bold; ties together.
+    """(row, column) of the highest Rank-k and mAP of each column, which the paper prints in bold; with ties.
 
     Columns with fewer than two numbers have no best.
     """
@@ -68,5 +68,5 @@ def _label(row: TableRow) -> str:
 
 
 def is_measured(column: Column) -> bool:
-    """Whether the column's numbers are ours."""
+    """Whether the column's numbers were measured here."""
     return column.origin == HERE

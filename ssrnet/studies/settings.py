@@ -1,4 +1,4 @@
-"""What ``ssrnet study`` can be told."""
+"""Settings of ``ssrnet study``, ``study report`` and ``study explanations``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DEFAULT_OUT = Path("runs/studies")
 
 @dataclass(frozen=True)
 class LatencySettings:
-    """How the study `complexity` measures; the paper's images are 256 px."""
+    """How the study `complexity` measures latency; the paper's images are 256 px."""
 
     image_size: int = 256
-    """Side of the square input in pixels, whatever --sizes says."""
+    """Side of the square input in pixels, independent of --sizes."""
     batch_size: int = 8
     """Images a forward pass."""
     rounds: int = 10
@@ -36,15 +36,15 @@ class LatencySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings(TrainSettings):
-    """Run a table or figure of the paper, cell by cell; the same command again goes on where it stopped.
+    """Run a table or figure of the paper, cell by cell; the same command resumes an interrupted run.
 
     components: Table 1. attention: Table 2. parts: Table 3. depth: Table 4. crop-ratio: Fig. 4. beta:
     Table 5. losses: Table 6. complexity: Table 7, needs no data. all: these eight.
-    `ssrnet study report` then renders them beside the paper's numbers. `ssrnet study explanations` is none of the
-    paper's: it measures two checkpoints' explanations, and has options of its own.
+    `ssrnet study report` then renders them beside the paper's numbers. `ssrnet study explanations` is not in the
+    paper: it measures two checkpoints' explanations, and has other options.
 
-    Every option of `ssrnet train` that is offered holds for all cells alike, except for what the rows themselves change.
-    A variant that stands in several tables is trained once.
+    The options of `ssrnet train` below apply to all cells, except for what a row changes.
+    A variant in several tables is trained once.
     """
 
     study: Annotated[StudyName | Literal["all"], tyro.conf.Positional]
@@ -57,7 +57,7 @@ class StudySettings(TrainSettings):
     network: Annotated[NetworkName, tyro.conf.Suppress] = "ssrnet"
     resume: Annotated[bool, tyro.conf.Suppress] = False
     train_identities: int | None = None
-    """Train on so many vehicles, drawn by the seed, in place of all: to try the studies out."""
+    """Train on this many vehicles, drawn by the seed, instead of all: to try out the studies."""
     galleries: int = 10
     """Random galleries of a single-gallery-shot test set; mean and spread are reported."""
     latency: LatencySettings = field(default_factory=LatencySettings)
@@ -65,20 +65,18 @@ class StudySettings(TrainSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.train_identities is not None and self.train_identities < 2:
-            raise SettingsError(
-                f"train_identities is {self.train_identities}; telling vehicles apart needs at least 2."
-            )
+            raise SettingsError(f"train_identities is {self.train_identities}; training needs at least 2 vehicles.")
         if self.test_data is not None and self.subset is not None:
             raise SettingsError(
-                f"subset is {self.subset}, a part of --data's test images, and --test-data names others; "
-                "leave one of them out (every subset of --test-data is tested)."
+                f"subset is {self.subset}, a part of --data's test images, but --test-data names others; "
+                "leave out one of them (every subset of --test-data is tested)."
             )
         if self.galleries < 1:
             raise SettingsError(f"galleries is {self.galleries}; at least one random gallery is needed.")
 
     @property
     def training(self) -> TrainSettings:
-        """The part that all cells share; model and loss are changed row by row."""
+        """The settings that all cells share; rows change model and loss."""
         return TrainSettings(**{entry.name: getattr(self, entry.name) for entry in fields(TrainSettings)})
 
 
@@ -89,15 +87,15 @@ class ReportSettings:
     study: Annotated[Literal["report"], tyro.conf.Positional]
     """The word `report`."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = DEFAULT_OUT
-    """Folder that `ssrnet study` wrote; the reports are written there too."""
+    """Folder of `ssrnet study`, to which the reports are written too."""
     publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Also copy the numbers there, without the weights and without the folders of this machine: to commit, or to show
+    """Also copy the numbers there, without weights and without this machine's directories: to commit, or to show
     in the app, which looks in assets/ and runs/."""
 
 
 @dataclass(frozen=True)
 class ExplanationSettings:
-    """Measure which explanation of a similarity deserves trust, on a baseline and an SSR-Net.
+    """Measure which explanations of a similarity are faithful, for a baseline and an SSR-Net.
 
     Deletion and insertion curves against random and centred maps, the share of each map on the parts of a vehicle
     and on the marks that tell siblings apart, pairs of photographs that differ in one mark, and randomised weights.
@@ -118,7 +116,7 @@ class ExplanationSettings:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/explanations")
     """Folder for the numbers and the report."""
     publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Also write the report there, and the verdicts without the photographs' rows as a small explanations.json: to
+    """Also write the report there, and the verdicts without the rows per photograph as a small explanations.json: to
     commit, or for the app, which looks in assets/."""
     methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"{{{','.join(map_names())}}} ...")] = field(
         default_factory=map_names
@@ -127,23 +125,23 @@ class ExplanationSettings:
     a network without M_s or F_attn skips it. grad-cam-cosine explains the cosine, the other CAMs the projection on the
     reference."""
     images: int = 120
-    """Photographs with a part mask, each with another of its vehicle as reference: shares of parts, pointing game."""
+    """Photographs with a part mask, each with a reference of the same vehicle: shares of parts, pointing game."""
     curves: int = 12
-    """Of these, photographs with deletion and insertion curves and with Score-CAM: a hundred times slower."""
+    """Of these, those with deletion and insertion curves and Score-CAM, which are a hundred times slower."""
     steps: int = 8
-    """Points of a curve after its start."""
+    """Points of a curve after the first."""
     pairs: int = 100
     """Photographs with and without one mark (the city has 67)."""
     score_pairs: int = 8
-    """Of these, pairs that Score-CAM explains."""
+    """Of these, pairs explained by Score-CAM."""
     randomised: int = 10
-    """Photographs explained by randomised weights; Score-CAM explains half of them, by the last stage alone."""
+    """Photographs explained with randomised weights; Score-CAM: half of them, with the last stage only."""
     score_channels: int = 32
-    """Channels that Score-CAM tries, one forward pass each."""
+    """Channels used by Score-CAM, one forward pass each."""
     seed: int = 0
-    """Draws photographs, references, random maps and random weights."""
+    """Seed of photographs, references, random maps and random weights."""
     image_size: int | None = None
-    """Side of the square input in pixels; by default the size a checkpoint was trained to."""
+    """Side of the square input in pixels; by default the size a checkpoint was trained at."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
     device: DeviceName = "auto"
@@ -171,7 +169,7 @@ class ExplanationSettings:
             if name not in map_names():
                 raise SettingsError(f"--methods names {name!r}; choose among {', '.join(map_names())}.")
         if self.publish is not None and self.publish.resolve() == self.out.resolve():
-            raise SettingsError("--publish and --out are one folder; both would write explanations.json there.")
+            raise SettingsError("--publish and --out are the same folder; both would write explanations.json there.")
 
 
 def study_defaults(training: TrainSettings, study: str | None) -> StudySettings:

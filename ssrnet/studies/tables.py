@@ -1,4 +1,4 @@
-"""The studies' tables as text, ready to be rendered: what was measured here beside what the paper measured."""
+"""The studies' tables as text for rendering: our measurements beside the paper's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HERE, PAPER = "here", "paper"
 
 @dataclass(frozen=True)
 class Column:
-    """``origin`` is :data:`HERE` or :data:`PAPER`: whose number it is is never left open."""
+    """``origin``: :data:`HERE` or :data:`PAPER`, the source of the column's numbers."""
 
     origin: str
     test_set: str
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableRow:
-    """``values`` are text, one a column. ``record`` is the file of protocol records, from the report's folder."""
+    """``values``: text, one per column. ``record``: file of the protocol records, relative to the report's folder."""
 
     label: str
     values: tuple[str, ...]
@@ -40,7 +40,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """One table of the report. ``notes`` are sentences below it: protocol, readings of the text, what is missing."""
+    """One table of the report. ``notes``: sentences below it on protocol, interpretation and missing rows."""
 
     name: str
     title: str
@@ -61,9 +61,9 @@ class CurvePoint:
 
 
 def report_tables(out: Path) -> list[ReportTable]:
-    """Tables 1 to 9 and Fig. 4 in the paper's order, with what ``out`` holds of each study.
+    """Tables 1 to 9 and Fig. 4 in the paper's order, with the results of each study in ``out``.
 
-    Raises :class:`DataError` for a file in ``out`` that is not what a study writes.
+    Raises :class:`DataError` for a file in ``out`` that no study writes.
     """
     studies = {study.paper: study for study in STUDIES.values()}
     tables = []
@@ -77,18 +77,18 @@ def report_tables(out: Path) -> list[ReportTable]:
                 tables.append(reference_table(paper))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise DataError(
-                f"{out} holds numbers of {name} that no study writes ({error}); remove them and run the study again."
+                f"{out} has values for {name} that no study writes ({error}); remove them and run the study again."
             ) from error
     return tables
 
 
 def measured_tables(out: Path) -> list[ReportTable]:
-    """Those of :func:`report_tables` of which ``out`` holds at least one measured row."""
+    """Those of :func:`report_tables` with at least one measured row."""
     return [table for table in report_tables(out) if any(row.record for row in table.rows)]
 
 
 def protocol_records(out: Path, row: TableRow) -> list[dict[str, Any]]:
-    """The records behind a row's measured numbers, one a test set; empty for a row that was not measured."""
+    """The protocol records of a row's measurements, one per test set; empty for an unmeasured row."""
     if row.record is None:
         return []
     if row.record.startswith("cells/"):
@@ -98,7 +98,7 @@ def protocol_records(out: Path, row: TableRow) -> list[dict[str, Any]]:
 
 def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
     """A trained study's rows, measured columns first."""
-    results = _results(study, out)
+    results = _cell_results(study, out)
     here = [Column(HERE, test_set, metric) for test_set in _test_sets(results.values()) for metric in study.metrics]
     there = [Column(PAPER, test_set, metric) for test_set, metric in paper.columns] if paper.rows else []
     rows = []
@@ -162,12 +162,12 @@ def complexity_table(paper: PaperTable, out: Path) -> ReportTable:
 
 
 def increase(small: float, large: float) -> tuple[float, float]:
-    """What ``large`` adds, in percent of ``large`` (as the paper's Sec. 4.5 has it) and of ``small``."""
+    """``large`` minus ``small``, in percent of ``large`` (as in the paper's Sec. 4.5) and of ``small``."""
     return 100 * (large - small) / large, 100 * (large - small) / small
 
 
-def _results(study: Study, out: Path) -> dict[str, CellResult]:
-    """The finished cells of the study's plan, by row label; empty where it was never run."""
+def _cell_results(study: Study, out: Path) -> dict[str, CellResult]:
+    """The finished cells of the study's plan, by row label; empty for a study never run."""
     plan = out / "studies" / f"{study.name}.json"
     if not plan.exists():
         return {}
@@ -179,7 +179,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no study's file ({error}); remove it and run the study again.") from error
+        raise DataError(f"{path} is not a file of a study ({error}); remove it and run the study again.") from error
 
 
 def _test_sets(results: Iterable[CellResult]) -> list[str]:
@@ -210,17 +210,17 @@ def _number(value: float | None) -> str:
 
 
 def _not_run(name: str) -> str:
-    return f"Not measured here yet: `ssrnet study {name}` does."
+    return f"Not measured here yet; run `ssrnet study {name}`."
 
 
 def _protocol_notes(study: Study, results: dict[str, CellResult]) -> list[str]:
-    """How the measured columns came about; the rows of a study share all of it, but for the checkpoint."""
+    """How the measured columns were measured; the same for all rows of a study but for the checkpoint."""
     if not results:
         return [_not_run(f"{study.name} --data DIR")]
     notes = []
     missing = len(study.rows) - len(results)
     if missing:
-        notes.append(f"Not measured yet: {missing} of {len(study.rows)} rows; the same command goes on.")
+        notes.append(f"Not measured yet: {missing} of {len(study.rows)} rows; run the same command to resume.")
     result = next(iter(results.values()))
     notes += [_test_note(score) for score in result.scores]
     settings, trained_on = result.training, result.training_set
@@ -291,8 +291,8 @@ def _increase_note(paper: PaperTable, measured: dict[str, Any] | None) -> str:
 
     counts = ("Parameters", "Multiply-adds")
     printed = [tuple(paper.value(label, "", count) for label in ("GB", "SSR-Net")) for count in counts]
-    said = f"The two branches add, in the paper: {text(printed)}"
+    note = f"The two branches add, in the paper: {text(printed)}"
     if measured:
-        own = [tuple(cost[name] for cost in measured["costs"]) for name in ("parameters", "multiply_adds")]
-        said += f"; here: {text(own)}"
-    return said + "."
+        counted = [tuple(cost[name] for cost in measured["costs"]) for name in ("parameters", "multiply_adds")]
+        note += f"; here: {text(counted)}"
+    return note + "."

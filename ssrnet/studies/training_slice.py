@@ -1,4 +1,4 @@
-"""A small training set cut out of a large one, so that a study can be tried out."""
+"""A small part of a training set, to try out a study."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ssrnet.files import write_atomically
 def training_slice(dataset: ReIDDataset, identities: int, seed: int, folder: Path) -> Path:
     """A data folder (CSV layout, training images alone) with ``identities`` vehicles drawn by ``seed``.
 
-    It lies in ``folder`` under a name that changes with the data, the number and the seed, and is
-    made once. The images are copied, since the CSV reader follows no link out of its folder.
+    It is in ``folder`` under a name that depends on the data, the number and the seed, and is
+    made once. Images are copied, since the CSV reader follows no links out of its folder.
     Raises :class:`SettingsError` where there are too few vehicles, :class:`DataError` for an image that
     cannot be read, :class:`ResourceError` where the copy does not fit.
     """
@@ -54,4 +54,4 @@ def _copy(images: list[VehicleImage], root: Path) -> None:
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(lines)
 
-    write_atomically(root / "manifest.csv", manifest)  # last: a folder without it is copied anew
+    write_atomically(root / "manifest.csv", manifest)  # last: a folder without it is copied again

@@ -132,5 +132,5 @@ def test_settings_that_cannot_work(changes, sentence):
 
 
 def test_bfloat16_is_for_cuda(settings):
-    with pytest.raises(SettingsError, match="bfloat16 is for CUDA alone"):
+    with pytest.raises(SettingsError, match="bfloat16 is for CUDA only"):
         benchmark_extraction(replace(settings, precision="bfloat16"))

@@ -7,12 +7,12 @@ import pytest
 from safetensors.torch import save_file
 
 from ssrnet.analysis.scorecard.markdown import render
-from ssrnet.analysis.scorecard.scorecard import read_comparison
+from ssrnet.analysis.scorecard.scorecard import read_scorecard
 from ssrnet.commands.compare import CompareSettings, compare_checkpoints
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import CheckpointError, DataError, ProtocolError, ResourceError, SettingsError
 from ssrnet.retrieval import evaluated_models
-from ssrnet.retrieval.evaluated_models import Subject, distinct_titles
+from ssrnet.retrieval.evaluated_models import EvaluatedModel, distinct_titles
 from ssrnet.retrieval.extraction import ExtractSettings
 from ssrnet.training.checkpoint import file_hash, save_checkpoint
 from tests import tiny
@@ -49,7 +49,7 @@ def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
     extract = evaluated_models.extract
     monkeypatch.setattr(evaluated_models, "extract", lambda *a, **named: extracted.append(a) or extract(*a, **named))
     compare_checkpoints(replace(settings, untrained="none", slices=("sibling_group", "vehicle_type")))
-    said, comparison = capsys.readouterr().out, read_comparison(settings.out)
+    said, comparison = capsys.readouterr().out, read_scorecard(settings.out)
     assert len(extracted) == 3 and said.endswith(f"\n\n{render(comparison)}")
 
     assert (comparison.dataset, comparison.dataset_hash) == ("toys", open_dataset(settings.data).content_hash())
@@ -99,7 +99,7 @@ def test_nothing_in_the_file_says_where_it_was_made(settings, tmp_path):
     text = settings.out.read_text()
     assert str(tmp_path) not in text and str(settings.data.parent) not in text
     assert str(settings.baseline.parent) not in text
-    first = read_comparison(settings.out).models[0].features
+    first = read_scorecard(settings.out).models[0].features
     assert (first["checkpoint"], first["checkpoint_hash"]) == ("weights.safetensors", file_hash(weights))
 
 
@@ -112,13 +112,13 @@ def test_each_model_says_what_it_was_trained_on(settings, run, tmp_path, capsys)
     said = capsys.readouterr().out
     assert f"{SSRNET}: 4 of the 6 test vehicles were in the training data" in said
     assert f"{BASELINE}: " in said and said.count("in the training data") == 1, "the baseline does not say"
-    models = read_comparison(settings.out).models
+    models = read_scorecard(settings.out).models
     assert [model.features.get("test_vehicles_in_training") for model in models] == [None, 4]
 
 
 def test_a_checkpoint_against_itself_does_not_differ(settings, capsys):
     compare_checkpoints(replace(settings, baseline=settings.ssrnet))
-    comparison = read_comparison(settings.out)
+    comparison = read_scorecard(settings.out)
     assert comparison.difference == (f"{SSRNET}, 1", f"{SSRNET}, 2")
     for result in comparison.protocols:
         rows = result.slices[0].rows
@@ -130,14 +130,14 @@ def test_two_networks_of_one_kind(settings, tmp_path):
     other = tiny.network(seed=1)
     save_checkpoint(tmp_path / "other.safetensors", other, tiny.info(other))
     compare_checkpoints(replace(settings, baseline=tmp_path / "other.safetensors", protocols=("cross_camera",)))
-    titles = [model.title for model in read_comparison(settings.out).models]
+    titles = [model.title for model in read_scorecard(settings.out).models]
     assert titles == [f"{SSRNET}, other.safetensors", f"{SSRNET}, ssrnet.safetensors"]
 
 
 def test_titles_are_told_apart_by_file_then_hash_then_number():
     def titles(*files):
         made_by = [{"checkpoint": name, "checkpoint_hash": digest} for name, digest in files]
-        return distinct_titles([Subject(None, 64, "A", one) for one in made_by])
+        return distinct_titles([EvaluatedModel(None, 64, "A", one) for one in made_by])
 
     assert titles(("x", "1")) == ["A"]
     assert titles(("x", "1"), ("y", "1")) == ["A, x", "A, y"]
@@ -147,7 +147,7 @@ def test_titles_are_told_apart_by_file_then_hash_then_number():
 
 def test_only_some_images(settings):
     compare_checkpoints(replace(settings, only="vehicle_type=car,truck", slices=("vehicle_type=car",)))
-    comparison = read_comparison(settings.out)
+    comparison = read_scorecard(settings.out)
     assert comparison.images == "vehicle_type=car,truck"
     record = comparison.protocols[0].slices[1].rows[0].record
     assert (record["images"], record["queries_kept"], record["queries"], record["gallery"]) == (
@@ -163,7 +163,7 @@ def test_a_line_a_query_and_protocol(settings, tmp_path):
     compare_checkpoints(asked)
     with open(asked.queries_csv, newline="") as file:
         rows = list(csv.DictReader(file))
-    camera, shot = read_comparison(settings.out).protocols
+    camera, shot = read_scorecard(settings.out).protocols
     for result, seed in ((camera, ""), (shot, "0")):
         own = [row for row in rows if row["protocol"] == result.protocol and row["seed"] == seed]
         assert len(own) == result.slices[0].queries[0] + result.slices[0].excluded[0]
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_written_is_told_before_extraction(settings, monke
 
 def test_multi_gallery_shot_with_n(settings):
     compare_checkpoints(replace(settings, protocols=("multi_gallery_shot",), shots=2))
-    comparison = read_comparison(settings.out)
+    comparison = read_scorecard(settings.out)
     assert [result.protocol for result in comparison.protocols] == ["multi_gallery_shot"] and not comparison.left_out
     assert comparison.protocols[0].slices[0].rows[0].record["shots"] == 2
 
@@ -220,8 +220,8 @@ def test_what_cannot_work_is_told_before_extraction(settings, monkeypatch, tmp_p
     [
         ({"seeds": 0}, "seeds is 0; at least one"),
         ({"protocols": ()}, "--protocols names none; choose among cross_camera"),
-        ({"out": Path("c.md")}, "c.md does not end in .json"),
-        ({"queries_csv": Path("c.md")}, "c.md does not end in .csv"),
+        ({"out": Path("c.md")}, "c.md does not end in .json; give --out"),
+        ({"queries_csv": Path("c.md")}, "c.md does not end in .csv; give --queries-csv"),
     ],
 )
 def test_settings_that_cannot_work(settings, changes, message):

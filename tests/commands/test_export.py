@@ -117,9 +117,9 @@ def untouched(settings: ExportSettings) -> bool:
 
 
 def test_another_ending_or_size_is_refused(settings, tmp_path):
-    with pytest.raises(SettingsError, match="net.pt does not end in .onnx; name the exported file so"):
+    with pytest.raises(SettingsError, match="net.pt does not end in .onnx; give --out such a name"):
         replace(settings, out=tmp_path / "net.pt")
-    with pytest.raises(SettingsError, match="image_size is 8; an image needs at least 32 pixels a side"):
+    with pytest.raises(SettingsError, match="image_size is 8; an image needs at least 32 pixels per side"):
         replace(settings, image_size=8)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import ssrnet
-from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
@@ -15,14 +15,14 @@ from tests.data import layouts
 
 @pytest.fixture
 def settings(run, tmp_path):
-    return ExtractFeaturesSettings(
+    return FeatureFileSettings(
         run.data, run.out / "last.safetensors", tmp_path / "out/features.safetensors", workers=0, device="cpu"
     )
 
 
 @pytest.mark.parametrize(("split", "count"), [("test", 12), ("train", 18), ("query", 4), ("gallery", 12)])
 def test_the_file_holds_the_splits_embeddings_and_what_made_them(settings, split, count, capsys):
-    extract_features(replace(settings, split=split))
+    write_feature_file(replace(settings, split=split))
     features, record = FeatureSet.load(settings.out)
     dataset, checkpoint = open_dataset(settings.data), load_checkpoint(settings.checkpoint)
     images = getattr(dataset, split)
@@ -50,30 +50,32 @@ def test_a_folder_gets_a_file_named_by_what_made_it(settings, tmp_path, capsys):
     settings = replace(settings, checkpoint=tmp_path / "mine.safetensors", out=tmp_path / "features")
     model = tiny.network(**tiny.BASELINE)
     save_checkpoint(settings.checkpoint, model, tiny.info(model))
-    extract_features(settings)
+    write_feature_file(settings)
     (first,) = settings.out.iterdir()
     assert first.name.startswith(f"{open_dataset(settings.data).name}-mine-") and first.suffix == ".safetensors"
     assert f"{first}: 12 embeddings" in capsys.readouterr().out
 
     flipped = replace(settings, extraction=ExtractSettings(flip_test=True))
-    extract_features(flipped)
+    write_feature_file(flipped)
     assert len(list(settings.out.iterdir())) == 2 and first.exists()
 
     save_checkpoint(settings.checkpoint, model, tiny.info(model, epoch=4))  # the same name, another file
-    extract_features(settings)
+    write_feature_file(settings)
     (left,) = settings.out.iterdir()
     assert left != first and f"{first}: removed" in capsys.readouterr().out
 
 
 def test_another_ending(settings, tmp_path):
-    with pytest.raises(DataError, match="features.npy does not end in .safetensors; name the feature file so"):
-        extract_features(replace(settings, out=tmp_path / "features.npy"))
+    with pytest.raises(
+        DataError, match="features.npy does not end in .safetensors; give --out such a name, or a folder"
+    ):
+        write_feature_file(replace(settings, out=tmp_path / "features.npy"))
 
 
 def test_an_empty_split(settings, tmp_path):
     data = layouts.folders(tmp_path / "data", {"image_test": layouts.VERI_TEST})
     with pytest.raises(DataError, match="data has an empty train split; choose another with --split"):
-        extract_features(replace(settings, data=data, split="train"))
+        write_feature_file(replace(settings, data=data, split="train"))
     assert not settings.out.exists()
 
 
@@ -82,5 +84,5 @@ def test_a_bad_image_leaves_no_file(settings, tmp_path):
     bad = data / "image_test" / layouts.VERI_TEST[4]
     bad.write_text("this is no picture")
     with pytest.raises(DataError, match=f"{bad} is not a JPEG"):
-        extract_features(replace(settings, data=data))
+        write_feature_file(replace(settings, data=data))
     assert not settings.out.exists()

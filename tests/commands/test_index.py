@@ -61,7 +61,7 @@ def test_build_holds_what_extract_computes_and_again_adds_nothing(settings, back
 def test_features_that_are_there_are_not_computed_again(settings, capsys, monkeypatch):
     arguments = ["--data", settings.data, "--checkpoint", settings.checkpoint, "--out", settings.features[0]]
     cli.run(["extract", *map(str, arguments), "--workers", "0", "--device", "cpu"])
-    monkeypatch.setattr("ssrnet.commands.index_build.embedded", None)
+    monkeypatch.setattr("ssrnet.commands.index_build.embed_batches", None)
     assert "12 added (12 from feature files)" in said(settings, capsys)
 
 

@@ -94,7 +94,7 @@ def test_the_metadata_stays_but_for_the_folders_of_the_machine(settings, capsys)
     before, after = load_checkpoint(settings.checkpoint).info, load_checkpoint(settings.out).info
     assert after == replace(before, training=after.training) and after.num_classes == 5
     assert after.training == TRAINING | {"data": "VeRi", "more_data": ["city", "twocam"], "out": "ssrnet"}
-    assert "last name of their path: data, more_data, out\n" in capsys.readouterr().out
+    assert "directories stripped from: data, more_data, out\n" in capsys.readouterr().out
     with safe_open(settings.out, "pt") as file:
         assert "omebody" not in json.dumps(file.metadata())
 
@@ -128,7 +128,7 @@ def test_training_data_that_it_was_not_trained_on(settings, city):
 @pytest.mark.parametrize(
     ("layer", "number", "said"),
     [
-        ("conv1.weight", 1e5, "cannot be published: backbone.conv1.weight goes up to"),
+        ("conv1.weight", 1e5, "cannot be published: backbone.conv1.weight has values up to"),
         ("conv1.weight", -np.inf, "holds NaN or infinity in backbone.conv1.weight"),
         ("bn1.bias", np.nan, "holds NaN or infinity in backbone.bn1.bias"),
     ],

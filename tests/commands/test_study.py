@@ -79,7 +79,7 @@ def test_train_raises_what_the_studies_wait_for(city, tmp_path):
 def test_ctrl_c_and_a_full_disk_stop_at_once(city, tmp_path, quick_cells):
     stopped = TrainingError("stopped after step 3; out holds it: go on with --resume.")
     for error, said in (
-        (stopped, "stopped at GB.*l = 1; .*after step 3.* The same study command goes on there.$"),
+        (stopped, "stopped at GB.*l = 1; .*after step 3.* The same study command resumes there.$"),
         (ResourceError("the disk is full."), "^GB.*l = 1; .*: the disk is full.$"),
     ):
         quick_cells.clear()
@@ -92,7 +92,7 @@ def test_ctrl_c_and_a_full_disk_stop_at_once(city, tmp_path, quick_cells):
 def test_another_process_s_cell_is_left_to_it(city, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runner, "run_cell", lambda cell: False)
     run_study(small.study("parts", city, tmp_path))
-    assert "2 cells are another process's; run the same command again" in capsys.readouterr().out
+    assert "2 cells are in use by another process; run the same command again" in capsys.readouterr().out
 
 
 def test_complexity_is_measured_once(tmp_path, monkeypatch, capsys):
@@ -172,7 +172,7 @@ def test_usage_errors(monkeypatch, arguments):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"train_identities": 1}, "train_identities is 1; telling vehicles apart needs at least 2."),
+        ({"train_identities": 1}, "train_identities is 1; training needs at least 2 vehicles."),
         ({"galleries": 0}, "galleries is 0; at least one random gallery is needed."),
         ({"epochs": 0}, "epochs is 0; it must be at least 1."),
     ],

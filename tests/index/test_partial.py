@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError
 from ssrnet.index import partial
@@ -48,9 +48,7 @@ def settings(tmp_path):
     model = tiny.network()
     save_checkpoint(checkpoint, model, tiny.info(model, image_size=32))
     data, out = tiny.city(tmp_path / "data"), tmp_path / "out/features.safetensors"
-    return ExtractFeaturesSettings(
-        data, checkpoint, out, extraction=ExtractSettings(batch_size=1), workers=0, device="cpu"
-    )
+    return FeatureFileSettings(data, checkpoint, out, extraction=ExtractSettings(batch_size=1), workers=0, device="cpu")
 
 
 @pytest.fixture
@@ -72,13 +70,13 @@ def interrupted(settings, batches):
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(PartialFeatures, "keep", keep)
-        extract_features(settings)
+        write_feature_file(settings)
     assert not settings.out.is_file()
 
 
 def unbroken(settings) -> FeatureSet:
     whole = replace(settings, out=settings.out.with_name("whole.safetensors"))
-    extract_features(whole)
+    write_feature_file(whole)
     return FeatureSet.load(whole.out)[0]
 
 
@@ -110,7 +108,7 @@ def test_killed_it_goes_on(settings, computed, capsys, method, calls, kept):
         assert [entry.name for entry in index.entries()] == [i.name for i in open_dataset(settings.data).test[:kept]]
         index.close()
 
-    extract_features(settings)
+    write_feature_file(settings)
     assert sum(computed) == 12 - kept
     said = capsys.readouterr().out
     assert f"12 embeddings of 1,536 numbers{f', {kept} of them from an earlier run' if kept else ''}\n" in said
@@ -123,7 +121,7 @@ def test_a_changed_image_is_computed_anew(settings, computed):
     another = open_dataset(settings.data).train[0]
     done.path.write_bytes(another.path.read_bytes())
     before = len(computed)
-    extract_features(settings)
+    write_feature_file(settings)
     assert len(computed) - before == 6 + 1
     check(settings)
 
@@ -137,7 +135,7 @@ def test_in_a_folder_the_rows_are_found_though_the_file_will_have_another_name(s
     image = open_dataset(settings.data).test[3]
     image.path.write_bytes(open_dataset(settings.data).train[0].path.read_bytes() + b" ")  # another size, another hash
     before = len(computed)
-    extract_features(into_folder)
+    write_feature_file(into_folder)
     assert len(computed) - before == 6 + 1
     (made,) = into_folder.out.iterdir()
     assert torch.equal(FeatureSet.load(made)[0].features, unbroken(settings).features)
@@ -157,7 +155,7 @@ def test_what_does_not_fit_is_not_taken_over(settings, computed, change):
     else:
         (beside(settings) / "index.json").write_text("{")
     before = len(computed)
-    extract_features(settings)
+    write_feature_file(settings)
     assert len(computed) - before == 12
     check(settings)
 
@@ -167,14 +165,14 @@ def test_another_split_and_images_that_are_gone_leave_no_trace(settings, compute
     gone = open_dataset(settings.data).gallery[2]
     gone.path.unlink()
     before = len(computed)
-    extract_features(settings)
+    write_feature_file(settings)
     assert len(computed) - before <= 6 and gone.name not in FeatureSet.load(settings.out)[0].names
     check(settings)
 
     settings.out.unlink()
     interrupted(settings, 6)
     settings = replace(settings, split="train")
-    extract_features(settings)
+    write_feature_file(settings)
     check(settings)
 
 
@@ -183,9 +181,9 @@ def test_an_image_that_cannot_be_read_says_so_and_the_rest_is_kept(settings, com
     whole = bad.read_bytes()
     bad.write_bytes(b"no picture")
     with pytest.raises(DataError, match=f"{bad.name} is not a JPEG"):
-        extract_features(settings)
+        write_feature_file(settings)
     bad.write_bytes(whole)
-    extract_features(settings)
+    write_feature_file(settings)
     assert sum(computed) == 12
     check(settings)
 
@@ -222,7 +220,7 @@ def test_rows_wait_for_one_another(settings, monkeypatch):
 def test_a_folder_that_cannot_be_used_costs_only_the_resumption(settings, capsys):
     settings.out.parent.mkdir()
     beside(settings).write_text("mine")
-    extract_features(settings)
+    write_feature_file(settings)
     assert "an interruption will cost what was computed, since" in capsys.readouterr().out
     assert len(FeatureSet.load(settings.out)[0].names) == 12 and beside(settings).read_text() == "mine"
 

@@ -11,9 +11,9 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import JUNK_CAMERA, JUNK_NONE, Protocol
 from ssrnet.errors import DataError, ProtocolError, SettingsError
 from ssrnet.metrics import AP_DEFINITION, Metrics
-from ssrnet.retrieval.evaluation import evaluate, keep, over_seeds, query_scores, restrict, with_seeds
+from ssrnet.retrieval.evaluation import evaluate, over_seeds, query_scores, restrict, with_seeds
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.query_filters import QueryFilter
+from ssrnet.retrieval.query_filters import QueryFilter, filter_test_images
 from ssrnet.retrieval.ranking import rank
 from ssrnet.retrieval.reranking import ReRankSettings
 from tests import naive
@@ -142,14 +142,15 @@ def test_seeds_of_a_protocol():
     assert with_seeds("multi_gallery_shot", 2, 3) == [Protocol("multi_gallery_shot", seed, 3) for seed in (0, 1)]
 
 
-def test_keep_cuts_the_test_images_alone(dataset):
-    cars = keep(dataset, "vehicle_type", ["car"])
+def test_filtering_changes_the_test_images_alone(dataset):
+    cars = filter_test_images(dataset, "vehicle_type", ["car"])
     assert {image.attributes["vehicle_type"] for image in cars.test} == {"car"}
     assert (len(cars.query), len(cars.gallery), cars.train) == (2, 6, dataset.train)
     assert cars.content_hash() != dataset.content_hash()
-    both = keep(dataset, "vehicle_type", ["car", "truck"])
+    both = filter_test_images(dataset, "vehicle_type", ["car", "truck"])
     assert (len(both.query), len(both.gallery)) == (3, 9)
-    assert keep(dataset, "colour", ["red"]).test == ()
+    with pytest.raises(DataError, match="no test image of .* has the attribute colour"):
+        filter_test_images(dataset, "colour", ["red"])
 
 
 def metrics(mAP: float, mINP: float, *cmc: float) -> Metrics:

@@ -156,7 +156,7 @@ def test_a_batch_that_the_memory_does_not_take_is_halved_and_tried_again(model, 
 
 def test_a_size_that_was_asked_for_is_not_changed(model, test_images, small_device):
     with pytest.raises(
-        ResourceError, match="memory of cpu does not take 4 images of 32 pixels a forward pass; give a s"
+        ResourceError, match="4 images of 32 pixels a forward pass do not fit in the memory of cpu; give a s"
     ):
         extract(model, test_images, ExtractSettings(batch_size=4), 32, CPU)
     assert small_device == [4]
@@ -167,14 +167,14 @@ def test_memory_that_takes_no_image(model, test_images, monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(extraction, "embeddings", full)
-    with pytest.raises(ResourceError, match="does not take 1 images of 32 pixels"):
+    with pytest.raises(ResourceError, match="1 images of 32 pixels a forward pass do not fit"):
         extract(model, test_images, ExtractSettings(), 32, CPU)
 
 
 def test_bfloat16_is_for_cuda(model, test_images):
     settings = ExtractSettings(precision="bfloat16")
     with pytest.raises(
-        SettingsError, match="--extraction.precision bfloat16 is for CUDA alone and the device is cpu; lea"
+        SettingsError, match="--extraction.precision bfloat16 is for CUDA only and the device is cpu; lea"
     ):
         extract(model, test_images, settings, 32, CPU)
 
@@ -285,7 +285,7 @@ def test_a_damaged_feature_file_is_named(tmp_path, how):
     damaged(path, how)
     with pytest.raises(DataError) as caught:
         FeatureSet.load(path)
-    assert str(caught.value).startswith(f"{path} is no feature file of ssrnet (")
+    assert str(caught.value).startswith(f"{path} is not a feature file of ssrnet (")
     assert str(caught.value).endswith("make one with `ssrnet extract`.") and "()" not in str(caught.value)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.retrieval.query_filters import QueryFilter, slices
+from ssrnet.retrieval.query_filters import QueryFilter, parse_slices
 
 ATTRIBUTES = [
     {"type": "car", "group": "1", "light": "none"},
@@ -38,7 +38,7 @@ def test_text_of_another_form(text):
     with pytest.raises(SettingsError, match=f"^--queries is '{text}'; write an attribute alone, as sibling_group"):
         QueryFilter.parse(text, TOYS)
     with pytest.raises(SettingsError, match="^--slices is"):
-        slices(text, TOYS)
+        parse_slices(text, TOYS)
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_no_query_left():
 
 
 def test_slices_of_an_attribute():
-    assert [str(one) for one in slices("group", TOYS)] == ["group", "group=none"]
-    assert [str(one) for one in slices("type", TOYS)] == ["type=bus", "type=car", "type=truck"]
-    assert [str(one) for one in slices("type=bus,car", TOYS)] == ["type=bus,car"]
-    assert [one.title for one in slices("group=none", TOYS)] == ["without group"]
+    assert [str(one) for one in parse_slices("group", TOYS)] == ["group", "group=none"]
+    assert [str(one) for one in parse_slices("type", TOYS)] == ["type=bus", "type=car", "type=truck"]
+    assert [str(one) for one in parse_slices("type=bus,car", TOYS)] == ["type=bus,car"]
+    assert [one.title for one in parse_slices("group=none", TOYS)] == ["without group"]
 
 
 def test_slices_of_an_attribute_with_many_values():
     images = [VehicleImage(Path("x"), f"{i}", "1", attributes={"track": f"{i:02d}"}) for i in range(21)]
     many = ReIDDataset("many", Path("many"), "CSV", "", (), (), images, "single_gallery_shot")
     with pytest.raises(DataError, match="track has 21 values in many, .* name some, as --slices track=00,01"):
-        slices("track", many)
+        parse_slices("track", many)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from ssrnet.analysis.scorecard.scorecard import read_comparison
+from ssrnet.analysis.scorecard.scorecard import read_scorecard
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.index.opening import make_index, open_index
 from ssrnet.model import SSRNet
@@ -362,7 +362,7 @@ def _studies() -> list[Case]:
     }
     readers: dict[str, Read] = {
         "read_cell": read_cell,
-        "read_comparison": read_comparison,
+        "read_scorecard": read_scorecard,
         "read_measurements": read_measurements,
     }
     trials = [

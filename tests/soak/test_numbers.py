@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ssrnet.analysis.scorecard.scorecard import read_comparison
+from ssrnet.analysis.scorecard.scorecard import read_scorecard
 from ssrnet.data.augment import AugmentSettings, draw
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
@@ -27,7 +27,7 @@ from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.sampler import PKSampler
 from ssrnet.data.transforms import test_transform as transform_of
 from ssrnet.retrieval.evaluation import evaluate, query_scores, with_seeds
-from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, embedded, embeddings
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, embed_batches, embeddings
 from ssrnet.retrieval.feature_files import feature_record, find
 from ssrnet.retrieval.metric_intervals import Estimate, QueryScores, estimates
 from ssrnet.synth.camera.captures import captures_of
@@ -98,7 +98,7 @@ def compute(way: Way, images: list[VehicleImage]) -> torch.Tensor:
     settings, model, size = ExtractSettings(batch_size=way.batch), checkpoint.model, checkpoint.info.image_size
     with torch_as(way.threads, way.deterministic), torch.inference_mode():
         if way.layout == "channels_last":
-            batches = embedded(model, images, settings, size, torch.device("cpu"), way.workers)
+            batches = embed_batches(model, images, settings, size, torch.device("cpu"), way.workers)
             return torch.cat([rows for _, rows in batches])
         # torch's default layout, which extraction never uses
         model.eval().to(memory_format=torch.contiguous_format)
@@ -210,7 +210,7 @@ def test_the_shipped_features_score_what_the_card_says_on_every_protocol(city, n
     with torch_as(threads=3):
         metrics = scores(shipped(network, city), city)
     title = read_checkpoint(CHECKPOINTS / f"{network}.safetensors").info.model.title
-    for result in read_comparison(CHECKPOINTS / "city.json").protocols:
+    for result in read_scorecard(CHECKPOINTS / "city.json").protocols:
         every = result.slices[0]
         (row,) = [row for row in every.rows if row.model == title and row.branches == ()]
         off = {name: abs(metrics[result.protocol][name].value - row.metrics[name].value) for name in row.metrics}

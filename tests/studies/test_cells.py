@@ -235,7 +235,9 @@ def test_a_damaged_cell_is_one_sentence(finished, tmp_path):
     path = tmp_path / "cell.json"
     for text in ("", "{}", "[]", json.dumps({**json.loads(finished.result.read_text()), "wheels": 4})):
         path.write_text(text)
-        with pytest.raises(DataError, match="cell.json is no cell of a study .*; remove it and run the study again.$"):
+        with pytest.raises(
+            DataError, match="cell.json is not a cell of a study .*; remove it and run the study again.$"
+        ):
             read_cell(path)
 
 

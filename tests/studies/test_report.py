@@ -222,9 +222,9 @@ def test_published_numbers_make_the_same_tables_and_name_no_folder(out, tmp_path
 
 
 def test_a_folder_without_studies_and_a_damaged_plan(tmp_path):
-    with pytest.raises(DataError, match="holds no study; run `ssrnet study NAME --data DIR"):
+    with pytest.raises(DataError, match="has no study; run `ssrnet study NAME --data DIR"):
         write_report(ReportSettings("report", tmp_path))
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/beta.json").write_text("{")
-    with pytest.raises(DataError, match="beta.json is no study's file .*; remove it and run the study again.$"):
+    with pytest.raises(DataError, match="beta.json is not a file of a study .*; remove it and run the study again.$"):
         write_report(ReportSettings("report", tmp_path))

@@ -31,7 +31,7 @@ import torch
 torch.set_num_threads(1)
 from ssrnet.data.datasets import open_dataset
 from ssrnet.training.distributed import processes
-from ssrnet.commands.extract import ExtractFeaturesSettings, extract_features
+from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from ssrnet.index.partial import PartialFeatures
 from ssrnet.losses import LossSettings
 from ssrnet.retrieval.extraction import ExtractSettings, extract
@@ -44,7 +44,7 @@ from tests.training.test_distributed import settings
 data, out = map(Path, sys.argv[1:])
 train(settings(data, out / "run"))
 train(replace(settings(data, out / "circle"), loss=LossSettings("circle", "none"), max_steps=2))
-extract_features(ExtractFeaturesSettings(
+write_feature_file(FeatureFileSettings(
     data, out / "run/last.safetensors", out / "features.safetensors", workers=0, device="cpu"))
 
 group = processes("cpu")
@@ -54,7 +54,7 @@ with PartialFeatures(out / f"part{group.rank}", MADE_BY) as part:
         part.restore(images, torch.zeros(len(images), 1536))
         part.keep([images[i] for i in (0, 4, 5)], torch.full((3, 1536), 7.0))
         part.close()
-    resumed = extract(model, images, ExtractSettings(batch_size=2), 32, group.device, group=group, part=part)
+    resumed = extract(model, images, ExtractSettings(batch_size=2), 32, group.device, group=group, partial=part)
 torch.save(resumed.features, out / f"resumed{group.rank}.pt")
 """
 

@@ -1,1 +1,1 @@
-"""Two models under every protocol that a data set serves: measured, kept as JSON, rendered as Markdown."""
+"""The scorecard of `ssrnet compare`: models under every protocol of a data set, as JSON and as Markdown."""

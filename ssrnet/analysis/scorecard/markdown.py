@@ -1,83 +1,83 @@
-"""A comparison as Markdown that a stranger to it can read: for the shell, and for model cards."""
+"""A scorecard as self-contained Markdown, for the shell and for model cards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from ssrnet.analysis.scorecard.scorecard import ComparedModel, ModelComparison, ProtocolResult, Row, Slice
+from ssrnet.analysis.scorecard.scorecard import ModelScores, ProtocolScores, Scorecard, ScoredModel, SliceScores
 from ssrnet.retrieval.metric_intervals import METRICS, Estimate
 
 BRANCHES = {"G": "global", "attn": "attention", "token": "token"}
 SLICE_METRICS = ("rank-1", "mAP")
-SLICES_ABREAST = 3
+SLICES_PER_TABLE = 3
 MINUS = "−"
 
-Column = tuple[str, Slice, str]
-"""Heading, the slice that the numbers are of, and the metric."""
+Column = tuple[str, SliceScores, str]
+"""Heading, slice and metric."""
 
 
-def render(comparison: ModelComparison) -> str:
-    """A table a protocol, tables of its slices below it, then how to read them and which models these are.
+def render(scorecard: Scorecard) -> str:
+    """A table per protocol, tables of its slices below, then how to read them, and the models.
 
     Values are percent with the 95 % interval in brackets; differences are percentage points.
     """
     parts = []
-    for result in comparison.protocols:
-        whole, *slices = result.slices
-        cut = "" if comparison.images == "all" else f" ({comparison.images})"
-        parts += [f"### {comparison.dataset}{cut}, {result.protocol}", _sentence(result, whole)]
+    for scores in scorecard.protocols:
+        whole, *slices = scores.slices
+        only = "" if scorecard.images == "all" else f" ({scorecard.images})"
+        parts += [f"### {scorecard.dataset}{only}, {scores.protocol}", _sentence(scores, whole)]
         parts.append(_table([(metric, whole, metric) for metric in METRICS]))
-        for asked_as, group in groupby(slices, key=lambda one: one.asked_as):
+        for option, group in groupby(slices, key=lambda one: one.asked_as):
             group = list(group)
             counts = "; ".join(f"{_short(one)}: {_counts(one)}" for one in group)
-            parts.append(f"The same gallery, queries by `{asked_as}` ({counts}).")
-            for start in range(0, len(group), SLICES_ABREAST):
-                abreast = group[start : start + SLICES_ABREAST]
-                parts.append(_table([(f"{_short(one)}: {m}", one, m) for one in abreast for m in SLICE_METRICS]))
-    parts += [_reading(comparison), "\n".join(map(_model_line, comparison.models))]
-    if comparison.left_out:
+            parts.append(f"The same gallery, queries by `{option}` ({counts}).")
+            for start in range(0, len(group), SLICES_PER_TABLE):
+                some = group[start : start + SLICES_PER_TABLE]
+                parts.append(_table([(f"{_short(one)}: {m}", one, m) for one in some for m in SLICE_METRICS]))
+    parts += [_how_to_read(scorecard), "\n".join(map(_model_line, scorecard.models))]
+    if scorecard.left_out:
         lines = (
             f"- Not measured: {left.protocol}{'' if left.queries == 'all' else f', queries {left.queries}'} "
             f"({left.reason})."
-            for left in comparison.left_out
+            for left in scorecard.left_out
         )
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
-def _sentence(result: ProtocolResult, whole: Slice) -> str:
+def _sentence(scores: ProtocolScores, whole: SliceScores) -> str:
     record = whole.rows[0].record
-    said = f"{_counts(whole)} search a gallery of {record['gallery']:,} images"
-    if result.seeds:
+    text = f"{_counts(whole)} search a gallery of {record['gallery']:,} images"
+    if scores.seeds:
         images = "image" if record["shots"] == 1 else "images"
-        said += f", {record['shots']} {images} a vehicle drawn at random"
-        if len(result.seeds) > 1:
-            said += f"; mean ± standard deviation over {len(result.seeds)} such galleries"
-    said += "." if record["junk_rule"] == "none" else f"; not counted: {record['junk_rule']}."
+        text += f", {record['shots']} {images} a vehicle drawn at random"
+        if len(scores.seeds) > 1:
+            text += f"; mean ± standard deviation over {len(scores.seeds)} such galleries"
+    text += "." if record["junk_rule"] == "none" else f"; not counted: {record['junk_rule']}."
     if record["excluded_vehicles"]:
-        said += f" {record['excluded_vehicles']:,} vehicles with too few images are left out."
-    return said
+        text += f" {record['excluded_vehicles']:,} vehicles with too few images are left out."
+    return text
 
 
-def _counts(one: Slice) -> str:
-    """As "559 queries of 74 vehicles"; the numbers of queries differ where seeds draw them."""
+def _counts(one: SliceScores) -> str:
+    """As "559 queries of 74 vehicles"; a range where the number of queries differs between seeds."""
     low, high = min(one.queries), max(one.queries)
-    said = f"{low:,} to " if low < high else ""
-    said += f"{high:,} {'query' if high == 1 else 'queries'} of "
-    said += f"{one.vehicles:,} {'vehicle' if one.vehicles == 1 else 'vehicles'}"
+    text = f"{low:,} to " if low < high else ""
+    text += f"{high:,} {'query' if high == 1 else 'queries'} of "
+    text += f"{one.vehicles:,} {'vehicle' if one.vehicles == 1 else 'vehicles'}"
     left = max(one.excluded)
-    return said + (f" (and {left:,} without a match, which do not count)" if left else "")
+    return text + (f" (and {left:,} without a match, which do not count)" if left else "")
 
 
-def _short(one: Slice) -> str:
-    """The title without the attribute, which stands above the table: "with", "without" or the values."""
+def _short(one: SliceScores) -> str:
+    """The title without its attribute, which is named above the table: "with", "without" or the values."""
     attribute = one.asked_as.partition("=")[0]
     return one.title.removeprefix(f"{attribute} ").removesuffix(f" {attribute}")
 
 
 def _table(columns: Sequence[Column]) -> str:
-    """Models with their branches below each, then the difference; columns padded, to be read unrendered too."""
+    """Each model with its branches below, then the difference; columns are padded, to be readable as text."""
     slices = [one for _, one, _ in columns]
     lines = [["%", *(heading for heading, _, _ in columns)]]
     for number, row in enumerate(slices[0].rows):
@@ -94,7 +94,7 @@ def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join(padded)} |"
 
 
-def _label(row: Row) -> str:
+def _label(row: ModelScores) -> str:
     if not row.branches:
         return row.model
     return f"↳ {' and '.join(BRANCHES.get(branch, branch) for branch in row.branches)} branch alone"
@@ -107,27 +107,27 @@ def _percent(estimate: Estimate) -> str:
 
 def _points(estimate: Estimate) -> str:
     def signed(value: float) -> str:
-        said = f"{100 * value:+.1f}"
-        return "0.0" if float(said) == 0 else said.replace("-", MINUS)
+        text = f"{100 * value:+.1f}"
+        return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
     spread = "" if estimate.deviation is None else f" ± {100 * estimate.deviation:.1f}"
     return f"{signed(estimate.value)}{spread} [{signed(estimate.low)}, {signed(estimate.high)}]"
 
 
-def _reading(comparison: ModelComparison) -> str:
-    first, second = comparison.difference
+def _how_to_read(scorecard: Scorecard) -> str:
+    first, second = scorecard.difference
     return (
-        f"In brackets: {comparison.confidence:.0%} intervals, from {comparison.replicates:,} draws of the vehicles "
-        "that ask, with replacement, the gallery unchanged. They say how much rests on which vehicles were asked "
-        "for, not on the random start of a training run; with fewer than about 20 vehicles they are too narrow, and "
-        "have no width where all queries score the same. "
+        f"In brackets: {scorecard.confidence:.0%} bootstrap intervals from {scorecard.replicates:,} draws of the query "
+        "vehicles, with replacement, the gallery unchanged. They show how much a number depends on the choice of query "
+        "vehicles, not on the random start of a training run; with fewer than about 20 vehicles they are too narrow, "
+        "and they have no width where all queries score the same. "
         f"The difference is {second} {MINUS} {first} in percentage points, from the same draws for both; "
-        "where its interval leaves out 0, it is more than the choice of vehicles explains, though one in twenty such "
-        "intervals leaves out 0 by chance."
+        "where its interval excludes 0, it is more than the choice of vehicles explains, though one in twenty such "
+        "intervals excludes 0 by chance."
     )
 
 
-def _model_line(model: ComparedModel) -> str:
+def _model_line(model: ScoredModel) -> str:
     features = model.features
     file = f"`{features['checkpoint']}`, SHA-256 {features['checkpoint_hash']}…; " if "checkpoint" in features else ""
     made = str(features["model"])

@@ -1,4 +1,4 @@
-"""What `ssrnet compare` finds out, and the JSON file that keeps it."""
+"""The results of `ssrnet compare`, and their JSON file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ FORMAT = "ssrnet comparison 1"
 
 
 @dataclass(frozen=True)
-class ComparedModel:
-    """A column of the question, a row of the answer. ``features`` is the record's part that names file and hash."""
+class ScoredModel:
+    """A model's title, and the part of its protocol record that names checkpoint, hash and extraction settings."""
 
     title: str
     features: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
-    """A model's scores by metric, of all its branches where ``branches`` is empty; ``record`` is the first seed's."""
+class ModelScores:
+    """A model's scores by metric. ``branches``: those used, () for all. ``record``: that of the first seed."""
 
     model: str
     branches: tuple[str, ...]
@@ -33,11 +33,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Slice:
-    """All rows on some queries of a protocol, and the second model minus the first.
+class SliceScores:
+    """All models' scores on some queries of a protocol, and the second model minus the first.
 
-    ``title`` says which queries ("all", "with sibling_group"), ``asked_as`` is the --slices value that they
-    came from. ``queries`` with a match and ``excluded`` without, one number a seed.
+    ``title`` names the queries ("all", "with sibling_group"), ``asked_as`` is the --slices value they come from.
+    ``queries`` (with a match) and ``excluded`` (without): one number per seed. ``vehicles``: query vehicles.
     """
 
     title: str
@@ -45,22 +45,22 @@ class Slice:
     queries: tuple[int, ...]
     excluded: tuple[int, ...]
     vehicles: int
-    rows: tuple[Row, ...]
+    rows: tuple[ModelScores, ...]
     difference: dict[str, Estimate]
 
 
 @dataclass(frozen=True)
-class ProtocolResult:
-    """``seeds`` of the random galleries, empty where nothing is drawn; the first slice has all queries."""
+class ProtocolScores:
+    """Scores under one protocol: the first slice has all queries. ``seeds`` of random galleries, () without any."""
 
     protocol: str
     seeds: tuple[int, ...]
-    slices: tuple[Slice, ...]
+    slices: tuple[SliceScores, ...]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A protocol, or a slice of its queries, that was asked for and could not be measured."""
+    """A requested protocol, or slice of its queries, that could not be scored."""
 
     protocol: str
     queries: str
@@ -68,15 +68,18 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class ModelComparison:
-    """``difference`` names the titles: the second minus the first. ``images``: "all", or the cut by --only."""
+class Scorecard:
+    """Models under several protocols. ``difference``: two titles, the second minus the first.
+
+    ``images``: "all", or the value of --only.
+    """
 
     dataset: str
     dataset_hash: str
     images: str
-    models: tuple[ComparedModel, ...]
+    models: tuple[ScoredModel, ...]
     difference: tuple[str, str]
-    protocols: tuple[ProtocolResult, ...]
+    protocols: tuple[ProtocolScores, ...]
     left_out: tuple[LeftOut, ...]
     version: str
     confidence: float = CONFIDENCE
@@ -85,40 +88,41 @@ class ModelComparison:
     format: str = FORMAT
 
     def write(self, path: Path) -> None:
-        """JSON, atomically; raises :class:`ResourceError` where that fails."""
+        """Writes JSON, atomically; raises :class:`ResourceError` where that fails."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
         write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def read_comparison(path: Path) -> ModelComparison:
-    """What :meth:`ModelComparison.write` wrote; raises :class:`DataError` where the file is something else."""
+def read_scorecard(path: Path) -> Scorecard:
+    """Reads a file of :meth:`Scorecard.write`; raises :class:`DataError` for any other file."""
     try:
         values = read_json(path)
         if values["format"] != FORMAT:
             raise DataError(f"{path} is of the format {values['format']!r}, not {FORMAT!r}; compare the models again.")
-        return ModelComparison(
+        return Scorecard(
             **{
                 **values,
-                "models": tuple(ComparedModel(**model) for model in values["models"]),
+                "models": tuple(ScoredModel(**model) for model in values["models"]),
                 "difference": tuple(values["difference"]),
                 "protocols": tuple(map(_protocol, values["protocols"])),
                 "left_out": tuple(LeftOut(**left) for left in values["left_out"]),
             }
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is no comparison of models ({error}); write one with `ssrnet compare`.") from error
+        raise DataError(f"{path} is not a comparison of models ({error}); write one with `ssrnet compare`.") from error
 
 
-def _protocol(values: dict[str, Any]) -> ProtocolResult:
-    return ProtocolResult(values["protocol"], tuple(values["seeds"]), tuple(map(_slice, values["slices"])))
+def _protocol(values: dict[str, Any]) -> ProtocolScores:
+    return ProtocolScores(values["protocol"], tuple(values["seeds"]), tuple(map(_slice, values["slices"])))
 
 
-def _slice(values: dict[str, Any]) -> Slice:
+def _slice(values: dict[str, Any]) -> SliceScores:
     rows = tuple(
-        Row(row["model"], tuple(row["branches"]), _estimates(row["metrics"]), row["record"]) for row in values["rows"]
+        ModelScores(row["model"], tuple(row["branches"]), _estimates(row["metrics"]), row["record"])
+        for row in values["rows"]
     )
     counts = {name: tuple(values[name]) for name in ("queries", "excluded")}
-    return Slice(**{**values, **counts, "rows": rows, "difference": _estimates(values["difference"])})
+    return SliceScores(**{**values, **counts, "rows": rows, "difference": _estimates(values["difference"])})
 
 
 def _estimates(values: dict[str, dict[str, Any]]) -> dict[str, Estimate]:

@@ -26,7 +26,7 @@ from ssrnet.explain.attention import why_no_attended_length, why_no_spatial_atte
 from ssrnet.explain.faithfulness import BLUR, TOLERANCE
 from ssrnet.files import write_atomically
 from ssrnet.resources import resolve_device
-from ssrnet.retrieval.evaluated_models import Subject, distinct_titles, trained
+from ssrnet.retrieval.evaluated_models import EvaluatedModel, distinct_titles, trained_model
 from ssrnet.retrieval.metric_intervals import CONFIDENCE
 from ssrnet.studies.explanations import measure
 from ssrnet.studies.explanations.measure import Advance, Row
@@ -66,7 +66,7 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
     Measurements of an earlier run with the same checkpoint, data and settings are reused. Raises
     :class:`DataError` where no test vehicle has two photographs, or where explanations.json is another file.
     """
-    subjects = [trained(settings.baseline), trained(settings.ssrnet)]
+    evaluated = [trained_model(settings.baseline), trained_model(settings.ssrnet)]
     dataset = open_dataset(settings.data, settings.subset)
     print(dataset.summary())
     sample, left_out = draw(dataset, settings)
@@ -74,10 +74,10 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
     path = settings.out / "explanations.json"
     earlier = read_measurements(path).models if path.exists() else []
     device = resolve_device(settings.device)
-    networks = [Network(subject.model, subject.image_size, settings, device) for subject in subjects]
+    networks = [Network(one.model, one.image_size, settings, device) for one in evaluated]
     models = [
-        _resumed(title, subject, network, record, earlier)
-        for title, subject, network in zip(distinct_titles(subjects), subjects, networks, strict=True)
+        _resumed(title, one, network, record, earlier)
+        for title, one, network in zip(distinct_titles(evaluated), evaluated, networks, strict=True)
     ]
     measurements = Measurements(record, left_out, models)
     todo = [
@@ -160,13 +160,13 @@ def _measurements(
 
 
 def _resumed(
-    title: str, subject: Subject, network: Network, record: dict[str, object], earlier: Sequence[ModelMeasurements]
+    title: str, evaluated: EvaluatedModel, network: Network, record: dict[str, object], earlier: Sequence[ModelMeasurements]
 ) -> ModelMeasurements:
-    made_by = subject.made_by | {"image_size": network.size}
+    made_by = evaluated.made_by | {"image_size": network.size}
     determines_rows = {"record": record, "hash": made_by["checkpoint_hash"], "image_size": network.size}
     key = hashlib.sha256(json.dumps(determines_rows, sort_keys=True).encode()).hexdigest()[:16]
     rows = next((model.rows for model in earlier if model.key == key), {})
-    model = subject.model.settings
+    model = evaluated.model.settings
     return ModelMeasurements(title, made_by, key, why_no_spatial_attention(model), rows, why_no_attended_length(model))
 
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from ssrnet.analysis.scorecard.markdown import render
-from ssrnet.analysis.scorecard.scorecard import ComparedModel
+from ssrnet.analysis.scorecard.scorecard import ScoredModel
 from tests.analysis.scorecard import toys
 
 EXPECTED = """\
@@ -34,7 +34,7 @@ The same gallery, queries by `group` (with: 20 queries of 7 vehicles; without: 1
 
 
 def test_tables_can_be_read_rendered_or_not():
-    text = render(toys.comparison())
+    text = render(toys.scorecard())
     assert text.startswith(EXPECTED)
     assert text.endswith("\n") and "\n\n\n" not in text
     for block in text.split("\n\n"):
@@ -43,7 +43,7 @@ def test_tables_can_be_read_rendered_or_not():
 
 
 def test_at_most_three_slices_stand_abreast():
-    heads = [line.split("|")[2:-1] for line in render(toys.comparison()).splitlines() if line.startswith("| %")]
+    heads = [line.split("|")[2:-1] for line in render(toys.scorecard()).splitlines() if line.startswith("| %")]
     assert [[cell.strip() for cell in head] for head in heads[2:4]] == [
         ["bus: rank-1", "bus: mAP", "car: rank-1", "car: mAP", "truck: rank-1", "truck: mAP"],
         ["van: rank-1", "van: mAP"],
@@ -51,7 +51,7 @@ def test_at_most_three_slices_stand_abreast():
 
 
 def test_shot_protocols_have_deviations_and_say_what_is_drawn():
-    text = render(toys.comparison()).partition("### toys, multi_gallery_shot\n\n")[2]
+    text = render(toys.scorecard()).partition("### toys, multi_gallery_shot\n\n")[2]
     assert text.startswith(
         "20 to 22 queries of 7 vehicles search a gallery of 30 images, 6 images a vehicle drawn at random; "
         "mean ± standard deviation over 2 such galleries. 2 vehicles with too few images are left out.\n"
@@ -60,8 +60,8 @@ def test_shot_protocols_have_deviations_and_say_what_is_drawn():
 
 
 def test_it_says_how_to_read_it_which_models_these_are_and_what_is_missing():
-    text = render(toys.comparison())
-    assert "In brackets: 95% intervals, from 2,000 draws of the vehicles that ask" in text
+    text = render(toys.scorecard())
+    assert "In brackets: 95% bootstrap intervals from 2,000 draws of the query vehicles, with" in text
     assert "The difference is SSR-Net (GB+AB+RB) − Baseline (GB) in percentage points" in text
     assert "- Baseline (GB): `b.safetensors`, SHA-256 0123456789abcdef…; 64 px, flip test off, features after " in text
     assert "- Not measured: single_gallery_shot (no vehicle has two images)." in text
@@ -70,7 +70,7 @@ def test_it_says_how_to_read_it_which_models_these_are_and_what_is_missing():
 
 def test_cut_images_and_untrained_backbones_are_named():
     features = toys.FEATURES | {"model": "untrained resnet18 (backbone: random weights; stride on conv2)"}
-    models = (ComparedModel("Untrained resnet18", features), *toys.comparison().models)
-    text = render(replace(toys.comparison(), images="type=bus", models=models, left_out=()))
+    models = (ScoredModel("Untrained resnet18", features), *toys.scorecard().models)
+    text = render(replace(toys.scorecard(), images="type=bus", models=models, left_out=()))
     assert "### toys (type=bus), cross_camera\n" in text and "Not measured" not in text
     assert "- Untrained resnet18 (backbone: random weights; stride on conv2): 64 px" in text

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from ssrnet.analysis.scorecard import measure as module
-from ssrnet.analysis.scorecard.measure import Contestant, measure
+from ssrnet.analysis.scorecard.measure import ScorecardTask, score_protocol
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
+from ssrnet.retrieval.evaluated_models import ModelFeatures
 from ssrnet.retrieval.evaluation import evaluate, over_seeds, query_scores, restrict, with_seeds
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.metric_intervals import differences, estimates
@@ -23,20 +24,24 @@ def dataset(city):
 
 
 @pytest.fixture(scope="module")
-def contestants(dataset):
+def models(dataset):
     names = tuple(image.name for image in dataset.test)
     generator = torch.Generator().manual_seed(0)
 
     def features(**dims):
         return FeatureSet(torch.randn(12, sum(dims.values()), generator=generator), names, dims)
 
-    return [Contestant("small", features(G=4), MADE_BY), Contestant("large", features(G=4, attn=3, token=2), MADE_BY)]
+    branches = {"small": {"G": 4}, "large": {"G": 4, "attn": 3, "token": 2}}
+    return [ModelFeatures(title, features(**dims), MADE_BY) for title, dims in branches.items()]
+
+
+DIFFERENCE = ("small", "large")
 
 
 @pytest.mark.parametrize("name", ["cross_camera", "single_gallery_shot", "multi_gallery_shot"])
-def test_rows_are_the_evaluations_of_models_and_branches(dataset, contestants, name):
+def test_rows_are_the_evaluations_of_models_and_branches(dataset, models, name):
     seeds = with_seeds(name, 3, 2)
-    result, left_out = measure(dataset, contestants, seeds, {}, difference=("small", "large"), distance="euclidean")
+    result, left_out = score_protocol(ScorecardTask(dataset, models, {}, DIFFERENCE, distance="euclidean"), seeds)
     assert result.protocol == name and not left_out
     assert result.seeds == (() if name == "cross_camera" else (0, 1, 2))
     (whole,) = result.slices
@@ -49,7 +54,7 @@ def test_rows_are_the_evaluations_of_models_and_branches(dataset, contestants, n
     ]
     evaluations = {}
     for row in whole.rows:
-        features = next(one for one in contestants if one.title == row.model).features.only(row.branches)
+        features = next(one for one in models if one.title == row.model).features.only(row.branches)
         made_by = MADE_BY | {"branches": list(row.branches)}
         own = [evaluate(features, dataset, seed, made_by=made_by, distance="euclidean") for seed in seeds]
         evaluations[row.model, row.branches] = [query_scores(one) for one in own]
@@ -64,24 +69,19 @@ def test_rows_are_the_evaluations_of_models_and_branches(dataset, contestants, n
     assert (whole.title, whole.asked_as, whole.vehicles, set(whole.excluded)) == ("all", "", 4, {0})
 
 
-def test_slices_come_from_the_same_rankings(dataset, contestants, monkeypatch):
-    asked = []
+def test_slices_come_from_the_same_rankings(dataset, models, monkeypatch):
+    calls = []
 
     def counted(*arguments, **named):
-        asked.append(arguments)
+        calls.append(arguments)
         return evaluate(*arguments, **named)
 
     monkeypatch.setattr(module, "evaluate", counted)
     seeds = with_seeds("single_gallery_shot", 2, 6)
     others = QueryFilter("vehicle_type", ("truck", "motorcycle"))
-    result, left_out = measure(
-        dataset,
-        contestants,
-        seeds,
-        {"vehicle_type": [CARS, others], "vehicle_type=bus": [BUSES]},
-        difference=("small", "large"),
-    )
-    assert len(asked) == 5 * 2  # rows by seeds
+    slices = {"vehicle_type": [CARS, others], "vehicle_type=bus": [BUSES]}
+    result, left_out = score_protocol(ScorecardTask(dataset, models, slices, DIFFERENCE), seeds)
+    assert len(calls) == 5 * 2  # rows by seeds
     whole, cars, rest = result.slices
     assert [(one.title, one.asked_as) for one in result.slices] == [
         ("all", ""),
@@ -90,7 +90,7 @@ def test_slices_come_from_the_same_rankings(dataset, contestants, monkeypatch):
     ]
     assert cars.queries == rest.queries == (4, 4) and whole.queries == (8, 8) and cars.vehicles == 2
     assert [(left.protocol, left.queries) for left in left_out] == [("single_gallery_shot", "vehicle_type bus")]
-    own = [restrict(evaluate(contestants[0].features, dataset, seed, made_by=MADE_BY), CARS) for seed in seeds]
+    own = [restrict(evaluate(models[0].features, dataset, seed, made_by=MADE_BY), CARS) for seed in seeds]
     assert cars.rows[0].metrics == estimates([query_scores(one) for one in own])
     assert cars.rows[0].record["queries_kept"] == "vehicle_type=car" and cars.rows[0].record["gallery"] == 4
     for first, row in enumerate(whole.rows):  # as many queries in both: the whole is their mean
@@ -98,7 +98,7 @@ def test_slices_come_from_the_same_rankings(dataset, contestants, monkeypatch):
         assert row.metrics["mAP"].value == pytest.approx(np.mean(parts))
 
 
-def test_a_slice_of_images_that_only_ask_under_some_seeds(dataset, contestants):
+def test_a_slice_of_images_that_are_queries_under_some_seeds_only(dataset, models):
     one = dataset.test[4]  # an image of its own light; some seeds put it into the gallery
     images = tuple(
         dataclasses.replace(image, attributes={"light": "dim" if image.name == one.name else "sun"})
@@ -109,20 +109,20 @@ def test_a_slice_of_images_that_only_ask_under_some_seeds(dataset, contestants):
     asks = [any(image.name == one.name for image in seed.split(dataset).query) for seed in seeds]
     assert 0 < sum(asks) < 6
     dim = QueryFilter("light", ("dim",))
-    result, _ = measure(dataset, contestants, seeds, {"light": [dim]}, difference=("small", "large"))
+    result, _ = score_protocol(ScorecardTask(dataset, models, {"light": [dim]}, DIFFERENCE), seeds)
     assert result.slices[1].queries == (1,) * sum(asks) and result.slices[1].vehicles == 1
     assert result.slices[1].rows[0].record["seed"] == asks.index(True)
 
 
-def test_a_model_against_itself(dataset, contestants):
-    result, _ = measure(dataset, contestants, [Protocol()], {}, difference=("large", "large"))
+def test_a_model_against_itself(dataset, models):
+    result, _ = score_protocol(ScorecardTask(dataset, models, {}, ("large", "large")), [Protocol()])
     assert {(e.value, e.low, e.high) for e in result.slices[0].difference.values()} == {(0, 0, 0)}
 
 
-def test_queries_without_a_match_are_counted_apart(dataset, contestants):
+def test_queries_without_a_match_are_counted_apart(dataset, models):
     alone = dataset.query[0].vehicle_id
     gallery = tuple(image for image in dataset.gallery if image.vehicle_id != alone)
     dataset = dataclasses.replace(dataset, gallery=gallery)
     only = QueryFilter("vehicle_type", ("truck",))
-    result, _ = measure(dataset, contestants, [Protocol()], {"x": [only]}, difference=("small", "large"))
+    result, _ = score_protocol(ScorecardTask(dataset, models, {"x": [only]}, DIFFERENCE), [Protocol()])
     assert (result.slices[0].queries, result.slices[0].excluded, result.slices[0].vehicles) == ((3,), (1,), 3)

@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from ssrnet.analysis.scorecard.scorecard import read_comparison
+from ssrnet.analysis.scorecard.scorecard import read_scorecard
 from ssrnet.errors import DataError, ResourceError
 from tests.analysis.scorecard import toys
 
 
 def test_it_comes_back_from_its_file_as_it_was(tmp_path):
-    comparison = toys.comparison()
-    comparison.write(tmp_path / "new/ü.json")
-    assert read_comparison(tmp_path / "new/ü.json") == comparison
+    scorecard = toys.scorecard()
+    scorecard.write(tmp_path / "new/ü.json")
+    assert read_scorecard(tmp_path / "new/ü.json") == scorecard
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["ü.json"]
     values = json.loads((tmp_path / "new/ü.json").read_text(encoding="utf-8"))
     assert (values["confidence"], values["replicates"], values["bootstrap_seed"]) == (0.95, 2000, 0)
@@ -27,25 +27,25 @@ def test_it_comes_back_from_its_file_as_it_was(tmp_path):
 )
 def test_a_damaged_file(tmp_path, change):
     path = tmp_path / "c.json"
-    toys.comparison().write(path)
+    toys.scorecard().write(path)
     values = json.loads(path.read_text())
     change(values)
     path.write_text(json.dumps(values))
-    with pytest.raises(DataError, match="c.json is no comparison of models .*; write one with `ssrnet compare`"):
-        read_comparison(path)
+    with pytest.raises(DataError, match="c.json is not a comparison of models .*; write one with `ssrnet compare`"):
+        read_scorecard(path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 3}', "null", "{"])
 def test_another_file(tmp_path, text):
     path = tmp_path / "c.json"
     path.write_text(text)
-    with pytest.raises(DataError, match="c.json is (no comparison of models|of the format 3)"):
-        read_comparison(path)
-    with pytest.raises(DataError, match="there.json is no comparison"):
-        read_comparison(tmp_path / "there.json")
+    with pytest.raises(DataError, match="c.json is (not a comparison of models|of the format 3)"):
+        read_scorecard(path)
+    with pytest.raises(DataError, match="there.json is not a comparison"):
+        read_scorecard(tmp_path / "there.json")
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="cannot write"):
-        toys.comparison().write(tmp_path / "file" / "c.json")
+        toys.scorecard().write(tmp_path / "file" / "c.json")

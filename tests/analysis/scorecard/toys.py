@@ -1,8 +1,15 @@
-"""A comparison made by hand, small enough to be read as a table."""
+"""A scorecard made by hand, small enough to be read as a table."""
 
 from __future__ import annotations
 
-from ssrnet.analysis.scorecard.scorecard import ComparedModel, LeftOut, ModelComparison, ProtocolResult, Row, Slice
+from ssrnet.analysis.scorecard.scorecard import (
+    LeftOut,
+    ModelScores,
+    ProtocolScores,
+    Scorecard,
+    ScoredModel,
+    SliceScores,
+)
 from ssrnet.retrieval.metric_intervals import METRICS, Estimate
 
 FEATURES = {"image_size": 64, "flip_test": False, "neck": "after", "checkpoint_hash": "0123456789abcdef"}
@@ -16,22 +23,22 @@ def estimates(value: float, deviation: float | None = None, half: float = 0.04) 
     }
 
 
-def one_slice(title: str, asked_as: str, deviation: float | None, record: dict, **changes) -> Slice:
+def one_slice(title: str, asked_as: str, deviation: float | None, record: dict, **changes) -> SliceScores:
     rows = (
-        Row("Baseline (GB)", (), estimates(0.5, deviation), record),
-        Row("SSR-Net (GB+AB+RB)", (), estimates(0.6, deviation), record),
-        Row("SSR-Net (GB+AB+RB)", ("attn",), estimates(0.55, deviation), record),
-        Row("SSR-Net (GB+AB+RB)", ("part1",), estimates(0.4, deviation), record),
+        ModelScores("Baseline (GB)", (), estimates(0.5, deviation), record),
+        ModelScores("SSR-Net (GB+AB+RB)", (), estimates(0.6, deviation), record),
+        ModelScores("SSR-Net (GB+AB+RB)", ("attn",), estimates(0.55, deviation), record),
+        ModelScores("SSR-Net (GB+AB+RB)", ("part1",), estimates(0.4, deviation), record),
     )
     values = {"queries": (20,), "excluded": (0,), "vehicles": 7, "rows": rows}
-    return Slice(title, asked_as, **{**values, "difference": estimates(-0.03, deviation), **changes})
+    return SliceScores(title, asked_as, **{**values, "difference": estimates(-0.03, deviation), **changes})
 
 
-def comparison(**changes) -> ModelComparison:
+def scorecard(**changes) -> Scorecard:
     camera = {"gallery": 1234, "shots": None, "junk_rule": "same vehicle and same camera", "excluded_vehicles": 0}
     shot = {"gallery": 30, "shots": 6, "junk_rule": "none", "excluded_vehicles": 2}
     protocols = (
-        ProtocolResult(
+        ProtocolScores(
             "cross_camera",
             (),
             (
@@ -41,11 +48,11 @@ def comparison(**changes) -> ModelComparison:
                 *(one_slice(f"type {name}", "type", None, camera) for name in ("bus", "car", "truck", "van")),
             ),
         ),
-        ProtocolResult("multi_gallery_shot", (0, 1), (one_slice("all", "", 0.02, shot, queries=(20, 22)),)),
+        ProtocolScores("multi_gallery_shot", (0, 1), (one_slice("all", "", 0.02, shot, queries=(20, 22)),)),
     )
     models = (
-        ComparedModel("Baseline (GB)", FEATURES | {"model": "Baseline (GB)", "checkpoint": "b.safetensors"}),
-        ComparedModel("SSR-Net (GB+AB+RB)", FEATURES | {"model": "SSR-Net (GB+AB+RB)", "checkpoint": "s.safetensors"}),
+        ScoredModel("Baseline (GB)", FEATURES | {"model": "Baseline (GB)", "checkpoint": "b.safetensors"}),
+        ScoredModel("SSR-Net (GB+AB+RB)", FEATURES | {"model": "SSR-Net (GB+AB+RB)", "checkpoint": "s.safetensors"}),
     )
     values = {
         "dataset": "toys",
@@ -60,4 +67,4 @@ def comparison(**changes) -> ModelComparison:
         ),
         "version": "0",
     }
-    return ModelComparison(**{**values, **changes})
+    return Scorecard(**{**values, **changes})
