@@ -5,7 +5,7 @@ of wrong images at no greater distance than its i-th nearest match. Then the i-t
 i + n_i, and
 
 - AP = 1/M sum_i i / (i + n_i), the non-interpolated average precision (Eq. 9 averages it to mAP);
-- the first hit stands at rank 1 + n_1, and CMC@K (Eq. 8) is the share of queries with a first hit
+- the first hit has rank 1 + n_1, and CMC@K (Eq. 8) is the share of queries with a first hit
   within K;
 - INP = M / (M + n_M) (Ye et al., TPAMI 2021): the share of matches among all images up to the last
   match.

@@ -60,7 +60,7 @@ def draw_query_pdf(
     """The first ``most`` of ``queries`` (positions in the split), then both protocol records.
 
     Each query has one row per model with its first five images that are not junk, framed green (✓, a match) or red (✗).
-    ``titles`` name the models; ``heading`` stands on every page. ``progress(pages, total)`` wraps the iteration over
+    ``titles`` name the models; ``heading`` is printed on every page. ``progress(pages, total)`` wraps the iteration over
     the pages, as tqdm does. An image that cannot be read becomes a grey box that says so.
     """
     drawn = list(queries)[:most]

@@ -38,8 +38,8 @@ def query_rows(a: Inspection, b: Inspection) -> list[Row]:
             } | _confusion_cells(confused, place.get(q), side)
         if siblings is not None:
             row["has_sibling"] = bool(siblings[q])
-        taken = set(row)
-        row |= {f"query_{name}" if name in taken else name: image.attributes.get(name) for name in names}
+        columns = set(row)
+        row |= {f"query_{name}" if name in columns else name: image.attributes.get(name) for name in names}
         rows.append(row)
     return rows
 

@@ -96,7 +96,7 @@ def suspected_labels(
 
     ``models`` are the neighbours of the same ``images`` by one or more models. The margin of an image is the logarithm
     of the distance to the nearest image of the same vehicle over that to the nearest of another. Suspected is an image
-    whose margin is, in every model, above 0 (it is nearer to another vehicle than to all images of its own) and
+    whose margin is, in every model, above 0 (it is nearer to another vehicle than to any image of its label) and
     ``cut`` robust standard deviations above the median margin. The only image of a vehicle cannot be judged.
     """
     with np.errstate(invalid="ignore"):  # inf - inf where an image has neither

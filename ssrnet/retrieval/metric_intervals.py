@@ -4,7 +4,7 @@ Queries of one vehicle succeed and fail together, so vehicles are drawn, not que
 bootstrap; Davison & Hinkley, Bootstrap Methods and their Application, 1997, Sec. 3.8). A replicate takes V of
 the V vehicles with replacement, each with all its queries, and is the mean over these queries: a ratio of
 sums, in which a vehicle with many queries weighs as much as in the metric itself. Under a shot protocol the
-same vehicles are taken for every seed, and the replicate is the mean over the seeds. The interval goes from
+same vehicles are drawn for every seed, and the replicate is the mean over the seeds. The interval spans
 the 2.5th to the 97.5th percentile of the replicates.
 
 The gallery stays the same, with every distractor: an interval covers other query vehicles against the same

@@ -28,7 +28,7 @@ class Ranking:
     """Per query: the nearest gallery images in order, and the scores over the whole gallery.
 
     order: (Q, L) int64 indices into the gallery, -1 past the end; each row runs until ``top_k``
-    images that are not junk have been listed (junk stands in between, as it is ranked). distance:
+    images that are not junk have been listed (junk between them is listed too). distance:
     (Q, L) float32. match, junk: (Q, L) bool. average_precision, inp: (Q,) float64, NaN without a
     match. first_hit: (Q,) int64 rank of the first match among images that are not junk, 0 without.
     """
@@ -58,7 +58,7 @@ class Ranking:
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "top_k"})
 
     def top(self, query: int, k: int) -> list[Hit]:
-        """The images of one query up to rank ``k``, with the junk that stands among them."""
+        """The images of one query up to rank ``k``, with the junk among them."""
         hits = self.hits(query)
         last = max((i for i, hit in enumerate(hits) if hit.rank is not None and hit.rank <= k), default=-1)
         return hits[: last + 1]
@@ -121,7 +121,7 @@ def rank_by_cosine(query: Tensor, gallery: Tensor, top_k: int | None = None) -> 
 
 
 def check_features(query: Tensor, gallery: Tensor, split: Split) -> None:
-    """Raises :class:`DataError` where features and split disagree, or where features are no finite numbers."""
+    """Raises :class:`DataError` where features and split disagree, or where features are not finite."""
     for name, features, images in (("query", query, split.query), ("gallery", gallery, split.gallery)):
         if len(features) != len(images):
             raise DataError(
@@ -156,7 +156,7 @@ def rank_blocks(
 
 
 class Block(NamedTuple):
-    """Some queries against the whole gallery. ``same``: of the query's vehicle; ``junk``: those that do not count."""
+    """Some queries against the whole gallery. ``same``: images of the query's vehicle; ``junk``: images to ignore."""
 
     queries: slice
     distance: Tensor  # (b, G) float
@@ -183,7 +183,7 @@ def judged_blocks(
 
 
 def distance_blocks(query: Tensor, gallery: Tensor, name: DistanceName) -> Callable[[slice], Tensor]:
-    """Distances (b, G) of a slice of the queries (Q, D) to all the gallery (G, D), computed when asked for."""
+    """Distances (b, G) of a slice of the queries (Q, D) to all the gallery (G, D), computed on demand."""
     gallery = gallery.float()
     squared = torch.cat([part.square().sum(1) for part in gallery.split(1024)])  # (G,)
 

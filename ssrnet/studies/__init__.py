@@ -1,1 +1,1 @@
-"""The paper's tables and figures as resumable runs, beside the paper's own numbers."""
+"""The paper's tables and figures as resumable runs, beside the paper's numbers."""

@@ -151,7 +151,7 @@ def complexity_table(paper: PaperTable, out: Path) -> ReportTable:
         rows.append(TableRow(row.label, (*values, *printed), "studies/complexity.json" if measured else None))
     notes = [_complexity_note(measured) if measured else _not_run("complexity"), _increase_note(paper, measured)]
     times = ", ".join(f"{row.label} {row.values[2] * 1e3:.2f} ms an image" for row in paper.rows)
-    notes.append(f"The paper's own times: {times}. Its accuracy is that of Table 1's rows GB and +AB+RB.")
+    notes.append(f"The paper's times: {times}. Its accuracy is that of Table 1's rows GB and +AB+RB.")
     return ReportTable(
         "complexity",
         f"{paper.title} ({paper.name}, {paper.source})",
