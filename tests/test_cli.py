@@ -34,7 +34,7 @@ def test_help(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.run([*command.split(), "--help"])
     assert caught.value.code == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     wanted = {
         "": ["ssrnet train --data DIR", "{train,evaluate,compare,extract,", "doctor}"],
         "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick,shipped,healed}"],
@@ -43,7 +43,7 @@ def test_help(command, capsys):
         "extract": ["--split {test,train,query,gallery}"],
         "doctor": ["--checkpoints"],
     }
-    assert all(words in said for words in wanted[command]), said
+    assert all(words in printed for words in wanted[command]), printed
 
 
 def test_the_module_runs_and_a_missing_folder_is_one_sentence(tmp_path):
@@ -76,8 +76,8 @@ def test_the_module_runs_and_a_missing_folder_is_one_sentence(tmp_path):
 )
 def test_bad_values_are_one_sentence(monkeypatch, capsys, tmp_path, arguments, sentence):
     monkeypatch.chdir(tmp_path)
-    said = fails(monkeypatch, capsys, *arguments.split())
-    assert said.startswith(f"ssrnet: {sentence}") and said.count("\n") == 1
+    printed = fails(monkeypatch, capsys, *arguments.split())
+    assert printed.startswith(f"ssrnet: {sentence}") and printed.count("\n") == 1
     assert not os.listdir(tmp_path)
 
 
@@ -103,8 +103,8 @@ def test_a_broken_installation_is_one_sentence(monkeypatch, capsys):
         raise __main__.SSRNetError("torch and torchvision are not from the same build.")
 
     monkeypatch.setattr(__main__, "check_installation", broken)
-    said = fails(monkeypatch, capsys, "--help")
-    assert said == "ssrnet: torch and torchvision are not from the same build.\n"
+    printed = fails(monkeypatch, capsys, "--help")
+    assert printed == "ssrnet: torch and torchvision are not from the same build.\n"
 
 
 @pytest.mark.parametrize("form", ["--recipe {}", "--recipe={}"])
@@ -172,8 +172,8 @@ def test_train_then_evaluate_then_extract_then_doctor(city, tmp_path, capsys):
     cli.run(["train", *data, "--out", str(out), "--max-steps", "1", *tiny.split()])
     checkpoint = ["--checkpoint", str(out / "last.safetensors"), "--workers", "0"]
     cli.run(["evaluate", *data, *checkpoint, "--out", str(out / "n.json")])
-    said = capsys.readouterr().out
-    assert "Baseline (GB) on" in said and "protocol record: {" in said
+    printed = capsys.readouterr().out
+    assert "Baseline (GB) on" in printed and "protocol record: {" in printed
     assert json.loads((out / "n.json").read_text())["results"][0]["record"]["features"]["model"] == "Baseline (GB)"
     features = str(tmp_path / "features.safetensors")
     cli.run(["extract", *data, *checkpoint, "--out", features])

@@ -71,11 +71,11 @@ def test_confusions_are_counted_and_siblings_named(worse):
 def planted(attributes) -> Confusions:
     """Vehicle 0 is confused with 1 three times and with 2 once, vehicle 3 is ranked first; 1 and 2 have no queries."""
     places = {"0": 0.0, "1": 10.0, "2": 20.0, "3": 30.0}
-    asked = [("0", 9.0), ("0", 11.0), ("0", 8.0), ("0", 19.0), ("3", 29.0)]
-    query = [toys.image(f"q{i}", vehicle, "c1", **attributes(vehicle)) for i, (vehicle, _) in enumerate(asked)]
+    points = [("0", 9.0), ("0", 11.0), ("0", 8.0), ("0", 19.0), ("3", 29.0)]
+    query = [toys.image(f"q{i}", vehicle, "c1", **attributes(vehicle)) for i, (vehicle, _) in enumerate(points)]
     gallery = [toys.image(f"g{vehicle}", vehicle, "c2", **attributes(vehicle)) for vehicle in places]
     dataset = ReIDDataset("planted", toys.DATASET.root, "CSV", "", (), query, gallery, "cross_camera")
-    x = torch.tensor([x for _, x in asked] + list(places.values()))[:, None]
+    x = torch.tensor([x for _, x in points] + list(places.values()))[:, None]
     features = FeatureSet(x, tuple(image.name for image in dataset.test), {"G": 1})
     return confusions(inspect(features, toys.evaluation(features, dataset)))
 

@@ -47,13 +47,13 @@ def features(pool: Pool) -> torch.Tensor:
 
 
 def test_copies_are_found_and_what_only_has_like_features_is_not(photographs):
-    found = near_duplicates(photographs, neighbours(photographs.images, features(photographs)))
-    assert {(one.a.name, one.b.name) for one in found} == {("2-0.jpg", "2-copy.jpg"), ("7-1.jpg", "7-copy.jpg")}
-    rows = {row["image_b"]: row for row in (one.row() for one in found)}
+    duplicates = near_duplicates(photographs, neighbours(photographs.images, features(photographs)))
+    assert {(one.a.name, one.b.name) for one in duplicates} == {("2-0.jpg", "2-copy.jpg"), ("7-1.jpg", "7-copy.jpg")}
+    rows = {row["image_b"]: row for row in (one.row() for one in duplicates)}
     crossing = rows["2-copy.jpg"]
     assert (crossing["same_vehicle"], crossing["split_a"], crossing["split_b"]) == (False, "gallery", "train")
     assert rows["7-copy.jpg"]["same_vehicle"] is True and crossing["different_bits"] < 0.06
-    assert [one.different for one in found] == sorted(one.different for one in found)
+    assert [one.different for one in duplicates] == sorted(one.different for one in duplicates)
 
 
 def test_only_the_nearest_pairs_are_looked_at(photographs):
@@ -71,8 +71,8 @@ def test_progress_hears_of_every_pair(photographs):
             yield pair
 
     near = neighbours(photographs.images, features(photographs))
-    found = near_duplicates(photographs, near, candidates=2, progress=progress)
-    assert seen == [4] * 4 and found == near_duplicates(photographs, near, candidates=2)
+    duplicates = near_duplicates(photographs, near, candidates=2, progress=progress)
+    assert seen == [4] * 4 and duplicates == near_duplicates(photographs, near, candidates=2)
 
 
 def test_a_set_without_copies(photographs):

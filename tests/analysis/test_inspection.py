@@ -65,17 +65,17 @@ def test_against_a_loop_with_ties_in_blocks(seed, elements, monkeypatch):
     inspection = inspect(features, toys.evaluation(features, dataset))
     x = features.features.numpy()
     expected, order = {}, []
-    for q, asked in enumerate(dataset.query):
+    for q, query_image in enumerate(dataset.query):
         d = np.linalg.norm(x[20:] - x[q], axis=1)
-        same = np.array([image.vehicle_id == asked.vehicle_id for image in dataset.gallery])
-        match = same & np.array([image.camera_id != asked.camera_id for image in dataset.gallery])
+        same = np.array([image.vehicle_id == query_image.vehicle_id for image in dataset.gallery])
+        match = same & np.array([image.camera_id != query_image.camera_id for image in dataset.gallery])
         for g in np.flatnonzero(match):
-            expected[asked.name, dataset.gallery[g].name] = int((d[~same] <= d[g]).sum())
+            expected[query_image.name, dataset.gallery[g].name] = int((d[~same] <= d[g]).sum())
             order.append((q, g))
         nearest = min(np.flatnonzero(~same), key=lambda g: (d[g], g))
         assert inspection.nearest_wrong[q] == nearest
-        own = np.array([image.vehicle_id == dataset.gallery[nearest].vehicle_id for image in dataset.gallery])
-        assert inspection.images_before[q] == (own & (d <= d[match].min())).sum()
+        same_wrong = np.array([image.vehicle_id == dataset.gallery[nearest].vehicle_id for image in dataset.gallery])
+        assert inspection.images_before[q] == (same_wrong & (d <= d[match].min())).sum()
     assert pairs(inspection) == expected
     assert list(zip(inspection.query, inspection.gallery, strict=True)) == order
     # Where the first place is wrong, it is the image that the rank list shows there.

@@ -61,14 +61,14 @@ def test_the_pool_of_a_data_set():
         train=[toys.image("t1", "C", "c1"), toys.image("q1", "D", "c1")],
         distractor_ids=frozenset({"0000"}),
     )
-    own = pool(dataset)
-    assert [image.name for image in own.images] == ["q1", "q2", "g1"]
-    assert own.splits == ("query and gallery", "query", "gallery")
+    test_pool = pool(dataset)
+    assert [image.name for image in test_pool.images] == ["q1", "q2", "g1"]
+    assert test_pool.splits == ("query and gallery", "query", "gallery")
     whole = pool(dataset, train=True)
-    assert whole.splits == (*own.splits, "train", "train") and whole.images[4].vehicle_id == "D"
+    assert whole.splits == (*test_pool.splits, "train", "train") and whole.images[4].vehicle_id == "D"
     test = FeatureSet(torch.tensor([[1.0], [2.0], [3.0]]), ("q2", "g1", "q1"), {"G": 1})
     train = FeatureSet(torch.tensor([[4.0], [5.0]]), ("q1", "t1"), {"G": 1})
-    assert own.features(test).flatten().tolist() == [3, 1, 2]
+    assert test_pool.features(test).flatten().tolist() == [3, 1, 2]
     assert whole.features(test, train).flatten().tolist() == [3, 1, 2, 5, 4]
 
 

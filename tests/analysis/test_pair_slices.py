@@ -16,7 +16,7 @@ def models():
     return toys.inspections()
 
 
-def found(slicing) -> dict[str, tuple]:
+def by_title(slicing) -> dict[str, tuple]:
     """By title: queries, pairs, and mAP of both."""
     return {one.title: (one.queries, one.pairs, one.a["mAP"].value, one.b["mAP"].value) for one in slicing.slices}
 
@@ -24,7 +24,7 @@ def found(slicing) -> dict[str, tuple]:
 def test_camera_pairs(models):
     """The n of each match, counted in test_inspection: alone, a match of n wrong images before has AP 1 / (1 + n)."""
     slicing = by_value_pair(*models, "camera_id")
-    assert found(slicing) == {
+    assert by_title(slicing) == {
         "c1 → c2": (1, 1, pytest.approx(1 / 3), 1),  # qj: a2
         "c1 → c3": (1, 1, pytest.approx(1 / 5), pytest.approx(1 / 5)),  # qj: a3
         "c9 → c1": (3, 3, pytest.approx((1 + 1 + 1 / 8) / 3), pytest.approx((1 / 3 + 1 + 1 / 8) / 3)),
@@ -42,7 +42,7 @@ def test_the_pairs_with_the_most_matches_where_there_are_too_many(models):
 
 
 def test_day_and_night(models):
-    assert found(by_value_pair(*models, "light", day_or_night)) == {
+    assert by_title(by_value_pair(*models, "light", day_or_night)) == {
         # qa: a1 and a3 (n = 0 and 4: AP (1/1 + 2/6) / 2), qc: c1 and c2
         "day → day": (2, 4, pytest.approx((4 / 6 + 1) / 2), pytest.approx(((1 / 3 + 2 / 6) / 2 + 1) / 2)),
         "day → night": (2, 2, pytest.approx((1 / 3 + 1 / 8) / 2), pytest.approx((1 / 3 + 1 / 8) / 2)),
@@ -56,7 +56,7 @@ def test_day_and_night(models):
 
 def test_what_is_not_known_of_query_or_match_is_in_no_slice(models):
     slicing = by_agreement(*models, "type")  # d1 and qd have none
-    assert found(slicing) == {
+    assert by_title(slicing) == {
         "same type": (3, 7, pytest.approx(query_map(models[0])), pytest.approx(query_map(models[1])))
     }
     assert slicing.unplaced == 1
@@ -95,11 +95,11 @@ def test_all_pairs_together_score_as_the_ranking_and_some_as_their_places_say(se
     assert whole.vehicles.tolist() == expected.vehicles.tolist()
     assert whole.values == pytest.approx(expected.values)
     generator = np.random.default_rng(seed)
-    kept = np.sort(generator.choice(len(inspection.query), 25, replace=False))
-    scores = pair_scores(inspection, kept)
+    pairs = np.sort(generator.choice(len(inspection.query), 25, replace=False))
+    scores = pair_scores(inspection, pairs)
     row = 0
-    for q in np.unique(inspection.query[kept]):
-        chosen = np.sort(inspection.wrong_before[kept][inspection.query[kept] == q])
+    for q in np.unique(inspection.query[pairs]):
+        chosen = np.sort(inspection.wrong_before[pairs][inspection.query[pairs] == q])
         ap = np.mean([(i + 1) / (i + 1 + n) for i, n in enumerate(chosen)])
         inp = len(chosen) / (len(chosen) + chosen[-1])
         hits = [float(chosen[0] + 1 <= k) for k in (1, 5, 10)]

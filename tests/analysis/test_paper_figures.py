@@ -96,7 +96,7 @@ def test_a_rule_that_no_query_fits_is_one_sentence(comparison, rule):
 
 
 def test_the_caption_says_how_to_make_the_sheet_again(comparison):
-    said = caption(comparison, TITLES, LAYOUT, "sample", 5, 4)
+    text = caption(comparison, TITLES, LAYOUT, "sample", 5, 4)
     for words in (
         "Fig. 5",
         "top-3 of 4 queries",
@@ -108,14 +108,14 @@ def test_the_caption_says_how_to_make_the_sheet_again(comparison):
         "aaaa, bbbb",
         "d" * 16,
     ):
-        assert words in said, words
+        assert words in text, words
     record = replace(
         comparison.b.record,
         re_ranking="k-reciprocal",
         query_expansion="average, 5 neighbours",
         features={"flip_test": True, "branches": ("G",), "checkpoint_hash": "bbbb"},
     )
-    said = caption(replace(comparison, b=comparison.b._replace(record=record)), TITLES, LAYOUT, "fixed", 0, 1)
+    text = caption(replace(comparison, b=comparison.b._replace(record=record)), TITLES, LAYOUT, "fixed", 0, 1)
     for words in (
         "right with SSR-Net alone",
         "flip test",
@@ -123,7 +123,7 @@ def test_the_caption_says_how_to_make_the_sheet_again(comparison):
         "query expansion (average, 5",
         "k-reciprocal re-ranking",
     ):
-        assert words in said, words
+        assert words in text, words
 
 
 @pytest.fixture(scope="module")

@@ -37,14 +37,14 @@ def pages(pdf: bytes) -> int:
 
 
 def test_a_pdf_of_a4_pages_four_queries_each_and_the_records(comparison):
-    asked = []
+    totals = []
 
     def progress(items, total):
-        asked.append(total)
+        totals.append(total)
         return items
 
     drawn = query_pdf.draw_query_pdf(comparison, ("Baseline", "SSR-Net"), range(9), "Failures", 5, progress)
-    assert (drawn.queries, drawn.requested, drawn.pages) == (5, 9, 3) and asked == [2]
+    assert (drawn.queries, drawn.requested, drawn.pages) == (5, 9, 3) and totals == [2]
     assert drawn.pdf.startswith(b"%PDF") and pages(drawn.pdf) == 3
     box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+) ?\]", drawn.pdf)
     assert [float(side) * 25.4 / 72 for side in box.groups()] == pytest.approx([210, 297], abs=0.1)
@@ -53,16 +53,16 @@ def test_a_pdf_of_a4_pages_four_queries_each_and_the_records(comparison):
 def test_five_listed_images_a_row_without_junk_and_a_sentence_for_what_cannot_be_read(comparison):
     axes = query_pdf._page("Failures", "", 1, 1)
     query_pdf._draw_query(axes, query_pdf.HEIGHT - query_pdf.TOP, comparison, ("Baseline", "SSR-Net"), 0)
-    said = [text.get_text() for text in axes.texts]
+    texts = [text.get_text() for text in axes.texts]
     assert len(axes.images) == 10, "two rows of five; the query's own file is not there"
-    assert said.count("cannot be read") == 1
-    signs = [text for text in said if re.match(r"\d [✓✗] ", text)]
+    assert texts.count("cannot be read") == 1
+    signs = [text for text in texts if re.match(r"\d [✓✗] ", text)]
     assert [sign[0] for sign in signs] == ["1", "2", "3", "4", "5"] * 2
     for evaluation, row in ((comparison.a, signs[:5]), (comparison.b, signs[5:])):
         matches = [hit.match for hit in evaluation.ranking.hits(0)[:5]]
         assert ["✓" in sign for sign in row] == matches
     first = int(comparison.a.ranking.first_hit[0])
-    assert any(text.startswith("Baseline: AP 0.") and text.endswith(f"rank {first}") for text in said)
+    assert any(text.startswith("Baseline: AP 0.") and text.endswith(f"rank {first}") for text in texts)
 
 
 def test_nothing_is_drawn_beyond_the_page(comparison):
@@ -82,6 +82,6 @@ def test_both_records_are_on_a_page_of_their_own(comparison):
     assert drawn.pages == pages(drawn.pdf) == 1
     axes = query_pdf._page("Protocol records", "", 1, 1)
     query_pdf._draw_records(axes, {"Baseline": comparison.a, "SSR-Net": comparison.b})
-    said = [text.get_text() for text in axes.texts]
-    assert said.count('  "protocol": "cross_camera",') == 2
+    texts = [text.get_text() for text in axes.texts]
+    assert texts.count('  "protocol": "cross_camera",') == 2
     assert min(text.get_position()[1] for text in axes.texts if text.get_text() != "") > 9

@@ -21,7 +21,7 @@ def comparison() -> Comparison:
     return Comparison(toys.evaluation(toys.WORSE), toys.evaluation(toys.BETTER))
 
 
-def found(slicing) -> dict[str, tuple]:
+def by_title(slicing) -> dict[str, tuple]:
     """By title: queries, vehicles, and rank-1 of both."""
     return {
         one.title: (one.queries, one.vehicles, one.a["rank-1"].value, one.b["rank-1"].value) for one in slicing.slices
@@ -30,7 +30,7 @@ def found(slicing) -> dict[str, tuple]:
 
 def test_queries_by_an_attribute(comparison):
     types = by_attribute(comparison, "type")
-    assert found(types) == {"bus": (1, 1, 1, 1), "car": (2, 1, 0.5, 0.5)}
+    assert by_title(types) == {"bus": (1, 1, 1, 1), "car": (2, 1, 0.5, 0.5)}
     # qd has no type; qe, the only van, has no match and counts nowhere
     assert (types.by, types.unplaced) == ("type", 1) and "all matches" in types.rule
     car = types.slices[1]
@@ -41,8 +41,8 @@ def test_queries_by_an_attribute(comparison):
 
 
 def test_any_column_the_camera_included_and_values_in_groups(comparison):
-    assert found(by_attribute(comparison, "camera_id")) == {"c1": (1, 1, 0, 1), "c9": (3, 3, 2 / 3, 1 / 3)}
-    assert found(by_attribute(comparison, "light", group=day_or_night)) == {
+    assert by_title(by_attribute(comparison, "camera_id")) == {"c1": (1, 1, 0, 1), "c9": (3, 3, 2 / 3, 1 / 3)}
+    assert by_title(by_attribute(comparison, "light", group=day_or_night)) == {
         "day": (3, 3, 2 / 3, 1 / 3),
         "night": (1, 1, 0, 1),
     }
@@ -50,7 +50,7 @@ def test_any_column_the_camera_included_and_values_in_groups(comparison):
 
 def test_numbers_by_stated_edges(comparison):
     slicing = by_attribute(comparison, "azimuth", edges=(0, 40, 190))
-    assert found(slicing) == {"0 to 40": (1, 1, 0, 0), "40 to 190": (2, 2, 0.5, 1)}  # qd; qc at 40, qj at 190
+    assert by_title(slicing) == {"0 to 40": (1, 1, 0, 0), "40 to 190": (2, 2, 0.5, 1)}  # qd; qc at 40, qj at 190
     assert slicing.unplaced == 1  # qa at 355
 
 
@@ -91,7 +91,7 @@ def test_many_values_that_are_no_numbers():
 
 def test_siblings_in_the_gallery_count_and_not_the_vehicle_itself(comparison):
     assert has_sibling(toys_split()).tolist() == [True, True, False, False, False]
-    assert found(by_sibling(comparison)) == {
+    assert by_title(by_sibling(comparison)) == {
         "sibling in the gallery": (2, 1, 0.5, 0.5),
         "no sibling in the gallery": (2, 2, 0.5, 0.5),
     }

@@ -46,16 +46,16 @@ def near(images, x, **options) -> Neighbours:
 def test_swapped_labels_stand_on_top():
     images, x = vehicles(1)
     images = relabelled(images, SWAPS)
-    found = suspected_labels(images, [near(images, x)])
-    assert {one.image.name for one in found[:4]} == set(SWAPS)
-    for one in found[:4]:
+    suspects = suspected_labels(images, [near(images, x)])
+    assert {one.image.name for one in suspects[:4]} == set(SWAPS)
+    for one in suspects[:4]:
         true = one.image.name.partition("-")[0]
         assert (
             one.like.vehicle_id == true and one.nearest_same.vehicle_id == one.image.vehicle_id == SWAPS[one.image.name]
         )
         assert one.same_distances[0] > one.other_distances[0] and one.score > CUT and one.agreed
         assert one.row()["like_vehicle"] == true and one.row()["sibling"] is False
-    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert [one.score for one in suspects] == sorted((one.score for one in suspects), reverse=True)
 
 
 def test_a_clean_set_gives_few_and_two_models_fewer():
@@ -69,9 +69,9 @@ def test_a_clean_set_gives_few_and_two_models_fewer():
 def test_what_one_model_suspects_alone_is_not_said_of_both():
     images, x = vehicles(1)
     x[7] = x[100]  # one model sees vehicle 0's last image as vehicle 12's; the labels are right
-    own, other = near(images, x), near(*vehicles(2))
-    assert images[7].name in {one.image.name for one in suspected_labels(images, [own])}
-    assert not suspected_labels(images, [own, other])
+    right, other = near(images, x), near(*vehicles(2))
+    assert images[7].name in {one.image.name for one in suspected_labels(images, [right])}
+    assert not suspected_labels(images, [right, other])
     swapped = relabelled(images, SWAPS)
     both = suspected_labels(swapped, [near(swapped, vehicles(1)[1]), near(swapped, vehicles(2)[1])])
     assert {one.image.name for one in both} == set(SWAPS)
@@ -83,28 +83,30 @@ def test_a_pass_under_a_wrong_label_is_found_across_cameras():
     labels = {"5-0-0": "9", "5-0-1": "9"}  # the whole pass, whose frames vouch for each other
     images = relabelled(images, labels)
     assert not suspected_labels(images, [near(images, x)])
-    found = suspected_labels(images, [near(images, x, other_cameras=True)])
-    assert {one.image.name for one in found[:2]} == set(labels)
-    assert {one.like.vehicle_id for one in found[:2]} == {"5"}
+    suspects = suspected_labels(images, [near(images, x, other_cameras=True)])
+    assert {one.image.name for one in suspects[:2]} == set(labels)
+    assert {one.like.vehicle_id for one in suspects[:2]} == {"5"}
 
 
 def test_one_vehicle_under_two_labels_is_found_by_its_pairs():
     images, x = vehicles(1)
     images = relabelled(images, {f"30-{camera}-0": "new" for camera in range(4)})
-    found = suspected_pairs(images, [near(images, x)])
-    assert found and {frozenset((one.a.vehicle_id, one.b.vehicle_id)) for one in found} == {frozenset(("30", "new"))}
-    assert found[0].row()["distance"] == found[0].distances[0]
-    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    suspects = suspected_pairs(images, [near(images, x)])
+    assert suspects and {frozenset((one.a.vehicle_id, one.b.vehicle_id)) for one in suspects} == {
+        frozenset(("30", "new"))
+    }
+    assert suspects[0].row()["distance"] == suspects[0].distances[0]
+    assert [one.score for one in suspects] == sorted((one.score for one in suspects), reverse=True)
 
 
 def test_a_copy_under_another_label_is_the_first_pair():
     images, x = vehicles(1)
     x[100] = x[300] + 1e-4
-    (found, *_) = suspected_pairs(images, [near(images, x)])
-    assert {found.a.name, found.b.name} == {images[100].name, images[300].name}
+    (suspects, *_) = suspected_pairs(images, [near(images, x)])
+    assert {suspects.a.name, suspects.b.name} == {images[100].name, images[300].name}
     x[100] = x[300]
     assert math.isfinite(suspected_pairs(images, [near(images, x)])[0].score)
-    siblings = replace(found, a=images[0], b=images[IMAGES_EACH])
+    siblings = replace(suspects, a=images[0], b=images[IMAGES_EACH])
     assert siblings.row()["sibling"] is True
 
 
@@ -119,8 +121,8 @@ def test_counted_by_hand():
         np.array([1, 1, 1, 1, 1, 8], np.float32),
     )
     # The median is ln 1/2 = -0.693; deviations 0, 0, 0, 0.405, 0.693, 2.773: their median 0.203.
-    (found,) = suspected_labels(images, [near])
-    assert found.image.name == "i5" and found.score == pytest.approx(math.log(16) / (1.4826 * math.log(1.5) / 2))
+    (suspects,) = suspected_labels(images, [near])
+    assert suspects.image.name == "i5" and suspects.score == pytest.approx(math.log(16) / (1.4826 * math.log(1.5) / 2))
     assert suspected_labels(images, [near], cut=10) == ()
 
 

@@ -49,8 +49,8 @@ def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
     extract = evaluated_models.extract
     monkeypatch.setattr(evaluated_models, "extract", lambda *a, **named: extracted.append(a) or extract(*a, **named))
     compare_checkpoints(replace(settings, untrained="none", slices=("sibling_group", "vehicle_type")))
-    said, comparison = capsys.readouterr().out, read_scorecard(settings.out)
-    assert len(extracted) == 3 and said.endswith(f"\n\n{render(comparison)}")
+    printed, comparison = capsys.readouterr().out, read_scorecard(settings.out)
+    assert len(extracted) == 3 and printed.endswith(f"\n\n{render(comparison)}")
 
     assert (comparison.dataset, comparison.dataset_hash) == ("toys", open_dataset(settings.data).content_hash())
     assert [model.title for model in comparison.models] == ["Untrained resnet18", BASELINE, SSRNET]
@@ -64,7 +64,7 @@ def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
         (0, 1),
     )
     (left,) = comparison.left_out
-    assert left.protocol == "multi_gallery_shot" and f"multi_gallery_shot is left out: {left.reason}" in said
+    assert left.protocol == "multi_gallery_shot" and f"multi_gallery_shot is left out: {left.reason}" in printed
     for result in comparison.protocols:
         assert [one.title for one in result.slices] == [
             "all",
@@ -109,9 +109,9 @@ def test_each_model_says_what_it_was_trained_on(settings, run, tmp_path, capsys)
     compare_checkpoints(
         replace(settings, data=tmp_path / "again", ssrnet=run.out / "last.safetensors", protocols=("cross_camera",))
     )
-    said = capsys.readouterr().out
-    assert f"{SSRNET}: 4 of the 6 test vehicles were in the training data" in said
-    assert f"{BASELINE}: " in said and said.count("in the training data") == 1, "the baseline does not say"
+    printed = capsys.readouterr().out
+    assert f"{SSRNET}: 4 of the 6 test vehicles were in the training data" in printed
+    assert f"{BASELINE}: " in printed and printed.count("in the training data") == 1, "the baseline does not say"
     models = read_scorecard(settings.out).models
     assert [model.features.get("test_vehicles_in_training") for model in models] == [None, 4]
 
@@ -159,17 +159,17 @@ def test_only_some_images(settings):
 
 
 def test_a_line_a_query_and_protocol(settings, tmp_path):
-    asked = replace(settings, queries_csv=tmp_path / "new/queries.csv")
-    compare_checkpoints(asked)
-    with open(asked.queries_csv, newline="") as file:
+    with_csv = replace(settings, queries_csv=tmp_path / "new/queries.csv")
+    compare_checkpoints(with_csv)
+    with open(with_csv.queries_csv, newline="") as file:
         rows = list(csv.DictReader(file))
     camera, shot = read_scorecard(settings.out).protocols
     for result, seed in ((camera, ""), (shot, "0")):
-        own = [row for row in rows if row["protocol"] == result.protocol and row["seed"] == seed]
-        assert len(own) == result.slices[0].queries[0] + result.slices[0].excluded[0]
+        protocol_rows = [row for row in rows if row["protocol"] == result.protocol and row["seed"] == seed]
+        assert len(protocol_rows) == result.slices[0].queries[0] + result.slices[0].excluded[0]
         if result is camera:  # the JSON has the mean over seeds
             model = next(row for row in result.slices[0].rows if (row.model, row.branches) == (SSRNET, ()))
-            aps = [float(row["ap_b"]) for row in own if row["ap_b"]]
+            aps = [float(row["ap_b"]) for row in protocol_rows if row["ap_b"]]
             assert sum(aps) / len(aps) == pytest.approx(model.metrics["mAP"].value)
     assert {"confused_with_a", "has_sibling", "vehicle_type"} <= set(rows[0])
 

@@ -25,17 +25,17 @@ def settings(run):
 
 def printed_record(capsys) -> tuple[str, dict]:
     """What the command printed before its protocol record, and the record."""
-    said, _, record = capsys.readouterr().out.partition("protocol record: ")
-    return said, json.loads(record)
+    printed, _, record = capsys.readouterr().out.partition("protocol record: ")
+    return printed, json.loads(record)
 
 
 def test_it_prints_the_numbers_and_their_record(settings, capsys):
     evaluate_model(settings)
-    said, record = printed_record(capsys)
+    printed, record = printed_record(capsys)
     dataset = open_dataset(settings.data)
-    assert dataset.summary() in said
-    assert f"SSR-Net (GB+AB+RB) on {dataset.name}, all test images, cross_camera" in said
-    assert "(4 queries)" in said and "mAP" in said
+    assert dataset.summary() in printed
+    assert f"SSR-Net (GB+AB+RB) on {dataset.name}, all test images, cross_camera" in printed
+    assert "(4 queries)" in printed and "mAP" in printed
     assert (record["dataset_hash"], record["protocol"]) == (dataset.content_hash(), "cross_camera")
     assert record["features"] == {
         "model": "SSR-Net (GB+AB+RB)",
@@ -48,15 +48,15 @@ def test_it_prints_the_numbers_and_their_record(settings, capsys):
         "branches": [],
         "test_vehicles_in_training": 0,
     }
-    assert "SSR-Net (GB+AB+RB): Trained on this data set's training split, which has none of the test" in said
+    assert "SSR-Net (GB+AB+RB): Trained on this data set's training split, which has none of the test" in printed
 
 
 def test_training_vehicles_shown_as_test_vehicles_are_told(settings, tmp_path, capsys):
     for folder in ("image_test", "image_query"):
         shutil.copytree(settings.data / "image_train", tmp_path / "again" / folder)
     evaluate_model(replace(settings, data=tmp_path / "again"))
-    said, record = printed_record(capsys)
-    assert "SSR-Net (GB+AB+RB): 4 of the 6 test vehicles were in the training data: numbers here say noth" in said
+    printed, record = printed_record(capsys)
+    assert "SSR-Net (GB+AB+RB): 4 of the 6 test vehicles were in the training data: numbers here say noth" in printed
     assert record["features"]["test_vehicles_in_training"] == 4
 
 
@@ -88,9 +88,9 @@ def test_numbers_go_into_a_file(settings, tmp_path, capsys):
 
 def test_it_prints_intervals_over_vehicles(settings, tmp_path, capsys):
     evaluate_model(replace(settings, protocol="single_gallery_shot", seeds=3, out=tmp_path / "n.json"))
-    said, _ = printed_record(capsys)
+    printed, _ = printed_record(capsys)
     written = json.loads((tmp_path / "n.json").read_text())["estimates"]
-    line = next(line for line in said.splitlines() if "intervals" in line)
+    line = next(line for line in printed.splitlines() if "intervals" in line)
     assert line.startswith("  95% intervals over the 4 query vehicles  rank-1 ")
     for name, estimate in written.items():
         assert f"{name} {100 * estimate['low']:.2f}-{100 * estimate['high']:.2f}%" in line
@@ -100,10 +100,12 @@ def test_it_prints_intervals_over_vehicles(settings, tmp_path, capsys):
 def test_only_some_queries(settings, tmp_path, capsys):
     dataset = open_dataset(settings.data)
     for protocol, queries in (("cross_camera", 3), ("single_gallery_shot", 6)):
-        asked = replace(settings, protocol=protocol, seeds=2, queries="vehicle_type=car,truck", out=tmp_path / "n.json")
-        evaluate_model(asked)
-        said, record = printed_record(capsys)
-        assert f"all test images, {protocol}, queries vehicle_type car, truck" in said
+        some_queries = replace(
+            settings, protocol=protocol, seeds=2, queries="vehicle_type=car,truck", out=tmp_path / "n.json"
+        )
+        evaluate_model(some_queries)
+        printed, record = printed_record(capsys)
+        assert f"all test images, {protocol}, queries vehicle_type car, truck" in printed
         assert (record["images"], record["queries_kept"]) == ("all", "vehicle_type=car,truck")
         assert record["queries"] == queries and record["gallery"] == (12 if protocol == "cross_camera" else 4)
         assert record["dataset_hash"] == dataset.content_hash()
@@ -137,12 +139,12 @@ def test_queries_that_are_not_there_are_told_before_extraction(settings, monkeyp
 
 def test_the_shot_protocols_give_mean_and_spread_over_seeds(settings, tmp_path, capsys):
     evaluate_model(replace(settings, protocol="single_gallery_shot", seeds=4, out=tmp_path / "n.json"))
-    said, record = printed_record(capsys)
+    printed, record = printed_record(capsys)
     results = json.loads((tmp_path / "n.json").read_text())["results"]
     assert [result["record"]["seed"] for result in results] == [0, 1, 2, 3] and record["seed"] == 0
     spread = over_seeds([Metrics(**result["metrics"]) for result in results])
-    assert f"mean of 4 random galleries  {spread.mean}" in said
-    assert f"standard deviation               {spread.deviation}" in said
+    assert f"mean of 4 random galleries  {spread.mean}" in printed
+    assert f"standard deviation               {spread.deviation}" in printed
 
 
 def test_multi_gallery_shot_with_n(settings, capsys):
@@ -190,8 +192,8 @@ def test_only_some_vehicles(settings, capsys):
     dataset = open_dataset(settings.data)
     types = [image.attributes["vehicle_type"] for image in dataset.query]
     evaluate_model(replace(settings, only="vehicle_type=car,truck"))
-    said, record = printed_record(capsys)
-    assert record["images"] == "vehicle_type=car,truck" and "vehicle_type=car,truck test images" in said
+    printed, record = printed_record(capsys)
+    assert record["images"] == "vehicle_type=car,truck" and "vehicle_type=car,truck test images" in printed
     assert record["queries"] == len(types) - types.count("motorcycle") == 3 and record["gallery"] == 9
     assert record["dataset_hash"] != dataset.content_hash()
 
@@ -222,7 +224,7 @@ def test_untrained_features_name_their_backbone(city, capsys):
     evaluate_model(
         EvaluateSettings(city, untrained="none", model=model, extraction=extraction, workers=0, device="cpu")
     )
-    said, record = printed_record(capsys)
+    printed, record = printed_record(capsys)
     assert record["features"]["model"] == "untrained resnet18 (backbone: random weights; stride on conv1)"
     assert record["features"]["image_size"] == 32
 
@@ -260,10 +262,10 @@ def test_re_ranking_refuses_a_distance_that_it_would_not_use(settings):
 def test_held_back_vehicles_are_those_that_the_run_scored(run, settings, capsys):
     held = replace(settings, held_back=True, protocol="cross_camera")
     evaluate_model(held)
-    said, record = printed_record(capsys)
+    printed, record = printed_record(capsys)
     last = json.loads((run.out / "log.jsonl").read_text().splitlines()[-1])["held_back"]
-    assert f"mAP {100 * last['mAP']:.2f}%" in said and record["queries"] == last["queries"]
-    rows = [line for line in said.splitlines() if " alone" in line or "unit length" in line or "as concat" in line]
+    assert f"mAP {100 * last['mAP']:.2f}%" in printed and record["queries"] == last["queries"]
+    rows = [line for line in printed.splitlines() if " alone" in line or "unit length" in line or "as concat" in line]
     assert [row.split("  ")[1] for row in rows] == [
         "as concatenated",
         "each at unit length",

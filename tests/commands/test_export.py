@@ -88,9 +88,9 @@ def test_the_baseline_through_the_command_line_with_another_embedding_and_size(c
     )
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     agree(session, checkpoints["baseline"], EmbeddingSettings("before", normalise_branches=True), 96)
-    said = capsys.readouterr().out
-    assert f"{out}: Baseline (GB), images (N, 3, 96, 96) -> embedding (N, 512)\n" in said
-    assert "largest difference from PyTorch" in said and said.count("\n") == 2
+    printed = capsys.readouterr().out
+    assert f"{out}: Baseline (GB), images (N, 3, 96, 96) -> embedding (N, 512)\n" in printed
+    assert "largest difference from PyTorch" in printed and printed.count("\n") == 2
     about = session.get_modelmeta().custom_metadata_map
     assert about["neck"] == '"before"' and about["normalise_branches"] == "true" and about["image_size"] == "96"
 

@@ -54,12 +54,14 @@ def test_the_published_network_is_the_same_but_for_rounding(settings, capsys):
     assert not after.model.classifiers and after.notes == ()
     assert {parameter.dtype for parameter in after.model.parameters()} == {torch.float32}
     images = tiny.images(3)
-    expected, found = (each.model.trace(images).embedding() for each in (before, after))
-    assert not torch.equal(found, expected) and torch.allclose(found, expected, atol=0.02 * expected.abs().max().item())
-    said = capsys.readouterr().out
-    assert f"ssrnet.safetensors: SSR-Net (GB+AB+RB), {settings.out.stat().st_size / 1e6:.1f} MB" in said
-    assert f"hash {file_hash(settings.out)}" in said and "classifiers over 5 training identities" in said
-    difference = float(said.split("differ by at most ")[1].split(",")[0])
+    expected, actual = (each.model.trace(images).embedding() for each in (before, after))
+    assert not torch.equal(actual, expected) and torch.allclose(
+        actual, expected, atol=0.02 * expected.abs().max().item()
+    )
+    printed = capsys.readouterr().out
+    assert f"ssrnet.safetensors: SSR-Net (GB+AB+RB), {settings.out.stat().st_size / 1e6:.1f} MB" in printed
+    assert f"hash {file_hash(settings.out)}" in printed and "classifiers over 5 training identities" in printed
+    difference = float(printed.split("differ by at most ")[1].split(",")[0])
     assert 0 < difference < 0.02 * expected.abs().max().item()
 
 
@@ -126,19 +128,19 @@ def test_training_data_that_it_was_not_trained_on(settings, city):
 
 
 @pytest.mark.parametrize(
-    ("layer", "number", "said"),
+    ("layer", "number", "message"),
     [
         ("conv1.weight", 1e5, "cannot be published: backbone.conv1.weight has values up to"),
         ("conv1.weight", -np.inf, "holds NaN or infinity in backbone.conv1.weight"),
         ("bn1.bias", np.nan, "holds NaN or infinity in backbone.bn1.bias"),
     ],
 )
-def test_a_weight_that_does_not_survive_float16(settings, layer, number, said):
+def test_a_weight_that_does_not_survive_float16(settings, layer, number, message):
     model = load_checkpoint(settings.checkpoint).model
     weight = model.backbone.state_dict()[layer]
     weight[(0,) * weight.dim()] = number
     save_checkpoint(settings.checkpoint, model, tiny.info(model))
-    with pytest.raises(CheckpointError, match=f"best.safetensors {said}"):
+    with pytest.raises(CheckpointError, match=f"best.safetensors {message}"):
         publish_checkpoint(settings)
     assert not settings.out.exists()
 
@@ -159,7 +161,7 @@ def test_names_that_cannot_be_meant(settings):
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("value", "stripped"),
     [
         ("/a/b.pth", "b.pth"),
         ("a/b/", "b"),
@@ -171,5 +173,5 @@ def test_names_that_cannot_be_meant(settings):
         ({"x": {"y": "~/z"}}, {"x": {"y": "z"}}),
     ],
 )
-def test_paths_are_found_wherever_they_stand(value, kept):
-    assert without_folders(value) == kept
+def test_paths_are_found_wherever_they_stand(value, stripped):
+    assert without_folders(value) == stripped

@@ -78,13 +78,13 @@ def test_train_raises_what_the_studies_wait_for(city, tmp_path):
 
 def test_ctrl_c_and_a_full_disk_stop_at_once(city, tmp_path, quick_cells):
     stopped = TrainingError("stopped after step 3; out holds it: go on with --resume.")
-    for error, said in (
+    for error, message in (
         (stopped, "stopped at GB.*l = 1; .*after step 3.* The same study command resumes there.$"),
         (ResourceError("the disk is full."), "^GB.*l = 1; .*: the disk is full.$"),
     ):
         quick_cells.clear()
         quick_cells.fail = {"GB+AB+RB, l = 1; cross_entropy+triplet": error}
-        with pytest.raises(type(error), match=said):
+        with pytest.raises(type(error), match=message):
             run_study(small.study("depth", city, tmp_path))
         assert len(quick_cells) == 1
 

@@ -45,8 +45,8 @@ def test_rows_are_the_embeddings_of_the_images_in_order(model, test_images):
 def test_the_settings_size_goes_before_the_checkpoints(model, test_images):
     few = test_images[:2]
     small, large = (extract(model, few, ExtractSettings(), size, CPU).features for size in (32, 48))
-    asked = extract(model, few, ExtractSettings(image_size=48), 32, CPU).features
-    assert torch.equal(asked, large) and not torch.allclose(asked, small)
+    by_settings = extract(model, few, ExtractSettings(image_size=48), 32, CPU).features
+    assert torch.equal(by_settings, large) and not torch.allclose(by_settings, small)
 
 
 def test_the_flip_test_averages_with_the_mirror_image(model, tmp_path):
@@ -103,14 +103,14 @@ def test_the_model_is_put_in_evaluation_mode_and_unchanged(test_images):
 
 
 def test_progress_is_told_how_many_batches_there_are(model, test_images):
-    told = []
+    totals = []
 
     def progress(batches, total):
-        told.append(total)
+        totals.append(total)
         return batches
 
     extract(model, test_images, ExtractSettings(batch_size=5), 32, CPU, progress=progress)
-    assert told == [3]
+    assert totals == [3]
 
 
 def test_pixels_from_workers_become_the_input_of_one_image_bit_for_bit(test_images):
@@ -143,11 +143,11 @@ def small_device(monkeypatch):
 
 def test_a_batch_that_the_memory_does_not_take_is_halved_and_tried_again(model, test_images, small_device, monkeypatch):
     monkeypatch.setattr(extraction, "CPU_BATCH", 8)
-    told = []
+    totals = []
     features = extract(
-        model, test_images, ExtractSettings(), 32, CPU, progress=lambda b, total: (told.append(total), b)[1]
+        model, test_images, ExtractSettings(), 32, CPU, progress=lambda b, total: (totals.append(total), b)[1]
     )
-    assert small_device == [8, 4, 2, 2, 2, 2, 2, 2] and told == [2]  # the second batch has four images
+    assert small_device == [8, 4, 2, 2, 2, 2, 2, 2] and totals == [2]  # the second batch has four images
     expected = torch.cat(
         [extract(model, test_images[i : i + 2], ExtractSettings(), 32, CPU).features for i in range(0, 12, 2)]
     )
@@ -204,8 +204,8 @@ def test_a_file_that_is_no_image_is_named_in_one_sentence(model, city, tmp_path,
     path.write_bytes(b"this is no picture\n" if damage == "text" else good[: len(good) // 2])
     with pytest.raises(DataError) as caught:
         extract(model, [VehicleImage(path, path.name, "1")], ExtractSettings(), 32, CPU, workers)
-    said = "is not a JPEG" if damage == "text" else "is damaged or cut short"
-    assert str(caught.value).startswith(f"{path} {said}") and "\n" not in str(caught.value)
+    reason = "is not a JPEG" if damage == "text" else "is damaged or cut short"
+    assert str(caught.value).startswith(f"{path} {reason}") and "\n" not in str(caught.value)
     assert not multiprocessing.active_children(), "the garbage collector would wait five seconds for each"
 
 
@@ -221,8 +221,8 @@ def record(name: str) -> VehicleImage:
 def test_a_feature_file_comes_back_rounded_to_float16(tmp_path):
     features, made_by = feature_set(), {"model": "SSR-Net", "image_size": 256}
     features.save(tmp_path / "new/features.safetensors", made_by)
-    loaded, told = FeatureSet.load(tmp_path / "new/features.safetensors")
-    assert torch.equal(loaded.features, features.features.half().float()) and told == made_by
+    loaded, totals = FeatureSet.load(tmp_path / "new/features.safetensors")
+    assert torch.equal(loaded.features, features.features.half().float()) and totals == made_by
     assert (loaded.names, loaded.branch_dims) == (features.names, features.branch_dims)
     assert list(loaded.branch_dims) == ["G", "attn"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["features.safetensors"]

@@ -30,18 +30,18 @@ def width(estimate: Estimate) -> float:
 def random_scores(seed: int, vehicles: int = 30, queries: int = 4) -> QueryScores:
     """Queries of one vehicle resemble each other."""
     generator = np.random.default_rng(seed)
-    own = generator.random((vehicles, 1, 5))
-    values = 0.8 * own + 0.2 * generator.random((vehicles, queries, 5))
+    random = generator.random((vehicles, 1, 5))
+    values = 0.8 * random + 0.2 * generator.random((vehicles, queries, 5))
     return QueryScores(np.repeat([f"{v:03d}" for v in range(vehicles)], queries), values.reshape(-1, 5))
 
 
 def test_from_queries_leaves_out_those_without_a_match():
     ap, inp, first = np.array([1.0, NAN, 0.3, 0.05]), np.array([1.0, NAN, 0.2, 0.01]), np.array([1, 0, 7, 12])
-    own = QueryScores.from_queries(["a", "b", "c", "a"], ap, inp, first)
+    random = QueryScores.from_queries(["a", "b", "c", "a"], ap, inp, first)
     assert METRICS == ("rank-1", "rank-5", "rank-10", "mAP", "mINP")
-    assert own.vehicles.tolist() == ["a", "c", "a"] and vehicles_of([own, own]) == {"a", "c"}
-    assert own.values.tolist() == [[1, 1, 1, 1, 1], [0, 0, 1, 0.3, 0.2], [0, 0, 0, 0.05, 0.01]]
-    metrics, estimated = Metrics.from_queries(ap, inp, first), estimates([own])
+    assert random.vehicles.tolist() == ["a", "c", "a"] and vehicles_of([random, random]) == {"a", "c"}
+    assert random.values.tolist() == [[1, 1, 1, 1, 1], [0, 0, 1, 0.3, 0.2], [0, 0, 0, 0.05, 0.01]]
+    metrics, estimated = Metrics.from_queries(ap, inp, first), estimates([random])
     assert [estimated[name].value for name in METRICS] == pytest.approx(
         [metrics.rank(1), metrics.rank(5), metrics.rank(10), metrics.mAP, metrics.mINP]
     )
@@ -70,8 +70,8 @@ def test_replicates_are_those_drawn_one_by_one():
     for row in drawn:
         one = []
         for seed in (a, b):
-            asked = [seed.values[seed.vehicles == everyone[v]] for v in row]
-            pooled = np.concatenate(asked)
+            drawn_values = [seed.values[seed.vehicles == everyone[v]] for v in row]
+            pooled = np.concatenate(drawn_values)
             if len(pooled):
                 one.append(pooled.mean(0))
         means.append(np.mean(one, axis=0))
@@ -82,11 +82,11 @@ def test_replicates_are_those_drawn_one_by_one():
 
 
 def test_vehicles_are_drawn_not_queries():
-    own = random_scores(0)
-    twice = QueryScores(np.tile(own.vehicles, 2), np.tile(own.values, (2, 1)))
-    renamed = np.concatenate([own.vehicles, np.char.add(own.vehicles, "b")])
+    random = random_scores(0)
+    twice = QueryScores(np.tile(random.vehicles, 2), np.tile(random.values, (2, 1)))
+    renamed = np.concatenate([random.vehicles, np.char.add(random.vehicles, "b")])
     more = QueryScores(renamed, twice.values)
-    for name, estimate in estimates([own]).items():
+    for name, estimate in estimates([random]).items():
         again = estimates([twice])[name]
         assert (again.low, again.high) == pytest.approx((estimate.low, estimate.high))
         assert width(estimates([more])[name]) < 0.85 * width(estimate)  # about 1 / sqrt(2)
@@ -98,13 +98,13 @@ def test_a_vehicle_with_many_queries_weighs_as_much_as_in_the_metric():
 
 
 def test_the_order_of_the_queries_does_not_matter_and_numbers_repeat():
-    own = random_scores(0)
-    mixed = np.random.default_rng(0).permutation(len(own.vehicles))
-    other = QueryScores(own.vehicles[mixed], own.values[mixed])
+    random = random_scores(0)
+    mixed = np.random.default_rng(0).permutation(len(random.vehicles))
+    other = QueryScores(random.vehicles[mixed], random.values[mixed])
     assert [(e.low, e.high) for e in estimates([other]).values()] == [
-        pytest.approx((e.low, e.high)) for e in estimates([own]).values()
+        pytest.approx((e.low, e.high)) for e in estimates([random]).values()
     ]
-    assert estimates([own]) == estimates([own]) != estimates([own], seed=1)
+    assert estimates([random]) == estimates([random]) != estimates([random], seed=1)
 
 
 def test_seeds_are_averaged_within_a_replicate():
@@ -119,13 +119,13 @@ def test_seeds_are_averaged_within_a_replicate():
 
 
 def test_a_seed_in_which_nobody_asks_does_not_count():
-    own, nobody = random_scores(0), scores([], [])
-    assert estimates([own, nobody]) == estimates([own])
+    random, nobody = random_scores(0), scores([], [])
+    assert estimates([random, nobody]) == estimates([random])
 
 
 def test_a_model_does_not_differ_from_itself():
-    own = [random_scores(0), random_scores(1)]
-    for estimate in differences(own, own).values():
+    random = [random_scores(0), random_scores(1)]
+    for estimate in differences(random, random).values():
         assert (estimate.value, estimate.low, estimate.high, estimate.deviation) == (0, 0, 0, 0)
 
 

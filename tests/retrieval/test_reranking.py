@@ -24,9 +24,9 @@ def test_against_sets(k1, k2, weight, seed):
 
 
 def test_every_query_is_reported():
-    x, heard = torch.tensor(clustered()), []
-    k_reciprocal_distances(x[:8], x[8:], progress_callback=lambda done, total: heard.append((done, total)))
-    assert heard == [(done, 8) for done in range(1, 9)]
+    x, calls = torch.tensor(clustered()), []
+    k_reciprocal_distances(x[:8], x[8:], progress_callback=lambda done, total: calls.append((done, total)))
+    assert calls == [(done, 8) for done in range(1, 9)]
 
 
 def test_the_weight_1_leaves_the_order_as_it_was():

@@ -36,10 +36,10 @@ def features():
 
 def test_rates_by_hand(features, split):
     """Same: 0.5 and 1. Different: 0 (q1, g2), 0.866 (q2, g1), 0 (q2, g3). q1 with g3 is junk."""
-    found = verify(features, split)
-    assert (found.same.sum(), found.different.sum()) == (2, 3)
+    verification = verify(features, split)
+    assert (verification.same.sum(), verification.different.sum()) == (2, 3)
     for threshold, rates in {-1: (1, 0), 0.3: (1 / 3, 0), 0.6: (1 / 3, 1 / 2), 0.9: (0, 1 / 2), 1: (0, 1)}.items():
-        assert found.rates(threshold) == pytest.approx(rates)
+        assert verification.rates(threshold) == pytest.approx(rates)
 
 
 def test_the_roc_rises_from_nothing_accepted_to_all(features, split):
@@ -50,9 +50,9 @@ def test_the_roc_rises_from_nothing_accepted_to_all(features, split):
 
 
 def test_the_equal_error_threshold_balances_both(features, split):
-    found = verify(features, split)
-    threshold, rate = found.equal_error()
-    both = found.rates(threshold)
+    verification = verify(features, split)
+    threshold, rate = verification.equal_error()
+    both = verification.rates(threshold)
     assert rate == pytest.approx(sum(both) / 2) and 0.5 < threshold < 0.87
     assert abs(both.false_match - both.false_non_match) <= 1 / 6 + 1e-9
 

@@ -50,8 +50,8 @@ def test_a_variant_that_stands_in_several_tables_has_one_cell(planned):
 
 
 def test_data_recipe_seed_and_steps_are_the_same_for_all(planned):
-    own = {"model", "loss", "out", "network"}
-    shared = [{k: v for k, v in asdict(cell.training).items() if k not in own} for cell in distinct(planned)]
+    varied = {"model", "loss", "out", "network"}
+    shared = [{k: v for k, v in asdict(cell.training).items() if k not in varied} for cell in distinct(planned)]
     assert all(settings == shared[0] for settings in shared)
     assert shared[0]["epochs"] == 2 and shared[0]["max_steps"] == 4
     assert {cell.training.model.backbone for cell in distinct(planned)} == {"resnet18"}
@@ -148,7 +148,7 @@ def test_a_finished_cell_is_not_run_again(finished, monkeypatch):
 def test_a_killed_cell_goes_on_inside(finished, city, tmp_path, monkeypatch):
     cell = plan(city, tmp_path, ["parts"], sizes=((0, 32),))["parts"]["PCB"]
     assert cell.name == finished.name
-    real, asked = cells.train, []
+    real, resumed = cells.train, []
 
     def killed(settings):
         real(replace(settings, max_steps=2))  # the first epoch
@@ -158,8 +158,8 @@ def test_a_killed_cell_goes_on_inside(finished, city, tmp_path, monkeypatch):
     with pytest.raises(MemoryError):
         run_cell(cell)
     assert not cell.result.exists()
-    monkeypatch.setattr(cells, "train", lambda settings: asked.append(settings.resume) or real(settings))
-    assert run_cell(cell) and asked == [True]
+    monkeypatch.setattr(cells, "train", lambda settings: resumed.append(settings.resume) or real(settings))
+    assert run_cell(cell) and resumed == [True]
     assert read_cell(cell.result).scores[0].mean == read_cell(finished.result).scores[0].mean
 
 
@@ -256,6 +256,6 @@ def test_an_out_that_cannot_be_written(planned, tmp_path):
 
 
 def test_a_crop_without_a_cell_is_told_before_training(city, tmp_path):
-    said = "λ = 0.125; .* cannot train at 32 pixels: crop ratio 0.125 leaves no cell"
-    with pytest.raises(SettingsError, match=said):
+    message = "λ = 0.125; .* cannot train at 32 pixels: crop ratio 0.125 leaves no cell"
+    with pytest.raises(SettingsError, match=message):
         plan(city, tmp_path, ["crop-ratio"], sizes=((0, 128), (1, 32)))

@@ -56,15 +56,15 @@ def test_rows_are_the_evaluations_of_models_and_branches(dataset, models, name):
     for row in whole.rows:
         features = next(one for one in models if one.title == row.model).features.only(row.branches)
         made_by = MADE_BY | {"branches": list(row.branches)}
-        own = [evaluate(features, dataset, seed, made_by=made_by, distance="euclidean") for seed in seeds]
-        evaluations[row.model, row.branches] = [query_scores(one) for one in own]
-        assert row.record == dataclasses.asdict(own[0].record)
+        expected = [evaluate(features, dataset, seed, made_by=made_by, distance="euclidean") for seed in seeds]
+        evaluations[row.model, row.branches] = [query_scores(one) for one in expected]
+        assert row.record == dataclasses.asdict(expected[0].record)
         assert row.metrics == estimates(evaluations[row.model, row.branches])
-        spread = over_seeds([one.metrics for one in own])
+        spread = over_seeds([one.metrics for one in expected])
         assert row.metrics["rank-5"].value == pytest.approx(spread.mean.rank(5))
         assert row.metrics["mINP"].value == pytest.approx(spread.mean.mINP)
-        assert row.metrics["mAP"].deviation == (None if len(own) == 1 else pytest.approx(spread.deviation.mAP))
-        assert whole.queries == tuple(one.metrics.queries for one in own)
+        assert row.metrics["mAP"].deviation == (None if len(expected) == 1 else pytest.approx(spread.deviation.mAP))
+        assert whole.queries == tuple(one.metrics.queries for one in expected)
     assert whole.difference == differences(evaluations["small", ()], evaluations["large", ()])
     assert (whole.title, whole.asked_as, whole.vehicles, set(whole.excluded)) == ("all", "", 4, {0})
 
@@ -90,8 +90,8 @@ def test_slices_come_from_the_same_rankings(dataset, models, monkeypatch):
     ]
     assert cars.queries == rest.queries == (4, 4) and whole.queries == (8, 8) and cars.vehicles == 2
     assert [(left.protocol, left.queries) for left in left_out] == [("single_gallery_shot", "vehicle_type bus")]
-    own = [restrict(evaluate(models[0].features, dataset, seed, made_by=MADE_BY), CARS) for seed in seeds]
-    assert cars.rows[0].metrics == estimates([query_scores(one) for one in own])
+    expected = [restrict(evaluate(models[0].features, dataset, seed, made_by=MADE_BY), CARS) for seed in seeds]
+    assert cars.rows[0].metrics == estimates([query_scores(one) for one in expected])
     assert cars.rows[0].record["queries_kept"] == "vehicle_type=car" and cars.rows[0].record["gallery"] == 4
     for first, row in enumerate(whole.rows):  # as many queries in both: the whole is their mean
         parts = [one.rows[first].metrics["mAP"].value for one in (cars, rest)]
@@ -106,12 +106,12 @@ def test_a_slice_of_images_that_are_queries_under_some_seeds_only(dataset, model
     )
     dataset = dataclasses.replace(dataset, query=(), gallery=images)
     seeds = with_seeds("single_gallery_shot", 6, 1)
-    asks = [any(image.name == one.name for image in seed.split(dataset).query) for seed in seeds]
-    assert 0 < sum(asks) < 6
+    is_query = [any(image.name == one.name for image in seed.split(dataset).query) for seed in seeds]
+    assert 0 < sum(is_query) < 6
     dim = QueryFilter("light", ("dim",))
     result, _ = score_protocol(ScorecardTask(dataset, models, {"light": [dim]}, DIFFERENCE), seeds)
-    assert result.slices[1].queries == (1,) * sum(asks) and result.slices[1].vehicles == 1
-    assert result.slices[1].rows[0].record["seed"] == asks.index(True)
+    assert result.slices[1].queries == (1,) * sum(is_query) and result.slices[1].vehicles == 1
+    assert result.slices[1].rows[0].record["seed"] == is_query.index(True)
 
 
 def test_a_model_against_itself(dataset, models):
