@@ -99,7 +99,7 @@ def test_complexity_is_measured_once(tmp_path, monkeypatch, capsys):
     settings = small.study("complexity", tmp_path / "none", tmp_path)
     run_study(settings)
     before = (tmp_path / "studies/complexity.json").read_bytes()
-    monkeypatch.setattr(runner, "measure", None)
+    monkeypatch.setattr(runner, "measure_complexity", None)
     run_study(settings)
     assert (tmp_path / "studies/complexity.json").read_bytes() == before
     assert "done before" in capsys.readouterr().out

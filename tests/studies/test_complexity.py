@@ -3,7 +3,7 @@ import torch
 
 from ssrnet.model import TABLE_1, ModelSettings
 from ssrnet.studies import complexity
-from ssrnet.studies.complexity import budget, interleaved_seconds, measure
+from ssrnet.studies.complexity import budget, interleaved_seconds, measure_complexity
 from ssrnet.studies.settings import LatencySettings
 from tests.studies import small
 
@@ -16,7 +16,7 @@ def test_the_budget_is_table_7s():
 
 
 def test_both_networks_are_measured_in_one_run(tmp_path):
-    measured = measure(small.study("complexity", tmp_path, tmp_path))
+    measured = measure_complexity(small.study("complexity", tmp_path, tmp_path))
     assert [cost.label for cost in measured.costs] == ["GB", "SSR-Net"]
     assert measured.costs[0].parameters < measured.costs[1].parameters
     low, high = measured.ratio_quartiles
@@ -29,7 +29,7 @@ def test_both_networks_are_measured_in_one_run(tmp_path):
 def test_the_ratio_is_of_times_in_the_same_round(tmp_path, monkeypatch):
     """A machine that halves its speed in mid-run moves both times, and no ratio."""
     monkeypatch.setattr(complexity, "interleaved_seconds", lambda *_: [(1.0, 1.2), (1.0, 1.2), (2.0, 2.4)])
-    measured = measure(small.study("complexity", tmp_path, tmp_path))
+    measured = measure_complexity(small.study("complexity", tmp_path, tmp_path))
     assert measured.ratio == pytest.approx(1.2) and measured.ratio_quartiles == (pytest.approx(1.2),) * 2
     assert [cost.seconds for cost in measured.costs] == [0.5, 0.6]  # an image of a batch of two
 
