@@ -160,7 +160,11 @@ def _measurements(
 
 
 def _resumed(
-    title: str, evaluated: EvaluatedModel, network: Network, record: dict[str, object], earlier: Sequence[ModelMeasurements]
+    title: str,
+    evaluated: EvaluatedModel,
+    network: Network,
+    record: dict[str, object],
+    earlier: Sequence[ModelMeasurements],
 ) -> ModelMeasurements:
     made_by = evaluated.made_by | {"image_size": network.size}
     determines_rows = {"record": record, "hash": made_by["checkpoint_hash"], "image_size": network.size}
