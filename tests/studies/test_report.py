@@ -124,7 +124,7 @@ def test_what_is_not_measured_is_said_and_left_empty(made):
     assert value(depth, "l = 3", "paper", "VeRi-776", "mAP") == "76.97"
     assert any(note.startswith("Not measured yet: 1 of 3 rows;") for note in depth.notes)
     assert {column.origin for column in made["beta"].columns} == {"paper"}
-    assert "Not measured here yet: `ssrnet study beta --data DIR` does." in made["beta"].notes
+    assert "Not measured here yet; run `ssrnet study beta --data DIR`." in made["beta"].notes
 
 
 def test_fig_4_shows_measured_points_and_none_of_the_papers(made):
