@@ -94,14 +94,8 @@ def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None
         node_graph("graph_drawing", graph, trace, image, switches, _keep_switches)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Click a node or an edge to switch it off or on; Tab and Enter do the same.", width="stretch")
-            st.button(
-                "All on",
-                key="graph_reset",
-                on_click=_keep_switches,
-                args=(Switches(),),
-                disabled=switches == Switches(),
-                icon=":material/restart_alt:",
-            )
+            reset = {"on_click": _keep_switches, "args": (Switches(),), "disabled": switches == Switches()}
+            st.button("All on", key="graph_reset", icon=":material/restart_alt:", **reset)
         how = one_of("A node that is off is", (REMOVED, SILENCED), "graph_how")
     edit = switches.edit(graph, removed=how == REMOVED)
     edited = graphs.edited_query(model, query, edit)

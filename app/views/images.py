@@ -139,11 +139,8 @@ def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: st
                 place.image(uri, caption=caption, width="stretch")
             maps_by_title[heading] = maps
         rows.append(
-            {
-                "Model": title,
-                "Cosine": pair.similarity,
-                "Threshold": threshold,
-                "Verdict": verdict,
+            {"Model": title, "Cosine": pair.similarity, "Threshold": threshold, "Verdict": verdict}
+            | {
                 "Errors at the threshold": 100 * rate,
                 "Two vehicles at least as similar": 100 * errors.false_match,
                 "Same vehicle less similar": 100 * errors.false_non_match,

@@ -147,23 +147,14 @@ def _figure(
                 unselected={"marker": {"opacity": 1}},
             )
         if levels[title] is not None:
-            figure.add_scatter(
-                x=[-0.5, count - 0.5],
-                y=[levels[title]] * 2,
-                name=f"{title}: nearest other vehicle",
-                mode="lines",
-                line={"color": colour, "width": 1},
-                hoverinfo="skip",
-            )
+            ends, level = [-0.5, count - 0.5], [levels[title]] * 2
+            name, line = f"{title}: nearest other vehicle", {"color": colour, "width": 1}
+            figure.add_scatter(x=ends, y=level, name=name, mode="lines", line=line, hoverinfo="skip")
     for i, image in enumerate(series.photographs):
         place = {"x": i, "y": 0.5, "xref": "x", "yref": "y2", "xanchor": "center", "yanchor": "middle"}
         figure.add_layout_image(source=thumbnail(image, PICTURE), sizex=0.96, sizey=1, sizing="contain", **place)
-    figure.add_vline(
-        x=reference,
-        line={"color": COLOURS[7], "dash": "dot", "width": 2},
-        annotation_text="reference",
-        annotation_position="top",
-    )
+    line = {"color": COLOURS[7], "dash": "dot", "width": 2}
+    figure.add_vline(x=reference, line=line, annotation_text="reference", annotation_position="top")
     axis = SERIES.get(series.name, (series.name, series.name))[1]
     ticks = [value.replace(" deg", "°") for value in series.values]
     return lay_out(

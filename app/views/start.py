@@ -136,32 +136,24 @@ def _draw(tour: Tour) -> None:
 
 def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
     at = {"query": query.name}
-    crops = f"Its trained crops, λ = {ratio_in_words(model.crop_ratio)}"
     warm = "The paper cuts at the corners and in the middle because its maps are warm there (Fig. 3). Are these?"
+    cuts = (
+        (
+            model.crop_ratio,
+            "Its trained crops",
+            "The boxes overlap, so that a lamp between two lies whole in one of them.",
+        ),
+        (1 / 8, "Small crops", "Each sees a few cells; most of the vehicle belongs to none."),
+        (1, "Everything", "Five times the same crop: all cosines are 1, and the graph has nothing to relate."),
+    )
     return Tour(
         "Five regions",
         f"What the relation branch cuts out of {query.name}, the current query, and why as large as it does.",
-        (
-            Step("attention", "Where it looks", warm, at),
-            Step(
-                "regions",
-                crops,
-                "The boxes overlap, so that a lamp between two lies whole in one of them.",
-                at | {"regions_lambda": f"{model.crop_ratio:.3f}"},
-            ),
-            Step(
-                "regions",
-                "Small crops, λ = 1/8",
-                "Each sees a few cells; most of the vehicle belongs to none.",
-                at | {"regions_lambda": "0.125"},
-            ),
-            Step(
-                "regions",
-                "Everything, λ = 1",
-                "Five times the same crop: all cosines are 1, and the graph has nothing to relate.",
-                at | {"regions_lambda": "1.000"},
-            ),
-        ),
+        [Step("attention", "Where it looks", warm, at)]
+        + [
+            Step("regions", f"{label}, λ = {ratio_in_words(ratio)}", look_for, at | {"regions_lambda": f"{ratio:.3f}"})
+            for ratio, label, look_for in cuts
+        ],
     )
 
 
@@ -189,18 +181,14 @@ def _failure_tour(worst: VehicleImage | None, measured: bool, title: str) -> Tou
     if worst is None:
         return Tour("A failure", f"{title} lists a right vehicle first for every query that has a match.")
     at = {"query": worst.name}
+    mark = "The large mark in the chart, and beside it who came first."
     alike = "Is the first vehicle a look-alike? In which parts does it differ?"
     common = "Who takes whose place, and what the two have in common, against chance."
     return Tour(
         "A failure",
         f"Why {title} does not find {worst.name}: of its failures the one with the lowest AP (rule: see *Explain*).",
         (
-            Step(
-                "failures",
-                "Where it lies among all queries",
-                "The large mark in the chart, and beside it who came first.",
-                at,
-            ),
+            Step("failures", "Where it lies among all queries", mark, at),
             Step("retrieval", "What came before it", alike, at),
             Step("attention", "Where the models look", "Is the difference lit, or passed over?", at),
             Step("failures", "Is it one of many?", common, at | {"failures_show": "Who took the first place"}),

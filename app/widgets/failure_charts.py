@@ -35,15 +35,8 @@ def scatter(pair: Failures, marked: str | None) -> go.Figure:
 
     ``customdata`` of each point is (name, vehicle).
     """
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        line={"color": NEUTRAL, "dash": "dot", "width": 1},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    figure, diagonal = go.Figure(), {"color": NEUTRAL, "dash": "dot", "width": 1}
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, hoverinfo="skip", showlegend=False)
     comparison, titles = pair.comparison, pair.titles
     a, b = comparison.a.ranking.average_precision, comparison.b.ranking.average_precision
     draw = go.Scattergl if len(a) > MANY else go.Scatter
@@ -124,6 +117,7 @@ def forest(pair: Failures, slices: Sequence[Slice], metric: str) -> go.Figure:
     for column, name, colour, symbol, shift, side in columns:
         estimates = [getattr(one, side)[metric] for one in shown]
         value, low, high = (np.array([getattr(each, part) for each in estimates]) for part in ("value", "low", "high"))
+        symbols = [symbol + ("-open" if one.few else "") for one in shown]
         figure.add_scatter(
             x=value,
             y=at + shift,
@@ -133,12 +127,7 @@ def forest(pair: Failures, slices: Sequence[Slice], metric: str) -> go.Figure:
             col=column,
             showlegend=column == 1,
             error_x={"array": high - value, "arrayminus": value - low, "color": colour, "thickness": 1.5},
-            marker={
-                "color": colour,
-                "size": 9,
-                "symbol": [symbol + ("-open" if one.few else "") for one in shown],
-                "line": {"width": 1.5, "color": colour},
-            },
+            marker={"color": colour, "size": 9, "symbol": symbols, "line": {"width": 1.5, "color": colour}},
             customdata=[[title, *bounds] for title, *bounds in zip(names, low, high, strict=True)],
             hovertemplate="%{customdata[0]}<br>%{x:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%})",
         )

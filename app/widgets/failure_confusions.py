@@ -39,14 +39,12 @@ def first_places(pair: Failures) -> None:
         if not pairs:
             st.success("This model lists a right vehicle first for every query that has a match.")
             return
+        columns = {"confused_with": "taken for", "queries": "of its queries"}
+        columns["sibling"] = "siblings" if SIBLING in confusions.same else None
         table(
             [one._asdict() for one in pairs],
             f"confusions {title}",
-            {
-                "confused_with": "taken for",
-                "queries": "of its queries",
-                "sibling": "siblings" if SIBLING in confusions.same else None,
-            },
+            columns,
             key="failures_confusions",
             height=330,
             on_row=lambda row: st.query_params.update(failures_pair=_name(pairs[row])),
@@ -85,19 +83,12 @@ def _pictures(confusions: Confusions, one: ConfusedPair) -> None:
             continue
         query, image = confusions.split.query[q], confusions.split.gallery[g]
         agree = [name for name, same in confusions.same.items() if same[i] == 1]
-        rows.append(
-            ImageRow(
-                query.name,
-                f"{before} image{'s' if before > 1 else ''} of {one.confused_with} before the first match"
-                + (f"; same {', '.join(in_words(name) for name in agree)}" if agree else ""),
-                (
-                    Figure(thumbnail(query), f"query {query.name}", image_label(query), "query", query.name),
-                    Figure(
-                        thumbnail(image), f"first image {image.name}", f" {image_label(image)}", "error", mark="1 ✗"
-                    ),
-                ),
-            )
-        )
+        note = f"{before} image{'s' if before > 1 else ''} of {one.confused_with} before the first match"
+        note += f"; same {', '.join(in_words(name) for name in agree)}" if agree else ""
+        alt, caption = f"first image {image.name}", f" {image_label(image)}"
+        cost = Figure(thumbnail(query), f"query {query.name}", image_label(query), "query", query.name)
+        wrong = Figure(thumbnail(image), alt, caption, "error", mark="1 ✗")
+        rows.append(ImageRow(query.name, note, (cost, wrong)))
     sibling = {True: ", its sibling", False: ", no sibling", None: ""}[one.sibling]
     shown = f"the first {len(rows)} of {one.queries}" if one.queries > len(rows) else f"{one.queries}"
     st.markdown(f"**Vehicle {one.vehicle} taken for {one.confused_with}{sibling}** ({shown})")

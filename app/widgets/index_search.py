@@ -73,17 +73,10 @@ def index_search(bench: Workbench, key: str, picture: Callable[[], Image.Image],
     image_rows([ImageRow(model.title, note, listed)], "cards", f"{key}_index_rows", tooltip="")
     for error in list(closed.values())[:1]:
         show_problem(error)
+    names = ("rank", "distance", "vehicle", "camera", "time", "image", "from")
     rows = [
-        {
-            "rank": rank,
-            "distance": distance,
-            "vehicle": entry.vehicle_id,
-            "camera": entry.camera_id,
-            "time": entry.time,
-            "image": entry.name,
-            "from": entry.source,
-        }
-        for rank, (entry, distance) in enumerate(result.neighbours, 1)
+        dict(zip(names, (rank, distance, each.vehicle_id, each.camera_id, each.time, each.name, each.source)))
+        for rank, (each, distance) in enumerate(result.neighbours, 1)
     ]
     table(rows, "index_search", {"distance": st.column_config.NumberColumn(format="%.4f")})
 

@@ -54,12 +54,8 @@ def score_curves(
 
 
 def _style(figure: go.Figure, here: float, title: str) -> None:
-    figure.add_vline(
-        x=here,
-        line={"color": HERE, "dash": "dot", "width": 2},
-        annotation_text=f"λ = {here:.3g}",
-        annotation_position="top",
-    )
+    line = {"color": HERE, "dash": "dot", "width": 2}
+    figure.add_vline(x=here, line=line, annotation_text=f"λ = {here:.3g}", annotation_position="top")
     legend = {"orientation": "h", "y": -0.32, "yanchor": "top"}
     lay_out(figure, 330, 64, title, hovermode="x unified", legend=legend)
     figure.update_xaxes(title="Crop ratio λ", range=[0.1, 1.03])

@@ -93,9 +93,8 @@ def _model(
     with st.spinner(f"Looking at the pair with {title}"):
         pictures = pair_pictures(model, *images, method, options.embedding(explained))
     figures = []
-    for name, uri, empty, image in zip(
-        ("Query", "This image"), (pictures.query, pictures.gallery), pictures.empty, images
-    ):
+    uris = pictures.query, pictures.gallery
+    for name, uri, empty, image in zip(("Query", "This image"), uris, pictures.empty, images):
         alt = f"{_map_label(method)} of the similarity by {title} over {image.name}"
         note = "no cell raises the similarity" if empty else escape(image.name)
         figures.append(
@@ -103,10 +102,9 @@ def _model(
         )
     st.html(f'{STYLE}<div class="pair">{"".join(figures)}</div>')
     heading = f"{title}: {_map_label(method)} of the similarity, cosine {shares.cosine:.3f}"
-    cells = [Cell(from_uri(uri), image.name) for uri, image in zip((pictures.query, pictures.gallery), images)]
-    pictures_export(
-        f"match_{images[0].name}_{images[1].name}", lambda: [Row(heading, cells)], key=f"match_maps_{title}"
-    )
+    cells = [Cell(from_uri(uri), image.name) for uri, image in zip(uris, images)]
+    file = f"match_{images[0].name}_{images[1].name}"
+    pictures_export(file, lambda: [Row(heading, cells)], key=f"match_maps_{title}")
     if branch not in ("all", *branches):
         st.caption(f"{title} has no {branch_title(branch).lower()} branch; its maps explain all it has.")
     lines = [pulled(branch, ranks) for branch, ranks in shares.pulled_up.items()]
@@ -165,20 +163,18 @@ def _share_chart(shares: Mapping[str, PairShares]) -> None:
     branches = list(dict.fromkeys(branch for each in shares.values() for branch in each.shares))
     titles = list(shares)
     for branch in branches:
-        values = [shares[title].shares.get(branch) for title in titles]
+        values, name = [shares[title].shares.get(branch) for title in titles], branch_title(branch)
         figure.add_bar(
             y=titles,
             x=values,
             orientation="h",
-            name=branch_title(branch),
+            name=name,
             marker={"color": BRANCH_COLOURS.get(branch)},
-            text=["" if value is None else f"{branch_title(branch)} {value:.3f}" for value in values],
-            textposition="inside",
-            insidetextanchor="middle",
-            textangle=0,
-            textfont={"color": "white"},
-            hovertemplate=f"{branch_title(branch)}: %{{x:.4f}}<extra>%{{y}}</extra>",
+            text=["" if value is None else f"{name} {value:.3f}" for value in values],
+            hovertemplate=f"{name}: %{{x:.4f}}<extra>%{{y}}</extra>",
         )
+    inside = {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0, "textfont": {"color": "white"}}
+    figure.update_traces(**inside)
     lay_out(
         figure,
         140 + 45 * len(titles),

@@ -68,22 +68,10 @@ def _figure(panels: Mapping[str, Matrix], names: Sequence[str], axes: tuple[str,
 
     sheet = make_subplots(1, len(panels), subplot_titles=list(panels), horizontal_spacing=0.05)
     for column, panel in enumerate(panels.values(), start=1):
-        sheet.add_heatmap(
-            z=panel.values,
-            x=list(names),
-            y=list(names),
-            text=panel.written(),
-            texttemplate="%{text}",
-            textfont={"size": 8},
-            colorscale=[[0, "#f1f5f9"], [1, "#2563eb"]],
-            zmin=0,
-            zmax=1,
-            showscale=False,
-            xgap=1,
-            ygap=1,
-            row=1,
-            col=column,
-        )
+        words = {"text": panel.written(), "texttemplate": "%{text}", "textfont": {"size": 8}}
+        scale = {"colorscale": [[0, "#f1f5f9"], [1, "#2563eb"]], "zmin": 0, "zmax": 1, "showscale": False}
+        axis = list(names)
+        sheet.add_heatmap(z=panel.values, x=axis, y=axis, xgap=1, ygap=1, row=1, col=column, **words, **scale)
     sheet.update_yaxes(autorange="reversed", tickfont={"size": 8}, title=axes[0] or None, showgrid=False, ticks="")
     sheet.update_xaxes(tickfont={"size": 8}, title=axes[1] or None, showgrid=False, tickangle=45, ticks="")
     sheet.update_layout(width=320 * len(panels), height=340, margin={"l": 0, "r": 0, "t": 40, "b": 0})

@@ -22,16 +22,8 @@ CONDITIONS = {"fig5": "single-gallery-shot, top-5", "fig6": "multi-gallery-shot 
 def paper_figures(bench: Workbench, options: RankingOptions) -> None:
     """The two buttons, how the queries are chosen, and the figure; a fragment of the page."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        seed = st.number_input(
-            "Seed",
-            0,
-            10_000,
-            0,
-            key="sheet_seed",
-            bind="query-params",
-            width=120,
-            help="Of the random gallery, and of the queries where they are drawn at random.",
-        )
+        help = "Of the random gallery, and of the queries where they are drawn at random."
+        seed = st.number_input("Seed", 0, 10_000, 0, key="sheet_seed", bind="query-params", width=120, help=help)
         rule = st.selectbox(
             "Six queries", list(RULES), format_func=RULES.__getitem__, key="sheet_rule", bind="query-params", width=280
         )

@@ -71,17 +71,12 @@ def print_pictures(rows: Sequence[Row], format: str) -> bytes:
             within = (x + inner, x + side - inner, low + inner, y - inner)
             axes.imshow(np.asarray(cell.picture), extent=within, aspect="auto", interpolation="none")
             if cell.colour:
-                axes.add_patch(
-                    Rectangle(
-                        (x + FRAME / 2, low + FRAME / 2),
-                        side - FRAME,
-                        y - low - FRAME,
-                        fill=False,
-                        edgecolor=cell.colour,
-                        linewidth=FRAME / MM * 72,
-                        joinstyle="miter",
-                    )
+                corner, look = (
+                    (x + FRAME / 2, low + FRAME / 2),
+                    {"edgecolor": cell.colour, "linewidth": FRAME / MM * 72},
                 )
+                size = side - FRAME, y - low - FRAME
+                axes.add_patch(Rectangle(corner, *size, fill=False, joinstyle="miter", **look))
             words = _wrapped(cell, side)
             axes.text(x, low - 0.5, words, fontsize=5, va="top", linespacing=1.1, parse_math=False)
         top -= tall

@@ -43,17 +43,10 @@ def similarity_maps(
         embedding = EmbeddingSettings(branches=(branch,) if branch else ())
         views = model.views([*images, *references])
         embeddings = torch.cat([view.trace.embedding(embedding) for view in views])
-        count = len(images)
+        count, settings = len(images), CamSettings(method)
         pixels = model.predictor.pixels(images) if CAMS[method].masks_images else None
-        return compute_maps(
-            model.network,
-            joined(views[:count]),
-            embeddings[:count],
-            embeddings[count:],
-            embedding,
-            CamSettings(method),
-            pixels,
-        )
+        of_images, of_references = embeddings[:count], embeddings[count:]
+        return compute_maps(model.network, joined(views[:count]), of_images, of_references, embedding, settings, pixels)
 
     return cached("similarity maps", (model.hash, images, references, method, branch), compute, 200)
 

@@ -49,15 +49,9 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
     start = _start(key, matching, chosen, size, (words, tuple(wanted.items())))
     visible = matching[start : start + size]
     items = [{"key": image.name, "label": image_label(image), "uri": thumbnail(image)} for image in visible]
+    place = {"from": start + 1, "to": start + len(visible), "total": len(matching)}
     _grid(
-        data={
-            "items": items,
-            "chosen": chosen.name,
-            "strip": not more,
-            "from": start + 1,
-            "to": start + len(visible),
-            "total": len(matching),
-        },
+        data={"items": items, "chosen": chosen.name, "strip": not more, **place},
         key=f"{key}_grid",
         on_picked_change=partial(_picked, key),
         on_turned_change=partial(_turned, key, size),

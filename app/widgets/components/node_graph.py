@@ -129,18 +129,11 @@ def _figure(data: dict[str, Any]) -> go.Figure:
         off = f"{a}-{b}" in data["cut"] or {a, b} & set(data["off"])
         line = {"color": OFF if off else EDGE, "dash": "dot" if off else "solid", "width": 2.5}
         figure.add_scatter(x=[places[a][0], places[b][0]], y=[places[a][1], places[b][1]], mode="lines", line=line)
-    figure.add_scatter(
-        x=[x for x, _ in places.values()],
-        y=[y for _, y in places.values()],
-        mode="markers+text",
-        text=[node["short"] for node in data["nodes"]],
-        textfont={"color": "white", "size": 11},
-        marker={
-            "size": 30,
-            "color": [OFF if name in data["off"] else NODE for name in places],
-            "line": {"color": "white", "width": 2},
-        },
-    )
+    x, y = zip(*places.values())
+    words = {"text": [node["short"] for node in data["nodes"]], "textfont": {"color": "white", "size": 11}}
+    colours = [OFF if name in data["off"] else NODE for name in places]
+    marker = {"size": 30, "color": colours, "line": {"color": "white", "width": 2}}
+    figure.add_scatter(x=x, y=y, mode="markers+text", marker=marker, **words)
     figure.update_xaxes(range=[left, left + width], visible=False)
     figure.update_yaxes(range=[top + height, top], visible=False, scaleanchor="x")
     return figure.update_layout(

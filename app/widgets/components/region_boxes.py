@@ -60,21 +60,9 @@ def region_boxes_slider(
                 "tick": fraction or f"{ratio:.2g}" if is_trained or fraction else None,
             }
         )
-    _component(
-        data={
-            "uri": uri,
-            "alt": alt,
-            "columns": size[1],
-            "rows": size[0],
-            "names": REGION_NAMES,
-            "colours": COLOURS,
-            "steps": steps,
-            "sets": sets,
-            "chosen": ratios.index(chosen),
-        },
-        key=key,
-        on_ratio_change=lambda: None,
-    )
+    data = {"uri": uri, "alt": alt, "rows": size[0], "columns": size[1], "names": REGION_NAMES, "colours": COLOURS}
+    data |= {"steps": steps, "sets": sets, "chosen": ratios.index(chosen)}
+    _component(data=data, key=key, on_ratio_change=lambda: None)
 
 
 def printed_regions(picture: Image.Image, size: tuple[int, int], ratio: float) -> list[Row]:

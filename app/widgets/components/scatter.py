@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -47,7 +47,7 @@ class Things:
     crop: Sequence[tuple[float, float, float, float]] = ()
     marked: Sequence[int] = ()
     mark: str = "query"
-    order: Sequence[str] = field(default=())
+    order: Sequence[str] = ()
     """Kinds in the legend's order; by name where it is empty."""
 
     @property
@@ -85,16 +85,11 @@ def scatter(
             {"label": name, "colour": COLOURS[i % len(COLOURS)], "shape": SHAPES[i % len(SHAPES)], "named": named}
             for i, name in enumerate(names)
         ],
-        "pictures": list(things.pictures) or None,
-        "picture": list(things.picture),
-        "crop": [list(box) for box in things.crop] or None,
-        "marked": list(things.marked),
-        "mark": things.mark,
-        "selected": list(selected),
-        "selectable": on_select is not None,
-        "height": height,
-        "alt": alt,
     }
+    crops = [list(box) for box in things.crop] or None
+    data |= {"pictures": list(things.pictures) or None, "picture": list(things.picture), "crop": crops}
+    data |= {"marked": list(things.marked), "mark": things.mark}
+    data |= {"selected": list(selected), "selectable": on_select is not None, "height": height, "alt": alt}
 
     def changed() -> None:
         chosen = st.session_state[key].selected
@@ -114,17 +109,10 @@ def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
     for column, panel in enumerate(panels, start=1):
         for i, name in enumerate(names):
             rows = kinds == name
-            sheet.add_scatter(
-                x=panel.points[rows, 0],
-                y=panel.points[rows, 1],
-                mode="markers",
-                name=name,
-                legendgroup=name,
-                showlegend=column == 1 and len(names) <= LONGEST_LEGEND,
-                row=1,
-                col=column,
-                marker={"color": COLOURS[i % len(COLOURS)], "symbol": SHAPES[i % len(SHAPES)], "size": 5},
-            )
+            x, y = panel.points[rows].T
+            legend = {"name": name, "legendgroup": name, "showlegend": column == 1 and len(names) <= LONGEST_LEGEND}
+            marker = {"color": COLOURS[i % len(COLOURS)], "symbol": SHAPES[i % len(SHAPES)], "size": 5}
+            sheet.add_scatter(x=x, y=y, mode="markers", marker=marker, row=1, col=column, **legend)
         for i in things.marked:
             sheet.add_scatter(
                 x=[panel.points[i, 0]],
