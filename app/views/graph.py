@@ -155,7 +155,7 @@ def _matrices(graph: RelationGraph, trace: Trace) -> None:
     whole = [[f"{value:g}" for value in row] for row in A_tilde.tolist()]
     panels = {"A + I (Eq. 3)": Matrix(A_tilde.numpy(), whole), "D⁻¹(A + I) (Eq. 4)": Matrix(P.numpy(), fractions)}
     alt = "The adjacency matrix with self loops, and the same with every row divided by its sum"
-    matrices(panels, graph.nodes, "graph_matrices", alt, "graph_matrices")
+    matrices(panels, graph.nodes, "graph_matrices", alt)
 
 
 def _ranks(evaluation: Evaluation, query: int, edited: EditedQuery, edit: GraphEdit) -> None:
@@ -180,7 +180,7 @@ def _cosines(trace: Trace, edited: bool) -> None:
         for layer, cosine in enumerate(cosines)
     }
     alt = "Cosines between the nodes of this image in every layer"
-    matrices(panels, trace.nodes, "graph_cosines", alt, "graph_cosines")
+    matrices(panels, trace.nodes, "graph_cosines", alt)
     state = "with the switches above" if edited else "of the graph as it is"
     st.caption(
         f"H0 is what the graph is given, H{len(cosines) - 1} its last layer, {state}. Means are over all pairs of "

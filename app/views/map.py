@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -79,15 +80,15 @@ def _page(bench: Workbench) -> None:
         st.info(str(error))
         return
     shown = chosen_image("query", images)
-    fragment(_board)(bench, panels, colouring, method, None if branch == WHOLE else branch, shown)
+    view = View(method, None if branch == WHOLE else branch, colouring, shown.name)
+    fragment(_board)(bench, panels, view)
 
 
-def _board(
-    bench: Workbench, panels: Sequence[Panel], colouring: str, method: str, branch: str | None, query: VehicleImage
-) -> None:
+def _board(bench: Workbench, panels: Sequence[Panel], view: View) -> None:
     """The maps, and what is done with a selection."""
-    data, images = bench.data, bench.dataset.test
-    if chosen_image("query", images) != query:
+    data, images, colouring = bench.data, bench.dataset.test, view.colouring
+    query = chosen_image("query", images)
+    if query.name != view.query:
         st.rerun()  # a picture was clicked, and the sidebar shows the query too
     notes = current_notes(data)
     if colouring == TAG:
@@ -97,17 +98,15 @@ def _board(
         kinds = kinds_of(images, colouring)
     chosen = selected(data)
     place = {image.name: i for i, image in enumerate(images)}
-    things = Things([_label(image) for image in images], kinds, marked=[place[query.name]])
-    alt = f"{len(images):,} test images by {method}, coloured by {in_words(colouring)}; the query is marked"
     rows = [place[name] for name in chosen]
-    scatter(
-        "map_scatter", panels, things, alt, rows, lambda points: select(data, [images[i].name for i in points]), 430
-    )
+    things = Things([_label(image) for image in images], kinds, marked=[place[query.name]], selected=rows)
+    alt = f"{len(images):,} test images by {view.method}, coloured by {in_words(colouring)}; the query is marked"
+    scatter("map_scatter", panels, things, alt, lambda points: select(data, [images[i].name for i in points]), 430)
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
         csv_button(lambda: _rows(images, panels, kinds, notes), "gallery_map")
         with st.popover("Record of this map", icon=":material/receipt_long:", type="tertiary"):
-            st.json(_record(bench, method, branch, len(images)))
+            st.json(_record(bench, view))
     if colouring != TAG:  # the list of tags stands below
         key = f"map_kinds_{colouring}"
         st.multiselect(
@@ -122,7 +121,7 @@ def _board(
         _pictures([images[place[name]] for name in chosen], query)
     with right:
         tags(data, notes, chosen)
-        notes_file(data, notes, View(method, branch, colouring, query.name, tuple(chosen)))
+        notes_file(data, notes, replace(view, selected=tuple(chosen)))
 
 
 def _pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
@@ -146,17 +145,17 @@ def _select_kinds(data: OpenedDataset, kinds: Sequence[str], key: str) -> None:
     select(data, [image.name for image, kind in zip(data.dataset.test, kinds) if kind in chosen])
 
 
-def _record(bench: Workbench, method: str, branch: str | None, images: int) -> dict[str, object]:
+def _record(bench: Workbench, view: View) -> dict[str, object]:
     settings = {"length": "unit", "seed": 0}
-    if method == "UMAP":
+    if view.method == "UMAP":
         settings |= {"principal_components": REDUCED, "neighbours": NEIGHBOURS}
     return {
         "dataset": bench.dataset.name,
         "dataset_hash": bench.data.hash,
-        "images": f"all {images:,} test images",
-        "projection": method,
+        "images": f"all {len(bench.dataset.test):,} test images",
+        "projection": view.method,
         **settings,
-        "branch": branch or WHOLE,
+        "branch": view.branch or WHOLE,
         "models": {title: model.source.record for title, model in bench.models.items()},
     }
 

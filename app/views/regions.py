@@ -19,7 +19,6 @@ from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
 from app.workbench import OpenedModel, Progress, Workbench, regions
-from app.workbench.images import thumbnail
 from app.workbench.runs import StudyCurve, study_curves
 from ssrnet.analysis.attributes import same_vehicle
 from ssrnet.data.images import read_image
@@ -78,7 +77,7 @@ def _explore(bench: Workbench, model: OpenedModel, image: VehicleImage, studies:
     size, trained = tuple(model.view(image).trace.F_attn.shape[2:]), model.settings.crop_ratio
     listed = crop_ratios(*size, trained)
     ratio = _chosen(listed, trained)
-    region_boxes_slider(SLIDER, thumbnail(image, 320), f"Query {image.name}", size, listed, ratio, trained)
+    region_boxes_slider(SLIDER, image, size, listed, ratio, trained)
     pictures_export(
         f"regions_lambda_{ratio:.3f}_{image.name}",
         lambda: printed_regions(read_image(image.path), size, ratio),
@@ -179,7 +178,7 @@ def _matrices(bench: Workbench, model: OpenedModel, image: VehicleImage, ratio: 
     different = ~np.eye(len(REGION_NAMES), dtype=bool)
     means = ", ".join(f"H({layer}) {values[different].mean():.2f}" for layer, values in enumerate(layers))
     what = f"Region overlaps and cosines of {image.name} and {name} at λ = {ratio:.3g}."
-    matrices(panels, REGION_NAMES, "region-cosines", f"{what} Mean over different regions: {means}.", "region-cosines")
+    matrices(panels, REGION_NAMES, "region-cosines", f"{what} Mean over different regions: {means}.")
     st.caption(f"Mean cosine over pairs of different regions: {means}. At 1 the regions are the same to the network.")
 
 

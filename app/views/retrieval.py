@@ -94,7 +94,7 @@ def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingO
         for title, evaluation in scored.items()
     ]
     clicked = st.query_params.get(MATCH)
-    rank_list(split.query[query], rows, split.gallery, key="ranks", chosen=clicked, on_pick=_open_match)
+    rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=_open_match)
     legend()
     ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == clicked), None)

@@ -220,8 +220,7 @@ def _region_chart(title: str, graph: PairGraph) -> None:
         f"{cosine.min():.2f} to {cosine.max():.2f}; most alike: {names[best[0]]} and {names[best[1]]}"
     )
     panels = {f"Regions of the two images, H({layer})": Matrix(cosine)}
-    key = f"match_layer_{title}_chart"
-    matrices(panels, names, "region_cosines", alt, key, axes=("query", "this image"))
+    matrices(panels, names, f"region_cosines_{title}", alt, axes=("query", "this image"))
 
 
 def _token_chart(title: str, graph: PairGraph) -> None:

@@ -31,21 +31,16 @@ class Matrix(NamedTuple):
 
 
 def matrices(
-    panels: Mapping[str, Matrix],
-    names: Sequence[str],
-    export: str,
-    alt: str,
-    key: str,
-    axes: tuple[str, str] = ("", ""),
+    panels: Mapping[str, Matrix], names: Sequence[str], export: str, alt: str, axes: tuple[str, str] = ("", "")
 ) -> None:
     """Draws ``panels``, by their titles, side by side with their export; rows and columns are ``names``.
 
-    ``export`` is the exported files' first name, ``alt`` says in words what they show, ``axes`` what rows and
-    columns are.
+    export: the exported files' name, which tells the page's groups apart. alt: what they show, in words. axes: what
+    rows and columns are.
     """
     tables = "".join(_table(title, panel, names, axes) for title, panel in panels.items())
     st.html(f'{STYLE}<div class="matrices" role="group" aria-label="{escape(alt, quote=True)}">{tables}</div>')
-    export_buttons(export, lambda format: print_figure(_figure(panels, names, axes), format), key=key)
+    export_buttons(export, lambda format: print_figure(_figure(panels, names, axes), format), key=export)
 
 
 def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str]) -> str:

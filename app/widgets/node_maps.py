@@ -103,9 +103,8 @@ def _things(trace: Trace, images: Sequence[VehicleImage], colouring: str) -> Thi
             crop.append(crops[node])
     marked = range(len(trace.nodes)) if len(images) > 1 else ()
     order = [NODE_TITLES[node] for node in trace.nodes] if colouring == "node" else ()
-    return Things(
-        labels, kinds, [thumbnail(image) for image in images], picture, crop, list(marked), "this image", order
-    )
+    pictures = [thumbnail(image) for image in images]
+    return Things(labels, kinds, pictures, picture, crop, list(marked), mark="this image", order=order)
 
 
 def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:

@@ -47,21 +47,20 @@ def paper_figures(bench: Workbench, options: RankingOptions) -> None:
     if bench.third:
         st.caption("The sheets set the two networks side by side, as the paper does.")
     if shown in figures and reasons[shown] is None:
-        _figure(bench, options, shown, figures[shown], rule, int(seed))
+        _figure(bench, options, shown, figures[shown], rule)
 
 
-def _figure(bench: Workbench, options: RankingOptions, name: str, layout: FigureLayout, rule: str, seed: int) -> None:
+def _figure(bench: Workbench, options: RankingOptions, name: str, layout: FigureLayout, rule: str) -> None:
     from app.widgets.export import export_buttons  # here: Plotly comes with it
 
     try:
-        drawn = run_with_progress(
-            f"Drawing {layout.title}", "sheet_drawing", partial(paper_figure, bench, layout, options, rule, seed)
-        )
+        draw = partial(paper_figure, bench, layout, options, rule)
+        drawn = run_with_progress(f"Drawing {layout.title}", "sheet_drawing", draw)
     except DataError as error:
         st.info(str(error))
         return
     st.image(drawn.preview, width="stretch", alt=drawn.figure.caption)
-    export_buttons(f"{name}_{rule}_seed{seed}", drawn.figure.export, key=f"export_{name}")
+    export_buttons(f"{name}_{rule}_seed{layout.protocol.seed}", drawn.figure.export, key=f"export_{name}")
 
 
 def _toggle(name: str) -> None:

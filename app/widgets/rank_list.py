@@ -31,16 +31,16 @@ def rank_list(
     query: VehicleImage,
     rows: Sequence[RankRow],
     gallery: Sequence[VehicleImage],
-    key: str | None = None,
     chosen: str | None = None,
     on_pick: Callable[[str], None] | None = None,
 ) -> None:
     """Draws the rows.
 
-    With ``on_pick`` (and a ``key``) the listed images can be clicked, and reached by Tab and arrows and chosen by
-    Enter: it is called with the image's name before the page runs again. ``chosen`` is the name that is marked.
+    With ``on_pick`` the listed images can be clicked, or reached by Tab and arrows and chosen by Enter: it is called
+    with the image's name before the page runs again. ``chosen`` is the name that is marked.
     """
-    image_rows([_row(query, row, gallery, on_pick is not None) for row in rows], "ranks", key, chosen, on_pick)
+    drawn = [_row(query, row, gallery, on_pick is not None) for row in rows]
+    image_rows(drawn, "ranks", "ranks" if on_pick else None, chosen, on_pick)
 
 
 def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> None:

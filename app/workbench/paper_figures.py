@@ -24,11 +24,10 @@ def paper_figure(
     layout: FigureLayout,
     options: RankingOptions,
     rule: RuleName,
-    seed: int,
     progress_callback: Progress | None = None,
 ) -> PreviewedFigure:
     """The two networks' figure; some 10 MB. Errors as ``choose_queries`` and ``draw_figure``."""
-    networks = bench.under(layout.protocol).networks
+    networks, seed = bench.under(layout.protocol).networks, layout.protocol.seed
 
     def draw() -> PreviewedFigure:
         comparison = Comparison(*(model.evaluation(options) for model in networks.values()))
@@ -37,4 +36,4 @@ def paper_figure(
         figure = draw_figure(comparison, (a, b), layout, queries.tolist(), text, progress_callback)
         return PreviewedFigure(figure, figure.export("png", PREVIEW_DPI))
 
-    return cached("paper figures", (networks, layout, options, rule, seed), draw, 4)
+    return cached("paper figures", (networks, layout, options, rule), draw, 4)

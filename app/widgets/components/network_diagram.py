@@ -121,11 +121,12 @@ def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str]) ->
         if not owner or not blocks[owner].absent:
             parts += [f'<path d="{path}" marker-end="url(#tip-{layout})"/>' for path in paths]
     for name, block in blocks.items():
-        parts.append(_draw(block, *PLACES[layout][name], FONTS[layout], views))
+        parts.append(_draw(block, PLACES[layout][name], FONTS[layout], views))
     return "".join([*parts, "</svg>"])
 
 
-def _draw(block: Block, x: int, y: int, width: int, fonts: tuple[float, float], views: Collection[str]) -> str:
+def _draw(block: Block, place: tuple[int, int, int], fonts: tuple[float, float], views: Collection[str]) -> str:
+    x, y, width = place
     middle = x + width / 2
     inside = (
         f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="9"/>'

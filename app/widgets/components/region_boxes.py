@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 
 from app.widgets.components import component
 from app.widgets.prints import Cell, Row
+from app.workbench.images import thumbnail
+from ssrnet.data.records import VehicleImage
 from ssrnet.explain.overlaps import coverage, overlap
 from ssrnet.model.regions import REGION_NAMES, Box, region_boxes
 
@@ -34,11 +36,11 @@ def crop_ratios(height: int, width: int, trained: float) -> list[float]:
 
 
 def region_boxes_slider(
-    key: str, uri: str, alt: str, size: tuple[int, int], ratios: Sequence[float], chosen: float, trained: float
+    key: str, image: VehicleImage, size: tuple[int, int], ratios: Sequence[float], chosen: float, trained: float
 ) -> None:
     """Draws the slider and all that follows it; what it is let go at is in session state under ``key``, ``ratio``.
 
-    uri: the picture. size: (height, width) of the feature map. trained: the lambda that the network was trained with.
+    size: (height, width) of the feature map. trained: the lambda that the network was trained with.
     """
     sets: list[dict[str, Any]] = []
     set_of: dict[tuple[Box, ...], int] = {}
@@ -60,7 +62,8 @@ def region_boxes_slider(
                 "tick": fraction or f"{ratio:.2g}" if is_trained or fraction else None,
             }
         )
-    data = {"uri": uri, "alt": alt, "rows": size[0], "columns": size[1], "names": REGION_NAMES, "colours": COLOURS}
+    data = {"uri": thumbnail(image, 320), "alt": f"Query {image.name}"}
+    data |= {"rows": size[0], "columns": size[1], "names": REGION_NAMES, "colours": COLOURS}
     data |= {"steps": steps, "sets": sets, "chosen": ratios.index(chosen)}
     _component(data=data, key=key, on_ratio_change=lambda: None)
 

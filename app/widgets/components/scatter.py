@@ -46,6 +46,7 @@ class Things:
     picture: Sequence[int] = ()
     crop: Sequence[tuple[float, float, float, float]] = ()
     marked: Sequence[int] = ()
+    selected: Sequence[int] = ()
     mark: str = "query"
     order: Sequence[str] = ()
     """Kinds in the legend's order; by name where it is empty."""
@@ -66,7 +67,6 @@ def scatter(
     panels: Sequence[Panel],
     things: Things,
     alt: str,
-    selected: Sequence[int] = (),
     on_select: Callable[[list[int]], None] | None = None,
     height: int = 400,
 ) -> None:
@@ -89,7 +89,7 @@ def scatter(
     crops = [list(box) for box in things.crop] or None
     data |= {"pictures": list(things.pictures) or None, "picture": list(things.picture), "crop": crops}
     data |= {"marked": list(things.marked), "mark": things.mark}
-    data |= {"selected": list(selected), "selectable": on_select is not None, "height": height, "alt": alt}
+    data |= {"selected": list(things.selected), "selectable": on_select is not None, "height": height, "alt": alt}
 
     def changed() -> None:
         chosen = st.session_state[key].selected
