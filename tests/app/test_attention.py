@@ -16,7 +16,7 @@ from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
-from tests.app.conftest import html
+from tests.app.conftest import html, whole
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -74,8 +74,7 @@ def masked(tmp_path):
 
 
 def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_page, city, checkpoints):
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("attention", data=str(city), query=QUERY, **checkpoints))
     own = sum(image.vehicle_id == "0007" for image in open_dataset(city).test)
     assert len(captions(test, "SSR-Net (GB+AB+RB): M_s")) == own > 1
     assert all(re.fullmatch(r"0\.\d\d to 0\.\d\d", text) for text in captions(test, "SSR-Net (GB+AB+RB): M_s"))
@@ -101,8 +100,7 @@ def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_page, publish
     own = file_hash(checkpoints["ssrnet"])
     gains = {"score-cam": 0.2, "hires-cam": 0.3, "F_attn": 0.4, "eigen-cam": 0.9}
     publish(own, gains, trusted=("score-cam", "hires-cam", "F_attn"))
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("attention", data=str(city), query=QUERY, **checkpoints))
     (claim,) = claims(test)
     assert claim.startswith("Of the maps that pass the explanations study's tests on SSR-Net (GB+AB+RB), |F_attn| has ")
     assert "the largest gain (0.40, 95 % interval 0.30 to 0.50, 12 photographs of town), so it stands first" in claim
@@ -159,10 +157,11 @@ def test_health_in_batches_is_that_of_the_chosen_images(project, city, checkpoin
 
 def test_images_beside_the_query_method_and_branch_come_from_the_url(open_page, city, checkpoints):
     url = {"query": QUERY, "attention_set": "Other vehicles", "attention_images": "3", "opacity": "0.8"}
-    test = open_page(
-        "attention", data=str(city), attention_cam="Layer-CAM", attention_branch="Attention", **url, **checkpoints
+    test = whole(
+        open_page(
+            "attention", data=str(city), attention_cam="Layer-CAM", attention_branch="Attention", **url, **checkpoints
+        )
     )
-    assert not test.exception and not test.error
     assert captions(test, "Baseline (GB): Layer-CAM") == [] and "Baseline (GB) has no attention branch" in html(test)
     assert len(captions(test, "SSR-Net (GB+AB+RB): Layer-CAM")) == 3
     photographs = re.findall(r"<figcaption>(.*?)</figcaption>", html(test).split("<b>")[0])

@@ -17,7 +17,7 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.feature_files import read_record
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests import tiny
-from tests.app.conftest import REPOSITORY, html
+from tests.app.conftest import REPOSITORY, html, whole
 
 
 @pytest.fixture
@@ -77,8 +77,7 @@ def test_it_is_found_from_anywhere(demo, open_page, no_extraction, tmp_path, mon
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_page_opens_on_the_demo(demo, open_page, view):
-    test = open_page(view)
-    assert not test.exception and not test.error, [e.value for e in test.error]
+    test = whole(open_page(view))
     assert sidebar(test) == places.DEMO and test.expander[-1].label == "Explain", "the page is drawn to its end"
 
 
@@ -88,8 +87,7 @@ def test_attention_draws_cams_of_both_models_on_the_demo(demo, open_page):
 
 
 def test_the_scoreboard_is_not_troubled_by_the_demo(demo, open_page):
-    test = open_page("scoreboard")
-    assert not test.exception and not test.error
+    test = whole(open_page("scoreboard"))
     assert any("Choose one or several above" in text.value for text in test.markdown)
 
 

@@ -10,7 +10,7 @@ from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.graph import RelationGraph
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import components, html, matrices, workbench
+from tests.app.conftest import components, html, matrices, whole, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
@@ -22,8 +22,7 @@ def graph():
 
 
 def test_the_graph_as_it_is(open_page, city, checkpoints):
-    test = open_page("graph", data=str(city), query=QUERY, **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("graph", data=str(city), query=QUERY, **checkpoints))
     assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
     drawing = components(test, "node_graph")[0]
     assert [node["name"] for node in drawing["nodes"]] == NODES and len(drawing["edges"]) == 4 + 4 + 6
@@ -49,8 +48,9 @@ def test_the_page_says_how_alike_nodes_are_over_several_images(open_page, city, 
 
 
 def test_switches_in_the_url_change_token_matrices_and_label(open_page, city, checkpoints):
-    test = open_page("graph", data=str(city), query=QUERY, graph_off="ul,token", graph_cut="ur-mid", **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(
+        open_page("graph", data=str(city), query=QUERY, graph_off="ul,token", graph_cut="ur-mid", **checkpoints)
+    )
     drawing = components(test, "node_graph")[0]
     assert drawing["off"] == ["ul", "token"] and drawing["cut"] == ["ur-mid"]
     assert float(test.metric[0].value) < 1
@@ -81,8 +81,7 @@ def test_shares_of_the_nodes_add_up(open_page, city, checkpoints):
 
 def test_nodes_of_a_vehicle_are_drawn_layer_by_layer(open_page, city, checkpoints):
     url = {"graph_images": "Its vehicle", "graph_colour": "camera", "graph_method": "t-SNE"}
-    test = open_page("graph", data=str(city), query=QUERY, **url, **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("graph", data=str(city), query=QUERY, **url, **checkpoints))
     drawn = components(test, "scatter")[0]
     assert [panel["title"] for panel in drawn["panels"]] == ["H0", "H1", "H2"]
     assert [len(panel["x"]) for panel in drawn["panels"]] == [21, 21, 21]
@@ -93,8 +92,7 @@ def test_nodes_of_a_vehicle_are_drawn_layer_by_layer(open_page, city, checkpoint
 
 
 def test_a_baseline_alone_is_one_sentence(open_page, city, checkpoints):
-    test = open_page("graph", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"])
-    assert not test.exception and not test.error
+    test = whole(open_page("graph", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"]))
     assert "has no relation branch, so it has no nodes to show; choose an SSR-Net" in test.info[0].value
     assert not components(test, "node_graph")
 
@@ -103,16 +101,17 @@ def test_a_network_without_token_has_six_nodes(open_page, city, checkpoints, tmp
     model = tiny.network(token_node=False, gcn_depth=1)
     path = tmp_path / "notoken.safetensors"
     save_checkpoint(path, model, tiny.info(model))
-    test = open_page(
-        "graph",
-        data=str(city),
-        query=QUERY,
-        baseline=checkpoints["baseline"],
-        ssrnet=str(path),
-        graph_off="global",
-        graph_cut="ul-nowhere",
+    test = whole(
+        open_page(
+            "graph",
+            data=str(city),
+            query=QUERY,
+            baseline=checkpoints["baseline"],
+            ssrnet=str(path),
+            graph_off="global",
+            graph_cut="ul-nowhere",
+        )
     )
-    assert not test.exception and not test.error
     assert [node["name"] for node in components(test, "node_graph")[0]["nodes"]] == NODES[:6]
     assert "global silenced" in html(test) and len(matrices(test)[1]) == 2
 

@@ -15,7 +15,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
 from ssrnet.explain.projection import Projection
-from tests.app.conftest import components, rows_of_pictures
+from tests.app.conftest import components, rows_of_pictures, whole
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -166,8 +166,7 @@ def test_equal_embeddings_are_a_point_or_one_sentence(open_page, city, checkpoin
 
     monkeypatch.setattr(OpenedModel, "features", equal)
     cache._stores.clear()
-    test = open_page("map", data=str(city), map_method=method, **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("map", data=str(city), map_method=method, **checkpoints))
     if method == "UMAP":
         [message] = [info.value for info in test.info]
         assert message.startswith("The map of Baseline (GB): UMAP needs different vectors") and "choose PCA" in message

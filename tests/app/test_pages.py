@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from app.widgets.page import VIEWS
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
-from tests.app.conftest import REPOSITORY, html
+from tests.app.conftest import REPOSITORY, html, whole
 from tests.data import layouts
 
 
@@ -37,8 +37,7 @@ def test_a_page_says_what_is_still_missing(open_page, city, view):
 
 
 def test_retrieval_ranks_the_same_query_with_both_models(open_page, city, checkpoints):
-    test = open_page("retrieval", data=str(city), **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("retrieval", data=str(city), **checkpoints))
     rows = frames(test)
     assert len(rows) == 2
     for row in rows:
@@ -75,8 +74,7 @@ def test_a_protocol_that_the_data_cannot_serve_is_shown_disabled_with_its_reason
 
 
 def test_single_gallery_shot_lists_one_image_a_vehicle_and_no_junk(open_page, city, checkpoints):
-    test = open_page("retrieval", data=str(city), protocol="Single-gallery-shot", **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("retrieval", data=str(city), protocol="Single-gallery-shot", **checkpoints))
     for row in frames(test):
         assert row.count("hit") == 1 and row.count("junk") == 0 and len(row) == 1 + 4
 
@@ -96,8 +94,7 @@ def test_what_a_page_cannot_use_is_one_sentence(open_page, city, checkpoints, tm
     test = open_page(view, data=str(city), **{**checkpoints, "ssrnet": broken})
     assert not test.exception and len(test.error) == 1 and "broken.safetensors" in test.error[0].value
     layouts.folders(tmp_path / "trainonly", {"image_train": layouts.VERI_TRAIN})
-    test = open_page(view, data=str(tmp_path / "trainonly"), **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page(view, data=str(tmp_path / "trainonly"), **checkpoints))
     assert "no test images" in test.info[0].value and test.sidebar.radio[0].disabled
 
 
@@ -130,6 +127,5 @@ def test_a_name_with_markup_is_shown_as_text(open_page, checkpoints, tmp_path):
         root / "manifest.csv",
         ["image,vehicle_id,camera_id,split", "a.jpg,<script>x</script>,1,query", "b.jpg,<script>x</script>,2,gallery"],
     )
-    test = open_page("retrieval", data=str(root), **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("retrieval", data=str(root), **checkpoints))
     assert "<script>" not in html(test) and "&lt;script&gt;" in html(test)

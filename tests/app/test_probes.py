@@ -11,7 +11,7 @@ from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.probes import AS_IT_IS, REMOVED
 from ssrnet.data.protocols import Protocol
 from ssrnet.explain.cam import WHOLE
-from tests.app.conftest import pictures_across
+from tests.app.conftest import pictures_across, whole
 
 VEHICLE, MARKED = "0007", slice(8, 20)
 
@@ -48,14 +48,12 @@ def probed(city, tmp_path_factory):
 
 
 def test_a_data_set_without_probes_is_one_sentence(open_page, city, checkpoints):
-    test = open_page("probes", data=str(city), **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("probes", data=str(city), **checkpoints))
     assert "has no probes" in test.info[0].value
 
 
 def test_a_series_is_drawn_for_both_models_and_each_branch(open_page, probed, checkpoints):
-    test = open_page("probes", data=str(probed), probes_reference_turn="15 deg", **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("probes", data=str(probed), probes_reference_turn="15 deg", **checkpoints))
     rows = test.dataframe[0].value
     branches = [f"SSR-Net (GB+AB+RB), {branch}" for branch in ("global", "attention", "token")]
     lines = ["Baseline (GB)", "SSR-Net (GB+AB+RB)", *branches]
@@ -72,8 +70,7 @@ def test_the_url_names_the_series(open_page, probed, checkpoints):
 
 
 def test_marks_show_the_change_of_both_models_and_where_it_came_from(open_page, probed, checkpoints, offered):
-    test = open_page("probes", data=str(probed), probes_view="Mark on, mark off", **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("probes", data=str(probed), probes_view="Mark on, mark off", **checkpoints))
     pairs, numbers = (each.value for each in test.dataframe)
     assert list(pairs["Mark"]) == ["patch-1"] and not [name for name in pairs.columns if name.startswith("Δ")]
     assert list(numbers["Branch"]) == ["all branches", "all branches", "global", "attention", "token"]

@@ -13,7 +13,7 @@ from app.workbench.opening import checkpoint_files
 from ssrnet.model.regions import region_boxes
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import components, html, workbench
+from tests.app.conftest import components, html, whole, workbench
 
 RANK = "regions_rank"
 
@@ -35,8 +35,7 @@ def test_the_slider_starts_where_a_region_has_a_cell_and_has_the_networks_own_la
 
 
 def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_page, city, checkpoints):
-    test = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints))
     (data,) = components(test, "region_boxes")
     step = data["steps"][data["chosen"]]
     assert step["ratio"] == 0.75 and step["note"] == "changed at test time"
@@ -52,15 +51,13 @@ def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_page, 
 
 
 def test_a_lambda_that_is_none_is_the_networks_own_and_stands_in_the_url(open_page, city, checkpoints):
-    test = open_page("regions", data=str(city), regions_lambda="wide", **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("regions", data=str(city), regions_lambda="wide", **checkpoints))
     assert test.query_params["regions_lambda"] == "0.667"
     assert "Top-5 at λ = 0.667" in [each.value for each in test.subheader]
 
 
 def test_cosines_need_no_gallery_and_ranks_say_what_is_missing(open_page, city, checkpoints):
-    test = open_page("regions", data=str(city), **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("regions", data=str(city), **checkpoints))
     assert titles(test) == [], "no features yet, so nothing is ranked"
     assert any("Mean cosine over pairs of different regions: H(0) 0." in each.value for each in test.caption)
     assert any("once the gallery is ranked" in each.value for each in test.info)
@@ -85,8 +82,7 @@ def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_page
 
 def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_page, city, checkpoints):
     open_page("retrieval", data=str(city), **checkpoints)  # embeds the test images
-    test = open_page("regions", data=str(city), regions_lambda="1", **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("regions", data=str(city), regions_lambda="1", **checkpoints))
     assert titles(test)[1] == "λ = 1 at test time, query alone"
     assert any(each.value.startswith("Asymmetric: the query's graph is edited") for each in test.caption)
     assert titles(open_page("regions", data=str(city), **checkpoints)) == ["λ = 0.667, as trained"]
@@ -129,6 +125,5 @@ def test_a_pass_that_was_broken_off_goes_on(project, city, checkpoints, monkeypa
 
 
 def test_a_model_without_regions_is_one_sentence(open_page, city, checkpoints):
-    test = open_page("regions", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"])
-    assert not test.exception and not test.error
+    test = whole(open_page("regions", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"]))
     assert "no relation branch" in test.info[0].value

@@ -13,7 +13,7 @@ import pytest
 from ssrnet.commands.study import make_plan
 from ssrnet.studies.cell_results import write_json
 from ssrnet.studies.definitions import STUDIES
-from tests.app.conftest import html, specs
+from tests.app.conftest import html, specs, whole
 from tests.studies import small
 from tests.training.test_runs import line, make, scored
 
@@ -96,8 +96,7 @@ def test_a_link_opens_another_axis(open_page, two):
 
 def test_a_vanished_run_is_one_sentence_beside_the_others_curves(open_page, two, tmp_path):
     shutil.rmtree(two[1])
-    test = open_page("scoreboard", runs=[*two, str(tmp_path)])
-    assert not test.exception and not test.error
+    test = whole(open_page("scoreboard", runs=[*two, str(tmp_path)]))
     vanished, empty = (warning.value for warning in test.warning)
     assert vanished.startswith(f"{two[1]} is not there (any more)") and "holds no training run" in empty
     assert points(figures(test)["Loss"]) == {"baseline": 4}
@@ -110,8 +109,7 @@ def test_a_run_in_its_first_epoch_says_so(open_page, two):
 
 
 def test_metrics_in_checkpoints_have_their_record_one_click_away(open_page, run):
-    test = open_page("scoreboard", runs=[str(run.out)])
-    assert not test.exception and not test.error
+    test = whole(open_page("scoreboard", runs=[str(run.out)]))
     stored = test.dataframe[-1].value
     assert stored["Checkpoint"].tolist() == ["whole/best.safetensors", "whole/last.safetensors"]
     records = [json.loads(element.value) for element in test.json]
@@ -160,8 +158,7 @@ def test_a_damaged_study_is_one_sentence(open_page, project, two):
 
 
 def test_the_chosen_models_have_their_curves(open_page, city, checkpoints):
-    test = open_page("scoreboard", data=str(city), **checkpoints)
-    assert not test.exception and not test.error
+    test = whole(open_page("scoreboard", data=str(city), **checkpoints))
     cmc, cosines, roc = (figure["data"] for figure in specs(test))
     titles = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert [trace["name"] for trace in cmc] == titles
@@ -184,8 +181,7 @@ def test_the_loaded_models_runs_are_drawn_at_the_start(open_page, city, checkpoi
         "baseline": "checkpoints/baseline.safetensors",
         "ssrnet": "checkpoints/ssrnet.safetensors",
     }
-    test = open_page("scoreboard", **url)
-    assert not test.exception and not test.error
+    test = whole(open_page("scoreboard", **url))
     assert test.multiselect(key="runs").value == [
         f"checkpoints/{name}" for name in ("baseline", "ssrnet", "ssrnet-start")
     ]

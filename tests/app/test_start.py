@@ -10,6 +10,7 @@ from app.widgets.page import HOME, VIEWS
 from app.workbench import OpenedModel
 from ssrnet.model import ModelSettings
 from tests import tiny
+from tests.app.conftest import whole
 
 
 def headings(test) -> list[str]:
@@ -35,8 +36,7 @@ def measured(open_page, city, checkpoints):
 
 
 def test_it_stands_without_a_source(open_page):
-    test = open_page("start")
-    assert not test.exception and not test.error
+    test = whole(open_page("start"))
     assert "find out why it fails" in test.markdown[0].value
     assert headings(test) == ["The network"] and "Still missing" in test.info[0].value
 

@@ -163,8 +163,7 @@ def test_a_third_model_that_is_not_there_is_one_sentence(open_page, make_import,
     for made in (False, True):
         if made:
             make_import(city)
-        test = open_page("retrieval", data=str(city), third="gone", **checkpoints)
-        assert not test.exception and not test.error
+        test = whole(open_page("retrieval", data=str(city), third="gone", **checkpoints))
         (said,) = (each.value for each in test.warning)
         assert "`gone` is no imported model of this data set" in said and f"ssrnet import --data {city}" in said
         assert html(test).count('class="title"') == 2
