@@ -61,6 +61,16 @@ def open_page(project) -> Callable[..., AppTest]:
     return run
 
 
+@pytest.fixture
+def open_city(open_page, city, checkpoints) -> Callable[..., AppTest]:
+    """``open_city(view, **url)`` runs a page on the tiny city with both networks, and sees that it shows no error."""
+
+    def run(view: str, **url: str) -> AppTest:
+        return whole(open_page(view, **{"data": str(city), **checkpoints, **url}))
+
+    return run
+
+
 def workbench(data: Path, checkpoints: Mapping[str, str], protocol: Protocol = Protocol()) -> Workbench:
     """What the sidebar opens for these paths."""
     models = (open_checkpoint(checkpoints[role]) for role in ("baseline", "ssrnet"))

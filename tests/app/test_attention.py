@@ -16,7 +16,7 @@ from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
-from tests.app.conftest import html, whole
+from tests.app.conftest import html
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -73,8 +73,8 @@ def masked(tmp_path):
     return root
 
 
-def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_page, city, checkpoints):
-    test = whole(open_page("attention", data=str(city), query=QUERY, **checkpoints))
+def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_city, city):
+    test = open_city("attention", query=QUERY)
     own = sum(image.vehicle_id == "0007" for image in open_dataset(city).test)
     assert len(captions(test, "SSR-Net (GB+AB+RB): M_s")) == own > 1
     assert all(re.fullmatch(r"0\.\d\d to 0\.\d\d", text) for text in captions(test, "SSR-Net (GB+AB+RB): M_s"))
@@ -96,11 +96,11 @@ def test_the_length_of_f_attn_stands_below_m_s_and_is_f_gs_for_the_baseline(open
     assert claims(test) == [], "no study was published"
 
 
-def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_page, publish, city, checkpoints):
+def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_city, publish, checkpoints):
     own = file_hash(checkpoints["ssrnet"])
     gains = {"score-cam": 0.2, "hires-cam": 0.3, "F_attn": 0.4, "eigen-cam": 0.9}
     publish(own, gains, trusted=("score-cam", "hires-cam", "F_attn"))
-    test = whole(open_page("attention", data=str(city), query=QUERY, **checkpoints))
+    test = open_city("attention", query=QUERY)
     (claim,) = claims(test)
     assert claim.startswith("Of the maps that pass the explanations study's tests on SSR-Net (GB+AB+RB), |F_attn| has ")
     assert "the largest gain (0.40, 95 % interval 0.30 to 0.50, 12 photographs of town), so it stands first" in claim
@@ -155,13 +155,9 @@ def test_health_in_batches_is_that_of_the_chosen_images(project, city, checkpoin
     assert health.node_cosine == pytest.approx(whole.node_cosine, rel=1e-4)
 
 
-def test_images_beside_the_query_method_and_branch_come_from_the_url(open_page, city, checkpoints):
+def test_images_beside_the_query_method_and_branch_come_from_the_url(open_city):
     url = {"query": QUERY, "attention_set": "Other vehicles", "attention_images": "3", "opacity": "0.8"}
-    test = whole(
-        open_page(
-            "attention", data=str(city), attention_cam="Layer-CAM", attention_branch="Attention", **url, **checkpoints
-        )
-    )
+    test = open_city("attention", attention_cam="Layer-CAM", attention_branch="Attention", **url)
     assert captions(test, "Baseline (GB): Layer-CAM") == [] and "Baseline (GB) has no attention branch" in html(test)
     assert len(captions(test, "SSR-Net (GB+AB+RB): Layer-CAM")) == 3
     photographs = re.findall(r"<figcaption>(.*?)</figcaption>", html(test).split("<b>")[0])

@@ -21,8 +21,8 @@ def graph():
     return RelationGraph(8, 4)
 
 
-def test_the_graph_as_it_is(open_page, city, checkpoints):
-    test = whole(open_page("graph", data=str(city), query=QUERY, **checkpoints))
+def test_the_graph_as_it_is(open_city):
+    test = open_city("graph", query=QUERY)
     assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
     drawing = components(test, "node_graph")[0]
     assert [node["name"] for node in drawing["nodes"]] == NODES and len(drawing["edges"]) == 4 + 4 + 6
@@ -47,10 +47,8 @@ def test_the_page_says_how_alike_nodes_are_over_several_images(open_page, city, 
     assert any("Measured on all images" in each.value for each in test.caption)
 
 
-def test_switches_in_the_url_change_token_matrices_and_label(open_page, city, checkpoints):
-    test = whole(
-        open_page("graph", data=str(city), query=QUERY, graph_off="ul,token", graph_cut="ur-mid", **checkpoints)
-    )
+def test_switches_in_the_url_change_token_matrices_and_label(open_city, open_page, city, checkpoints):
+    test = open_city("graph", query=QUERY, graph_off="ul,token", graph_cut="ur-mid")
     drawing = components(test, "node_graph")[0]
     assert drawing["off"] == ["ul", "token"] and drawing["cut"] == ["ur-mid"]
     assert float(test.metric[0].value) < 1
@@ -79,9 +77,9 @@ def test_shares_of_the_nodes_add_up(open_page, city, checkpoints):
     assert any(f"{total:.4f}" in caption.value for caption in test.caption)
 
 
-def test_nodes_of_a_vehicle_are_drawn_layer_by_layer(open_page, city, checkpoints):
+def test_nodes_of_a_vehicle_are_drawn_layer_by_layer(open_city):
     url = {"graph_images": "Its vehicle", "graph_colour": "camera", "graph_method": "t-SNE"}
-    test = whole(open_page("graph", data=str(city), query=QUERY, **url, **checkpoints))
+    test = open_city("graph", query=QUERY, **url)
     drawn = components(test, "scatter")[0]
     assert [panel["title"] for panel in drawn["panels"]] == ["H0", "H1", "H2"]
     assert [len(panel["x"]) for panel in drawn["panels"]] == [21, 21, 21]

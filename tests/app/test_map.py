@@ -15,7 +15,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
 from ssrnet.explain.projection import Projection
-from tests.app.conftest import components, rows_of_pictures, whole
+from tests.app.conftest import components, rows_of_pictures
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -157,7 +157,7 @@ def test_work_that_nobody_waits_for_ends():
 
 @pytest.mark.parametrize("method", ["PCA", "UMAP"])
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_equal_embeddings_are_a_point_or_one_sentence(open_page, city, checkpoints, monkeypatch, method, value):
+def test_equal_embeddings_are_a_point_or_one_sentence(open_city, monkeypatch, method, value):
     plain = OpenedModel.features
 
     def equal(*arguments, **named):
@@ -166,7 +166,7 @@ def test_equal_embeddings_are_a_point_or_one_sentence(open_page, city, checkpoin
 
     monkeypatch.setattr(OpenedModel, "features", equal)
     cache._stores.clear()
-    test = whole(open_page("map", data=str(city), map_method=method, **checkpoints))
+    test = open_city("map", map_method=method)
     if method == "UMAP":
         [message] = [info.value for info in test.info]
         assert message.startswith("The map of Baseline (GB): UMAP needs different vectors") and "choose PCA" in message

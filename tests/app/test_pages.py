@@ -36,8 +36,8 @@ def test_a_page_says_what_is_still_missing(open_page, city, view):
     assert "a data folder" not in test.info[0].value
 
 
-def test_retrieval_ranks_the_same_query_with_both_models(open_page, city, checkpoints):
-    test = whole(open_page("retrieval", data=str(city), **checkpoints))
+def test_retrieval_ranks_the_same_query_with_both_models(open_city):
+    test = open_city("retrieval")
     rows = frames(test)
     assert len(rows) == 2
     for row in rows:
@@ -73,8 +73,8 @@ def test_a_protocol_that_the_data_cannot_serve_is_shown_disabled_with_its_reason
     assert reason in unusable.proto.captions[0]
 
 
-def test_single_gallery_shot_lists_one_image_a_vehicle_and_no_junk(open_page, city, checkpoints):
-    test = whole(open_page("retrieval", data=str(city), protocol="Single-gallery-shot", **checkpoints))
+def test_single_gallery_shot_lists_one_image_a_vehicle_and_no_junk(open_city):
+    test = open_city("retrieval", protocol="Single-gallery-shot")
     for row in frames(test):
         assert row.count("hit") == 1 and row.count("junk") == 0 and len(row) == 1 + 4
 

@@ -47,8 +47,8 @@ def probed(city, tmp_path_factory):
     return root
 
 
-def test_a_data_set_without_probes_is_one_sentence(open_page, city, checkpoints):
-    test = whole(open_page("probes", data=str(city), **checkpoints))
+def test_a_data_set_without_probes_is_one_sentence(open_city):
+    test = open_city("probes")
     assert "has no probes" in test.info[0].value
 
 

@@ -34,8 +34,8 @@ def test_the_slider_starts_where_a_region_has_a_cell_and_has_the_networks_own_la
     assert 0.7 in crop_ratios(16, 16, 0.7)
 
 
-def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_page, city, checkpoints):
-    test = whole(open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints))
+def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_city):
+    test = open_city("regions", regions_lambda="0.75")
     (data,) = components(test, "region_boxes")
     step = data["steps"][data["chosen"]]
     assert step["ratio"] == 0.75 and step["note"] == "changed at test time"
@@ -50,14 +50,14 @@ def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_page, 
     assert any("4 × 4 cells, so λ starts" in caption.value for caption in test.caption)
 
 
-def test_a_lambda_that_is_none_is_the_networks_own_and_stands_in_the_url(open_page, city, checkpoints):
-    test = whole(open_page("regions", data=str(city), regions_lambda="wide", **checkpoints))
+def test_a_lambda_that_is_none_is_the_networks_own_and_stands_in_the_url(open_city):
+    test = open_city("regions", regions_lambda="wide")
     assert test.query_params["regions_lambda"] == "0.667"
     assert "Top-5 at λ = 0.667" in [each.value for each in test.subheader]
 
 
-def test_cosines_need_no_gallery_and_ranks_say_what_is_missing(open_page, city, checkpoints):
-    test = whole(open_page("regions", data=str(city), **checkpoints))
+def test_cosines_need_no_gallery_and_ranks_say_what_is_missing(open_city):
+    test = open_city("regions")
     assert titles(test) == [], "no features yet, so nothing is ranked"
     assert any("Mean cosine over pairs of different regions: H(0) 0." in each.value for each in test.caption)
     assert any("once the gallery is ranked" in each.value for each in test.info)
@@ -80,9 +80,9 @@ def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_page
     assert titles(again) == titles(test) and RANK not in [each.key for each in again.button]
 
 
-def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_page, city, checkpoints):
+def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_city, open_page, city, checkpoints):
     open_page("retrieval", data=str(city), **checkpoints)  # embeds the test images
-    test = whole(open_page("regions", data=str(city), regions_lambda="1", **checkpoints))
+    test = open_city("regions", regions_lambda="1")
     assert titles(test)[1] == "λ = 1 at test time, query alone"
     assert any(each.value.startswith("Asymmetric: the query's graph is edited") for each in test.caption)
     assert titles(open_page("regions", data=str(city), **checkpoints)) == ["λ = 0.667, as trained"]

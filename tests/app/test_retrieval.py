@@ -63,8 +63,8 @@ def test_the_gallery_opens_where_the_chosen_image_is():
     assert shown["from"] == 3000 // PAGE * PAGE + 1
 
 
-def test_junk_says_why(open_page, city, checkpoints):
-    page = html(whole(open_page("retrieval", data=str(city), query=QUERY, **checkpoints)))
+def test_junk_says_why(open_city):
+    page = html(open_city("retrieval", query=QUERY))
     (first, *_) = re.findall(r'<figure class="junk".*?</figure>', page)
     assert QUERY in first and "<i>the query itself</i>" in first
 
@@ -77,17 +77,17 @@ def test_junk_says_why(open_page, city, checkpoints):
         ({"expansion": "Weighted (αQE, α = 3)"}, "query_expansion", "alpha = 3, 5 neighbours"),
     ],
 )
-def test_each_option_is_in_the_url_and_in_the_record(open_page, city, checkpoints, url, field, expected):
-    plain = records(whole(open_page("retrieval", data=str(city), **checkpoints)))
-    test = whole(open_page("retrieval", data=str(city), **url, **checkpoints))
+def test_each_option_is_in_the_url_and_in_the_record(open_city, url, field, expected):
+    plain = records(open_city("retrieval"))
+    test = open_city("retrieval", **url)
     changed = records(test)
     assert [record[field] for record in changed] == [expected] * 2
     assert [record | {field: "none"} for record in changed] == plain
     assert any("Ranked with" in caption.value for caption in test.caption)
 
 
-def test_the_flip_test_embeds_mirror_images_and_keeps_them(open_page, project, city, checkpoints):
-    test = whole(open_page("retrieval", data=str(city), flip="true", **checkpoints))
+def test_the_flip_test_embeds_mirror_images_and_keeps_them(open_city, project):
+    test = open_city("retrieval", flip="true")
     assert [record["features"]["flip_test"] for record in records(test)] == [True, True]
     made = list((project / "runs/features").glob("*.safetensors"))
     records_kept = [FeatureSet.load(path)[1] for path in made]
@@ -95,11 +95,11 @@ def test_the_flip_test_embeds_mirror_images_and_keeps_them(open_page, project, c
 
 
 def test_a_branch_subset_needs_no_network_and_equals_ranking_with_those_columns(
-    open_page, city, checkpoints, monkeypatch
+    open_city, city, checkpoints, monkeypatch
 ):
-    whole(open_page("retrieval", data=str(city), **checkpoints))
+    open_city("retrieval")
     monkeypatch.setattr(OpenedModel, "predictor", property(lambda _: pytest.fail("no network is needed")))
-    test = whole(open_page("retrieval", data=str(city), branches="Relation", query=QUERY, **checkpoints))
+    test = open_city("retrieval", branches="Relation", query=QUERY)
     baseline, ssrnet = records(test)
     assert baseline["features"]["branches"] == [] and ssrnet["features"]["branches"] == ["token"]
     assert any("only relation branch" in caption.value for caption in test.caption)
@@ -113,8 +113,8 @@ def test_a_branch_subset_needs_no_network_and_equals_ranking_with_those_columns(
     assert re.findall(r'<figure class="\w+" title="([^"]+)"', row)[1:4] == nearest
 
 
-def test_why_this_match_explains_with_both_models(open_page, city, checkpoints):
-    test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **checkpoints))
+def test_why_this_match_explains_with_both_models(open_city):
+    test = open_city("retrieval", query=QUERY, match=OTHER)
     assert "Why this match?" in [each.value for each in test.subheader]
     assert components(test, "image_rows")[0]["chosen"] == OTHER
     page = html(test)
@@ -149,28 +149,18 @@ def test_ranks_in_the_panel_are_those_of_the_rows(open_page, city, checkpoints):
     ("match", "said"),
     [(QUERY, "junk, so without a rank"), ("not_in_the_gallery.jpg", None), (SAME, "the same vehicle")],
 )
-def test_any_image_may_be_named(open_page, city, checkpoints, match, said):
-    test = whole(open_page("retrieval", data=str(city), query=QUERY, match=match, **checkpoints))
+def test_any_image_may_be_named(open_city, match, said):
+    test = open_city("retrieval", query=QUERY, match=match)
     text = " ".join(each.value for each in test.markdown)
     assert (said in text) if said else "Why this match?" not in [each.value for each in test.subheader]
 
 
-def test_one_branch_of_a_model_that_lacks_it(open_page, city, checkpoints):
+def test_one_branch_of_a_model_that_lacks_it(open_city, open_page, city, checkpoints):
     """The baseline twice: no graph, no attention branch, and no word of them."""
     twice = {"baseline": checkpoints["baseline"], "ssrnet": checkpoints["baseline"]}
     test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **twice))
     assert len(test.get("plotly_chart")) == 1 and html(test).count('<div class="pair">') == 2
-    test = whole(
-        open_page(
-            "retrieval",
-            data=str(city),
-            query=QUERY,
-            match=OTHER,
-            match_branch="Relation",
-            match_method="HiResCAM",
-            **checkpoints,
-        )
-    )
+    test = open_city("retrieval", query=QUERY, match=OTHER, match_branch="Relation", match_method="HiResCAM")
     assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
     assert "HiResCAM of the similarity" in html(test)
 
@@ -182,8 +172,8 @@ def test_links_of_earlier_versions_still_name_their_map(open_page, city, checkpo
     assert html(test).count("Layer-CAM of the similarity by") == 4
 
 
-def test_branches_at_unit_length_are_ranked_recorded_and_explained(open_page, city, checkpoints):
-    test = whole(open_page("retrieval", data=str(city), unit_length="true", query=QUERY, **checkpoints))
+def test_branches_at_unit_length_are_ranked_recorded_and_explained(open_city, city, checkpoints):
+    test = open_city("retrieval", unit_length="true", query=QUERY)
     assert [record["features"]["normalise_branches"] for record in records(test)] == [True, True]
     assert any("each branch at unit length" in caption.value for caption in test.caption)
 
@@ -211,8 +201,8 @@ def test_options_that_a_model_has_none_of_leave_it_as_it_is():
     assert RankingOptions(branches=("G",)).chosen_branches(features.only(["G"])) == (), "all it has"
 
 
-def test_fig_5_is_drawn_and_fig_6_says_why_not(open_page, city, checkpoints):
-    test = whole(open_page("retrieval", data=str(city), sheet="fig5", **checkpoints))
+def test_fig_5_is_drawn_and_fig_6_says_why_not(open_city):
+    test = open_city("retrieval", sheet="fig5")
     buttons = {each.label: each for each in test.button}
     assert not buttons["Fig. 5"].disabled and buttons["Fig. 6"].disabled
     assert any("Fig. 6" in each.value and "no test vehicle" in each.value for each in test.caption)

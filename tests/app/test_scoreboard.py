@@ -157,8 +157,8 @@ def test_a_damaged_study_is_one_sentence(open_page, project, two):
     assert "Loss" in figures(test)
 
 
-def test_the_chosen_models_have_their_curves(open_page, city, checkpoints):
-    test = whole(open_page("scoreboard", data=str(city), **checkpoints))
+def test_the_chosen_models_have_their_curves(open_city):
+    test = open_city("scoreboard")
     cmc, cosines, roc = (figure["data"] for figure in specs(test))
     titles = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert [trace["name"] for trace in cmc] == titles

@@ -159,11 +159,11 @@ def test_nothing_is_offered_where_there_is_nothing_to_offer(open_page, make_impo
     assert not any("imported" in name for name in files), "features are no checkpoints"
 
 
-def test_a_third_model_that_is_not_there_is_one_sentence(open_page, make_import, city, checkpoints):
+def test_a_third_model_that_is_not_there_is_one_sentence(open_city, make_import, city):
     for made in (False, True):
         if made:
             make_import(city)
-        test = whole(open_page("retrieval", data=str(city), third="gone", **checkpoints))
+        test = open_city("retrieval", third="gone")
         (said,) = (each.value for each in test.warning)
         assert "`gone` is no imported model of this data set" in said and f"ssrnet import --data {city}" in said
         assert html(test).count('class="title"') == 2
@@ -180,8 +180,8 @@ def test_a_damaged_import_is_one_sentence_or_not_offered(open_page, make_import,
     assert not test.exception and len(test.error) + len(test.warning) == 1
 
 
-def test_two_imports_of_one_file_keep_their_own_names(open_page, make_import, city, checkpoints):
+def test_two_imports_of_one_file_keep_their_own_names(open_city, make_import, city):
     for name in ("one", "two"):
         make_import(city, name)
-        test = whole(open_page("scoreboard", data=str(city), third=name, **checkpoints))
+        test = open_city("scoreboard", third=name)
         assert records(test)[2]["features"]["model"] == f"{name} (imported)"
