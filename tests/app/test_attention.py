@@ -83,8 +83,8 @@ def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_city, city):
         assert [text[:7] for text in captions(test, title)] == ["cosine "] * own
 
 
-def test_the_length_of_f_attn_stands_below_m_s_and_is_f_gs_for_the_baseline(open_page, city, checkpoints):
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+def test_the_length_of_f_attn_stands_below_m_s_and_is_f_gs_for_the_baseline(open_city):
+    test = open_city("attention", query=QUERY)
     assert rows(test) == [
         f"{title}: {name}"
         for title, length in (("Baseline (GB)", "|F_G|"), ("SSR-Net (GB+AB+RB)", "|F_attn|"))
@@ -112,29 +112,29 @@ def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_city, publish
     assert rows(test)[0] == "Baseline (GB): M_s", "of the baseline in view nothing was measured"
 
 
-def test_a_slow_map_opens_no_page_and_a_chosen_one_takes_the_cams_place(open_page, publish, city, checkpoints):
+def test_a_slow_map_opens_no_page_and_a_chosen_one_takes_the_cams_place(open_city, publish, checkpoints):
     publish(file_hash(checkpoints["ssrnet"]), {"score-cam": 0.5, "layer-cam": 0.3}, trusted=("score-cam", "layer-cam"))
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    test = open_city("attention", query=QUERY)
     assert "Score-CAM has the largest gain" in claims(test)[0] and "Layer-CAM (0.30) stands first" in claims(test)[0]
     assert rows(test)[3] == "SSR-Net (GB+AB+RB): Layer-CAM"
-    other = open_page("attention", data=str(city), query=QUERY, attention_cam="Grad-CAM of the cosine", **checkpoints)
+    other = open_city("attention", query=QUERY, attention_cam="Grad-CAM of the cosine")
     assert rows(other)[3] == "SSR-Net (GB+AB+RB): Grad-CAM of the cosine"
 
 
-def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(open_page, publish, project, city, checkpoints):
+def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(open_city, publish, project, checkpoints):
     publish("f" * 16, {"layer-cam": 0.3}, trusted=("layer-cam",))
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    test = open_city("attention", query=QUERY)
     assert claims(test) == [] and rows(test)[3] == "SSR-Net (GB+AB+RB): M_s" and "Grad-CAM" in rows(test)[5]
     publish(file_hash(checkpoints["ssrnet"]), {"layer-cam": 0.3}, trusted=())
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    test = open_city("attention", query=QUERY)
     assert claims(test) == ["No map passes the explanations study's tests on SSR-Net (GB+AB+RB)."]
     (project / VERDICTS).write_text("{}")
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    test = open_city("attention", query=QUERY)
     assert not test.exception and "holds no verdicts" in test.error[0].value and len(rows(test)) == 6
 
 
-def test_the_page_says_whether_the_attention_looks_at_the_image(open_page, city, checkpoints):
-    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+def test_the_page_says_whether_the_attention_looks_at_the_image(open_city):
+    test = open_city("attention", query=QUERY)
     baseline, ssr_net = (each.value for each in test.markdown if "border cell" in each.value)
     assert "**Baseline (GB)**" in baseline and "F_G " in baseline and "M_c" not in baseline and "M_s" not in baseline
     for words in ("**SSR-Net (GB+AB+RB)**", "M_c ", "M_s ", "% of its variance is position", "times the middle"):
@@ -165,32 +165,32 @@ def test_images_beside_the_query_method_and_branch_come_from_the_url(open_city):
     assert "opacity: 0.8" in html(test)
 
 
-def test_a_cam_added_to_the_table_is_a_choice_of_both_pages(open_page, city, checkpoints, monkeypatch):
+def test_a_cam_added_to_the_table_is_a_choice_of_both_pages(open_city, monkeypatch):
     toy = Cam("Toy-CAM", lambda given: given.feature_map.F_G[:, 0].numpy(), note="shows the first channel")
     monkeypatch.setitem(CAMS, "toy-cam", toy)
-    test = open_page("attention", data=str(city), query=QUERY, attention_cam="Toy-CAM", **checkpoints)
+    test = open_city("attention", query=QUERY, attention_cam="Toy-CAM")
     assert not test.exception and rows(test)[5] == "SSR-Net (GB+AB+RB): Toy-CAM"
     assert "Toy-CAM" in test.selectbox(key="attention_cam").options
-    match = open_page("retrieval", data=str(city), query=QUERY, match="0006_c001_00000000_0.jpg", **checkpoints)
+    match = open_city("retrieval", query=QUERY, match="0006_c001_00000000_0.jpg")
     offered = match.selectbox(key="match_method").options
     assert "Toy-CAM" in offered and "Eigen-CAM (a control)" in offered
     assert not {"Score-CAM", "Grad-CAM of the cosine"} & set(offered)
 
 
-def test_the_strongest_channels_are_ssrnets(open_page, city, checkpoints):
-    test = open_page("attention", data=str(city), attention_images="1", **checkpoints)
+def test_the_strongest_channels_are_ssrnets(open_city):
+    test = open_city("attention", attention_images="1")
     weights = [float(text) for text in re.findall(r"channel \d+ · M_c ([\d.]+)<", html(test))]
     assert len(weights) == 8 and weights == sorted(weights, reverse=True)
     assert test.subheader[-1].value == "SSR-Net (GB+AB+RB): the 8 channels that M_c lets through most"
     assert not any("Baseline" in each.value for each in test.subheader)
 
 
-def test_mass_by_part_stands_where_masks_are(open_page, masked, city, checkpoints):
+def test_mass_by_part_stands_where_masks_are(open_city, open_page, masked, checkpoints):
     test = open_page("attention", data=str(masked), query=QUERY, **checkpoints)
     assert not test.exception and "Mass by part" in [each.value for each in test.subheader]
     other = open_page("attention", data=str(masked), query="0006_c001_00000000_0.jpg", **checkpoints)
     assert any("None of these images has a part mask" in each.value for each in other.caption)
-    without = open_page("attention", data=str(city), query=QUERY, **checkpoints)
+    without = open_city("attention", query=QUERY)
     assert "Mass by part" not in [each.value for each in without.subheader]
     assert not any("part mask" in each.value for each in without.caption)
 

@@ -125,14 +125,14 @@ def test_every_field_can_be_changed(demo, open_page, city):
     assert sidebar(test) == places.DEMO | {"data": str(city), "ssrnet": places.DEMO["baseline"]}
 
 
-def test_the_second_start_finds_what_the_first_extracted(open_page, project, city, checkpoints, monkeypatch, request):
+def test_the_second_start_finds_what_the_first_extracted(open_city, project, monkeypatch, request):
     start_anew()
-    first = open_page("retrieval", data=str(city), **checkpoints)
+    first = open_city("retrieval")
     assert ranks(first) == 2
     files = {path: path.read_bytes() for path in kept(project)}
     assert len(files) == 2 and all(read_record(path)["split"] == "test" for path in files)
     request.getfixturevalue("no_extraction")
-    second = open_page("retrieval", data=str(city), **checkpoints)
+    second = open_city("retrieval")
     assert html(second) == html(first)
     assert [frame.value.to_dict() for frame in second.dataframe] == [frame.value.to_dict() for frame in first.dataframe]
     assert {path: path.read_bytes() for path in kept(project)} == files
@@ -166,10 +166,10 @@ def test_a_damaged_or_foreign_feature_file_is_made_again(demo, open_page, damage
     assert [path.name for path in kept(demo)] == [shipped[0].name]
 
 
-def test_where_features_cannot_be_kept_the_page_goes_on_without(open_page, project, city, checkpoints):
+def test_where_features_cannot_be_kept_the_page_goes_on_without(open_city, project):
     start_anew()
     (project / "runs").write_text("a file in the folder's place")
-    assert ranks(open_page("retrieval", data=str(city), **checkpoints)) == 2
+    assert ranks(open_city("retrieval")) == 2
 
 
 def test_feature_files_are_not_offered_as_checkpoints(demo, open_page):

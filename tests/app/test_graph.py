@@ -40,14 +40,14 @@ def test_the_graph_as_it_is(open_city):
     assert len(matrices(test)[1]) == 3, "cosines of H0, H1 and H2"
 
 
-def test_the_page_says_how_alike_nodes_are_over_several_images(open_page, city, checkpoints):
-    test = open_page("graph", data=str(city), query=QUERY, **checkpoints)
+def test_the_page_says_how_alike_nodes_are_over_several_images(open_city):
+    test = open_city("graph", query=QUERY)
     (sentence,) = (each.value for each in test.markdown if "Mean cosine between two nodes" in each.value)
     assert all(f"at H({layer})" in sentence for layer in range(3)) and "M_c" not in sentence
     assert any("Measured on all images" in each.value for each in test.caption)
 
 
-def test_switches_in_the_url_change_token_matrices_and_label(open_city, open_page, city, checkpoints):
+def test_switches_in_the_url_change_token_matrices_and_label(open_city):
     test = open_city("graph", query=QUERY, graph_off="ul,token", graph_cut="ur-mid")
     drawing = components(test, "node_graph")[0]
     assert drawing["off"] == ["ul", "token"] and drawing["cut"] == ["ur-mid"]
@@ -57,19 +57,19 @@ def test_switches_in_the_url_change_token_matrices_and_label(open_city, open_pag
     A, P = matrices(test)[0].values()
     assert A[1].tolist() == [0, 1, 0, 0, 0, 0, 0] and A[2, 3] == A[3, 2] == 0
     assert P[6].tolist() == pytest.approx([1 / 6, 0, 1 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
-    silenced = open_page("graph", data=str(city), query=QUERY, graph_off="ul", graph_how="silenced", **checkpoints)
+    silenced = open_city("graph", query=QUERY, graph_off="ul", graph_how="silenced")
     assert matrices(silenced)[0]["A + I (Eq. 3)"].sum() == 7 + 2 * 14, "a silenced node keeps its edges"
     assert "ul silenced" in html(silenced)
 
 
-def test_all_on_takes_the_switches_back(open_page, city, checkpoints):
-    test = open_page("graph", data=str(city), query=QUERY, graph_off="ul", **checkpoints)
+def test_all_on_takes_the_switches_back(open_city):
+    test = open_city("graph", query=QUERY, graph_off="ul")
     test.button(key="graph_reset").click().run()
     assert "graph_off" not in test.query_params and test.metric[0].value == "1.000"
 
 
-def test_shares_of_the_nodes_add_up(open_page, city, checkpoints):
-    test = open_page("graph", data=str(city), query=QUERY, **checkpoints)
+def test_shares_of_the_nodes_add_up(open_city):
+    test = open_city("graph", query=QUERY)
     rows = test.dataframe[-1].value
     assert rows["Node"].tolist()[-1] == "constant of the neck" and len(rows) == 8
     assert rows["Switched off"].tolist()[:7] == ["removed"] * 6 + ["silenced"]

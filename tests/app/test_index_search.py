@@ -44,8 +44,8 @@ def test_the_query_is_searched_with_the_indexs_own_model(open_page, city, checkp
     assert set(listed(open_page("retrieval", index_cameras="c002, c009", index_k="3", **url))) <= set(others)
 
 
-def test_without_an_index_the_page_says_how_to_make_one(open_page, city, checkpoints):
-    test = open_page("retrieval", data=str(city), **checkpoints)
+def test_without_an_index_the_page_says_how_to_make_one(open_city):
+    test = open_city("retrieval")
     assert any("ssrnet index build" in caption.value for caption in test.caption)
 
 
@@ -62,9 +62,9 @@ def test_what_cannot_be_searched_is_one_sentence(open_page, city, checkpoints, i
     assert any("None of the index's 12 images" in each.value for each in test.info)
 
 
-def test_an_index_below_runs_is_offered(project, open_page, city, checkpoints, index):
+def test_an_index_below_runs_is_offered(project, open_city, open_page, city, checkpoints, index):
     shutil.copytree(index, project / "runs/archive")
     test = open_page("images", images_mode="Search an index", data=str(city), **checkpoints)
     assert not test.exception and any("Upload a query" in each.value for each in test.info)
-    test = open_page("retrieval", data=str(city), **checkpoints)
+    test = open_city("retrieval")
     assert test.selectbox(key="index").options == ["runs/archive"]

@@ -21,8 +21,8 @@ QUERY = "0007_c001_00000000_0.jpg"
 
 
 @pytest.fixture
-def opened(open_page, city, checkpoints):
-    return open_page("map", data=str(city), query=QUERY, **checkpoints)
+def opened(open_city):
+    return open_city("map", query=QUERY)
 
 
 def drawn(test) -> dict:
@@ -46,14 +46,14 @@ def test_both_models_are_drawn_and_the_query_is_marked(opened, city):
     assert len(open_dataset(city).test) == 12
 
 
-def test_controls_come_from_the_url(open_page, city, checkpoints):
+def test_controls_come_from_the_url(open_city):
     url = {"map_colour": "camera", "map_branch": "attn"}
-    test = open_page("map", data=str(city), query=QUERY, **url, **checkpoints)
+    test = open_city("map", query=QUERY, **url)
     data = drawn(test)
     assert [kind["label"] for kind in data["kinds"]] == ["c001", "c002"]
     titles = [panel["title"] for panel in data["panels"]]
     assert titles == ["Baseline (GB)", "SSR-Net (GB+AB+RB), attn alone"], "the baseline has no such branch"
-    whole = drawn(open_page("map", data=str(city), query=QUERY, **checkpoints))
+    whole = drawn(open_city("map", query=QUERY))
     assert data["panels"][0] == whole["panels"][0] and data["panels"][1] != whole["panels"][1]
 
 

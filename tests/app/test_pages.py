@@ -47,25 +47,25 @@ def test_retrieval_ranks_the_same_query_with_both_models(open_city):
     assert "Baseline (GB)" in html(test) and "SSR-Net (GB+AB+RB)" in html(test)
 
 
-def test_retrieval_lists_as_many_images_as_asked_for_or_says_that_there_are_fewer(open_page, city, checkpoints):
-    test = open_page("retrieval", data=str(city), top_k="10", **checkpoints)
+def test_retrieval_lists_as_many_images_as_asked_for_or_says_that_there_are_fewer(open_city):
+    test = open_city("retrieval", top_k="10")
     # 12 gallery images, one of them junk for its query
     assert all(sum(kind in ("hit", "error") for kind in row) == 10 for row in frames(test))
-    test = open_page("retrieval", data=str(city), top_k="20", **checkpoints)
+    test = open_city("retrieval", top_k="20")
     assert all(sum(kind in ("hit", "error") for kind in row) == 11 for row in frames(test))
     assert any("only 12 images" in caption.value for caption in test.caption)
 
 
-def test_the_frames_tell_the_truth(open_page, city, checkpoints):
-    test = open_page("retrieval", data=str(city), top_k="10", query="0008_c001_00000000_0.jpg", **checkpoints)
+def test_the_frames_tell_the_truth(open_city):
+    test = open_city("retrieval", top_k="10", query="0008_c001_00000000_0.jpg")
     for figure in re.findall(r'<figure class="(\w+)" title="(\d+)_c(\d+)', html(test)):
         kind, vehicle, camera = figure
         expected = "error" if vehicle != "0008" else "junk" if camera == "001" else "hit"
         assert kind in (expected, "query")
 
 
-def test_a_protocol_that_the_data_cannot_serve_is_shown_disabled_with_its_reason(open_page, city, checkpoints):
-    test = open_page("retrieval", data=str(city), **checkpoints)
+def test_a_protocol_that_the_data_cannot_serve_is_shown_disabled_with_its_reason(open_city, city):
+    test = open_city("retrieval")
     usable, unusable = test.sidebar.radio
     assert list(usable.options) == ["Cross-camera", "Single-gallery-shot"] and not usable.disabled
     assert list(unusable.options) == ["Multi-gallery-shot"] and unusable.disabled

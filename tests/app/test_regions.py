@@ -65,8 +65,8 @@ def test_cosines_need_no_gallery_and_ranks_say_what_is_missing(open_city):
     assert not list(Path("runs").rglob("*.graphs"))
 
 
-def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_page, city, checkpoints):
-    test = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
+def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_city):
+    test = open_city("regions", regions_lambda="0.75")
     test.button(key=RANK).click().run()
     assert not test.exception and not test.error
     assert titles(test) == ["λ = 0.667, as trained", "λ = 0.75 at test time, query and gallery"]
@@ -76,16 +76,16 @@ def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_page
     assert graphs_file.name not in "".join(checkpoint_files())
 
     st.cache_resource.clear()
-    again = open_page("regions", data=str(city), regions_lambda="0.75", **checkpoints)
+    again = open_city("regions", regions_lambda="0.75")
     assert titles(again) == titles(test) and RANK not in [each.key for each in again.button]
 
 
-def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_city, open_page, city, checkpoints):
-    open_page("retrieval", data=str(city), **checkpoints)  # embeds the test images
+def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_city):
+    open_city("retrieval")  # embeds the test images
     test = open_city("regions", regions_lambda="1")
     assert titles(test)[1] == "λ = 1 at test time, query alone"
     assert any(each.value.startswith("Asymmetric: the query's graph is edited") for each in test.caption)
-    assert titles(open_page("regions", data=str(city), **checkpoints)) == ["λ = 0.667, as trained"]
+    assert titles(open_city("regions")) == ["λ = 0.667, as trained"]
 
 
 def test_ranks_and_metrics_at_a_lambda_are_those_of_a_network_asked_at_it(project, city, checkpoints):

@@ -75,10 +75,10 @@ def test_every_link_of_the_tours_opens_what_it_promises(measured, open_page):
         assert {name: test.query_params[name] for name in asked} == asked, step.label
 
 
-def test_unmeasured_models_are_not_measured_unasked(open_page, city, checkpoints, monkeypatch):
+def test_unmeasured_models_are_not_measured_unasked(open_city, monkeypatch):
     monkeypatch.setattr(OpenedModel, "stored_features", lambda *a: None)
     monkeypatch.setattr(OpenedModel, "_extract", lambda *a: pytest.fail("nobody asked for that"))
-    test = open_page("start", data=str(city), **checkpoints)
+    test = open_city("start")
     assert not test.exception and "not measured on this data yet" in test.info[0].value
     assert "Measure both models first" in " ".join(each.value for each in test.markdown)
 

@@ -172,11 +172,11 @@ def test_a_third_model_that_is_not_there_is_one_sentence(open_city, make_import,
     assert html(test).count('class="title"') == 3
 
 
-def test_a_damaged_import_is_one_sentence_or_not_offered(open_page, make_import, project, city, checkpoints):
+def test_a_damaged_import_is_one_sentence_or_not_offered(open_city, make_import, project, city):
     make_import(city)
     (path,) = (project / "runs/imported").iterdir()
     path.write_bytes(path.read_bytes()[:-20])
-    test = open_page("retrieval", data=str(city), third="agw", **checkpoints)
+    test = open_city("retrieval", third="agw")
     assert not test.exception and len(test.error) + len(test.warning) == 1
 
 

@@ -65,8 +65,8 @@ def test_a_training_half_without_test_images(open_page, city, trained, tmp_path)
     assert warnings == [] and captions == [f"{TITLES}Trained on this data set's training split."]
 
 
-def test_older_checkpoints_say_nothing(open_page, city, checkpoints, unmeasured):
-    assert said(open_page("start", data=str(city), **checkpoints)) == ([], [])
+def test_older_checkpoints_say_nothing(open_city, unmeasured):
+    assert said(open_city("start")) == ([], [])
 
 
 def test_numbers_carry_it_in_their_record(project, city, trained, checkpoints):
