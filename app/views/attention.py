@@ -81,7 +81,8 @@ def render(bench: Workbench) -> None:
     if verdicts:
         st.caption(_claim(verdicts, measured_on))
     rows, by_title = _rows(bench, shown, method, branch, verdicts)
-    map_sheet("shown", {_caption(each, image): photograph(each) for each in shown}, rows, opacity)
+    captions = [f"{'Query · ' * (each == image)}{image_label(each)} · {each.name}" for each in shown]
+    map_sheet("shown", dict(zip(captions, map(photograph, shown))), rows, opacity)
     st.subheader("Does the attention look at the image?", anchor=False)
     place = st.container()
     _parts(bench.dataset, shown, by_title)
@@ -230,10 +231,6 @@ def _range(one: ImageMap, digits: int) -> str:
 
 def _painted(maps: Sequence[ImageMap], captions: Sequence[str]) -> list[Map]:
     return [Map(map_uri(one), caption) for one, caption in zip(maps, captions, strict=True)]
-
-
-def _caption(image: VehicleImage, query: VehicleImage) -> str:
-    return f"{'Query · ' if image == query else ''}{image_label(image)} · {image.name}"
 
 
 def _parts(dataset: ReIDDataset, shown: Sequence[VehicleImage], by_title: dict[str, list[ImageMap]]) -> None:

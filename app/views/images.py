@@ -122,7 +122,7 @@ def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: st
     """Maps in both directions, cosine, threshold and error rates of each model."""
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
     scored = evaluations(bench.networks.values())
-    columns, rows, maps_by_title = st.columns(len(bench.networks), gap="medium"), [], {}
+    columns, rows, shown = st.columns(len(bench.networks), gap="medium"), [], {}
     for column, (title, model) in zip(columns, bench.networks.items()):
         pair, pairs = uploaded_pair(model, first, second, "grad-cam"), verification(model)
         threshold, rate = pairs.equal_error()
@@ -137,7 +137,7 @@ def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: st
             }
             for place, (caption, uri) in zip(st.columns(2), maps.items()):
                 place.image(uri, caption=caption, width="stretch")
-            maps_by_title[heading] = maps
+            shown[heading] = maps
         rows.append(
             {"Model": title, "Cosine": pair.similarity, "Threshold": threshold, "Verdict": verdict}
             | {
@@ -146,7 +146,12 @@ def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: st
                 "Same vehicle less similar": 100 * errors.false_non_match,
             }
         )
-    pictures_export("comparison of your images", lambda: _printed(maps_by_title), key="images_pair_export")
+
+    def printed() -> list[Row]:
+        cells = {title: [Cell(from_uri(uri), words) for words, uri in maps.items()] for title, maps in shown.items()}
+        return [Row(title, pictures) for title, pictures in cells.items()]
+
+    pictures_export("comparison of your images", printed, key="images_pair_export")
     share = st.column_config.NumberColumn(format="%.2f %%")
     number = st.column_config.NumberColumn(format="%.3f")
     columns_config = dict.fromkeys(("Cosine", "Threshold"), number) | dict.fromkeys(list(rows[0])[4:], share)
@@ -158,10 +163,3 @@ def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: st
         "both rates where they are equal."
     )
     record_popover(scored)
-
-
-def _printed(maps: Mapping[str, Mapping[str, str]]) -> list[Row]:
-    """A row a title, of data URIs by the words below them."""
-    return [
-        Row(title, [Cell(from_uri(uri), words) for words, uri in pictures.items()]) for title, pictures in maps.items()
-    ]

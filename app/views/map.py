@@ -17,7 +17,7 @@ from app.widgets.map_notes import current_notes, notes_file, select, selected, t
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.progress import progress
-from app.workbench import OpenedDataset, Workbench
+from app.workbench import Workbench
 from app.workbench.images import image_label, thumbnail
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings, gallery_map
 from app.workbench.maps import kinds as kinds_of
@@ -113,7 +113,7 @@ def _board(bench: Workbench, panels: Sequence[Panel], view: View) -> None:
             f"Select by {in_words(colouring)}",
             sorted(set(kinds)),
             key=key,
-            on_change=lambda: _select_kinds(data, kinds, key),
+            on_change=lambda: select(data, [i.name for i, kind in zip(images, kinds) if kind in st.session_state[key]]),
             placeholder="choose instead of drawing around the points",
         )
     left, right = st.columns([5, 3], gap="large")
@@ -138,11 +138,6 @@ def _pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
         for image in chosen[:MOST_SHOWN]
     ]
     image_rows([ImageRow("", "", figures)], "grid", "map_pictures", query.name, lambda name: choose("query", name))
-
-
-def _select_kinds(data: OpenedDataset, kinds: Sequence[str], key: str) -> None:
-    chosen = set(st.session_state[key])
-    select(data, [image.name for image, kind in zip(data.dataset.test, kinds) if kind in chosen])
 
 
 def _record(bench: Workbench, view: View) -> dict[str, object]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
-from app.widgets.controls import one_of
+from app.widgets.controls import one_of, toggle_parameter
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
@@ -94,7 +95,7 @@ def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingO
         for title, evaluation in scored.items()
     ]
     clicked = st.query_params.get(MATCH)
-    rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=_open_match)
+    rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=partial(toggle_parameter, MATCH))
     legend()
     ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == clicked), None)
@@ -102,14 +103,6 @@ def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingO
         st.caption("Click an image, or reach it with Tab, the arrows and Enter, to see why it stands where it does.")
     else:
         why_this_match(bench, options, query, match, _close_match)
-
-
-def _open_match(name: str) -> None:
-    """A second click on the same image closes its panel."""
-    if st.query_params.get(MATCH) == name:
-        _close_match()
-    else:
-        st.query_params[MATCH] = name
 
 
 def _close_match() -> None:

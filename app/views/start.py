@@ -110,8 +110,7 @@ def _tours(bench: Workbench, measured: bool) -> None:
     query = chosen_image("query", bench.dataset.test)
     gain, worst = None, None
     if measured:
-        queries = examples(failures(bench.baseline, bench.ssrnet))
-        gain, worst = queries.gain, queries.worst
+        gain, worst = examples(failures(bench.baseline, bench.ssrnet))
     settings = bench.ssrnet.settings
     missing = f"{settings.title} has no graph of five regions, so there is nothing to tour."
     tours = (

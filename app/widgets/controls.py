@@ -21,3 +21,11 @@ def one_of(
         more["format_func"] = options.__getitem__
     default = values[0] if default is None else default
     return place.segmented_control(label, values, default=default, required=True, key=key, bind="query-params", **more)
+
+
+def toggle_parameter(name: str, value: str) -> None:
+    """Sets the URL's parameter, or removes it where it has this value already."""
+    if st.query_params.get(name) == value:
+        del st.query_params[name]
+    else:
+        st.query_params[name] = value

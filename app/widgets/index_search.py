@@ -13,7 +13,7 @@ from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.export import table
 from app.widgets.problems import open_typed, show_problem
 from app.workbench import Workbench
-from app.workbench.images import thumbnail
+from app.workbench.images import image_label, thumbnail
 from app.workbench.indexes import index_folders, index_model, outside, path_of, search
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import SSRNetError
@@ -86,5 +86,5 @@ def _picture(rank: int, neighbour: Neighbour, closed: Container[Entry]) -> Figur
     entry = neighbour.entry
     path = Path(os.devnull) if entry in closed else path_of(entry)
     image = VehicleImage(path, entry.name, entry.vehicle_id or "", entry.camera_id)
-    whose = " · ".join(filter(None, (entry.vehicle_id, entry.camera_id)))
-    return Figure(thumbnail(image), f"rank {rank}: {entry.name}", f"{rank} · {neighbour.distance:.3f} · {whose}")
+    caption = f"{rank} · {neighbour.distance:.3f} · {image_label(image)}"
+    return Figure(thumbnail(image), f"rank {rank}: {entry.name}", caption)

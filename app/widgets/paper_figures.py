@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from app.widgets.controls import toggle_parameter
 from app.widgets.progress import run_with_progress
 from app.workbench import RankingOptions, Workbench
 from app.workbench.paper_figures import paper_figure
@@ -37,8 +38,8 @@ def paper_figures(bench: Workbench, options: RankingOptions) -> None:
                 icon=":material/grid_on:",
                 disabled=reasons[name] is not None,
                 type="primary" if shown == name else "secondary",
-                on_click=_toggle,
-                args=(name,),
+                on_click=toggle_parameter,
+                args=(SHEET, name),
                 help=f"Six queries, {CONDITIONS[name]}",
             )
     for name, reason in reasons.items():
@@ -61,10 +62,3 @@ def _figure(bench: Workbench, options: RankingOptions, name: str, layout: Figure
         return
     st.image(drawn.preview, width="stretch", alt=drawn.figure.caption)
     export_buttons(f"{name}_{rule}_seed{layout.protocol.seed}", drawn.figure.export, key=f"export_{name}")
-
-
-def _toggle(name: str) -> None:
-    if st.query_params.get(SHEET) == name:
-        st.query_params.pop(SHEET, None)
-    else:
-        st.query_params[SHEET] = name

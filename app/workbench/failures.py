@@ -62,14 +62,6 @@ class Suspicions:
     images: int
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Queries that show a point, by the rules of ``largest_gain`` and ``worst_failure``; None where none does."""
-
-    gain: VehicleImage | None
-    worst: VehicleImage | None
-
-
 def failures(a: OpenedModel, b: OpenedModel, places: tuple[int, int] = (0, 1)) -> Failures:
     """Everything but the slices and the suspicions. The features must be stored already, or are computed unseen."""
     key = ((a.title, a), (b.title, b))
@@ -93,9 +85,9 @@ def failures(a: OpenedModel, b: OpenedModel, places: tuple[int, int] = (0, 1)) -
     return cached("failures", (key, places), compute, 4, "Comparing the two models query by query")
 
 
-def examples(pair: Failures) -> Examples:
-    """``gain`` of the second model over the first, and the second model's ``worst`` failure."""
-    return cached("examples", pair.key, lambda: Examples(largest_gain(pair.comparison), worst_failure(pair.b)), 16)
+def examples(pair: Failures) -> tuple[VehicleImage | None, VehicleImage | None]:
+    """The queries of the second model's largest gain over the first, and of its worst failure; None where none is."""
+    return cached("examples", pair.key, lambda: (largest_gain(pair.comparison), worst_failure(pair.b)), 16)
 
 
 def slicing(pair: Failures, name: str) -> Slicing:

@@ -46,7 +46,7 @@ def test_boxes_follow_lambda_from_the_url_and_are_those_of_the_model(open_city):
         [3, 5, 5, 2],
         [1, 2, 2, 1],
     ]
-    assert [each["note"] for each in data["steps"] if each["own"]] == ["2/3, as trained"]
+    assert [each["note"] for each in data["steps"] if each["trained"]] == ["2/3, as trained"]
     assert any("4 × 4 cells, so λ starts" in caption.value for caption in test.caption)
 
 

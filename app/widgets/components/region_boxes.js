@@ -126,8 +126,8 @@ export default function (component) {
       if (!step.tick) return [];
       const button = document.createElement("button");
       button.textContent = step.tick;
-      button.className = step.own ? "own" : "";
-      button.title = step.own ? "as trained" : "";
+      button.className = step.trained ? "trained" : "";
+      button.title = step.trained ? "as trained" : "";
       button.dataset.at = i;
       button.style.left = `${100 * i / Math.max(data.steps.length - 1, 1)}%`;
       return [button];

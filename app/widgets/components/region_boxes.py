@@ -57,7 +57,7 @@ def region_boxes_slider(
                 "ratio": ratio,
                 "set": set_of[boxes],
                 "title": f"λ = {ratio:.3g}",
-                "own": is_trained,
+                "trained": is_trained,
                 "note": _note(boxes == region_boxes(*size, trained), is_trained, fraction),
                 "tick": fraction or f"{ratio:.2g}" if is_trained or fraction else None,
             }
