@@ -89,16 +89,15 @@ def _rank(bench: Workbench, query: Image.Image, gallery: Mapping[str, Image.Imag
     """Both models' rows; the name of the gallery picture to look at more closely."""
     names, pictures, rows, printed, first = list(gallery), list(gallery.values()), [], [], ""
     for at, model in enumerate(bench.networks.values()):
-        ranked = run_with_progress(
-            f"Embedding with {model.title}", f"images_embed_{at}", partial(model.rank, query, pictures, TOP_K)
-        )
+        rank = partial(model.rank, query, pictures, TOP_K)
+        ranked = run_with_progress(f"Embedding with {model.title}", f"images_embed_{at}", rank)
         first = first or names[ranked[0].index]
         listed = [Figure(uploaded_thumbnail(query), "the query", "Query", "query")]
         cells = [Cell(query, "Query", BLUE)]
-        for rank, index, cosine in ranked:
-            name, words = names[index], f"{rank} · {cosine:.3f}"
+        for place, index, cosine in ranked:
+            name, words = names[index], f"{place} · {cosine:.3f}"
             uri = uploaded_thumbnail(pictures[index])
-            listed.append(Figure(uri, f"rank {rank}: {name}", f"{words} · {name}", picks=name))
+            listed.append(Figure(uri, f"rank {place}: {name}", f"{words} · {name}", picks=name))
             cells.append(Cell(pictures[index], f"{words} {name}"))
         rows.append(ImageRow(model.title, f"rank and cosine, of {len(names):,}", listed))
         printed.append(Row(f"{model.title}: rank and cosine, of {len(names):,}", cells))
@@ -131,10 +130,8 @@ def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: st
             verdict = "same vehicle" if pair.similarity >= threshold else "two vehicles"
             heading = f"{title}: cosine {pair.similarity:.3f}, threshold {threshold:.3f}: {verdict}"
             st.markdown(f"**{title}**: cosine {pair.similarity:.3f}, threshold {threshold:.3f}: **{verdict}**")
-            maps = {
-                "what resembles the other in the first": pair.query,
-                "what resembles the first in the other": pair.gallery,
-            }
+            captions = "what resembles the other in the first", "what resembles the first in the other"
+            maps = dict(zip(captions, (pair.query, pair.gallery)))
             for place, (caption, uri) in zip(st.columns(2), maps.items()):
                 place.image(uri, caption=caption, width="stretch")
             shown[heading] = maps

@@ -96,11 +96,8 @@ def _series(bench: Workbench, every_series: list[ProbeSeries]) -> None:
     cosines: dict[str, dict[str, np.ndarray]] = {}
     levels: dict[str, float | None] = {}
     for number, (title, model) in enumerate(bench.networks.items()):
-        features = run_with_progress(
-            f"Embedding the series with {title}",
-            f"probes_embed_{number}",
-            partial(probes.embeddings, model, f"{name} {vehicle}", series.photographs),
-        )
+        embed = partial(probes.embeddings, model, f"{name} {vehicle}", series.photographs)
+        features = run_with_progress(f"Embedding the series with {title}", f"probes_embed_{number}", embed)
         cosines[title] = branch_cosines(features, reference.name)
         levels[title] = probes.nearest_other_vehicle(model, features, reference)
 

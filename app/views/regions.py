@@ -34,7 +34,7 @@ from ssrnet.retrieval.evaluation import Evaluation
 TOP_K = 5
 LAMBDA, SLIDER, WITH = "regions_lambda", "regions_slider", "regions_with"
 AT_ONCE = 5e10
-"""Multiply-adds up to which the whole split is ranked at every lambda unasked: twice the demo's."""
+"""Multiply-adds up to which the whole split is ranked at every lambda without a click: twice the demo's."""
 EQUATIONS = (
     r"H_L = \lfloor \lambda \times H \rfloor, \qquad W_L = \lfloor \lambda \times W \rfloor \tag{Eq. 2}",
     r"\mathrm{IoU}(a, b) = \frac{|a \cap b|}{|a \cup b|}",
@@ -65,14 +65,14 @@ def render(bench: Workbench) -> None:
     elif not split.query:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
     else:
-        _explore(bench, model, image_picker("query", split.query), study_curves())
+        _explore(model, image_picker("query", split.query), study_curves())
     signed = model is not None and not BACKBONES[model.settings.backbone].family.non_negative
     look_for = LOOK_FOR if signed else LOOK_FOR + NON_NEGATIVE
     explain(EQUATIONS, look_for, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
 
 
 @fragment
-def _explore(bench: Workbench, model: OpenedModel, image: VehicleImage, studies: Mapping[str, StudyCurve]) -> None:
+def _explore(model: OpenedModel, image: VehicleImage, studies: Mapping[str, StudyCurve]) -> None:
     """All that follows lambda, redrawn by itself when the slider is released."""
     size, trained = tuple(model.view(image).trace.F_attn.shape[2:]), model.settings.crop_ratio
     listed = crop_ratios(*size, trained)
@@ -85,8 +85,8 @@ def _explore(bench: Workbench, model: OpenedModel, image: VehicleImage, studies:
     )
     if listed[0] > regions.LEAST_RATIO + 1e-9:
         st.caption(f"The feature map has {size[0]} × {size[1]} cells, so λ starts where a region has one.")
-    graphs = _ranks(bench, model, image, ratio, size)
-    _matrices(bench, model, image, ratio, size)
+    graphs = _ranks(model, image, ratio, size)
+    _matrices(model, image, ratio, size)
     _over_lambda(model, image, ratio, graphs, studies)
 
 
@@ -108,18 +108,15 @@ def _chosen(listed: Sequence[float], trained: float) -> float:
     return ratio
 
 
-def _ranks(
-    bench: Workbench, model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]
-) -> GalleryGraphs | None:
+def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> GalleryGraphs | None:
     """The query's top-5 as trained and at ``ratio``; the gallery's graphs, where they exist or were requested."""
     trained_ratio = model.settings.crop_ratio
-    requested = f"regions_asked_{model.hash}_{bench.data.hash}"
+    requested = f"regions_requested_{model.hash}_{model.data.hash}"
     st.subheader(f"Top-{TOP_K} at λ = {ratio:.3g}", anchor=False)
     graphs = regions.stored_graphs(model)
     if graphs is None and st.session_state.get(requested):
-        graphs = run_with_progress(
-            "Cutting the gallery's regions at every λ", "regions_graphs", partial(regions.gallery_graphs, model)
-        )
+        label, compute = "Cutting the gallery's regions at every λ", partial(regions.gallery_graphs, model)
+        graphs = run_with_progress(label, "regions_graphs", compute)
     if graphs is None:
         words, button = st.columns([3, 1], vertical_alignment="center")
         words.caption(
@@ -131,13 +128,14 @@ def _ranks(
             icon=":material/format_list_numbered:",
             width="stretch",
             key="regions_rank",
-            on_click=lambda: st.session_state.__setitem__(requested, True),
+            on_click=st.session_state.update,
+            args=({requested: True},),
         )
         if model.stored_features() is None:
             return None
     else:
-        ensure_features(bench.networks.values())
-    split = bench.split
+        ensure_features([model])
+    split = model.split
     query = next(i for i, each in enumerate(split.query) if each.name == image.name)
     trained = regions.rank_as_trained(model, query, TOP_K)
     rows = [RankRow(f"λ = {trained_ratio:.3g}, as trained", trained.hits, standing(trained.ranking, 0))]
@@ -150,19 +148,17 @@ def _ranks(
     rank_list(image, rows, split.gallery)
     legend()
     ranks_export(f"ranks_lambda_{ratio:.3f}_{image.name}", image, rows, split.gallery)
-    if sentences:
-        st.caption(" ".join(sentences))
-    else:
-        st.caption(
-            f"These are the boxes that {model.title} was trained with; move λ to see what other regions would list."
-        )
+    as_trained = (
+        f"These are the boxes that {model.title} was trained with; move λ to see what other regions would list."
+    )
+    st.caption(" ".join(sentences) or as_trained)
     return graphs
 
 
-def _matrices(bench: Workbench, model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> None:
+def _matrices(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> None:
     """Overlap of the boxes beside the cosines of what they hold, layer by layer."""
     st.subheader("How alike the regions are", anchor=False)
-    others = {"itself": image} | {other.name: other for other in same_vehicle(image, bench.dataset.test)}
+    others = {"itself": image} | {other.name: other for other in same_vehicle(image, model.data.dataset.test)}
     if st.session_state.get(WITH) not in others:
         st.session_state.pop(WITH, None)  # of the query before
     name = st.selectbox(
@@ -224,7 +220,8 @@ def _measure(model: OpenedModel, graphs: GalleryGraphs, listed: Sequence[float])
             "Measure Rank-1 and mAP at every λ",
             key="regions_measure",
             icon=":material/monitoring:",
-            on_click=lambda: st.session_state.__setitem__(requested, True),
+            on_click=st.session_state.update,
+            args=({requested: True},),
         )
         return {}
 

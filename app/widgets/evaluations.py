@@ -20,10 +20,10 @@ def evaluations(models: Iterable[OpenedModel], options: RankingOptions = Ranking
     models = list(models)
     ensure_features(models, options)
     return {
-        model.title: run_with_progress(
-            f"Re-ranking with {model.title}", f"re_rank_{at}", partial(model.evaluation, options)
+        each.title: run_with_progress(
+            f"Re-ranking with {each.title}", f"re_rank_{at}", partial(each.evaluation, options)
         )
-        for at, model in enumerate(models)
+        for at, each in enumerate(models)
     }
 
 

@@ -77,9 +77,8 @@ def query_at(pair: Failures, query: VehicleImage, same_point: bool = False) -> N
     shown = ("type", "vehicle_type", "colour", "color")
     attributes += [query.attributes[name] for name in shown if name in query.attributes]
     sentences = [", ".join(attributes), _outcome(row)]
-    models = []
-    for side, title, evaluation in zip("ab", pair.titles, (comparison.a, comparison.b), strict=True):
-        models.append(ModelOnQuery(title, _note(row, side), evaluation))
+    sides = zip("ab", pair.titles, (comparison.a, comparison.b), strict=True)
+    models = [ModelOnQuery(title, _note(row, side), evaluation) for side, title, evaluation in sides]
     query_panel(q, sentences, models)
 
 
@@ -124,11 +123,8 @@ def _sheets(pair: Failures, group: str, queries: np.ndarray) -> None:
     """A PDF of the group, drawn on request."""
     drawn = cached_pdf(pair, group)
     if drawn is None and st.session_state.get("failures_drawing") == (group, pair.key):
-        drawn = run_with_progress(
-            "Drawing the sheets",
-            "failures_sheets",
-            partial(query_pdf, pair, group, queries.tolist(), f"{GROUPS[group]} at rank 1"),
-        )
+        draw = partial(query_pdf, pair, group, queries.tolist(), f"{GROUPS[group]} at rank 1")
+        drawn = run_with_progress("Drawing the sheets", "failures_sheets", draw)
         st.session_state.pop("failures_drawing")
     if drawn is None:
         most = min(len(queries), MOST_QUERIES)

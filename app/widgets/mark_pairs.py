@@ -69,11 +69,8 @@ def _all_pairs(bench: Workbench, pairs: Mapping[str, Pair]) -> list[dict[str, ob
     for number, (title, model) in enumerate(bench.networks.items()):
         stored = probes.stored_embeddings(model, "marks", images)
         if stored is None and st.session_state.get(clicked):
-            stored = run_with_progress(
-                f"Embedding all pairs with {title}",
-                f"probes_marks_{number}",
-                partial(probes.embeddings, model, "marks", images),
-            )
+            label, embed = f"Embedding all pairs with {title}", partial(probes.embeddings, model, "marks", images)
+            stored = run_with_progress(label, f"probes_marks_{number}", embed)
         if stored is not None:
             features[title] = stored
     if len(features) < len(bench.networks):
@@ -82,7 +79,8 @@ def _all_pairs(bench: Workbench, pairs: Mapping[str, Pair]) -> list[dict[str, ob
             key="probes_measure",
             icon=":material/monitoring:",
             help="Embeds every photograph of every pair once, and stores the result for the next time.",
-            on_click=lambda: st.session_state.__setitem__(clicked, True),
+            on_click=st.session_state.update,
+            args=({clicked: True},),
         )
     rows = []
     for pair in pairs.values():
