@@ -121,7 +121,9 @@ def test_a_slow_map_opens_no_page_and_a_chosen_one_takes_the_cams_place(open_cit
     assert rows(other)[3] == "SSR-Net (GB+AB+RB): Grad-CAM of the cosine"
 
 
-def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(open_city, publish, project, checkpoints):
+def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(
+    open_city, open_page, publish, project, city, checkpoints
+):
     publish("f" * 16, {"layer-cam": 0.3}, trusted=("layer-cam",))
     test = open_city("attention", query=QUERY)
     assert claims(test) == [] and rows(test)[3] == "SSR-Net (GB+AB+RB): M_s" and "Grad-CAM" in rows(test)[5]
@@ -129,7 +131,7 @@ def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(open_city,
     test = open_city("attention", query=QUERY)
     assert claims(test) == ["No map passes the explanations study's tests on SSR-Net (GB+AB+RB)."]
     (project / VERDICTS).write_text("{}")
-    test = open_city("attention", query=QUERY)
+    test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
     assert not test.exception and "holds no verdicts" in test.error[0].value and len(rows(test)) == 6
 
 
