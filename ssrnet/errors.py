@@ -1,18 +1,18 @@
-"""The one family of errors whose message is meant for a user.
+"""Errors whose message is meant for a user.
 
-Every message is one sentence that names the file or setting, what was found, what was expected
-and what to do. The command line prints it and exits with 2; the app shows it in place of the page.
+Every message is one sentence that names the file or setting, what it is, what was expected and what to do. The command
+line prints it and exits with 2; the app shows it in place of the page.
 """
 
 LONGEST = 700
-"""Characters of a message: a path may have 4,096, a line of a table as many as its file."""
+"""Most characters of a message: a path may have 4,096, a line of a table as many as its file."""
 
 
 def one_line(text: str, most: int = LONGEST) -> str:
     """``text`` as one line that any terminal and page can show, of at most ``most`` characters.
 
-    What is not printable (line breaks, control characters, text direction marks, bytes that are no UTF-8) is escaped as
-    in a Python string, and of a longer text the middle is left out.
+    Unprintable characters (line breaks, control characters, text direction marks, bytes that are not UTF-8) are escaped
+    as in a Python string; a longer text loses its middle.
     """
     if len(text) > most:
         text = f"{text[: most // 2 - 2]} ... {text[-(most - most // 2 - 3) :]}"
@@ -23,17 +23,14 @@ def one_line(text: str, most: int = LONGEST) -> str:
 
 
 class SSRNetError(Exception):
-    """Base of every error whose message a user may read as it stands: one line, see :func:`one_line`.
-
-    The names in a message are those of files, which may hold anything.
-    """
+    """Base of all errors with a message for a user: one printable line, whatever the file names in it hold."""
 
     def __init__(self, message: object = "") -> None:
         super().__init__(one_line(str(message)))
 
 
 class SettingsError(SSRNetError):
-    """A value of a setting that cannot work."""
+    """An invalid value of a setting."""
 
 
 class DataError(SSRNetError):
@@ -49,16 +46,16 @@ class ProtocolError(SSRNetError):
 
 
 class ResourceError(SSRNetError):
-    """Memory, disk or a device that is not enough for what was asked."""
+    """Too little memory or disk space, or a missing device."""
 
 
 class InstallationError(SSRNetError):
-    """Libraries that do not fit together."""
+    """Libraries that are missing or do not fit together."""
 
 
 class TrainingError(SSRNetError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 class DivergedError(TrainingError):
-    """A training run whose loss is no number any more."""
+    """A training run whose loss became NaN or infinite."""

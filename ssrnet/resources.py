@@ -1,4 +1,4 @@
-"""What the machine offers: devices and free memory."""
+"""Devices and free memory of this machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ssrnet.errors import ResourceError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 CGROUP = Path("/sys/fs/cgroup")
-"""Where Linux says what a container may take."""
+"""Where Linux states the limits of a container."""
 
 
 def resolve_device(name: DeviceName = "auto") -> torch.device:
-    """The device to run on; ``auto`` takes a GPU where there is one. Raises :class:`ResourceError` if it is absent."""
+    """The device to run on; ``auto`` takes a GPU where there is one. Raises :class:`ResourceError` for an absent device."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(device for device, there in available.items() if there)
@@ -31,7 +31,7 @@ def available_memory(device: torch.device) -> int:
     """Bytes free on the device, or in main memory for the CPU."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    try:  # Linux: what can be had without swapping, page cache included
+    try:  # Linux: available without swapping, page cache included
         lines = Path("/proc/meminfo").read_text().splitlines()
         machine = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
@@ -40,7 +40,7 @@ def available_memory(device: torch.device) -> int:
 
 
 def _container_memory() -> float:
-    """Bytes that a container's limit (cgroup 2, then 1) leaves, the page cache that it can give back included."""
+    """Bytes that a container's limit (cgroup 2, then 1) leaves, including page cache that can be freed."""
     for limit, usage in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),

@@ -17,7 +17,7 @@ from ssrnet.data.transforms import test_transform as transform
 from ssrnet.model.health import attention_health
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
-from ssrnet.retrieval.feature_files import feature_record, find
+from ssrnet.retrieval.feature_files import feature_record, find_features
 from ssrnet.studies.cell_results import read_cell
 from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_weights
@@ -45,7 +45,7 @@ def city():
 @pytest.fixture(scope="module")
 def stored(shipped, city):
     made_by = shipped.record | describe(ExtractSettings(), shipped.info.image_size)
-    found = find([FEATURES], feature_record(made_by, city, city.content_hash()))
+    found = find_features([FEATURES], feature_record(made_by, city, city.content_hash()))
     assert found is not None, "make them again with `ssrnet extract --out assets/features`"
     return found
 

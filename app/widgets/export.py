@@ -12,7 +12,7 @@ from PIL import Image
 
 from ssrnet.analysis.csv_rows import Row, csv_text
 from ssrnet.errors import ResourceError
-from ssrnet.retrieval.feature_files import in_letters
+from ssrnet.retrieval.feature_files import slug
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -64,7 +64,7 @@ def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: S
     """One download a format behind one small button; ``make(format)`` runs only when a format is clicked."""
     with st.popover("Export", icon=":material/download:", type="tertiary"):
         for format in formats:
-            file = f"{in_letters(name)}.{format}"
+            file = f"{slug(name)}.{format}"
             download(format.upper(), lambda format=format: make(format), file, key=f"{key}_{format}", width="stretch")
 
 
@@ -94,7 +94,7 @@ def table(
 
 def csv_button(rows: Callable[[], Sequence[Row]], name: str) -> None:
     """One download of the rows; ``name`` is that of the file, and tells the page's buttons apart."""
-    file = f"{in_letters(name)}.csv"
+    file = f"{slug(name)}.csv"
     download("CSV", lambda: csv_text(rows()), file, f"{name}_csv", icon=":material/download:", type="tertiary")
 
 

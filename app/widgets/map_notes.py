@@ -12,7 +12,7 @@ from app.workbench import OpenedDataset
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
-from ssrnet.retrieval.feature_files import in_letters
+from ssrnet.retrieval.feature_files import slug
 
 
 def tags(data: OpenedDataset, notes: GalleryNotes, chosen: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ def notes_file(data: OpenedDataset, notes: GalleryNotes, view: View) -> None:
         if st.button("Open the view", key="map_view_open", on_click=_open, args=(data, notes.views[name])):
             st.rerun()
     st.subheader("File", anchor=False)
-    file, empty = f"{in_letters(data.dataset.name)}-map.json", not (notes.tags or notes.views)
+    file, empty = f"{slug(data.dataset.name)}-map.json", not (notes.tags or notes.views)
     download("Save tags and views", notes.json(), file, "map_save", icon=":material/download:", disabled=empty)
     st.file_uploader("Load tags and views", "json", key="map_upload", on_change=_load, args=(data,), max_upload_size=20)
     message = st.session_state.get("map_message")  # stands until another file is chosen, or none

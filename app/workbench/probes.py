@@ -19,7 +19,7 @@ from ssrnet.errors import ResourceError
 from ssrnet.explain.branch_cosines import branch_cosines, nearest_other
 from ssrnet.predictor import BATCH
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
-from ssrnet.retrieval.feature_files import Record, feature_record, find, keep, remove_oldest
+from ssrnet.retrieval.feature_files import Record, feature_record, find_features, remove_oldest, save_features
 from ssrnet.studies.explanations.mark_maps import MarkMaps
 from ssrnet.studies.explanations.mark_maps import mark_maps as compute_maps
 from ssrnet.studies.explanations.sample import Pair, draw_pairs
@@ -74,7 +74,7 @@ def embeddings(
         ).rounded()
         folder = places.ROOT / places.KEPT_FEATURES
         with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
-            keep(folder, features, record)
+            save_features(folder, features, record)
             remove_oldest(folder, places.MOST_KEPT)
         return features
 
@@ -119,7 +119,7 @@ def _key(model: OpenedModel, name: str, images: Sequence[VehicleImage]) -> tuple
 
 
 def _on_disk(record: Record) -> FeatureSet | None:
-    return find(places.feature_folders(), record)
+    return find_features(places.feature_folders(), record)
 
 
 def _record(model: OpenedModel, name: str, images: Sequence[VehicleImage]) -> Record:

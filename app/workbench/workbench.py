@@ -26,7 +26,14 @@ from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
-from ssrnet.retrieval.feature_files import Record, feature_record, find, keep, part_name, remove_oldest
+from ssrnet.retrieval.feature_files import (
+    Record,
+    feature_record,
+    find_features,
+    part_name,
+    remove_oldest,
+    save_features,
+)
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
 from ssrnet.retrieval.reranking import ReRankSettings
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint
@@ -212,7 +219,7 @@ class OpenedModel:
     def _features_on_disk(self, settings: ExtractSettings) -> FeatureSet | None:
         if isinstance(self.source, ImportedModel):
             return self.source.features()
-        return find(places.feature_folders(), self._record(settings))
+        return find_features(places.feature_folders(), self._record(settings))
 
     def _record(self, settings: ExtractSettings) -> Record:
         return feature_record(self.made_by(settings), self.data.dataset, self.data.hash)
@@ -230,7 +237,7 @@ class OpenedModel:
                 partial=part,
             ).rounded()
             with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
-                keep(folder, features, record)
+                save_features(folder, features, record)
                 part.remove()
                 remove_oldest(folder, places.MOST_KEPT)
         return features

@@ -1,4 +1,4 @@
-"""``ssrnet doctor``: what is installed and found, and what is wrong with each."""
+"""``ssrnet doctor``: checks packages, devices, data sets and checkpoints."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class DoctorSettings:
-    """Say what is installed, which data sets and checkpoints are found, and what is wrong with each."""
+    """List installed packages, devices, data sets and checkpoints, and what is wrong with each."""
 
     data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
-    """Data folders or CSV manifests to look into."""
+    """Data folders or CSV manifests to check."""
     checkpoints: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")] = (Path("checkpoints"), Path("runs"))
     """Checkpoints, or folders to search for them."""
 
 
 def doctor(settings: DoctorSettings) -> None:
-    """Prints the report; raises :class:`SSRNetError` at the end if anything is wrong, so that a script notices."""
+    """Prints the report; raises :class:`SSRNetError` at the end if anything is wrong, for the exit code."""
     problems: list[str] = []
     print(f"ssrnet {ssrnet.__version__}, Python {platform.python_version()}, {platform.platform()}")
     for package in PACKAGES:
@@ -66,11 +66,11 @@ def doctor(settings: DoctorSettings) -> None:
         print(f"  cuda:{i}, {torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[0] / 2**30:.1f} GiB free")
     print("data sets:" if settings.data else "data sets: none named, give --data DIR")
     for root in settings.data:
-        problems += _look_into_data(root)
-    found = _find_checkpoints(settings.checkpoints)
-    print("checkpoints:" if found else f"checkpoints: none in {', '.join(map(str, settings.checkpoints))}")
-    for path in found:
-        problems += _look_into_checkpoint(path)
+        problems += _check_data(root)
+    checkpoints = _checkpoint_files(settings.checkpoints)
+    print("checkpoints:" if checkpoints else f"checkpoints: none in {', '.join(map(str, settings.checkpoints))}")
+    for path in checkpoints:
+        problems += _check_checkpoint(path)
     if len(problems) == 1:
         raise SSRNetError(f"{problems[0].removesuffix('.')}.")
     if problems:
@@ -79,7 +79,7 @@ def doctor(settings: DoctorSettings) -> None:
     print("nothing wrong")
 
 
-def _look_into_data(root: Path) -> list[str]:
+def _check_data(root: Path) -> list[str]:
     """Prints the data set's summary and reads the first image of each split; returns what is wrong."""
     try:
         dataset = open_dataset(root)
@@ -96,15 +96,15 @@ def _look_into_data(root: Path) -> list[str]:
     return problems
 
 
-def _find_checkpoints(places: Sequence[Path]) -> list[Path]:
-    """Checkpoint files named, there or not, and those lying in the folders named, sorted."""
-    found = [path for path in places if path.is_file() or path.suffix and not path.is_dir()]
+def _checkpoint_files(places: Sequence[Path]) -> list[Path]:
+    """The named files, existing or not, and the .safetensors files in the named folders, sorted."""
+    files = [path for path in places if path.is_file() or path.suffix and not path.is_dir()]
     for folder in (place for place in places if place.is_dir()):
-        found += [path for path in folder.rglob("*.safetensors") if not path.name.startswith(".")]
-    return sorted(found)
+        files += [path for path in folder.rglob("*.safetensors") if not path.name.startswith(".")]
+    return sorted(files)
 
 
-def _look_into_checkpoint(path: Path) -> list[str]:
+def _check_checkpoint(path: Path) -> list[str]:
     """Prints what a checkpoint is, or that it is a feature file; returns what is wrong."""
     with suppress(SSRNetError):
         features, _ = FeatureSet.load(path)

@@ -1,7 +1,7 @@
 """Augmentation of training images, a batch at once and on the device that trains.
 
-The draws are made on the CPU from (seed, epoch, step) alone, for the whole batch: a resumed run, another
-device or another number of processes sees the same pictures.
+The draws are made on the CPU from (seed, epoch, step) alone, for the whole batch: a resumed run, another device or
+another number of processes sees the same images.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ERASE_ATTEMPTS = 10
 """Zhong et al.'s values, which torchvision's RandomErasing has as well."""
 
 GAIN, GAMMA, GREY, FEW_PIXELS, NOISE = 0.5, 0.5, 0.15, 0.32, 0.3
-"""Probability of each step of ``wild``, by image."""
+"""Probability of each step of ``wild`` for an image."""
 GAINS, GAMMAS, PIXEL_SHARES, NOISE_LEVEL = (0.88, 1.12), (0.65, 1.55), (0.22, 0.33, 0.5), 0.04
 """Their ranges: the gain of each colour channel (more would repaint the vehicle), gamma, the shares of a side's pixels
 that a small camera has, and the largest standard deviation of the noise, in [0, 1]."""
@@ -47,7 +47,7 @@ class AugmentSettings:
     colour: float = 0.0
     """Strength of brightness, contrast and saturation jitter, 0 to 1; not in the paper."""
     wild: bool = False
-    """What other cameras do: white balance, gamma, no colour, few pixels, noise; not in the paper."""
+    """Imitate other cameras: white balance, gamma, no colour, few pixels, noise; not in the paper."""
 
     def __post_init__(self) -> None:
         for name in ("flip", "erase", "colour"):
@@ -58,7 +58,7 @@ class AugmentSettings:
 
 
 class Draws(NamedTuple):
-    """What chance decided for B images of ``size`` pixels a side; each row is one image's.
+    """The random draws for B images of ``size`` pixels a side, one row each.
 
     flip (B,) bool. offset (B, 2): top and left edge of the crop in the padded image, in pixels.
     colour_order (B, 3): the order of brightness, contrast and saturation. colour_factor (B, 3): their
@@ -80,7 +80,7 @@ class Draws(NamedTuple):
     noise_offset: Tensor
 
     def share(self, part: slice) -> Draws:
-        """Those of some of the images."""
+        """The draws of some of the images."""
         return Draws(*(values[part] for values in self))
 
     def to(self, device: torch.device) -> Draws:
@@ -101,7 +101,7 @@ def draw(count: int, size: int, settings: AugmentSettings, seed: int, epoch: int
 
 
 def _draw_wild(count: int, size: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """gain, gamma, grey, side, noise and noise_offset of :class:`Draws`; last of all, so that they change no other."""
+    """gain, gamma, grey, side, noise and noise_offset of :class:`Draws`; drawn last, so that no other draw changes."""
 
     def happens(probability: float) -> np.ndarray:
         return generator.random(count) < probability
@@ -165,7 +165,7 @@ def flip_and_crop(pixels: Tensor, pad: int, flip: Tensor, offset: Tensor) -> Ten
 def jitter(images: Tensor, order: Tensor, factor: Tensor) -> Tensor:
     """(B, 3, S, S) in [0, 1]: each image's brightness, contrast and saturation by its factors, in its order.
 
-    All three mix the image with a plainer one: black, its mean grey, or its own grey version.
+    All three mix the image with a plainer one: black, its mean grey, or its grey version.
     """
     weights = images.new_tensor(GREY_WEIGHTS).view(1, 3, 1, 1)
     for position in range(3):
@@ -197,7 +197,7 @@ def other_cameras(images: Tensor, draws: Draws, sides: Sequence[int]) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _noise_pattern(size: int) -> Tensor:
-    """(S, S, 3) from N(0, 1), the same on every device; an image takes it from an offset of its own."""
+    """(S, S, 3) from N(0, 1), the same on every device; each image takes it from another offset."""
     values = np.random.Generator(np.random.PCG64(0)).standard_normal((size, size, 3), dtype=np.float32)
     return torch.from_numpy(values)
 

@@ -39,14 +39,14 @@ def open_dataset(root: str | Path, subset: int | None = None) -> ReIDDataset:
     """
     root = _expanded(root)
     with _readable(root):
-        found = _recognise(root)
-        return found.reader.read(root, found.why, subset)
+        recognised = _recognise(root)
+        return recognised.reader.read(root, recognised.why, subset)
 
 
 def open_training_data(root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()) -> ReIDDataset:
-    """``open_dataset(root, subset)`` with the training images of further data sets added to its own.
+    """``open_dataset(root, subset)`` with the training images of further data sets added.
 
-    No vehicle or camera of one data set is any of another's: the second data set's images, vehicles and cameras
+    Vehicles and cameras of different data sets stay different: the second data set's images, vehicles and cameras
     get ``2/`` before their names, the third's ``3/``. Query and gallery stay those of ``root``.
     Raises as :func:`open_dataset`, and :class:`DataError` for further data without training images.
     """
@@ -56,7 +56,7 @@ def open_training_data(root: str | Path, subset: int | None = None, more: Sequen
 def open_training_parts(
     root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()
 ) -> tuple[ReIDDataset, ...]:
-    """The data sets that :func:`open_training_data` joins, each by itself; raises as it does."""
+    """The separate data sets that :func:`open_training_data` joins; raises as it does."""
     parts = [open_dataset(root, subset)]
     for folder in more:
         further = open_dataset(folder)
@@ -94,7 +94,7 @@ def _expanded(root: str | Path) -> Path:
     try:
         return Path(root).expanduser()
     except RuntimeError as error:  # "~nobody"
-        raise DataError(f"{root} is in the home of a user that is not there; give the whole path.") from error
+        raise DataError(f"{root} is in the home of a user that does not exist; give the whole path.") from error
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,11 @@ def _recognise(root: Path) -> _Recognised:
 def _unrecognised(root: Path) -> str:
     entries = sorted(root.iterdir())
     shown = entries[:ENTRIES_SHOWN]
-    found = ", ".join(entry.name for entry in shown) or "nothing"
+    names = ", ".join(entry.name for entry in shown) or "nothing"
     if len(entries) > ENTRIES_SHOWN:
-        found += f" and {len(entries) - ENTRIES_SHOWN:,} more"
+        names += f" and {len(entries) - ENTRIES_SHOWN:,} more"
     expected = "; ".join(f"{reader.LAYOUT}: {reader.EXPECTS}" for reader in READERS)
     # Archives often unpack into a folder in a folder.
     inner = next((entry for entry in shown if any(reader.recognise(entry) for reader in READERS)), None)
     advice = f"open {inner} instead" if inner else "open the folder that holds these, or add a manifest.csv"
-    return f"{root} is no data set in a known layout: found {found}; expected one of ({expected}); {advice}."
+    return f"{root} is no data set in a known layout: found {names}; expected one of ({expected}); {advice}."

@@ -1,4 +1,4 @@
-"""Training vehicles that a run keeps back, to choose on without looking at a test split."""
+"""Holding back training vehicles, to choose settings and checkpoints without a test split."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from ssrnet.errors import DataError, SettingsError
 
 
 def hold_back(dataset: ReIDDataset, identities: int, seed: int) -> tuple[list[VehicleImage], ReIDDataset | None]:
-    """Training images without ``identities`` vehicles drawn by ``seed``, and those as a data set to evaluate on.
+    """Training images without ``identities`` vehicles drawn by ``seed``, and the images of these as a data set.
 
-    Each held-back image is query and gallery at once; the image itself, of the same vehicle and
-    camera, is junk. Raises :class:`DataError` without training images, :class:`SettingsError` where
+    Each held-back image is both query and gallery image; the image itself, of the same vehicle and camera, is junk. Raises :class:`DataError` without training images, :class:`SettingsError` where
     fewer than two identities would be left to train on.
     """
     if not dataset.train:
         raise DataError(f"{dataset.root} has no training images; choose a data set with a training split.")
-    everyone = sorted({image.vehicle_id for image in dataset.train})
-    if identities > len(everyone) - 2:
+    vehicles = sorted({image.vehicle_id for image in dataset.train})
+    if identities > len(vehicles) - 2:
         raise SettingsError(
-            f"holdout is {identities}, but {dataset.name} has {len(everyone)} training identities; leave at least 2."
+            f"holdout is {identities}, but {dataset.name} has {len(vehicles)} training identities; leave at least 2."
         )
-    drawn = np.random.Generator(np.random.PCG64(seed)).choice(everyone, size=identities, replace=False)
+    drawn = np.random.Generator(np.random.PCG64(seed)).choice(vehicles, size=identities, replace=False)
     chosen = set(drawn.tolist())
     fit = [image for image in dataset.train if image.vehicle_id not in chosen]
     held = tuple(image for image in dataset.train if image.vehicle_id in chosen)

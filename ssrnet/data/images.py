@@ -1,4 +1,7 @@
-"""Reads an image from a file or an upload: upright, RGB, decoded to the last pixel, or one clear sentence."""
+"""Reads an image from a file or an upload: upright, RGB and whole, or raises one clear sentence.
+
+The limits hold for uploads and for the images of served folders; see :mod:`ssrnet.files`.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 512 * 2**20
-"""Of an image's file: ``MAX_PIXELS`` of 16 bits a channel, uncompressed, take 400 MB."""
+"""Largest image file: ``MAX_PIXELS`` of 16 bits a channel, uncompressed, take 400 MB."""
 MAX_SCANS = 64
-"""Of a progressive JPEG, where about ten are usual: each scan goes over all pixels anew, and may take but a few bytes."""
+"""Most scans of a progressive JPEG; ten are usual. Each decodes all pixels again, and may have only a few bytes."""
 BAND = 4_000_000
-"""Pixels that are converted at once."""
+"""Pixels that are converted at a time."""
 
-# Our own limit is lower and is an error, so Pillow's warning would only say the same thing less clearly.
+# MAX_PIXELS is lower and raises an error, so Pillow's warning is redundant.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -31,8 +34,8 @@ def read_image(path: str | Path) -> Image.Image:
     """The image in ``path`` as RGB, H x W x 3 uint8, turned upright by its EXIF orientation.
 
     Transparent parts become white. Raises :class:`DataError` for a file that is missing, unreadable, of
-    another format than JPEG, PNG, WebP, BMP or TIFF, damaged or cut short, or over ``MAX_PIXELS`` pixels
-    (which its header tells: such an image is never decoded).
+    another format than JPEG, PNG, WebP, BMP or TIFF, damaged or truncated, or over ``MAX_PIXELS`` pixels
+    (by its header: such an image is never decoded).
     """
     try:
         with open_regular(path, MAX_BYTES) as stream:
@@ -64,7 +67,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def pixels_of(data: bytes) -> int:
-    """Width times height as the image's header says; 0 where it says nothing that can be read."""
+    """Width times height by the image's header; 0 where the header cannot be read."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.size[0] * image.size[1]
@@ -102,7 +105,7 @@ def _too_large(name: str, size: str) -> DataError:
 
 
 def _scans(stream: BinaryIO) -> int:
-    """Start-of-scan marks in a JPEG; within a scan's own data these bytes cannot stand."""
+    """Number of start-of-scan markers in a JPEG; the bytes of a marker do not occur in a scan's data."""
     at = stream.tell()
     stream.seek(0)
     count = stream.read().count(b"\xff\xda")
@@ -114,7 +117,7 @@ def _turn_upright(image: Image.Image) -> None:
     """In place: a copy of a large image takes as much memory as the image."""
     try:
         ImageOps.exif_transpose(image, in_place=True)
-    except Exception:  # EXIF that cannot be parsed states no orientation; the pixels are good.
+    except Exception:  # broken EXIF has no orientation; the pixels are good
         pass
 
 
@@ -124,7 +127,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     deep, transparent = image.mode.startswith("I"), image.has_transparency_data
     if not (deep or transparent):
         return image.convert("RGB")
-    # In bands, since what is computed takes several times the memory of the image.
+    # In bands, since the conversion takes several times the memory of the image.
     rgb = Image.new("RGB", image.size)
     height = max(1, BAND // max(1, image.width))
     for top in range(0, image.height, height):
@@ -135,7 +138,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def _from_deep(image: Image.Image, name: str) -> Image.Image:
-    # Pillow clips 16-bit grey at 255, which leaves white; 65535 / 257 = 255 keeps the whole range.
+    # Pillow clips 16-bit grey at 255, which makes it white; 65535 / 257 = 255 keeps the whole range.
     grey = np.asarray(image, dtype=np.int64)
     if grey.min(initial=0) < 0 or grey.max(initial=0) > 65535:
         raise DataError(f"{name} holds 32-bit pixels of unknown range; save it with 8 bits a channel.")

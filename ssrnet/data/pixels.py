@@ -1,4 +1,4 @@
-"""Training images as uint8 squares: from a file that holds them decoded, or decoded anew each time."""
+"""Training images as uint8 squares: from a file of decoded images, or decoded each time."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ READ_AHEAD = 4
 
 
 class Pixels(Protocol):
-    """Where training images come from."""
+    """A source of training images."""
 
     def batches(self, batches: Iterable[Sequence[int]]) -> Iterator[Tensor]:
         """For each list of B positions the images as (B, S, S, 3) uint8, read ahead; on the CPU but for DevicePixels."""
 
 
 class DecodedPixels:
-    """Reads and decodes the files each time, in ``workers`` processes: for data larger than the disk has room for."""
+    """Reads and decodes the files each time, in ``workers`` processes: for data that the disk has no room for decoded."""
 
     def __init__(self, images: Sequence[VehicleImage], size: int, workers: int = 0) -> None:
         self.images = ImageTensors(images, pixel_transform(size))
@@ -51,9 +51,9 @@ class DecodedPixels:
 
 
 class CachedPixels:
-    """Reads a memory-mapped .npy file of (N, S, S, 3) uint8; the system keeps in memory what fits there.
+    """Reads a memory-mapped .npy file of (N, S, S, 3) uint8; the system caches what fits in memory.
 
-    ``rows`` says which row of the file each position stands for, by default its own.
+    ``rows``: the row of the file for each position; by default the position itself.
     """
 
     def __init__(self, path: Path, rows: Sequence[int] | None = None) -> None:
@@ -77,7 +77,7 @@ class CachedPixels:
 
 
 class DevicePixels:
-    """Images of a cached file kept in a device's memory, (N, S, S, 3) uint8, so that no step waits for a loader.
+    """The images of a cached file in a device's memory, (N, S, S, 3) uint8, so that no step waits for a loader.
 
     ``rows`` as for :class:`CachedPixels`; only these are copied.
     """
@@ -109,8 +109,8 @@ def _chunks(count: int) -> list[range]:
 def cached_file(folder: Path, images: Sequence[VehicleImage], size: int) -> Path:
     """The file in ``folder`` for these images at this size, which may not exist yet.
 
-    Its name holds a hash over every image's name, file size and time of change, so that changed data
-    have another file. Raises :class:`DataError` for an image that is not there.
+    Its name holds a hash over every image's name, file size and modification time, so that changed data have another
+    file. Raises :class:`DataError` for a missing image.
     """
     digest = hashlib.sha256()
     for image in images:
@@ -129,7 +129,7 @@ def is_cached(path: Path, count: int, size: int) -> bool:
     """Whether ``path`` is a whole file of so many images."""
     try:
         return np.load(path, mmap_mode="r").shape == (count, size, size, 3)
-    except (OSError, ValueError, EOFError):  # absent, cut short, or something else by that name
+    except (OSError, ValueError, EOFError):  # absent, truncated, or another file of that name
         return False
 
 

@@ -1,4 +1,4 @@
-"""Evaluation protocols: which image asks, which images answer, and which answers do not count."""
+"""Evaluation protocols: which test images are queries, which form the gallery, and which matches are junk."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ JUNK_NONE = "none"
 
 @dataclass(frozen=True)
 class Split:
-    """What a protocol makes of a data set.
+    """Queries and gallery of a data set under a protocol.
 
-    ``excluded_vehicles`` counts vehicles with too few images for the protocol (their images are
-    in neither list). ``same_camera_is_junk`` is the junk rule: such gallery images are neither
-    hits nor errors.
+    ``excluded_vehicles`` counts vehicles with too few images for the protocol, whose images are in neither list.
+    ``same_camera_is_junk`` is the junk rule: gallery images of the query's vehicle and camera are neither hits nor errors.
     """
 
     query: tuple[VehicleImage, ...]
@@ -41,14 +40,14 @@ class Split:
 class Protocol:
     """How a data set's test images become queries and a gallery.
 
-    - ``cross_camera`` (VeRi-776's own): the owners' query and gallery; a gallery image of the
-      query's vehicle by the query's camera is junk.
-    - ``single_gallery_shot`` (paper, Sec. 4.7; VehicleID's own): test images pooled, one random
-      image a vehicle forms the gallery, all others ask; no junk.
-    - ``multi_gallery_shot`` (Sec. 4.7, n = 6): exactly ``n`` random images a vehicle form the
-      gallery, all others ask; vehicles with fewer than n + 1 images are excluded and counted.
+    - ``cross_camera`` (of VeRi-776): the owners' query and gallery; a gallery image of the query's vehicle by the
+      query's camera is junk.
+    - ``single_gallery_shot`` (paper, Sec. 4.7; of VehicleID): test images pooled, one random image a vehicle forms the
+      gallery, all others are queries; no junk.
+    - ``multi_gallery_shot`` (Sec. 4.7, n = 6): exactly ``n`` random images a vehicle form the gallery, all others are
+      queries; vehicles with fewer than n + 1 images are excluded and counted.
 
-    Distractors are in no shot protocol: they are not one vehicle, so they can neither ask nor be drawn.
+    Distractors take part in no shot protocol: they are not one vehicle, so they can be neither queries nor drawn.
     The shot protocols draw with numpy's PCG64 from ``seed``, vehicles and images in sorted order,
     so a seed gives the same split on every machine. Report mean and spread over 10 seeds.
     """
@@ -75,7 +74,7 @@ class Protocol:
         """Why this data set cannot serve the protocol, or None where it can."""
         if self.name == "cross_camera":
             if not dataset.query:
-                return f"{dataset.name} has no query split of its own"
+                return f"{dataset.name} has no query split"
             if not dataset.gallery:
                 return f"{dataset.name} has an empty gallery"
             if any(image.camera_id is None for image in (*dataset.query, *dataset.gallery)):
@@ -105,15 +104,15 @@ class Protocol:
         query: list[VehicleImage] = []
         gallery: list[VehicleImage] = []
         excluded = 0
-        for _, own in sorted(vehicles.items()):
-            # A vehicle with a single image still stands in a single-shot gallery, as a distractor.
-            if len(own) <= self.shots and self.name == "multi_gallery_shot":
+        for _, images in sorted(vehicles.items()):
+            # A vehicle with a single image is still in a single-shot gallery, where it matches no query.
+            if len(images) <= self.shots and self.name == "multi_gallery_shot":
                 excluded += 1
                 continue
-            own = sorted(own, key=lambda image: image.name)
-            chosen = set(generator.choice(len(own), size=self.shots, replace=False).tolist())
-            gallery += [image for i, image in enumerate(own) if i in chosen]
-            query += [image for i, image in enumerate(own) if i not in chosen]
+            images = sorted(images, key=lambda image: image.name)
+            drawn = set(generator.choice(len(images), size=self.shots, replace=False).tolist())
+            gallery += [image for i, image in enumerate(images) if i in drawn]
+            query += [image for i, image in enumerate(images) if i not in drawn]
         return Split(tuple(query), tuple(gallery), same_camera_is_junk=False, excluded_vehicles=excluded)
 
 

@@ -1,4 +1,4 @@
-"""The records every other part passes on: an image of a vehicle, and a data set of them."""
+"""An image of a vehicle, and a data set of such images."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ssrnet.errors import DataError
 
 @dataclass(frozen=True)
 class VehicleImage:
-    """One crop of one vehicle. Nothing is read from disk until the pixels are asked for.
+    """One crop of one vehicle, by path; the file is not read here.
 
     ``name`` is the image's name inside its split (``0002_c002_00030600_0.jpg``; in a CSV data set
-    the path as the manifest writes it). The same name in query and gallery is the same image:
-    VeRi-776 files its queries in both folders.
+    the path as the manifest writes it). The same name in query and gallery is the same image: VeRi-776's queries are in
+    both folders.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class VehicleImage:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Files or lines that a reader left out: why, how many, and one of them to look at."""
+    """Files or lines that a reader skipped: the reason, how many, and an example."""
 
     reason: str
     count: int
@@ -51,8 +51,8 @@ class Skipped:
 class ReIDDataset:
     """A re-identification data set as its owners split it.
 
-    ``layout`` and ``why`` say which layout was recognised and by what. ``protocol`` names the
-    protocol its owners report (see :mod:`ssrnet.data.protocols`). Where the owners give no
+    ``layout`` was recognised by ``why``. ``protocol`` is the protocol that its owners report
+    (see :mod:`ssrnet.data.protocols`). Where the owners give no
     query/gallery split (VehicleID), ``query`` is empty and ``gallery`` holds every test image.
     ``distractor_ids`` are gallery identities that stand for no one vehicle (Market-1501's 0000).
 
@@ -80,21 +80,21 @@ class ReIDDataset:
                 if image.name in seen:
                     raise DataError(
                         f"{self.root}: the {split} split names {image.name} twice; "
-                        "every image needs a name of its own, so rename or remove one."
+                        "image names must be unique, so rename or remove one."
                     )
                 seen.add(image.name)
 
     @property
     def test(self) -> tuple[VehicleImage, ...]:
-        """Query and gallery pooled, each image once (first come, by name)."""
+        """Query and gallery pooled, each image once by name; queries first."""
         pooled = {image.name: image for image in (*self.query, *self.gallery)}
         return tuple(pooled.values())
 
     def content_hash(self) -> str:
         """16 hex digits over every split's names, labels and file sizes.
 
-        Sizes stand in for the pixels: hashing 50,000 files would take minutes at each start.
-        A vanished file counts as size -1.
+        Sizes stand for the pixels, since hashing 50,000 files would take minutes at each start. A missing file counts
+        as size -1.
         """
         digest = hashlib.sha256()
         for split in ("train", "query", "gallery"):
@@ -109,7 +109,7 @@ class ReIDDataset:
         return digest.hexdigest()[:16]
 
     def summary(self) -> str:
-        """One line a split: images, vehicles, cameras; then what was skipped and noted."""
+        """One line for each split with its images, vehicles and cameras; then skipped files and notes."""
         lines = [f"{self.name} ({self.layout}: {self.why})"]
         for split in ("train", "query", "gallery"):
             images = getattr(self, split)

@@ -16,8 +16,8 @@ class PKSampler(Sampler[list[int]]):
 
     An epoch goes ``rounds`` times over the vehicles, each time in another random order, P at a time; a
     last group of fewer than P is dropped. A vehicle with K images or more gives K different ones; with
-    fewer it gives each of them, then repeats at random. The draw depends on ``(seed, epoch)`` alone, so
-    a resumed run repeats it.
+    fewer it gives each of them, then repeats at random. The draw depends on ``(seed, epoch)`` alone, so a resumed run
+    repeats it.
 
     Raises :class:`SettingsError` for P, K or a seed out of range, and for fewer than P vehicles.
     """

@@ -24,20 +24,20 @@ def test_transform(size: int) -> Callable[[Image.Image], Tensor]:
 
 
 def pixel_transform(size: int) -> Callable[[Image.Image], Tensor]:
-    """PIL RGB image -> (size, size, 3) uint8, stretched to a square: what training stores and augments, and extraction reads."""
+    """PIL RGB image -> (size, size, 3) uint8, stretched to a square: the input of augmentation and extraction."""
     return v2.Compose([*_square(size), _channels_last])
 
 
 def to_input(pixels: Tensor) -> Tensor:
     """(B, S, S, 3) uint8 of :func:`pixel_transform` -> (B, 3, S, S) float32, bit for bit as :func:`test_transform`'s.
 
-    They lie channels last, as the kernels do, and came from a worker process as a quarter of the bytes.
+    The result is channels last, as the kernels are. As uint8 a worker process sends a quarter of the bytes.
     """
     return normalise(v2.functional.to_dtype(pixels.permute(0, 3, 1, 2), torch.float32, scale=True))
 
 
 def normalise(images: Tensor) -> Tensor:
-    """(..., 3, H, W) in [0, 1] -> by ImageNet's mean and deviation, as the backbone's weights expect."""
+    """(..., 3, H, W) in [0, 1] -> minus ImageNet's mean, divided by its standard deviation."""
     mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images - mean) / std
 
@@ -52,7 +52,7 @@ def _channels_last(image: Tensor) -> Tensor:
 
 
 class ImageTensors(Dataset):
-    """Images as (what ``transform`` makes of them, position in the list); what a DataLoader reads."""
+    """Images as pairs (transformed image, position in the list), for a DataLoader."""
 
     def __init__(self, images: Sequence[VehicleImage], transform: Callable[[Image.Image], Tensor]) -> None:
         self.images = images
@@ -66,9 +66,9 @@ class ImageTensors(Dataset):
 
 
 def read_batches(loader: DataLoader) -> Iterator[list[Tensor]]:
-    """The batches of a loader of :class:`ImageTensors`; a bad image's :class:`DataError` is one sentence from anywhere.
+    """The batches of a loader of :class:`ImageTensors`, with the :class:`DataError` of a bad image as one sentence.
 
-    A worker process can only send text, so PyTorch raises the error anew with the worker's traceback as message.
+    PyTorch raises errors of a worker process again with the worker's traceback in the message, which is removed here.
     """
     batches = iter(loader)
     try:

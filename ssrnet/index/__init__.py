@@ -1,1 +1,1 @@
-"""Embeddings of any number of images, searched by name: an exact store in a folder, or a Qdrant collection."""
+"""Galleries of any number of images, searched exactly: in a folder, or in a Qdrant collection."""

@@ -1,4 +1,4 @@
-"""The columns of an exact store that filters look at, as arrays."""
+"""The columns of an exact store that filters use, as arrays."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ssrnet.index.entries import Filters
 
 
 class Coded(NamedTuple):
-    """A column of texts: ``codes`` (n,) int32, and the code of each text; -1 stands for no text."""
+    """A column of strings: ``codes`` (n,) int32, and the code of each string; -1 where there is none."""
 
     codes: np.ndarray
     code: dict[str, int]
 
     def any_of(self, texts: tuple[str, ...]) -> np.ndarray:
-        """(n,) bool: whose text is one of these."""
+        """(n,) bool: the rows whose string is one of ``texts``."""
         return np.isin(self.codes, [self.code[text] for text in texts if text in self.code])
 
 
@@ -35,22 +35,22 @@ class Columns:
     seconds: np.ndarray
 
     @classmethod
-    def read(cls, db: sqlite3.Connection, changes: tuple[int, int], given: Callable[[], int]) -> Columns:
-        """All entries; ``changes`` is the state of the database that they stand for.
+    def read(cls, db: sqlite3.Connection, changes: tuple[int, int], row_count: Callable[[], int]) -> Columns:
+        """All entries; ``changes`` is the state of the database that they were read from.
 
-        ``given`` says how many rows there ever were, and is asked after the entries are read: a writer may add some in
-        between. Raises ValueError or TypeError for values that no index has: a row beyond those, a length that is no
-        finite number, a label that is no text.
+        ``row_count()`` returns how many rows were ever committed; it is called after the entries are read, since a
+        writer may add some in between. Raises ValueError or TypeError for a row beyond these, a length that is not
+        finite, or a label that is no string.
         """
-        found = db.execute("SELECT row, norm, vehicle_id, camera_id, seconds FROM entries ORDER BY row").fetchall()
-        row, norm, vehicle, camera, seconds = zip(*found, strict=True) if found else ((),) * 5
+        records = db.execute("SELECT row, norm, vehicle_id, camera_id, seconds FROM entries ORDER BY row").fetchall()
+        row, norm, vehicle, camera, seconds = zip(*records, strict=True) if records else ((),) * 5
         rows, norms = np.array(row, dtype=np.int64) - 1, np.array(norm, dtype=np.float64)
-        if len(rows) and not 0 <= rows[0] <= rows[-1] < given():
-            raise ValueError("it names rows that there never were")
+        if len(rows) and not 0 <= rows[0] <= rows[-1] < row_count():
+            raise ValueError("it names rows that were never written")
         if not np.isfinite(norms).all():
-            raise ValueError("lengths of features are no finite numbers")
+            raise ValueError("lengths of features are not finite")
         if not all(isinstance(text, str) or text is None for column in (vehicle, camera) for text in column):
-            raise ValueError("vehicles or cameras are no texts")
+            raise ValueError("vehicles or cameras are not strings")
         return cls(
             changes,
             rows,
@@ -61,19 +61,19 @@ class Columns:
         )
 
     def passing(self, filters: Filters) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and lengths of the entries that pass, still ascending."""
-        kept = np.ones(len(self.rows), dtype=bool)
+        """Rows and lengths of the entries that pass the filters, ascending."""
+        passes = np.ones(len(self.rows), dtype=bool)
         if filters.vehicle_ids:
-            kept &= self.vehicles.any_of(filters.vehicle_ids)
+            passes &= self.vehicles.any_of(filters.vehicle_ids)
         if filters.cameras:
-            kept &= self.cameras.any_of(filters.cameras)
-        kept &= ~self.vehicles.any_of(filters.not_vehicle_ids)
-        kept &= ~self.cameras.any_of(filters.not_cameras)
+            passes &= self.cameras.any_of(filters.cameras)
+        passes &= ~self.vehicles.any_of(filters.not_vehicle_ids)
+        passes &= ~self.cameras.any_of(filters.not_cameras)
         if filters.after is not None:
-            kept &= self.seconds >= filters.after  # false for NaN
+            passes &= self.seconds >= filters.after  # false for NaN
         if filters.before is not None:
-            kept &= self.seconds <= filters.before
-        return self.rows[kept], self.norms[kept]
+            passes &= self.seconds <= filters.before
+        return self.rows[passes], self.norms[passes]
 
 
 def _coded(texts: tuple[str | None, ...]) -> Coded:

@@ -1,4 +1,4 @@
-"""What a gallery index holds besides features, and what a search can ask of it."""
+"""The entries of a gallery index, the filters of a search, and what every index can do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from ssrnet.errors import DataError, SettingsError
 
 NAMESPACE = uuid.UUID("6b0f3a5e-6a0c-5f0e-9d0b-2f7f5a3f6c11")
-"""Makes the keys of entries; another one would double every entry of every index that exists."""
+"""Makes the keys of entries; with another one, every entry of every existing index would be added again."""
 
 CITY_TIME = re.compile(r"day (\d+) (\d+):(\d+):(\d+(?:\.\d+)?)")
 
@@ -47,18 +47,18 @@ class Entry:
 
     @cached_property
     def key(self) -> str:
-        """A UUID that the same file of the same name and source always has, on every machine and in every backend."""
+        """A UUID from source, name and content, the same on every machine and in every backend."""
         return str(uuid.uuid5(NAMESPACE, f"{self.source}\0{self.name}\0{self.content}"))
 
     @property
     def seconds(self) -> float | None:
-        """The time in seconds, None where it is not known or not written as :func:`read_time` reads it."""
+        """The time in seconds; None where it is unknown or :func:`read_time` cannot read it."""
         return None if self.time is None else read_time(self.time)
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which entries a search looks at; all of them by default, and conditions of several kinds must all hold.
+    """The entries that a search compares: all by default, else those that meet every condition.
 
     ``vehicle_ids`` and ``cameras``: any one of these; ``not_vehicle_ids`` and ``not_cameras``: none of these, which
     holds for entries whose vehicle or camera is not known. ``after`` and ``before``: seconds, both inclusive; an
@@ -84,7 +84,7 @@ EVERYTHING = Filters()
 
 
 FIELDS = tuple(field.name for field in fields(Entry))
-"""What of an entry is stored, in its order."""
+"""The stored fields of an entry, in their order."""
 
 
 class Neighbour(NamedTuple):
@@ -97,8 +97,8 @@ class Neighbour(NamedTuple):
 class GalleryIndex(Protocol):
     """What every backend can do; ``dimension`` is the length of the features that it takes.
 
-    A search is exact in each: nothing approximate stands between a query and its neighbours. Neighbours at equal
-    distance are ordered by name, then source and key, so that the order does not depend on who was added first.
+    Every search is exact. Neighbours at equal distance are ordered by name, then source and key, so that the order does
+    not depend on the order of adding.
     """
 
     dimension: int
@@ -109,11 +109,11 @@ class GalleryIndex(Protocol):
     def add(self, entries: Sequence[Entry], features: np.ndarray) -> int:
         """Adds entries with features (N, dimension); returns how many were new.
 
-        An entry whose key is there already stays as it is. What was added when this returns survives the process.
+        An entry whose key is there already stays as it is. What was added survives the process once this returns.
         """
 
     def relabel(self, entries: Sequence[Entry]) -> None:
-        """Takes vehicle, camera, time and path of entries that are there already from these."""
+        """Replaces vehicle, camera, time and path of existing entries by those of ``entries``, by key."""
 
     def delete(self, keys: Collection[str]) -> int:
         """Removes entries by key; returns how many were there."""
@@ -131,7 +131,7 @@ class GalleryIndex(Protocol):
         """Waits until all that was added is on the disk, or with the server."""
 
     def close(self) -> None:
-        """Lets go of files and connections."""
+        """Closes files and connections."""
 
 
 def read_time(text: str) -> float | None:

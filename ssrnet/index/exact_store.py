@@ -1,10 +1,10 @@
-"""The exact store: a folder with a memory-mapped float16 matrix and an SQLite index of what its rows are.
+"""The exact store: a folder with a memory-mapped float16 matrix, and an SQLite table of the entries of its rows.
 
-``features.f16`` only grows: row r of D little-endian float16 numbers lies at byte 2 D r. ``entries.sqlite`` says which
-rows count. A row is written and synced before the transaction that names it is committed, so after kill -9 or a
-power cut it is there whole or not at all, and what a dead process left behind the last row is written over. A deleted
-entry leaves its row in the file unnamed. Readers map the rows that were committed when they looked, and no writer ever
-cuts these off, which would end a reader by SIGBUS: a matrix whose rows nothing names any more is replaced.
+``features.f16`` only grows: row r of D little-endian float16 numbers starts at byte 2 D r. ``entries.sqlite`` names the
+valid rows. A row is written and synced before the transaction that names it is committed, so after kill -9 or a power
+cut it is complete or absent, and bytes that a dead process left behind the last row are overwritten. The row of a
+deleted entry stays in the file. Readers map the rows that are committed when they open the matrix, and no writer ever
+truncates these, which would end a reader with SIGBUS: a matrix without valid rows is replaced.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ssrnet.index.search import candidates
 
 MATRIX, INDEX = "features.f16", "entries.sqlite"
 WAIT_SECONDS = 30
-"""How long a writer waits for another one to finish its batch."""
+"""Longest wait of a writer for another one to finish its batch."""
 AT_ONCE = 500
-"""Values in one SQL statement; SQLite may be built to take no more than 999."""
+"""Values in one SQL statement; SQLite may be built with a limit of 999."""
 
 COLUMNS = ", ".join(FIELDS)
 SCHEMA = """
@@ -48,7 +48,7 @@ class ExactIndex:
     """See :class:`ssrnet.index.entries.GalleryIndex`. Opened by one or several processes; writers take turns."""
 
     def __init__(self, folder: Path, dimension: int, create: bool = False) -> None:
-        """Opens the store in ``folder``, or makes an empty one there.
+        """Opens the store in ``folder``, or creates an empty one there.
 
         Raises :class:`DataError` for a damaged or missing store, :class:`ResourceError` where it cannot be written.
         """
@@ -80,8 +80,8 @@ class ExactIndex:
         half = vectors.checked_features(features, len(entries), self.dimension)
         first = vectors.positions(entries)
         with self._readable(), self._transaction():
-            known = {row[0] for row in self._select("key", "key", list(first))}
-            fresh = sorted(i for key, i in first.items() if key not in known)
+            stored = {row[0] for row in self._select("key", "key", list(first))}
+            fresh = sorted(i for key, i in first.items() if key not in stored)
             start = self._rows_given()
             self._write_rows(start, half[fresh])
             self._db.executemany(
@@ -142,23 +142,23 @@ class ExactIndex:
             ]
 
     def among(self, queries: np.ndarray, keys: Sequence[Sequence[str]], k: int) -> list[list[Neighbour]]:
-        """As :meth:`search`, each of the queries against the entries of its own ``keys`` alone."""
+        """As :meth:`search`, each query only among the entries of its ``keys``."""
         queries = vectors.checked_queries(queries, k, self.dimension)
         with self._readable():
-            return [self._nearest(query, "key", own, k) for query, own in zip(queries, keys, strict=True)]
+            return [self._nearest(query, "key", of_query, k) for query, of_query in zip(queries, keys, strict=True)]
 
     def verify(self) -> None:
         """Reads every row and compares it with its checksum; raises :class:`DataError` for the first that differs."""
         with self._readable():
-            said = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if said != "ok":
-                raise self._damaged(said)
+            result = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if result != "ok":
+                raise self._damaged(result)
             numbers = [row[0] - 1 for row in self._db.execute("SELECT row FROM entries ORDER BY row")]
             for part in _parts(numbers, 4096):
                 self._rows(np.array(part, dtype=np.int64))
 
     def save(self) -> None:
-        """Nothing is left to do: :meth:`add` returns once its rows are on the disk."""
+        """Does nothing: :meth:`add` returns once its rows are on the disk."""
 
     def close(self) -> None:
         self._columns = None
@@ -173,14 +173,14 @@ class ExactIndex:
     def _nearest(self, query: np.ndarray, column: str, values: Sequence, k: int) -> list[Neighbour]:
         """The ``k`` nearest of the entries whose row number or key is one of ``values``."""
         values = np.asarray(values).tolist()
-        found = sorted(self._select(f"row, {COLUMNS}", column, values))  # without those deleted since
-        rows = np.array([row[0] - 1 for row in found], dtype=np.int64)
+        records = sorted(self._select(f"row, {COLUMNS}", column, values))  # without those deleted since
+        rows = np.array([record[0] - 1 for record in records], dtype=np.int64)
         if len(rows) and not 0 <= rows[0] <= rows[-1] < self._rows_given():
-            raise self._damaged("it names rows that there never were")
+            raise self._damaged("it names rows that were never written")
         # In parts, since all of a gallery may tie with the k-th.
         parts = [vectors.exact_distances(query, self._rows(part)) for part in _parts(rows, 4096)]
         distances = np.concatenate([np.zeros(0, dtype=np.float32), *parts])
-        return vectors.nearest([self._entry(row[1:]) for row in found], distances, k)
+        return vectors.nearest([self._entry(record[1:]) for record in records], distances, k)
 
     def _write_rows(self, start: int, half: np.ndarray) -> None:
         if not start and self._matrix_path.stat().st_size:  # of an index whose entries were removed: it may be mapped
@@ -202,23 +202,23 @@ class ExactIndex:
         return row[0] if row else 0
 
     def _check_schema(self) -> None:
-        """A view or a computed column in a table's place may run for ever, or fill the memory, when it is read."""
+        """Raises :class:`DataError` for other tables or columns: reading a view may run for ever, or fill the memory."""
         made = self._db.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
-        odd = [name for kind, name, _ in made if kind not in ("table", "index")]
+        unexpected = [name for kind, name, _ in made if kind not in ("table", "index")]
         columns = self._db.execute("PRAGMA table_xinfo(entries)").fetchall()
         if not columns:
             raise self._damaged("no such table: entries")
         expected = {"row", "key", "seconds", "norm", "crc", *FIELDS}
-        if odd or {column[1] for column in columns} != expected or any(column[6] for column in columns):
+        if unexpected or {column[1] for column in columns} != expected or any(column[6] for column in columns):
             raise self._damaged(
-                f"its database is not as ssrnet makes it: {', '.join(map(str, odd)) or 'other columns'}"
+                f"its database was not made by ssrnet: {', '.join(map(str, unexpected)) or 'other columns'}"
             )
 
     def _entry(self, row: Sequence) -> Entry:
         try:
             return Entry(*row)
-        except (AttributeError, TypeError) as error:  # SQLite keeps bytes and numbers in a column of texts
-            raise self._damaged(f"an entry is not made of texts: {row[1]!r}") from error
+        except (AttributeError, TypeError) as error:  # SQLite stores bytes and numbers in a TEXT column too
+            raise self._damaged(f"an entry is not made of strings: {row[1]!r}") from error
 
     def _check_size(self) -> None:
         given, size = self._rows_given(), self._matrix_path.stat().st_size
@@ -235,9 +235,9 @@ class ExactIndex:
             return np.zeros((0, self.dimension), dtype="<f2")  # an empty file cannot be mapped
         self._check_size()
         try:
-            # Copy-on-write, since torch warns of arrays that it could not write; nothing is ever written.
+            # Copy-on-write, since torch warns of read-only arrays; nothing is ever written.
             return np.memmap(self._matrix_path, "<f2", "c", shape=(given, self.dimension))
-        except ValueError as error:  # another index was put in its place since the size was checked
+        except ValueError as error:  # another index replaced it since the size was checked
             raise self._damaged(error) from error
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
@@ -253,16 +253,17 @@ class ExactIndex:
         last = 0
         while True:
             with self._readable():
-                found = self._db.execute(
+                records = self._db.execute(
                     f"SELECT row, {COLUMNS} FROM entries WHERE row > ? ORDER BY row LIMIT ?", (last, size)
                 ).fetchall()
-            if not found:
+            if not records:
                 return
-            last = found[-1][0]
-            yield np.array([row[0] - 1 for row in found], dtype=np.int64), [self._entry(row[1:]) for row in found]
+            last = records[-1][0]
+            rows = np.array([record[0] - 1 for record in records], dtype=np.int64)
+            yield rows, [self._entry(record[1:]) for record in records]
 
     def _current_columns(self) -> Columns:
-        """Read anew after any process has written."""
+        """The columns, read again after any process has written."""
         changes = self._db.execute("PRAGMA data_version").fetchone()[0], self._db.total_changes
         if self._columns is None or self._columns.changes != changes:
             try:
@@ -291,7 +292,7 @@ class ExactIndex:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """Turns what SQLite and the disk say into a sentence."""
+        """Turns errors of SQLite and the disk into a sentence."""
         try:
             yield
         except sqlite3.OperationalError as error:

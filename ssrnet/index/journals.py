@@ -1,4 +1,4 @@
-"""The files beside an SQLite file, looked at before it is opened: what they ask for is done then."""
+"""Checks the journals beside an SQLite file before it is opened, since opening acts on them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 
 
 def check_journals(database: Path) -> None:
-    """What a killed writer left beside ``database``, if anything, is of this file alone.
+    """Raises sqlite3.DatabaseError where a journal beside ``database`` names another file, or is a link or a folder.
 
-    SQLite takes back the change that such a journal holds. The journal of a change to several files names another file,
-    and SQLite removes that file, whatever it is, unless it lists a journal that is still there. No writer here makes one.
-    Raises sqlite3.DatabaseError for such a journal, and for a link or a folder in a journal's place.
+    SQLite rolls back the change in a journal that a killed writer left. The journal of a change to several files names
+    another file, and SQLite removes that file, whatever it is, unless it lists an existing journal. No writer here makes
+    such journals.
     """
     for ending in ("-journal", "-wal", "-shm"):
         path = database.with_name(database.name + ending)
@@ -26,5 +26,5 @@ def check_journals(database: Path) -> None:
             file.seek(max(0, os.fstat(file.fileno()).st_size - len(NAMES_ANOTHER)))
             if file.read() == NAMES_ANOTHER:
                 raise sqlite3.DatabaseError(f"{database.name}-journal names another file")
-    except FileNotFoundError:  # as it should be, and where its writer has just come to an end
+    except FileNotFoundError:  # the usual case
         return

@@ -1,4 +1,4 @@
-"""Makes and opens index folders, whichever backend is behind them."""
+"""Creates and opens index folders of either backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ssrnet.index.record import FILE, SHAPING, Backend, IndexRecord, read_index_
 
 
 def open_index(folder: Path) -> tuple[GalleryIndex, IndexRecord]:
-    """The index in ``folder``, and what it says of itself.
+    """The index in ``folder``, and its record.
 
     Raises :class:`DataError` where there is none or it is damaged, :class:`ResourceError` where its server cannot be
     reached, :class:`InstallationError` where it needs qdrant-client, which is not installed.
@@ -49,10 +49,10 @@ def make_index(
     url: str | None = None,
     collection: str | None = None,
 ) -> tuple[GalleryIndex, IndexRecord]:
-    """A new, empty index in ``folder``, or the one that is there if it was made with the same of everything.
+    """A new, empty index in ``folder``, or the index that is there if it was made with the same settings.
 
-    ``index.json`` is written last: a folder without it is one whose making was interrupted, and is made again.
-    Raises as :func:`open_index`, and :class:`DataError` for an index made otherwise.
+    ``index.json`` is written last: a folder without it was interrupted while it was made, and is made again.
+    Raises as :func:`open_index`, and :class:`DataError` for an index made with other settings.
     """
     remove_leftovers(folder)
     if (folder / FILE).exists():
@@ -79,7 +79,7 @@ def make_index(
 def collection_name(features: dict[str, object], projection: Projection | None = None) -> str:
     """``ssrnet-0123456789abcdef``: a hash over checkpoint, extraction settings and projection, which never mix."""
     shaping = {name: features.get(name) for name in SHAPING}
-    if "precision" in features:  # of float32 nothing is said, so that collections made before there was more are found
+    if "precision" in features:  # absent for float32, so that collections of earlier versions keep their names
         shaping["precision"] = features["precision"]
     digest = hashlib.sha256(json.dumps(shaping).encode())
     if projection is not None:
@@ -88,12 +88,12 @@ def collection_name(features: dict[str, object], projection: Projection | None =
 
 
 def _make_local(folder: Path, collection: str, stored: int) -> None:
-    """Under another name first, so that a killed process leaves no half-made one."""
+    """Makes the files under another name first, so that a killed process leaves no incomplete index."""
     whole, part = _local(folder), folder / f".{FOLDER}.{os.getpid()}.making"
     if whole.exists():
         return
-    for left in folder.glob(f".{FOLDER}.*.making"):
-        shutil.rmtree(left, ignore_errors=True)
+    for orphaned in folder.glob(f".{FOLDER}.*.making"):
+        shutil.rmtree(orphaned, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     QdrantIndex.open(collection, stored, folder=part, create=True).close()
     os.replace(part, whole)
@@ -113,23 +113,23 @@ def _check_same(
     collection: str | None,
 ) -> None:
     record.check(folder, features)
-    wanted = {
+    requested = {
         "backend": backend,
         "dimension stored": None if projection is None else len(projection.directions),
         "url": url,
         "collection": collection or record.collection,
         "precision": features.get("precision", "float32"),
     }
-    own = {
+    existing = {
         "backend": record.backend,
         "dimension stored": record.stored if record.stored != record.dimension else None,
         "url": record.url,
         "collection": record.collection,
         "precision": record.features.get("precision", "float32"),
     }
-    for name, value in own.items():
-        if wanted[name] != value:
+    for name, value in existing.items():
+        if requested[name] != value:
             raise DataError(
-                f"{folder} holds an index whose {name} is {value or 'none of its own'}, but "
-                f"{wanted[name] or 'none of its own'} was asked for; name the same again, or another folder."
+                f"{folder} holds an index with {name} {value or 'not set'}, but {requested[name] or 'not set'} was given; "
+                "give the same, or another folder."
             )

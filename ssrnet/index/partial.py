@@ -1,4 +1,4 @@
-"""Features on their way into a file: an exact store beside it, so that an extraction that was killed goes on."""
+"""Features of an unfinished extraction, in an exact store, so that a killed extraction can be resumed."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.index.entries import Entry
 from ssrnet.index.exact_store import ExactIndex
-from ssrnet.index.missing_entries import AT_ONCE, Job, Tally, entry_of, lacking
+from ssrnet.index.filling import BATCH, Job, Tally, entry_of, missing_jobs
 from ssrnet.index.opening import make_index
 
 SECONDS = 1.0
-"""Features are written so often: what a killed extraction has to compute again, beside the batch at hand."""
+"""Interval at which features are written: a killed extraction computes so much again, and the current batch."""
 SOURCE = "part"
-"""Of all entries; a part is of one list of images."""
+"""The source of all entries, since a part belongs to one list of images."""
 
 
 class PartialFeatures:
     """Implements :class:`ssrnet.retrieval.extraction.RestorableFeatures`: features of an extraction that may be resumed.
 
-    ``folder`` holds float16 rows, each with the name and the hash of its image: a changed image's row is not used,
-    and of another checkpoint or other settings than ``made_by`` names nothing is. Whatever goes wrong in the folder
-    costs only the resumption: from then on nothing is kept, and ``say`` is told why. ``restored`` counts the rows
-    that were there.
-    Use it as a context, and call :meth:`remove` once the features are safe elsewhere.
+    ``folder`` holds float16 rows, each with the name and hash of its image. Rows of a changed image, and those of
+    another checkpoint or other settings than ``made_by``, are not used. Whatever goes wrong in the folder costs only
+    the resumption: nothing is stored any more, and ``say`` gets a sentence. ``restored`` counts the rows that were
+    there. Use it as a context, and call :meth:`remove` once the features are stored elsewhere.
     """
 
     def __init__(self, folder: Path, made_by: dict[str, object], say: Callable[[str], object] = lambda _: None) -> None:
@@ -43,16 +42,16 @@ class PartialFeatures:
         self._written = time.monotonic()
 
     def restore(self, images: Sequence[VehicleImage], features: Tensor) -> Tensor:
-        """Fills the rows of ``features`` (N, D) that are there; returns (N,) bool, which these are.
+        """Fills the stored rows of ``features`` (N, D); returns (N,) bool, which rows these are.
 
-        Hashes every image, of which no two have the same name.
+        Hashes every image. No two of them may have the same name.
         """
         jobs = [job for image in images if (job := _job(image))]
         self._entries = {job.image.name: job.entry for job in jobs}
         try:
             try:
                 return self._restored(images, jobs, features)
-            except DataError:  # of another checkpoint, or damaged: nothing to go on from
+            except DataError:  # of another checkpoint, or damaged
                 self.remove()
                 return self._restored(images, jobs, features)
         except (DataError, ResourceError) as error:
@@ -60,18 +59,18 @@ class PartialFeatures:
         return torch.zeros(len(images), dtype=torch.bool)
 
     def keep(self, images: Sequence[VehicleImage], features: Tensor) -> None:
-        """Adds the features (B, D) float32 of some of the images that were restored or found missing."""
-        fits = torch.isfinite(features.half()).all(1)  # what float16 cannot hold is computed again
+        """Stores the features (B, D) float32 of some of the images that :meth:`restore` was given."""
+        fits = torch.isfinite(features.half()).all(1)  # others are computed again
         self._waiting += [
             (self._entries[image.name], row)
-            for image, row, kept in zip(images, features, fits, strict=True)
-            if kept and image.name in self._entries
+            for image, row, fit in zip(images, features, fits, strict=True)
+            if fit and image.name in self._entries
         ]
         if time.monotonic() - self._written >= SECONDS:
             self._write()
 
     def close(self) -> None:
-        """Writes what is waiting; the folder stays."""
+        """Writes the rows not yet written; the folder stays."""
         self._write()
         if self._index is not None:
             self._index.close()
@@ -95,19 +94,19 @@ class PartialFeatures:
         self._index = index
         missing = [
             job
-            for start in range(0, len(jobs), AT_ONCE)
-            for job in lacking(index, SOURCE, jobs[start : start + AT_ONCE], Tally())
+            for start in range(0, len(jobs), BATCH)
+            for job in missing_jobs(index, SOURCE, jobs[start : start + BATCH], Tally())
         ]
         position = {image.name: i for i, image in enumerate(images)}
         # An image that cannot be hashed may have a row of its earlier content, and counts as missing.
         known = self._entries.keys() - {job.image.name for job in missing}
         there = torch.zeros(len(images), dtype=torch.bool)
         for entries, rows in index.blocks():
-            found = [(i, position[entry.name]) for i, entry in enumerate(entries) if entry.name in known]
-            if found:
-                own, places = map(list, zip(*found, strict=True))
-                features[places] = torch.from_numpy(rows[own]).float()
-                there[places] = True
+            pairs = [(i, position[entry.name]) for i, entry in enumerate(entries) if entry.name in known]
+            if pairs:
+                stored, positions = map(list, zip(*pairs, strict=True))
+                features[positions] = torch.from_numpy(rows[stored]).float()
+                there[positions] = True
         self.restored = int(there.sum())
         return there
 
@@ -129,7 +128,7 @@ class PartialFeatures:
 
 
 def _job(image: VehicleImage) -> Job | None:
-    """None for an image that cannot be read, of which the extraction will say so, or whose name is not UTF-8."""
+    """None for an image that cannot be read, which the extraction reports, or whose name is not UTF-8."""
     try:
         return Job(image, entry_of(SOURCE, image))
     except DataError:

@@ -1,9 +1,9 @@
-"""Shorter features: the directions in which the indexed ones differ most, fitted once and kept with the index.
+"""Projected features: the directions in which indexed features vary most, fitted once and stored with the index.
 
-Features are brought to length 1 first, since a cosine does not see their length, and their mean is not subtracted:
-so the projection is the one that keeps inner products best, and with all directions kept the cosines are the same.
-The directions are eigenvectors of the second moment of the rows, which no random number has a part in; the sign of
-each is chosen so that its largest number is positive.
+Features are scaled to length 1 first, since a cosine ignores their length, and their mean is not subtracted: so the
+projection preserves inner products best, and with all directions the cosines stay the same. The directions are
+eigenvectors of the second moment of the rows, so the fit is deterministic; the sign of each is chosen so that its
+largest number is positive.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ssrnet.index.exact_store import ExactIndex
 from ssrnet.tensors import read_float32, write_tensors
 
 FILE = "projection.safetensors"
-FITTED_ON = 100_000
-"""At most so many features are looked at, evenly spaced over the index."""
+FIT_ROWS = 100_000
+"""A projection is fitted on at most so many features, evenly spaced over the index."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """``directions`` (d, D) float32, orthonormal; ``kept``: their share of the squared length, in [0, 1]."""
+    """``directions`` (d, D) float32, orthonormal; ``kept``: the share of the squared length that they keep, in [0, 1]."""
 
     directions: np.ndarray
     kept: float
@@ -35,18 +35,21 @@ class Projection:
 
     @classmethod
     def fit(cls, blocks: Iterable[np.ndarray], size: int) -> Projection:
-        """From blocks (n, D) of features, N in all; raises :class:`SettingsError` for ``size`` above D or N."""
+        """Fits ``size`` directions to blocks (n, D) of N features in all.
+
+        Raises :class:`SettingsError` for ``size`` above D or N.
+        """
         moment, count = np.zeros((0, 0)), 0
         for block in blocks:
             unit = _unit(block)
             product = unit.T @ unit  # (D, D)
             moment = product.astype(np.float64) if not count else moment + product
             count += len(unit)
-        most = min(len(moment), count)
-        if not 1 <= size <= most:
+        largest = min(len(moment), count)
+        if not 1 <= size <= largest:
             raise SettingsError(
-                f"--pca is {size}, but {count:,} features of {len(moment):,} numbers have at most {most:,} directions; "
-                f"choose from 1 to {most:,}, or leave it out."
+                f"--pca is {size}, but {count:,} features of {len(moment):,} numbers have at most {largest:,} directions; "
+                f"choose from 1 to {largest:,}, or leave it out."
             )
         values, vectors = np.linalg.eigh(moment)  # ascending
         directions = vectors[:, ::-1][:, :size].T
@@ -59,13 +62,13 @@ class Projection:
         return _unit(features) @ self.directions.T
 
     def save(self, folder: Path) -> None:
-        """Writes ``projection.safetensors``; raises :class:`ResourceError` where that cannot be done."""
-        about = {"kept": repr(self.kept), "fitted_on": str(self.fitted_on)}
-        write_tensors(folder / FILE, {"directions": torch.from_numpy(self.directions)}, about)
+        """Writes ``projection.safetensors``; raises :class:`ResourceError` where it cannot be written."""
+        metadata = {"kept": repr(self.kept), "fitted_on": str(self.fitted_on)}
+        write_tensors(folder / FILE, {"directions": torch.from_numpy(self.directions)}, metadata)
 
     @classmethod
     def load(cls, folder: Path) -> Projection:
-        """What :meth:`save` wrote; raises :class:`DataError` where it is missing or damaged."""
+        """Reads what :meth:`save` wrote; raises :class:`DataError` where it is missing or damaged."""
         path = folder / FILE
         try:
             tensor, metadata = read_float32(path, "directions")
@@ -82,7 +85,7 @@ class Projection:
 
 @dataclass
 class ProjectedIndex:
-    """An index that takes whole features and keeps and searches them projected."""
+    """An index that takes whole features, and stores and searches them projected."""
 
     inner: GalleryIndex
     projection: Projection
@@ -123,17 +126,17 @@ class ProjectedIndex:
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise DataError(
                 f"the features are {' x '.join(map(str, features.shape))}, but this index takes {self.dimension:,} "
-                "numbers an image; extract them with the index's own checkpoint and settings."
+                "numbers an image; extract them with the checkpoint and settings of the index."
             )
         return features
 
 
 @dataclass
 class ReScored:
-    """An index of projected features whose ``candidates`` nearest are compared once more, by the whole features.
+    """An index of projected features whose ``candidates`` nearest are ranked again by the whole features.
 
-    ``whole`` has every entry of ``projected``. The distances are exact; that the nearest are among the candidates is
-    not certain, and the larger their number the likelier.
+    ``whole`` has every entry of ``projected``. The distances are exact; more candidates make it likelier that the true
+    nearest are among them.
     """
 
     projected: GalleryIndex
@@ -142,13 +145,29 @@ class ReScored:
 
     def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
         """As :meth:`ssrnet.index.entries.GalleryIndex.search`."""
-        found = self.projected.search(queries, max(k, self.candidates), filters)
-        return self.whole.among(queries, [[entry.key for entry, _ in row] for row in found], k)
+        candidates = self.projected.search(queries, max(k, self.candidates), filters)
+        return self.whole.among(queries, [[entry.key for entry, _ in row] for row in candidates], k)
 
 
-def evenly(blocks: Iterable[np.ndarray], count: int, most: int = FITTED_ON) -> Iterator[np.ndarray]:
-    """Every s-th row of blocks that hold ``count`` in all, so that at most ``most`` remain."""
-    step, seen = max(1, -(-count // most)), 0
+def fitted_projection(folder: Path, whole: ExactIndex, size: int) -> Projection:
+    """The projection of the index in ``folder``, on which its entries depend, or one newly fitted to ``whole``.
+
+    Raises :class:`DataError` where the index has a projection of another size.
+    """
+    if not (folder / FILE).exists():
+        return Projection.fit(evenly((features for _, features in whole.blocks()), len(whole)), size)
+    projection = Projection.load(folder)
+    if projection.directions.shape != (size, whole.dimension):
+        raise DataError(
+            f"{folder} holds an index projected to {len(projection.directions):,} numbers, but --pca is {size:,}; "
+            "name the same, or another folder."
+        )
+    return projection
+
+
+def evenly(blocks: Iterable[np.ndarray], count: int, limit: int = FIT_ROWS) -> Iterator[np.ndarray]:
+    """Every s-th row of blocks that hold ``count`` in all, so that at most ``limit`` remain."""
+    step, seen = max(1, -(-count // limit)), 0
     for block in blocks:
         yield block[-seen % step :: step]
         seen += len(block)

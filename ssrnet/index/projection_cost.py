@@ -1,4 +1,4 @@
-"""What a projection costs: rank-1 and mAP of whole and projected features under a data set's own protocol."""
+"""The cost of a projection: rank-1 and mAP of whole and projected features under a data set's own protocol."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset
 from ssrnet.index.exact_store import ExactIndex
 from ssrnet.index.pca import Projection
-from ssrnet.retrieval.evaluation import evaluate
+from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import FeatureSet
 
-MOST_NUMBERS = 500_000_000
-"""Whole features of more than this, 2 GB as float32, are not measured here."""
+MAX_NUMBERS = 500_000_000
+"""Whole features of more numbers than this, 2 GB as float32, are not measured: the ranking holds them in memory."""
 
 
 @dataclass(frozen=True)
-class Loss:
+class ProjectionCost:
     """Rank-1 and mAP, in [0, 1], of whole and of projected features; ``record``: the protocol record of both."""
 
     whole_rank_1: float
@@ -38,19 +38,19 @@ class Loss:
             line("rank-1", self.whole_rank_1, self.projected_rank_1),
             line("mAP", self.whole_mAP, self.projected_mAP),
         )
-        said = f"{self.record['dataset']}, {self.record['protocol']}, seed {self.record['seed']}"
-        return "\n".join((f"measured on {said}:", *lines))
+        protocol = f"{self.record['dataset']}, {self.record['protocol']}, seed {self.record['seed']}"
+        return "\n".join((f"measured on {protocol}:", *lines))
 
 
-def measured_loss(
+def measure_cost(
     whole: ExactIndex, dataset: ReIDDataset, projection: Projection, made_by: dict[str, object]
-) -> Loss | str:
-    """The loss on the data set's test images under its own protocol; or why it cannot be measured, in words."""
+) -> ProjectionCost | str:
+    """The cost on the data set's test images under its own protocol, or the reason why it cannot be measured."""
     protocol = Protocol(dataset.protocol, seed=0)
     reason = protocol.unavailable(dataset)
     if reason is not None:
         return reason
-    if len(dataset.test) * whole.dimension > MOST_NUMBERS:
+    if len(dataset.test) * whole.dimension > MAX_NUMBERS:
         return f"{dataset.name}'s {len(dataset.test):,} test images are too many to hold; build on a smaller subset"
     source, rows = f"{dataset.name}/test", {}
     wanted = {image.name for image in dataset.test}
@@ -63,17 +63,18 @@ def measured_loss(
     names = tuple(rows)
     stacked = np.stack([rows[name] for name in names]).astype(np.float32)
     data_hash = dataset.content_hash()
-    # Both as float16, which is how an index stores them.
-    numbers = []
-    for features in (stacked, projection(stacked).astype(np.float16).astype(np.float32)):
-        own = FeatureSet(torch.from_numpy(features), names, {"all": features.shape[1]})
-        numbers.append(evaluate(own, dataset, protocol, made_by=made_by, dataset_hash=data_hash))
-    scores = [number.metrics for number in numbers]
-    return Loss(
-        scores[0].cmc[0],
-        scores[0].mAP,
-        scores[1].cmc[0],
-        scores[1].mAP,
+
+    def evaluated(features: np.ndarray) -> Evaluation:
+        features_of = FeatureSet(torch.from_numpy(features), names, {"all": features.shape[1]})
+        return evaluate(features_of, dataset, protocol, made_by=made_by, dataset_hash=data_hash)
+
+    before = evaluated(stacked)
+    after = evaluated(projection(stacked).astype(np.float16).astype(np.float32))  # an index stores float16
+    return ProjectionCost(
+        before.metrics.cmc[0],
+        before.metrics.mAP,
+        after.metrics.cmc[0],
+        after.metrics.mAP,
         len(projection.directions),
-        asdict(numbers[0].record),
+        asdict(before.record),
     )

@@ -67,7 +67,7 @@ class QdrantIndex:
         """
         index = cls(connect(folder=folder, url=url), collection, dimension)
         try:
-            with said(url or folder):
+            with user_facing_errors(url or folder):
                 if create:
                     index._create(local=url is None)
                 index._check(url or str(folder))
@@ -77,14 +77,14 @@ class QdrantIndex:
         return index
 
     def __len__(self) -> int:
-        with said(self.collection):
+        with user_facing_errors(self.collection):
             return self.client.count(self.collection, exact=True).count
 
     def add(self, entries: Sequence[Entry], features: np.ndarray) -> int:
         half = vectors.checked_features(features, len(entries), self.dimension)
         first = vectors.positions(entries)
         added = 0
-        with said(self.collection):
+        with user_facing_errors(self.collection):
             for keys in _parts(list(first)):
                 there = {str(point.id) for point in self.client.retrieve(self.collection, keys, with_payload=False)}
                 fresh = [first[key] for key in keys if key not in there]
@@ -100,13 +100,13 @@ class QdrantIndex:
         return added
 
     def relabel(self, entries: Sequence[Entry]) -> None:
-        with said(self.collection):
+        with user_facing_errors(self.collection):
             for entry in entries:
                 self.client.overwrite_payload(self.collection, _payload(entry), points=[entry.key], wait=True)
 
     def delete(self, keys: Collection[str]) -> int:
         removed = 0
-        with said(self.collection):
+        with user_facing_errors(self.collection):
             for part in _parts(list(keys)):
                 removed += len(self.client.retrieve(self.collection, part, with_payload=False))
                 self.client.delete(self.collection, points_selector=list(part), wait=True)
@@ -127,7 +127,7 @@ class QdrantIndex:
 
     def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
         queries = vectors.checked_queries(queries, k, self.dimension)
-        with said(self.collection):
+        with user_facing_errors(self.collection):
             return [self._nearest(query, k, _filter(filters)) for query in queries]
 
     def save(self) -> None:
@@ -160,7 +160,7 @@ class QdrantIndex:
     def _scroll(self, condition: Any) -> Iterator[Entry]:
         offset: Any = None
         while True:
-            with said(self.collection):
+            with user_facing_errors(self.collection):
                 points, offset = self.client.scroll(self.collection, condition, limit=1000, offset=offset)
             yield from (_entry(point.payload) for point in points)
             if offset is None:
@@ -205,7 +205,7 @@ def connect(*, folder: Path | None = None, url: str | None = None) -> QdrantClie
         ) from error
     if url is not None and not url.startswith(("http://", "https://")):
         raise SettingsError(f"--url is {url!r}; write the address of a Qdrant server, as http://localhost:6333.")
-    with said(url or folder), warnings.catch_warnings():
+    with user_facing_errors(url or folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # local mode over 20,000 points, a version that is not compared
         if url is not None:
             known = os.environ.get(KEY_FOR_VARIABLE, "").rstrip("/") == url.rstrip("/")
@@ -273,7 +273,7 @@ def _parts(values: Sequence) -> Iterator[Sequence]:
 
 
 @contextmanager
-def said(where: object) -> Iterator[None]:
+def user_facing_errors(where: object) -> Iterator[None]:
     """Turns what Qdrant raises into a sentence."""
     from qdrant_client.common.client_exceptions import QdrantException
     from qdrant_client.http.exceptions import ApiException

@@ -1,4 +1,4 @@
-"""What an index folder says of itself: which backend, of what dimension, and what made its features."""
+"""An index folder's ``index.json``: backend, dimension, and what made the features."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ FILE = "index.json"
 Backend = Literal["exact", "qdrant"]
 
 SHAPING = ("checkpoint_hash", "image_size", "flip_test", "neck", "normalise_branches", "branches")
-"""What of ``features`` decides the numbers; two indexes that differ in the rest can be compared."""
+"""The entries of ``features`` on which the numbers depend; indexes that differ in others can be compared."""
 
 
 @dataclass(frozen=True)
 class IndexRecord:
-    """``dimension``: numbers of a feature as the checkpoint computes it; ``stored``: as the index keeps it.
+    """``dimension``: numbers of a feature as the checkpoint computes it; ``stored``: as the index stores it.
 
-    The two differ by a projection, which lies beside. ``features`` is a checkpoint's record with what
-    :func:`ssrnet.retrieval.extraction.describe` says of the extraction. ``url`` and ``collection`` are Qdrant's; the
-    URL is None where Qdrant's files lie in the folder itself.
+    The two differ where there is a projection. ``features`` is a checkpoint's record with that of
+    :func:`ssrnet.retrieval.extraction.describe`. ``url`` and ``collection`` are Qdrant's; the URL is None where
+    Qdrant's files lie in the folder itself.
     """
 
     backend: Backend
@@ -39,7 +39,7 @@ class IndexRecord:
     collection: str | None = None
 
     def save(self, folder: Path) -> None:
-        """Writes the folder's ``index.json``; raises :class:`ResourceError` where that cannot be done."""
+        """Writes the folder's ``index.json``; raises :class:`ResourceError` where it cannot be written."""
         text = json.dumps({"format": FORMAT} | asdict(self), indent=2)
         write_atomically(folder / FILE, lambda path: path.write_text(text + "\n"))
 
@@ -47,22 +47,22 @@ class IndexRecord:
     def extraction(self) -> ExtractSettings:
         """The settings that queries must be extracted with.
 
-        float32 even where the index is of bfloat16: the two differ in the third digit, and a query may be asked
-        on a machine without CUDA.
+        float32 even where the index is of bfloat16: the two differ in the third digit, and a search may run on a
+        machine without CUDA.
         """
-        of = self.features
-        embedding = EmbeddingSettings(of["neck"], of["normalise_branches"], tuple(of["branches"]))
-        return ExtractSettings(image_size=of["image_size"], flip_test=of["flip_test"], embedding=embedding)
+        made = self.features
+        embedding = EmbeddingSettings(made["neck"], made["normalise_branches"], tuple(made["branches"]))
+        return ExtractSettings(image_size=made["image_size"], flip_test=made["flip_test"], embedding=embedding)
 
     def check(self, folder: Path, features: dict[str, object]) -> None:
-        """Raises :class:`DataError` where features made as ``features`` says cannot be compared with the index's."""
+        """Raises :class:`DataError` where features with the record ``features`` cannot be compared with the index's."""
         for name in SHAPING:
-            own, given = _plain(self.features.get(name)), _plain(features.get(name))
-            if own != given:
+            stored, given = _plain(self.features.get(name)), _plain(features.get(name))
+            if stored != given:
                 raise DataError(
-                    f"{folder} was built with {name.replace('_', ' ')} {own} ({self.features.get('checkpoint')}), but "
-                    f"{name.replace('_', ' ')} {given} was given ({features.get('checkpoint')}); use the index's own "
-                    "checkpoint and settings, or build another index in a folder of its own."
+                    f"{folder} was built with {name.replace('_', ' ')} {stored} ({self.features.get('checkpoint')}), but "
+                    f"{name.replace('_', ' ')} {given} was given ({features.get('checkpoint')}); use the checkpoint and "
+                    "settings of the index, or build another index in another folder."
                 )
 
 
@@ -87,25 +87,25 @@ def read_index_record(folder: Path) -> IndexRecord:
 
 
 def _check_values(record: IndexRecord) -> None:
-    """Raises ValueError, KeyError or TypeError where a value is none that can be."""
+    """Raises ValueError, KeyError or TypeError for a value of another type or out of range."""
     sizes = (record.dimension, record.stored)
     if record.backend not in ("exact", "qdrant") or not all(type(n) is int and 0 < n < 2**20 for n in sizes):
-        raise ValueError("its backend or dimension is none that can be")
+        raise ValueError("its backend or dimension is invalid")
     if record.backend == "qdrant" and not (isinstance(record.collection, str) and record.collection):
         raise ValueError("it names no collection")
     if not (record.url is None or isinstance(record.url, str)):
-        raise ValueError("its address is no text")
-    asked = record.extraction
-    if asked.image_size is not None and type(asked.image_size) is not int:
-        raise ValueError(f"its image size is {asked.image_size!r}")
-    neck, flags = asked.embedding.neck, (asked.flip_test, record.features["normalise_branches"])
+        raise ValueError("its address is no string")
+    extraction = record.extraction
+    if extraction.image_size is not None and type(extraction.image_size) is not int:
+        raise ValueError(f"its image size is {extraction.image_size!r}")
+    neck, flags = extraction.embedding.neck, (extraction.flip_test, record.features["normalise_branches"])
     if neck not in ("before", "after") or not all(isinstance(flag, bool) for flag in flags):
-        raise ValueError("its extraction is none that can be")
+        raise ValueError("its extraction settings are invalid")
     if not all(isinstance(branch, str) for branch in record.features["branches"]):
-        raise ValueError("its branches are no texts")
+        raise ValueError("its branches are no strings")
     _ = record.features["checkpoint_hash"]
 
 
 def _plain(value: object) -> object:
-    """Lists and tuples are the same once they have been in a file."""
+    """Tuples as lists, which they become in JSON."""
     return list(value) if isinstance(value, tuple) else value

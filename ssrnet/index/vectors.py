@@ -1,4 +1,4 @@
-"""The numbers of a gallery index: what may go in, what may be asked, and how far two features are apart."""
+"""Features of a gallery index: checks of what is added and searched for, and exact distances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checked_features(features: np.ndarray, count: int, dimension: int) -> np.nda
     if features.shape != (count, dimension):
         raise DataError(
             f"the features are {' x '.join(map(str, features.shape))}, but {count:,} entries of an index of "
-            f"{dimension:,} numbers need {count} x {dimension}; extract them with the index's own checkpoint."
+            f"{dimension:,} numbers need {count} x {dimension}; extract them with the checkpoint of the index."
         )
     with np.errstate(over="ignore"):
         half = features.astype("<f2")
@@ -32,7 +32,7 @@ def checked_features(features: np.ndarray, count: int, dimension: int) -> np.nda
 
 
 def positions(entries: Sequence[Entry]) -> dict[str, int]:
-    """Where each key stands first, in order."""
+    """The first position of each key, in order."""
     first: dict[str, int] = {}
     for i, entry in enumerate(entries):
         first.setdefault(entry.key, i)
@@ -45,7 +45,7 @@ def checked_queries(queries: np.ndarray, k: int, dimension: int) -> np.ndarray:
     if queries.ndim != 2 or queries.shape[1] != dimension:
         raise DataError(
             f"the queries are {' x '.join(map(str, queries.shape))}, but this index holds {dimension:,} numbers an "
-            "image; extract them with the index's own checkpoint and settings."
+            "image; extract them with the checkpoint and settings of the index."
         )
     if not np.isfinite(queries).all():
         raise DataError("the query features hold NaN or infinity; the checkpoint is damaged.")

@@ -1,4 +1,4 @@
-"""Feature files that are found again: named by what made them, and trusted only if their record says the same."""
+"""A cache of feature files, each named by a hash of the record of what made its features."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.tensors import read_metadata
 
 Record = dict[str, object]
-"""What made a feature file's features; it lies in the file's metadata."""
+"""What made a file's features: data set, checkpoint and settings; stored in the file's metadata."""
 
-SHAPES_NOTHING = {"model", "checkpoint", "dataset", "version"}
-"""Names for people in a record: two features that differ in these alone are the same."""
+DESCRIPTIVE = {"model", "checkpoint", "dataset", "version"}
+"""Entries for readers alone: records that differ in nothing else stand for the same features."""
 
 AHEAD = 60.0
-"""Seconds by which the clock of a file server may be ahead of this machine's."""
+"""Seconds by which a file server's clock may be ahead of this machine's."""
 
 FILES = f"*-{16 * '[0-9a-f]'}.safetensors"
-"""Every name that :func:`file_name` gives."""
+"""Matches every name of :func:`file_name`."""
 PARTS = f"*-{16 * '[0-9a-f]'}.part"
-"""Every name that :func:`part_name` gives."""
+"""Matches every name of :func:`part_name`."""
 
 
 def feature_record(made_by: Record, dataset: ReIDDataset, dataset_hash: str, split: str = "test") -> Record:
-    """The record of a split's features; ``made_by`` is a checkpoint's ``record`` and what ``describe`` says."""
+    """The record of a split's features; ``made_by`` is a checkpoint's ``record`` with that of ``describe``."""
     return {
         **made_by,
         "dataset": dataset.name,
@@ -43,61 +43,62 @@ def feature_record(made_by: Record, dataset: ReIDDataset, dataset_hash: str, spl
 
 
 def file_name(record: Record) -> str:
-    """``city-ssrnet-0123456789abcdef.safetensors``: data set, checkpoint, and a hash over all that shapes features."""
+    """``city-ssrnet-0123456789abcdef.safetensors``: data set, checkpoint, and a hash of the record."""
     return f"{_prefix(record)}-{_key(record)}.safetensors"
 
 
 def part_name(record: Record) -> str:
     """``city-ssrnet-0123456789abcdef.part``: the folder of such features while they are extracted.
 
-    Any state of the data has the same, since in there each image is known by its own content.
+    It is the same for every state of the data, since each of its rows has the hash of its image.
     """
     return f"{_prefix(record)}-{_key(record | {'dataset_hash': None})}.part"
 
 
-def find(folders: Iterable[Path], record: Record) -> FeatureSet | None:
-    """The features that ``record`` describes, from the first folder that has them.
+def find_features(folders: Iterable[Path], record: Record) -> FeatureSet | None:
+    """The features of ``record``, from the first folder that has them; None where none has.
 
-    A damaged file, or one whose record says otherwise, is passed over.
+    Damaged files and files with another record are skipped.
     """
     for folder in folders:
         for path in sorted(folder.glob(f"*-{_key(record)}.safetensors")):
             try:
-                features, own = FeatureSet.load(path)
+                features, stored = FeatureSet.load(path)
             except DataError:
                 continue
-            if _shaping(own) == _shaping(record):
+            if _identifying(stored) == _identifying(record):
                 return features
     return None
 
 
-def keep(folder: Path, features: FeatureSet, record: Record) -> Path:
-    """Writes the features where :func:`find` will look; raises :class:`ResourceError` where that cannot be done."""
+def save_features(folder: Path, features: FeatureSet, record: Record) -> Path:
+    """Writes the features for :func:`find_features`; raises :class:`ResourceError` where they cannot be written."""
     path = folder / file_name(record)
     features.save(path, record)
     return path
 
 
 def remove_outdated(folder: Path, record: Record) -> list[Path]:
-    """Removes, and returns, features of an earlier checkpoint of the same file name or an earlier state of the data."""
+    """Removes and returns files of an earlier checkpoint of the same name, or of an earlier state of the data."""
     names = ("checkpoint", "dataset", "split")
     hashes = ("checkpoint_hash", "dataset_hash")
     removed = []
     for path in sorted(folder.glob(f"{_prefix(record)}-*.safetensors")):
-        own = read_record(path)
-        same_names = own is not None and all(own.get(name) == record[name] for name in names)
-        if own is not None and same_names and any(own.get(name) != record[name] for name in hashes):
+        stored = read_record(path)
+        if stored is None or any(stored.get(name) != record[name] for name in names):
+            continue
+        if any(stored.get(name) != record[name] for name in hashes):
             path.unlink()
             removed.append(path)
     return removed
 
 
-def remove_oldest(folder: Path, most: int, *patterns: str) -> None:
-    """Removes the features written longest ago, until those left take at most ``most`` bytes; the newest stay.
+def remove_oldest(folder: Path, max_bytes: int, *patterns: str) -> None:
+    """Removes the oldest feature files until the rest takes at most ``max_bytes`` bytes; the newest file always stays.
 
-    Files of a time that is still to come, as a clock that was set back leaves them, go first: else they would stay for
-    ever, and what was just written would go. Parts of extractions that nobody went on with count too. ``patterns`` are
-    those of other files in their place.
+    Files with a modification time in the future, which a clock that was set back leaves, go first: else they would stay
+    for ever, and newly written files would go. Parts of unfinished extractions count too. ``patterns``: other files to
+    remove instead.
     """
     latest = time.time() + AHEAD
     written = [
@@ -109,7 +110,7 @@ def remove_oldest(folder: Path, most: int, *patterns: str) -> None:
     taken = 0
     for number, (_, size, path) in enumerate(sorted(written, reverse=True)):
         taken += size
-        if number and taken > most:
+        if number and taken > max_bytes:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -126,20 +127,20 @@ def read_record(path: Path) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
-def in_letters(name: str) -> str:
-    """A name's part of a file name, in letters that every file system takes."""
+def slug(name: str) -> str:
+    """``name`` for use in a file name: lower-case ASCII letters, digits and hyphens, at most 40."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "unnamed"
 
 
 def _prefix(record: Record) -> str:
-    """Data set and checkpoint, as a file name begins."""
-    return "-".join(map(in_letters, (str(record["dataset"]), Path(str(record["checkpoint"])).stem)))
+    """Data set and checkpoint, with which a file name begins."""
+    return "-".join(map(slug, (str(record["dataset"]), Path(str(record["checkpoint"])).stem)))
 
 
 def _key(record: Record) -> str:
-    return hashlib.sha256(_shaping(record).encode()).hexdigest()[:16]
+    return hashlib.sha256(_identifying(record).encode()).hexdigest()[:16]
 
 
-def _shaping(record: Record) -> str:
-    """The record's part that shapes features, as JSON: lists and tuples are the same once they have been in a file."""
-    return json.dumps({name: record[name] for name in sorted(record) if name not in SHAPES_NOTHING})
+def _identifying(record: Record) -> str:
+    """The record without its descriptive entries, as JSON, in which tuples and lists are equal."""
+    return json.dumps({name: record[name] for name in sorted(record) if name not in DESCRIPTIVE})

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from ssrnet import cli
-from ssrnet.commands.index import SearchSettings, findings, search_index
 from ssrnet.commands.index_build import BuildSettings, build_index
+from ssrnet.commands.index_search import SearchSettings, search_index
+from ssrnet.commands.index_server import findings
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.index.exact_store import ExactIndex
@@ -32,12 +33,13 @@ def settings(city, checkpoints, tmp_path):
     )
 
 
-def said(settings: BuildSettings, capsys) -> str:
+def built(settings: BuildSettings, capsys) -> str:
+    """What building the index prints."""
     build_index(settings)
     return capsys.readouterr().out
 
 
-def ask(settings: BuildSettings, image: Path, **changes) -> SearchSettings:
+def query(settings: BuildSettings, image: Path, **changes) -> SearchSettings:
     return SearchSettings(settings.out, settings.checkpoint, image, device="cpu", **changes)
 
 
@@ -46,9 +48,9 @@ def test_build_holds_what_extract_computes_and_again_adds_nothing(settings, back
     if backend == "qdrant":
         pytest.importorskip("qdrant_client")
     settings = replace(settings, backend=backend)
-    first = said(settings, capsys)
+    first = built(settings, capsys)
     assert f"12 images of 1,536 numbers, {backend}; 0 images were there, 12 added (0 from feature files)" in first
-    assert "12 images were there, 0 added" in said(settings, capsys)
+    assert "12 images were there, 0 added" in built(settings, capsys)
     images = open_dataset(settings.data).test
     expected = extract(load_checkpoint(settings.checkpoint).model, images, ExtractSettings(), 64, torch.device("cpu"))
     index, _ = open_index(settings.out)
@@ -62,22 +64,24 @@ def test_features_that_are_there_are_not_computed_again(settings, capsys, monkey
     arguments = ["--data", settings.data, "--checkpoint", settings.checkpoint, "--out", settings.features[0]]
     cli.run(["extract", *map(str, arguments), "--workers", "0", "--device", "cpu"])
     monkeypatch.setattr("ssrnet.commands.index_build.embed_batches", None)
-    assert "12 added (12 from feature files)" in said(settings, capsys)
+    assert "12 added (12 from feature files)" in built(settings, capsys)
 
 
 def test_changed_images_and_labels_are_noticed(settings, tmp_path, capsys):
     data = tiny.city(tmp_path / "data")
     settings = replace(settings, data=data)
-    said(settings, capsys)
+    built(settings, capsys)
     one, other = sorted((data / "image_test").iterdir())[1:3]
     one.write_bytes(other.read_bytes())
-    assert "11 images were there, 1 added (0 from feature files), 1 changed files replaced, 0" in said(settings, capsys)
+    assert "11 images were there, 1 added (0 from feature files), 1 changed files replaced, 0" in built(
+        settings, capsys
+    )
     index, _ = open_index(settings.out)
     features = {e.name: f for part in index.blocks() for e, f in zip(*part, strict=True)}
     assert len(features) == 12 and np.allclose(features[one.name], features[other.name], atol=2e-2)
     index.relabel([replace(entry, camera_id="wrong") for entry in index.entries()])
     index.close()
-    assert "12 images were there, 0 added (0 from feature files), 0 changed files replaced, 12 rel" in said(
+    assert "12 images were there, 0 added (0 from feature files), 0 changed files replaced, 12 rel" in built(
         settings, capsys
     )
 
@@ -88,7 +92,7 @@ def test_another_checkpoint_is_refused(settings, tmp_path, capsys):
     model = tiny.network(seed=1)
     save_checkpoint(other.checkpoint, model, tiny.info(model))
     image = next((settings.data / "image_query").iterdir())
-    for run in (lambda: build_index(other), lambda: search_index(ask(other, image))):
+    for run in (lambda: build_index(other), lambda: search_index(query(other, image))):
         with pytest.raises(
             DataError, match=r"was built with checkpoint hash \w{16} \(ssrnet.*other.safetensors\); use the"
         ):
@@ -99,32 +103,32 @@ def test_search_prints_a_table(settings, capsys):
     build_index(settings)
     capsys.readouterr()
     image = sorted((settings.data / "image_query").iterdir())[1]
-    search_index(ask(settings, image, k=3))
+    search_index(query(settings, image, k=3))
     header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert header == ["rank", "distance", "vehicle", "camera", "time", "name", "source"]
     assert len(rows) == 3 and rows[0][:2] == ["1", "0.0000"] and rows[0][5] == image.name
-    search_index(ask(settings, image, camera=("c002",), not_id=(rows[0][2],)))
+    search_index(query(settings, image, camera=("c002",), not_id=(rows[0][2],)))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
     assert len(rows) == 6 and {row[3] for row in rows} == {"c002"} and image.name[:4] not in {row[2] for row in rows}
     with pytest.raises(DataError, match="none of the 12 images of .* passes the filters"):
-        search_index(ask(settings, image, camera=("c009",)))
+        search_index(query(settings, image, camera=("c009",)))
     with pytest.raises(DataError, match="none of the 12 images"):
-        search_index(ask(settings, image, after="day 1 00:00:00"))  # no image of this city says when it was taken
+        search_index(query(settings, image, after="day 1 00:00:00"))  # no image of this city says when it was taken
     with pytest.raises(SettingsError, match="--before is 'noon'; write seconds"):
-        search_index(ask(settings, image, before="noon"))
+        search_index(query(settings, image, before="noon"))
 
 
 def test_pca_reports_its_loss_and_follows_the_data(settings, tmp_path, capsys):
     data = tiny.city(tmp_path / "data")
     settings = replace(settings, data=data, pca=6)
-    first = said(settings, capsys)
+    first = built(settings, capsys)
     assert "PCA to 6 of 1,536: fitted on 12 features, keeps" in first
     assert "measured on data, cross_camera, seed None" in first and "mAP" in first and "% projected" in first
     report = json.loads((settings.out / "pca.json").read_text())
     assert report["projected_to"] == 6 and report["record"]["dataset"] == "data" and 0 <= report["projected_mAP"] <= 1
     gone = sorted((data / "image_test").iterdir())[1]
     gone.write_bytes(sorted((data / "image_test").iterdir())[2].read_bytes())
-    assert "1 changed files replaced" in said(settings, capsys)
+    assert "1 changed files replaced" in built(settings, capsys)
     index, record = open_index(settings.out)
     assert len(index) == 12 and record.stored == 6
     with pytest.raises(DataError, match="holds an index projected to 6 numbers, but --pca is 5"):
@@ -138,15 +142,15 @@ def test_rescoring_orders_by_whole_features(settings, capsys):
     capsys.readouterr()
     tables = []
     for out, changes in (("whole", {}), ("index", {"rescore": 12}), ("index", {})):
-        search_index(replace(ask(settings, image, k=5, **changes), index=settings.out.with_name(out)))
+        search_index(replace(query(settings, image, k=5, **changes), index=settings.out.with_name(out)))
         tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1] != tables[2]
     with pytest.raises(
         SettingsError, match=r"--rescore is 4; it needs an index built with --pca, and at least k \(5\)"
     ):
-        search_index(ask(settings, image, k=5, rescore=4))
+        search_index(query(settings, image, k=5, rescore=4))
     with pytest.raises(SettingsError, match="--rescore is 20; it needs an index built with --pca"):
-        search_index(replace(ask(settings, image, rescore=20), index=settings.out.with_name("whole")))
+        search_index(replace(query(settings, image, rescore=20), index=settings.out.with_name("whole")))
 
 
 def test_pca_goes_on_where_it_was_stopped(settings, capsys, monkeypatch):
@@ -166,7 +170,7 @@ def test_pca_goes_on_where_it_was_stopped(settings, capsys, monkeypatch):
         patch.setattr(ExactIndex, "blocks", stopped)
         build_index(settings)
     assert len(open_index(settings.out)[0]) == 5
-    assert "12 images were there, 0 added" in said(settings, capsys)
+    assert "12 images were there, 0 added" in built(settings, capsys)
     queries = np.random.default_rng(0).normal(size=(4, 1536))
     found, expected = (
         open_index(out)[0].search(queries, 12) for out in (settings.out, settings.out.with_name("whole"))
@@ -177,7 +181,7 @@ def test_pca_goes_on_where_it_was_stopped(settings, capsys, monkeypatch):
 
 
 def test_pca_without_a_protocol_says_so(settings, capsys):
-    assert "its loss was not measured: the index has 0 of" in said(replace(settings, split="train", pca=4), capsys)
+    assert "its cost was not measured: the index has 0 of" in built(replace(settings, split="train", pca=4), capsys)
 
 
 @pytest.mark.parametrize(

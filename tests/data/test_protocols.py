@@ -77,7 +77,7 @@ def test_two_images_a_vehicle_serve_single_but_not_multi():
 @pytest.mark.parametrize(
     ("data", "name", "reason"),
     [
-        (dataset(gallery=records({"a": 2})), "cross_camera", "toys has no query split of its own"),
+        (dataset(gallery=records({"a": 2})), "cross_camera", "toys has no query split"),
         (dataset(query=records({"a": 2})), "cross_camera", "toys has an empty gallery"),
         (
             dataset(query=records({"a": 1}), gallery=records({"a": 2}, camera=None)),

@@ -45,13 +45,13 @@ def test_two_of_one_name_are_told_apart():
 
 
 def test_there_is_a_limit_to_the_number():
-    found = read_uploads([(f"{i}.jpg", jpeg()) for i in range(4)], most=3)
+    found = read_uploads([(f"{i}.jpg", jpeg()) for i in range(4)], limit=3)
     assert len(found.pictures) == 3 and "only the first 3 images" in found.refused[0]
 
 
 def test_a_zip_bomb_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr(uploads, "MOST_BYTES", 3_000_000)
-    monkeypatch.setattr(uploads, "MOST_BYTES_EACH", 2_000_000)
+    monkeypatch.setattr(uploads, "MAX_BYTES", 3_000_000)
+    monkeypatch.setattr(uploads, "MAX_MEMBER_BYTES", 2_000_000)
     found = read_uploads([("bomb.zip", archive({"a.jpg": jpeg(), "b.jpg": b"0" * 50_000_000, "c.jpg": jpeg()}))])
     assert list(found.pictures) == ["a.jpg"] and "bomb.zip unpacks to more than" in found.refused[0]
 

@@ -10,7 +10,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.index.entries import Filters
-from ssrnet.index.missing_entries import entry_of
+from ssrnet.index.filling import entry_of
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import rank
 from tests.index.galleries import make, passes

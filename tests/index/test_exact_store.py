@@ -122,9 +122,9 @@ def test_an_index_made_otherwise_is_refused(tmp_path):
         make_index(tmp_path, "exact", MADE_BY | {"checkpoint_hash": "d" * 16}, DIMENSION)
     with pytest.raises(DataError, match="flip test False .* flip test True"):
         make_index(tmp_path, "exact", MADE_BY | {"flip_test": True}, DIMENSION)
-    with pytest.raises(DataError, match="whose backend is exact, but qdrant was asked for"):
+    with pytest.raises(DataError, match="with backend exact, but qdrant was given"):
         make_index(tmp_path, "qdrant", MADE_BY, DIMENSION)
-    with pytest.raises(DataError, match="whose precision is float32, but bfloat16 was asked for"):
+    with pytest.raises(DataError, match="with precision float32, but bfloat16 was given"):
         make_index(tmp_path, "exact", MADE_BY | {"precision": "bfloat16"}, DIMENSION)
     make_index(tmp_path, "exact", MADE_BY | {"checkpoint": "copy.safetensors"}, DIMENSION)[0].close()
 
@@ -161,11 +161,7 @@ def scribble(path):
             lambda path: path.write_text(json.dumps({"format": "other"})),
             "its format is not 'ssrnet index 1'",
         ),
-        (
-            "index.json",
-            lambda path: path.write_text(path.read_text().replace("24", "0")),
-            "dimension is none that can be",
-        ),
+        ("index.json", lambda path: path.write_text(path.read_text().replace("24", "0")), "dimension is invalid"),
     ],
 )
 def test_a_damaged_store_is_refused_in_a_sentence(tmp_path, file, harm, sentence):

@@ -15,12 +15,12 @@ from ssrnet.retrieval.feature_files import (
     PARTS,
     feature_record,
     file_name,
-    find,
-    keep,
+    find_features,
     part_name,
     read_record,
     remove_oldest,
     remove_outdated,
+    save_features,
 )
 
 
@@ -47,9 +47,9 @@ def test_the_record_names_model_settings_data_and_split(city):
 
 
 def test_what_was_kept_is_found_as_float32_in_any_of_the_folders(features, tmp_path):
-    path = keep(tmp_path / "b", features, record())
+    path = save_features(tmp_path / "b", features, record())
     assert path.parent == tmp_path / "b" and path.name == file_name(record())
-    found = find([tmp_path / "a", tmp_path / "b"], record())
+    found = find_features([tmp_path / "a", tmp_path / "b"], record())
     assert found.names == features.names and found.branch_dims == features.branch_dims
     assert found.features.dtype == torch.float32 and torch.equal(found.features, features.features.half().float())
     assert torch.equal(found.features, features.rounded().features)
@@ -57,39 +57,42 @@ def test_what_was_kept_is_found_as_float32_in_any_of_the_folders(features, tmp_p
 
 
 def test_the_file_is_float16_unless_a_number_is_too_large(features, tmp_path):
-    small = keep(tmp_path, features, record()).stat().st_size
+    small = save_features(tmp_path, features, record()).stat().st_size
     large, of = replace(features, features=features.features * 1e6), record(checkpoint_hash="e" * 16)
-    assert keep(tmp_path, large, of).stat().st_size == small + 2 * features.features.numel()
-    assert torch.equal(find([tmp_path], of).features, large.features)
+    assert save_features(tmp_path, large, of).stat().st_size == small + 2 * features.features.numel()
+    assert torch.equal(find_features([tmp_path], of).features, large.features)
 
 
 @pytest.mark.parametrize("name", ["checkpoint_hash", "dataset_hash", "split", "image_size"])
 def test_features_of_something_else_are_not_found(features, tmp_path, name):
-    keep(tmp_path, features, record())
-    assert find([tmp_path], record(**{name: 1})) is None
+    save_features(tmp_path, features, record())
+    assert find_features([tmp_path], record(**{name: 1})) is None
     for settings in (ExtractSettings(flip_test=True), ExtractSettings(embedding=EmbeddingSettings(neck="before"))):
-        assert find([tmp_path], record(settings)) is None
+        assert find_features([tmp_path], record(settings)) is None
 
 
 def test_names_alone_do_not_matter(features, tmp_path):
-    keep(tmp_path, features, record())
-    assert find([tmp_path], record(checkpoint="copy.safetensors", dataset="City", version="2", model="X")) is not None
-    assert find([tmp_path], record(ExtractSettings(batch_size=1))) is not None
+    save_features(tmp_path, features, record())
+    assert (
+        find_features([tmp_path], record(checkpoint="copy.safetensors", dataset="City", version="2", model="X"))
+        is not None
+    )
+    assert find_features([tmp_path], record(ExtractSettings(batch_size=1))) is not None
 
 
 def test_a_file_is_trusted_for_its_record_and_not_for_its_name(features, tmp_path):
-    path = keep(tmp_path, features, record(checkpoint_hash="f" * 16))
+    path = save_features(tmp_path, features, record(checkpoint_hash="f" * 16))
     path.rename(tmp_path / file_name(record()))
-    assert find([tmp_path], record()) is None
+    assert find_features([tmp_path], record()) is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"no features", None])
 def test_a_damaged_file_is_passed_over_and_made_again(features, tmp_path, damage):
-    path = keep(tmp_path, features, record())
+    path = save_features(tmp_path, features, record())
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
-    assert find([tmp_path], record()) is None
-    keep(tmp_path, features, record())
-    assert find([tmp_path], record()) is not None
+    assert find_features([tmp_path], record()) is None
+    save_features(tmp_path, features, record())
+    assert find_features([tmp_path], record()) is not None
 
 
 def test_the_name_can_be_read(features):
@@ -99,7 +102,7 @@ def test_the_name_can_be_read(features):
 
 def test_only_what_no_longer_matches_is_outdated(features, tmp_path):
     kept = {
-        keep(tmp_path, features, each)
+        save_features(tmp_path, features, each)
         for each in (
             record(),
             record(ExtractSettings(flip_test=True)),
@@ -108,7 +111,7 @@ def test_only_what_no_longer_matches_is_outdated(features, tmp_path):
             record(dataset="twocam"),
         )
     }
-    old = [keep(tmp_path, features, record(**{name: "0"})) for name in ("checkpoint_hash", "dataset_hash")]
+    old = [save_features(tmp_path, features, record(**{name: "0"})) for name in ("checkpoint_hash", "dataset_hash")]
     foreign = tmp_path / f"city-ssrnet-{'0' * 16}.safetensors"
     foreign.write_bytes(b"not ours")
     assert remove_outdated(tmp_path, record()) == sorted(old)
@@ -116,7 +119,7 @@ def test_only_what_no_longer_matches_is_outdated(features, tmp_path):
 
 
 def test_the_oldest_make_room(features, tmp_path):
-    paths = [keep(tmp_path, features, record(split=split)) for split in ("test", "train", "query")]
+    paths = [save_features(tmp_path, features, record(split=split)) for split in ("test", "train", "query")]
     for age, path in enumerate(paths):
         os.utime(path, (100 - age, 100 - age))
     other = tmp_path / "mine.safetensors"
@@ -129,7 +132,9 @@ def test_the_oldest_make_room(features, tmp_path):
 
 def test_files_of_next_year_make_room_first(features, tmp_path):
     """As a clock that was set back leaves them: what was just written is the newest."""
-    ahead, behind, written = [keep(tmp_path, features, record(split=split)) for split in ("test", "train", "query")]
+    ahead, behind, written = [
+        save_features(tmp_path, features, record(split=split)) for split in ("test", "train", "query")
+    ]
     os.utime(ahead, (time.time() + 365 * 86400,) * 2)
     os.utime(behind, (100, 100))
     remove_oldest(tmp_path, written.stat().st_size + behind.stat().st_size)
@@ -139,7 +144,7 @@ def test_files_of_next_year_make_room_first(features, tmp_path):
 
 
 def test_parts_make_room_too(features, tmp_path):
-    part, newest = tmp_path / part_name(record()), keep(tmp_path, features, record())
+    part, newest = tmp_path / part_name(record()), save_features(tmp_path, features, record())
     (part / "below").mkdir(parents=True)
     (part / "features.f16").write_bytes(b"x" * 10_000)
     os.utime(part, (1, 1))
@@ -168,7 +173,7 @@ def test_the_name_of_float32_features_is_what_it_was_before_there_was_another_pr
 
 
 def test_records_are_read_from_feature_files_alone(features, tmp_path, checkpoints):
-    assert read_record(keep(tmp_path, features, record())) == record() | {"branches": []}
+    assert read_record(save_features(tmp_path, features, record())) == record() | {"branches": []}
     (tmp_path / "x.safetensors").write_bytes(b"x")
     for path in (checkpoints["ssrnet"], tmp_path / "x.safetensors", tmp_path / "absent.safetensors", tmp_path):
         assert read_record(path) is None
@@ -177,5 +182,5 @@ def test_records_are_read_from_feature_files_alone(features, tmp_path, checkpoin
 def test_a_folder_that_cannot_be_written_is_an_error_of_ours(features, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="cannot write"):
-        keep(tmp_path / "file", features, record())
-    assert find([tmp_path / "file"], record()) is None
+        save_features(tmp_path / "file", features, record())
+    assert find_features([tmp_path / "file"], record()) is None

@@ -28,7 +28,7 @@ from ssrnet.data.readers.text_files import read_csv
 from ssrnet.data.uploads import read_uploads
 from ssrnet.errors import LONGEST, DataError, SSRNetError
 from ssrnet.index.entries import Entry, read_time
-from ssrnet.retrieval.feature_files import file_name, in_letters
+from ssrnet.retrieval.feature_files import file_name, slug
 from ssrnet.training.checkpoint import FORMAT, read_checkpoint
 from ssrnet.training.runs import stored_metrics
 from tests import tiny
@@ -122,7 +122,7 @@ def test_names_of_index_entries_and_of_written_files(texts):
     assert seconds is None or seconds == seconds
     entry = opens_or_says_why_not(lambda: Entry(source, name, "0" * 64, label, label, time, name))
     assert entry is None or len(entry.key) == 36
-    letters = in_letters(name)
+    letters = slug(name)
     assert letters and letters.isascii() and not set(letters) & set("./\\ \n") and len(letters) <= 40
     written = file_name({"dataset": name, "checkpoint": source})
     assert Path(written).name == written and written.isascii() and len(written) < 120

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.feature_files import Record, feature_record, in_letters, read_record
+from ssrnet.retrieval.feature_files import Record, feature_record, read_record, slug
 
 FOLDER = "runs/imported"
 BRANCH = "imported"
@@ -89,7 +89,7 @@ def save_import(folder: Path, features: FeatureSet, record: Record) -> SavedImpo
     """
     name, data = str(record["name"]), str(record["dataset_hash"])
     key = hashlib.sha256(f"{name}\0{data}".encode()).hexdigest()[:16]
-    path = folder / f"{in_letters(str(record['dataset']))}-{in_letters(name)}-{key}.safetensors"
+    path = folder / f"{slug(str(record['dataset']))}-{slug(name)}-{key}.safetensors"
     replaced = path.exists()
     features.save(path, record)
     return SavedImport(ImportedModel(path, record), replaced)
