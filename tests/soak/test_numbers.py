@@ -28,7 +28,7 @@ from ssrnet.data.sampler import PKSampler
 from ssrnet.data.transforms import test_transform as transform_of
 from ssrnet.retrieval.evaluation import evaluate, query_scores, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, embed_batches, embeddings
-from ssrnet.retrieval.feature_files import feature_record, find
+from ssrnet.retrieval.feature_files import feature_record, find_features
 from ssrnet.retrieval.metric_intervals import Estimate, QueryScores, estimates
 from ssrnet.synth.camera.captures import captures_of
 from ssrnet.synth.settings import SynthSettings
@@ -109,7 +109,7 @@ def compute(way: Way, images: list[VehicleImage]) -> torch.Tensor:
 def shipped(network: str, city: ReIDDataset) -> FeatureSet:
     checkpoint = read_checkpoint(CHECKPOINTS / f"{network}.safetensors")
     made_by = checkpoint.record | describe(ExtractSettings(), checkpoint.info.image_size)
-    features = find([FEATURES], feature_record(made_by, city, city.content_hash()))
+    features = find_features([FEATURES], feature_record(made_by, city, city.content_hash()))
     assert features is not None, f"the shipped features of {network} are not those of the shipped checkpoint"
     return features
 
