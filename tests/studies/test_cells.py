@@ -193,8 +193,8 @@ def test_a_cell_killed_between_training_and_its_numbers(finished, city, tmp_path
 def test_two_processes_do_not_train_one_cell(city, tmp_path, monkeypatch):
     cell = plan(city, tmp_path, ["parts"])["parts"]["PCB"]
     monkeypatch.setattr(cells, "train", None)
-    with cells._alone(cell.folder) as alone:
-        assert alone and run_cell(cell) is False
+    with cells._locked(cell.folder) as locked:
+        assert locked and run_cell(cell) is False
     assert not cell.result.exists()
 
 
@@ -224,7 +224,7 @@ def test_another_data_set_can_be_tested_on(city, tmp_path):
 
 
 def test_a_subset_of_two_data_sets(city, tmp_path):
-    with pytest.raises(SettingsError, match="subset is 800, a part of --data's test images, and --test-data names"):
+    with pytest.raises(SettingsError, match="subset is 800, a part of --data's test images, but --test-data names"):
         plan(city, tmp_path, ["parts"], test_data=city, subset=800)
 
 
