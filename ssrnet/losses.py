@@ -1,12 +1,13 @@
 """The paper's objective (Eqs. 5 to 7) and the rows of its Table 6, built from pytorch-metric-learning.
 
-That library's defaults are set aside where the paper differs: its distances L2-normalise and its
-reducers average over non-zero terms only, while Eq. 6 takes Euclidean distances of the features as
-they are and all P x K anchors.
+The triplet loss sets that library's defaults aside: its distances L2-normalise and its reducers average over
+non-zero terms only, while Eq. 6 takes Euclidean distances of the features as they are and all P x K anchors.
+Contrastive and lifted L2-normalise as the library does; circle and instance are losses of cosines.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from ssrnet.errors import SettingsError
 
 ClassificationName = Literal["cross_entropy", "circle"]
+ReductionName = Literal["mean", "sum"]
 MetricName = Literal["none", "triplet", "circle", "contrastive", "lifted", "instance"]
 
 
@@ -36,19 +38,21 @@ class LossSettings:
     """Weight of the metric loss in Eq. 7, at least 0 (Table 5)."""
     margin: float = 0.5
     """Alpha of Eq. 6. The contrastive and lifted losses keep their papers' negative margin of 1."""
-    reduction: Literal["mean", "sum"] = "mean"
+    reduction: ReductionName = "mean"
     """Over the batch, for metric losses and circle. Eq. 6 sums; the mean keeps beta = 1 meaningful beside Eq. 5."""
     label_smoothing: float = 0.0
     """Share of each target spread over all classes; 0 is Eq. 5 as written."""
 
     def __post_init__(self) -> None:
-        for name, known in (("classification", ClassificationName), ("metric", MetricName)):
+        choices = {"classification": ClassificationName, "metric": MetricName, "reduction": ReductionName}
+        for name, known in choices.items():
             if getattr(self, name) not in get_args(known):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
         if self.classification == self.metric:
             raise SettingsError(f"classification and metric are both {self.metric}; set one of them to another loss.")
-        if self.beta < 0:
-            raise SettingsError(f"beta is {self.beta:g}; the balance of Eq. 7 cannot be negative.")
+        for name in ("beta", "margin"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SettingsError(f"{name} is {getattr(self, name):g}; give a number of at least 0.")
         if not 0 <= self.label_smoothing < 1:
             raise SettingsError(f"label_smoothing is {self.label_smoothing:g}; it must lie in [0, 1).")
 
@@ -101,7 +105,7 @@ class BatchHardTriplet(nn.Module):
 
 
 class InstanceLoss(nn.Module):
-    """'Instance' loss [82] (Zheng et al., TOMM 2020), read as every image of the batch being its own class.
+    """'Instance' loss (the paper's [82], Zheng et al., TOMM 2020), read as every image of the batch being its own class.
 
     [82] trains a classifier with one class an image group; inside a Re-ID batch that is a softmax over
     cosine similarities to all images of the batch (temperature 1/64, the library's default), whose
