@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.export import table
-from app.widgets.problems import open_typed, show_problem
+from app.widgets.problems import choose_path, show_problem
 from app.workbench import Workbench
 from app.workbench.images import image_label, thumbnail
 from app.workbench.indexes import index_folders, index_model, outside, path_of, search
@@ -32,19 +32,7 @@ def index_search(bench: Workbench, key: str, picture: Callable[[], Image.Image],
     ``picture`` is called once an index is chosen; ``key`` tells the pages' searches apart.
     """
     left, right = st.columns([4, 1], vertical_alignment="bottom")
-    linked = st.query_params.get("index")
-    offered = list(dict.fromkeys([*index_folders(), *([linked] if linked else [])]))
-    folder = left.selectbox(
-        "Gallery index",
-        offered,
-        index=None,
-        key="index",
-        bind="query-params",
-        accept_new_options=True,
-        placeholder="choose one, or type a folder's path",
-        on_change=open_typed,
-        args=("index",),
-    )
+    folder = choose_path("Gallery index", index_folders(), "index", place=left)
     k = right.number_input("Images", 1, MOST, 10, key="index_k", bind="query-params")
     if not folder:
         st.caption(HOW)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
+from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitDuplicateElementKey
@@ -47,3 +48,22 @@ def open_typed(key: str) -> None:
     for path in value if isinstance(value, list) else [value]:
         if path:
             open_root(path)
+
+
+def choose_path(
+    label: str, offered: Sequence[str], key: str, default: str | None = None, place: Any = st
+) -> str | None:
+    """One of the offered paths, the URL's, or one that is typed in."""
+    linked = st.query_params.get(key)
+    options = list(dict.fromkeys([*offered, *([] if linked is None else [linked])]))
+    return place.selectbox(
+        label,
+        options,
+        index=options.index(default) if default in options else None,
+        key=key,
+        bind="query-params",
+        accept_new_options=True,
+        placeholder="choose one, or type a path",
+        on_change=open_typed,
+        args=(key,),
+    )

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.page import SOURCE
-from app.widgets.problems import open_typed
+from app.widgets.problems import choose_path, open_typed
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
 from app.workbench.opening import checkpoint_files, imported_models, is_demo_data, open_checkpoint, open_data
@@ -62,8 +62,8 @@ def choose_source(view: str) -> Workbench | None:
         if is_demo_data(data):
             st.caption(DEMO_CAPTION)
         files = checkpoint_files()
-        baseline = _choose_checkpoint("Baseline checkpoint", "baseline", files, demo.get("baseline"))
-        ssrnet = _choose_checkpoint("SSR-Net checkpoint", "ssrnet", files, demo.get("ssrnet"))
+        baseline = choose_path("Baseline checkpoint", "baseline", files, demo.get("baseline"))
+        ssrnet = choose_path("SSR-Net checkpoint", "ssrnet", files, demo.get("ssrnet"))
     if not (data and baseline and ssrnet):
         return None
     opened = open_data(data)
@@ -72,15 +72,21 @@ def choose_source(view: str) -> Workbench | None:
         imported = imported_models(opened)
         third = _choose_third(list(imported))
         protocol = _choose_protocol(opened)
-        st.caption(_describe(opened), help=opened.dataset.summary().replace("\n", "  \n"))
+        dataset = opened.dataset
+        counts = (
+            f"{len(dataset.query):,} query, {len(dataset.gallery):,} gallery and {len(dataset.train):,} training images"
+        )
+        st.caption(f"**{Path(dataset.root).name}**: {counts}", help=dataset.summary().replace("\n", "  \n"))
         usual = protocol or Protocol()  # whether training images are among the test images does not depend on it
         show_seen_in_training(Workbench.of(opened, *checkpoints, usual).networks.values())
-        _show_query(opened)
+        if dataset.test:  # the image that the pages are about, which any of them may have chosen
+            image = chosen_image("query", dataset.test)
+            st.image(thumbnail(image), caption=f"Query: {image.name}")
     st.session_state["source_url"] = {key: st.query_params[key] for key in SOURCE if key in st.query_params}
     if third is not None and third not in imported:
         st.warning(
             f"`{third}` is no imported model of this data set, so it is left out: clear *Third model* in the sidebar, "
-            f"or make it with `ssrnet import --data {opened.dataset.root} --name NAME --features FILE.npz`.",
+            f"or make it with `ssrnet import --data {dataset.root} --name NAME --features FILE.npz`.",
             icon=":material/error:",
         )
     if protocol is None:
@@ -98,23 +104,6 @@ def _bring_along(view: str) -> None:
             if other_page and key in st.session_state.get("source_url", {}):
                 st.query_params[key] = st.session_state["source_url"][key]
     st.session_state["source_view"] = view
-
-
-def _choose_checkpoint(label: str, key: str, files: list[str], default: str | None) -> str | None:
-    """A checkpoint of the list, or any path typed in."""
-    linked = st.query_params.get(key)
-    options = files if linked is None or linked in files else [*files, linked]
-    return st.selectbox(
-        label,
-        options,
-        index=options.index(default) if default in options else None,
-        key=key,
-        bind="query-params",
-        accept_new_options=True,
-        placeholder="choose one, or type a path",
-        on_change=open_typed,
-        args=(key,),
-    )
 
 
 def _choose_third(imported: list[str]) -> str | None:
@@ -170,13 +159,6 @@ def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
     return Protocol(name, seed=int(seed), n=int(n))
 
 
-def _show_query(opened: OpenedDataset) -> None:
-    """The image that the pages are about, which any of them may have chosen."""
-    if opened.dataset.test:
-        image = chosen_image("query", opened.dataset.test)
-        st.image(thumbnail(image), caption=f"Query: {image.name}")
-
-
 def show_seen_in_training(models: Iterable[OpenedModel]) -> None:
     """A warning where test vehicles were trained on, and a caption for what else is known.
 
@@ -224,11 +206,3 @@ def guide() -> None:
         "`make app` activate the environment first: `source .venv/bin/activate`."
     )
     st.info("Still missing: " + ", ".join(missing) + ".")
-
-
-def _describe(opened: OpenedDataset) -> str:
-    dataset = opened.dataset
-    return (
-        f"**{Path(dataset.root).name}**: {len(dataset.query):,} query, {len(dataset.gallery):,} gallery and "
-        f"{len(dataset.train):,} training images"
-    )
