@@ -62,8 +62,8 @@ def choose_source(view: str) -> Workbench | None:
         if is_demo_data(data):
             st.caption(DEMO_CAPTION)
         files = checkpoint_files()
-        baseline = choose_path("Baseline checkpoint", "baseline", files, demo.get("baseline"))
-        ssrnet = choose_path("SSR-Net checkpoint", "ssrnet", files, demo.get("ssrnet"))
+        baseline = choose_path("Baseline checkpoint", files, "baseline", demo.get("baseline"))
+        ssrnet = choose_path("SSR-Net checkpoint", files, "ssrnet", demo.get("ssrnet"))
     if not (data and baseline and ssrnet):
         return None
     opened = open_data(data)
