@@ -203,7 +203,7 @@ def test_a_published_study_is_small_and_names_its_checkpoints(written, settings,
 
 
 def test_a_run_is_not_published_over_itself(settings):
-    with pytest.raises(SettingsError, match="one folder"):
+    with pytest.raises(SettingsError, match="the same folder"):
         replace(settings, publish=settings.out)
 
 
