@@ -139,7 +139,7 @@ def _regions_tour(query: VehicleImage, model: ModelSettings) -> Tour:
     cuts = (
         (
             model.crop_ratio,
-            "Its trained crops",
+            "Its crops as trained",
             "The boxes overlap, so that a lamp between two lies whole in one of them.",
         ),
         (1 / 8, "Small crops", "Each sees a few cells; most of the vehicle belongs to none."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ssrnet.data.readers.text_files import read_lines
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
-MARKS = (
+MarkName = Literal[
     "sticker",
     "ornament",
     "decal",
@@ -36,7 +37,8 @@ MARKS = (
     "sun strip",
     "mud flap",
     "patch",
-)
+]
+MARKS: tuple[MarkName, ...] = get_args(MarkName)
 """Parts that tell vehicles of one model apart; the others are parts of every vehicle, and its surroundings."""
 NOT_VEHICLE = ("background", "occluder")
 

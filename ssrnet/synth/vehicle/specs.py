@@ -8,30 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ssrnet.data.parts import MarkName
 from ssrnet.synth.vehicle.body_types import BodyShape
 
 Zone = Literal["windscreen", "dashboard", "left", "right", "rear", "rear glass", "bonnet", "roof", "front"]
-MarkKind = Literal[  # in the order of their values in a part mask
-    "sticker",
-    "ornament",
-    "decal",
-    "lettering",
-    "stripe",
-    "dent",
-    "scratch",
-    "hubcap",
-    "rack",
-    "roof box",
-    "sunroof",
-    "spoiler",
-    "tow bar",
-    "ladder",
-    "spare wheel",
-    "beacon",
-    "sun strip",
-    "mud flap",
-    "patch",
-]
+MarkKind = MarkName  # in the order of their values in a part mask
 Viewpoint = Literal["front", "rear", "left", "right"]
 VIEWPOINTS: tuple[Viewpoint, ...] = ("front", "rear", "left", "right")
 
