@@ -35,6 +35,8 @@ def test_every_number_of_a_line_is_a_scalar_over_steps(tmp_path):
 
 def test_a_run_that_goes_on_forgets_what_it_trains_again(tmp_path):
     write(tmp_path, line(1), line(2, loss=9.0))  # killed before epoch 2 was saved
+    for file in (tmp_path / "tensorboard").iterdir():  # in an earlier second: TensorBoard reads files by their names
+        file.rename(file.with_name("events.out.tfevents.1000000000"))
     write(tmp_path, line(2), line(3), epoch=1, step=10)
     assert read_log(tmp_path / "log.jsonl") == [line(1), line(2), line(3)]
     assert scalars(tmp_path, "loss") == [(10, 5.0), (20, 2.5), (30, pytest.approx(5 / 3))]
