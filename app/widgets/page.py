@@ -36,7 +36,7 @@ VIEWS = {
 }
 """Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
 HOME = "start"
-SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n")
+SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n", "align")
 """The sidebar's keys in the URL."""
 
 

@@ -38,6 +38,12 @@ DEMO_CAPTION = (
     "The bundled demo: a synthetic city, with no real photograph in it; its data card is "
     "`assets/README.md`. Name another folder to look at your own vehicles."
 )
+ALIGN_HELP = (
+    "Each feature minus its camera's mean, over its camera's standard deviation, before features are compared. For cameras "
+    "that the models were not trained on. Needs the cameras' names and no vehicle labels; the statistics are those of the "
+    "test images (transductive). Raw and aligned stand side by side in Retrieval, Failures, Gallery map and Scoreboard; "
+    "Regions, Graph and Your images compare aligned features, Attention and Probes raw ones."
+)
 
 
 def choose_source(view: str) -> Workbench | None:
@@ -72,6 +78,7 @@ def choose_source(view: str) -> Workbench | None:
         imported = imported_models(opened)
         third = _choose_third(list(imported))
         protocol = _choose_protocol(opened)
+        aligned = st.toggle("Align cameras", key="align", bind="query-params", help=ALIGN_HELP)
         dataset = opened.dataset
         counts = (
             f"{len(dataset.query):,} query, {len(dataset.gallery):,} gallery and {len(dataset.train):,} training images"
@@ -92,7 +99,8 @@ def choose_source(view: str) -> Workbench | None:
     if protocol is None:
         st.info("This data set has no test images that a protocol could use; the sidebar says why for each.")
         return None
-    return Workbench.of(opened, *checkpoints, protocol, imported.get(third))
+    bench = Workbench.of(opened, *checkpoints, protocol, imported.get(third))
+    return bench.aligned if aligned else bench
 
 
 def _bring_along(view: str) -> None:

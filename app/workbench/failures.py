@@ -121,7 +121,10 @@ def suspicions(bench: Workbench, pair: Failures, progress_callback: Progress) ->
 
     def compute() -> Suspicions:
         images = pool(bench.dataset)
-        near = [neighbours(images.images, images.features(bench.models[title].features())) for title in pair.titles]
+        near = [
+            neighbours(images.images, images.features(bench.with_raw[title].compared_features()))
+            for title in pair.titles
+        ]
         return Suspicions(
             suspected_labels(images.images, near),
             suspected_pairs(images.images, near),
@@ -160,6 +163,6 @@ def archive(tables: dict[str, Sequence[Row]], pair: Failures) -> bytes:
 
 def _inspection(model: OpenedModel) -> Inspection:
     def compute() -> Inspection:
-        return inspect(model.features(), model.evaluation())
+        return inspect(model.compared_features(), model.evaluation())
 
     return cached("inspections", model, compute, 8, "Looking at every match")

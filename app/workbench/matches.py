@@ -113,7 +113,7 @@ def pair_graph(
 
 def verification(model: OpenedModel) -> Verification:
     """The cosines of the protocol's pairs, of one vehicle and of two."""
-    return cached("verifications", model, lambda: verify(model.features(), model.split), 16, "Counting pairs")
+    return cached("verifications", model, lambda: verify(model.compared_features(), model.split), 16, "Counting pairs")
 
 
 def _painted(

@@ -118,7 +118,13 @@ def metrics_at(model: OpenedModel, graphs: GalleryGraphs, ratio: float) -> Evalu
         edited = graphs.edit_all(model.features(), GraphEdit(crop_ratio=listed))
         record = model.made_by() | {"rounded_to": "float16", "graph_edit": str(edited.label.edit)}
         return evaluate(
-            edited.features, model.data.dataset, model.protocol, made_by=record, top_k=1, dataset_hash=model.data.hash
+            edited.features,
+            model.data.dataset,
+            model.protocol,
+            made_by=record,
+            alignment=model.statistics(),
+            top_k=1,
+            dataset_hash=model.data.hash,
         )
 
     return cached("metrics at a ratio", (model, listed), compute, 64)

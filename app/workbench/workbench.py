@@ -23,6 +23,7 @@ from ssrnet.installation import check_installation
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.predictor import BATCH, ImageView, Predictor
 from ssrnet.resources import resolve_device
+from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics, camera_statistics
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
@@ -41,6 +42,9 @@ from ssrnet.training.trained_on import seen_by
 
 LONGEST_LIST = 20
 """The longest rank list that a page shows."""
+
+ALIGNED = ", aligned"
+"""What the title of a model ends with whose features are aligned by camera."""
 
 Progress = Callable[[int, int], None]
 """``progress_callback(done, total)``."""
@@ -76,10 +80,22 @@ class OpenedModel:
     source: StoredCheckpoint | ImportedModel
     data: OpenedDataset
     protocol: Protocol
+    alignment: AlignmentSettings | None = None
+    """How features are aligned by camera before they are compared; None compares them as they are."""
 
     @property
     def content_key(self) -> tuple:
-        return self.source.hash, self.data.content_key, self.protocol
+        return self.source.hash, self.data.content_key, self.protocol, self.alignment
+
+    @property
+    def aligned(self) -> OpenedModel:
+        """The same model with its features aligned by camera, which its title says."""
+        return self if self.alignment else replace(self, title=self.title + ALIGNED, alignment=AlignmentSettings())
+
+    @property
+    def raw(self) -> OpenedModel:
+        """The same model with its features as they are."""
+        return replace(self, title=self.title.removesuffix(ALIGNED), alignment=None) if self.alignment else self
 
     @property
     def hash(self) -> str:
@@ -158,11 +174,26 @@ class OpenedModel:
 
         return cached("features", self._features_key(settings), make, most=6)
 
+    def statistics(self, options: RankingOptions = RankingOptions()) -> CameraStatistics | None:
+        """Those by which features are aligned, over the protocol's images at the network's own lambda; None without."""
+        if self.alignment is None:
+            return None
+        features, key = self._counted(options)
+        return cached("camera statistics", key, lambda: camera_statistics(features, self.split, self.alignment), 8)
+
+    def compared_features(self, options: RankingOptions = RankingOptions()) -> FeatureSet:
+        """The features of all test images as they are compared: of the branches that count, aligned where they are."""
+        features, key = self._counted(options)
+        statistics = self.statistics(options)
+        if statistics is None:
+            return features
+        return cached("aligned features", key, lambda: statistics.align_set(features, self.data.dataset.test), 4)
+
     def branch_features(self, options: RankingOptions = RankingOptions()) -> BranchFeatures:
         """The features of the protocol's queries and gallery by branch, as ``options`` compare them."""
-        features = options.ranked_features(self.features(settings=options.extraction))
-        key = (self, tuple(features.branch_dims), options.flip_test, options.unit_length)
-        return cached("branch features", key, lambda: BranchFeatures.of(features, self.split), most=4)
+        features, key = self._counted(options)
+        statistics = self.statistics(options)
+        return cached("branch features", key, lambda: BranchFeatures.of(features, self.split, statistics), most=4)
 
     def evaluation(
         self, options: RankingOptions = RankingOptions(), progress_callback: Progress | None = None
@@ -197,7 +228,9 @@ class OpenedModel:
         self, query: Image.Image, gallery: Sequence[Image.Image], top_k: int, progress_callback: Progress | None = None
     ) -> list[RankedImage]:
         """The ``top_k`` gallery pictures that are most similar to the query, by their cosine."""
-        embeddings = self.embed([query, *gallery], progress_callback)
+        embeddings, statistics = self.embed([query, *gallery], progress_callback), self.statistics()
+        if statistics is not None:
+            embeddings = statistics.align(embeddings, [None] * len(embeddings))
         return rank_by_cosine(embeddings[0], embeddings[1:], top_k)
 
     def session_view(self, picture: Image.Image) -> ImageView:
@@ -205,6 +238,11 @@ class OpenedModel:
         return session_cached(("view", self.hash, picture), lambda: self.predictor.set_image(picture))
 
     # How the above are made
+
+    def _counted(self, options: RankingOptions) -> tuple[FeatureSet, tuple]:
+        """The columns that count, not aligned, and their key in the caches."""
+        features = options.ranked_features(self.features(settings=options.extraction))
+        return features, (self, tuple(features.branch_dims), options.flip_test, options.unit_length)
 
     def _load(self) -> Predictor:
         check_installation()
@@ -254,6 +292,7 @@ class OpenedModel:
             made_by=record | (seen.record if seen else {}),
             re_rank=ReRankSettings() if options.re_rank else None,
             expansion=options.expansion,
+            alignment=self.statistics(options),
             top_k=LONGEST_LIST,
             dataset_hash=self.data.hash,
             progress_callback=progress_callback,
@@ -310,11 +349,33 @@ class Workbench:
         """The network whose graph is shown: SSR-Net, else the other one; None where neither has one."""
         return next((model for model in (self.ssrnet, self.baseline) if model.has_graph), None)
 
+    @property
+    def with_raw(self) -> dict[str, OpenedModel]:
+        """``models``; where features are aligned, each with its raw features before it."""
+        pairs = ((model.raw, model) for model in self.models.values())
+        return {model.title: model for pair in pairs for model in pair}
+
     def under(self, protocol: Protocol) -> Workbench:
         """The same models and data under another protocol."""
-        models = (model and replace(model, protocol=protocol) for model in (self.baseline, self.ssrnet, self.third))
-        baseline, ssrnet, third = models
-        return Workbench(self.data, baseline, ssrnet, protocol, third)
+        return self._with(lambda model: replace(model, protocol=protocol), protocol)
+
+    @property
+    def aligned(self) -> Workbench:
+        """The same with every model's features aligned by camera."""
+        return self._with(lambda model: model.aligned, self.protocol)
+
+    @property
+    def raw(self) -> Workbench:
+        """The same with every model's features as they are."""
+        return self._with(lambda model: model.raw, self.protocol)
+
+    @property
+    def is_aligned(self) -> bool:
+        return self.baseline.alignment is not None
+
+    def _with(self, change: Callable[[OpenedModel], OpenedModel], protocol: Protocol) -> Workbench:
+        third = change(self.third) if self.third else None
+        return Workbench(self.data, change(self.baseline), change(self.ssrnet), protocol, third)
 
 
 def counted(progress_callback: Progress | None, start: int = 0, each: int = 1) -> Callable[[Iterable, int], Iterable]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ssrnet.data.protocols import Split
 from ssrnet.errors import SettingsError
+from ssrnet.retrieval.alignment import CameraStatistics, cameras_of
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank_blocks
 
@@ -85,24 +86,39 @@ class BranchFeatures:
     """A split's features by branch, with the gallery's lengths computed once: a query is ranked in milliseconds.
 
     query: branch -> (Q, d) and gallery: branch -> (G, d), in the split's order. squared: branch -> (G,).
+    statistics: those by which they were aligned, and by which embeddings given later are; None for raw features.
     """
 
     split: Split
     query: Mapping[str, Tensor]
     gallery: Mapping[str, Tensor]
     squared: Mapping[str, Tensor]
+    statistics: CameraStatistics | None = None
 
     @classmethod
-    def of(cls, features: FeatureSet, split: Split) -> BranchFeatures:
+    def of(cls, features: FeatureSet, split: Split, statistics: CameraStatistics | None = None) -> BranchFeatures:
         """Raises :class:`DataError` for images without features, and for features that are not finite."""
         rows = features.rows(split.query), features.rows(split.gallery)
         check_features(*rows, split)
+        if statistics is not None:
+            rows = tuple(
+                statistics.align(x, cameras_of(images)) for x, images in zip(rows, (split.query, split.gallery))
+            )
         dims = list(features.branch_dims.values())
         query, gallery = (dict(zip(features.branch_dims, x.split(dims, dim=1), strict=True)) for x in rows)
-        return cls(split, query, gallery, {branch: x.square().sum(1) for branch, x in gallery.items()})
+        squared = {branch: x.square().sum(1) for branch, x in gallery.items()}
+        return cls(split, query, gallery, squared, statistics)
 
     def replaced(self, branch: str, query: Tensor, gallery: Tensor) -> BranchFeatures:
-        """A copy with other columns, (Q, d) and (G, d), for one branch."""
+        """A copy with other columns, (Q, d) and (G, d) not aligned, for one branch."""
+        if self.statistics is not None:
+            dims = [x.shape[1] for x in self.query.values()]
+            start = sum(dims[: list(self.query).index(branch)])
+            own = self.statistics.only(slice(start, start + self.query[branch].shape[1]))
+            query, gallery = (
+                own.align(query, cameras_of(self.split.query)),
+                own.align(gallery, cameras_of(self.split.gallery)),
+            )
         return replace(
             self,
             query={**self.query, branch: query},
@@ -115,8 +131,10 @@ class BranchFeatures:
         return torch.cat([x[query] for x in self.query.values()])
 
     def products(self, query: int, embedding: Tensor | None = None) -> BranchProducts:
-        """One query, or an ``embedding`` (D,) in its place, against the gallery."""
+        """One query, or an ``embedding`` (D,), not aligned, in its place, against the gallery."""
         vector = self.embedding(query) if embedding is None else embedding
+        if embedding is not None and self.statistics is not None:
+            vector = self.statistics.align(embedding[None].cpu(), cameras_of([self.split.query[query]]))[0]
         return _products(vector, self.gallery, self.squared)
 
     def rank(
@@ -126,7 +144,7 @@ class BranchFeatures:
         distance: DistanceName = "cosine",
         embedding: Tensor | None = None,
     ) -> Ranking:
-        """The whole gallery ranked for one query, or for an ``embedding`` (D,) in its place, with some of the branches.
+        """The gallery ranked for one query, or for an ``embedding`` (D,), not aligned, in its place, with some branches.
 
         Ties and junk count as in every ranking. Raises :class:`SettingsError` for a branch that the features lack.
         """

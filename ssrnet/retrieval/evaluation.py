@@ -14,6 +14,7 @@ from ssrnet.data.protocols import Protocol, ProtocolName, Split
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import SettingsError
 from ssrnet.metrics import AP_DEFINITION, Metrics
+from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics, camera_statistics, cameras_of
 from ssrnet.retrieval.expansion import ExpansionSettings, expand_queries
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.metric_intervals import QueryScores
@@ -46,6 +47,8 @@ class ProtocolRecord:
     """Model, checkpoint hash, image size, flip test, neck and branches of the features."""
     version: str
     query_expansion: str = "none"
+    camera_alignment: str = "none"
+    """What was done, over which images."""
 
     def json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
@@ -69,6 +72,7 @@ def evaluate(
     distance: DistanceName = "cosine",
     re_rank: ReRankSettings | None = None,
     expansion: ExpansionSettings | None = None,
+    alignment: AlignmentSettings | CameraStatistics | None = None,
     top_k: int = 20,
     images: str = "all",
     dataset_hash: str | None = None,
@@ -78,7 +82,8 @@ def evaluate(
 
     ``features`` must cover the data set's test images; ``made_by`` describes them in the record. ``top_k`` is
     limited to the gallery's size. ``dataset_hash``: the data set's content hash where the caller has it, since
-    computing it looks at every file. Queries are expanded before re-ranking, which calls
+    computing it looks at every file. ``alignment``: settings, whose statistics are measured on the split's images, or
+    statistics as they are. Features are aligned first; queries are then expanded before re-ranking, which calls
     ``progress_callback(queries done, total)``.
     Raises :class:`ProtocolError` where the data set cannot serve the protocol, :class:`ResourceError` where
     re-ranking does not fit, :class:`SettingsError` for query expansion with another distance than the cosine.
@@ -87,6 +92,11 @@ def evaluate(
         raise SettingsError(f"query expansion averages cosine neighbours; the distance is {distance}: use cosine.")
     split = protocol.split(dataset)
     query, gallery = features.rows(split.query), features.rows(split.gallery)
+    if isinstance(alignment, AlignmentSettings):
+        alignment = camera_statistics(features, split, alignment)
+    if alignment is not None:
+        for rows, of in ((query, split.query), (gallery, split.gallery)):
+            alignment.align_in_place(rows, cameras_of(of))
     if expansion is not None:
         check_features(query, gallery, split)
         query = expand_queries(query, gallery, expansion)
@@ -115,6 +125,7 @@ def evaluate(
         features=made_by,
         version=ssrnet.__version__,
         query_expansion="none" if expansion is None else str(expansion),
+        camera_alignment="none" if alignment is None else str(alignment),
     )
     return Evaluation(ranking, ranking.metrics, record, split)
 

@@ -15,6 +15,8 @@ from app.workbench.cache import cached, cached_value, content_key, session_value
 from app.workbench.images import uploads
 from app.workbench.opening import checkpoint_files
 from app.workbench.places import file_stamp
+from ssrnet.data.images import read_image
+from ssrnet.explain.graph import GraphEdit, rank_edited_query
 from ssrnet.retrieval import extraction
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from tests.app.conftest import workbench
@@ -170,3 +172,32 @@ def test_an_uploader_holds_no_more_than_its_files(project):
         assert len(uploads("gallery", files[:count]).pictures) == count
     held = [value for key, value in session_values().items() if key[0] == "uploads"]
     assert sum(len(read.pictures) for _, read in held) == 1
+
+
+def test_alignment_holds_for_all_that_a_model_compares(project, city, checkpoints):
+    """Ranks, branch shares, verification, another lambda and uploads go by the same frozen statistics."""
+    bench = workbench(city, checkpoints)
+    assert not bench.is_aligned and bench.raw == bench and list(bench.with_raw) == list(bench.models)
+    aligned = bench.aligned
+    assert aligned.raw == bench and aligned.is_aligned and aligned.aligned == aligned
+    assert list(aligned.with_raw) == [t for title in bench.models for t in (title, f"{title}, aligned")]
+    model = aligned.ssrnet
+    statistics = model.statistics()
+    assert bench.ssrnet.statistics() is None and statistics.images == len(model.data.dataset.test)
+    assert model.evaluation().record.camera_alignment == str(statistics)
+    raw = bench.ssrnet.features()
+    assert model.features() is raw
+    rows = statistics.align(raw.features, [image.camera_id for image in model.data.dataset.test])
+    assert torch.equal(model.compared_features().rows(model.data.dataset.test), rows)
+    query, ranking = model.split.query[0], model.branch_features().rank(0)
+    assert model.evaluation().ranking.hits(0)[0].index == ranking.hits(0)[0].index
+    # A lambda that makes the boxes of training gives the ranks of training.
+    view = model.view(query)
+    edited = rank_edited_query(view.edit(GraphEdit(crop_ratio=model.settings.crop_ratio)), model.branch_features(), 0)
+    assert edited.ranking.order[0, 0] == ranking.order[0, 0]
+    assert edited.ranking.distance == pytest.approx(ranking.distance, abs=2e-3)  # stored features are float16
+    pictures = [read_image(image.path) for image in (query, *model.data.dataset.test[:5])]
+    listed = model.rank(pictures[0], pictures[1:], 5)
+    whole = statistics.align(model.embed(pictures), [None] * 6)
+    cosines = torch.cosine_similarity(whole[:1], whole[1:])
+    assert [one.cosine for one in listed] == pytest.approx(sorted(cosines.tolist(), reverse=True), abs=1e-6)

@@ -52,6 +52,7 @@ def test_cross_camera_and_its_record(dataset, features):
         "features": MADE_BY,
         "version": ssrnet.__version__,
         "query_expansion": "none",
+        "camera_alignment": "none",
     }
     assert json.loads(result.record.json()) == dataclasses.asdict(result.record)
     assert result.metrics == result.ranking.metrics and result.metrics.queries == 4
