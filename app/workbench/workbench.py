@@ -23,7 +23,7 @@ from ssrnet.installation import check_installation
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.predictor import BATCH, ImageView, Predictor
 from ssrnet.resources import resolve_device
-from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics, camera_statistics
+from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings, CameraStatistics, camera_statistics
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
@@ -42,9 +42,6 @@ from ssrnet.training.trained_on import seen_by
 
 LONGEST_LIST = 20
 """The longest rank list that a page shows."""
-
-ALIGNED = ", aligned"
-"""What the title of a model ends with whose features are aligned by camera."""
 
 Progress = Callable[[int, int], None]
 """``progress_callback(done, total)``."""

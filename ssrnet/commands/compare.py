@@ -27,6 +27,7 @@ from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import ProtocolError, SettingsError
 from ssrnet.files import check_writable
 from ssrnet.resources import DeviceName
+from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings
 from ssrnet.retrieval.evaluated_models import (
     ModelFeatures,
     distinct_titles,
@@ -73,6 +74,9 @@ class CompareSettings:
     where some images lack it, for the queries with and without; `vehicle_type=bus,truck` is one slice."""
     distance: DistanceName = "cosine"
     """Distance between embeddings."""
+    align_cameras: bool = False
+    """Also score every model with its features aligned by camera, and the differences that this makes."""
+    alignment: AlignmentSettings = AlignmentSettings()
     extraction: ExtractSettings = ExtractSettings()
     workers: int = 2
     """Processes that read images."""
@@ -108,8 +112,14 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     for model in models:
         print(f"{model.title}: {len(dataset.test):,} images")
         features.append(embed_test_images(model, dataset, settings.extraction, settings.device, settings.workers))
-    difference = (features[-2].title, features[-1].title)
-    task = ScorecardTask(dataset, features, slices, difference, images, settings.distance)
+    pair = features[-2:]
+    pairs = [(pair[0].title, pair[1].title)]
+    scored = features
+    if settings.align_cameras:
+        aligned = [one.aligned(settings.alignment) for one in features]
+        pairs += [(aligned[-2].title, aligned[-1].title), *((one.title, f"{one.title}{ALIGNED}") for one in pair)]
+        scored = [each for both in zip(features, aligned) for each in both]
+    task = ScorecardTask(dataset, scored, slices, pairs, images, settings.distance)
     results = []
     for protocols in served:
         scores, empty = score_protocol(task, protocols)
@@ -120,7 +130,7 @@ def compare_checkpoints(settings: CompareSettings) -> None:
         dataset_hash=dataset.content_hash(),
         images=images,
         models=tuple(ScoredModel(one.title, one.made_by) for one in features),
-        difference=difference,
+        differences=tuple(pairs),
         protocols=tuple(results),
         left_out=tuple(left_out),
         version=ssrnet.__version__,

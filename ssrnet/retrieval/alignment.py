@@ -23,6 +23,8 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.errors import SettingsError
 from ssrnet.retrieval.extraction import FeatureSet
 
+ALIGNED = ", aligned"
+"""What the title of a model ends with whose features are aligned by camera."""
 BLOCK_ROWS = 1024
 """Rows that are read at once: 12 MB of 3,072 numbers."""
 CONSTANT = 1e-6

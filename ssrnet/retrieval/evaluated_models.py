@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import SettingsError
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.resources import DeviceName, resolve_device
+from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
 from ssrnet.retrieval.query_filters import filter_test_images
 from ssrnet.training.checkpoint import CheckpointInfo, file_hash, load_backbone, load_checkpoint
@@ -40,6 +41,8 @@ class ModelFeatures:
     title: str
     features: FeatureSet
     made_by: dict[str, object]
+    alignment: AlignmentSettings | None = None
+    """How they are aligned by camera before they are ranked."""
 
     @property
     def branch_sets(self) -> list[tuple[str, ...]]:
@@ -50,7 +53,11 @@ class ModelFeatures:
     def only(self, branches: tuple[str, ...]) -> ModelFeatures:
         """With the columns of some branches, which the record then names; all for ()."""
         made_by = self.made_by | ({"branches": list(branches)} if branches else {})
-        return ModelFeatures(self.title, self.features.only(branches), made_by)
+        return replace(self, features=self.features.only(branches), made_by=made_by)
+
+    def aligned(self, alignment: AlignmentSettings) -> ModelFeatures:
+        """The same features, aligned by camera before they are ranked, which the title says."""
+        return replace(self, title=self.title + ALIGNED, alignment=alignment)
 
 
 def trained_model(path: Path) -> EvaluatedModel:

@@ -54,7 +54,7 @@ def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
 
     assert (comparison.dataset, comparison.dataset_hash) == ("toys", open_dataset(settings.data).content_hash())
     assert [model.title for model in comparison.models] == ["Untrained resnet18", BASELINE, SSRNET]
-    assert comparison.difference == (BASELINE, SSRNET)
+    assert comparison.differences == ((BASELINE, SSRNET),)
     assert comparison.models[2].features["checkpoint_hash"] == file_hash(settings.ssrnet)
     camera, shot = comparison.protocols
     assert (camera.protocol, camera.seeds, shot.protocol, shot.seeds) == (
@@ -88,7 +88,7 @@ def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
                 assert row.record["features"]["branches"] == list(row.branches)
                 assert all(0 <= e.low <= e.value <= e.high <= 1 for e in row.metrics.values())
             change = one.rows[2].metrics["mAP"].value - one.rows[1].metrics["mAP"].value
-            assert one.difference["mAP"].value == pytest.approx(change)
+            assert one.differences[0]["mAP"].value == pytest.approx(change)
 
 
 def test_nothing_in_the_file_says_where_it_was_made(settings, tmp_path):
@@ -119,11 +119,11 @@ def test_each_model_says_what_it_was_trained_on(settings, run, tmp_path, capsys)
 def test_a_checkpoint_against_itself_does_not_differ(settings, capsys):
     compare_checkpoints(replace(settings, baseline=settings.ssrnet))
     comparison = read_scorecard(settings.out)
-    assert comparison.difference == (f"{SSRNET}, 1", f"{SSRNET}, 2")
+    assert comparison.differences == ((f"{SSRNET}, 1", f"{SSRNET}, 2"),)
     for result in comparison.protocols:
         rows = result.slices[0].rows
         assert [row.model[-1] for row in rows] == ["1"] * 4 + ["2"] * 4  # both show their branches
-        assert {(e.value, e.low, e.high) for e in result.slices[0].difference.values()} == {(0, 0, 0)}
+        assert {(e.value, e.low, e.high) for e in result.slices[0].differences[0].values()} == {(0, 0, 0)}
 
 
 def test_two_networks_of_one_kind(settings, tmp_path):

@@ -27,15 +27,16 @@ def render(scorecard: Scorecard) -> str:
         whole, *slices = scores.slices
         only = "" if scorecard.images == "all" else f" ({scorecard.images})"
         parts += [f"### {scorecard.dataset}{only}, {scores.protocol}", _sentence(scores, whole)]
-        parts.append(_table([(metric, whole, metric) for metric in METRICS]))
+        parts.append(_table([(metric, whole, metric) for metric in METRICS], scorecard.differences))
         for option, group in groupby(slices, key=lambda one: one.asked_as):
             group = list(group)
             counts = "; ".join(f"{_short(one)}: {_counts(one)}" for one in group)
             parts.append(f"The same gallery, queries by `{option}` ({counts}).")
             for start in range(0, len(group), SLICES_PER_TABLE):
                 some = group[start : start + SLICES_PER_TABLE]
-                parts.append(_table([(f"{_short(one)}: {m}", one, m) for one in some for m in SLICE_METRICS]))
-    parts += [_how_to_read(scorecard), "\n".join(map(_model_line, scorecard.models))]
+                columns = [(f"{_short(one)}: {m}", one, m) for one in some for m in SLICE_METRICS]
+                parts.append(_table(columns, scorecard.differences))
+    parts += [_how_to_read(scorecard), "\n".join([*map(_model_line, scorecard.models), *_alignments(scorecard)])]
     if scorecard.left_out:
         lines = (
             f"- Not measured: {left.protocol}{'' if left.queries == 'all' else f', queries {left.queries}'} "
@@ -76,13 +77,15 @@ def _short(one: SliceScores) -> str:
     return one.title.removeprefix(f"{attribute} ").removesuffix(f" {attribute}")
 
 
-def _table(columns: Sequence[Column]) -> str:
-    """Each model with its branches below, then the difference; columns are padded, to be readable as text."""
+def _table(columns: Sequence[Column], pairs: Sequence[tuple[str, str]]) -> str:
+    """Each model with its branches below, then the differences of ``pairs``; columns are padded, to be readable as text."""
     slices = [one for _, one, _ in columns]
     lines = [["%", *(heading for heading, _, _ in columns)]]
     for number, row in enumerate(slices[0].rows):
         lines.append([_label(row), *(_percent(one.rows[number].metrics[m]) for _, one, m in columns)])
-    lines.append(["difference", *(_points(one.difference[m]) for _, one, m in columns)])
+    for number, (first, second) in enumerate(pairs):
+        label = "difference" if len(pairs) == 1 else f"{second} {MINUS} {first}"
+        lines.append([label, *(_points(one.differences[number][m]) for _, one, m in columns)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(_line(cells, widths) for cells in [lines[0], rule, *lines[1:]])
@@ -115,13 +118,16 @@ def _points(estimate: Estimate) -> str:
 
 
 def _how_to_read(scorecard: Scorecard) -> str:
-    first, second = scorecard.difference
+    first, second = scorecard.differences[0]
+    differences = (
+        f"The difference is {second} {MINUS} {first}" if len(scorecard.differences) == 1 else "A difference is"
+    )
     return (
         f"In brackets: {scorecard.confidence:.0%} bootstrap intervals from {scorecard.replicates:,} draws of the query "
         "vehicles, with replacement, the gallery unchanged. They show how much a number depends on the choice of query "
         "vehicles, not on the random start of a training run; with fewer than about 20 vehicles they are too narrow, "
         "and they have no width where all queries score the same. "
-        f"The difference is {second} {MINUS} {first} in percentage points, from the same draws for both; "
+        f"{differences} in percentage points, from the same draws for both; "
         "where its interval excludes 0, it is more than the choice of vehicles explains, though one in twenty such "
         "intervals excludes 0 by chance."
     )
@@ -136,3 +142,10 @@ def _model_line(model: ScoredModel) -> str:
         f"- {name[0].upper()}{name[1:]}: {file}{features['image_size']} px, "
         f"flip test {'on' if features['flip_test'] else 'off'}, features {features['neck']} the neck."
     )
+
+
+def _alignments(scorecard: Scorecard) -> list[str]:
+    """A line for each way in which features were aligned by camera."""
+    rows = (row for scores in scorecard.protocols for one in scores.slices for row in one.rows)
+    made = dict.fromkeys(row.record.get("camera_alignment", "none") for row in rows)
+    return [f"- Aligned: {text}." for text in made if text != "none"]

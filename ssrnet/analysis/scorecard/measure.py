@@ -22,14 +22,14 @@ Rankings = dict[tuple[str, tuple[str, ...]], list[Evaluation]]
 class ScorecardTask:
     """What to score, under any protocol.
 
-    ``slices`` are query filters by the --slices value that they come from. ``difference`` names two of the models,
+    ``slices`` are query filters by the --slices value that they come from. ``differences`` name two of the models each,
     the second minus the first. ``images``: "all", or the value of --only.
     """
 
     dataset: ReIDDataset
     models: Sequence[ModelFeatures]
     slices: Mapping[str, Sequence[QueryFilter]]
-    difference: tuple[str, str]
+    differences: Sequence[tuple[str, str]]
     images: str = "all"
     distance: DistanceName = "cosine"
 
@@ -51,13 +51,14 @@ def score_protocol(task: ScorecardTask, seeds: Sequence[Protocol]) -> tuple[Prot
                     protocol,
                     made_by=part.made_by,
                     distance=task.distance,
+                    alignment=part.alignment,
                     top_k=1,
                     images=task.images,
                     dataset_hash=dataset_hash,
                 )
                 for protocol in seeds
             ]
-    slices, left_out = [_score("all", "", rankings, task.difference)], []
+    slices, left_out = [_score("all", "", rankings, task.differences)], []
     for text, filters in task.slices.items():
         for queries in filters:
             restricted = {
@@ -65,14 +66,14 @@ def score_protocol(task: ScorecardTask, seeds: Sequence[Protocol]) -> tuple[Prot
                 for key, evaluations in rankings.items()
             }
             if any(evaluation.metrics.queries for evaluation in next(iter(restricted.values()))):
-                slices.append(_score(queries.title, text, restricted, task.difference))
+                slices.append(_score(queries.title, text, restricted, task.differences))
             else:
                 left_out.append(LeftOut(seeds[0].name, queries.title, "no such query has a match in the gallery"))
     drawn = () if seeds[0].name == "cross_camera" else tuple(protocol.seed for protocol in seeds)
     return ProtocolScores(seeds[0].name, drawn, tuple(slices)), left_out
 
 
-def _score(title: str, asked_as: str, rankings: Rankings, difference: tuple[str, str]) -> SliceScores:
+def _score(title: str, asked_as: str, rankings: Rankings, pairs: Sequence[tuple[str, str]]) -> SliceScores:
     scores: dict[tuple[str, tuple[str, ...]], list[QueryScores]] = {
         key: [query_scores(evaluation) for evaluation in evaluations] for key, evaluations in rankings.items()
     }
@@ -80,14 +81,14 @@ def _score(title: str, asked_as: str, rankings: Rankings, difference: tuple[str,
         ModelScores(model, branches, estimates(scores[model, branches]), asdict(evaluations[0].record))
         for (model, branches), evaluations in rankings.items()
     )
-    first, second = ((title, ()) for title in difference)
-    metrics = [evaluation.metrics for evaluation in rankings[first]]
+    any_model = next(iter(rankings))  # which queries have a match does not depend on the model
+    metrics = [evaluation.metrics for evaluation in rankings[any_model]]
     return SliceScores(
         title=title,
         asked_as=asked_as,
         queries=tuple(m.queries for m in metrics),
         excluded=tuple(m.excluded for m in metrics),
-        vehicles=len(vehicles_of(scores[first])),
+        vehicles=len(vehicles_of(scores[any_model])),
         rows=rows,
-        difference=differences(scores[first], scores[second]),
+        differences=tuple(differences(scores[a, ()], scores[b, ()]) for a, b in pairs),
     )

@@ -11,7 +11,7 @@ from ssrnet.errors import DataError
 from ssrnet.files import read_json, write_atomically
 from ssrnet.retrieval.metric_intervals import CONFIDENCE, REPLICATES, SEED, Estimate
 
-FORMAT = "ssrnet comparison 1"
+FORMAT = "ssrnet comparison 2"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ModelScores:
 
 @dataclass(frozen=True)
 class SliceScores:
-    """All models' scores on some queries of a protocol, and the second model minus the first.
+    """All models' scores on some queries of a protocol, and the scorecard's ``differences`` in its order.
 
     ``title`` names the queries ("all", "with sibling_group"), ``asked_as`` is the --slices value they come from.
     ``queries`` (with a match) and ``excluded`` (without): one number per seed. ``vehicles``: query vehicles.
@@ -46,7 +46,7 @@ class SliceScores:
     excluded: tuple[int, ...]
     vehicles: int
     rows: tuple[ModelScores, ...]
-    difference: dict[str, Estimate]
+    differences: tuple[dict[str, Estimate], ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Models under several protocols. ``difference``: two titles, the second minus the first.
+    """Models under several protocols. ``differences``: pairs of titles, the second minus the first.
 
     ``images``: "all", or the value of --only.
     """
@@ -78,7 +78,7 @@ class Scorecard:
     dataset_hash: str
     images: str
     models: tuple[ScoredModel, ...]
-    difference: tuple[str, str]
+    differences: tuple[tuple[str, str], ...]
     protocols: tuple[ProtocolScores, ...]
     left_out: tuple[LeftOut, ...]
     version: str
@@ -103,7 +103,7 @@ def read_scorecard(path: Path) -> Scorecard:
             **{
                 **values,
                 "models": tuple(ScoredModel(**model) for model in values["models"]),
-                "difference": tuple(values["difference"]),
+                "differences": tuple(map(tuple, values["differences"])),
                 "protocols": tuple(map(_protocol, values["protocols"])),
                 "left_out": tuple(LeftOut(**left) for left in values["left_out"]),
             }
@@ -122,7 +122,8 @@ def _slice(values: dict[str, Any]) -> SliceScores:
         for row in values["rows"]
     )
     counts = {name: tuple(values[name]) for name in ("queries", "excluded")}
-    return SliceScores(**{**values, **counts, "rows": rows, "difference": _estimates(values["difference"])})
+    differences = tuple(map(_estimates, values["differences"]))
+    return SliceScores(**{**values, **counts, "rows": rows, "differences": differences})
 
 
 def _estimates(values: dict[str, dict[str, Any]]) -> dict[str, Estimate]:

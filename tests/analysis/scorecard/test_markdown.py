@@ -74,3 +74,19 @@ def test_cut_images_and_untrained_backbones_are_named():
     text = render(replace(toys.scorecard(), images="type=bus", models=models, left_out=()))
     assert "### toys (type=bus), cross_camera\n" in text and "Not measured" not in text
     assert "- Untrained resnet18 (backbone: random weights; stride on conv2): 64 px" in text
+
+
+def test_aligned_models_and_several_differences_are_named():
+    plain = toys.scorecard()
+    camera = plain.protocols[0]
+    whole = camera.slices[0]
+    title = "SSR-Net (GB+AB+RB), aligned"
+    record = whole.rows[0].record | {"camera_alignment": "each feature minus its camera's mean; 3 cameras"}
+    rows = (*whole.rows, replace(whole.rows[1], model=title, record=record))
+    pairs = (*plain.differences, ("SSR-Net (GB+AB+RB)", title))
+    slices = (replace(whole, rows=rows, differences=whole.differences * 2),)
+    text = render(replace(plain, protocols=(replace(camera, slices=slices),), differences=pairs))
+    assert f"| {title} " in text and "| difference" not in text
+    assert "| SSR-Net (GB+AB+RB) − Baseline (GB) " in text and f"| {title} − SSR-Net (GB+AB+RB) " in text
+    assert "A difference is in percentage points" in text
+    assert text.endswith("- Aligned: each feature minus its camera's mean; 3 cameras.\n\n" + text.split("\n\n")[-1])

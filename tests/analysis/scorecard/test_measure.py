@@ -8,6 +8,7 @@ from ssrnet.analysis.scorecard import measure as module
 from ssrnet.analysis.scorecard.measure import ScorecardTask, score_protocol
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
+from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.evaluated_models import ModelFeatures
 from ssrnet.retrieval.evaluation import evaluate, over_seeds, query_scores, restrict, with_seeds
 from ssrnet.retrieval.extraction import FeatureSet
@@ -35,7 +36,7 @@ def models(dataset):
     return [ModelFeatures(title, features(**dims), MADE_BY) for title, dims in branches.items()]
 
 
-DIFFERENCE = ("small", "large")
+DIFFERENCE = [("small", "large")]
 
 
 @pytest.mark.parametrize("name", ["cross_camera", "single_gallery_shot", "multi_gallery_shot"])
@@ -65,7 +66,7 @@ def test_rows_are_the_evaluations_of_models_and_branches(dataset, models, name):
         assert row.metrics["mINP"].value == pytest.approx(spread.mean.mINP)
         assert row.metrics["mAP"].deviation == (None if len(expected) == 1 else pytest.approx(spread.deviation.mAP))
         assert whole.queries == tuple(one.metrics.queries for one in expected)
-    assert whole.difference == differences(evaluations["small", ()], evaluations["large", ()])
+    assert whole.differences == (differences(evaluations["small", ()], evaluations["large", ()]),)
     assert (whole.title, whole.asked_as, whole.vehicles, set(whole.excluded)) == ("all", "", 4, {0})
 
 
@@ -115,8 +116,8 @@ def test_a_slice_of_images_that_are_queries_under_some_seeds_only(dataset, model
 
 
 def test_a_model_against_itself(dataset, models):
-    result, _ = score_protocol(ScorecardTask(dataset, models, {}, ("large", "large")), [Protocol()])
-    assert {(e.value, e.low, e.high) for e in result.slices[0].difference.values()} == {(0, 0, 0)}
+    result, _ = score_protocol(ScorecardTask(dataset, models, {}, [("large", "large")]), [Protocol()])
+    assert {(e.value, e.low, e.high) for e in result.slices[0].differences[0].values()} == {(0, 0, 0)}
 
 
 def test_queries_without_a_match_are_counted_apart(dataset, models):
@@ -126,3 +127,20 @@ def test_queries_without_a_match_are_counted_apart(dataset, models):
     only = QueryFilter("vehicle_type", ("truck",))
     result, _ = score_protocol(ScorecardTask(dataset, models, {"x": [only]}, DIFFERENCE), [Protocol()])
     assert (result.slices[0].queries, result.slices[0].excluded, result.slices[0].vehicles) == ((3,), (1,), 3)
+
+
+def test_models_aligned_by_camera_are_rows_of_their_own(dataset, models):
+    alignment = AlignmentSettings(prior=2, min_images=1)
+    aligned = [one.aligned(alignment) for one in models]
+    pairs = [*DIFFERENCE, ("large", "large, aligned")]
+    task = ScorecardTask(dataset, [*models, *aligned], {}, pairs)
+    result, _ = score_protocol(task, [Protocol()])
+    rows = {(row.model, row.branches): row for row in result.slices[0].rows}
+    assert list(rows)[5:] == [("small, aligned", ()), *(("large, aligned", b) for b in models[1].branch_sets)]
+    part = models[1].features.only(["token"])
+    expected = evaluate(part, dataset, Protocol(), made_by=MADE_BY, alignment=alignment)
+    row = rows["large, aligned", ("token",)]
+    assert row.metrics == estimates([query_scores(expected)])
+    assert row.record["camera_alignment"] == expected.record.camera_alignment != "none"
+    whole = [evaluate(models[1].features, dataset, Protocol(), made_by=MADE_BY, alignment=a) for a in (None, alignment)]
+    assert result.slices[0].differences[1] == differences(*([query_scores(one)] for one in whole))

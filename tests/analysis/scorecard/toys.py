@@ -31,7 +31,7 @@ def one_slice(title: str, asked_as: str, deviation: float | None, record: dict, 
         ModelScores("SSR-Net (GB+AB+RB)", ("part1",), estimates(0.4, deviation), record),
     )
     values = {"queries": (20,), "excluded": (0,), "vehicles": 7, "rows": rows}
-    return SliceScores(title, asked_as, **{**values, "difference": estimates(-0.03, deviation), **changes})
+    return SliceScores(title, asked_as, **{**values, "differences": (estimates(-0.03, deviation),), **changes})
 
 
 def scorecard(**changes) -> Scorecard:
@@ -59,7 +59,7 @@ def scorecard(**changes) -> Scorecard:
         "dataset_hash": "fedcba9876543210",
         "images": "all",
         "models": models,
-        "difference": ("Baseline (GB)", "SSR-Net (GB+AB+RB)"),
+        "differences": (("Baseline (GB)", "SSR-Net (GB+AB+RB)"),),
         "protocols": protocols,
         "left_out": (
             LeftOut("single_gallery_shot", "all", "no vehicle has two images"),
