@@ -11,6 +11,7 @@ from ssrnet.benchmarks.clusters import Retrieval
 from ssrnet.benchmarks.contenders import CONTENDERS, Measured, measure
 from ssrnet.benchmarks.ranking import RankingBenchmarkSettings, Row, benchmark_ranking, table
 from ssrnet.errors import ResourceError, SettingsError
+from ssrnet.retrieval.alignment import align_cameras, cameras_of
 from ssrnet.retrieval.ranking import rank
 
 
@@ -32,7 +33,7 @@ def test_features_are_clusters_and_the_same_for_a_seed(data, tmp_path):
     assert (len(head.query), len(head.gallery)) == (5, 50) and head.same_camera_is_junk
 
 
-@pytest.mark.parametrize("name", [name for name in CONTENDERS if name not in ("ours", "matrix product alone")])
+@pytest.mark.parametrize("name", [name for name in CONTENDERS if not name.startswith(("ours", "matrix"))])
 def test_contenders_find_what_ours_does(data, name):
     own, expected = measure(CONTENDERS["ours"], data, 20)
     measured, answer = measure(CONTENDERS[name], data, 20)
@@ -47,6 +48,15 @@ def test_contenders_find_what_ours_does(data, name):
     if answer.order is not None:
         assert answer.order.shape == expected.order.shape == (60, 20)
         assert (answer.order == expected.order).mean() > 0.999
+
+
+def test_ours_aligned_ranks_what_camera_alignment_returns(data):
+    measured, answer = measure(CONTENDERS["ours, aligned"], data, 20)
+    both, split = torch.from_numpy(np.concatenate([data.query, data.gallery])), data.split()
+    aligned = align_cameras(both, cameras_of((*split.query, *split.gallery)))
+    expected = rank(aligned[:60], aligned[60:], split, top_k=20)
+    assert measured.status == "done" and measured.mAP == pytest.approx(expected.metrics.mAP, abs=1e-6)
+    assert (answer.order == expected.order[:, :20]).mean() > 0.999
 
 
 def test_what_is_not_installed_is_absent(data, monkeypatch):
