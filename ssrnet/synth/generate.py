@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from queue import Empty
 
 from ssrnet.errors import DataError, ResourceError
@@ -108,15 +109,25 @@ def _probe_jobs(steps: Sequence[Step]) -> list[ProbeJob]:
     return [ProbeJob(tuple(steps[start : start + PROBES_PER_JOB])) for start in range(0, len(steps), PROBES_PER_JOB)]
 
 
+def recorded_settings(out: Path) -> dict[str, object]:
+    """The settings behind the pixels of ``out``; those that ``settings.json`` lacks had their defaults."""
+    return settings_of_pixels(SynthSettings(out)) | json.loads((out / "settings.json").read_text())
+
+
+def settings_of_pixels(settings: SynthSettings) -> dict[str, object]:
+    """The settings that decide what a folder holds, by name."""
+    return {key: value for key, value in asdict(settings).items() if key not in CHANGEABLE}
+
+
 def _record_settings(settings: SynthSettings) -> None:
     """Writes ``settings.json``, or raises :class:`DataError` where the folder holds another city."""
     path = settings.out / "settings.json"
-    wanted = {key: value for key, value in asdict(settings).items() if key not in CHANGEABLE}
+    wanted = settings_of_pixels(settings)
     if path.exists():
-        recorded = json.loads(path.read_text())
-        changed = [key for key in wanted if key != "identities" and recorded.get(key) != wanted[key]]
+        recorded = recorded_settings(settings.out)
+        changed = [key for key in wanted if key != "identities" and recorded[key] != wanted[key]]
         if changed or recorded["identities"] > wanted["identities"]:
-            what = ", ".join(f"{key} {recorded.get(key)}" for key in changed or ["identities"])
+            what = ", ".join(f"{key} {recorded[key]}" for key in changed or ["identities"])
             raise DataError(
                 f"{settings.out} already holds a city with {what}; "
                 "use the same settings to continue it, or another folder."

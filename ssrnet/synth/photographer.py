@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ssrnet.synth.camera.cameras import CITY, FixedCamera, camera
+from ssrnet.synth.camera.cameras import FixedCamera
 from ssrnet.synth.camera.captures import Capture
 from ssrnet.synth.camera.imaging import Degradation, develop
 from ssrnet.synth.camera.view import View, crop_view
@@ -76,7 +76,7 @@ class Photographer:
     ) -> Photograph:
         """The photograph of a capture; its crop is the box around ``framed_as``, by default the vehicle itself."""
         staging = staging or Staging()
-        site = camera(capture.camera)
+        site = capture.site
         frame = framed_as or vehicle
         framing = self._vehicle_batches(frame, capture)
         vertices = np.concatenate([one.vertices for one in framing])
@@ -107,7 +107,7 @@ class Photographer:
         weather = capture.weather
         rng = stream(capture.seed, "clutter")
         place = np.array([capture.x, capture.y])
-        surroundings = list(_scenery(site.number))
+        surroundings = list(_scenery(site))
         sun = direction(weather.sun_azimuth, weather.sun_elevation)
         irradiance = sun_irradiance(weather)
         meshes = []
@@ -129,35 +129,35 @@ class Photographer:
         return Stage(
             vehicle=tuple(batches),
             surroundings=tuple(surroundings),
-            environment=_environment(weather, site.number, capture.hour),
+            environment=_environment(weather, site, capture.hour),
             sun=(sun, irradiance) if irradiance.any() else None,
             lights=lights,
             glow=glow,
-            ground=_ground(site.number, weather.wetness > 0.5),
+            ground=_ground(site, weather.wetness > 0.5),
         )
 
 
 @lru_cache(maxsize=4)
-def _environment(weather: Weather, number: int, hour: int) -> np.ndarray:
+def _environment(weather: Weather, site: FixedCamera, hour: int) -> np.ndarray:
     """The sky over a site in one hour, which the frames of a track share."""
-    return environment(weather, stream(CITY, "skyline", number), stream(hour, "clouds"), height=128)
+    return environment(weather, stream(site.town, "skyline", site.number), stream(hour, "clouds"), height=128)
 
 
 @lru_cache(maxsize=20)
-def _scenery(number: int) -> tuple[Batch, ...]:
-    return tuple(batch(site_scenery(camera(number)), static=True))
+def _scenery(site: FixedCamera) -> tuple[Batch, ...]:
+    return tuple(batch(site_scenery(site), static=True))
 
 
 @lru_cache(maxsize=20)
-def _texture(number: int) -> np.ndarray:
-    return road_texture(camera(number))
+def _texture(site: FixedCamera) -> np.ndarray:
+    return road_texture(site)
 
 
 @lru_cache(maxsize=40)
-def _ground(number: int, wet: bool) -> Ground:
+def _ground(site: FixedCamera, wet: bool) -> Ground:
     if wet:
-        return Ground(_texture(number), HALF_EXTENT, roughness=0.22, specular=0.75, tone=0.55)
-    return Ground(_texture(number), HALF_EXTENT, roughness=0.78, specular=0.3)
+        return Ground(_texture(site), HALF_EXTENT, roughness=0.22, specular=0.75, tone=0.55)
+    return Ground(_texture(site), HALF_EXTENT, roughness=0.78, specular=0.3)
 
 
 def _sliding_post(site: FixedCamera, place: np.ndarray, position: float, vehicle: list[Batch]) -> list[Mesh]:

@@ -24,7 +24,9 @@ from ssrnet.synth.vehicle.part_names import PART_VALUES
 from ssrnet.synth.vehicle.specs import IdentitySpec, Mark, Viewpoint
 
 CALM = Staging(clutter=False, jitter=0.0, motion=False)
-PROBE_CAMERA = 15  # a bridge: nothing casts a shadow there, and its sensor changes the image little
+PROBE_CAMERA = (
+    15  # of the city, in every town; a bridge: nothing casts a shadow there, and its sensor changes the image little
+)
 SERIES_VEHICLES = 2
 PAIR_VEHICLES = 12
 GREYS = frozenset(("white", "silver", "grey", "black"))  # coloured paint shows more of coloured light
@@ -68,16 +70,15 @@ class Step:
         return f"{self.series}_{self.identity.vehicle_id:04d}_{self.index:02d}.jpg"
 
 
-def base_capture(
-    identity: IdentitySpec, seed: int, azimuth: float = 35.0, kind: str = "overcast", number: int = PROBE_CAMERA
-) -> Capture:
-    """A capture at the middle of a site, the vehicle turned so that the camera sees it from ``azimuth`` (degrees)."""
-    eye = camera(number).position
+def base_capture(identity: IdentitySpec, seed: int, azimuth: float = 35.0, kind: str = "overcast") -> Capture:
+    """A capture at the middle of the probes' site, which sees the vehicle from ``azimuth`` (degrees)."""
+    site = camera(PROBE_CAMERA)
+    eye = site.position
     toward = np.rad2deg(np.arctan2(eye[1], eye[0]))
     hour = 10 * 24 + {"night": 22.0, "dusk": 18.2}.get(kind, 13.0)
     return Capture(
         vehicle_id=identity.vehicle_id,
-        camera=number,
+        site=site,
         track=0,
         frame=0,
         stamp=int(hour * 3600 * 25),
@@ -85,7 +86,7 @@ def base_capture(
         y=0.0,
         yaw=float(np.deg2rad(toward - azimuth)),
         speed=0.0,
-        weather=weather_at(kind, hour, number),
+        weather=weather_at(kind, hour, site),
         seed=int(stream(seed, "probe", identity.vehicle_id).integers(1 << 31)),
     )
 
@@ -106,7 +107,7 @@ def sun_path(identity: IdentitySpec, seed: int) -> list[Step]:
                 k,
                 f"{hour:.2f} h",
                 identity,
-                replace(capture, weather=weather_at("sun", 240 + hour, capture.camera)),
+                replace(capture, weather=weather_at("sun", 240 + hour, capture.site)),
             )
         )
     return steps

@@ -2,9 +2,7 @@
 
 import csv
 import hashlib
-import json
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ssrnet.data.datasets import open_dataset
-from ssrnet.synth.generate import CHANGEABLE, plan
+from ssrnet.synth.generate import plan, recorded_settings, settings_of_pixels
 from ssrnet.synth.probes import probe_steps
 from ssrnet.synth.settings import city_recipe
 from ssrnet.synth.vehicle.fleet import draw_fleet
@@ -43,8 +41,7 @@ def test_every_file_is_what_was_rendered():
 
 def test_holds_what_its_recipe_draws(manifest):
     settings = city_recipe("demo")
-    expected = {key: value for key, value in asdict(settings).items() if key not in CHANGEABLE}
-    assert json.loads((CITY / "settings.json").read_text()) == expected
+    assert recorded_settings(CITY) == settings_of_pixels(settings)
     fleet = draw_fleet(settings)
     _, names = plan(fleet, settings)
     assert {row["image"].split("/")[-1] for row in manifest} == set(names)

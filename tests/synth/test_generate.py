@@ -1,6 +1,7 @@
 """The files of a city: layout, resuming, refusing to mix two cities. A stub takes the photographs."""
 
 import csv
+import json
 from collections import defaultdict
 from dataclasses import replace
 
@@ -161,6 +162,30 @@ def test_refuses_another_city_in_the_same_folder(settings, monkeypatch):
     generate(settings)
     with pytest.raises(DataError, match="seed 2"):
         generate(replace(settings, seed=9))
+
+
+def test_continues_a_folder_from_before_there_were_camera_seeds(settings, monkeypatch):
+    use(monkeypatch, StubPhotographer())
+    generate(settings)
+    path = settings.out / "settings.json"
+    older = {key: value for key, value in json.loads(path.read_text()).items() if "camera" not in key}
+    path.write_text(json.dumps(older))
+    with pytest.raises(DataError, match="camera_seed None"):
+        generate(replace(settings, camera_seed=4))
+    assert generate(settings).taken == 0
+    assert json.loads(path.read_text()) == older | {"camera_seed": None, "cameras": 20}
+
+
+def test_a_town_has_the_layout_of_the_city(settings, monkeypatch):
+    use(monkeypatch, StubPhotographer())
+    generate(replace(settings, camera_seed=4, cameras=5, train_share=0.0))
+    rows = list(csv.DictReader((settings.out / "manifest.csv").open()))
+    assert {row["camera_id"] for row in rows} == {f"c{number:03d}" for number in range(1, 6)}
+    assert all(row["type"] and row["colour"] for row in rows)
+    dataset = open_dataset(settings.out)
+    assert dataset.query and not dataset.train
+    with pytest.raises(DataError, match="camera_seed 4"):
+        generate(replace(settings, camera_seed=5, cameras=5, train_share=0.0))
 
 
 def test_progress_counts_to_the_end(settings, monkeypatch):

@@ -28,7 +28,7 @@ def vehicle():
 
 
 def _capture(kind: str, number: int = 5, yaw: float = 0.0, seed: int = 1) -> Capture:
-    return Capture(0, number, 0, 0, 10**7, 0.0, 0.0, yaw, 0.0, weather_at(kind, 250.0, number), seed)
+    return Capture(0, camera(number), 0, 0, 10**7, 0.0, 0.0, yaw, 0.0, weather_at(kind, 250.0, camera(number)), seed)
 
 
 def _lit(vehicle, kind: str, yaw: float):
@@ -37,7 +37,7 @@ def _lit(vehicle, kind: str, yaw: float):
 
 
 def _developed(scene: np.ndarray, kind: str, seed: int = 3) -> np.ndarray:
-    return develop(scene, camera(5).sensor, weather_at(kind, 250.0, 5), STILL, stream(seed, "develop"))
+    return develop(scene, camera(5).sensor, weather_at(kind, 250.0, camera(5)), STILL, stream(seed, "develop"))
 
 
 def test_lamps_follow_the_weather_and_not_the_site():
@@ -81,15 +81,15 @@ def test_window_panes_face_the_road_and_stay_where_they_are(vehicle):
 
 @pytest.mark.parametrize("kind", ["sun", "rain", "dusk", "night"])
 def test_skies_repeat(kind):
-    weather = weather_at(kind, 250.0, 7)
+    weather = weather_at(kind, 250.0, camera(7))
     skies = [environment(weather, stream(1, "place"), stream(2, "clouds"), height=32) for _ in range(2)]
     assert np.array_equal(*skies) and skies[0].shape == (32, 64, 3)
     assert np.isfinite(skies[0]).all() and skies[0].min() >= 0
 
 
 def test_evening_is_darker_than_day_and_warm_where_the_sun_went_down():
-    weather = replace(weather_at("dusk", 18.2, 7), overcast=0.2)
-    day = replace(weather_at("sun", 13.0, 7), overcast=0.2)
+    weather = replace(weather_at("dusk", 18.2, camera(7)), overcast=0.2)
+    day = replace(weather_at("sun", 13.0, camera(7)), overcast=0.2)
     sky, noon = (environment(one, stream(1, "place"), stream(2, "clouds"), height=64) for one in (weather, day))
     around = (np.arange(128) + 0.5) / 128 * 2 * np.pi
     west = np.cos(around - weather.sun_azimuth) > 0.9
@@ -100,7 +100,7 @@ def test_evening_is_darker_than_day_and_warm_where_the_sun_went_down():
 
 
 def test_an_infrared_night_has_a_black_sky():
-    night = weather_at("night", 22.0, 7)
+    night = weather_at("night", 22.0, camera(7))
     skies = [
         environment(replace(night, night_light=light), stream(1, "place"), stream(2, "clouds"), height=32)[:10].mean()
         for light in ("infrared", "led")

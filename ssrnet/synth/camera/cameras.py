@@ -1,4 +1,4 @@
-"""The 20 fixed cameras, the same in every city: a place, a pole, a lens, a sensor."""
+"""Fixed cameras, each a place, a pole, a lens and a sensor; and the 20 of the city, which `draw_cameras.py` adds to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ssrnet.synth.rng import stream
 
-CITY = 776  # seed of all streams that belong to the place and not to a run
+CITY = 776  # seed of all streams that belong to the city's places and not to a run
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,14 @@ class Sensor:
 class FixedCamera:
     """A camera over a road. Site frame: x along the road, y to its left, origin where vehicles are photographed.
 
+    ``town`` is the seed of the streams that draw the place: road, roadside, lamps, skyline and days.
     ``azimuth`` (degrees, counter-clockwise from x), ``distance`` and ``height`` (metres) place it;
     ``lens`` is pixels per unit of tangent; ``heading`` are the directions of traffic (+1 along x, -1
     against); ``turning`` is how far (degrees) vehicles may turn there.
     """
 
     number: int
+    town: int
     place: str
     style: str  # highway, avenue, crossing, street, gate, bridge
     azimuth: float
@@ -103,6 +105,7 @@ def _sensor(number: int) -> Sensor:
 CAMERAS: tuple[FixedCamera, ...] = tuple(
     FixedCamera(
         number=i + 1,
+        town=CITY,
         place=place,
         style=style,
         azimuth=float(azimuth),
@@ -120,5 +123,5 @@ CAMERAS: tuple[FixedCamera, ...] = tuple(
 
 
 def camera(number: int) -> FixedCamera:
-    """The camera with this number, 1 to 20."""
+    """The city's camera with this number, 1 to 20."""
     return CAMERAS[number - 1]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssrnet.synth.camera.cameras import CAMERAS, CITY, camera
+from ssrnet.synth.camera.cameras import FixedCamera
+from ssrnet.synth.camera.draw_cameras import town_cameras
 from ssrnet.synth.rng import choose, stream
 from ssrnet.synth.settings import SynthSettings
 from ssrnet.synth.vehicle.specs import IdentitySpec
@@ -28,12 +29,12 @@ FRAMES_PER_SECOND = 25
 class Capture:
     """One photograph to take: a vehicle at a place and time. The pixels follow from it and the vehicle's spec.
 
-    ``x``, ``y`` (metres) and ``yaw`` (radians) are the vehicle's pose in the site frame; ``speed`` is in
+    ``site`` is the camera; ``x``, ``y`` (metres) and ``yaw`` (radians) are the vehicle's pose in the site frame; ``speed`` is in
     m/s; ``seed`` draws what belongs to this pass or frame alone (wheel angle, people, traffic, noise).
     """
 
     vehicle_id: int
-    camera: int
+    site: FixedCamera
     track: int
     frame: int
     stamp: int  # video frame number since the city's first midnight
@@ -43,6 +44,11 @@ class Capture:
     speed: float
     weather: Weather
     seed: int  # shared by the frames of a pass
+
+    @property
+    def camera(self) -> int:
+        """The camera's number."""
+        return self.site.number
 
     @property
     def name(self) -> str:
@@ -66,17 +72,18 @@ def captures_of(identity: IdentitySpec, settings: SynthSettings) -> list[Capture
     vehicle_id = identity.vehicle_id
     rng = stream(settings.seed, "passes", vehicle_id)
     count = int(rng.integers(settings.min_passes, settings.max_passes + 1))
-    cameras = rng.choice(len(CAMERAS), size=count, replace=False) + 1
+    cameras = town_cameras(settings.camera_seed, settings.cameras)
+    passed = [cameras[place] for place in rng.choice(len(cameras), size=count, replace=False)]
     first_outing = count if rng.random() < 0.35 else int(np.ceil(count * rng.uniform(0.4, 0.7)))
     captures: list[Capture] = []
-    for outing, numbers in enumerate((cameras[:first_outing], cameras[first_outing:])):
-        if not len(numbers):
+    for outing, sites in enumerate((passed[:first_outing], passed[first_outing:])):
+        if not sites:
             continue
         kind, day, hour = draw_moment(stream(settings.seed, "moment", vehicle_id, outing))
         seconds = (day * 24 + hour) * 3600
-        for number in numbers:
+        for site in sites:
             track = len({capture.track for capture in captures})
-            captures += _track(identity, int(number), track, seconds, kind, settings)
+            captures += _track(identity, site, track, seconds, kind, settings)
             seconds += rng.uniform(60, 420)
     return captures
 
@@ -88,9 +95,8 @@ def draw_moment(rng: np.random.Generator) -> tuple[str, int, float]:
 
 
 def _track(
-    identity: IdentitySpec, number: int, track: int, seconds: float, kind: str, settings: SynthSettings
+    identity: IdentitySpec, site: FixedCamera, track: int, seconds: float, kind: str, settings: SynthSettings
 ) -> list[Capture]:
-    site = camera(number)
     rng = stream(settings.seed, "track", identity.vehicle_id, track)
     lane_y, way = site.lanes[int(rng.integers(len(site.lanes)))]
     frames = int(rng.integers(1, settings.max_frames + 1))
@@ -114,7 +120,7 @@ def _track(
         captures.append(
             Capture(
                 vehicle_id=identity.vehicle_id,
-                camera=number,
+                site=site,
                 track=track,
                 frame=frame,
                 stamp=int(when * FRAMES_PER_SECOND) % 10**8,
@@ -122,18 +128,17 @@ def _track(
                 y=float(lateral + along * np.sin(heading)),
                 yaw=float(yaw),
                 speed=speed,
-                weather=weather_at(kind, seconds / 3600, number),
+                weather=weather_at(kind, seconds / 3600, site),
                 seed=int(rng.integers(1 << 31)) if frame == 0 else captures[0].seed,
             )
         )
     return captures
 
 
-def weather_at(kind: str, hours: float, number: int) -> Weather:
-    """Sun and sky over camera ``number`` at ``hours`` since the first midnight."""
+def weather_at(kind: str, hours: float, site: FixedCamera) -> Weather:
+    """Sun and sky over ``site`` at ``hours`` since the first midnight."""
     hour = hours % 24
-    site = camera(number)
-    day = stream(CITY, "day", int(hours // 24), kind)
+    day = stream(site.town, "day", int(hours // 24), kind)
     arc = np.clip((hour - 6) / 12, 0, 1) * np.pi
     elevation = np.deg2rad(4 + 58 * np.sin(arc)) if kind != "dusk" else np.deg2rad(day.uniform(3, 9))
     overcast = {"sun": day.uniform(0, 0.15), "cloud": day.uniform(0.35, 0.6), "dusk": day.uniform(0.1, 0.7)}.get(

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ssrnet.synth.camera.cameras import CITY, FixedCamera, camera
+from ssrnet.synth.camera.cameras import FixedCamera
 from ssrnet.synth.camera.captures import Capture
 from ssrnet.synth.mesh import face_crosses, joined_faces, quad_faces, rotation
 from ssrnet.synth.render.stage import Glow, PointLight
@@ -35,14 +35,14 @@ def site_lights(capture: Capture, site: FixedCamera) -> tuple[PointLight, ...]:
 
 
 def _infrared(site: FixedCamera) -> tuple[PointLight, ...]:
-    rng = stream(CITY, "lamps", site.number)
+    rng = stream(site.town, "lamps", site.number)
     flash = PointLight(tuple(site.position + [0, 0, 0.6]), (260.0,) * 3)
     return (flash, PointLight((float(rng.uniform(-8, 8)), 7.0, 8.0), (10.0,) * 3))
 
 
 def _street_lamps(site: FixedCamera, kind: str, share: float) -> tuple[PointLight, ...]:
     """Three lamps along the road, and a coloured sign among shops."""
-    rng = stream(CITY, "lamps", site.number)
+    rng = stream(site.town, "lamps", site.number)
     color = np.array(NIGHT_COLORS[kind])
     lights = []
     for x in (-10.0, 1.5, 11.5):
@@ -68,19 +68,19 @@ def _window_glow(capture: Capture) -> tuple[Glow, ...]:
         return ()
     kind = weather.night_light if weather.dark else "dusk"
     low, high, radiance = WINDOWS_LIT.get(kind, (0.3, 0.12, 0.7))
-    vertices, faces = _lit_windows(capture.camera, low, high)
+    vertices, faces = _lit_windows(capture.site, low, high)
     return (Glow(vertices, faces, tuple(radiance * np.array([1.0, 0.82, 0.58]))),) if len(faces) else ()
 
 
 @lru_cache(maxsize=60)
-def _lit_windows(number: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+def _lit_windows(site: FixedCamera, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """(vertices, faces) of panes just before a site's windows, facing the road.
 
     ``low`` and ``high`` are the shares of lit windows on the ground floor and above.
     """
-    rng = stream(CITY, "lit windows", number)
+    rng = stream(site.town, "lit windows", site.number)
     corners = []
-    for piece in site_scenery(camera(number)):
+    for piece in site_scenery(site):
         if piece.material != "window":
             continue
         a, b = piece.vertices.min(axis=0), piece.vertices.max(axis=0)
@@ -130,7 +130,7 @@ def _vehicle_glow(vehicle: Vehicle, capture: Capture) -> tuple[Glow, ...]:
 
 def _ahead(capture: Capture) -> float:
     """Cosine between the vehicle's heading and the camera, in plan: 1 seen from the front."""
-    toward = camera(capture.camera).position[:2] - [capture.x, capture.y]
+    toward = capture.site.position[:2] - [capture.x, capture.y]
     return float(toward @ [np.cos(capture.yaw), np.sin(capture.yaw)] / np.linalg.norm(toward))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-from ssrnet.synth.camera.cameras import CITY, FixedCamera
+from ssrnet.synth.camera.cameras import FixedCamera
 from ssrnet.synth.rng import stream
 from ssrnet.synth.scene.sky import fractal_noise
 
@@ -15,7 +15,7 @@ PIXELS = 1408
 
 def road_texture(site: FixedCamera) -> np.ndarray:
     """Linear reflectance times 255, (PIXELS, PIXELS, 3) uint8; row 0 is the left edge (+y), column 0 the rear (-x)."""
-    rng = stream(CITY, "road", site.number)
+    rng = stream(site.town, "road", site.number)
     n = PIXELS
     axis = (np.arange(n) + 0.5) / n * 2 * HALF_EXTENT - HALF_EXTENT
     y, x = np.meshgrid(-axis, axis, indexing="ij")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ssrnet.synth.camera.cameras import CITY, FixedCamera
+from ssrnet.synth.camera.cameras import FixedCamera
 from ssrnet.synth.mesh import Mesh, box, grid_faces, lathe, quad_faces, tube, upright
 from ssrnet.synth.rng import stream
 
@@ -13,8 +13,8 @@ REACH = 32.0  # metres of roadside on each side of the capture point
 
 
 def site_scenery(site: FixedCamera) -> list[Mesh]:
-    """The fixed surroundings of one camera, the same in every photograph and every city."""
-    rng = stream(CITY, "scenery", site.number)
+    """The fixed surroundings of one camera, the same in every photograph."""
+    rng = stream(site.town, "scenery", site.number)
     edge = max(abs(lane) for lane, _ in site.lanes) + 2.2
     pieces: list[Mesh] = []
     for side in (1, -1):
