@@ -20,9 +20,16 @@ from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.commands.index import IndexSettings, index_command
 from ssrnet.commands.publish import PublishSettings, publish_checkpoint
 from ssrnet.commands.study import run_study
+from ssrnet.commands.study_alignment import study_alignment
 from ssrnet.commands.study_report import write_report
 from ssrnet.studies.explanations import explain_checkpoints
-from ssrnet.studies.settings import ExplanationSettings, ReportSettings, StudySettings, study_defaults
+from ssrnet.studies.settings import (
+    AlignmentStudySettings,
+    ExplanationSettings,
+    ReportSettings,
+    StudySettings,
+    study_defaults,
+)
 from ssrnet.synth.generate import console_progress, generate
 from ssrnet.synth.settings import CityName, SynthSettings, city_recipe
 from ssrnet.train import train
@@ -43,6 +50,11 @@ A first tour, with your data in DIR:
 Each command has its own --help.
 """
 
+OTHER_STUDIES: dict[str | None, type] = {
+    "report": ReportSettings,
+    "explanations": ExplanationSettings,
+    "alignment": AlignmentStudySettings,
+}
 HANDLERS: dict[type, Callable[[Any], object]] = {
     TrainSettings: train,
     EvaluateSettings: evaluate_model,
@@ -55,6 +67,7 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     StudySettings: run_study,
     ReportSettings: write_report,
     ExplanationSettings: explain_checkpoints,
+    AlignmentStudySettings: study_alignment,
     SynthSettings: lambda settings: print(generate(settings, console_progress())),
     BenchmarkSettings: benchmark,
     DoctorSettings: doctor,
@@ -101,12 +114,10 @@ def _train_defaults(arguments: Sequence[str]) -> TrainSettings:
 
 
 def _study_command(arguments: Sequence[str]) -> Any:
-    """`study NAME` has all options of `train`, `study report` and `study explanations` have none of them."""
+    """`study NAME` has all options of `train`; those of :data:`OTHER_STUDIES` have none of them."""
     name = arguments[1] if arguments[:1] == ["study"] and len(arguments) > 1 else None
-    if name == "report":
-        return Annotated[ReportSettings, tyro.conf.subcommand("study")]
-    if name == "explanations":
-        return Annotated[ExplanationSettings, tyro.conf.subcommand("study")]
+    if name in OTHER_STUDIES:
+        return Annotated[OTHER_STUDIES[name], tyro.conf.subcommand("study")]
     default = study_defaults(_train_defaults(arguments), name)
     return Annotated[StudySettings, tyro.conf.subcommand("study", default=default)]
 

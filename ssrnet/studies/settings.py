@@ -1,4 +1,4 @@
-"""Settings of ``ssrnet study``, ``study report`` and ``study explanations``."""
+"""Settings of ``ssrnet study``, ``study report``, ``study explanations`` and ``study alignment``."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class StudySettings(TrainSettings):
 
     components: Table 1. attention: Table 2. parts: Table 3. depth: Table 4. crop-ratio: Fig. 4. beta:
     Table 5. losses: Table 6. complexity: Table 7, needs no data. all: these eight.
-    `ssrnet study report` then renders them beside the paper's numbers. `ssrnet study explanations` is not in the
-    paper: it measures two checkpoints' explanations, and has other options.
+    `ssrnet study report` then renders them beside the paper's numbers. `ssrnet study explanations` and
+    `ssrnet study alignment` are not in the paper: they measure two checkpoints, and have other options.
 
     The options of `ssrnet train` below apply to all cells, except for what a row changes.
     A variant in several tables is trained once.
@@ -170,6 +170,39 @@ class ExplanationSettings:
                 raise SettingsError(f"--methods names {name!r}; choose among {', '.join(map_names())}.")
         if self.publish is not None and self.publish.resolve() == self.out.resolve():
             raise SettingsError("--publish and --out are the same folder; both would write explanations.json there.")
+
+
+@dataclass(frozen=True)
+class AlignmentStudySettings:
+    """Choose camera alignment's settings on one town of new cameras, and measure them on another.
+
+    Renders both towns (some 1,200 images; needs `pip install -e .[synth]`), embeds them with two checkpoints, draws
+    data sets from the first over images a camera, vehicles and mixes, and compares raw with aligned on the second. Writes
+    alignment.json, alignment.md and town-report.json; some 20 minutes on two free cores, and the same command uses
+    again what is there.
+    """
+
+    study: Annotated[Literal["alignment"], tyro.conf.Positional]
+    """The word `alignment`."""
+    baseline: Path
+    """Checkpoint of the baseline, or any other."""
+    ssrnet: Path
+    """Checkpoint of SSR-Net, or any other."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/alignment")
+    """Folder for the towns, the numbers and the report."""
+    publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Also write alignment.json and alignment.md there: to commit."""
+    seeds: int = 6
+    """Draws of each kind."""
+    workers: int = 2
+    """Processes that render, and that read images."""
+    device: DeviceName = "auto"
+    """Where to run."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "workers"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
 def study_defaults(training: TrainSettings, study: str | None) -> StudySettings:
