@@ -15,6 +15,7 @@ from app.widgets.map_sheet import Map, MapRow, map_sheet
 from app.widgets.page import explain
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
+from app.widgets.source import with_raw_features
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.attention import map_uri, similarity_maps, study_verdicts
 from app.workbench.images import image_label, photograph
@@ -64,6 +65,7 @@ lit in several images; a background that should not matter; on the city, whether
 
 def render(bench: Workbench) -> None:
     """A picker, a sheet of maps over up to twelve images, the channels of M_c, and the maps' mass by part."""
+    bench = with_raw_features(bench)
     images = bench.dataset.test
     image = image_picker("query", images)
     shown = _choose_images(image, images)

@@ -27,6 +27,7 @@ from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
 from ssrnet.model import Trace
 from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency, with_self_loops
 from ssrnet.model.health import attention_health
+from ssrnet.retrieval.alignment import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.ranking import Ranking
 
@@ -54,8 +55,9 @@ In UMAP and t-SNE only neighbourhoods mean something; distances between groups d
 
 def render(bench: Workbench) -> None:
     """The graph with its switches, every node by itself, and the nodes of several images layer by layer."""
-    graphed = {title: model for title, model in bench.networks.items() if model.has_graph}
-    for title, model in bench.networks.items():
+    titled = dict(zip(bench.raw.networks, bench.networks.values()))
+    graphed = {title: model for title, model in titled.items() if model.has_graph}
+    for title, model in titled.items():
         if title not in graphed:
             sentence = no_graph(title, pcb=model.settings.has_stripes)
             st.caption(sentence.partition(";")[0] + ".") if graphed else st.info(sentence)
@@ -102,7 +104,7 @@ def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None
     with right:
         _effects(edited, evaluation, str(edit))
         _matrices(graph, edited.after.trace)
-    _ranks(evaluation, query, edited, edit)
+    _ranks(model, evaluation, query, edited, edit)
     _cosines(edited.after.trace, edit.switches)
 
 
@@ -158,15 +160,16 @@ def _matrices(graph: RelationGraph, trace: Trace) -> None:
     matrices(panels, graph.nodes, "graph_matrices", alt)
 
 
-def _ranks(evaluation: Evaluation, query: int, edited: EditedQuery, edit: GraphEdit) -> None:
+def _ranks(model: OpenedModel, evaluation: Evaluation, query: int, edited: EditedQuery, edit: GraphEdit) -> None:
     """The query's top 5 as it is and, where something is off, after the edit."""
     split = evaluation.split
-    rows = [RankRow("Graph as it is", edited.ranking.top(0, TOP_K), standing(edited.ranking, 0))]
+    how = ALIGNED * model.is_aligned
+    rows = [RankRow(f"Graph as it is{how}", edited.ranking.top(0, TOP_K), standing(edited.ranking, 0))]
     if edit.switches:
         note = f"{standing(edited.edited_ranking, 0)}, asymmetric: the gallery's graphs are not edited"
-        rows.append(RankRow(f"Edited: {edit}", edited.edited_ranking.top(0, TOP_K), note))
+        rows.append(RankRow(f"Edited: {edit}{how}", edited.edited_ranking.top(0, TOP_K), note))
     rank_list(split.query[query], rows, split.gallery)
-    legend()
+    legend(aligned=model.is_aligned)
     ranks_export(f"ranks_graph_{split.query[query].name}", split.query[query], rows, split.gallery)
 
 
@@ -210,8 +213,10 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
     ]
     cosines = [name for name in listed[0] if "cosine" in name]
     table(listed, "graph_nodes", dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f")))
+    constant = " Alignment takes the camera's mean off the constant of the neck." * model.is_aligned
     st.caption(
         f"The match is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "
         f"token branch's share, {sum(row.share for row in rows):.4f}, and say what the last layer's sum is made of. "
         "The fall is what happens when the query loses the node from the first layer on (asymmetric); falls do not add up."
+        + constant
     )

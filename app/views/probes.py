@@ -15,6 +15,7 @@ from app.widgets.mark_pairs import MODEL_COLOURS, line_name, mark_pairs
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
+from app.widgets.source import with_raw_features
 from app.workbench import Workbench, probes
 from app.workbench.images import thumbnail
 from ssrnet.data.probes import ProbeSeries
@@ -70,6 +71,7 @@ def _page(bench: Workbench) -> None:
             "bundled city has it."
         )
         return
+    bench = with_raw_features(bench)
     view = one_of("Show", {name: VIEWS[name] for name in usable}, "probes_view")
     if view == "series":
         _series(bench, series)

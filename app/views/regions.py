@@ -29,6 +29,7 @@ from ssrnet.explain.overlaps import overlap
 from ssrnet.explain.relations import region_cosines, smoothness
 from ssrnet.model import BACKBONES
 from ssrnet.model.regions import REGION_NAMES, region_boxes
+from ssrnet.retrieval.alignment import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 
 TOP_K = 5
@@ -138,18 +139,19 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
     split = model.split
     query = next(i for i, each in enumerate(split.query) if each.name == image.name)
     trained = regions.rank_as_trained(model, query, TOP_K)
-    rows = [RankRow(f"λ = {trained_ratio:.3g}, as trained", trained.hits, standing(trained.ranking, 0))]
+    how = ALIGNED * model.is_aligned
+    rows = [RankRow(f"λ = {trained_ratio:.3g}, as trained{how}", trained.hits, standing(trained.ranking, 0))]
     sentences: tuple[str, ...] = ()
     if not regions.has_trained_boxes(model.network, size, ratio):
         changed = regions.rank_at(model, query, ratio, TOP_K, graphs)
         where = "query and gallery" if graphs else "query alone"
-        rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}", changed.hits, standing(changed.ranking, 0)))
+        rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}{how}", changed.hits, standing(changed.ranking, 0)))
         sentences = changed.label.sentences
     rank_list(image, rows, split.gallery)
-    legend()
+    legend(aligned=model.is_aligned)
     ranks_export(f"ranks_lambda_{ratio:.3f}_{image.name}", image, rows, split.gallery)
     as_trained = (
-        f"These are the boxes that {model.title} was trained with; move λ to see what other regions would list."
+        f"These are the boxes that {model.raw.title} was trained with; move λ to see what other regions would list."
     )
     st.caption(" ".join(sentences) or as_trained)
     return graphs
@@ -205,10 +207,10 @@ def _over_lambda(
         metrics_table(
             {
                 f"{model.title}, λ = {model.settings.crop_ratio:.3g}, as trained": model.evaluation(),
-                f"λ = {ratio:.3g} at test time": measured[at],
+                f"λ = {ratio:.3g} at test time{ALIGNED * model.is_aligned}": measured[at],
             }
         )
-    _study(studies, ratio)
+    _study(studies, ratio, model.is_aligned)
 
 
 def _measure(model: OpenedModel, graphs: GalleryGraphs, listed: Sequence[float]) -> dict[float, Evaluation]:
@@ -235,8 +237,8 @@ def _measure(model: OpenedModel, graphs: GalleryGraphs, listed: Sequence[float])
     return run_with_progress("Ranking all queries at every λ", "regions_metrics", measure)
 
 
-def _study(studies: Mapping[str, StudyCurve], ratio: float) -> None:
-    """Fig. 4 as a study measured it."""
+def _study(studies: Mapping[str, StudyCurve], ratio: float, aligned: bool) -> None:
+    """Fig. 4 as a study measured it; of raw features, which is said where the other curves are ``aligned``."""
     if not studies:
         st.caption(
             "No `crop-ratio` study is here, so Fig. 4, for which a network is trained at each λ, cannot be drawn; "
@@ -252,7 +254,8 @@ def _study(studies: Mapping[str, StudyCurve], ratio: float) -> None:
         points = [point for point in study.points if point.test_set == test_set]
         curves = {"Rank-1": [point.rank_1 / 100 for point in points], "mAP": [point.mAP / 100 for point in points]}
         series[test_set] = ([point.ratio for point in points], curves)
-    score_curves(series, ratio, "regions-study", "Trained anew for each λ (Fig. 4), as measured here")
+    heading = "Trained anew for each λ (Fig. 4), as measured here"
+    score_curves(series, ratio, "regions-study", heading + ", raw features" * aligned)
     left, right = st.columns([4, 1])
     left.caption("  \n".join(study.notes))
     with right.popover("Protocol records", icon=":material/receipt_long:"):

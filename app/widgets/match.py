@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from html import escape
 
 import streamlit as st
@@ -44,11 +45,10 @@ def why_this_match(
         if bench.third:
             st.markdown(_standing(bench.third.title, shares.pop(bench.third.title)))
             st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
-        _caution(options)
+        _caution(options, bench.is_aligned)
         _share_chart(shares)
-        branches = options.branches if "token" in options.branches else ()
         for model in bench.networks.values():
-            _graph(model.title, pair_graph(model, *images, options.embedding(branches)))
+            _graph(model.title, pair_graph(model, *images, options))
 
 
 def _controls(bench: Workbench) -> tuple[str, str]:
@@ -85,13 +85,9 @@ def _model(
     title = model.title
     st.markdown(_standing(title, shares))
     branches = ["G"] + ["attn"] * model.settings.attention_branch + ["token"] * model.has_graph
-    explained: tuple[str, ...] = ()
-    if branch in branches:
-        explained = (branch,)
-    elif branch == "all":
-        explained = tuple(each for each in branches if each in options.branches)
+    explained = options if branch == "all" else replace(options, branches=(branch,))
     with st.spinner(f"Looking at the pair with {title}"):
-        pictures = pair_pictures(model, *images, method, options.embedding(explained))
+        pictures = pair_pictures(model, *images, method, explained)
     figures = []
     uris = pictures.query, pictures.gallery
     for name, uri, empty, image in zip(("Query", "This image"), uris, pictures.empty, images):
@@ -106,7 +102,7 @@ def _model(
     file = f"match_{images[0].name}_{images[1].name}"
     pictures_export(file, lambda: [Row(heading, cells)], key=f"match_maps_{title}")
     if branch not in ("all", *branches):
-        st.caption(f"{title} has no {branch_title(branch).lower()} branch; its maps explain all it has.")
+        st.caption(f"{model.raw.title} has no {branch_title(branch).lower()} branch; its maps explain all it has.")
     lines = [pulled(branch, ranks) for branch, ranks in shares.pulled_up.items()]
     if len(shares.shares) == 1:
         lines = [f"Its {branch_title(next(iter(shares.shares))).lower()} branch alone makes the whole cosine."]
@@ -144,11 +140,13 @@ def _name(image: VehicleImage) -> str:
     return f"`{image.name}` (vehicle `{image.vehicle_id}`{camera})"
 
 
-def _caution(options: RankingOptions) -> None:
+def _caution(options: RankingOptions, aligned: bool) -> None:
     text = (
         "Both maps of a model are on one scale, blue for none. Branch ranks are those without the branch, compared "
         "with those of all that count; without re-ranking and query expansion."
     )
+    if aligned:
+        text += " Ranks, cosines, maps and shares are of features aligned by camera; the regions' cosines are not."
     if options.expansion or options.re_rank or options.flip_test:
         text += (
             f" The rows above were ranked with {say(options)}; maps and the graph look at the two images as they are."

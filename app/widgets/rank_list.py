@@ -76,11 +76,12 @@ def standing(ranking: Ranking, query: int) -> str:
     return f"first hit at rank {first}, AP {ranking.average_precision[query]:.3f}"
 
 
-def legend() -> None:
-    """What the frames mean, in words and signs as well as colours."""
+def legend(aligned: bool = False) -> None:
+    """What the frames mean, in words and signs as well as colours; ``aligned`` says that edits are aligned too."""
+    how = " Features are aligned by camera, with statistics that no edit and no other λ changes." * aligned
     st.caption(
         ":blue[■] query  :green[■] ✓ same vehicle  :red[■] ✗ another vehicle  :grey[■] junk: the query's vehicle seen "
-        "by the query's camera, which counts neither way. Numbers: rank and distance."
+        f"by the query's camera, which counts neither way. Numbers: rank and distance.{how}"
     )
 
 

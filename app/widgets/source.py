@@ -201,6 +201,13 @@ def show_reach() -> None:
     st.sidebar.caption(reach, help=f"It reads these folders and no others:\n{readable}\n\n{more}")
 
 
+def with_raw_features(bench: Workbench) -> Workbench:
+    """The workbench for a page that compares raw features; a caption says so where the sidebar aligns them."""
+    if bench.is_aligned:
+        st.caption(":material/info: Cosines and maps on this page are of raw features, without camera alignment.")
+    return bench.raw
+
+
 def guide() -> None:
     """What is needed to start, and what of it is still missing."""
     missing = {"a data folder": "data", "a baseline checkpoint": "baseline", "an SSR-Net checkpoint": "ssrnet"}

@@ -15,6 +15,7 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.explain.graph import EditedTrace, GraphEdit, rank_edited_query
 from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
 from ssrnet.model import Trace
+from ssrnet.retrieval.alignment import standardised
 from ssrnet.retrieval.ranking import Hit, Ranking
 
 QUERY, VEHICLE, ALIKE, WRONG, RANDOM = "query", "vehicle", "alike", "wrong", "random"
@@ -27,7 +28,7 @@ RANDOM_IMAGES = 3
 class EditedQuery:
     """One query with its graph as it is and after an edit, each ranked against the stored gallery.
 
-    The cosines are between after and before: of f_token, and of the whole embedding.
+    The cosines are between after and before: of f_token, and of the whole embedding, aligned where the model is.
     """
 
     before: Trace
@@ -61,13 +62,15 @@ def edited_query(model: OpenedModel, query: int, edit: GraphEdit) -> EditedQuery
     def compute() -> EditedQuery:
         view, features = model.view(image), model.branch_features()
         before, after = view.trace, view.edit(edit)
+        standardisation = model.standardisation([image])
+        embeddings = [standardised(trace.embedding(), standardisation) for trace in (after.trace, before)]
         # Both embeddings from the same pass, so that nothing but the edit is between the two rankings.
         unedited = view.edit(GraphEdit())
         return EditedQuery(
             before,
             after,
             float(torch.cosine_similarity(after.trace.f_token, before.f_token)[0]),
-            float(torch.cosine_similarity(after.trace.embedding(), before.embedding())[0]),
+            float(torch.cosine_similarity(*embeddings)[0]),
             rank_edited_query(unedited, features, query).ranking,
             rank_edited_query(after, features, query).ranking,
         )
@@ -149,9 +152,13 @@ def _in_turn(groups: Sequence[Sequence[VehicleImage]]) -> list[VehicleImage]:
 
 def _single_nodes(model: OpenedModel, query: int, gallery: int) -> list[NodeRow]:
     network, split = model.network, model.split
-    a, b = (model.view(image).trace for image in (split.query[query], split.gallery[gallery]))
-    shares = token_shares(network, a, b)
-    removed, silenced = (ablate_nodes(network, a, b, off=off).effect[0] for off in ("removed", "silenced"))
+    images = split.query[query], split.gallery[gallery]
+    a, b = (model.view(image).trace for image in images)
+    aligned = tuple(model.standardisation([image]) for image in images)
+    shares = token_shares(network, a, b, standardisations=aligned)
+    removed, silenced = (
+        ablate_nodes(network, a, b, off=off, standardisations=aligned).effect[0] for off in ("removed", "silenced")
+    )
     rows = []
     for i, part in enumerate(shares.terms):
         share = float(shares.query[0, i])

@@ -19,6 +19,7 @@ from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.model import EmbeddingSettings
 from ssrnet.predictor import ImageView
+from ssrnet.retrieval.alignment import Standardisation
 from ssrnet.retrieval.verification import Verification, verify
 
 
@@ -76,44 +77,52 @@ def pair_shares(model: OpenedModel, options: RankingOptions, query: int, gallery
 
 
 def pair_pictures(
-    model: OpenedModel, query: VehicleImage, gallery: VehicleImage, method: str, embedding: EmbeddingSettings
+    model: OpenedModel, query: VehicleImage, gallery: VehicleImage, method: str, options: RankingOptions
 ) -> PairPictures:
-    """Similarity maps in both directions, painted over the two images; ``embedding`` says what is compared."""
+    """Similarity maps in both directions, painted over the two images; ``options`` say what is compared."""
 
     def paint() -> PairPictures:
         pictures = read_image(query.path), read_image(gallery.path)
-        return _painted(model, model.views([query, gallery]), pictures, method, embedding)
+        standardisation = model.standardisation([query, gallery], options)
+        return _painted(
+            model, model.views([query, gallery]), pictures, method, _embedding(model, options), standardisation
+        )
 
-    return cached("pair pictures", (model.hash, query, gallery, method, embedding), paint, 128)
+    return cached("pair pictures", (model, query, gallery, method, options), paint, 128)
 
 
 def uploaded_pair(model: OpenedModel, first: Image.Image, second: Image.Image, method: str) -> PairPictures:
-    """As :func:`pair_pictures`, of two uploaded pictures; cached in the viewer's session alone."""
+    """As :func:`pair_pictures`, of two uploaded pictures, aligned by the whole set's statistics; cached in the viewer's session alone."""
 
     def paint() -> PairPictures:
         # The first picture is compared with many, so its F_G stays.
         views = model.session_view(first), model.predictor.set_image(second)
-        return _painted(model, views, (first, second), method, EmbeddingSettings())
+        return _painted(model, views, (first, second), method, EmbeddingSettings(), model.standardisation([None, None]))
 
-    return session_cached(("pair", model.hash, first, second, method), paint)
+    return session_cached(("pair", model, first, second, method), paint)
 
 
 def pair_graph(
-    model: OpenedModel, query: VehicleImage, gallery: VehicleImage, embedding: EmbeddingSettings
+    model: OpenedModel, query: VehicleImage, gallery: VehicleImage, options: RankingOptions
 ) -> PairGraph | None:
-    """The graph's part in a pair, in shares of the cosine of ``embedding``; None without a graph.
+    """The graph's part in a pair, in shares of the cosine that ``options`` compare; None without a graph.
 
     ``tokens`` has no rows where the token is not among the branches.
     """
     if not model.has_graph:
         return None
-    key = (model.hash, query, gallery, embedding)
-    return cached("pair graphs", key, lambda: _graph(model, query, gallery, embedding), 256)
+    key = (model, query, gallery, options)
+    return cached("pair graphs", key, lambda: _graph(model, query, gallery, options), 256)
 
 
 def verification(model: OpenedModel) -> Verification:
     """The cosines of the protocol's pairs, of one vehicle and of two."""
     return cached("verifications", model, lambda: verify(model.compared_features(), model.split), 16, "Counting pairs")
+
+
+def _embedding(model: OpenedModel, options: RankingOptions) -> EmbeddingSettings:
+    """How the network makes of an image what ``options`` compare."""
+    return options.embedding(options.chosen_branches(model.features(settings=options.extraction)))
 
 
 def _painted(
@@ -122,12 +131,14 @@ def _painted(
     pictures: tuple[Image.Image, Image.Image],
     method: str,
     embedding: EmbeddingSettings,
+    standardisation: Standardisation | None,
 ) -> PairPictures:
     from ssrnet.explain.attention import to_image_frame
     from ssrnet.explain.cam import CamSettings, pair_cams
     from ssrnet.explain.overlay import overlay
 
-    maps = pair_cams(model.network, *(view.feature_map for view in views), embedding, CamSettings(method))
+    feature_maps = (view.feature_map for view in views)
+    maps = pair_cams(model.network, *feature_maps, embedding, CamSettings(method), standardisation=standardisation)
     cells = (maps.query, maps.gallery)
     highest = float(max(cell.max() for cell in cells)) or 1.0
     painted = []
@@ -137,7 +148,7 @@ def _painted(
     return PairPictures(*painted, maps.similarity, tuple(not cell.any() for cell in cells))
 
 
-def _graph(model: OpenedModel, query: VehicleImage, gallery: VehicleImage, embedding: EmbeddingSettings) -> PairGraph:
+def _graph(model: OpenedModel, query: VehicleImage, gallery: VehicleImage, options: RankingOptions) -> PairGraph:
     from ssrnet.explain.relations import region_cosines
     from ssrnet.explain.token_shares import token_shares
 
@@ -145,7 +156,9 @@ def _graph(model: OpenedModel, query: VehicleImage, gallery: VehicleImage, embed
     regions = region_cosines(*traces)
     parts: tuple[str, ...] = ()
     tokens = np.zeros((0, 2))
+    embedding = _embedding(model, options)
     if not embedding.branches or "token" in embedding.branches:
-        shares = token_shares(model.network, *traces, embedding)
+        standardisations = model.standardisation([query], options), model.standardisation([gallery], options)
+        shares = token_shares(model.network, *traces, embedding, standardisations)
         parts, tokens = shares.terms, torch.stack([shares.query[0], shares.gallery[0]], dim=1).cpu().numpy()
     return PairGraph(regions.regions, regions.cosine[:, 0].cpu().numpy(), parts, tokens)

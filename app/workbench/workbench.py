@@ -23,7 +23,7 @@ from ssrnet.installation import check_installation
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.predictor import BATCH, ImageView, Predictor
 from ssrnet.resources import resolve_device
-from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings, CameraStatistics, camera_statistics
+from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings, CameraStatistics, Standardisation, camera_statistics
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
@@ -93,6 +93,10 @@ class OpenedModel:
     def raw(self) -> OpenedModel:
         """The same model with its features as they are."""
         return replace(self, title=self.title.removesuffix(ALIGNED), alignment=None) if self.alignment else self
+
+    @property
+    def is_aligned(self) -> bool:
+        return self.alignment is not None
 
     @property
     def hash(self) -> str:
@@ -177,6 +181,15 @@ class OpenedModel:
             return None
         features, key = self._counted(options)
         return cached("camera statistics", key, lambda: camera_statistics(features, self.split, self.alignment), 8)
+
+    def standardisation(
+        self, images: Sequence[VehicleImage | None], options: RankingOptions = RankingOptions()
+    ) -> Standardisation | None:
+        """What alignment does to embeddings of these images, None for an upload; None where features are not aligned."""
+        statistics = self.statistics(options)
+        if statistics is None:
+            return None
+        return statistics.of_images([image.camera_id if image else None for image in images])
 
     def compared_features(self, options: RankingOptions = RankingOptions()) -> FeatureSet:
         """The features of all test images as they are compared: of the branches that count, aligned where they are."""
@@ -368,7 +381,7 @@ class Workbench:
 
     @property
     def is_aligned(self) -> bool:
-        return self.baseline.alignment is not None
+        return self.baseline.is_aligned
 
     def _with(self, change: Callable[[OpenedModel], OpenedModel], protocol: Protocol) -> Workbench:
         third = change(self.third) if self.third else None

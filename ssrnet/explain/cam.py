@@ -25,6 +25,7 @@ from ssrnet.errors import SettingsError
 from ssrnet.explain.attention import NETWORK_MAPS
 from ssrnet.explain.cam_methods import CamInput, TargetName, eigen_cam, gradient_cam, score_cam
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
+from ssrnet.retrieval.alignment import Standardisation, standardised
 
 WHOLE = "all"
 """The key of all branches together, in :func:`each_branch`."""
@@ -115,6 +116,7 @@ def similarity_cam(
     embedding: EmbeddingSettings = EmbeddingSettings(),
     settings: CamSettings = CamSettings(),
     images: Tensor | None = None,
+    standardisation: Standardisation | None = None,
 ) -> np.ndarray:
     """Maps on F_G of what makes each image similar to its reference, (B, H, W) float32, at least 0.
 
@@ -122,6 +124,7 @@ def similarity_cam(
     other threads may use it meanwhile. feature_map: of B images, from ``model.feature_map``. reference:
     (B, D) or (D,), the embeddings that the images are compared with, by the same ``embedding`` settings, whose
     ``branches`` choose what is explained. images: (B, 3, h, w), those of the feature map, for score-cam alone.
+    standardisation: of the B images, to explain the similarity of aligned embeddings; ``reference`` is aligned then.
     A map of zeros means that no cell raises the similarity. :func:`to_image_frame` brings maps to the image.
 
     Costs a pass through the head and back, a tenth of a forward pass each; score-cam costs
@@ -133,7 +136,9 @@ def similarity_cam(
     cam = CAMS[settings.method]
     references = reference.expand(len(feature_map.F_G), -1)
     target = settings.target or cam.target
-    return cam.function(CamInput(model, feature_map, references, embedding, target, images, settings.score_channels))
+    return cam.function(
+        CamInput(model, feature_map, references, embedding, target, images, settings.score_channels, standardisation)
+    )
 
 
 def pair_cams(
@@ -143,17 +148,19 @@ def pair_cams(
     embedding: EmbeddingSettings = EmbeddingSettings(),
     settings: CamSettings = CamSettings(),
     images: tuple[Tensor, Tensor] | None = None,
+    standardisation: Standardisation | None = None,
 ) -> PairMaps:
     """Both maps of a pair, in one pass; query and gallery are feature maps of one image each.
 
-    images: the two as (1, 3, h, w), for score-cam alone. Model, cost and errors as :func:`similarity_cam`.
+    images: the two as (1, 3, h, w), for score-cam alone. standardisation: of query and gallery image, to explain the
+    cosine of their aligned embeddings. Model, cost and errors as :func:`similarity_cam`.
     """
     theta = None if query.theta is None or gallery.theta is None else torch.cat([query.theta, gallery.theta])
     both = FeatureMap(torch.cat([query.F_G, gallery.F_G]), theta)
     with torch.no_grad():
-        embeddings = model.head(both).embedding(embedding)  # (2, D)
+        embeddings = standardised(model.head(both).embedding(embedding), standardisation)  # (2, D)
     pixels = None if images is None else torch.cat(images)
-    maps = similarity_cam(model, both, embeddings.flip(0), embedding, settings, pixels)
+    maps = similarity_cam(model, both, embeddings.flip(0), embedding, settings, pixels, standardisation)
     return PairMaps(maps[0], maps[1], F.cosine_similarity(embeddings[0], embeddings[1], dim=0).item())
 
 

@@ -34,6 +34,7 @@ from torch.nn import functional as F
 
 from ssrnet.explain.attention import to_image_frame
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet
+from ssrnet.retrieval.alignment import Standardisation, standardised
 
 TargetName = Literal["projection", "cosine"]
 
@@ -58,6 +59,7 @@ class CamInput:
     feature_map: F_G (B, C, H, W) of the images. references: (B, D), made with ``embedding``, whose ``branches`` choose
     what is explained. target: the number explained, see :class:`SimilarityTarget`. images: (B, 3, h, w), normalised;
     None unless the method masks images. score_channels: how many channels such a method tries, None for all.
+    standardisation: of the B images, where aligned embeddings are compared; the references are aligned then.
     """
 
     model: SSRNet
@@ -67,6 +69,7 @@ class CamInput:
     target: TargetName = "projection"
     images: Tensor | None = None
     score_channels: int | None = 64
+    standardisation: Standardisation | None = None
 
 
 class SimilarityTarget:
@@ -74,7 +77,8 @@ class SimilarityTarget:
 
     ``projection``, the default: the embedding's length along the reference, which is its cosine times its
     length. It is linear in the embedding, so that for the global branch the cells' contributions add up to it, and
-    an image explained by itself has a map: what its embedding is made of.
+    an image explained by itself has a map: what its embedding is made of. Of aligned embeddings they add up to it but for
+    a constant, the camera's mean.
 
     ``cosine``: the number that ranks. Its gradient lacks the part that only lengthens the embedding; the cells'
     contributions to a pooled feature then add up to 0, and a map shows where an image is more like the
@@ -95,21 +99,22 @@ class HeadOnly(nn.Module):
 
     Its hooks sit on ``tap``, an identity of this object, and gradients flow to F_G alone: the shared
     model keeps its mode, its gradients and its hooks, and F_G is computed once for any number of maps.
-    It takes F_G in :data:`TAP_UNIT`.
+    It takes F_G in :data:`TAP_UNIT`, and gives aligned embeddings where there is a ``standardisation``.
     """
 
-    def __init__(self, model: SSRNet, embedding: EmbeddingSettings, theta: Tensor | None) -> None:
+    def __init__(self, given: CamInput) -> None:
         super().__init__()
         self.tap = nn.Identity()
-        # In a tuple, so that eval() and zero_grad() of this wrapper do not reach the shared model.
-        self._model = (model,)
-        self.embedding = embedding
-        self.theta = theta
+        # Not in an attribute of this module: its eval() and zero_grad() must not reach the shared model.
+        self.given = given
         # pytorch-grad-cam computes on the device of the module's first parameter.
-        self.place = nn.Parameter(torch.zeros((), device=next(model.parameters()).device), requires_grad=False)
+        device = next(given.model.parameters()).device
+        self.place = nn.Parameter(torch.zeros((), device=device), requires_grad=False)
 
     def forward(self, F_G: Tensor) -> Tensor:
-        return self._model[0].head(FeatureMap(self.tap(F_G) / TAP_UNIT, self.theta)).embedding(self.embedding)
+        given = self.given
+        trace = given.model.head(FeatureMap(self.tap(F_G) / TAP_UNIT, given.feature_map.theta))
+        return standardised(trace.embedding(given.embedding), given.standardisation)
 
 
 def gradient_cam(class_name: str, given: CamInput) -> np.ndarray:
@@ -125,7 +130,7 @@ def gradient_cam(class_name: str, given: CamInput) -> np.ndarray:
 
     # A clone can be differentiated even if F_G was made in inference mode.
     F_G = given.feature_map.F_G.detach().clone() * TAP_UNIT
-    head = HeadOnly(given.model, given.embedding, given.feature_map.theta)
+    head = HeadOnly(given)
     with ONE_AT_A_TIME, torch.enable_grad():
         cam = Unstretched(head, [head.tap])
         try:  # not "with cam": pytorch-grad-cam's context manager swallows an IndexError
@@ -180,6 +185,7 @@ def _score_cam(given: CamInput, row: int, batch_size: int) -> np.ndarray:
     """(H, W): the map of one of the images."""
     image, F_G, reference = given.images[row], given.feature_map.F_G[row], given.references[row]
     theta = None if given.feature_map.theta is None else given.feature_map.theta[row]
+    standardisation = None if given.standardisation is None else given.standardisation[row : row + 1]
     spread = F_G.flatten(1).var(dim=1)  # (C,)
     chosen = spread.topk(min(given.score_channels or len(spread), len(spread))).indices
     A = F_G[chosen[spread[chosen] > 0]]  # (n, H, W); a constant channel masks nothing
@@ -187,7 +193,7 @@ def _score_cam(given: CamInput, row: int, batch_size: int) -> np.ndarray:
     def similarity(masks: Tensor) -> Tensor:
         """(n, h, w) masks -> (n,) cosines."""
         masked = given.model.trace(image * masks[:, None]).embedding(given.embedding)
-        return F.cosine_similarity(masked, reference[None])
+        return F.cosine_similarity(standardised(masked, standardisation), reference[None])
 
     empty = similarity(torch.zeros(1, *image.shape[1:], device=image.device))
     weights = []

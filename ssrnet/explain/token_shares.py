@@ -3,7 +3,8 @@
 The last layer computes f_token = ReLU(sum over nodes j of P[token, j] H_j W), with P = D^-1 (A + I) (Eq. 4).
 On the units that are active the ReLU is the identity, on the others f_token is 0: so f_token is exactly the
 sum of the terms of the nodes of H(l-1) on the active units. The neck is affine, y = s f_token + c, so after it
-one more term, "neck", is the constant c. An inner product of two such sums is the sum over pairs of terms.
+one more term, "neck", is the constant c; alignment is affine too, and the camera's mean goes to the same term. An
+inner product of two such sums is the sum over pairs of terms.
 
 These are the terms of the sum, not the effect of removing a node: then other units would be active. A
 node of H(0) passes through further ReLUs, so no such sum exists for it; there we measure by ablation.
@@ -21,12 +22,16 @@ from ssrnet.errors import SettingsError
 from ssrnet.explain.graph import GraphEdit, Sides, edit_trace, graph_of
 from ssrnet.model import EmbeddingSettings, SSRNet, Trace
 from ssrnet.model.graph import normalised_adjacency
+from ssrnet.retrieval.alignment import Standardisation, standardised
 
 NECK = "neck"
-"""The term of f_token that belongs to no node: the constant that the batch-norm neck adds."""
+"""The term of f_token that belongs to no node: the constant that the batch-norm neck adds, and alignment takes off."""
 
 Off = Literal["removed", "silenced"]
 """``nodes_off`` or ``nodes_silenced`` of :class:`GraphEdit`."""
+
+PairStandardisations = tuple[Standardisation | None, Standardisation | None]
+"""Of the query's images and of the gallery's, B each or one, to compare aligned embeddings; None for raw ones."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +83,32 @@ class NodeAblation:
 
 @torch.no_grad()
 def token_shares(
-    model: SSRNet, query: Trace, gallery: Trace, embedding: EmbeddingSettings = EmbeddingSettings()
+    model: SSRNet,
+    query: Trace,
+    gallery: Trace,
+    embedding: EmbeddingSettings = EmbeddingSettings(),
+    standardisations: PairStandardisations = (None, None),
 ) -> TokenShares:
-    """Exact shares of the nodes of H(l-1) in the cosine of ``query`` and ``gallery``.
+    """Exact shares of the nodes of H(l-1) in the cosine of ``query`` and ``gallery``, aligned by ``standardisations``.
 
     The traces have B images each, or one has a single image, which is paired with all of the other's.
     Raises :class:`SettingsError` for a model without a graph, and for an embedding without the token branch.
     """
     _check_branch(embedding)
-    rows, columns = token_terms(model, query, embedding), token_terms(model, gallery, embedding)
-    lengths = [trace.embedding(embedding).norm(dim=1).clamp_min(1e-8) for trace in (query, gallery)]
+    sides = list(zip((query, gallery), standardisations, strict=True))
+    rows, columns = (token_terms(model, trace, embedding, each) for trace, each in sides)
+    lengths = [standardised(trace.embedding(embedding), each).norm(dim=1).clamp_min(1e-8) for trace, each in sides]
     pair = rows @ columns.transpose(1, 2) / (lengths[0] * lengths[1])[:, None, None]
     return TokenShares((*query.nodes, NECK), pair)
 
 
 @torch.no_grad()
-def token_terms(model: SSRNet, trace: Trace, embedding: EmbeddingSettings = EmbeddingSettings()) -> Tensor:
+def token_terms(
+    model: SSRNet,
+    trace: Trace,
+    embedding: EmbeddingSettings = EmbeddingSettings(),
+    standardisation: Standardisation | None = None,
+) -> Tensor:
     """(B, n + 1, d): the token's columns of the embedding as a sum over the nodes of H(l-1) and the neck."""
     graph = graph_of(model)
     P = normalised_adjacency(trace.A)
@@ -107,6 +122,10 @@ def token_terms(model: SSRNet, trace: Trace, embedding: EmbeddingSettings = Embe
     terms = torch.cat([nodes, neck], dim=1)
     if embedding.normalise_branches:
         terms = terms / terms.sum(1, keepdim=True).norm(dim=2, keepdim=True).clamp_min(1e-12)
+    if standardisation is not None:  # of the whole embedding, whose last columns are the token's
+        mean, deviation = (x[:, -terms.shape[2] :].to(terms) for x in (standardisation.mean, standardisation.deviation))
+        terms[:, -1] -= mean
+        terms = terms / deviation[:, None]
     return terms
 
 
@@ -118,15 +137,22 @@ def ablate_nodes(
     embedding: EmbeddingSettings = EmbeddingSettings(),
     off: Off = "removed",
     sides: Sides = "query",
+    standardisations: PairStandardisations = (None, None),
 ) -> NodeAblation:
-    """The fall of the cosine when each node in turn is off, from H(0) on; batches as in :func:`token_shares`.
+    """The fall of the cosine when each node in turn is off, from H(0) on; batches, alignment as :func:`token_shares`.
 
     off: "removed" takes the node out of A + I and normalises the other rows again, as a page's node switch does;
     "silenced" sets its row of H(0) to zero and leaves A, so the node still passes on its neighbours' features.
     """
     _check_branch(embedding)
     graph = graph_of(model)
-    cosine = _cosine(query, gallery, embedding)
+
+    def cosines(a: Trace, b: Trace) -> Tensor:
+        """(B,); 0 for a zero vector, as in ranking."""
+        x, y = (standardised(t.embedding(embedding), each) for t, each in zip((a, b), standardisations, strict=True))
+        return torch.cosine_similarity(x, y, dim=1)
+
+    cosine = cosines(query, gallery)
     effect = cosine.new_full((len(cosine), len(graph.nodes)), torch.nan)
     for column, node in enumerate(graph.nodes):
         if off == "removed" and column == graph.readout:
@@ -134,7 +160,7 @@ def ablate_nodes(
         edit = GraphEdit(nodes_off=(node,)) if off == "removed" else GraphEdit(nodes_silenced=(node,))
         edited_query = edit_trace(model, query, edit).trace
         edited_gallery = edit_trace(model, gallery, edit).trace if sides == "both" else gallery
-        effect[:, column] = cosine - _cosine(edited_query, edited_gallery, embedding)
+        effect[:, column] = cosine - cosines(edited_query, edited_gallery)
     return NodeAblation(graph.nodes, cosine, effect, off, sides)
 
 
@@ -144,8 +170,3 @@ def _check_branch(embedding: EmbeddingSettings) -> None:
             f"the embedding has only {', '.join(embedding.branches)}, so the graph has no share in a cosine; "
             "choose branches with token among them."
         )
-
-
-def _cosine(a: Trace, b: Trace, embedding: EmbeddingSettings) -> Tensor:
-    """(B,) cosines of the embeddings; 0 for a zero vector, as in ranking."""
-    return torch.cosine_similarity(a.embedding(embedding), b.embedding(embedding), dim=1)

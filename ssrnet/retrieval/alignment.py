@@ -49,6 +49,27 @@ class AlignmentSettings:
 
 
 @dataclass(frozen=True)
+class Standardisation:
+    """What alignment does to the embeddings of some images: mean and deviation (B, D) of each image's camera."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __call__(self, embeddings: Tensor) -> Tensor:
+        """(B, D): the images' embeddings (B, D), aligned; gradients flow through."""
+        return (embeddings - self.mean.to(embeddings)) / self.deviation.to(embeddings)
+
+    def __getitem__(self, images: slice) -> Standardisation:
+        """Of some of the images."""
+        return Standardisation(self.mean[images], self.deviation[images])
+
+
+def standardised(embeddings: Tensor, standardisation: Standardisation | None) -> Tensor:
+    """``embeddings`` (B, D) aligned, or as they are without a ``standardisation``."""
+    return embeddings if standardisation is None else standardisation(embeddings)
+
+
+@dataclass(frozen=True)
 class CameraStatistics:
     """Mean and deviation of the embedding by camera, over ``images`` images.
 
@@ -106,6 +127,11 @@ class CameraStatistics:
         """The features of ``images``, aligned, in that order; raises as :meth:`FeatureSet.rows`."""
         rows = self.align_in_place(features.rows(images), cameras_of(images))
         return FeatureSet(rows, tuple(image.name for image in images), features.branch_dims)
+
+    def of_images(self, cameras: Sequence[str | None]) -> Standardisation:
+        """What :meth:`align` does to images by these cameras, for embeddings that need gradients."""
+        codes = _codes(self.cameras, cameras, self.mean.device)
+        return Standardisation(self.mean[codes], self.deviation[codes])
 
     def only(self, columns: slice) -> CameraStatistics:
         """Of some columns of the embedding."""

@@ -1,7 +1,8 @@
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from html import unescape
 from pathlib import Path
@@ -9,12 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.workbench import Workbench, places, roots
+from app.workbench import OpenedModel, Workbench, places, roots
 from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.protocols import Protocol
+from ssrnet.data.records import VehicleImage
+from ssrnet.retrieval.alignment import AlignmentSettings
+from ssrnet.retrieval.extraction import FeatureSet
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CELLS = re.compile(r"<td[^>]*>([^<]*)</td>")
@@ -75,6 +80,18 @@ def workbench(data: Path, checkpoints: Mapping[str, str], protocol: Protocol = P
     """What the sidebar opens for these paths."""
     models = (open_checkpoint(checkpoints[role]) for role in ("baseline", "ssrnet"))
     return Workbench.of(open_data(str(data)), *models, protocol)
+
+
+def aligned(model: OpenedModel) -> OpenedModel:
+    """The model aligned by its cameras' own statistics, though each has but a few of the tiny city's images."""
+    return replace(model.aligned, alignment=AlignmentSettings(prior=1, min_images=1))
+
+
+def align_by_hand(model: OpenedModel, features: FeatureSet, images: Sequence[VehicleImage]) -> torch.Tensor:
+    """(N, D): rows of ``features``, of all the model's branches, by the statistics of its unedited features."""
+    statistics = model.statistics()
+    rows = [statistics.cameras.index(image.camera_id) for image in images]
+    return (features.rows(images) - statistics.mean[rows]) / statistics.deviation[rows]
 
 
 def whole(test: AppTest) -> AppTest:

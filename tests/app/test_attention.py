@@ -83,6 +83,15 @@ def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_city, city):
         assert [text[:7] for text in captions(test, title)] == ["cosine "] * own
 
 
+def test_raw_features_are_compared_and_said_so_where_the_sidebar_aligns_them(open_city):
+    sentence = "Cosines and maps on this page are of raw features"
+    raw, aligned = open_city("attention", query=QUERY), open_city("attention", query=QUERY, align="true")
+    assert [any(sentence in each.value for each in test.caption) for test in (raw, aligned)] == [False, True]
+    assert rows(raw) == rows(aligned)
+    title = "SSR-Net (GB+AB+RB): Grad-CAM"
+    assert captions(raw, title) == captions(aligned, title) != []
+
+
 def test_the_length_of_f_attn_stands_below_m_s_and_is_f_gs_for_the_baseline(open_city):
     test = open_city("attention", query=QUERY)
     assert rows(test) == [

@@ -1,5 +1,7 @@
 """The Graph page: switches, what they do to token and ranks, matrices, and nodes of several images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,13 @@ import torch
 from app.widgets.components.node_graph import Switches, graph_edges
 from app.workbench import graphs
 from ssrnet.explain.graph import GraphEdit
+from ssrnet.explain.shares import branch_products
 from ssrnet.model.graph import RelationGraph
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.ranking import rank
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import components, html, matrices, whole, workbench
+from tests.app.conftest import align_by_hand, aligned, components, html, matrices, whole, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
@@ -131,6 +136,42 @@ def test_an_answer_without_an_edit_is_the_stored_ranking(project, city, checkpoi
         found.ranking.distance[0, : len(listed)], evaluation.ranking.distance[1, : len(listed)], atol=2e-3
     )
     assert torch.equal(found.before.f_token, found.after.trace.f_token)
+
+
+def test_an_edited_query_and_its_nodes_are_aligned_by_frozen_statistics(project, city, checkpoints):
+    model, edit = aligned(workbench(city, checkpoints).ssrnet), GraphEdit(nodes_off=("ul",))
+    split, stored = model.split, model.features()
+    image, view = split.query[1], model.view(split.query[1])
+
+    def by_hand(trace, image=image):
+        return align_by_hand(model, FeatureSet(trace.embedding(), (image.name,), stored.branch_dims), [image])
+
+    gallery, split_of_one = align_by_hand(model, stored, split.gallery), replace(split, query=(image,))
+    found, (before, after) = graphs.edited_query(model, 1, edit), map(by_hand, (view.trace, view.edit(edit).trace))
+    assert found.embedding_cosine == pytest.approx(torch.cosine_similarity(before, after).item())
+    for ranking, rows in ((found.ranking, before), (found.edited_ranking, after)):
+        expected = rank(rows, gallery, split_of_one, top_k=5)
+        assert ranking.order[0, :5].tolist() == expected.order[0, :5].tolist()
+        np.testing.assert_allclose(ranking.distance[0, :5], expected.distance[0, :5], atol=1e-5)
+        assert ranking.first_hit[0] == expected.first_hit[0]
+    hit = graphs.first_listed(found.ranking)
+    nodes = {row.node: row for row in graphs.single_nodes(model, 1, hit.index)}
+    match = by_hand(model.view(split.gallery[hit.index]).trace, split.gallery[hit.index])  # not rounded as stored ones
+    cosines = torch.cosine_similarity(torch.cat([before, after]), match)
+    assert nodes["ul"].fall == pytest.approx((cosines[0] - cosines[1]).item(), abs=1e-4)
+    assert nodes["ul"].first_hit == found.edited_ranking.first_hit[0]
+    token = branch_products(before[0], match, stored.branch_dims).shares()[2].item()
+    assert sum(row.share for row in nodes.values()) == pytest.approx(token, abs=1e-4)
+
+
+def test_the_page_says_what_is_aligned(open_city):
+    test = open_city("graph", query=QUERY, align="true", graph_off="ul")
+    captions = [each.value for each in test.caption]
+    assert "Baseline (GB) has no relation branch, so it has no nodes to show." in captions
+    assert any("aligned by camera, with statistics that no edit" in each for each in captions)
+    assert "Graph as it is, aligned" in html(test) and "Edited: without ul, aligned" in html(test)
+    assert any(each.endswith("Alignment takes the camera's mean off the constant of the neck.") for each in captions)
+    assert not any("lign" in each.value for each in open_city("graph", query=QUERY).caption)
 
 
 def test_choices_of_images(project, city, checkpoints):

@@ -64,6 +64,12 @@ def test_a_series_is_drawn_for_both_models_and_each_branch(open_page, probed, ch
     assert test.get("image")[0].proto.imgs[0].caption == "Reference: 15 deg"
 
 
+def test_raw_features_are_compared_and_said_so_where_the_sidebar_aligns_them(open_page, probed, checkpoints):
+    raw, aligned = (whole(open_page("probes", data=str(probed), align=each, **checkpoints)) for each in ("", "true"))
+    said = [any("of raw features" in each.value for each in test.caption) for test in (raw, aligned)]
+    assert said == [False, True] and raw.dataframe[0].value.equals(aligned.dataframe[0].value)
+
+
 def test_the_url_names_the_series(open_page, probed, checkpoints):
     test = open_page("probes", data=str(probed), probes_series="Sun", **checkpoints)
     assert not test.exception and list(test.dataframe[0].value["Sun"]) == ["7.00 h"]

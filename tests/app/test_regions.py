@@ -1,6 +1,7 @@
 """The Regions page: lambda, the regions' boxes and cosines, and what the gallery lists at another lambda."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import streamlit as st
 from app.widgets.components.region_boxes import crop_ratios
 from app.workbench import regions
 from app.workbench.opening import checkpoint_files
+from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.regions import region_boxes
+from ssrnet.retrieval.ranking import rank
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import components, html, whole, workbench
+from tests.app.conftest import align_by_hand, aligned, components, html, whole, workbench
 
 RANK = "regions_rank"
 
@@ -107,6 +110,46 @@ def test_ranks_and_metrics_at_a_lambda_are_those_of_a_network_asked_at_it(projec
     measured = regions.metrics_at(model, graphs, 0.75)
     assert measured.metrics.mAP == pytest.approx(wider.evaluation().metrics.mAP)
     assert measured.record.features["graph_edit"] == "λ = 0.75 at test time"
+
+
+def test_aligned_ranks_and_metrics_at_a_lambda_go_by_the_statistics_as_trained(project, city, checkpoints):
+    model = aligned(workbench(city, checkpoints).ssrnet)
+    graphs, split = regions.gallery_graphs(model, lambda done, total: None), model.split
+    assert len(model.statistics().cameras) > 1
+    features = graphs.edit_all(model.features(), GraphEdit(crop_ratio=0.75)).features
+    stored = align_by_hand(model, model.features(), split.gallery)
+    by_hand = (align_by_hand(model, features, images) for images in (split.query, split.gallery))
+    expected = rank(*by_hand, split, top_k=5)
+    for query in range(4):
+        ranking = regions.rank_at(model, query, 0.75, 5, graphs).ranking
+        assert ranking.order[0, :5].tolist() == expected.order[query, :5].tolist()
+        np.testing.assert_allclose(ranking.distance[0, :5], expected.distance[query, :5], atol=1e-5)
+        alone, image = regions.rank_at(model, query, 0.75, 5, None).ranking, split.query[query]
+        embedding = replace(features, features=model.view(image).at(0.75).embedding(), names=(image.name,))
+        one = replace(split, query=(image,))
+        expected_alone = rank(align_by_hand(model, embedding, [image]), stored, one, top_k=5)
+        assert alone.order[0, :5].tolist() == expected_alone.order[0, :5].tolist()
+        as_trained = regions.rank_as_trained(model, query, 5)
+        for given in (graphs, None):
+            at_trained = regions.rank_at(model, query, model.settings.crop_ratio, 5, given)
+            distances = [one.ranking.distance[0][one.ranking.order[0].argsort()] for one in (at_trained, as_trained)]
+            np.testing.assert_allclose(*distances, atol=2e-2)  # stored features are float16, and deviations small here
+    measured = regions.metrics_at(model, graphs, 0.75)
+    assert measured.metrics.mAP == pytest.approx(expected.average_precision.mean())
+    assert measured.record.camera_alignment == model.evaluation().record.camera_alignment == str(model.statistics())
+
+
+def test_the_page_says_what_is_aligned(open_city):
+    open_city("retrieval")
+    test = open_city("regions", align="true", regions_lambda="1")
+    legend = next(each.value for each in test.caption if "another vehicle" in each.value)
+    assert "aligned by camera, with statistics that no edit and no other λ changes" in legend
+    assert titles(test) == ["λ = 0.667, as trained, aligned", "λ = 1 at test time, query alone, aligned"]
+    as_trained = next(
+        each.value for each in open_city("regions", align="true").caption if "These are the boxes" in each.value
+    )
+    assert "boxes that SSR-Net (GB+AB+RB) was trained with" in as_trained
+    assert not any("aligned" in each.value for each in open_city("regions").caption)
 
 
 def test_a_pass_that_was_broken_off_goes_on(project, city, checkpoints, monkeypatch):

@@ -11,6 +11,7 @@ from ssrnet.errors import SettingsError
 from ssrnet.explain.cam import CAMS, CamSettings, each_branch, map_names, map_title, pair_cams, similarity_cam
 from ssrnet.explain.cam_methods import SimilarityTarget, eigen_cam
 from ssrnet.model import EmbeddingSettings, FeatureMap
+from ssrnet.retrieval.alignment import Standardisation
 from tests import tiny
 from tests.explain import planted
 
@@ -26,6 +27,12 @@ def frozen(**changes):
 def cam(model, feature_map, reference, embedding=EmbeddingSettings(), method="grad-cam", **more):
     images = more.pop("images", None)
     return similarity_cam(model, feature_map, reference, embedding, CamSettings(method, **more), images)
+
+
+def of_two_cameras(dim: int = 1536) -> Standardisation:
+    """Of two images, each by a camera of its own."""
+    generator = torch.Generator().manual_seed(2)
+    return Standardisation(torch.randn(2, dim, generator=generator), 0.5 + torch.rand(2, dim, generator=generator))
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +153,44 @@ def test_both_directions_of_a_pair_in_one_call(method):
         assert heatmap.shape == (4, 4) and heatmap.min() >= 0
         alone = similarity_cam(model, feature_map, other, settings=settings, images=pixels)[0]
         np.testing.assert_allclose(heatmap, alone, rtol=1e-3, atol=1e-4 * alone.max())
+
+
+@pytest.mark.parametrize("target", ["projection", "cosine"])
+def test_grad_cam_of_aligned_embeddings_is_that_of_their_gradient(target):
+    """((e - mean) / deviation) of each image's camera, differentiated by hand."""
+    model, aligned = frozen(), of_two_cameras()
+    feature_map = model.feature_map(tiny.images())
+    F_G = feature_map.F_G.clone().requires_grad_()
+    e = (model.head(feature_map._replace(F_G=F_G)).embedding() - aligned.mean) / aligned.deviation
+    unit = torch.nn.functional.normalize(e)
+    reference = unit.detach().flip(0)
+    scores = ((e if target == "projection" else unit) * reference).sum(1)
+    (g,) = torch.autograd.grad(scores.sum(), F_G)
+    expected = torch.einsum("bc,bchw->bhw", g.mean((2, 3)), F_G).clamp(min=0).detach()
+    pair = pair_cams(
+        model,
+        *(model.feature_map(image[None]) for image in tiny.images()),
+        settings=CamSettings("grad-cam", target),
+        standardisation=aligned,
+    )
+    assert pair.similarity == pytest.approx((unit[0] @ unit[1]).item(), abs=1e-6)
+    raw = cam(model, feature_map, model.head(feature_map).embedding().flip(0), target=target)
+    for i, heatmap in enumerate((pair.query, pair.gallery)):
+        np.testing.assert_allclose(heatmap, expected[i], rtol=1e-3, atol=1e-3 * expected.max().item())
+        assert np.abs(heatmap - raw[i]).max() > 0.1 * raw[i].max()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_mean_of_0_and_a_deviation_of_1_change_no_map(method):
+    model, images = frozen(), tiny.images()
+    feature_map = model.feature_map(images)
+    reference, settings = model.head(feature_map).embedding().flip(0), CamSettings(method, score_channels=3)
+    nothing = Standardisation(torch.zeros(2, 1536), torch.ones(2, 1536))
+    maps = [
+        similarity_cam(model, feature_map, reference, settings=settings, images=images, standardisation=each)
+        for each in (None, nothing)
+    ]
+    np.testing.assert_array_equal(*maps)
 
 
 def test_a_pair_of_warped_images_keeps_both_warps():

@@ -13,6 +13,7 @@ from ssrnet.explain.graph import GraphEdit, edit_trace
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.model import EmbeddingSettings, FeatureMap
 from ssrnet.model.regions import region_boxes
+from ssrnet.retrieval.alignment import AlignmentSettings, camera_statistics
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
 from ssrnet.retrieval.ranking import rank
 from tests import tiny
@@ -163,6 +164,28 @@ def test_both_sides_features_are_those_of_an_edited_network(opened, edit, settin
         assert ranking.label == edited.label
         listed = whole.order[query][whole.order[query] >= 0]
         assert ranking.ranking.order[0].tolist() == listed.tolist()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("edit", [GraphEdit(nodes_off=("mid",)), GraphEdit(crop_ratio=1)])
+def test_an_edited_gallery_is_aligned_by_the_statistics_of_the_unedited_one(opened, edit):
+    model, dataset, graphs = opened
+    stored = extract(model, dataset.test, ExtractSettings(), 32, torch.device("cpu"))
+    split = Protocol("cross_camera").split(dataset)
+    statistics = camera_statistics(stored, split, AlignmentSettings(prior=1, min_images=1))
+    assert len(statistics.cameras) > 1
+    edited = graphs.edit(BranchFeatures.of(stored, split, statistics), edit)
+    features = graphs.edit_all(stored, edit).features
+    by_hand = []
+    for images in (split.query, split.gallery):
+        rows = [statistics.cameras.index(image.camera_id) for image in images]
+        by_hand.append((features.rows(images) - statistics.mean[rows]) / statistics.deviation[rows])
+    expected = rank(*by_hand, split, top_k=len(split.gallery))
+    for query in range(len(split.query)):
+        ranking = edited.rank(query).ranking
+        listed = expected.order[query][expected.order[query] >= 0]
+        assert ranking.order[0].tolist() == listed.tolist()
+        np.testing.assert_allclose(ranking.distance[0], expected.distance[query][: len(listed)], atol=1e-5)
 
 
 def _pixels(image):

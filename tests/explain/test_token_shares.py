@@ -10,6 +10,7 @@ from ssrnet.errors import SettingsError
 from ssrnet.explain.shares import branch_products
 from ssrnet.explain.token_shares import ablate_nodes, token_shares, token_terms
 from ssrnet.model import EmbeddingSettings
+from ssrnet.retrieval.alignment import Standardisation
 from tests import tiny
 
 GRAPHS = [dict(), dict(global_node=False), dict(token_node=False)]
@@ -90,6 +91,44 @@ def test_shares_sum_to_the_token_branchs_for_every_embedding(graph, depth):
         assert shares.pair.shape == (3, len(traces[0].nodes) + 1, len(traces[0].nodes) + 1)
         if settings.neck == "before":
             assert not shares.pair[:, -1].any() and not shares.pair[:, :, -1].any()
+
+
+def of_a_camera(dim: int, images: int = 1, seed: int = 0) -> Standardisation:
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.randn(images, dim, generator=generator)
+    return Standardisation(mean, 0.5 + torch.rand(images, dim, generator=generator))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("settings", EMBEDDINGS, ids=str)
+def test_shares_sum_to_the_token_branchs_of_aligned_embeddings(settings):
+    model = tiny.network()
+    traces = model.trace(tiny.images(1)), model.trace(tiny.images(3, seed=1))
+    dims = dict.fromkeys(settings.branches or model.branches, 512)
+    dim = sum(dims.values())
+    aligned = of_a_camera(dim), of_a_camera(dim, images=3, seed=1)
+    shares = token_shares(model, *traces, settings, aligned)
+    x, y = ((trace.embedding(settings) - each.mean) / each.deviation for trace, each in zip(traces, aligned))
+    whole = branch_products(x[0], y, dims).shares()[list(dims).index("token")]
+    torch.testing.assert_close(shares.total, whole, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_falls_are_of_the_aligned_cosine():
+    model = tiny.network()
+    maps = model.feature_map(tiny.images(1)), model.feature_map(tiny.images(2, seed=1))
+    query, gallery = (model.head(m) for m in maps)
+    aligned = of_a_camera(1536), of_a_camera(1536, images=2, seed=1)
+    ablation = ablate_nodes(model, query, gallery, standardisations=aligned)
+
+    def cosine(trace):
+        x, y = ((t.embedding() - each.mean) / each.deviation for t, each in zip((trace, gallery), aligned))
+        return torch.cosine_similarity(x, y)
+
+    A = model.graph.A.clone()
+    A[1] = A[:, 1] = 0
+    torch.testing.assert_close(ablation.cosine, cosine(query))
+    torch.testing.assert_close(ablation.effect[:, 1], cosine(query) - cosine(model.head(maps[0], A=A)))
 
 
 @torch.no_grad()
