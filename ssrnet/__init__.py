@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from ssrnet.data.protocols import Protocol
     from ssrnet.explain.cam import pair_cams
     from ssrnet.predictor import ImageView, Predictor
+    from ssrnet.retrieval.alignment import AlignmentSettings
 
 __version__ = "0.1.0"
-__all__ = ["Comparison", "ImageView", "Predictor", "Protocol", "open_dataset", "pair_cams"]
+__all__ = ["AlignmentSettings", "Comparison", "ImageView", "Predictor", "Protocol", "open_dataset", "pair_cams"]
 
 _MODULES = {
+    "AlignmentSettings": "ssrnet.retrieval.alignment",
     "Comparison": "ssrnet.analysis.comparison",
     "ImageView": "ssrnet.predictor",
     "Predictor": "ssrnet.predictor",

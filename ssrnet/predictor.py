@@ -32,6 +32,7 @@ from ssrnet.explain.attention import spatial_attention, to_image_frame
 from ssrnet.explain.graph import EditedTrace, GraphEdit, edit_trace
 from ssrnet.model import EmbeddingSettings, FeatureMap, SSRNet, Trace
 from ssrnet.resources import DeviceName, resolve_device
+from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, branch_dims, describe, embeddings, extract
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
@@ -132,10 +133,12 @@ class Predictor:
         protocol: Protocol | None = None,
         settings: ExtractSettings = ExtractSettings(),
         progress: Callable[[Iterable, int], Iterable] | None = None,
+        alignment: AlignmentSettings | None = None,
     ) -> Evaluation:
         """Ranking, metrics and protocol record on a data set's test images; the data set's usual protocol if None.
 
-        ``progress`` wraps the batches, as tqdm does, and is given their number. Two models' evaluations are compared
+        ``progress`` wraps the batches, as tqdm does, and is given their number. ``alignment``: how features are aligned
+        by camera before they are ranked; not at all if None. Two models' evaluations are compared
         query by query with ``ssrnet.Comparison(a, b)``. Raises
         :class:`DataError` for a folder that is no data set, :class:`ProtocolError` for a protocol that it cannot serve.
         """
@@ -145,7 +148,7 @@ class Predictor:
         protocol.split(dataset)  # whether it can be served is known before a minute of extraction
         features = extract(self.model, dataset.test, settings, self.image_size, self.device, progress=progress)
         made_by = self.made_by | describe(settings, self.image_size)
-        return evaluate(features, dataset, protocol, made_by=made_by)
+        return evaluate(features, dataset, protocol, made_by=made_by, alignment=alignment)
 
     def pixels(self, pictures: Sequence[Picture], image_size: int | None = None) -> Tensor:
         """(N, 3, S, S) float32, normalised: the pictures as the network takes them; raises as :func:`as_image`.

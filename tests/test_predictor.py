@@ -15,6 +15,7 @@ from ssrnet.errors import CheckpointError, DataError, ProtocolError, SettingsErr
 from ssrnet.explain.graph import GraphEdit, edit_trace
 from ssrnet.model import EmbeddingSettings
 from ssrnet.predictor import Predictor
+from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from tests import tiny
 
@@ -108,6 +109,12 @@ def test_two_models_on_a_data_set(tmp_path):
     rows = models[1].embed(dataset.test)
     assert torch.allclose(rows, features.features, atol=1e-5), "both are batches of the same network"
     assert pair.b.record.features["image_size"] == SIZE
+    aligned = models[1].evaluate(data, alignment=ssrnet.AlignmentSettings(prior=2, min_images=1))
+    expected = evaluate(
+        features, dataset, Protocol(dataset.protocol), made_by={}, alignment=ssrnet.AlignmentSettings(2, 1)
+    )
+    assert aligned.record.camera_alignment == expected.record.camera_alignment != "none"
+    assert np.array_equal(aligned.ranking.order, expected.ranking.order)
 
 
 def test_bad_input_gets_one_sentence(predictor, photographs, tmp_path):
