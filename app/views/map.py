@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.widgets.components.image_picker import choose, chosen_image
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
-from app.widgets.components.scatter import Panel, Things, figure, projection_panel, scatter
+from app.widgets.components.scatter import Motion, Panel, Things, figure, projection_panel, scatter
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.export import csv_button, export_buttons, print_figure
@@ -17,17 +17,20 @@ from app.widgets.map_notes import current_notes, notes_file, select, selected, t
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.progress import progress
-from app.workbench import Workbench
+from app.workbench import OpenedModel, Workbench
 from app.workbench.images import image_label, thumbnail
-from app.workbench.maps import METHODS, TAG, WHOLE, colourings, gallery_map
+from app.workbench.maps import METHODS, TAG, VEHICLE, WHOLE, colourings, gallery_map, nearest_by_own_camera
 from app.workbench.maps import kinds as kinds_of
-from ssrnet.analysis.attributes import in_words
+from ssrnet.analysis.attributes import CAMERA, in_words
+from ssrnet.analysis.neighbours import own_camera
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
-from ssrnet.explain.projection import NEIGHBOURS, REDUCED, project
+from ssrnet.explain.projection import NEIGHBOURS, REDUCED, Projection, project, turned_onto
+from ssrnet.retrieval.alignment import AlignmentSettings, align_cameras
 from ssrnet.retrieval.extraction import extract
 
+PAIR, SIDE_BY_SIDE = "Before and after alignment", "Models side by side"
 MOST_SHOWN = 60
 """Thumbnails of a selection that travel to the browser."""
 
@@ -43,12 +46,30 @@ two axes can; its title says how much of the variance they hold. **UMAP** (50 pr
 **Look for** vehicles whose images fall into one group with one model and into several with the other; groups made of
 one camera in place of one vehicle; single points amid another vehicle's. The same images are marked in every map.
 """
+ALIGNMENT = (
+    r"\hat f_i = \frac{f_i - m_{c(i)}}{s_{c(i)}}, \qquad m_c = \frac{n_c \bar f_c + k \bar f}{n_c + k}, \qquad "
+    r"s_c^2 = \frac{n_c v_c + k v}{n_c + k}"
+)
+ALIGNED = f"""
+**Camera alignment.** All $n_c$ images by a camera $c$ share its light, colours, height and background, and that lies in
+their features too. From each feature $f_i$ the mean $m_c$ of its camera's features is taken, and each dimension is divided
+by the camera's standard deviation $s_c$ there: what a camera's images have in common is gone, what tells its vehicles apart
+stays. $\\bar f_c$ and $v_c$ are the camera's mean and variance, $\\bar f$ and $v$ those of all test images, which count as
+$k = {AlignmentSettings.prior:g}$ images, so that a camera with few images is moved less. No vehicle label is used, but other
+test images are (transductive). Before and after, the aligned map is shifted, turned and mirrored onto the raw one (orthogonal
+Procrustes): where a map's axes point to is arbitrary, and without it points would move for that reason alone. In UMAP a
+point that changes its group says something; a group that moves as a whole does not.
+"""
 
 
 def render(bench: Workbench) -> None:
     """The models' maps, the selection's pictures, tags, and the file that keeps them."""
     _page(bench)
-    explain(EQUATIONS, LOOK_FOR, (extract, project, GalleryNotes, read_notes))
+    functions = (extract, project, GalleryNotes, read_notes)
+    if bench.is_aligned:
+        explain((*EQUATIONS, ALIGNMENT), LOOK_FOR + ALIGNED, (*functions, align_cameras, turned_onto, own_camera))
+    else:
+        explain(EQUATIONS, LOOK_FOR, functions)
 
 
 def _page(bench: Workbench) -> None:
@@ -58,33 +79,73 @@ def _page(bench: Workbench) -> None:
         return
     features = ensure_features(bench.models.values())
     branches = list(dict.fromkeys(branch for title in bench.networks for branch in features[title].branch_dims))
+    models, pair = list(bench.models.values()), False
+    if bench.is_aligned:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            pair = one_of("Maps", (PAIR, SIDE_BY_SIDE), "map_shown") == PAIR
+            if pair:
+                titles = {model.raw.title: model for model in models}
+                model = titles[one_of("Model", list(titles), "map_model", default=bench.ssrnet.raw.title)]
+                models = [model.raw, model]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = one_of("Projection", METHODS, "map_method")
         help = "One branch alone; a model that does not have it is drawn with its whole embedding."
         branch = one_of("Features", [WHOLE, *branches], "map_branch", help=help)
-        offered = [*colourings(images), TAG]
-        colouring = st.selectbox(
-            "Colour", offered, key="map_colour", bind="query-params", format_func=in_words, width=220
-        )
-    panels = []
+        colouring = _colour(images, pair)
+    projections = []
     try:
-        for at, (title, model) in enumerate(bench.models.items()):
-            with progress(f"Drawing the map of {title} with {method}", f"map_{at}") as progress_callback:
+        for at, model in enumerate(models):
+            with progress(f"Drawing the map of {model.title} with {method}", f"map_{at}") as progress_callback:
                 try:
-                    projection = gallery_map(model, method, branch, progress_callback)
+                    projections.append(gallery_map(model, method, branch, progress_callback))
                 except DataError as error:
-                    raise DataError(f"The map of {title}: {error}") from error
-            alone = f", {branch} alone" if branch in features[title].branch_dims else ""
-            panels.append(projection_panel(title + alone, projection))
+                    raise DataError(f"The map of {model.title}: {error}") from error
     except DataError as error:
         st.info(str(error))
         return
-    shown = chosen_image("query", images)
-    view = View(method, None if branch == WHOLE else branch, colouring, shown.name)
-    fragment(_board)(bench, panels, view)
+    alone = [f", {branch} alone" if branch in model.features().branch_dims else "" for model in models]
+    if pair:
+        panels = _before_and_after(models, projections, alone[0], branch)
+    else:
+        panels = [projection_panel(*each) for each in zip([m.title + a for m, a in zip(models, alone)], projections)]
+    query = chosen_image("query", images)
+    view = View(method, None if branch == WHOLE else branch, colouring, query.name)
+    fragment(_board)(bench, models, panels, view)
 
 
-def _board(bench: Workbench, panels: Sequence[Panel], view: View) -> None:
+def _colour(images: Sequence[VehicleImage], pair: bool) -> str:
+    """The control of the colours: vehicles, and cameras before and after alignment, where the viewer has not chosen."""
+    offered = [*colourings(images), TAG]
+    usual = CAMERA if pair and CAMERA in offered else VEHICLE
+    offered = [usual, *(each for each in offered if each != usual)]
+    before = st.session_state.get("map_usual_colour", usual)
+    st.session_state["map_usual_colour"] = usual
+    if before != usual and st.session_state.get("map_colour") == before and "map_colour" not in st.query_params:
+        st.session_state["map_colour"] = usual
+    return st.selectbox("Colour", offered, key="map_colour", bind="query-params", format_func=in_words, width=220)
+
+
+def _before_and_after(
+    models: Sequence[OpenedModel], projections: Sequence[Projection], alone: str, branch: str
+) -> list[Panel]:
+    """One model's raw and aligned map; the points of the second can come from their places in the first."""
+    raw, aligned = (projection.points for projection in projections)
+    aligned, ends, panels = turned_onto(aligned, raw), ("raw", "aligned"), []
+    for model, points, projection, end in zip(models, (raw, aligned), projections, ends):
+        nearest = nearest_by_own_camera(model, branch)
+        panels.append(
+            Panel(
+                f"{model.raw.title}, {end}{alone}",
+                points,
+                f"{sum(projection.variance):.0%} of the variance" if projection.variance else "",
+                f"Nearest image of another vehicle by the same camera: {nearest.share:.1%}" if nearest else "",
+                Motion(raw, ends) if end == ends[1] else None,
+            )
+        )
+    return panels
+
+
+def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Panel], view: View) -> None:
     """The maps, and what is done with a selection."""
     data, images, colouring = bench.data, bench.dataset.test, view.colouring
     query = chosen_image("query", images)
@@ -102,11 +163,13 @@ def _board(bench: Workbench, panels: Sequence[Panel], view: View) -> None:
     things = Things([_label(image) for image in images], kinds, marked=[place[query.name]], selected=rows)
     alt = f"{len(images):,} test images by {view.method}, coloured by {in_words(colouring)}; the query is marked"
     scatter("map_scatter", panels, things, alt, lambda points: select(data, [images[i].name for i in points]), 430)
+    if panels[-1].motion:
+        st.caption(_compared(models, view.branch or WHOLE))
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
-        csv_button(lambda: _rows(images, panels, kinds, notes), "gallery_map")
+        csv_button(lambda: _rows(images, models, panels, kinds, notes), "gallery_map")
         with st.popover("Record of this map", icon=":material/receipt_long:", type="tertiary"):
-            st.json(_record(bench, view))
+            st.json(_record(bench, models, panels, view))
     if colouring != TAG:  # the list of tags stands below
         key = f"map_kinds_{colouring}"
         st.multiselect(
@@ -140,10 +203,28 @@ def _pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
     image_rows([ImageRow("", "", figures)], "grid", "map_pictures", query.name, lambda name: choose("query", name))
 
 
-def _record(bench: Workbench, view: View) -> dict[str, object]:
+def _compared(models: Sequence[OpenedModel], branch: str) -> str:
+    """The number below each of two maps in words, and how the second was placed."""
+    placed = (
+        "The aligned map is shifted, turned and mirrored onto the raw one, which changes no distance within it; both have "
+        "one scale."
+    )
+    raw, aligned = (nearest_by_own_camera(model, branch) for model in models)
+    if not (raw and aligned):
+        return placed
+    return (
+        f"For {raw.share:.1%} of {aligned.images:,} images raw, and for {aligned.share:.1%} aligned, the most similar image of "
+        "another vehicle is by the same camera (cosine of the features, not distance in the map); it would be for "
+        f"{aligned.expected:.1%} if cameras made no difference. {placed}"
+    )
+
+
+def _record(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Panel], view: View) -> dict[str, object]:
     settings = {"length": "unit", "seed": 0}
     if view.method == "UMAP":
         settings |= {"principal_components": REDUCED, "neighbours": NEIGHBOURS}
+    if panels[-1].motion:
+        settings["placed"] = "the aligned map by orthogonal Procrustes onto the raw one"
     return {
         "dataset": bench.dataset.name,
         "dataset_hash": bench.data.hash,
@@ -151,14 +232,22 @@ def _record(bench: Workbench, view: View) -> dict[str, object]:
         "projection": view.method,
         **settings,
         "branch": view.branch or WHOLE,
-        "models": {title: model.source.record for title, model in bench.models.items()},
+        "models": {
+            model.title: model.source.record | {"camera_alignment": str(model.statistics() or "none")}
+            for model in models
+        },
     }
 
 
 def _rows(
-    images: Sequence[VehicleImage], panels: Sequence[Panel], kinds: Sequence[str], notes: GalleryNotes
+    images: Sequence[VehicleImage],
+    models: Sequence[OpenedModel],
+    panels: Sequence[Panel],
+    kinds: Sequence[str],
+    notes: GalleryNotes,
 ) -> list[dict[str, object]]:
     tagged = notes.by_image()
+    alignment = {"camera alignment": str(models[-1].statistics())} if models[-1].alignment else {}
     return [
         {
             "image": image.name,
@@ -172,6 +261,7 @@ def _rows(
             for panel in panels
             for column, axis in enumerate("xy")
         }
+        | alignment
         for i, image in enumerate(images)
     ]
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from app.workbench import OpenedModel, Progress
+from app.workbench import OpenedModel, Progress, RankingOptions
 from app.workbench.background import Job, SharedJob
 from app.workbench.cache import cached
 from ssrnet.analysis.attributes import CAMERA, attribute_names, binned, values
+from ssrnet.analysis.neighbours import OwnCamera, own_camera, pool
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.projection import Projection, ProjectionName, project
 
@@ -20,6 +21,8 @@ STEPS, BEFORE_ROUNDS = 1000, 300
 """Of so many steps of a bar, loading and finding neighbours are taken to be the first."""
 EXPECTED = {"PCA": 3.0, "UMAP": 8.0, "t-SNE": 5.0}
 """Seconds that these take, as a first guess."""
+MOST_COMPARED = 20_000
+"""Images up to which each is compared with every other one: half a minute on two cores."""
 MOST_KINDS = 24
 BINS = 6
 VEHICLE, TAG, NONE = "vehicle", "tag", "none"
@@ -45,14 +48,28 @@ def projected(
 def gallery_map(
     model: OpenedModel, method: ProjectionName, branch: str | None = None, progress_callback: Progress | None = None
 ) -> Projection:
-    """All test images as one model sees them, in the data set's order; of one branch where the model has it."""
-    features = model.features()
-    branches = (branch,) if branch in features.branch_dims else ()
+    """All test images as one model compares them, in the data set's order; of one branch where the model has it."""
+    options = _options(model, branch)
 
     def vectors() -> np.ndarray:
-        return features.only(branches).rows(model.data.dataset.test).numpy()
+        return model.compared_features(options).rows(model.data.dataset.test).numpy()
 
-    return projected((model.hash, model.data, branches), vectors, method, progress_callback)
+    return projected(_key(model, options), vectors, method, progress_callback)
+
+
+def nearest_by_own_camera(model: OpenedModel, branch: str | None = None) -> OwnCamera | None:
+    """Of all test images but distractors, in the features of :func:`gallery_map`, not in the map.
+
+    None where no camera is known, or where there are more than :data:`MOST_COMPARED` images.
+    """
+    compared, options = pool(model.data.dataset), _options(model, branch)
+    if not 0 < len(compared.images) <= MOST_COMPARED:
+        return None
+
+    def count() -> OwnCamera | None:
+        return own_camera(compared.images, compared.features(model.compared_features(options)))
+
+    return cached("own camera", _key(model, options), count, 32, "Comparing the images of each camera")
 
 
 def colourings(images: Sequence[VehicleImage]) -> list[str]:
@@ -68,6 +85,17 @@ def kinds(images: Sequence[VehicleImage], colouring: str) -> list[str]:
     if colouring != CAMERA and len(set(by_image) - {None}) > MOST_KINDS:
         by_image = binned(by_image, BINS) or by_image
     return [value or NONE for value in by_image]
+
+
+def _options(model: OpenedModel, branch: str | None) -> RankingOptions:
+    """That compare one branch where the model has it, else the whole embedding."""
+    return RankingOptions(branches=(branch,) if branch in model.features().branch_dims else ())
+
+
+def _key(model: OpenedModel, options: RankingOptions) -> tuple:
+    """Of what the points are computed from; the protocol matters to aligned features alone."""
+    aligned = (model.protocol, model.alignment) if model.alignment else ()
+    return model.hash, model.data, options.branches, *aligned
 
 
 def _steps(job: Job[Projection], method: ProjectionName) -> int:

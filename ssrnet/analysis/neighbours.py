@@ -53,6 +53,18 @@ class Neighbours:
         return np.where(self.same_distance < self.other_distance, self.same, self.other)
 
 
+@dataclass(frozen=True)
+class OwnCamera:
+    """In how many of ``images`` images the nearest image of another vehicle is by the image's own camera.
+
+    share: in [0, 1]. expected: the same for an image of another vehicle drawn at random, as if cameras made no difference.
+    """
+
+    share: float
+    expected: float
+    images: int
+
+
 def pool(dataset: ReIDDataset, train: bool = False) -> Pool:
     """The test images, with ``train`` the training images after them; without distractors, whose vehicle is unknown."""
     queries, gallery = ({image.name for image in images} for images in (dataset.query, dataset.gallery))
@@ -90,6 +102,27 @@ def neighbours(
         same_pairs = d[block.same & ~skipped].cpu().numpy()
         rows.append((*_nearest(d, block.same), *_nearest(d, ~block.same), same_pairs))
     return Neighbours(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+
+def own_camera(images: Sequence[VehicleImage], features: Tensor) -> OwnCamera | None:
+    """How much cameras draw images together, by the cosine of features (N, D) of ``images``, in order.
+
+    Over the images whose camera is known; None where there is none, or no image of another vehicle.
+    Raises as :func:`neighbours`.
+    """
+    other = neighbours(images, features).other
+    camera, vehicle = (
+        coded(np.array(values, dtype=object))[0]
+        for values in ([image.camera_id for image in images], [image.vehicle_id for image in images])
+    )
+    known = np.array([image.camera_id is not None for image in images]) & (other >= 0)
+    if not known.any():
+        return None
+    pair = (camera + 1) * (vehicle.max() + 1) + vehicle  # an unknown camera is -1
+    by_camera, of_vehicle, both = (np.bincount(codes)[codes] for codes in (camera + 1, vehicle, pair))
+    expected = (by_camera - both)[known] / (len(images) - of_vehicle)[known]
+    own = camera[other] == camera
+    return OwnCamera(float(own[known].mean()), float(expected.mean()), int(known.sum()))
 
 
 def _nearest(d: Tensor, among: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, orthogonal_procrustes
 
 from ssrnet.errors import DataError, SettingsError
 
@@ -83,6 +83,23 @@ def project(
             f"{method} gave no finite point for some of the {len(points):,} vectors; choose PCA or other images."
         )
     return Projection(points, method)
+
+
+def turned_onto(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """(N, 2) points shifted, turned and mirrored as near as they come to a reference (N, 2), the same things in order.
+
+    Least squares without a scale (orthogonal Procrustes), so that distances between the points stay as they were: where
+    a map's axes point to is arbitrary, and two maps differ in more than that only where neighbours do.
+    Raises :class:`DataError` where the two are not of the same number of points.
+    """
+    if points.shape != reference.shape:
+        raise DataError(
+            f"a map of {len(points):,} points cannot be turned onto one of {len(reference):,}; draw both of the same images."
+        )
+    centre = reference.mean(0, dtype=np.float64)
+    centred = points - points.mean(0, dtype=np.float64)
+    rotation, _ = orthogonal_procrustes(centred, reference - centre)
+    return (centred @ rotation + centre).astype(np.float32)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssrnet.analysis.neighbours import neighbours, pool
+from ssrnet.analysis.neighbours import OwnCamera, neighbours, own_camera, pool
 from ssrnet.errors import DataError
 from ssrnet.retrieval import ranking
 from ssrnet.retrieval.extraction import FeatureSet
@@ -34,6 +34,19 @@ def test_by_other_cameras():
     assert sorted(near.same_pair_distances.tolist()) == [3, 3, 4, 4, 6.5, 6.5]
     with pytest.raises(DataError, match="some images do not name their camera; look at neighbours by all cameras"):
         neighbours([replace(IMAGES[0], camera_id=None), *IMAGES[1:]], X, other_cameras=True)
+
+
+def test_nearest_by_the_own_camera_counted_by_hand():
+    angles = torch.tensor([0.0, 1.0, 4.1, 2.5, 9.0, 6.0]) / 10
+    x = torch.stack([angles.cos(), angles.sin()], 1)
+    assert neighbours(IMAGES, x).other.tolist() == [3, 3, 3, 1, 5, 2]  # of these a3 and b1 alone are by one camera
+    chances = 1 / 3 + 1 / 3 + 1 / 3 + 1 / 4 + 2 / 4 + 0
+    counted = own_camera(IMAGES, x)
+    assert counted == OwnCamera(pytest.approx(1 / 6), pytest.approx(chances / 6), 6)
+    unknown = [*IMAGES[:5], replace(IMAGES[5], camera_id=None)]
+    assert own_camera(unknown, x) == OwnCamera(pytest.approx(1 / 5), pytest.approx(chances / 5), 5)
+    assert own_camera([replace(image, camera_id=None) for image in IMAGES], x) is None
+    assert own_camera(IMAGES[:3], x[:3]) is None, "one vehicle alone"
 
 
 @pytest.mark.parametrize("elements", [16_000_000, 100])

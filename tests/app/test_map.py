@@ -1,5 +1,7 @@
 """The Gallery map: both models' points, colours, selections by kind, tags, views, and the file that keeps them."""
 
+import csv
+import io
 import json
 import threading
 import time
@@ -9,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from app.widgets.components.scatter import Motion, Panel, Things, figure
 from app.workbench import OpenedModel, background, cache, maps
 from app.workbench.background import Abandoned, Job
+from ssrnet.analysis.attributes import CAMERA
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
-from ssrnet.explain.projection import Projection
-from tests.app.conftest import components, rows_of_pictures
+from ssrnet.explain.projection import Projection, project, turned_onto
+from tests.app.conftest import components, rows_of_pictures, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -102,6 +106,98 @@ def test_a_file_is_loaded_or_refused_with_one_sentence(opened, city):
         upload.upload("notes.json", content.encode(), "application/json").run()
         assert not opened.exception and message in opened.error[0].value
     assert notes(opened).tags == {"night": (QUERY,)}, "a refused file changes nothing"
+
+
+@pytest.fixture
+def aligned(open_city):
+    return open_city("map", query=QUERY, align="true")
+
+
+def as_points(places: dict) -> np.ndarray:
+    return np.array([places["x"], places["y"]]).T
+
+
+def test_before_and_after_alignment_stand_side_by_side(aligned, city, checkpoints):
+    data = drawn(aligned)
+    raw, after = data["panels"]
+    assert [raw["title"], after["title"]] == ["SSR-Net (GB+AB+RB), raw", "SSR-Net (GB+AB+RB), aligned"]
+    assert "start" not in raw and after["ends"] == ["raw", "aligned"]
+    assert after["start"] == {"x": raw["x"], "y": raw["y"]} and raw["x"] != after["x"]
+    assert [kind["label"] for kind in data["kinds"]] == ["c001", "c002"], "coloured by camera"
+    model = workbench(city, checkpoints).ssrnet
+    for panel, shown in ((raw, model), (after, model.aligned)):
+        vectors = shown.compared_features().rows(shown.data.dataset.test).numpy()
+        expected = project(vectors, "PCA").points
+        between = [np.linalg.norm(points[:, None] - points, axis=2) for points in (as_points(panel), expected)]
+        np.testing.assert_allclose(*between, atol=1e-3)
+        share = maps.nearest_by_own_camera(shown).share
+        assert panel["foot"] == f"Nearest image of another vehicle by the same camera: {share:.1%}"
+    [sentence] = [each.value for each in aligned.caption if "12 images raw" in each.value]
+    assert raw["foot"].split()[-1] in sentence and after["foot"].split()[-1] in sentence
+    assert "shifted, turned and mirrored" in sentence
+
+
+def test_a_pair_of_another_model_and_of_one_branch(open_city, city, checkpoints):
+    test = open_city("map", query=QUERY, align="true", map_model="Baseline (GB)")
+    assert [panel["title"] for panel in drawn(test)["panels"]] == ["Baseline (GB), raw", "Baseline (GB), aligned"]
+    test = open_city("map", query=QUERY, align="true", map_branch="attn")
+    raw, after = drawn(test)["panels"]
+    assert [raw["title"], after["title"]] == [f"SSR-Net (GB+AB+RB), {end}, attn alone" for end in ("raw", "aligned")]
+    model = workbench(city, checkpoints).ssrnet.aligned
+    images = model.data.dataset.test
+    columns = model.compared_features().only(("attn",)).rows(images).numpy()
+    expected = turned_onto(project(columns, "PCA").points, as_points(raw))
+    np.testing.assert_allclose(as_points(after), expected, atol=1e-3)
+
+
+def test_models_stand_side_by_side_aligned(open_city):
+    test = open_city("map", query=QUERY, align="true", map_shown="Models side by side")
+    data = drawn(test)
+    assert [panel["title"] for panel in data["panels"]] == ["Baseline (GB), aligned", "SSR-Net (GB+AB+RB), aligned"]
+    assert not any("start" in panel or panel["foot"] for panel in data["panels"])
+    assert data["kinds"][0]["label"].startswith("vehicle")
+
+
+def test_the_switch_changes_the_colour_only_where_none_was_chosen(opened):
+    assert opened.selectbox(key="map_colour").value == "vehicle"
+    opened.toggle(key="align").set_value(True).run()
+    assert opened.selectbox(key="map_colour").value == CAMERA
+    opened.selectbox(key="map_colour").select("tag").run()
+    opened.toggle(key="align").set_value(False).run()
+    assert opened.selectbox(key="map_colour").value == "tag"
+
+
+def test_a_chosen_colour_stays_when_the_switch_is_on(open_city):
+    test = open_city("map", query=QUERY, align="true", map_colour="vehicle")
+    assert test.selectbox(key="map_colour").value == "vehicle"
+
+
+def test_record_and_csv_say_how_features_were_aligned(offered, open_city, city, checkpoints):
+    test = open_city("map", query=QUERY, align="true")
+    said = str(workbench(city, checkpoints).ssrnet.aligned.statistics())
+    [record] = [json.loads(each.value) for each in test.json if "projection" in each.value]
+    assert record["placed"] == "the aligned map by orthogonal Procrustes onto the raw one"
+    alignments = {title: model["camera_alignment"] for title, model in record["models"].items()}
+    assert alignments == {"SSR-Net (GB+AB+RB)": "none", "SSR-Net (GB+AB+RB), aligned": said}
+    rows = list(csv.DictReader(io.StringIO(offered["gallery_map_csv"]())))
+    assert len(rows) == 12 and {row["camera alignment"] for row in rows} == {said}
+    assert float(rows[0]["x SSR-Net (GB+AB+RB), raw"]) == pytest.approx(drawn(test)["panels"][0]["x"][0], rel=1e-4)
+
+    raw = open_city("map", query=QUERY)
+    [record] = [json.loads(each.value) for each in raw.json if "projection" in each.value]
+    assert "placed" not in record and {model["camera_alignment"] for model in record["models"].values()} == {"none"}
+    assert "camera alignment" not in offered["gallery_map_csv"]()
+
+
+def test_the_print_of_a_pair_has_one_scale():
+    points = np.array([[0.0, 0.0], [1.0, 2.0]])
+    things = Things(["a", "b"], ["c001", "c002"])
+    plain = [Panel("raw", points), Panel("aligned", 3 * points)]
+    pair = [plain[0], replace(plain[1], motion=Motion(points, ("raw", "aligned")))]
+    assert figure(plain, things).layout.xaxis2.matches is None
+    sheet = figure(pair, things)
+    assert sheet.layout.xaxis2.matches == "x" and sheet.layout.yaxis2.matches == "y"
+    assert [trace.x[0] for trace in sheet.data if trace.name == "c002"] == [1, 3]
 
 
 def image(name, **attributes):

@@ -1,4 +1,4 @@
-"""The Gallery map in Chromium: a lasso selects, the selection gets a tag, and the file is saved and loaded again."""
+"""The Gallery map in Chromium: selections, tags and their file; points that move from raw to aligned."""
 
 import json
 from urllib.parse import urlencode
@@ -41,3 +41,57 @@ def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, serv
     page.locator("input[type=file]").set_input_files(foreign)
     page.get_by_text("belongs to the data set").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def as_painted(page, panel: int) -> str:
+    """The pixels of a panel."""
+    return page.locator(".panel canvas").nth(panel).evaluate("(canvas) => canvas.toDataURL()")
+
+
+def test_points_move_from_raw_to_aligned(page, server, city, checkpoints):
+    page.goto(f"{server}/map?{urlencode({'data': str(city), **checkpoints, 'align': 'true'})}")
+    slider, play = page.get_by_label("From raw to aligned"), page.locator(".motion button")
+    slider.wait_for()
+    raw, aligned = as_painted(page, 0), as_painted(page, 1)
+    assert raw != aligned and slider.input_value() == "1"
+    slider.press("Home")
+    assert as_painted(page, 1) == raw, "both panels have one frame, and the points stand where they come from"
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "1% of the way from raw to aligned"
+    assert as_painted(page, 1) not in (raw, aligned)
+
+    slider.press("End")
+    for _ in range(2):  # it can be repeated
+        play.press("Enter")
+        page.wait_for_function("(button) => button.textContent === 'Pause'", arg=play.element_handle())
+        assert as_painted(page, 1) != aligned
+        page.wait_for_function("(button) => button.textContent === 'Play'", arg=play.element_handle())
+        assert slider.input_value() == "1" and as_painted(page, 1) == aligned
+    assert as_painted(page, 0) == raw, "the raw panel stands still"
+
+
+def test_the_motion_pauses_and_goes_on(page, server, city, checkpoints):
+    page.goto(f"{server}/map?{urlencode({'data': str(city), **checkpoints, 'align': 'true'})}")
+    slider, play = page.get_by_label("From raw to aligned"), page.locator(".motion button")
+    slider.wait_for()
+    play.click()
+    page.wait_for_function("(slider) => slider.value > 0.1 && slider.value < 1", arg=slider.element_handle())
+    play.click()
+    paused = float(slider.input_value())
+    page.wait_for_timeout(300)
+    assert 0.1 < float(slider.input_value()) == paused < 1
+    play.click()
+    page.wait_for_timeout(100)
+    assert float(slider.input_value()) >= paused, "not from the start"
+
+
+def test_reduced_motion_jumps(page, server, city, checkpoints):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{server}/map?{urlencode({'data': str(city), **checkpoints, 'align': 'true'})}")
+    play = page.locator(".motion button")
+    play.wait_for()
+    raw, aligned = as_painted(page, 0), as_painted(page, 1)
+    for label, painted in (("Show raw", raw), ("Show aligned", aligned), ("Show raw", raw)):
+        assert play.text_content() == label
+        play.click()
+        assert as_painted(page, 1) == painted

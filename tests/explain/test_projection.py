@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.explain.projection import FEWEST, principal_components, project, unit_rows
+from ssrnet.explain.projection import FEWEST, principal_components, project, turned_onto, unit_rows
 
 GROUPS = np.repeat(np.arange(3), 8)
 
@@ -110,6 +110,35 @@ def test_a_report_can_end_the_work(groups):
 
     with pytest.raises(Cancelled):
         project(groups, "UMAP", report)
+
+
+def distances(points):
+    return np.linalg.norm(points[:, None] - points, axis=2)
+
+
+def test_a_turned_mirrored_and_shifted_copy_comes_back(groups):
+    points, angle = project(groups, "PCA").points, 2.0
+    turn = np.array([[np.cos(angle), np.sin(angle)], [np.sin(angle), -np.cos(angle)]])  # determinant -1: it mirrors too
+    np.testing.assert_allclose(turned_onto(points @ turn + [30, -4], points), points, atol=1e-5)
+    np.testing.assert_allclose(turned_onto(points * [-1, 1], points), points, atol=1e-6)  # an axis of PCA flipped
+
+
+def test_turning_one_map_onto_another_changes_no_distance_and_no_scale(groups):
+    reference = project(groups, "PCA").points
+    points = 7 * np.random.default_rng(1).normal(size=(24, 2)).astype(np.float32)
+    turned = turned_onto(points, reference)
+    assert turned.dtype == np.float32
+    np.testing.assert_allclose(distances(turned), distances(points), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(turned.mean(0), reference.mean(0), atol=1e-5)
+    away = points - points.mean(0) + reference.mean(0)
+    assert np.square(turned - reference).sum() < np.square(away - reference).sum(), "nearer than without turning it"
+    assert not turned_onto(np.zeros((24, 2), np.float32), np.zeros((24, 2), np.float32)).any()
+
+
+def test_maps_of_different_images_are_not_turned(groups):
+    points = project(groups, "PCA").points
+    with pytest.raises(DataError, match="a map of 23 points cannot be turned onto one of 24; draw both of the same"):
+        turned_onto(points[1:], points)
 
 
 def test_what_cannot_be_drawn_says_why(groups):

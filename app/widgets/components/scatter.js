@@ -9,6 +9,7 @@ const draws = {
     path(c, [[x-w,y-l],[x+w,y-l],[x+w,y-w],[x+l,y-w],[x+l,y+w],[x+w,y+w],[x+w,y+l],[x-w,y+l],[x-w,y+w],[x-l,y+w],[x-l,y-w],[x-w,y-w]]); },
   x: (c, x, y, r) => { c.save(); c.translate(x, y); c.rotate(Math.PI / 4); draws.cross(c, 0, 0, r); c.restore(); },
 };
+const WAIT = 700, LASTS = 2600;  // milliseconds: the first place is seen before points leave it
 function path(c, points) {
   points.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)));
   c.closePath();
@@ -32,7 +33,7 @@ function inside(x, y, polygon) {
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".scatter");
-  const state = (root._state ??= { mode: "lasso", views: {}, pictures: {} });
+  const state = (root._state ??= { mode: "lasso", views: {}, pictures: {}, way: 1, began: null });
   const selectable = data.selectable;
   let selected = new Set(data.selected), hover = -1, drag = null;
   const tip = root.querySelector(".tip");
@@ -41,11 +42,12 @@ export default function (component) {
   const colour = (name) => getComputedStyle(root).getPropertyValue(name);
   root.setAttribute("aria-label", data.alt);
 
-  // Each panel's own frame, so that a change of colours keeps where the reader has zoomed to.
+  const moving = data.panels.some((panel) => panel.start);
+  // Each panel's own frame, so that a change of colours keeps where the reader has zoomed to; one frame where points move.
   const panels = data.panels.map((panel) => {
     const { x, y } = panel;
     let lowX = Infinity, highX = -Infinity, lowY = Infinity, highY = -Infinity;
-    for (let i = 0; i < x.length; i++) {
+    for (const { x, y } of moving ? data.panels : [panel]) for (let i = 0; i < x.length; i++) {
       lowX = Math.min(lowX, x[i]); highX = Math.max(highX, x[i]); lowY = Math.min(lowY, y[i]); highY = Math.max(highY, y[i]);
     }
     const home = { x: (lowX + highX) / 2, y: (lowY + highY) / 2, w: Math.max(highX - lowX, 1e-9), h: Math.max(highY - lowY, 1e-9), zoom: 1 };
@@ -58,8 +60,10 @@ export default function (component) {
     canvas.style.height = `${data.height}px`;
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${panel.title}: ${x.length} points`);
-    box.append(title, note, canvas);
-    return { panel, home, view, canvas, box, sx: [], sy: [] };
+    const foot = document.createElement("div");
+    foot.className = "foot"; foot.textContent = panel.foot;
+    box.append(title, note, canvas, ...(panel.foot ? [foot] : []));
+    return { panel, home, view, note, canvas, box, sx: [], sy: [] };
   });
   root.querySelector(".panels").replaceChildren(...panels.map((p) => p.box));
 
@@ -72,7 +76,10 @@ export default function (component) {
     const t = at(p), c = sized(p.canvas, t.W, t.H), text = colour("--st-text-color");
     const small = p.panel.x.length > 1500 ? 2.6 : p.panel.x.length > 300 ? 3.6 : 5;
     const some = selected.size > 0, same = hover >= 0 ? data.kind[hover] : -1;
-    for (let i = 0; i < p.panel.x.length; i++) { p.sx[i] = t.x(p.panel.x[i]); p.sy[i] = t.y(p.panel.y[i]); }
+    const { x, y, start = { x, y } } = p.panel, way = p.panel.start ? state.way : 1;
+    for (let i = 0; i < x.length; i++) {
+      p.sx[i] = t.x(start.x[i] + way * (x[i] - start.x[i])); p.sy[i] = t.y(start.y[i] + way * (y[i] - start.y[i]));
+    }
     const order = [...p.sx.keys()].sort((a, b) => selected.has(a) - selected.has(b));
     for (const i of order) {
       const k = kind(i);
@@ -192,6 +199,49 @@ export default function (component) {
     p.canvas.style.cursor = selectable ? "crosshair" : "grab";
   }
 
+  // The motion: a slider from the first place to the last, and a button that plays it, or jumps where motion is unwanted.
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let frame = 0;
+  function motion(p) {
+    const [first, last] = p.panel.ends, bar = document.createElement("div"), slider = document.createElement("input");
+    const play = document.createElement("button");
+    bar.className = "motion"; slider.type = "range"; slider.min = 0; slider.max = 1; slider.step = 0.01;
+    slider.setAttribute("aria-label", `From ${first} to ${last}`);
+    const show = () => {
+      slider.value = state.way;
+      const words = `${Math.round(100 * state.way)}% of the way from ${first} to ${last}`;
+      slider.setAttribute("aria-valuetext", words);
+      p.note.textContent = state.way < 1 ? words : p.panel.note;
+      play.textContent = still.matches ? `Show ${state.way < 1 ? last : first}` : state.began === null ? "Play" : "Pause";
+      draw(p);
+    };
+    const go = (way) => { hover = -1; tip.hidden = true; state.way = way; show(); };
+    const tick = (now) => {
+      const s = Math.min(1, Math.max(0, (now - state.began - WAIT) / LASTS));
+      if (s === 1) state.began = null;
+      else frame = requestAnimationFrame(tick);
+      go(s * s * (3 - 2 * s));
+    };
+    const stop = () => { cancelAnimationFrame(frame); state.began = null; };
+    play.onclick = () => {
+      const playing = state.began !== null;
+      stop();
+      if (still.matches) go(state.way < 1 ? 1 : 0);
+      else if (playing) show();
+      else {
+        const from = state.way < 1 ? 0.5 - Math.sin(Math.asin(1 - 2 * state.way) / 3) : 0;  // the s of tick
+        state.began = performance.now() - (from > 0 ? WAIT + from * LASTS : 0);
+        frame = requestAnimationFrame(tick);
+      }
+    };
+    slider.oninput = () => { stop(); go(Number(slider.value)); };
+    bar.append(play, first, slider, last);
+    p.box.append(bar);
+    show();
+    if (state.began !== null) frame = requestAnimationFrame(tick);  // the page ran again while it played
+  }
+  panels.filter((p) => p.panel.start).forEach(motion);
+
   const tools = root.querySelector(".tools");
   const button = (label, pressed, act) => {
     const made = document.createElement("button");
@@ -223,5 +273,5 @@ export default function (component) {
   const watch = new ResizeObserver(drawAll);
   panels.forEach((p) => watch.observe(p.canvas));
   drawAll();
-  return () => watch.disconnect();
+  return () => { cancelAnimationFrame(frame); watch.disconnect(); };
 }

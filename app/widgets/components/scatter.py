@@ -1,4 +1,7 @@
-"""Points in one or several panels side by side: hover shows the picture, a lasso, a box or a click selects."""
+"""Points in one or several panels side by side: hover shows the picture, a lasso, a box or a click selects.
+
+The points of a panel with a :class:`Motion` move, in the browser alone, from an earlier place to their own.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,25 @@ _component = component("scatter")
 
 
 @dataclass(frozen=True)
+class Motion:
+    """Where a panel's points come from, (N, 2), and the names of the first place and of the last."""
+
+    start: np.ndarray
+    ends: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Panel:
-    """points: (N, 2); the same N things in every panel."""
+    """points: (N, 2); the same N things in every panel. note: beside the title; foot: below the points.
+
+    Where one panel has a motion, all share one frame, so that places can be compared across them.
+    """
 
     title: str
     points: np.ndarray
     note: str = ""
+    foot: str = ""
+    motion: Motion | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,8 @@ def scatter(
     named = len(names) <= LONGEST_LEGEND
     data = {
         "panels": [
-            {"title": panel.title, "note": panel.note, "x": _short(panel.points[:, 0]), "y": _short(panel.points[:, 1])}
+            {"title": panel.title, "note": panel.note, "foot": panel.foot, **_places(panel.points)}
+            | ({"start": _places(panel.motion.start), "ends": list(panel.motion.ends)} if panel.motion else {})
             for panel in panels
         ],
         "labels": list(things.labels),
@@ -126,8 +143,14 @@ def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
                 marker={"symbol": "circle-open", "size": 14, "color": "black", "line": {"width": 2}},
             )
     sheet.update_xaxes(showticklabels=False, zeroline=False).update_yaxes(showticklabels=False, zeroline=False)
+    if any(panel.motion for panel in panels):
+        sheet.update_xaxes(matches="x").update_yaxes(matches="y")
     sheet.update_layout(width=900, height=380, margin={"l": 10, "r": 10, "t": 30, "b": 10})
     return sheet
+
+
+def _places(points: np.ndarray) -> dict[str, list[float]]:
+    return {"x": _short(points[:, 0]), "y": _short(points[:, 1])}
 
 
 def _short(values: np.ndarray) -> list[float]:
