@@ -6,6 +6,7 @@ import os.path
 from pathlib import Path
 
 from app.workbench.roots import check
+from ssrnet.retrieval import feature_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The project's folder, where the bundled demo lies; the app may be started from anywhere."""
@@ -15,9 +16,6 @@ DEMO = {
     "ssrnet": "checkpoints/ssrnet.safetensors",
 }
 """The bundled demo, by the sidebar's keys."""
-SHIPPED_FEATURES, KEPT_FEATURES = "assets/features", "runs/features"
-MOST_KEPT = 2 * 2**30
-"""Bytes of features kept on the disk: some 400 times the demo's, or 25 times VeRi-776's."""
 
 
 def demo() -> dict[str, str]:
@@ -26,8 +24,8 @@ def demo() -> dict[str, str]:
 
 
 def feature_folders() -> list[Path]:
-    """Where features may be stored already."""
-    return [ROOT / SHIPPED_FEATURES, ROOT / KEPT_FEATURES]
+    """Where features may be stored already: by the app, or by commands in the folder that it was started from."""
+    return feature_files.feature_folders(*default_roots())
 
 
 def default_roots() -> tuple[Path, Path]:

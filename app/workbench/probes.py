@@ -19,7 +19,15 @@ from ssrnet.errors import ResourceError
 from ssrnet.explain.branch_cosines import branch_cosines, nearest_other
 from ssrnet.predictor import BATCH
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
-from ssrnet.retrieval.feature_files import Record, feature_record, find_features, remove_oldest, save_features
+from ssrnet.retrieval.feature_files import (
+    KEPT,
+    MOST_KEPT,
+    Record,
+    feature_record,
+    find_features,
+    remove_oldest,
+    save_features,
+)
 from ssrnet.studies.explanations.mark_maps import MarkMaps
 from ssrnet.studies.explanations.mark_maps import mark_maps as compute_maps
 from ssrnet.studies.explanations.sample import Pair, draw_pairs
@@ -72,10 +80,10 @@ def embeddings(
             model.predictor.device,
             progress=counted(progress_callback),
         ).rounded()
-        folder = places.ROOT / places.KEPT_FEATURES
+        folder = places.ROOT / KEPT
         with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
             save_features(folder, features, record)
-            remove_oldest(folder, places.MOST_KEPT)
+            remove_oldest(folder, MOST_KEPT)
         return features
 
     return cached("probe embeddings", _key(model, name, images), make)

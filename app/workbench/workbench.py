@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,9 +15,9 @@ from app.workbench.options import RankingOptions
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.training_sets import SeenInTraining
-from ssrnet.errors import CheckpointError, ResourceError
+from ssrnet.errors import CheckpointError
 from ssrnet.explain.shares import BranchFeatures
-from ssrnet.index.partial import PartialFeatures
+from ssrnet.index.kept_features import extract_and_keep
 from ssrnet.installation import check_installation
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.predictor import BATCH, ImageView, Predictor
@@ -27,14 +26,7 @@ from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings, CameraStatist
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
 from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
-from ssrnet.retrieval.feature_files import (
-    Record,
-    feature_record,
-    find_features,
-    part_name,
-    remove_oldest,
-    save_features,
-)
+from ssrnet.retrieval.feature_files import KEPT, Record, feature_record, find_features
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
 from ssrnet.retrieval.reranking import ReRankSettings
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint
@@ -273,22 +265,20 @@ class OpenedModel:
         return feature_record(self.made_by(settings), self.data.dataset, self.data.hash)
 
     def _extract(self, settings: ExtractSettings, progress_callback: Progress | None) -> FeatureSet:
-        folder, record = places.ROOT / places.KEPT_FEATURES, self._record(settings)
-        with PartialFeatures(folder / part_name(record), self.made_by(settings)) as part:
-            features = extract(
+        return extract_and_keep(
+            places.ROOT / KEPT,
+            self._record(settings),
+            self.made_by(settings),
+            lambda partial: extract(
                 self.network,
                 self.data.dataset.test,
                 settings,
                 self.source.info.image_size,
                 self.predictor.device,
                 progress=counted(progress_callback),
-                partial=part,
-            ).rounded()
-            with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
-                save_features(folder, features, record)
-                part.remove()
-                remove_oldest(folder, places.MOST_KEPT)
-        return features
+                partial=partial,
+            ),
+        )
 
     def _evaluate(self, options: RankingOptions, progress_callback: Progress | None) -> Evaluation:
         features = self.features(settings=options.extraction)

@@ -22,16 +22,17 @@ from ssrnet.analysis.query_table import query_rows
 from ssrnet.analysis.scorecard.markdown import render
 from ssrnet.analysis.scorecard.measure import ScorecardTask, score_protocol
 from ssrnet.analysis.scorecard.scorecard import LeftOut, Scorecard, ScoredModel
+from ssrnet.commands.stored_features import embed_test_images
 from ssrnet.data.protocols import Protocol, ProtocolName
 from ssrnet.data.records import ReIDDataset
-from ssrnet.errors import ProtocolError, SettingsError
+from ssrnet.errors import DataError, ProtocolError, SettingsError
 from ssrnet.files import check_writable
 from ssrnet.resources import DeviceName
 from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings
 from ssrnet.retrieval.evaluated_models import (
+    EvaluatedModel,
     ModelFeatures,
     distinct_titles,
-    embed_test_images,
     note_training_data,
     open_test_images,
     trained_model,
@@ -39,6 +40,7 @@ from ssrnet.retrieval.evaluated_models import (
 )
 from ssrnet.retrieval.evaluation import evaluate, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings
+from ssrnet.retrieval.feature_files import read_record
 from ssrnet.retrieval.query_filters import parse_slices
 from ssrnet.retrieval.ranking import DistanceName
 
@@ -59,6 +61,9 @@ class CompareSettings:
     """CSV file with one row per query and protocol: AP and first hit of both, the wrong vehicle at rank 1, attributes."""
     untrained: str | None = None
     """Weights (a file, or `imagenet`) that the baseline's backbone started from, for a row before training."""
+    features: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...")] = ()
+    """Files of `ssrnet extract` with these checkpoints' features. Others are sought in assets/features and
+    runs/features, and else extracted and kept there."""
     protocols: tuple[ProtocolName, ...] = get_args(ProtocolName)
     """Protocols to use; those that the data cannot serve are skipped, with the reason."""
     seeds: int = 10
@@ -98,9 +103,10 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     """Runs the command; raises :class:`ProtocolError` where the data set serves none of the protocols."""
     models = [trained_model(settings.baseline), trained_model(settings.ssrnet)]
     if settings.untrained is not None:
-        start = replace(models[0].model.settings, attention_branch=False, relation_branch=False)
+        start = replace(models[0].info.model, attention_branch=False, relation_branch=False)
         models.insert(0, untrained_model(settings.untrained, start, models[0].image_size))
-    dataset, images = open_test_images(settings.data, settings.subset, settings.only)
+    images = open_test_images(settings.data, settings.subset, settings.only)
+    dataset = images.dataset
     print(dataset.summary())
     models = [model._replace(title=title) for model, title in zip(models, distinct_titles(models), strict=True)]
     models = [note_training_data(model, dataset) for model in models]
@@ -108,10 +114,10 @@ def compare_checkpoints(settings: CompareSettings) -> None:
         check_writable(path)  # before minutes of work, not after
     slices = {text: parse_slices(text, dataset) for text in settings.slices}
     served, left_out = _served(settings, dataset)
-    features = []
-    for model in models:
-        print(f"{model.title}: {len(dataset.test):,} images")
-        features.append(embed_test_images(model, dataset, settings.extraction, settings.device, settings.workers))
+    features = [
+        embed_test_images(model, images, settings.extraction, settings.device, settings.workers, file)
+        for model, file in zip(models, _files(settings.features, models), strict=True)
+    ]
     pair = features[-2:]
     pairs = [(pair[0].title, pair[1].title)]
     scored = features
@@ -119,7 +125,7 @@ def compare_checkpoints(settings: CompareSettings) -> None:
         aligned = [one.aligned(settings.alignment) for one in features]
         pairs += [(aligned[-2].title, aligned[-1].title), *((one.title, f"{one.title}{ALIGNED}") for one in pair)]
         scored = [each for both in zip(features, aligned) for each in both]
-    task = ScorecardTask(dataset, scored, slices, pairs, images, settings.distance)
+    task = ScorecardTask(dataset, scored, slices, pairs, images.title, settings.distance)
     results = []
     for protocols in served:
         scores, empty = score_protocol(task, protocols)
@@ -127,8 +133,8 @@ def compare_checkpoints(settings: CompareSettings) -> None:
         left_out += empty
     scorecard = Scorecard(
         dataset=dataset.name,
-        dataset_hash=dataset.content_hash(),
-        images=images,
+        dataset_hash=images.dataset_hash,
+        images=images.title,
         models=tuple(ScoredModel(one.title, one.made_by) for one in features),
         differences=tuple(pairs),
         protocols=tuple(results),
@@ -157,6 +163,25 @@ def protocol_rows(
         named: Row = {"protocol": protocol.name, "seed": first.evaluation.record.seed}
         rows += [{**named, **row} for row in query_rows(first, second)]
     return rows
+
+
+def _files(paths: Sequence[Path], models: Sequence[EvaluatedModel]) -> list[Path | None]:
+    """The feature file of each model, by the checkpoint's hash; None for a model without.
+
+    Raises :class:`DataError` for a file that is no model's.
+    """
+    files = {model.made_by["checkpoint_hash"]: None for model in models if "checkpoint_hash" in model.made_by}
+    for path in paths:
+        record = read_record(path)
+        if record is None:
+            raise DataError(f"{path} is not a feature file of ssrnet; make one with `ssrnet extract`.")
+        if record.get("checkpoint_hash") not in files:
+            raise DataError(
+                f"{path} has features of {record.get('checkpoint', record.get('model'))} "
+                f"({record.get('checkpoint_hash', 'no checkpoint')}), which is none of the compared models; leave it out."
+            )
+        files[record["checkpoint_hash"]] = path
+    return [files.get(model.made_by.get("checkpoint_hash")) for model in models]
 
 
 def _served(settings: CompareSettings, dataset: ReIDDataset) -> tuple[list[list[Protocol]], list[LeftOut]]:

@@ -9,17 +9,17 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ssrnet.commands.stored_features import embed_test_images, read_features
 from ssrnet.data.datasets import open_training_data
 from ssrnet.data.holdout import hold_back
 from ssrnet.data.protocols import ProtocolName
-from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.model import ModelSettings
 from ssrnet.resources import DeviceName
 from ssrnet.retrieval.evaluated_models import (
+    EvaluatedImages,
     EvaluatedModel,
-    embed_test_images,
     note_training_data,
     open_test_images,
     trained_model,
@@ -39,7 +39,7 @@ UNTRAINED_IMAGE_SIZE = 256
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Evaluate a checkpoint, or untrained backbone features, on a data set's test images."""
+    """Evaluate a checkpoint, untrained backbone features, or features in a file, on a data set's test images."""
 
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Data folder, or the path of a CSV manifest."""
@@ -49,6 +49,9 @@ class EvaluateSettings:
     """Instead of a checkpoint: pooled features of these backbone weights (a file, or `imagenet`)."""
     model: ModelSettings = ModelSettings(attention_branch=False, relation_branch=False)
     """With --untrained: the backbone and its strides."""
+    features: Path | None = None
+    """Stored features: with --checkpoint that checkpoint's; else those of `ssrnet import` or `ssrnet extract` alone. Without
+    it they are sought in assets/features and runs/features, and else extracted and kept there."""
     protocol: Literal["own", "cross_camera", "single_gallery_shot", "multi_gallery_shot"] = "own"
     """`own` is the protocol that the data set's authors report."""
     seeds: int = 10
@@ -94,11 +97,12 @@ def evaluate_model(settings: EvaluateSettings) -> None:
         raise SettingsError("query expansion starts from cosine distances; leave out --distance or --expand.")
     model = _model(settings)
     if settings.held_back:
-        dataset, images = _held_back(settings), "held-back"
+        images = _held_back(settings)
     else:
-        dataset, images = open_test_images(settings.data, settings.subset, settings.only)
+        images = open_test_images(settings.data, settings.subset, settings.only)
+    dataset = images.dataset
     print(dataset.summary())
-    if not settings.held_back:
+    if model is not None and not settings.held_back:
         model = note_training_data(model, dataset)
     queries = None if settings.queries is None else QueryFilter.parse(settings.queries, dataset)
     name: ProtocolName = dataset.protocol if settings.protocol == "own" else settings.protocol  # type: ignore[assignment]
@@ -106,7 +110,12 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     split = protocols[0].split(dataset)  # raises for an unusable protocol before minutes of extraction
     if queries is not None:
         queries.required_rows(split.query)
-    test_features = embed_test_images(model, dataset, settings.extraction, settings.device, settings.workers)
+    if model is None:
+        test_features = read_features(settings.features, images, settings.extraction)
+    else:
+        test_features = embed_test_images(
+            model, images, settings.extraction, settings.device, settings.workers, settings.features
+        )
     features, made_by = test_features.features, test_features.made_by
     evaluations = [
         evaluate(
@@ -117,13 +126,14 @@ def evaluate_model(settings: EvaluateSettings) -> None:
             distance=settings.distance,
             re_rank=settings.re_ranking if settings.re_rank else None,
             expansion=settings.expansion if settings.expand else None,
-            images=images,
+            images=images.title,
+            dataset_hash=images.dataset_hash,
         )
         for protocol in protocols
     ]
     if queries is not None:
         evaluations = [restrict(evaluation, queries) for evaluation in evaluations]
-    shown = "" if settings.held_back else f", {images} test images"
+    shown = "" if settings.held_back else f", {images.title} test images"
     title = f"{made_by['model']} on {dataset.name}{shown}, {name}"
     print(title if queries is None else f"{title}, queries {queries.title}")
     scores = [query_scores(evaluation) for evaluation in evaluations]
@@ -159,7 +169,7 @@ def branch_scales(features: FeatureSet) -> dict[str, FeatureSet]:
     return {"as concatenated": features, "each at unit length": features.at_unit_length(), **alone}
 
 
-def _held_back(settings: EvaluateSettings) -> ReIDDataset:
+def _held_back(settings: EvaluateSettings) -> EvaluatedImages:
     """The vehicles that the checkpoint's run held back, drawn again by :func:`hold_back`.
 
     Raises :class:`SettingsError` where it held none back, or where the folders are not those of the run.
@@ -177,12 +187,23 @@ def _held_back(settings: EvaluateSettings) -> ReIDDataset:
             f"{dataset.name} ({dataset.content_hash()}); give the run's folders in the same order."
         )
     _, held = hold_back(dataset, holdout, seed)
-    return held
+    return EvaluatedImages(held, "held-back", held, split="held-back")
 
 
-def _model(settings: EvaluateSettings) -> EvaluatedModel:
-    if (settings.checkpoint is None) == (settings.untrained is None):
-        raise SettingsError("give either --checkpoint FILE or --untrained WEIGHTS; there is nothing else to evaluate.")
+def _model(settings: EvaluateSettings) -> EvaluatedModel | None:
+    """The network to evaluate; None for features by themselves."""
+    if settings.checkpoint is not None and settings.untrained is not None:
+        raise SettingsError("give either --checkpoint FILE or --untrained WEIGHTS, not both.")
+    if settings.untrained is not None and settings.features is not None:
+        raise SettingsError("--features has no features of untrained networks; leave it out, or --untrained.")
     if settings.checkpoint is not None:
         return trained_model(settings.checkpoint)
-    return untrained_model(settings.untrained, settings.model, UNTRAINED_IMAGE_SIZE)
+    if settings.untrained is None and settings.features is None:
+        raise SettingsError(
+            "give --checkpoint FILE, --untrained WEIGHTS or --features FILE; there is nothing to evaluate."
+        )
+    return (
+        None
+        if settings.untrained is None
+        else untrained_model(settings.untrained, settings.model, UNTRAINED_IMAGE_SIZE)
+    )

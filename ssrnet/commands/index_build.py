@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +24,7 @@ from ssrnet.index.projection_cost import measure_cost
 from ssrnet.index.record import Backend
 from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.extraction import ExtractSettings, branch_dims, check_precision, describe, embed_batches
-from ssrnet.retrieval.feature_files import feature_record, find_features
+from ssrnet.retrieval.feature_files import KEPT, SHIPPED, feature_record, find_features
 from ssrnet.training.checkpoint import load_checkpoint
 
 FULL = "full"
@@ -54,7 +54,7 @@ class BuildSettings:
     """Qdrant collection; by default named by checkpoint and extraction settings."""
     pca: int | None = None
     """Search features projected to so many numbers, and report the cost; the whole ones stay in FOLDER/full."""
-    features: tuple[Path, ...] = field(default=(Path("assets/features"), Path("runs/features")))
+    features: tuple[Path, ...] = (SHIPPED, KEPT)
     """Folders in which `ssrnet extract` or the app may have stored these features already."""
     extraction: ExtractSettings = ExtractSettings()
     workers: int = 2

@@ -1,37 +1,64 @@
-"""The networks that `ssrnet evaluate` and `ssrnet compare` evaluate, and their features of the test images."""
+"""The networks and images of `ssrnet evaluate` and `ssrnet compare`, and the features that they rank."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import ReIDDataset
-from ssrnet.errors import SettingsError
+from ssrnet.errors import CheckpointError, SettingsError
 from ssrnet.model import ModelSettings, SSRNet
-from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings
-from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
+from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.feature_files import Record, feature_record
 from ssrnet.retrieval.query_filters import filter_test_images
-from ssrnet.training.checkpoint import CheckpointInfo, file_hash, load_backbone, load_checkpoint
+from ssrnet.training.checkpoint import CheckpointInfo, file_hash, load_backbone, load_checkpoint, read_checkpoint
 from ssrnet.training.trained_on import seen_by
 
 
 class EvaluatedModel(NamedTuple):
     """A network, the image size it was trained at, its title in headings, and its part of the protocol record.
 
-    ``info`` is the checkpoint's metadata, None for an untrained network.
+    ``load`` reads the network, which stored features do not need. ``info`` is the checkpoint's metadata, None for an
+    untrained network. ``notes`` are entries of the record that do not identify the model. ``by_content``: whether
+    ``made_by`` identifies the network by its content, so that features can be stored under it.
     """
 
-    model: SSRNet
+    load: Callable[[], SSRNet]
     image_size: int
     title: str
-    made_by: dict[str, object]
+    made_by: Record
     info: CheckpointInfo | None = None
+    notes: Record = {}
+    by_content: bool = True
+
+
+@dataclass(frozen=True)
+class EvaluatedImages:
+    """The test images of ``dataset``, and their title in headings and records: "all", the value of --only, "held-back".
+
+    Stored features of ``whole``, the data set before --only, serve too. ``split`` is that of their feature record.
+    """
+
+    dataset: ReIDDataset
+    title: str
+    whole: ReIDDataset
+    split: str = "test"
+
+    @cached_property
+    def dataset_hash(self) -> str:
+        return self.dataset.content_hash()
+
+    def records(self, made_by: Record) -> list[Record]:
+        """The records under which features of these images may be stored: of the whole data set, then of the images."""
+        own = feature_record(made_by, self.dataset, self.dataset_hash, self.split)
+        if self.whole is self.dataset:
+            return [own]
+        return [feature_record(made_by, self.whole, self.whole.content_hash(), self.split), own]
 
 
 @dataclass(frozen=True)
@@ -40,7 +67,7 @@ class ModelFeatures:
 
     title: str
     features: FeatureSet
-    made_by: dict[str, object]
+    made_by: Record
     alignment: AlignmentSettings | None = None
     """How they are aligned by camera before they are ranked."""
 
@@ -61,37 +88,49 @@ class ModelFeatures:
 
 
 def trained_model(path: Path) -> EvaluatedModel:
-    """The network of a checkpoint; raises as :func:`load_checkpoint`."""
-    checkpoint = load_checkpoint(path)
-    info = checkpoint.info
-    return EvaluatedModel(checkpoint.model, info.image_size, info.model.title, checkpoint.record, info)
+    """The network of a checkpoint; raises as :func:`read_checkpoint`, and its ``load`` as :func:`load_checkpoint`."""
+    stored = read_checkpoint(path)
+
+    def load() -> SSRNet:
+        checkpoint = load_checkpoint(path)
+        if checkpoint.hash != stored.hash:
+            raise CheckpointError(f"{path} was rewritten while this command ran; run it again.")
+        return checkpoint.model
+
+    return EvaluatedModel(load, stored.info.image_size, stored.info.model.title, stored.record, stored.info)
 
 
 def untrained_model(weights: str, settings: ModelSettings, image_size: int) -> EvaluatedModel:
-    """A network before training, its backbone's ``weights`` as for :func:`load_backbone`."""
+    """A network before training, its backbone's ``weights`` as for :func:`load_backbone`.
+
+    Its record identifies it by content where the weights are a file and it has no branches, whose weights are random.
+    """
     network = SSRNet(settings)
     note = load_backbone(network, weights)
     details = [note, network.backbone.variant, "" if settings.padding == "zeros" else f"{settings.padding} padding"]
     name = f"untrained {settings.backbone} ({'; '.join(filter(None, details))})"
-    made_by: dict[str, object] = {"model": name}
-    if Path(weights).is_file():
+    made_by: Record = {"model": name}
+    is_file = Path(weights).is_file()
+    if is_file:
         made_by |= {"checkpoint": Path(weights).name, "checkpoint_hash": file_hash(Path(weights))}
-    return EvaluatedModel(network, image_size, f"Untrained {settings.backbone}", made_by)
+        made_by |= {name: getattr(settings, name) for name in ("backbone", "last_stride", "stride_position", "padding")}
+    by_content = is_file and not settings.attention_branch and not settings.relation_branch
+    return EvaluatedModel(lambda: network, image_size, f"Untrained {settings.backbone}", made_by, by_content=by_content)
 
 
-def open_test_images(data: Path, subset: int | None, only: str | None) -> tuple[ReIDDataset, str]:
-    """The data set, with the test images that ``only`` ("vehicle_type=car,truck") selects; and ``only``, or "all".
+def open_test_images(data: Path, subset: int | None, only: str | None) -> EvaluatedImages:
+    """The data set's test images, or those that ``only`` ("vehicle_type=car,truck") selects.
 
     Raises as :func:`open_dataset`, :class:`SettingsError` for a malformed ``only``,
     :class:`DataError` for a value that no test image has.
     """
     dataset = open_dataset(data, subset)
     if only is None:
-        return dataset, "all"
+        return EvaluatedImages(dataset, "all", dataset)
     attribute, equals, values = only.partition("=")
     if not equals or not values:
         raise SettingsError(f"--only is {only!r}; write an attribute and its values, as vehicle_type=car,truck.")
-    return filter_test_images(dataset, attribute, values.split(",")), only
+    return EvaluatedImages(filter_test_images(dataset, attribute, values.split(",")), only, dataset)
 
 
 def note_training_data(model: EvaluatedModel, dataset: ReIDDataset) -> EvaluatedModel:
@@ -104,23 +143,7 @@ def note_training_data(model: EvaluatedModel, dataset: ReIDDataset) -> Evaluated
         return model
     for text in filter(None, (seen.warning, seen.note)):
         print(f"{model.title}: {text}")
-    return model._replace(made_by=model.made_by | seen.record)
-
-
-def embed_test_images(
-    model: EvaluatedModel, dataset: ReIDDataset, settings: ExtractSettings, device: DeviceName, workers: int
-) -> ModelFeatures:
-    """The embeddings of all test images, with a progress bar in the shell."""
-    features = extract(
-        model.model,
-        dataset.test,
-        settings,
-        model.image_size,
-        resolve_device(device),
-        workers,
-        progress=lambda batches, total: tqdm(batches, total=total, unit="batch"),
-    )
-    return ModelFeatures(model.title, features, model.made_by | describe(settings, model.image_size))
+    return model._replace(notes=seen.record)
 
 
 def distinct_titles(models: Sequence[EvaluatedModel]) -> list[str]:

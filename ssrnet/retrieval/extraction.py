@@ -78,12 +78,7 @@ class FeatureSet:
         """
         if not branches:
             return self
-        absent = [branch for branch in branches if branch not in self.branch_dims]
-        if absent:
-            raise SettingsError(
-                f"the features have no branch {', '.join(absent)}; they have {', '.join(self.branch_dims)}: "
-                "choose among these."
-            )
+        check_branches(branches, self.branch_dims)
         columns = dict(zip(self.branch_dims, self.features.split(list(self.branch_dims.values()), dim=1), strict=True))
         chosen = {branch: dim for branch, dim in self.branch_dims.items() if branch in branches}
         return FeatureSet(torch.cat([columns[branch] for branch in chosen], dim=1), self.names, chosen)
@@ -256,6 +251,15 @@ def branch_dims(model: SSRNet, settings: ExtractSettings) -> dict[str, int]:
     """Branches of an embedding and their dimensions, in order."""
     chosen = settings.embedding.branches
     return {branch: dim for branch, dim in model.branch_dims.items() if not chosen or branch in chosen}
+
+
+def check_branches(branches: Iterable[str], known: Iterable[str]) -> None:
+    """Raises :class:`SettingsError` for a branch that features do not have."""
+    absent = [branch for branch in branches if branch not in known]
+    if absent:
+        raise SettingsError(
+            f"the features have no branch {', '.join(absent)}; they have {', '.join(known)}: choose among these."
+        )
 
 
 def check_precision(settings: ExtractSettings, device: torch.device) -> None:

@@ -22,6 +22,12 @@ Record = dict[str, object]
 DESCRIPTIVE = {"model", "checkpoint", "dataset", "version"}
 """Entries for readers alone: records that differ in nothing else stand for the same features."""
 
+SHIPPED, KEPT = Path("assets/features"), Path("runs/features")
+"""The folders of feature files, below the project's folder or the working folder: those of the demo, and those that the
+app, `ssrnet evaluate` and `ssrnet compare` extracted."""
+MOST_KEPT = 2 * 2**30
+"""Bytes of features that ``KEPT`` may hold: some 400 times the demo's, or 25 times VeRi-776's."""
+
 AHEAD = 60.0
 """Seconds by which a file server's clock may be ahead of this machine's."""
 
@@ -55,11 +61,22 @@ def part_name(record: Record) -> str:
     return f"{_prefix(record)}-{_key(record | {'dataset_hash': None})}.part"
 
 
+def feature_folders(*roots: Path) -> list[Path]:
+    """Where features may be stored already, below each of the folders."""
+    return [root / folder for root in roots for folder in (SHIPPED, KEPT)]
+
+
 def find_features(folders: Iterable[Path], record: Record) -> FeatureSet | None:
     """The features of ``record``, from the first folder that has them; None where none has.
 
     Damaged files and files with another record are skipped.
     """
+    found = find_file(folders, record)
+    return None if found is None else found[1]
+
+
+def find_file(folders: Iterable[Path], record: Record) -> tuple[Path, FeatureSet] | None:
+    """As :func:`find_features`, with the file that they were read from."""
     for folder in folders:
         for path in sorted(folder.glob(f"*-{_key(record)}.safetensors")):
             try:
@@ -67,8 +84,22 @@ def find_features(folders: Iterable[Path], record: Record) -> FeatureSet | None:
             except DataError:
                 continue
             if _identifying(stored) == _identifying(record):
-                return features
+                return path, features
     return None
+
+
+def differences(stored: Record, wanted: Record) -> list[str]:
+    """How a file's features are other ones than ``wanted``, as ["flip test is True, not False"]; [] for the same."""
+
+    def value(record: Record, name: str) -> str:
+        label = record.get({"checkpoint_hash": "checkpoint", "dataset_hash": "dataset"}.get(name, ""))
+        return f"{record.get(name, 'the default')}" + (f" ({label})" if label else "")
+
+    return [
+        f"{name.replace('_', ' ')} is {value(stored, name)}, not {value(wanted, name)}"
+        for name in sorted(stored.keys() | wanted.keys())
+        if _identifying({name: stored.get(name)}) != _identifying({name: wanted.get(name)})
+    ]
 
 
 def save_features(folder: Path, features: FeatureSet, record: Record) -> Path:

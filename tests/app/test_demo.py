@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app.widgets.page import VIEWS
 from app.workbench import places, workbench
 from ssrnet.errors import InstallationError
+from ssrnet.retrieval import feature_files
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.feature_files import read_record
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
@@ -48,7 +49,7 @@ def sidebar(test: AppTest) -> dict[str, str | None]:
 
 
 def kept(root: Path) -> list[Path]:
-    return sorted((root / places.KEPT_FEATURES).glob("*"))
+    return sorted((root / feature_files.KEPT).glob("*"))
 
 
 def ranks(test: AppTest) -> int:
@@ -62,7 +63,7 @@ def test_the_app_opens_on_the_demo_without_any_configuration(demo, no_extraction
     assert test.dataframe[0].value["Model"].tolist() == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert test.sidebar.radio[0].value == "cross_camera"
     assert "bundled demo" in test.sidebar.caption[0].value and "assets/README.md" in test.sidebar.caption[0].value
-    assert kept(demo) == [] and len(list((demo / places.SHIPPED_FEATURES).iterdir())) == 2
+    assert kept(demo) == [] and len(list((demo / feature_files.SHIPPED).iterdir())) == 2
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
@@ -156,7 +157,7 @@ def test_a_changed_checkpoint_or_data_set_is_extracted_anew(demo, open_page):
 @pytest.mark.parametrize("damage", ["cut", "foreign"])
 def test_a_damaged_or_foreign_feature_file_is_made_again(demo, open_page, damage):
     start_anew()
-    shipped = sorted((demo / places.SHIPPED_FEATURES).iterdir())
+    shipped = sorted((demo / feature_files.SHIPPED).iterdir())
     if damage == "cut":
         shipped[0].write_bytes(shipped[0].read_bytes()[:-1])
     else:
@@ -174,7 +175,7 @@ def test_where_features_cannot_be_kept_the_page_goes_on_without(open_city, proje
 
 def test_feature_files_are_not_offered_as_checkpoints(demo, open_page):
     (demo / "runs").mkdir()
-    for number, path in enumerate((demo / places.SHIPPED_FEATURES).iterdir()):
+    for number, path in enumerate((demo / feature_files.SHIPPED).iterdir()):
         shutil.copy(path, demo / f"runs/features{number}.safetensors")
     test = open_page("retrieval")
     assert test.sidebar.selectbox[0].options == [places.DEMO["baseline"], places.DEMO["ssrnet"]]

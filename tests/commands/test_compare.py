@@ -8,15 +8,16 @@ from safetensors.torch import save_file
 
 from ssrnet.analysis.scorecard.markdown import render
 from ssrnet.analysis.scorecard.scorecard import read_scorecard
+from ssrnet.commands import stored_features
 from ssrnet.commands.compare import CompareSettings, compare_checkpoints
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import CheckpointError, DataError, ProtocolError, ResourceError, SettingsError
-from ssrnet.retrieval import evaluated_models
 from ssrnet.retrieval.evaluated_models import EvaluatedModel, distinct_titles
 from ssrnet.retrieval.extraction import ExtractSettings
 from ssrnet.training.checkpoint import file_hash, save_checkpoint
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("working_folder")
 BASELINE, SSRNET = "Baseline (GB)", "SSR-Net (GB+AB+RB)"
 
 
@@ -46,8 +47,8 @@ def settings(data, checkpoints, tmp_path):
 
 def test_the_file_renders_as_what_was_printed(settings, capsys, monkeypatch):
     extracted = []
-    extract = evaluated_models.extract
-    monkeypatch.setattr(evaluated_models, "extract", lambda *a, **named: extracted.append(a) or extract(*a, **named))
+    extract = stored_features.extract
+    monkeypatch.setattr(stored_features, "extract", lambda *a, **named: extracted.append(a) or extract(*a, **named))
     compare_checkpoints(replace(settings, untrained="none", slices=("sibling_group", "vehicle_type")))
     printed, comparison = capsys.readouterr().out, read_scorecard(settings.out)
     assert len(extracted) == 3 and printed.endswith(f"\n\n{render(comparison)}")
@@ -177,7 +178,7 @@ def test_a_line_a_query_and_protocol(settings, tmp_path):
 @pytest.mark.parametrize("name", ["out", "queries_csv"])
 def test_a_file_that_cannot_be_written_is_told_before_extraction(settings, monkeypatch, tmp_path, name):
     (tmp_path / "taken").touch()
-    monkeypatch.setattr(evaluated_models, "extract", None)
+    monkeypatch.setattr(stored_features, "extract", None)
     path = tmp_path / "taken" / ("c.json" if name == "out" else "c.csv")
     with pytest.raises(ResourceError, match="cannot write .*taken"):
         compare_checkpoints(replace(settings, **{name: path}))
@@ -209,7 +210,7 @@ def test_multi_gallery_shot_with_n(settings):
 )
 def test_what_cannot_work_is_told_before_extraction(settings, monkeypatch, tmp_path, changes, error, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluated_models, "extract", None)
+    monkeypatch.setattr(stored_features, "extract", None)
     with pytest.raises(error, match=message) as caught:
         compare_checkpoints(replace(settings, **changes))
     assert "\n" not in str(caught.value) and not settings.out.exists()

@@ -17,6 +17,8 @@ from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("working_folder")
+
 
 @pytest.fixture
 def settings(run):
@@ -46,6 +48,8 @@ def test_it_prints_the_numbers_and_their_record(settings, capsys):
         "neck": "after",
         "normalise_branches": False,
         "branches": [],
+        "rounded_to": "float16",
+        "read_from": "extracted now",
         "test_vehicles_in_training": 0,
     }
     assert "SSR-Net (GB+AB+RB): Trained on this data set's training split, which has none of the test" in printed
@@ -132,7 +136,7 @@ def test_re_ranking_sees_all_queries_though_some_count(settings, tmp_path, capsy
     ],
 )
 def test_queries_that_are_not_there_are_told_before_extraction(settings, monkeypatch, queries, error, message):
-    monkeypatch.setattr("ssrnet.retrieval.evaluated_models.extract", None)
+    monkeypatch.setattr("ssrnet.commands.stored_features.extract", None)
     with pytest.raises(error, match=message):
         evaluate_model(replace(settings, queries=queries))
 
@@ -154,7 +158,7 @@ def test_multi_gallery_shot_with_n(settings, capsys):
 
 
 def test_an_unusable_protocol_is_told_before_extraction(settings, monkeypatch):
-    monkeypatch.setattr("ssrnet.retrieval.evaluated_models.extract", None)
+    monkeypatch.setattr("ssrnet.commands.stored_features.extract", None)
     with pytest.raises(ProtocolError, match="multi_gallery_shot cannot be used here: with 6 in the gallery"):
         evaluate_model(replace(settings, protocol="multi_gallery_shot"))
 
@@ -214,7 +218,10 @@ def test_only_with_an_unknown_value_or_attribute(settings):
 @pytest.mark.parametrize("both", [True, False])
 def test_checkpoint_and_untrained_both_or_neither(settings, both):
     settings = replace(settings, untrained="none") if both else replace(settings, checkpoint=None)
-    with pytest.raises(SettingsError, match="give either --checkpoint FILE or --untrained WEIGHTS"):
+    either = "give either --checkpoint FILE or --untrained WEIGHTS, not both"
+    with pytest.raises(
+        SettingsError, match=either if both else "give --checkpoint FILE, --untrained WEIGHTS or --feat"
+    ):
         evaluate_model(settings)
 
 

@@ -13,9 +13,11 @@ from ssrnet.model import EmbeddingSettings
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe
 from ssrnet.retrieval.feature_files import (
     PARTS,
+    differences,
     feature_record,
     file_name,
     find_features,
+    find_file,
     part_name,
     read_record,
     remove_oldest,
@@ -50,10 +52,22 @@ def test_what_was_kept_is_found_as_float32_in_any_of_the_folders(features, tmp_p
     path = save_features(tmp_path / "b", features, record())
     assert path.parent == tmp_path / "b" and path.name == file_name(record())
     found = find_features([tmp_path / "a", tmp_path / "b"], record())
+    assert find_file([tmp_path / "a", tmp_path / "b"], record())[0] == path
     assert found.names == features.names and found.branch_dims == features.branch_dims
     assert found.features.dtype == torch.float32 and torch.equal(found.features, features.features.half().float())
     assert torch.equal(found.features, features.rounded().features)
     assert os.listdir(tmp_path / "b") == [path.name]
+
+
+def test_differences_are_those_by_which_features_are_not_found():
+    same = record(checkpoint="copy.safetensors", dataset="City", version="2", model="X", branches=[])
+    assert differences(record(), same) == []
+    other = record(ExtractSettings(precision="bfloat16", flip_test=True), checkpoint_hash="e" * 16)
+    assert differences(other, record()) == [
+        f"checkpoint hash is {'e' * 16} (ssrnet.safetensors), not {'c' * 16} (ssrnet.safetensors)",
+        "flip test is True, not False",
+        "precision is bfloat16, not the default",
+    ]
 
 
 def test_the_file_is_float16_unless_a_number_is_too_large(features, tmp_path):
