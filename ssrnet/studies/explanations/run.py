@@ -74,7 +74,7 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
     path = settings.out / "explanations.json"
     earlier = read_measurements(path).models if path.exists() else []
     device = resolve_device(settings.device)
-    networks = [Network(one.model, one.image_size, settings, device) for one in evaluated]
+    networks = [Network(one.load(), one.image_size, settings, device) for one in evaluated]
     models = [
         _resumed(title, one, network, record, earlier)
         for title, one, network in zip(distinct_titles(evaluated), evaluated, networks, strict=True)
@@ -170,7 +170,7 @@ def _resumed(
     determines_rows = {"record": record, "hash": made_by["checkpoint_hash"], "image_size": network.size}
     key = hashlib.sha256(json.dumps(determines_rows, sort_keys=True).encode()).hexdigest()[:16]
     rows = next((model.rows for model in earlier if model.key == key), {})
-    model = evaluated.model.settings
+    model = network.model.settings
     return ModelMeasurements(title, made_by, key, why_no_spatial_attention(model), rows, why_no_attended_length(model))
 
 
