@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 import ssrnet
 from ssrnet.commands.compare import CompareSettings, compare_checkpoints
-from ssrnet.data.datasets import open_dataset
+from ssrnet.commands.stored_features import embed_test_images
 from ssrnet.data.records import ReIDDataset
 from ssrnet.files import write_atomically
 from ssrnet.retrieval.alignment import AlignmentSettings
-from ssrnet.retrieval.evaluated_models import ModelFeatures, distinct_titles, embed_test_images, trained_model
+from ssrnet.retrieval.evaluated_models import ModelFeatures, distinct_titles, open_test_images, trained_model
 from ssrnet.retrieval.extraction import ExtractSettings
 from ssrnet.studies.alignment.choose import choose
 from ssrnet.studies.alignment.draws import draws
@@ -45,9 +45,10 @@ def study_alignment(settings: AlignmentStudySettings) -> None:
     for role, recipe in TOWNS.items():
         town = settings.out / recipe
         generate(replace(city_recipe(recipe), out=town, workers=settings.workers), console_progress())
-        dataset = open_dataset(town)
+        images = open_test_images(town, None, None)
+        dataset = images.dataset
         embedded = [
-            embed_test_images(model, dataset, ExtractSettings(), settings.device, settings.workers) for model in models
+            embed_test_images(model, images, ExtractSettings(), settings.device, settings.workers) for model in models
         ]
         record[role] = _describe(dataset)
         record["models"] = {one.title: one.made_by for one in embedded}
