@@ -9,10 +9,10 @@ import streamlit as st
 
 from app.widgets.components.image_picker import choose
 from app.widgets.controls import one_of
-from app.widgets.evaluations import ensure_features, metrics_table
+from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, largest_slices, scatter, short
-from app.widgets.failure_confusions import first_places
+from app.widgets.failure_confusions import first_places, own_camera
 from app.widgets.failure_labels import labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
 from app.widgets.page import explain
@@ -40,6 +40,9 @@ LOOK_FOR = """
 - **Slices**: an interval that leaves out 0 in the right-hand chart. Intervals come from 2,000 draws of the vehicles
   (not the queries) with replacement, the same draws for both models. Hollow marks stand for fewer than 20 vehicles,
   where intervals are too narrow. Of many slices one in twenty leaves out 0 by chance.
+- **The query's own camera**: where far more wrong first images come from it than by chance, the models go by what a
+  camera's images have in common. That is what *Align cameras* in the sidebar takes off. Where a model's raw features
+  are compared with its aligned ones, raw has the lighter colour.
 - **Who took the first place**: an attribute in which confusions agree far more often than chance is what the model
   goes by. *Siblings* are vehicles that differ by their marks alone.
 - **Labels and copies**: a suspicion is worth a look and nothing more.
@@ -50,10 +53,12 @@ FUNCTIONS = (Comparison, inspect, differences, by_attribute, confusions, suspect
 def render(bench: Workbench) -> None:
     """Metrics of two models, then one of the sections, of which only the visible one is computed."""
     a, b = _pair(bench)
-    ensure_features((a, b))
-    listed = list(bench.models)
-    pair = failures(a, b, (listed.index(a.title), listed.index(b.title)))
-    metrics_table(dict(zip(pair.titles, (pair.comparison.a, pair.comparison.b), strict=True)))
+    titles = a.raw.title, b.raw.title
+    with_raw = [model for model in bench.with_raw.values() if model.raw.title in titles]
+    metrics_table(evaluations(with_raw))
+    first, second = map(list(bench.raw.models).index, titles)
+    pair = failures(a, b, (first, second))
+    own_camera(with_raw)
     section = one_of("Show", SECTIONS, "failures_show", label_visibility="collapsed")
     if pair.gain is None and section != SECTIONS[-1]:
         st.info("No query has a match in the gallery, so there is nothing to compare under this protocol.")
@@ -72,20 +77,16 @@ def render(bench: Workbench) -> None:
 
 
 def _pair(bench: Workbench) -> tuple[OpenedModel, OpenedModel]:
-    """The two networks; where there is a third model, the two that are chosen."""
-    if bench.third is None:
-        return bench.baseline, bench.ssrnet
+    """The two networks; where there is a third model, or features are aligned by camera, the two that are chosen."""
     # A link goes by the sidebar's words for the networks, since their titles change with the checkpoints.
-    roles = dict(zip(bench.models, ("Baseline", "SSR-Net", bench.third.title), strict=True))
-    a, b = st.selectbox(
-        "Compare",
-        list(combinations(roles, 2)),
-        key="failures_compare",
-        bind="query-params",
-        width=420,
-        format_func=lambda pair: " against ".join(roles[title] for title in pair),
-    )
-    return bench.models[a], bench.models[b]
+    roles = ("Baseline", "SSR-Net", *([bench.third.raw.title] if bench.third else []))
+    models = dict(zip(roles, bench.models.values(), strict=True))
+    choices = {f"{a} against {b}": (models[a], models[b]) for a, b in combinations(models, 2)}
+    if bench.is_aligned:
+        choices |= {f"{role}, raw against aligned": (model.raw, model) for role, model in models.items()}
+    if len(choices) == 1:
+        return bench.baseline, bench.ssrnet
+    return choices[st.selectbox("Compare", list(choices), key="failures_compare", bind="query-params", width=420)]
 
 
 def _ap_against_ap(pair: Failures) -> None:

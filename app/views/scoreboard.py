@@ -43,6 +43,7 @@ LOOK_FOR = """
 **CMC@k** is the share of queries with a match among the first k; junk takes no rank. **Cosines of pairs** and the **ROC** take
 every pair of query and gallery image that is not junk: the further apart a model's two densities, the better a threshold parts them;
 the ROC's false matches stand on a logarithmic axis, since of millions of pairs one in a hundred is many.
+With *Align cameras* in the sidebar, curves of aligned features are dashed, and their cosines stand in a second row.
 
 **Loss** and its terms, **training accuracy** (share of training images that the classifiers assign to the right vehicle,
 averaged over the branches) and **images per second** are means over an epoch; **learning rate** is that of the epoch's
@@ -85,10 +86,11 @@ def _training(bench: Workbench | None) -> None:
 
 def _models(bench: Workbench) -> None:
     """Metrics, CMC, cosines of pairs and ROC of the models under the sidebar's protocol."""
-    scored = evaluations(bench.models.values())
+    models = bench.with_raw
+    scored = evaluations(models.values())
     metrics_table(scored)
     try:
-        pairs = {title: verification(model) for title, model in bench.models.items()}
+        pairs = {title: verification(model) for title, model in models.items()}
     except ProtocolError as error:
         st.info(str(error))
         return

@@ -72,7 +72,7 @@ def render(bench: Workbench | None) -> None:
     st.caption("Blocks with a coloured frame lead to their pages.")
     if bench is not None:
         st.subheader("The loaded models", anchor=False)
-        show_seen_in_training(bench.networks.values())
+        show_seen_in_training(bench.raw.networks.values())
         measured = _numbers(bench)
         st.subheader("Three guided tours", anchor=False)
         _tours(bench, measured)
@@ -85,16 +85,17 @@ def render(bench: Workbench | None) -> None:
 
 
 def _numbers(bench: Workbench) -> bool:
-    """Metrics of both models, at once where their features are stored; whether they are shown."""
-    missing = [model.title for model in bench.networks.values() if model.stored_features() is None]
+    """Metrics of both networks, at once where their features are stored; whether they are shown."""
+    networks = bench.raw.networks.values()
+    missing = [model.title for model in networks if model.stored_features() is None]
     if missing and not st.session_state.get(MEASURING):
         images = len(bench.dataset.test)
         st.info(f"{' and '.join(missing)}: not measured on this data yet. That takes a look at {images:,} test images.")
         st.button("Measure now", on_click=st.session_state.update, args=({MEASURING: True},), icon=":material/speed:")
         return False
-    metrics_table(evaluations(bench.networks.values()))
+    metrics_table(evaluations(model for model in bench.with_raw.values() if model.has_network))
     st.session_state.pop(MEASURING, None)
-    for model in bench.networks.values():
+    for model in networks:
         info = model.source.info
         epochs = f", {info.epoch:,} epoch{'s' if info.epoch != 1 else ''}" if info.epoch else ""
         if epochs and info.training.get("start_from"):
@@ -160,7 +161,7 @@ def _token_tour(gain: VehicleImage | None, query: VehicleImage, model: ModelSett
     image, nodes = gain or query, "seven" if model.global_node else "six"
     at = {"query": image.name}
     which = "the query that SSR-Net puts right with the largest gain of AP" if gain else "the current query"
-    rows = "Two rows, one for each model: look at rank 1." if gain else "Two rows, one for each model."
+    rows = "The rows of both models: look at rank 1." if gain else "The rows of both models."
     whole = "The token is joined to all other nodes; its row after the last layer is the branch's feature."
     corner = "How far does the token turn, and do the ranks change?"
     steps = [
@@ -178,14 +179,14 @@ def _failure_tour(worst: VehicleImage | None, measured: bool, title: str) -> Tou
     if not measured:
         return Tour("A failure", "Measure both models first: the tour looks for a query that goes wrong.")
     if worst is None:
-        return Tour("A failure", f"{title} lists a right vehicle first for every query that has a match.")
+        return Tour("A failure", f"Every query that has a match has a right vehicle first with {title}.")
     at = {"query": worst.name}
     mark = "The large mark in the chart, and beside it who came first."
     alike = "Is the first vehicle a look-alike? In which parts does it differ?"
     common = "Who takes whose place, and what the two have in common, against chance."
     return Tour(
         "A failure",
-        f"Why {title} does not find {worst.name}: of its failures the one with the lowest AP (rule: see *Explain*).",
+        f"Why {title} fails on {worst.name}: of its failures the one with the lowest AP (rule: see *Explain*).",
         (
             Step("failures", "Where it lies among all queries", mark, at),
             Step("retrieval", "What came before it", alike, at),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -105,7 +106,7 @@ def forest(pair: Failures, slices: Sequence[Slice], metric: str) -> go.Figure:
         shared_yaxes=True,
         column_widths=[0.58, 0.42],
         horizontal_spacing=0.03,
-        subplot_titles=(METRICS[metric], f"difference: {titles[1]} minus {titles[0]}"),
+        subplot_titles=(METRICS[metric], "difference: {1} minus {0}".format(*short(titles))),
     )
     at = np.arange(len(shown))[::-1]
     first, second = _colours(pair)
@@ -141,7 +142,7 @@ def forest(pair: Failures, slices: Sequence[Slice], metric: str) -> go.Figure:
 
 def short(titles: tuple[str, str]) -> tuple[str, str]:
     """The titles without what is in brackets, where that still tells them apart."""
-    first, second = (title.split(" (")[0] for title in titles)
+    first, second = (re.sub(r" \(.*\)", "", title) for title in titles)
     return titles if first == second else (first, second)
 
 
@@ -154,29 +155,43 @@ def largest_slices(slices: Sequence[Slice]) -> list[Slice]:
 def shares(pair: Failures) -> go.Figure:
     """How often query and first image agree on an attribute, for each model, against chance."""
     figure = go.Figure()
-    names = [in_words(agreement.attribute) for agreement in pair.confusions[0].agreements()]
+    agreements = [confusions.agreements() for confusions in pair.confusions]
+    names = [in_words(one.attribute) for one in agreements[0]]
     at = np.arange(len(names))[::-1]
     first, second = _colours(pair)
     looks = ((first, "circle", 0.13), (second, "diamond", -0.13))
-    for confusions, title, (colour, symbol, shift) in zip(pair.confusions, pair.titles, looks, strict=True):
-        marks = (
-            ("chance", f"{title}: by chance", {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}),
-            ("share", title, {"symbol": symbol, "size": 11}),
+    for of_model, title, (colour, symbol, shift) in zip(agreements, pair.titles, looks, strict=True):
+        share, chance, low, high = (
+            np.array([getattr(one, part) for one in of_model])
+            for part in ("share", "chance", "chance_low", "chance_high")
         )
-        for part, name, marker in marks:
+        reach = {"array": high - chance, "arrayminus": chance - low, "thickness": 1.5, "width": 0}
+        upright = {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}
+        marks = (
+            (chance, f"{title}: by chance", upright, {"error_x": reach}),
+            (share, title, {"symbol": symbol, "size": 11}, {}),
+        )
+        for x, name, marker, range_of_draws in marks:
             figure.add_scatter(
-                x=[getattr(agreement, part) for agreement in confusions.agreements()],
+                x=x,
                 y=at + shift,
                 mode="markers",
                 name=name,
                 marker={"color": colour, **marker},
                 hovertemplate="%{x:.1%}",
+                **range_of_draws,
             )
     figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.6, len(names) - 0.4], zeroline=False)
     figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Confusions in which both agree")
-    return lay_out(figure, 110 + 44 * len(names), legend=ABOVE)
+    return lay_out(figure, 150 + 44 * len(names), legend=ABOVE)
 
 
 def _colours(pair: Failures) -> tuple[str, str]:
-    first, second = pair.places
-    return COLOURS[first], COLOURS[second]
+    """Of the two models; raw features are lighter than the same model's aligned ones."""
+    first, second = (COLOURS[place] for place in pair.places)
+    return (_lighter(first) if first == second else first), second
+
+
+def _lighter(colour: str) -> str:
+    """Half way to white."""
+    return "#" + bytes((channel + 255) // 2 for channel in bytes.fromhex(colour[1:])).hex()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import streamlit as st
 
 from app.widgets.components.image_rows import Figure, ImageRow
@@ -9,12 +12,28 @@ from app.widgets.controls import one_of
 from app.widgets.export import chart, table
 from app.widgets.failure_charts import shares
 from app.widgets.query_panel import rows_of_queries
-from app.workbench.failures import Failures, figure
+from app.workbench import OpenedModel
+from app.workbench.failures import Failures, figure, model_confusions
 from app.workbench.images import image_label, thumbnail
-from ssrnet.analysis.attributes import SIBLING, in_words
+from ssrnet.analysis.attributes import CAMERA, SIBLING, in_words
 from ssrnet.analysis.confusions import ConfusedPair, Confusions
 
 MOST_ROWS = 12
+OWN_CAMERA_HELP = (
+    "By chance: each wrong first image drawn at random among the gallery images of other vehicles; in brackets the range "
+    "of 95 % of such draws. Images by unknown cameras are left out."
+)
+
+
+def own_camera(models: Sequence[OpenedModel]) -> None:
+    """How many wrong first images come from the query's own camera, against chance; a line a model.
+
+    Nothing is drawn where no gallery image of another vehicle is known to be by a query's own camera.
+    """
+    by_title = {model.title: model_confusions(model) for model in models}
+    if any(np.any(confusions.chance.get(CAMERA, 0) > 0) for confusions in by_title.values()):
+        lines = [f"**{title}**: {_by_own_camera(confusions)}" for title, confusions in by_title.items()]
+        st.markdown("  \n".join(lines), help=OWN_CAMERA_HELP)
 
 
 def first_places(pair: Failures) -> None:
@@ -29,7 +48,9 @@ def first_places(pair: Failures) -> None:
         if pair.confusions[0].same:
             alt = "Share of confusions in which query and first image agree on an attribute, against chance, by model"
             chart(figure(pair, shares), "confusions", alt, key="failures_shares")
-            st.caption("Upright lines: how often a wrong image drawn at random would agree.")
+            st.caption(
+                "Upright lines: how often a wrong image drawn at random would agree, with the range of 95 % of draws."
+            )
         else:
             st.info("This data set names nothing that query and first image could agree on.")
     with right:
@@ -61,6 +82,17 @@ def _summary(confusions: Confusions, pair: Failures) -> str:
         return f"{summary}."
     siblings = round(share.share * share.queries)
     return f"{summary}, a sibling of {siblings:,} of these ({share.share:.0%}; by chance {share.chance:.1%})."
+
+
+def _by_own_camera(confusions: Confusions) -> str:
+    one = confusions.agreement(CAMERA)
+    if not one.queries:
+        return "no wrong first image" + (" by a known camera." if len(confusions.query) else ".")
+    chance, low, high = (one.queries * share for share in (one.chance, one.chance_low, one.chance_high))
+    return (
+        f"{one.queries * one.share:,.0f} of {one.queries:,} wrong first images ({one.share:.0%}) come from the query's "
+        f"own camera; by chance it would be {chance:,.1f} ({low:,.0f} to {high:,.0f})."
+    )
 
 
 def _name(one: ConfusedPair) -> str:

@@ -1,59 +1,89 @@
-"""The models under a protocol as curves: CMC, cosines of pairs, ROC."""
+"""The models under a protocol as curves: CMC, cosines of pairs, ROC.
+
+A model has the colour of its place. Curves of features that are aligned by camera are dashed, each after the same
+model's raw one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from app.widgets.export import COLOURS
+from app.workbench.workbench import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.verification import Verification
 
-HEIGHT, LINE, CURVES_NAMED = 320, 20, 4
-"""Pixels of a chart, and of each further line in a legend of more curves than it has room for."""
+HEIGHT, TWO_ROWS, LINE, CURVES_NAMED = 320, 440, 20, 4
+"""Pixels of a chart, of one with raw and aligned features, and of each line that a legend has beyond so many curves."""
 
 
 def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:
     """The share of queries with a match among the first k, over k."""
     figure = go.Figure()
-    for colour, (title, evaluation) in zip(COLOURS, scored.items()):
+    for line, (title, evaluation) in zip(_lines(scored), scored.items(), strict=True):
         shares = evaluation.metrics.cmc
-        figure.add_scatter(x=list(range(1, len(shares) + 1)), y=shares, name=title, line={"color": colour})
-    return _laid_out(figure, "rank k", "CMC@k", y={"tickformat": ".0%"})
+        figure.add_scatter(x=list(range(1, len(shares) + 1)), y=shares, name=title, line=line)
+    figure.update_xaxes(title="rank k")
+    figure.update_yaxes(title="CMC@k", tickformat=".0%")
+    return _laid_out(figure, scored)
 
 
 def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
-    """The densities of the cosines of pairs of one vehicle and of two."""
-    figure, lowest = go.Figure(), 1.0
-    for colour, (title, verification) in zip(COLOURS, pairs.items()):
+    """The densities of the cosines of pairs of one vehicle and of two; of aligned features in a second row."""
+    with_aligned = _with_aligned(pairs)
+    figure = (
+        make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.12, subplot_titles=("raw", "aligned"))
+        if with_aligned
+        else make_subplots()
+    )
+    lowest = 1.0
+    for line, (title, verification) in zip(_lines(pairs), pairs.items(), strict=True):
+        aligned = title.endswith(ALIGNED)
         centres, same, different = verification.densities()
         for density, words, dash in ((same, "one vehicle", "solid"), (different, "two vehicles", "dot")):
             lowest = min(lowest, float(centres[density > 0][0]))
-            line = {"color": colour, "dash": dash}
-            figure.add_scatter(x=centres, y=density, name=f"{title}, {words}", line=line)
-    return _laid_out(figure, "cosine of a pair", "density", x={"range": [lowest - 0.05, 1]})
+            curve = {"name": f"{title}, {words}", "line": {**line, "dash": dash}, "showlegend": not aligned}
+            figure.add_scatter(x=centres, y=density, row=2 if aligned else 1, col=1, **curve)
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(range=[lowest - 0.05, 1])
+    figure.update_xaxes(title="cosine of a pair", row=2 if with_aligned else 1)
+    figure.update_yaxes(title="density")
+    return _laid_out(figure, pairs, top=26 if with_aligned else 10)
 
 
 def roc_figure(pairs: Mapping[str, Verification]) -> go.Figure:
     """Pairs of one vehicle that are accepted over pairs of two that are, for every threshold."""
     figure = go.Figure()
-    for colour, (title, verification) in zip(COLOURS, pairs.items()):
+    for line, (title, verification) in zip(_lines(pairs), pairs.items(), strict=True):
         false_match, true_match = verification.roc()
         seen = false_match > 0
         label = f"{title}, equal error {verification.equal_error().rate:.1%}"
-        figure.add_scatter(x=false_match[seen], y=true_match[seen], name=label, line={"color": colour})
-    return _laid_out(
-        figure, "false match rate", "true match rate", x={"type": "log", "tickformat": ".2~%"}, y={"tickformat": ".0%"}
-    )
+        figure.add_scatter(x=false_match[seen], y=true_match[seen], name=label, line=line)
+    figure.update_xaxes(title="false match rate", type="log", tickformat=".2~%")
+    figure.update_yaxes(title="true match rate", tickformat=".0%")
+    return _laid_out(figure, pairs)
 
 
-def _laid_out(figure: go.Figure, x_title: str, y_title: str, x: dict | None = None, y: dict | None = None) -> go.Figure:
-    more = max(0, len(figure.data) - CURVES_NAMED)  # lines of the legend, for which the plot would shrink
+def _lines(titles: Iterable[str]) -> list[dict[str, str]]:
+    """Each curve's colour, that of its model, and dash."""
+    models = {}
+    for title in titles:
+        models.setdefault(title.removesuffix(ALIGNED), []).append("dash" if title.endswith(ALIGNED) else "solid")
+    return [{"color": colour, "dash": dash} for colour, dashes in zip(COLOURS, models.values()) for dash in dashes]
+
+
+def _with_aligned(titles: Iterable[str]) -> bool:
+    return any(title.endswith(ALIGNED) for title in titles)
+
+
+def _laid_out(figure: go.Figure, titles: Iterable[str], top: int = 10) -> go.Figure:
+    more = max(0, sum(trace.showlegend is not False for trace in figure.data) - CURVES_NAMED)
+    height = TWO_ROWS if _with_aligned(titles) else HEIGHT
     return figure.update_layout(
-        height=HEIGHT + LINE * more,
-        margin={"t": 10, "b": 10, "l": 10, "r": 10},
-        legend={"orientation": "h", "y": -0.3},
-        xaxis={"title": x_title, **(x or {})},
-        yaxis={"title": y_title, **(y or {})},
+        height=height + LINE * more,  # the legend's lines, for which the plot would shrink
+        margin={"t": top, "b": 10, "l": 10, "r": 10},
+        legend={"orientation": "h", "y": -96 / height},
     )

@@ -78,11 +78,16 @@ def failures(a: OpenedModel, b: OpenedModel, places: tuple[int, int] = (0, 1)) -
             query_rows(*inspections),
             delta_histogram(comparison.delta_ap),
             differences([scores[0]], [scores[1]])["mAP"] if len(scores[0].vehicles) else None,
-            (confusions(inspections[0]), confusions(inspections[1])),
+            (model_confusions(a), model_confusions(b)),
             content_key(key),
         )
 
     return cached("failures", (key, places), compute, 4, "Comparing the two models query by query")
+
+
+def model_confusions(model: OpenedModel) -> Confusions:
+    """The confusions of one model."""
+    return cached("confusions", model, lambda: confusions(_inspection(model)), 8)
 
 
 def examples(pair: Failures) -> tuple[VehicleImage | None, VehicleImage | None]:

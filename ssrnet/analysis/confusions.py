@@ -40,13 +40,16 @@ class Agreement(NamedTuple):
     """Among ``queries`` confused queries, the ``share`` that agree with their first image on the attribute, in [0, 1].
 
     ``chance`` is the share expected if a wrong gallery image drawn at random stood first: the mean over the same
-    queries of the share of agreeing images among all wrong ones. Queries and images without a value count in neither.
+    queries of the share of agreeing images among all wrong ones; in at least 95 % of such draws the share is within
+    ``chance_low`` and ``chance_high``. Queries and images without a value count in neither.
     """
 
     attribute: str
     queries: int
     share: float
     chance: float
+    chance_low: float
+    chance_high: float
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,18 @@ class Confusions:
 
     def agreements(self) -> tuple[Agreement, ...]:
         """For each attribute how often query and first image agree, and by chance; NaN without a confusion."""
-        agreements = []
-        for attribute, same in self.same.items():
-            known = ~np.isnan(same) & ~np.isnan(self.chance[attribute])
-            queries = int(known.sum())
-            means = [column[known].mean() if queries else np.nan for column in (same, self.chance[attribute])]
-            agreements.append(Agreement(attribute, queries, *map(float, means)))
-        return tuple(agreements)
+        return tuple(self.agreement(attribute) for attribute in self.same)
+
+    def agreement(self, attribute: str) -> Agreement:
+        """As :meth:`agreements`, for one of their attributes."""
+        same, chance = self.same[attribute], self.chance[attribute]
+        known = ~np.isnan(same) & ~np.isnan(chance)
+        queries = int(known.sum())
+        if not queries:
+            return Agreement(attribute, 0, *[np.nan] * 4)
+        low, high = chance_band(chance[known])
+        means = float(same[known].mean()), float(chance[known].mean())
+        return Agreement(attribute, queries, *means, low / queries, high / queries)
 
     def rows(self) -> list[Row]:
         """One row per confusion, for a table or a CSV file."""
@@ -130,6 +138,19 @@ def confusions(inspection: Inspection, attributes: Sequence[str] | None = None) 
         same[attribute] = np.where(unknown, 0.0 if attribute == SIBLING else np.nan, agrees)
         chance[attribute] = _chance(split, query, query_values, gallery_values, attribute == SIBLING)
     return Confusions(split, query, image, inspection.images_before[query], same, chance)
+
+
+def chance_band(probabilities: np.ndarray) -> tuple[int, int]:
+    """How many of independent events occur, from the 2.5th to the 97.5th percentile, exactly (Poisson binomial).
+
+    probabilities: (C,) of the events, in [0, 1]. At least 95 % of draws are within, both bounds included.
+    """
+    parts = [np.array([1 - p, p]) for p in probabilities] or [np.ones(1)]
+    while len(parts) > 1:  # neighbours in pairs, so that most products are of short polynomials
+        paired = [np.convolve(*pair) for pair in zip(parts[::2], parts[1::2])]
+        parts = paired + parts[2 * len(paired) :]
+    low, high = np.searchsorted(np.cumsum(parts[0]), (0.025, 0.975))
+    return int(low), int(high)
 
 
 def worst_failure(inspection: Inspection) -> VehicleImage | None:

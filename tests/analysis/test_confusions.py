@@ -1,10 +1,12 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import binom
 
-from ssrnet.analysis.confusions import Agreement, ConfusedPair, Confusions, confusions, worst_failure
+from ssrnet.analysis.confusions import Agreement, ConfusedPair, Confusions, chance_band, confusions, worst_failure
 from ssrnet.analysis.inspection import inspect
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
@@ -43,11 +45,42 @@ def test_what_query_and_first_image_have_in_common_against_chance(worse):
         assert worse.same[attribute] == pytest.approx(same, nan_ok=True), attribute
         assert worse.chance[attribute] == pytest.approx(chance, nan_ok=True), attribute
     assert worse.agreements() == (
-        Agreement("sibling_group", 2, 0.5, pytest.approx(0.2)),
-        Agreement("type", 1, 1.0, 0.5),
-        Agreement("light", 2, 0.5, pytest.approx((2 / 5 + 5 / 7) / 2)),
-        Agreement("camera_id", 2, 0.5, pytest.approx(0.3)),
+        Agreement("sibling_group", 2, 0.5, pytest.approx(0.2), 0, 0.5),
+        Agreement("type", 1, 1.0, 0.5, 0, 1),
+        Agreement("light", 2, 0.5, pytest.approx((2 / 5 + 5 / 7) / 2), 0, 1),
+        Agreement("camera_id", 2, 0.5, pytest.approx(0.3), 0, 0.5),  # 0 or 1 of 2: qd's camera took no image
     )
+
+
+def test_the_band_of_chance_is_that_of_wrong_images_drawn_one_by_one():
+    """Twelve queries by three cameras, each with a wrong first image drawn from the images of other vehicles."""
+    query = [toys.image(f"q{i}", str(i), f"c{i % 3}") for i in range(12)]
+    gallery = [toys.image(f"g{i}", str(i), f"c{camera}") for i, camera in enumerate("111111000223")]
+    dataset = ReIDDataset("drawn", toys.DATASET.root, "CSV", "", (), query, gallery, "cross_camera")
+    x = torch.cat([torch.arange(12) + 0.6, torch.arange(12.0)])[:, None]
+    features = FeatureSet(x, tuple(image.name for image in dataset.test), {"G": 1})
+    confused = confusions(inspect(features, toys.evaluation(features, dataset)))
+    count = len(confused.query)
+    assert count == 8, "the others' own images are by their own cameras, but for the last, which finds it first"
+    generator = np.random.default_rng(0)
+    agreeing = np.zeros(20_000, dtype=int)
+    for q in confused.query:
+        cameras = np.array([image.camera_id for image in gallery if image.vehicle_id != query[q].vehicle_id])
+        agreeing += generator.choice(cameras, len(agreeing)) == query[q].camera_id
+    one = confused.agreement("camera_id")
+    assert one.chance == pytest.approx(agreeing.mean() / count, abs=0.005)
+    low, high = round(one.chance_low * count), round(one.chance_high * count)
+    assert (low, high) == tuple(np.percentile(agreeing, (2.5, 97.5)))
+    assert ((agreeing >= low) & (agreeing <= high)).mean() > 0.95
+
+
+def test_the_band_by_hand_and_of_equal_probabilities():
+    assert chance_band(np.array([])) == (0, 0)
+    assert chance_band(np.array([0.0, 1.0, 1.0])) == (2, 2)
+    assert chance_band(np.array([0.5, 0.5])) == (0, 2)  # 1/4, 1/2, 1/4
+    assert chance_band(np.array([0.9, 0.9])) == (1, 2)  # 0.01, 0.18, 0.81
+    for count, p in ((7, 0.3), (183, 0.05), (1001, 0.5)):
+        assert chance_band(np.full(count, p)) == tuple(binom.ppf((0.025, 0.975), count, p))
 
 
 def test_rows(worse):
@@ -83,7 +116,7 @@ def planted(attributes) -> Confusions:
 def test_the_most_frequent_confusion_comes_first():
     confused = planted(lambda vehicle: {"sibling_group": "s"} if vehicle in "01" else {})
     assert confused.pairs() == (ConfusedPair("0", "1", 3, True), ConfusedPair("0", "2", 1, False))
-    assert confused.agreements()[0] == Agreement("sibling_group", 4, 0.75, pytest.approx(1 / 3))
+    assert confused.agreements()[0] == Agreement("sibling_group", 4, 0.75, pytest.approx(1 / 3), 0, 0.75)
 
 
 def test_a_data_set_that_says_nothing_more():

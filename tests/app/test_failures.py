@@ -9,10 +9,13 @@ import zipfile
 import pytest
 
 from app.views import failures
+from app.widgets.export import COLOURS
 from ssrnet.data.datasets import open_dataset
 from tests.app.conftest import html, specs, whole
 from tests.data import layouts
 
+NETWORKS = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+ALIGNED = [f"{title}, aligned" for title in NETWORKS]
 SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
 
 
@@ -142,3 +145,89 @@ def test_the_archive_has_every_table_and_both_records(open_failures, offered):
     )
     assert len(archive.read("queries.csv").decode().splitlines()) == 1 + 4
     assert json.loads(archive.read("protocol-b.json"))["features"]["model"] == "SSR-Net (GB+AB+RB)"
+
+
+def axes(test) -> list[str]:
+    layout = specs(test)[0]["layout"]
+    return [layout[axis]["title"]["text"].removeprefix("AP, ") for axis in ("xaxis", "yaxis")]
+
+
+def test_aligned_networks_are_compared_beside_their_raw_numbers(open_failures):
+    test = open_failures(align="true")
+    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[0], ALIGNED[0], NETWORKS[1], ALIGNED[1]]
+    assert test.selectbox(key="failures_compare").options == [
+        "Baseline against SSR-Net",
+        "Baseline, raw against aligned",
+        "SSR-Net, raw against aligned",
+    ]
+    assert axes(test) == ALIGNED
+    bars = specs(test)[1]["data"]
+    assert [bars[0]["marker"]["color"], bars[2]["marker"]["color"]] == list(COLOURS[:2])
+
+
+def test_raw_against_aligned_has_one_colour_in_two_shades(open_failures):
+    test = open_failures(align="true", failures_compare="SSR-Net, raw against aligned")
+    pair = [NETWORKS[1], ALIGNED[1]]
+    assert test.dataframe[0].value["Model"].tolist() == axes(test) == pair
+    bars = specs(test)[1]["data"]
+    assert [bars[0]["name"], bars[2]["name"]] == [f"{title} better" for title in pair]
+    assert [bars[0]["marker"]["color"], bars[2]["marker"]["color"]] == ["#fcb98a", COLOURS[1]]
+
+
+@pytest.mark.parametrize("compare", ["Baseline against SSR-Net", "Baseline, raw against aligned"])
+@pytest.mark.parametrize("section", SECTIONS[1:])
+def test_every_section_takes_aligned_models(open_failures, section, compare):
+    test = open_failures(align="true", failures_show=section, failures_group="All", failures_compare=compare)
+    if section == "Labels and copies":
+        test = whole(next(each for each in test.button if each.label == "Look for them").click().run())
+        assert "Duplicate photographs" in [each.value for each in test.subheader]
+    if section == "Queries":
+        assert test.dataframe[1].value["ap_a"].notna().all()
+
+
+@pytest.fixture
+def confused(tmp_path):
+    """The query's copy under another label is by its own camera, the other image of that vehicle is not."""
+    root = tmp_path / "confused"
+    images = (
+        ("red", "q", "1", "query", "a"),
+        ("blue", "g", "1", "gallery", "b"),
+        ("red", "w", "2", "gallery", "a"),
+        ("green", "v", "2", "gallery", "b"),
+    )
+    lines = ["image,vehicle_id,split,camera_id"]
+    for colour, name, *labels in images:
+        layouts.jpeg(root / f"{name}.jpg", colour)
+        lines.append(",".join([f"{name}.jpg", *labels]))
+    layouts.write(root / "manifest.csv", lines)
+    return str(root)
+
+
+def own_camera(test) -> list[str]:
+    return [each.value for each in test.markdown if "the query's own camera;" in each.value]
+
+
+def test_wrong_first_images_by_the_querys_own_camera_against_chance(open_failures, confused):
+    sentence = "1 of 1 wrong first images (100%) come from the query's own camera; by chance it would be 0.5 (0 to 1)."
+    for align, titles in (("false", NETWORKS), ("true", [NETWORKS[0], ALIGNED[0], NETWORKS[1], ALIGNED[1]])):
+        test = open_failures(data=confused, align=align)
+        assert own_camera(test) == ["  \n".join(f"**{title}**: {sentence}" for title in titles)]
+
+
+def test_links_to_aligned_models_open_with_the_switch_on_and_off(open_failures, confused):
+    url = {"failures_show": SECTIONS[3], "failures_compare": "SSR-Net, raw against aligned"}
+    test = open_failures(data=confused, failures_model=ALIGNED[0], **url)
+    assert test.dataframe[0].value["Model"].tolist() == NETWORKS
+    assert "failures_compare" not in [each.key for each in test.selectbox]
+    test = whole(test.sidebar.toggle(key="align").set_value(True).run())
+    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[1], ALIGNED[1]]
+    assert test.segmented_control(key="failures_model").value in (NETWORKS[1], ALIGNED[1])
+    test = whole(test.selectbox(key="failures_compare").select("Baseline, raw against aligned").run())
+    assert test.segmented_control(key="failures_model").value in (NETWORKS[0], ALIGNED[0])
+    test = whole(test.sidebar.toggle(key="align").set_value(False).run())
+    assert test.dataframe[0].value["Model"].tolist() == NETWORKS
+    assert test.segmented_control(key="failures_model").value in NETWORKS
+
+
+def test_nothing_is_said_of_cameras_that_took_no_image_of_another_vehicle(open_failures):
+    assert not own_camera(open_failures()), "the queries' camera took no gallery image"

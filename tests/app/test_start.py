@@ -54,6 +54,18 @@ def test_numbers_and_three_tours(measured):
     assert pages <= set(VIEWS) and {"attention", "regions", "graph", "retrieval"} & set(VIEWS) <= pages
 
 
+def test_aligned_numbers_stand_below_raw_ones(measured):
+    test = measured(query="0008_c001_00000000_0.jpg", align="true")
+    titles = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+    rows = [title for raw in titles for title in (raw, f"{raw}, aligned")]
+    assert test.dataframe[0].value["Model"].tolist() == rows
+    captions = [each.value for each in test.caption]
+    for title in titles:
+        assert any(caption.startswith(f"**{title}**: `") for caption in captions), "the file is that of both rows"
+    assert not any("aligned" in caption for caption in captions)
+    assert all("align=true" in link.proto.query_string for link in test.get("page_link"))
+
+
 def test_links_carry_query_switches_and_source(measured, city):
     test = measured(query="0008_c001_00000000_0.jpg")
     queries = [link.proto.query_string for link in test.get("page_link") if link.proto.page == "regions"]

@@ -102,6 +102,15 @@ def test_failures_compares_any_two_of_the_three(open_three):
     assert [bars[0]["marker"]["color"], bars[2]["marker"]["color"]] == [COLOURS[1], COLOURS[2]], "a colour a model"
 
 
+def test_failures_compares_an_aligned_import_too(open_three):
+    test = open_three("failures", align="true", failures_compare=f"Baseline against {TITLE}")
+    rows = [title for raw in (NETWORKS[0], TITLE) for title in (raw, f"{raw}, aligned")]
+    assert test.dataframe[0].value["Model"].tolist() == rows
+    assert len(test.selectbox(key="failures_compare").options) == 6
+    test = whole(test.selectbox(key="failures_compare").select(f"{TITLE}, raw against aligned").run())
+    assert test.dataframe[0].value["Model"].tolist() == rows[2:]
+
+
 @pytest.mark.parametrize("section", ["Queries", "Slices", "Who took the first place", "Labels and copies"])
 def test_every_section_of_failures_takes_the_pair(open_three, section):
     url = {"failures_compare": f"Baseline against {TITLE}", "failures_show": section, "failures_group": "All"}
@@ -132,6 +141,21 @@ def test_the_scoreboard_has_a_third_curve(open_three):
     assert [trace["line"]["color"] for trace in cmc["data"]] == list(COLOURS[:3])
     assert [trace["name"] for trace in cosines["data"]][4:] == [f"{TITLE}, one vehicle", f"{TITLE}, two vehicles"]
     assert roc["data"][2]["name"].startswith(f"{TITLE}, equal error")
+
+
+def test_the_scoreboard_draws_raw_and_aligned_curves_apart(open_three):
+    test = open_three("scoreboard", align="true")
+    rows = [title for raw in TITLES for title in (raw, f"{raw}, aligned")]
+    assert test.dataframe[0].value["Model"].tolist() == rows
+    cmc, cosines, roc = (figure["data"] for figure in specs(test))
+    for curves in (cmc, roc):
+        assert [trace["name"].split(", equal")[0] for trace in curves] == rows
+        assert [trace["line"]["color"] for trace in curves] == [colour for colour in COLOURS[:3] for _ in "ra"]
+        assert [trace["line"]["dash"] for trace in curves] == ["solid", "dash"] * 3
+    drawn = [(trace["name"], trace["yaxis"], trace["showlegend"]) for trace in cosines]
+    kinds = ("one vehicle", "two vehicles")
+    places = (("", "y", True), (", aligned", "y2", False))
+    assert drawn == [(f"{raw}{end}, {kind}", *row) for raw in TITLES for end, *row in places for kind in kinds]
 
 
 def test_pages_that_open_the_network_keep_to_the_two(open_three):
