@@ -12,6 +12,7 @@ from PIL import Image
 from app.workbench import places
 from app.workbench.cache import cached, cached_value, content_key, session_cached, session_values, stored
 from app.workbench.options import RankingOptions
+from ssrnet.analysis.camera_facts import camera_facts, cautions
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.data.training_sets import SeenInTraining
@@ -182,6 +183,16 @@ class OpenedModel:
         if statistics is None:
             return None
         return statistics.of_images([image.camera_id if image else None for image in images])
+
+    @property
+    def alignment_cautions(self) -> tuple[str, ...]:
+        """Why aligning by these cameras may do harm, a sentence each; none where nothing speaks against it."""
+
+        def compute() -> tuple[str, ...]:
+            images = list({image.name: image for image in (*self.split.query, *self.split.gallery)}.values())
+            return cautions(camera_facts(images, self.features().rows(images)))
+
+        return cached("alignment cautions", self, compute, 16)
 
     def compared_features(self, options: RankingOptions = RankingOptions()) -> FeatureSet:
         """The features of all test images as they are compared: of the branches that count, aligned where they are."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +17,7 @@ ALIKE = 0.8
 """Two images by one camera whose raw embeddings have at least this cosine count as nearly the same picture."""
 MIN_DISTINCT = 5.0
 """Fewer different pictures a camera (median over the cameras) are a reason for caution."""
+BLOCK_ROWS = 1024
 TYPES = ("vehicle_type", "type")
 """Names of the attribute that says what kind of vehicle an image shows."""
 
@@ -68,8 +70,10 @@ def distinct_pictures(features: Tensor, alike: float = ALIKE) -> float:
     n where no two are alike; the number of groups where images are alike within groups and nowhere else.
     """
     unit = F.normalize(features.float())
-    like = (unit @ unit.T >= alike).fill_diagonal_(True)
-    return float((1 / like.sum(1)).sum())
+    alike_to = [  # in blocks: a camera may have tens of thousands of images
+        (block @ unit.T >= alike).sum(1) for block in unit.split(BLOCK_ROWS)
+    ]
+    return float((1 / torch.cat(alike_to).clamp_min(1)).sum())  # a zero vector is like nothing, not even itself
 
 
 def _type(image: VehicleImage) -> str | None:
