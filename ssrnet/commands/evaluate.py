@@ -17,6 +17,7 @@ from ssrnet.errors import SettingsError
 from ssrnet.files import write_atomically
 from ssrnet.model import ModelSettings
 from ssrnet.resources import DeviceName
+from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.evaluated_models import (
     EvaluatedImages,
     EvaluatedModel,
@@ -78,6 +79,10 @@ class EvaluateSettings:
     expand: bool = False
     """Query expansion: average a query with its nearest gallery features."""
     expansion: ExpansionSettings = ExpansionSettings()
+    align_cameras: bool = False
+    """Align features by camera first: each minus its camera's mean, over its camera's standard deviation, both over the
+    test images, without vehicle labels."""
+    alignment: AlignmentSettings = AlignmentSettings()
     extraction: ExtractSettings = ExtractSettings()
     out: Path | None = None
     """JSON file for the metrics and their protocol records."""
@@ -117,6 +122,7 @@ def evaluate_model(settings: EvaluateSettings) -> None:
             model, images, settings.extraction, settings.device, settings.workers, settings.features
         )
     features, made_by = test_features.features, test_features.made_by
+    alignment = settings.alignment if settings.align_cameras else None
     evaluations = [
         evaluate(
             features,
@@ -126,6 +132,7 @@ def evaluate_model(settings: EvaluateSettings) -> None:
             distance=settings.distance,
             re_rank=settings.re_ranking if settings.re_rank else None,
             expansion=settings.expansion if settings.expand else None,
+            alignment=alignment,
             images=images.title,
             dataset_hash=images.dataset_hash,
         )
@@ -134,14 +141,15 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     if queries is not None:
         evaluations = [restrict(evaluation, queries) for evaluation in evaluations]
     shown = "" if settings.held_back else f", {images.title} test images"
-    title = f"{made_by['model']} on {dataset.name}{shown}, {name}"
+    title = f"{made_by['model']} on {dataset.name}{shown}, {name}{', aligned by camera' if alignment else ''}"
     print(title if queries is None else f"{title}, queries {queries.title}")
     scores = [query_scores(evaluation) for evaluation in evaluations]
     vehicles, intervals = len(vehicles_of(scores)), estimates(scores)
     _print(evaluations, vehicles, intervals)
     if settings.held_back and len(features.branch_dims) > 1:
         for scale, rescaled in branch_scales(features).items():
-            print(f"  {scale:<22}{evaluate(rescaled, dataset, protocols[0], made_by=made_by, top_k=1).metrics}")
+            scored = evaluate(rescaled, dataset, protocols[0], made_by=made_by, alignment=alignment, top_k=1)
+            print(f"  {scale:<22}{scored.metrics}")
     print("protocol record: " + evaluations[0].record.json())
     if settings.out is not None:
         written = {

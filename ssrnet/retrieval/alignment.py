@@ -139,11 +139,12 @@ class CameraStatistics:
 
     def __str__(self) -> str:
         """What was done, for the protocol record."""
+        least = self.settings.min_images
         return (
             "each feature minus its camera's mean, over its camera's standard deviation, both over the "
-            f"{self.images:,} test images without vehicle labels (transductive); {len(self.cameras):,} cameras, prior "
-            f"{self.settings.prior:g} images, at least {self.settings.min_images:,} images a camera; "
-            f"{self.by_whole_set:,} images by the whole set's statistics"
+            f"{self.images:,} test images without vehicle labels (transductive); cameras with statistics of their own: "
+            f"{len(self.cameras):,}; weight of the whole set's statistics in images: {self.settings.prior:g}; fewest images "
+            f"of a camera: {least:,}; images aligned by the whole set's statistics: {self.by_whole_set:,}"
         )
 
 

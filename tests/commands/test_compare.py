@@ -12,6 +12,7 @@ from ssrnet.commands import stored_features
 from ssrnet.commands.compare import CompareSettings, compare_checkpoints
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import CheckpointError, DataError, ProtocolError, ResourceError, SettingsError
+from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.evaluated_models import EvaluatedModel, distinct_titles
 from ssrnet.retrieval.extraction import ExtractSettings
 from ssrnet.training.checkpoint import file_hash, save_checkpoint
@@ -125,6 +126,23 @@ def test_a_checkpoint_against_itself_does_not_differ(settings, capsys):
         rows = result.slices[0].rows
         assert [row.model[-1] for row in rows] == ["1"] * 4 + ["2"] * 4  # both show their branches
         assert {(e.value, e.low, e.high) for e in result.slices[0].differences[0].values()} == {(0, 0, 0)}
+
+
+def test_alignment_adds_rows_and_differences_for_each_model(settings, capsys):
+    alignment = AlignmentSettings(prior=2, min_images=1)
+    compare_checkpoints(replace(settings, align_cameras=True, alignment=alignment, protocols=("cross_camera",)))
+    printed, comparison = capsys.readouterr().out, read_scorecard(settings.out)
+    assert printed.endswith(render(comparison))
+    aligned = [f"{title}, aligned" for title in (BASELINE, SSRNET)]
+    pairs = ((BASELINE, SSRNET), tuple(aligned), *zip((BASELINE, SSRNET), aligned))
+    assert comparison.differences == pairs and [one.title for one in comparison.models] == [BASELINE, SSRNET]
+    (whole,) = comparison.protocols[0].slices
+    rows = {row.model: row for row in whole.rows if not row.branches}
+    assert list(rows) == [BASELINE, aligned[0], SSRNET, aligned[1]]
+    assert all((row.record["camera_alignment"] != "none") == (title in aligned) for title, row in rows.items())
+    for (a, b), difference in zip(pairs, whole.differences, strict=True):
+        change = rows[b].metrics["mAP"].value - rows[a].metrics["mAP"].value
+        assert difference["mAP"].value == pytest.approx(change)
 
 
 def test_two_networks_of_one_kind(settings, tmp_path):

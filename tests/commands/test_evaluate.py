@@ -11,6 +11,7 @@ from ssrnet.errors import CheckpointError, DataError, ProtocolError, ResourceErr
 from ssrnet.metrics import Metrics
 from ssrnet.model import EmbeddingSettings, ModelSettings
 from ssrnet.retrieval import reranking
+from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.evaluation import over_seeds
 from ssrnet.retrieval.expansion import ExpansionSettings
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet
@@ -184,6 +185,18 @@ def test_query_expansion(settings, capsys):
     assert record["query_expansion"] == "alpha = 3, 3 neighbours"
     with pytest.raises(SettingsError, match="starts from cosine"):
         evaluate_model(replace(settings, distance="euclidean", expand=True))
+
+
+@pytest.mark.parametrize("changes", [{}, {"protocol": "single_gallery_shot", "seeds": 2}, {"expand": True}])
+def test_camera_alignment_comes_first_and_is_in_the_title_and_the_record(settings, capsys, changes):
+    alignment = AlignmentSettings(prior=2, min_images=1)
+    evaluate_model(replace(settings, align_cameras=True, alignment=alignment, **changes))
+    printed, record = printed_record(capsys)
+    assert "aligned by camera\n" in printed
+    assert "statistics in images: 2; fewest images of a camera: 1" in record["camera_alignment"]
+    evaluate_model(replace(settings, alignment=alignment, **changes))
+    raw, record = printed_record(capsys)
+    assert record["camera_alignment"] == "none" and "aligned" not in raw.partition("protocol record")[0]
 
 
 def test_re_ranking_that_does_not_fit(settings, monkeypatch):

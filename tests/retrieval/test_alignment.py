@@ -159,8 +159,9 @@ def test_an_evaluation_ranks_what_is_aligned_over_the_splits_images(name, dims):
     assert np.array_equal(aligned.ranking.order, expected.order)
     assert np.array_equal(aligned.ranking.junk, expected.junk)
     assert aligned.metrics == expected.metrics
-    assert f"over the {len(names)} test images without vehicle labels (transductive); 3 cameras, prior 2 images" in (
-        aligned.record.camera_alignment
+    assert (
+        f"over the {len(names)} test images without vehicle labels (transductive); cameras with statistics of their own: 3"
+        in (aligned.record.camera_alignment)
     )
     raw = evaluate(features, dataset, protocol, made_by={}, dataset_hash="0")
     assert raw.record.camera_alignment == "none"
@@ -174,7 +175,7 @@ def test_the_record_counts_images_that_take_the_whole_sets_statistics():
     least = sorted(by_camera.values())[0] + 1
     statistics = camera_statistics(features, split, AlignmentSettings(8, least))
     few = [count for count in by_camera.values() if count < least]
-    assert str(statistics).endswith(f"{sum(few)} images by the whole set's statistics")
+    assert str(statistics).endswith(f"aligned by the whole set's statistics: {sum(few)}")
     assert len(statistics.cameras) == 3 - len(few)
 
 
