@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import streamlit as st
@@ -11,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.controls import one_of
-from app.widgets.evaluations import evaluations, record_popover
+from app.widgets.evaluations import ensure_features, evaluations, record_popover
 from app.widgets.export import table
 from app.widgets.index_search import index_search
 from app.widgets.page import explain
@@ -26,10 +27,17 @@ from app.workbench.matches import uploaded_pair, verification
 from ssrnet.analysis.paper_figures import BLUE
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.uploads import Uploads
+from ssrnet.retrieval.alignment import CameraStatistics
+from ssrnet.retrieval.ranking import RankedImage
 from ssrnet.retrieval.verification import verify
 
 RANK, COMPARE, SEARCH = "Rank a gallery", "Compare two images", "Search an index"
 TYPES = sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
+GALLERY_HELP = (
+    "To name cameras for *Align cameras* in the sidebar, put the pictures of each camera into a folder of its own in the "
+    "zip file (`cam1/0001.jpg`), or add a CSV file with the columns `image` and `camera`, beside the zip file or in it; "
+    "then folders do not count."
+)
 TOP_K = 10
 PAPER = (400, 400)
 """Pixels of a picture in an export, at most."""
@@ -45,6 +53,12 @@ page is closed. The **threshold** is the one at which the two error rates are eq
 protocol: on pictures of another kind (other cameras, other crops) the rates will be others, so take the verdict as a
 demonstration. Crop to the vehicle, as a detector would: both models have seen nothing but crops.
 
+**Align cameras** in the sidebar aligns these pictures too. A camera that the gallery's folders or its CSV file name gets
+statistics of its own, measured on its pictures here, once there are enough of them; the data set's whole statistics count
+as a few pictures more, and align every other picture. A camera here is never taken for the data set's of the same name.
+Name the query's camera as well where you know it: aligned by other statistics than its camera's, it keeps what that
+camera adds.
+
 Look for: whether both maps light the same part of the vehicle; a high cosine that comes from the background.
 """
 
@@ -59,7 +73,7 @@ def render(bench: Workbench) -> None:
     else:
         one, many = _upload(left, "Query: one picture, cropped to the vehicle", "images_query"), Uploads({}, ())
     if mode == RANK:
-        many = _upload(right, "Gallery: pictures, or a zip file of them", "images_gallery", several=True)
+        many = _upload(right, "Gallery: pictures, or a zip file of them", "images_gallery", GALLERY_HELP)
     if mode == SEARCH:
         if one.pictures:
             query = next(iter(one.pictures.values()))
@@ -68,45 +82,95 @@ def render(bench: Workbench) -> None:
             st.info("Upload a query to search for.")
     elif one.pictures and many.pictures:
         query = next(iter(one.pictures.values()))
-        chosen = _rank(bench, query, many.pictures) if mode == RANK else next(iter(many.pictures))
-        _compare(bench, query, many.pictures[chosen], chosen)
+        camera = _query_camera(left, many.cameras) if bench.is_aligned and many.cameras else None
+        ranked = _rank(bench, query, camera, many)
+        chosen = _ranks(bench, query, many, ranked) if mode == RANK else next(iter(many.pictures))
+        index = list(many.pictures).index(chosen)
+        cosines = {title: next(each.cosine for each in found if each.index == index) for title, found in ranked.items()}
+        _compare(bench, query, many.pictures[chosen], chosen, cosines)
     else:
         st.info("Upload both to see what the two models make of them.")
     forget_pictures((one.pictures | many.pictures).values())
     explain(EQUATIONS, LOOK_FOR, [verify])
 
 
-def _upload(place: DeltaGenerator, label: str, key: str, several: bool = False) -> Uploads:
-    """The pictures of one uploader, each refused file as a sentence below it."""
-    files = place.file_uploader(label, type=TYPES + ["zip"] * several, accept_multiple_files=several, key=key)
+def _upload(place: DeltaGenerator, label: str, key: str, several: str | None = None) -> Uploads:
+    """The pictures of one uploader, each refused file as a sentence below it; ``several``: help where it takes many."""
+    types = [*TYPES, "zip", "csv"] if several else TYPES
+    files = place.file_uploader(label, type=types, accept_multiple_files=bool(several), key=key, help=several)
     read = uploads(key, files if isinstance(files, list) else [files] if files else [])
     for sentence in read.refused:
         place.warning(sentence, icon=":material/block:")
     return read
 
 
-def _rank(bench: Workbench, query: Image.Image, gallery: Mapping[str, Image.Image]) -> str:
-    """Both models' rows; the name of the gallery picture to look at more closely."""
-    names, pictures, rows, printed, first = list(gallery), list(gallery.values()), [], [], ""
+def _query_camera(place: DeltaGenerator, cameras: Mapping[str, str]) -> str | None:
+    """One of the gallery's cameras, or None where it is unknown."""
+    counts = Counter(cameras.values())
+
+    def title(camera: str | None) -> str:
+        return f"{camera} ({counts[camera]:,} in the gallery)" if camera else "unknown"
+
+    return place.selectbox("Camera of the query", [None, *sorted(counts)], format_func=title, key="images_query_camera")
+
+
+def _rank(
+    bench: Workbench, query: Image.Image, camera: str | None, gallery: Uploads
+) -> dict[str, Sequence[RankedImage]]:
+    """The whole gallery as each network ranks it, by row title; where features are aligned, raw before aligned."""
+    ranked, cameras = {}, [gallery.cameras.get(name) for name in gallery.pictures]
+    if bench.is_aligned:
+        ensure_features(bench.networks.values())
     for at, model in enumerate(bench.networks.values()):
-        rank = partial(model.rank, query, pictures, TOP_K)
-        ranked = run_with_progress(f"Embedding with {model.title}", f"images_embed_{at}", rank)
-        first = first or names[ranked[0].index]
+        embed = partial(model.embed, [query, *gallery.pictures.values()])
+        embeddings = run_with_progress(f"Embedding with {model.raw.title}", f"images_embed_{at}", embed)
+        ranked |= {each.title: each.rank(embeddings, [camera, *cameras]) for each in (model.raw, model)}
+        statistics = model.upload_statistics(embeddings[1:], cameras)
+    if statistics is not None:
+        st.caption(_how_aligned(bench, statistics, camera))
+    return ranked
+
+
+def _how_aligned(bench: Workbench, of_uploads: CameraStatistics, camera: str | None) -> str:
+    """By which statistics the query, by ``camera``, and the gallery were aligned."""
+    whole = f"the statistics of {bench.dataset.name}'s {bench.baseline.statistics().images:,} test images"
+    least, cameras, others = of_uploads.settings.min_images, len(of_uploads.cameras), of_uploads.by_whole_set
+    if not cameras:
+        return f"Aligned by {whole}, since no camera is named here with at least {least} pictures."
+    parts = [
+        f"Aligned by camera: {of_uploads.images - others:,} of the gallery's {of_uploads.images:,} pictures by statistics "
+        f"measured on these pictures, for {cameras:,} camera{'s' if cameras > 1 else ''} with at least {least} of them"
+    ]
+    if camera in of_uploads.cameras:
+        parts.append("the query by its camera's")
+        parts += [f"the other {others:,} by {whole}"] if others else []
+    else:
+        parts.append(f"{f'the other {others:,} and ' if others else ''}the query by {whole}")
+    return "; ".join(parts) + "."
+
+
+def _ranks(bench: Workbench, query: Image.Image, gallery: Uploads, ranked: Mapping[str, Sequence[RankedImage]]) -> str:
+    """A row for each model; the name of the gallery picture to look at more closely."""
+    names, pictures, rows, printed = list(gallery.pictures), list(gallery.pictures.values()), [], []
+    for title, found in ranked.items():
         listed = [Figure(uploaded_thumbnail(query), "the query", "Query", "query")]
         cells = [Cell(query, "Query", BLUE)]
-        for place, index, cosine in ranked:
+        for place, index, cosine in found[:TOP_K]:
             name, words = names[index], f"{place} · {cosine:.3f}"
+            label = " · ".join(filter(None, (bench.is_aligned and gallery.cameras.get(name), name)))
             uri = uploaded_thumbnail(pictures[index])
-            listed.append(Figure(uri, f"rank {place}: {name}", f"{words} · {name}", picks=name))
-            cells.append(Cell(pictures[index], f"{words} {name}"))
-        rows.append(ImageRow(model.title, f"rank and cosine, of {len(names):,}", listed))
-        printed.append(Row(f"{model.title}: rank and cosine, of {len(names):,}", cells))
-    picked = image_rows(rows, "cards", "images_ranks", tooltip="Compare with the query")
+            listed.append(Figure(uri, f"rank {place}: {label}", f"{words} · {label}", picks=name))
+            cells.append(Cell(pictures[index], f"{words} {label}"))
+        rows.append(ImageRow(title, f"rank and cosine, of {len(names):,}", listed))
+        printed.append(Row(f"{title}: rank and cosine, of {len(names):,}", cells))
+    # Of two cards side by side the aligned one would stand beside the raw one, not below it.
+    layout = "ranks" if bench.is_aligned else "cards"
+    picked = image_rows(rows, layout, "images_ranks", tooltip="Compare with the query")
     pictures_export("ranks of your images", lambda: _reduced(printed), key="images_ranks_export")
-    if picked in gallery:
+    if picked in gallery.pictures:
         st.session_state["images_picked"] = picked
     before = st.session_state.get("images_picked")
-    return before if before in gallery else first
+    return before if before in gallery.pictures else names[ranked[bench.baseline.title][0].index]
 
 
 def _reduced(rows: list[Row]) -> list[Row]:
@@ -117,26 +181,29 @@ def _reduced(rows: list[Row]) -> list[Row]:
     ]
 
 
-def _compare(bench: Workbench, first: Image.Image, second: Image.Image, name: str) -> None:
-    """Maps in both directions, cosine, threshold and error rates of each model."""
+def _compare(
+    bench: Workbench, first: Image.Image, second: Image.Image, name: str, cosines: Mapping[str, float]
+) -> None:
+    """Maps in both directions, cosine, threshold and error rates of each model; ``cosines`` by the models' titles."""
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
     scored = evaluations(bench.networks.values())
     columns, rows, shown = st.columns(len(bench.networks), gap="medium"), [], {}
     for column, (title, model) in zip(columns, bench.networks.items()):
         pair, pairs = uploaded_pair(model, first, second, "grad-cam"), verification(model)
         threshold, rate = pairs.equal_error()
-        errors = pairs.rates(pair.similarity)
+        cosine = cosines[title]
+        errors = pairs.rates(cosine)
         with column:
-            verdict = "same vehicle" if pair.similarity >= threshold else "two vehicles"
-            heading = f"{title}: cosine {pair.similarity:.3f}, threshold {threshold:.3f}: {verdict}"
-            st.markdown(f"**{title}**: cosine {pair.similarity:.3f}, threshold {threshold:.3f}: **{verdict}**")
+            verdict = "same vehicle" if cosine >= threshold else "two vehicles"
+            heading = f"{title}: cosine {cosine:.3f}, threshold {threshold:.3f}: {verdict}"
+            st.markdown(f"**{title}**: cosine {cosine:.3f}, threshold {threshold:.3f}: **{verdict}**")
             captions = "what resembles the other in the first", "what resembles the first in the other"
             maps = dict(zip(captions, (pair.query, pair.gallery)))
             for place, (caption, uri) in zip(st.columns(2), maps.items()):
                 place.image(uri, caption=caption, width="stretch")
             shown[heading] = maps
         rows.append(
-            {"Model": title, "Cosine": pair.similarity, "Threshold": threshold, "Verdict": verdict}
+            {"Model": title, "Cosine": cosine, "Threshold": threshold, "Verdict": verdict}
             | {
                 "Errors at the threshold": 100 * rate,
                 "Two vehicles at least as similar": 100 * errors.false_match,

@@ -237,14 +237,20 @@ class OpenedModel:
                 progress_callback(start + len(batch), len(new))
         return torch.stack([rows[key] for key in keys])
 
-    def rank(
-        self, query: Image.Image, gallery: Sequence[Image.Image], top_k: int, progress_callback: Progress | None = None
-    ) -> list[RankedImage]:
-        """The ``top_k`` gallery pictures that are most similar to the query, by their cosine."""
-        embeddings, statistics = self.embed([query, *gallery], progress_callback), self.statistics()
+    def upload_statistics(self, gallery: torch.Tensor, cameras: Sequence[str | None]) -> CameraStatistics | None:
+        """Those by which uploads are aligned: of the gallery's embeddings (N, D) by their cameras; None without.
+
+        The prior, and what pictures without a camera are aligned by, is the whole of :meth:`statistics`.
+        """
+        statistics = self.statistics()
+        return None if statistics is None else statistics.with_cameras(gallery, cameras)
+
+    def rank(self, embeddings: torch.Tensor, cameras: Sequence[str | None]) -> list[RankedImage]:
+        """The gallery by cosine to the query, aligned where the model is: embeddings (1 + N, D), the query's first."""
+        statistics = self.upload_statistics(embeddings[1:], cameras[1:])
         if statistics is not None:
-            embeddings = statistics.align(embeddings, [None] * len(embeddings))
-        return rank_by_cosine(embeddings[0], embeddings[1:], top_k)
+            embeddings = statistics.align(embeddings, cameras)
+        return rank_by_cosine(embeddings[0], embeddings[1:])
 
     def session_view(self, picture: Image.Image) -> ImageView:
         """An uploaded picture in the network, cached in the session; 2 MB at 256 pixels."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,6 +47,24 @@ class AlignmentSettings:
                 f"camera alignment has a prior of {self.prior:g} images and at least {self.min_images} images a camera; "
                 "it needs a prior of at least 0 and at least 1 image."
             )
+
+
+class _Measured(NamedTuple):
+    """Numbers of images n (C + 1, 1), means and variances (C + 1, D) by camera, float64; last, of those by no such camera."""
+
+    cameras: tuple[str, ...]
+    n: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor, cameras: Sequence[str | None], min_images: int) -> _Measured:
+        counts = Counter(camera for camera in cameras if camera)
+        names = tuple(sorted(camera for camera, count in counts.items() if count >= min_images))
+        codes = _codes(names, cameras, features.device)
+        n = torch.bincount(codes, minlength=len(names) + 1).double()[:, None]
+        mean = _means(features, codes, n)
+        return cls(names, n, mean, _means(features, codes, n, mean))
 
 
 @dataclass(frozen=True)
@@ -96,21 +115,32 @@ class CameraStatistics:
         """
         if not len(features):
             raise SettingsError("there are no features to align; give at least one image.")
-        counts = Counter(camera for camera in cameras if camera)
-        names = tuple(sorted(camera for camera, count in counts.items() if count >= settings.min_images))
-        codes = _codes(names, cameras, features.device)
-        n = torch.bincount(codes, minlength=len(names) + 1).double()[:, None]  # (C + 1, 1)
-        m_c = _means(features, codes, n)  # (C + 1, D); the last row of images by no such camera
-        v_c = _means(features, codes, n, m_c)
+        measured = _Measured.of(features, cameras, settings.min_images)
+        n, m_c, v_c = measured.n, measured.mean, measured.variance
         m = (n * m_c).sum(0) / len(features)
         v = (n * (v_c + (m_c - m).square())).sum(0) / len(features)
-        k = settings.prior
-        mean, variance = (n * m_c + k * m) / (n + k), (n * v_c + k * v) / (n + k)
+        return cls._with_prior(measured, m, v, settings)
+
+    def with_cameras(self, features: Tensor, cameras: Sequence[str | None]) -> CameraStatistics:
+        """Of images from elsewhere, features (N, D), and their cameras, in place of this set's images and cameras.
+
+        As :meth:`of`, with this set's mean and variance as m and v, by which images are aligned whose camera is unknown
+        or has too few images. None of this set's cameras is known to them: one of the same name is another camera.
+        """
+        measured = _Measured.of(features, cameras, self.settings.min_images)
+        m, v = self.mean[-1].double(), self.deviation[-1].double().square()
+        return self._with_prior(measured, m, v, self.settings)
+
+    @classmethod
+    def _with_prior(cls, measured: _Measured, m: Tensor, v: Tensor, settings: AlignmentSettings) -> CameraStatistics:
+        """From what was measured by camera, and the mean m and variance v (D,) of the prior."""
+        n, k = measured.n, settings.prior
+        mean, variance = (n * measured.mean + k * m) / (n + k), (n * measured.variance + k * v) / (n + k)
         mean[-1], variance[-1] = m, v
         deviation = variance.sqrt()
         deviation = torch.where(deviation > CONSTANT * v.sqrt(), deviation, v.sqrt())
         deviation = torch.where(deviation > 0, deviation, 1.0)  # what is the same in all images is centred alone
-        return cls(names, mean.float(), deviation.float(), len(features), int(n[-1]), settings)
+        return cls(measured.cameras, mean.float(), deviation.float(), int(n.sum()), int(n[-1]), settings)
 
     def align(self, features: Tensor, cameras: Sequence[str | None]) -> Tensor:
         """(N, D) float32: each row minus its camera's mean, over its camera's deviation; a copy."""

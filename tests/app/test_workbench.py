@@ -197,7 +197,8 @@ def test_alignment_holds_for_all_that_a_model_compares(project, city, checkpoint
     assert edited.ranking.order[0, 0] == ranking.order[0, 0]
     assert edited.ranking.distance == pytest.approx(ranking.distance, abs=2e-3)  # stored features are float16
     pictures = [read_image(image.path) for image in (query, *model.data.dataset.test[:5])]
-    listed = model.rank(pictures[0], pictures[1:], 5)
-    whole = statistics.align(model.embed(pictures), [None] * 6)
+    embeddings = model.embed(pictures)
+    listed = model.rank(embeddings, [None] * 6)
+    whole = statistics.align(embeddings, [None] * 6)
     cosines = torch.cosine_similarity(whole[:1], whole[1:])
     assert [one.cosine for one in listed] == pytest.approx(sorted(cosines.tolist(), reverse=True), abs=1e-6)

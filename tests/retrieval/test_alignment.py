@@ -98,6 +98,26 @@ def test_images_from_elsewhere_are_aligned_by_frozen_statistics():
         assert torch.allclose(statistics.align(features[:1], [camera]), unknown, atol=1e-5)
 
 
+@pytest.mark.parametrize(("k", "least"), [(0, 1), (8, 4), (2.5, 13)])
+def test_other_images_by_cameras_of_their_own(k, least):
+    """A camera of theirs is not the set's of the same name; the set's whole is the prior and aligns all others."""
+    features, others = random(30), random(len(CAMERAS), seed=1) + 5
+    statistics = CameraStatistics.of(features, ["a"] * 15 + ["b"] * 15, AlignmentSettings(k, least))
+    elsewhere = statistics.with_cameras(others, CAMERAS)
+    rows, m, v = others.double().numpy(), features.double().numpy().mean(0), features.double().numpy().var(0)
+    expected = []
+    for x, camera in zip(rows, CAMERAS, strict=True):
+        by_it = rows[[camera == other for other in CAMERAS]]
+        n, mean, variance = len(by_it), m, v
+        if camera and n >= least:
+            mean, variance = (n * by_it.mean(0) + k * m) / (n + k), (n * by_it.var(0) + k * v) / (n + k)
+        expected.append((x - mean) / np.sqrt(variance))
+    np.testing.assert_allclose(elsewhere.align(others, CAMERAS), np.array(expected), atol=1e-5)
+    counts = {"a": 9, "b": 12, "c": 3}
+    assert elsewhere.cameras == tuple(camera for camera, count in counts.items() if count >= least)
+    assert elsewhere.images == 27 and elsewhere.by_whole_set == 27 - sum(counts[c] for c in elsewhere.cameras)
+
+
 @pytest.mark.parametrize("values", [(-1, 8), (8, 0)])
 def test_settings_that_cannot_work(values):
     with pytest.raises(SettingsError, match="a prior of at least 0 and at least 1 image"):

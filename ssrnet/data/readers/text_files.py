@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from ssrnet.errors import DataError
 from ssrnet.files import open_regular, read_bytes
@@ -29,13 +29,18 @@ def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
         data = read_bytes(path)
     except OSError as error:
         raise _unreadable(path, error) from error
+    return decode(data, path, encodings)
+
+
+def decode(data: bytes, source: object, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
+    """``data`` as text, as :func:`read_text`; ``source`` is what messages call it."""
     for encoding in encodings:
         try:
             return data.decode(encoding)
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
     raise DataError(
-        f"{path}, line {line}: the text is not {' or '.join(encodings).removesuffix('-sig').upper()}; "
+        f"{source}, line {line}: the text is not {' or '.join(encodings).removesuffix('-sig').upper()}; "
         "save the file as UTF-8."
     )
 
@@ -52,51 +57,57 @@ def read_csv(path: Path, required: Sequence[str]) -> Iterator[Row]:
     Raises :class:`DataError` for other encodings, broken quotes, columns that are missing or named twice, and records
     with more or fewer fields than the header.
     """
-    columns: list[str] | None = None
-    line = 1
     try:
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as text:
-            # strict: otherwise a quote that is never closed swallows the rest of the file without an error.
-            reader = csv.reader(text, strict=True)
-            for record in reader:
-                fields = [value.strip() for value in record]
-                if columns is None:
-                    columns = _check_columns(path, fields, required)
-                elif any(fields):
-                    yield Row(line, _pair(path, line, columns, fields))
-                line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path}, line {line}: not valid CSV ({error}); correct the quotes there.") from error
+            yield from csv_rows(text, path, required)
     except UnicodeDecodeError:
         read_text(path)  # raises with the line
         raise
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def csv_rows(text: TextIO, source: object, required: Sequence[str]) -> Iterator[Row]:
+    """The records of an opened table, as :func:`read_csv`; ``source`` is what messages call it."""
+    columns: list[str] | None = None
+    line = 1
+    # strict: otherwise a quote that is never closed swallows the rest of the file without an error.
+    reader = csv.reader(text, strict=True)
+    try:
+        for record in reader:
+            fields = [value.strip() for value in record]
+            if columns is None:
+                columns = _check_columns(source, fields, required)
+            elif any(fields):
+                yield Row(line, _pair(source, line, columns, fields))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{source}, line {line}: not valid CSV ({error}); correct the quotes there.") from error
     if columns is None:
-        raise DataError(f"{path} is empty; it needs a header line with the columns {', '.join(required)}.")
+        raise DataError(f"{source} is empty; it needs a header line with the columns {', '.join(required)}.")
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"{path} cannot be read ({error.strerror}); check the file and its permissions.")
 
 
-def _check_columns(path: Path, columns: list[str], required: Sequence[str]) -> list[str]:
+def _check_columns(source: object, columns: list[str], required: Sequence[str]) -> list[str]:
     missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(
-            f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} "
+            f"{source} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} "
             f"(found: {', '.join(columns)}); name them in the first line, separated by commas."
         )
     twice = sorted(column for column, count in Counter(columns).items() if count > 1)
     if twice:
-        raise DataError(f"{path} names the column {twice[0]!r} twice; rename one of them.")
+        raise DataError(f"{source} names the column {twice[0]!r} twice; rename one of them.")
     return columns
 
 
-def _pair(path: Path, line: int, columns: list[str], fields: list[str]) -> dict[str, str]:
+def _pair(source: object, line: int, columns: list[str], fields: list[str]) -> dict[str, str]:
     if len(fields) != len(columns):
         raise DataError(
-            f"{path}, line {line}: {len(fields)} fields where the header names {len(columns)} columns; "
+            f"{source}, line {line}: {len(fields)} fields where the header names {len(columns)} columns; "
             "put fields that contain commas in double quotes."
         )
     return dict(zip(columns, fields, strict=True))
