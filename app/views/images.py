@@ -157,13 +157,14 @@ def _ranks(bench: Workbench, query: Image.Image, gallery: Uploads, ranked: Mappi
         cells = [Cell(query, "Query", BLUE)]
         for place, index, cosine in found[:TOP_K]:
             name, words = names[index], f"{place} · {cosine:.3f}"
-            label = " · ".join(filter(None, (bench.is_aligned and gallery.cameras.get(name), name)))
+            camera = gallery.cameras.get(name) if bench.is_aligned else None
+            caption = f"{words} · {camera}\n{name}" if camera else f"{words} · {name}"
             uri = uploaded_thumbnail(pictures[index])
-            listed.append(Figure(uri, f"rank {place}: {label}", f"{words} · {label}", picks=name))
-            cells.append(Cell(pictures[index], f"{words} {label}"))
+            listed.append(Figure(uri, f"rank {place}: {name}", caption, picks=name))
+            cells.append(Cell(pictures[index], " ".join(filter(None, (words, camera, name)))))
         rows.append(ImageRow(title, f"rank and cosine, of {len(names):,}", listed))
         printed.append(Row(f"{title}: rank and cosine, of {len(names):,}", cells))
-    # Of two cards side by side the aligned one would stand beside the raw one, not below it.
+    # In cards, two side by side, the aligned row would stand beside the raw one; as ranks it stands below.
     layout = "ranks" if bench.is_aligned else "cards"
     picked = image_rows(rows, layout, "images_ranks", tooltip="Compare with the query")
     pictures_export("ranks of your images", lambda: _reduced(printed), key="images_ranks_export")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import posixpath
 import struct
 import zipfile
 import zlib
@@ -70,7 +71,7 @@ def read_uploads(files: Iterable[tuple[str, bytes]], limit: int = MAX_PICTURES) 
     pictures: dict[str, Image] = {}
     refused: list[str] = []
     paths: dict[str, PurePosixPath] = {}
-    table: Mapping[PurePosixPath, str] | None = None
+    table: Mapping[str, str] | None = None
     left = MAX_PIXELS
     for path, data in _unpacked(files, refused):
         if len(pictures) >= limit:
@@ -159,7 +160,7 @@ def _is_table(name: str) -> bool:
     return name.lower().endswith(".csv")
 
 
-def _camera_table(path: PurePosixPath, data: bytes) -> Mapping[PurePosixPath, str]:
+def _camera_table(path: PurePosixPath, data: bytes) -> Mapping[str, str]:
     """Cameras by an image's path, and by its name alone where all images of that name have one camera.
 
     Raises :class:`DataError` for more than ``MAX_TABLE_BYTES``, as ``csv_rows``, and for an image with two cameras.
@@ -168,28 +169,29 @@ def _camera_table(path: PurePosixPath, data: bytes) -> Mapping[PurePosixPath, st
         raise DataError(
             f"{path.name} has more than {MAX_TABLE_BYTES // 2**20} MB; keep the lines of these images alone."
         )
-    by_path: dict[PurePosixPath, str] = {}
-    by_name: dict[PurePosixPath, str] = {}
+    by_path: dict[str, str] = {}
+    by_name: dict[str, str] = {}
+    folder = str(path.parent)
     for row in csv_rows(io.StringIO(decode(data, path.name), newline=""), path.name, ("image",)):
         column = next((column for column in ("camera", "camera_id") if column in row.values), None)
         if column is None:
             raise DataError(f"{path.name} lacks the column camera; name it in the first line, separated by commas.")
-        image, camera = path.parent / _path(row.values["image"]), row.values[column]
+        image, camera = posixpath.join(folder, row.values["image"].replace("\\", "/")), row.values[column]
+        image, name = posixpath.normpath(image), posixpath.basename(image)
         if by_path.setdefault(image, camera) != camera:
             raise DataError(
-                f"{path.name}, line {row.line}: {image.name} has another camera in a line above; correct one of them."
+                f"{path.name}, line {row.line}: {name} has another camera in a line above; correct one of them."
             )
-        name = PurePosixPath(image.name)
         by_name[name] = camera if by_name.get(name, camera) == camera else ""
     return by_name | by_path
 
 
-def _camera(path: PurePosixPath, table: Mapping[PurePosixPath, str] | None) -> str:
-    """ "" where it is unknown."""
+def _camera(path: PurePosixPath, table: Mapping[str, str] | None) -> str:
+    """The camera of the picture at ``path``; empty where it is unknown."""
     if table is None:
         folder = path.parent.name.strip()
         return "" if folder == ".." else folder
-    return table.get(path, "") or table.get(PurePosixPath(path.name), "")
+    return table.get(str(path), "") or table.get(path.name, "")
 
 
 def _distinct(name: str, taken: Iterable[str]) -> str:

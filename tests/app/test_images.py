@@ -2,9 +2,11 @@ import io
 import zipfile
 
 import pytest
+import torch
 from PIL import Image
 
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image, read_image_bytes
 from ssrnet.retrieval.verification import verify
 from tests.app.conftest import pictures_across, rows_of_pictures, workbench
 
@@ -75,6 +77,84 @@ def test_two_images_have_a_verdict_with_the_data_sets_error_rates(open_city, cit
         assert row["Two vehicles at least as similar"] == pytest.approx(100 * rates.false_match)
         assert row["Same vehicle less similar"] == pytest.approx(100 * rates.false_non_match)
         assert row["Verdict"] == ("same vehicle" if row["Cosine"] >= row["Threshold"] else "two vehicles")
+
+
+CAMERAS = ["north"] * 9 + ["south"] * 8 + ["few"] * 3
+
+
+@pytest.fixture
+def by_camera(city):
+    """A zip file of 20 test images, those of each made-up camera in a folder, and the images in its order."""
+    images, packed = (2 * open_dataset(city).test)[: len(CAMERAS)], io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number, (camera, image) in enumerate(zip(CAMERAS, images, strict=True)):
+            archive.writestr(f"all/{camera}/{number}.jpg", image.path.read_bytes())
+    return ("all.zip", packed.getvalue(), "application/zip"), images
+
+
+@pytest.mark.parametrize("camera", [None, "south", "few"])
+def test_uploads_are_aligned_by_the_cameras_that_their_folders_name(
+    camera, open_city, city, checkpoints, photographs, by_camera
+):
+    archive, images = by_camera
+    test = open_city("images", align="true")
+    upload(test, query=photographs[0], gallery=archive)
+    assert not test.exception and not test.error
+    box = next(each for each in test.selectbox if each.label == "Camera of the query")
+    few, north, south = "few (3 in the gallery)", "north (9 in the gallery)", "south (8 in the gallery)"
+    assert box.options == ["unknown", few, north, south]
+    box.set_value(camera).run()
+    bench = workbench(city, checkpoints).aligned
+    rows, shown = rows_of_pictures(test), test.dataframe[0].value
+    assert [row["heading"] for row in rows] == list(bench.with_raw)
+    query = read_image_bytes(photographs[0][1], "query")
+    for (raw, aligned), (_, line), model in zip((rows[:2], rows[2:]), shown.iterrows(), bench.networks.values()):
+        embeddings = model.predictor.embed([query, *(read_image(image.path) for image in images)])
+        statistics = model.statistics().with_cameras(embeddings[1:], CAMERAS)
+        assert statistics.cameras == ("north", "south")
+        for row, compared in ((raw, embeddings), (aligned, statistics.align(embeddings, [camera, *CAMERAS]))):
+            cosine = torch.cosine_similarity(compared[:1], compared[1:])
+            captions = [picture["caption"].split(" · ") for picture in row["pictures"]][1:]
+            assert [place for place, *_ in captions] == [str(place) for place in range(1, 11)]
+            best = cosine.sort(descending=True).values[:10].tolist()
+            assert [float(shown) for _, shown, _ in captions] == pytest.approx(best, abs=6e-4)
+            labels = {f"{by}{at}.jpg": cosine[at] for at, by in enumerate(CAMERAS)}
+            assert [float(labels[label]) for *_, label in captions] == pytest.approx(best, abs=1e-5)
+        assert line["Model"] == aligned["heading"]
+        threshold = verify(model.compared_features(), model.split).equal_error().threshold
+        assert line["Threshold"] == pytest.approx(threshold)
+        chosen = int(test.subheader[0].value.split()[1].removesuffix(".jpg"))
+        assert line["Cosine"] == pytest.approx(float(cosine[chosen]), abs=1e-5)
+    caption = next(each.value for each in test.caption if each.value.startswith("Aligned by camera"))
+    assert "17 of the gallery's 20 pictures" in caption and "2 cameras with at least 8" in caption
+    if camera == "south":
+        assert "the query by its camera's; the other 3 by the statistics of" in caption
+    else:
+        assert "the other 3 and the query by the statistics of" in caption
+
+
+def test_pictures_without_cameras_are_aligned_by_the_data_sets_whole_statistics(
+    open_city, city, checkpoints, photographs
+):
+    test = open_city("images", images_mode="Compare two images", align="true")
+    upload(test, first=photographs[0], second=photographs[2])
+    assert not test.exception and not test.error
+    for (_, row), model in zip(
+        test.dataframe[0].value.iterrows(), workbench(city, checkpoints).aligned.networks.values()
+    ):
+        pair = [read_image_bytes(content, name) for name, content, _ in (photographs[0], photographs[2])]
+        aligned = model.statistics().align(model.predictor.embed(pair), [None, None])
+        assert row["Cosine"] == pytest.approx(float(torch.cosine_similarity(*aligned, dim=0)), abs=1e-5)
+    assert any("since no camera is named here with at least 8 pictures" in each.value for each in test.caption)
+
+
+def test_without_alignment_folders_name_no_camera(open_city, photographs, by_camera):
+    test = open_city("images")
+    upload(test, query=photographs[0], gallery=by_camera[0])
+    assert not test.exception and len(rows_of_pictures(test)) == 2
+    assert not [each for each in test.selectbox if each.label == "Camera of the query"]
+    captions = [picture["caption"] for row in rows_of_pictures(test) for picture in row["pictures"]]
+    assert not [caption for caption in captions if "north" in caption]
 
 
 def test_uploads_are_never_written_to_the_disk(open_city, project, photographs):

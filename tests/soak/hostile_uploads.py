@@ -26,7 +26,7 @@ def cases() -> list[Case]:
         Case(f"zip: {name}", drawn(make), _zipped, expected, long=name.startswith(("100,000", "flat")))
         for name, (make, expected) in _zips().items()
     ]
-    return cases + _notes()
+    return cases + _tables() + _notes()
 
 
 NAMES = (
@@ -111,6 +111,51 @@ def _zips() -> dict[str, tuple[Callable[[random.Random], bytes], str]]:
     zips |= {name: (zips[name][0], "either") for name in zips if name.startswith("a directory")}
     zips["bits flipped"] = lambda draw: _spoiled(one, draw), "either"
     return zips
+
+
+def _tables() -> list[Case]:
+    """Tables of cameras: each is read or refused, and the picture beside it is taken with a name that can be shown."""
+    good = encoded("PNG")
+    tables = {
+        "nothing": b"",
+        "noise": bytes(range(256)) * 4000,
+        "NUL bytes": b"image,camera\na.png,\0\0\n",
+        "250,000 lines": b"image,camera\n" + b"a,b\n" * 250_000,
+        "500,000 columns": b"image,camera" + b"," * 500_000 + b"\n" + b"," * 500_000,
+        "a quote that never ends": b'image,camera\n"' + b"a\n" * 400_000,
+        "a long camera": b"image,camera\na.png," + b"c" * 130_000,
+        "a long path": b"image,camera\n" + b"d/" * 60_000 + b"a.png,c\n",
+        "a path that leads out": b"image,camera\n../../../etc/passwd,c\n/etc/passwd,d\n",
+        "a camera that is none": "image,camera\na.png,\u202e\x1b[2J\n".encode(),
+        "a formula": b"image,camera\na.png,=cmd()\n",
+    }
+
+    def beside(data: bytes) -> object:
+        return read_uploads([("list.csv", data), ("a.png", good)])
+
+    def within(data: bytes) -> object:
+        return read_uploads([("all.zip", zipped({"d/list.csv": data, "d/a.png": good}))])
+
+    cases = [
+        Case(f"cameras {where}: {name}", drawn(lambda draw, data=data: data), read, "either", _cameras_printable)
+        for name, data in tables.items()
+        for where, read in (("beside", beside), ("within", within))
+    ]
+    zips: dict[str, Callable[[], dict[str, bytes]]] = {
+        "20,000 tables": lambda: {f"{i}.csv": b"image,camera\n" for i in range(20_000)} | {"a.png": good},
+        "tables that unpack to 150 MB": lambda: {f"{i}.csv": bytes(50 * 2**20) for i in range(3)} | {"a.png": good},
+        "a folder that is none": lambda: {"\u202e/a.png": good},
+    }
+    return cases + [
+        Case(f"cameras: {name}", drawn(lambda draw, make=make: zipped(make())), _zipped, "either", _cameras_printable)
+        for name, make in zips.items()
+    ]
+
+
+def _cameras_printable(uploads) -> bool:
+    return list(uploads.pictures) == ["a.png"] and all(
+        c.isprintable() and len(c) <= 120 for c in uploads.cameras.values()
+    )
 
 
 def _bomb(megabytes: int, members: int = 1) -> bytes:
