@@ -120,7 +120,7 @@ def _tables() -> list[Case]:
         "nothing": b"",
         "noise": bytes(range(256)) * 4000,
         "NUL bytes": b"image,camera\na.png,\0\0\n",
-        "250,000 lines": b"image,camera\n" + b"a,b\n" * 250_000,
+        "70,000 lines": b"image,camera\n" + b"a.png,north-1\n" * 70_000,
         "500,000 columns": b"image,camera" + b"," * 500_000 + b"\n" + b"," * 500_000,
         "a quote that never ends": b'image,camera\n"' + b"a\n" * 400_000,
         "a long camera": b"image,camera\na.png," + b"c" * 130_000,
@@ -147,7 +147,7 @@ def _tables() -> list[Case]:
         "a folder that is none": lambda: {"\u202e/a.png": good},
     }
     return cases + [
-        Case(f"cameras: {name}", drawn(lambda draw, make=make: zipped(make())), _zipped, "either", _cameras_printable)
+        Case(f"cameras: {name}", drawn(lambda draw, make=make: zipped(make())), _zipped, "either")
         for name, make in zips.items()
     ]
 
