@@ -17,7 +17,7 @@ from app.widgets.matrices import Matrix, matrices
 from app.widgets.node_maps import node_maps
 from app.widgets.page import explain
 from app.widgets.problems import fragment
-from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
+from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery
 from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
@@ -169,7 +169,7 @@ def _ranks(model: OpenedModel, evaluation: Evaluation, query: int, edited: Edite
         note = f"{standing(edited.edited_ranking, 0)}, asymmetric: the gallery's graphs are not edited"
         rows.append(RankRow(f"Edited: {edit}{how}", edited.edited_ranking.top(0, TOP_K), note))
     rank_list(split.query[query], rows, split.gallery)
-    legend(aligned=model.is_aligned)
+    legend(EDITS_ALIGNED * model.is_aligned)
     ranks_export(f"ranks_graph_{split.query[query].name}", split.query[query], rows, split.gallery)
 
 

@@ -17,7 +17,7 @@ from app.widgets.page import explain
 from app.widgets.prints import pictures_export
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
-from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
+from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.workbench import OpenedModel, Progress, Workbench, regions
 from app.workbench.runs import StudyCurve, study_curves
 from ssrnet.analysis.attributes import same_vehicle
@@ -148,7 +148,7 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
         rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}{how}", changed.hits, standing(changed.ranking, 0)))
         sentences = changed.label.sentences
     rank_list(image, rows, split.gallery)
-    legend(aligned=model.is_aligned)
+    legend(EDITS_ALIGNED * model.is_aligned)
     ranks_export(f"ranks_lambda_{ratio:.3f}_{image.name}", image, rows, split.gallery)
     as_trained = (
         f"These are the boxes that {model.raw.title} was trained with; move λ to see what other regions would list."

@@ -7,6 +7,7 @@ from functools import partial
 
 import streamlit as st
 
+from app.widgets.alignment_note import alignment_note
 from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of, toggle_parameter
 from app.widgets.evaluations import evaluations, metrics_table
@@ -15,12 +16,13 @@ from app.widgets.match import why_this_match
 from app.widgets.page import explain
 from app.widgets.paper_figures import paper_figures
 from app.widgets.problems import fragment
-from app.widgets.rank_list import RankRow, legend, rank_list, ranks_export, standing
+from app.widgets.rank_list import RAW_AND_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.ranking_options import ranking_options, say
 from app.workbench import RankingOptions, Workbench
 from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.data.images import read_image
 from ssrnet.explain.shares import BranchFeatures
+from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.expansion import expand_queries
 from ssrnet.retrieval.ranking import rank
@@ -33,6 +35,8 @@ OUTCOMES: dict[Outcome, str] = {
     "broken": "SSR-Net breaks",
     "both wrong": "Both wrong",
 }
+BY_ALIGNMENT: dict[Outcome, str] = {"fixed": "Alignment fixes SSR-Net", "broken": "Alignment breaks SSR-Net"}
+"""Outcomes of SSR-Net's raw features against its aligned ones."""
 MATCH = "match"
 """The URL's name for the gallery image that *Why this match?* is open on."""
 
@@ -40,8 +44,10 @@ EQUATIONS = (
     r"d(q, g) = 1 - \cos(x_q, x_g), \qquad x = [f_G,\; f_{Attn},\; f_{token}]",
     r"\cos(x_q, x_g) = \sum_{b} \frac{x_q^b \cdot x_g^b}{\|x_q\|\,\|x_g\|}",
     r"q' \propto q + \sum_{i \le n} (q \cdot x_i)^{\alpha}\, x_i",
+    r"\hat{x} = \frac{x - \mu_c}{\sigma_c}, \qquad \mu_c = \frac{n_c\, m_c + k\, m}{n_c + k}, \qquad "
+    r"\sigma_c^2 = \frac{n_c\, v_c + k\, v}{n_c + k}",
 )
-LOOK_FOR = """
+LOOK_FOR = f"""
 Each row ranks the gallery by the cosine distance to the query (paper, Sec. 4.7, Figs. 5 and 6). An embedding is its
 branches side by side, so a cosine is the sum of its **branch shares**. A branch *pulls an image up* by the ranks that it
 would lose without that branch. Click an image for its maps: does the same part of the vehicle light up in both
@@ -50,25 +56,43 @@ images? A wrong image that only the global branch favours often shares a type an
 **Query expansion** ranks again with the nearest images averaged into the query; **re-ranking** trusts images that are among
 each other's nearest. Both help where the first ranks are right, and hurt where they are not. Neither looks at labels, so junk may be
 among the neighbours.
+
+**Camera alignment** (*Align cameras* in the sidebar; the last equation) subtracts from each embedding $x$ the mean of its camera
+$c$ and divides by that camera's deviation. $m_c$ and $v_c$ are mean and variance over the camera's $n_c$ test images; $m$ and $v$, over all
+test images, count as $k = {AlignmentSettings.prior:g}$ images more. An unknown camera, or one with fewer than {AlignmentSettings.min_images}
+images, takes $m$ and $v$ alone.
+
+Images by one camera share its exposure, viewpoint and background, so they lie closer together than two images of one vehicle by two
+cameras; alignment removes what they share. It helps most with cameras that the models were never trained on. It harms where a camera has
+few images, or images of few vehicles: then it removes what tells these vehicles apart. It needs the cameras' names, and neither vehicle
+labels nor training. It is *transductive*: the statistics are those of the test images, so its numbers do not compare with
+published ones that go without. The idea is the test stage of camera-based batch normalization (Zhuang et al., ECCV 2020), here applied to
+the embedding alone.
 """
 
 
 def render(bench: Workbench) -> None:
     """Metrics of the models, a query gallery, a row of ranked images a model, and why one of them stands there."""
     top = st.container()
-    left, middle, right = st.columns([5, 2, 2], vertical_alignment="bottom")
+    if bench.is_aligned:  # with two groups of queries more, which need the page's width
+        left, (middle, right) = st.container(), st.columns([7, 2], vertical_alignment="bottom")
+    else:
+        left, middle, right = st.columns([5, 2, 2], vertical_alignment="bottom")
     with right:
         options = ranking_options(model.settings for model in bench.networks.values())
     with top:
-        scored = evaluations(bench.models.values(), options)
+        scored = evaluations(bench.with_raw.values(), options)
         metrics_table(scored)
+        statistics = bench.ssrnet.statistics(options)
+        if statistics is not None:
+            st.caption(f":material/videocam: {alignment_note(bench, scored, statistics)}")
         if options.touched:
             st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
         if bench.third and (options.flip_test or options.branches or options.unit_length):
-            st.caption(f"{bench.third.title} has no network and no branches: these options leave it as it is.")
-    baseline, ssrnet, *_ = scored.values()
+            st.caption(f"{bench.third.raw.title} has no network and no branches: these options leave it as it is.")
+    baseline = scored[bench.baseline.title]
     with left:
-        group = _choose_group(Comparison(baseline, ssrnet))
+        group = _choose_group(bench, scored)
     top_k = one_of("Images listed", TOP_K, "top_k", place=middle)
     query = _choose_query(baseline, group)
     if query is None:
@@ -81,8 +105,14 @@ def render(bench: Workbench) -> None:
     if query is not None:
         image = baseline.split.query[query]
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):
+            if bench.is_aligned:
+                st.caption("An index holds features as they are; they are not aligned here.")
             fragment(index_search)(bench, "retrieval", lambda: read_image(image.path), image.camera_id)
-    explain(EQUATIONS, LOOK_FOR, (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks))
+    explain(
+        EQUATIONS,
+        LOOK_FOR,
+        (rank, expand_queries, k_reciprocal_distances, BranchFeatures.branch_ranks, CameraStatistics.of),
+    )
 
 
 def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingOptions, query: int, top_k: int) -> None:
@@ -90,13 +120,14 @@ def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingO
     split = bench.split
     if top_k > len(split.gallery):
         st.caption(f"The gallery has only {len(split.gallery):,} images, so fewer than {top_k} are listed.")
-    rows = [
-        RankRow(title, evaluation.ranking.top(query, top_k), standing(evaluation.ranking, query))
-        for title, evaluation in scored.items()
-    ]
+    rows = []
+    for title, model in bench.with_raw.items():
+        ranking, before = scored[title].ranking, scored[model.raw.title].ranking if model.is_aligned else None
+        note = standing(ranking, query, before)
+        rows.append(RankRow(title, ranking.top(query, top_k), note, joined=model.is_aligned))
     clicked = st.query_params.get(MATCH)
     rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=partial(toggle_parameter, MATCH))
-    legend()
+    legend(RAW_AND_ALIGNED * bench.is_aligned)
     ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == clicked), None)
     if match is None:
@@ -115,11 +146,18 @@ def _forget_match_of_another(query: str) -> None:
     st.session_state["match_query"] = query
 
 
-def _choose_group(comparison: Comparison) -> list[int]:
-    """Positions of the queries to choose among, by what the two models list first."""
-    groups = {outcome: comparison.select(outcome) for outcome in OUTCOMES}
-    titles = {outcome: f"{OUTCOMES[outcome]} ({len(queries):,})" for outcome, queries in groups.items()}
-    return groups[one_of("Queries", titles, "outcome")].tolist()
+def _choose_group(bench: Workbench, scored: Mapping[str, Evaluation]) -> list[int]:
+    """Positions of the queries to choose among, by what the two models, or SSR-Net raw and aligned, list first."""
+    ssrnet = scored[bench.ssrnet.title]
+    between_models = Comparison(scored[bench.baseline.title], ssrnet)
+    groups = {title: between_models.select(outcome) for outcome, title in OUTCOMES.items()}
+    help = None
+    if bench.is_aligned:
+        help = "The first groups compare the aligned baseline with the aligned SSR-Net; the last two, SSR-Net raw and aligned."
+        raw_and_aligned = Comparison(scored[bench.ssrnet.raw.title], ssrnet)
+        groups |= {title: raw_and_aligned.select(outcome) for outcome, title in BY_ALIGNMENT.items()}
+    titles = {title: f"{title} ({len(queries):,})" for title, queries in groups.items()}
+    return groups[one_of("Queries", titles, "outcome", help=help)].tolist()
 
 
 def _choose_query(evaluation: Evaluation, group: list[int]) -> int | None:

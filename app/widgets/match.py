@@ -46,9 +46,10 @@ def why_this_match(
             st.markdown(_standing(bench.third.title, shares.pop(bench.third.title)))
             st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
         _caution(options, bench.is_aligned)
-        _share_chart(shares)
+        cosine = "aligned cosine" if bench.is_aligned else "cosine"
+        _share_chart(shares, cosine)
         for model in bench.networks.values():
-            _graph(model.title, pair_graph(model, *images, options))
+            _graph(model.title, pair_graph(model, *images, options), cosine)
 
 
 def _controls(bench: Workbench) -> tuple[str, str]:
@@ -154,7 +155,7 @@ def _caution(options: RankingOptions, aligned: bool) -> None:
     st.caption(text)
 
 
-def _share_chart(shares: Mapping[str, PairShares]) -> None:
+def _share_chart(shares: Mapping[str, PairShares], cosine: str) -> None:
     import plotly.graph_objects as go  # here, since a first rank list needs none of it
 
     figure = go.Figure()
@@ -177,22 +178,22 @@ def _share_chart(shares: Mapping[str, PairShares]) -> None:
         figure,
         140 + 45 * len(titles),
         36,
-        "Branch shares: they add up to the cosine",
+        f"Branch shares: they add up to the {cosine}",
         barmode="relative",
         uniformtext={"minsize": 9, "mode": "hide"},  # on a phone the legend says what is too small to be written
         legend={"orientation": "h", "y": -0.45, "traceorder": "normal"},
         showlegend=len(branches) > 1,
     )
-    figure.update_xaxes(title="Share of the cosine")
+    figure.update_xaxes(title=f"Share of the {cosine}")
     figure.update_yaxes(autorange="reversed", automargin=True)
     alt = "; ".join(
         f"{title}: " + ", ".join(f"{branch_title(branch)} {value:.3f}" for branch, value in each.shares.items())
         for title, each in shares.items()
     )
-    chart(figure, "branch_shares", f"Shares of the branches in the cosine. {alt}", key="match_shares")
+    chart(figure, "branch_shares", f"Shares of the branches in the {cosine}. {alt}", key="match_shares")
 
 
-def _graph(title: str, graph: PairGraph | None) -> None:
+def _graph(title: str, graph: PairGraph | None, cosine: str) -> None:
     """Region against region, and the shares of the graph's nodes within the token."""
     if graph is None:
         return
@@ -201,7 +202,7 @@ def _graph(title: str, graph: PairGraph | None) -> None:
         _region_chart(title, graph)
     with right:
         if graph.parts:
-            _token_chart(title, graph)
+            _token_chart(title, graph, cosine)
         else:
             st.info(f"The relation branch of {title} does not count here, so the token has no share in the cosine.")
 
@@ -221,7 +222,7 @@ def _region_chart(title: str, graph: PairGraph) -> None:
     matrices(panels, names, f"region_cosines_{title}", alt, axes=("query", "this image"))
 
 
-def _token_chart(title: str, graph: PairGraph) -> None:
+def _token_chart(title: str, graph: PairGraph, cosine: str) -> None:
     import plotly.graph_objects as go
 
     names = [REGIONS.get(name, name) for name in graph.parts]
@@ -233,8 +234,8 @@ def _token_chart(title: str, graph: PairGraph) -> None:
     total = float(graph.tokens[:, 0].sum())
     title_of_chart = f"Relation branch's {total:.3f} by node"
     lay_out(figure, 420, 36, title_of_chart, barmode="group", legend={"orientation": "h", "y": -0.2})
-    figure.update_xaxes(title="Share of the cosine")
+    figure.update_xaxes(title=f"Share of the {cosine}")
     figure.update_yaxes(autorange="reversed", automargin=True)
     strongest = names[int(graph.tokens[:, 0].argmax())]
-    alt = f"Shares of the graph's nodes in the cosine through the token of {title}; the largest is {strongest}'s"
+    alt = f"Shares of the graph's nodes in the {cosine} through the token of {title}; the largest is {strongest}'s"
     chart(figure, "token_shares", alt, key=f"match_token_{title}")

@@ -47,6 +47,8 @@ def paper_figures(bench: Workbench, options: RankingOptions) -> None:
             st.caption(f"{figures[name].title} ({CONDITIONS[name]}) cannot be made: {reason}.")
     if bench.third:
         st.caption("The sheets set the two networks side by side, as the paper does.")
+    if bench.is_aligned:
+        st.caption("The sheets compare the two networks with their features aligned by camera.")
     if shown in figures and reasons[shown] is None:
         _figure(bench, options, shown, figures[shown], rule)
 

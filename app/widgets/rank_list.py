@@ -17,14 +17,22 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.ranking import Hit, Ranking
 
+EDITS_ALIGNED = "Features are aligned by camera, with statistics that no edit and no other λ changes."
+RAW_AND_ALIGNED = "Distances of raw and of aligned features are on different scales."
+"""Notes of the :func:`legend`."""
+
 
 @dataclass(frozen=True)
 class RankRow:
-    """One model's ranked list for the query; ``note`` stands beside its title."""
+    """One model's ranked list for the query; ``note`` stands beside its title.
+
+    joined: set close below the row before it, as the same model's aligned list below its raw one.
+    """
 
     title: str
     hits: Sequence[Hit]
     note: str = ""
+    joined: bool = False
 
 
 def rank_list(
@@ -68,20 +76,20 @@ def _cut(image: VehicleImage) -> Image.Image:
         return Image.new("RGB", (400, round(400 * ASPECT)), (128, 128, 128))
 
 
-def standing(ranking: Ranking, query: int) -> str:
-    """First hit and average precision of one query, in words."""
-    first = int(ranking.first_hit[query])
+def standing(ranking: Ranking, query: int, before: Ranking | None = None) -> str:
+    """First hit and average precision of one query, in words; the AP's change from ``before`` in brackets."""
+    first, precision = int(ranking.first_hit[query]), ranking.average_precision[query]
     if first == 0:
         return "the gallery has no image that counts as a match"
-    return f"first hit at rank {first}, AP {ranking.average_precision[query]:.3f}"
+    change = "" if before is None else f" ({precision - before.average_precision[query]:+.3f})"
+    return f"first hit at rank {first}, AP {precision:.3f}{change}"
 
 
-def legend(aligned: bool = False) -> None:
-    """What the frames mean, in words and signs as well as colours; ``aligned`` says that edits are aligned too."""
-    how = " Features are aligned by camera, with statistics that no edit and no other λ changes." * aligned
+def legend(note: str = "") -> None:
+    """What the frames mean, in words and signs as well as colours, and a ``note``."""
     st.caption(
         ":blue[■] query  :green[■] ✓ same vehicle  :red[■] ✗ another vehicle  :grey[■] junk: the query's vehicle seen "
-        f"by the query's camera, which counts neither way. Numbers: rank and distance.{how}"
+        f"by the query's camera, which counts neither way. Numbers: rank and distance. {note}"
     )
 
 
@@ -103,7 +111,7 @@ def _row(query: VehicleImage, row: RankRow, gallery: Sequence[VehicleImage], cli
         caption = f" · {hit.distance:.3f}\n{image_label(image)}"
         picks = image.name if clickable else ""
         figures.append(Figure(thumbnail(image), _alt(kind, image, reason), caption, kind, picks, _sign(hit), reason))
-    return ImageRow(row.title, row.note, figures)
+    return ImageRow(row.title, row.note, figures, row.joined)
 
 
 def _alt(kind: str, image: VehicleImage, reason: str = "") -> str:

@@ -55,6 +55,7 @@ def ranking_options(models: Iterable[ModelSettings]) -> RankingOptions:
             help="The paper concatenates its three features as they are, so that the branch with the longest vectors "
             "weighs most in a cosine. Normalised first, each weighs the same. No network runs.",
         )
+        st.caption("Camera alignment is a switch in the sidebar: all pages follow it.")
     chosen = None
     if expansion != "none":
         chosen = ExpansionSettings(int(neighbours), ALPHA if expansion == "alpha" else 0.0)

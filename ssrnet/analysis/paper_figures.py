@@ -266,6 +266,8 @@ def _ranking_text(comparison: Comparison) -> str:
     """Distance and ranking options in words; branches per model, since they may differ."""
     record = comparison.b.record
     parts = [f"Distance: {record.distance}"]
+    if record.camera_alignment != "none":
+        parts.append("features aligned by camera")
     if record.features.get("flip_test"):
         parts.append("flip test")
     for title, each in zip(("upper", "lower"), (comparison.a, comparison.b), strict=True):

@@ -139,7 +139,7 @@ def matrices(test: AppTest) -> list[dict[str, np.ndarray]]:
 def rows_of_pictures(test: AppTest) -> list[dict]:
     """The rows of pictures on the page: heading, note, and of each picture its URI, alt text, caption and name."""
     rows = []
-    for block in html(test).split('<div class="block">')[1:]:
+    for block in re.split(r'<div class="block[^"]*">', html(test))[1:]:
         title = re.search(r'<p class="title">(.*?)<span>(.*?)</span></p>', block)
         figures = re.findall(
             r'<figure class="(\w+)"(.*?)><img src="(.*?)" alt="(.*?)"><figcaption>(.*?)</figcaption>', block

@@ -1,19 +1,24 @@
 """The Retrieval page: its gallery of queries, its switches, *Why this match?*, and the sheets."""
 
+import csv
 import re
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from app.widgets.alignment_note import alignment_note
 from app.widgets.components.image_picker import MORE, PAGE
 from app.widgets.match import pulled
+from app.widgets.rank_list import standing
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.matches import pair_shares
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many
-from tests.app.conftest import components, html, matrices, records, specs, whole, workbench
+from tests.app.conftest import components, html, matrices, records, rows_of_pictures, specs, whole, workbench
+from tests.data import layouts
 
 QUERY = "0008_c001_00000000_0.jpg"
 SAME, OTHER = "0008_c002_00000001_0.jpg", "0007_c002_00000001_0.jpg"
@@ -218,3 +223,101 @@ def test_a_rule_without_queries_is_one_sentence(open_page, city, checkpoints):
     url = {"sheet": "fig5", "sheet_rule": "Where the models differ most"}
     test = whole(open_page("retrieval", data=str(city), **url, **twice))
     assert any("no query fits the rule" in each.value for each in test.info)
+
+
+TITLES = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+RAW_AND_ALIGNED = [f"{title}{end}" for title in TITLES for end in ("", ", aligned")]
+
+
+def test_aligned_every_model_stands_raw_over_aligned(open_city, offered):
+    raw, test = open_city("retrieval", query=QUERY), open_city("retrieval", align="true", query=QUERY)
+    assert test.dataframe[0].value["Model"].tolist() == RAW_AND_ALIGNED
+    assert test.dataframe[0].value.iloc[::2].values.tolist() == raw.dataframe[0].value.values.tolist()
+    lines = offered["metrics_csv"]().splitlines()[1:]
+    assert [title for title, *_ in csv.reader(lines)] == RAW_AND_ALIGNED
+    assert [record["camera_alignment"] == "none" for record in records(test)] == [True, False] * 2
+    rows = rows_of_pictures(test)
+    assert [row["heading"] for row in rows] == RAW_AND_ALIGNED and rows[::2] == rows_of_pictures(raw)
+    assert html(test).count('<div class="block joined">') == 2 and "joined" not in html(raw)
+    assert all(re.search(r"AP [\d.]+ \([+-][\d.]+\)$", row["note"]) for row in rows[1::2])
+    assert all("(" not in row["note"] for row in rows[::2])
+    assert any("on different scales" in each.value for each in test.caption)
+
+
+def test_queries_by_what_alignment_does_to_ssrnet(open_city):
+    choice = open_city("retrieval", align="true").segmented_control(key="outcome")
+    assert [re.sub(r" \(\d+\)$", "", option) for option in choice.options] == [
+        *("All", "SSR-Net fixes", "SSR-Net breaks", "Both wrong", "Alignment fixes SSR-Net", "Alignment breaks SSR-Net")
+    ]
+    test = open_city("retrieval", align="true", outcome=choice.options[-1])
+    assert test.segmented_control(key="outcome").value == "Alignment breaks SSR-Net"
+    test = whole(test.toggle(key="align").set_value(False).run())
+    assert test.segmented_control(key="outcome").value == "All" and html(test).count('class="title"') == 2
+    test = open_city("retrieval", outcome=choice.options[-1])
+    assert test.segmented_control(key="outcome").value == "All"
+
+
+def aligned_with(bench, *percent):
+    """The bench's evaluations, raw and aligned, with these mAP and rank-1."""
+    evaluation = bench.baseline.evaluation()
+    return {
+        title: evaluation._replace(metrics=replace(evaluation.metrics, mAP=mAP / 100, cmc=(rank_1 / 100,)))
+        for title, (mAP, rank_1) in zip(bench.with_raw, percent, strict=True)
+    }
+
+
+def test_the_note_says_what_alignment_did_and_which_network_is_ahead(project, city, checkpoints):
+    bench = workbench(city, checkpoints).aligned
+    statistics = replace(bench.ssrnet.statistics(), cameras=("c1", "c2"), images=1234, by_whole_set=0)
+    scored = aligned_with(bench, (55.38, 67.26), (60.36, 74.42), (62.94, 75.31), (65.07, 77.82))
+    assert alignment_note(bench, scored, statistics) == (
+        "**Aligned by camera**, raw → aligned: Baseline (GB) mAP 55.4 → 60.4, rank-1 67.3 → 74.4; "
+        "SSR-Net (GB+AB+RB) mAP 62.9 → 65.1, rank-1 75.3 → 77.8. "
+        "2 cameras; 0 of 1,234 images by the whole set's statistics."
+    )
+    scored = aligned_with(bench, (96, 92.6), (99.1, 98.5), (96.8, 94.6), (98.5, 98.5))
+    statistics = replace(statistics, cameras=("c1",), by_whole_set=7)
+    assert alignment_note(bench, scored, statistics).endswith(
+        ". Aligned, Baseline (GB) is ahead of SSR-Net (GB+AB+RB) in mAP (99.1 against 98.5). 1 camera; 7 of 1,234 images "
+        "by the whole set's statistics, whose camera is unknown or has fewer than 8 images."
+    )
+
+
+@pytest.mark.parametrize(
+    ("camera_ids", "said"),
+    [(("1", "2"), "No camera has 8 images, so the whole set counts as one"), (("", ""), "The data names no cameras")],
+)
+def test_where_no_camera_counts_the_note_says_so(open_page, checkpoints, tmp_path, camera_ids, said):
+    lines = ["image,vehicle_id,camera_id,split"]
+    for name, camera, split in zip(("a.jpg", "b.jpg"), camera_ids, ("query", "gallery"), strict=True):
+        layouts.jpeg(tmp_path / "few" / name)
+        lines.append(f"{name},1,{camera},{split}")
+    layouts.write(tmp_path / "few/manifest.csv", lines)
+    test = whole(open_page("retrieval", data=str(tmp_path / "few"), align="true", **checkpoints))
+    assert any(said in each.value for each in test.caption)
+
+
+def test_a_first_hit_and_how_much_better_it_is(project, city, checkpoints):
+    ranking = workbench(city, checkpoints).ssrnet.evaluation().ranking
+    better = replace(ranking, average_precision=ranking.average_precision + 0.25)
+    plain = standing(ranking, 0)
+    assert re.fullmatch(r"first hit at rank \d+, AP [\d.]+", plain)
+    assert standing(ranking, 0, better) == f"{plain} (-0.250)"
+
+
+def test_why_this_match_says_which_cosine_it_explains(open_city):
+    test = open_city("retrieval", align="true", query=QUERY, match=OTHER)
+    text = " ".join(each.value for each in (*test.markdown, *test.caption))
+    assert len(re.findall(r", aligned\*\*: rank \d+, cosine", text)) == 2
+    assert "shares are of features aligned by camera" in text
+    shares, tokens = specs(test)
+    axes = [chart["layout"]["xaxis"]["title"]["text"] for chart in (shares, tokens)]
+    assert axes == ["Share of the aligned cosine"] * 2
+    assert shares["data"][0]["y"] == RAW_AND_ALIGNED[1::2]
+
+
+def test_sheets_of_aligned_models_say_so(open_city):
+    test = open_city("retrieval", align="true", sheet="fig5")
+    (image,) = test.main.get("image")
+    assert "Upper rows: Baseline (GB), aligned; lower rows: SSR-Net (GB+AB+RB), aligned" in image.proto.imgs[0].alt
+    assert "Distance: cosine; features aligned by camera." in image.proto.imgs[0].alt

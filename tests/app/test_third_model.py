@@ -69,6 +69,16 @@ def test_retrieval_has_a_third_row_ranked_by_the_imported_features(open_three, c
     assert any("two networks side by side" in each.value for each in test.caption)
 
 
+def test_the_third_model_is_aligned_too(open_three):
+    test = open_three("retrieval", query=QUERY, match=OTHER, align="true", branches="Relation")
+    _, *rows = html(test).split('class="title"')
+    listed = [f"{title}{end}" for title in TITLES for end in ("", ", aligned")]
+    assert [row[1:].split("<")[0] for row in rows] == test.dataframe[0].value["Model"].tolist() == listed
+    assert re.search(rf"{re.escape(TITLE)} mAP [\d.]+ → [\d.]+, rank-1", text(test))
+    assert re.search(rf"\*\*{re.escape(TITLE)}, aligned\*\*: rank \d+, cosine", text(test))
+    assert f"{TITLE} has no network and no branches" in text(test)
+
+
 def test_why_this_match_says_that_an_import_has_no_network(open_three):
     test = open_three("retrieval", query=QUERY, match=OTHER)
     assert html(test).count('<div class="pair">') == 2

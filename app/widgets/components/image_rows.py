@@ -37,11 +37,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """``note`` stands beside the title, in a paler type."""
+    """``note`` stands beside the title, in a paler type. joined: set close below the row before it, as a pair."""
 
     title: str
     note: str
     figures: Sequence[Figure]
+    joined: bool = False
 
 
 def image_rows(
@@ -75,7 +76,7 @@ def _row(row: ImageRow, y: int, clickable: bool, tooltip: str) -> str:
     numbers = count()
     places = [f"{y}.{next(numbers)}" if clickable and figure.picks else "" for figure in row.figures]
     figures = [_figure(figure, at, tooltip) for figure, at in zip(row.figures, places)]
-    return f'<div class="block">{title}<div class="row">{"".join(figures)}</div></div>'
+    return f'<div class="block{" joined" * row.joined}">{title}<div class="row">{"".join(figures)}</div></div>'
 
 
 def _figure(figure: Figure, at: str, tooltip: str) -> str:
