@@ -37,13 +37,13 @@ def why_this_match(
             st.button("Close", icon=":material/close:", type="tertiary", on_click=on_close, key="match_close")
         st.markdown(_describe(*images, split.same_camera_is_junk))
         method, branch = _controls(bench)
-        shares = {title: pair_shares(model, options, query, gallery) for title, model in bench.models.items()}
+        shares = {model.raw.title: pair_shares(model, options, query, gallery) for model in bench.models.values()}
         columns = st.columns(len(bench.networks), gap="medium")
         for column, model in zip(columns, bench.networks.values()):
             with column:
-                _model(model, images, shares[model.title], method, branch, options)
+                _model(model, images, shares[model.raw.title], method, branch, options)
         if bench.third:
-            st.markdown(_standing(bench.third.title, shares.pop(bench.third.title)))
+            st.markdown(_standing(bench.third.title, shares.pop(bench.third.raw.title)))
             st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
         _caution(options, bench.is_aligned)
         cosine = "aligned cosine" if bench.is_aligned else "cosine"

@@ -313,7 +313,7 @@ def test_why_this_match_says_which_cosine_it_explains(open_city):
     shares, tokens = specs(test)
     axes = [chart["layout"]["xaxis"]["title"]["text"] for chart in (shares, tokens)]
     assert axes == ["Share of the aligned cosine"] * 2
-    assert shares["data"][0]["y"] == RAW_AND_ALIGNED[1::2]
+    assert shares["data"][0]["y"] == TITLES
 
 
 def test_sheets_of_aligned_models_say_so(open_city):
