@@ -47,14 +47,14 @@ two axes can; its title says how much of the variance they hold. **UMAP** (50 pr
 one camera in place of one vehicle; single points amid another vehicle's. The same images are marked in every map.
 """
 ALIGNMENT = (
-    r"\hat f_i = \frac{f_i - m_{c(i)}}{s_{c(i)}}, \qquad m_c = \frac{n_c \bar f_c + k \bar f}{n_c + k}, \qquad "
+    r"\hat f_i = \frac{f_i - m_{c(i)}}{s_{c(i)}}, \qquad m_c = \frac{n_c \mu_c + k \mu}{n_c + k}, \qquad "
     r"s_c^2 = \frac{n_c v_c + k v}{n_c + k}"
 )
 ALIGNED = f"""
 **Camera alignment.** All $n_c$ images by a camera $c$ share its light, colours, height and background, and that lies in
 their features too. From each feature $f_i$ the mean $m_c$ of its camera's features is taken, and each dimension is divided
 by the camera's standard deviation $s_c$ there: what a camera's images have in common is gone, what tells its vehicles apart
-stays. $\\bar f_c$ and $v_c$ are the camera's mean and variance, $\\bar f$ and $v$ those of all test images, which count as
+stays. $\\mu_c$ and $v_c$ are the camera's mean and variance, $\\mu$ and $v$ those of all test images, which count as
 $k = {AlignmentSettings.prior:g}$ images, so that a camera with few images is moved less. No vehicle label is used, but other
 test images are (transductive). Before and after, the aligned map is shifted, turned and mirrored onto the raw one (orthogonal
 Procrustes): where a map's axes point to is arbitrary, and without it points would move for that reason alone. In UMAP a

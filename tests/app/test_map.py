@@ -200,6 +200,14 @@ def test_the_print_of_a_pair_has_one_scale():
     assert [trace.x[0] for trace in sheet.data if trace.name == "c002"] == [1, 3]
 
 
+def test_a_printed_legend_has_room_for_all_it_names():
+    kinds = [f"c{i:03}" for i in range(20)]
+    sheets = [figure([Panel("map", np.zeros((20, 2)))], Things(kinds, each)) for each in (kinds, ["c001"] * 20)]
+    assert [sum(bool(trace.showlegend) for trace in sheet.data) for sheet in sheets] == [20, 1]
+    assert all(sheet.layout.legend.orientation == "h" for sheet in sheets)
+    assert sheets[0].layout.height - sheets[1].layout.height == 3 * 32
+
+
 def image(name, **attributes):
     return VehicleImage(None, name, "1", None, attributes)
 

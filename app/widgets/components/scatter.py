@@ -21,6 +21,8 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross"
 """Seven beside eight colours: 56 kinds of points before one comes again."""
 LONGEST_LEGEND = 24
 """Kinds of points that the legend still names."""
+KINDS_A_LINE = 6
+"""Of the printed legend, about."""
 
 
 _component = component("scatter")
@@ -145,7 +147,9 @@ def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
     sheet.update_xaxes(showticklabels=False, zeroline=False).update_yaxes(showticklabels=False, zeroline=False)
     if any(panel.motion for panel in panels):
         sheet.update_xaxes(matches="x").update_yaxes(matches="y")
-    sheet.update_layout(width=900, height=380, margin={"l": 10, "r": 10, "t": 30, "b": 10})
+    lines = -(-len(names) // KINDS_A_LINE) if len(names) <= LONGEST_LEGEND else 0
+    sheet.update_layout(width=900, height=360 + 32 * lines, margin={"l": 10, "r": 10, "t": 30, "b": 10})
+    sheet.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -0.02})
     return sheet
 
 
