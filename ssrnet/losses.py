@@ -78,6 +78,35 @@ class LossSettings:
         return not self.weights.keys() <= {"cross_entropy", "instance"}
 
 
+class HardestPairs(NamedTuple):
+    """Each anchor's farthest positive and nearest negative within a batch, (B,) each: positions, then distances.
+
+    ``has_term``: (B,) bool; anchors without a positive or a negative have distances of 0, and positions that mean nothing.
+    """
+
+    positive: Tensor
+    negative: Tensor
+    farthest: Tensor
+    nearest: Tensor
+    has_term: Tensor
+
+    def terms(self, margin: float) -> Tensor:
+        """(B,) each anchor's term of Eq. 6, 0 where there is none."""
+        return torch.where(self.has_term, torch.relu(self.farthest - self.nearest + margin), 0.0)
+
+
+def hardest_pairs(distance: Tensor, labels: Tensor) -> HardestPairs:
+    """Batch-hard mining (Hermans et al., 2017) in distances (B, B) of images with labels (B,)."""
+    same = labels[:, None] == labels[None, :]
+    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    farthest, at_positive = distance.masked_fill(~positive, -torch.inf).max(1)  # (B,)
+    nearest, at_negative = distance.masked_fill(same, torch.inf).min(1)
+    has_term = positive.any(1) & ~same.all(1)
+    # Set before the difference: infinity less infinity would make the gradient NaN.
+    farthest, nearest = (torch.where(has_term, side, 0.0) for side in (farthest, nearest))
+    return HardestPairs(at_positive, at_negative, farthest, nearest, has_term)
+
+
 class BatchHardTriplet(nn.Module):
     """Eq. 6: for each anchor the farthest positive against the nearest negative, Euclidean, not normalised.
 
@@ -92,16 +121,9 @@ class BatchHardTriplet(nn.Module):
         self.margin, self.reduction = margin, reduction
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        d = self.distance(features)  # (B, B)
-        same = labels[:, None] == labels[None, :]
-        positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        farthest = d.masked_fill(~positive, -torch.inf).max(1).values  # (B,)
-        nearest = d.masked_fill(same, torch.inf).min(1).values
-        has_term = positive.any(1) & ~same.all(1)
-        # Set before the difference: infinity less infinity would make the gradient NaN.
-        farthest, nearest = (torch.where(has_term, side, 0.0) for side in (farthest, nearest))
-        terms = torch.where(has_term, torch.relu(farthest - nearest + self.margin), 0.0)
-        return terms.sum() if self.reduction == "sum" else terms.sum() / has_term.sum().clamp_min(1)
+        pairs = hardest_pairs(self.distance(features), labels)
+        terms = pairs.terms(self.margin)
+        return terms.sum() if self.reduction == "sum" else terms.sum() / pairs.has_term.sum().clamp_min(1)
 
 
 class InstanceLoss(nn.Module):

@@ -24,6 +24,7 @@ class View:
 
 VIEWS = {
     "start": View("Start", ":material/home:"),
+    "learning": View("How it learns", ":material/school:"),
     "attention": View("Attention", ":material/visibility:"),
     "regions": View("Regions", ":material/crop:"),
     "graph": View("Graph", ":material/hub:"),

@@ -138,6 +138,7 @@ GESTURES = {
         lambda page, turn: page.locator("svg.wide a[data-view=retrieval]").click(),
         again=lambda page: page.get_by_test_id("stSidebarNav").get_by_role("link", name="Start", exact=True).click(),
     ),
+    "learning": Gesture("another anchor", lambda page, turn: page.locator(".batch figure").nth(turn + 1).click()),
     "attention": Gesture("another query", _pick),
     "regions": Gesture("λ by one step, with cosines and URL", _arrow),
     "graph": Gesture("a node off or on", lambda page, turn: page.locator("g.node circle").nth(turn % 6).click()),

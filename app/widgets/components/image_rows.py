@@ -14,7 +14,7 @@ from app.widgets.components import component, stylesheet
 
 Kind = Literal["query", "hit", "error", "junk", "plain"]
 """The colour of a frame: blue, green, red, grey, or none."""
-Layout = Literal["ranks", "cards", "grid", "panel"]
+Layout = Literal["ranks", "cards", "grid", "panel", "batch"]
 
 _component = component("image_rows")
 

@@ -1,0 +1,63 @@
+"""How it learns: the losses on a real PK batch (Eqs. 5 to 7), and how a ranking is scored (Eqs. 8 and 9)."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.widgets.components.image_picker import image_picker
+from app.widgets.evaluations import ensure_features, evaluations
+from app.widgets.hardest_pairs import hardest_pairs_of_batch
+from app.widgets.page import explain
+from app.widgets.score_steps import score_steps
+from app.workbench import Workbench
+from ssrnet.data.sampler import PKSampler
+from ssrnet.explain.batch import before_neck
+from ssrnet.explain.scoring import score_query
+from ssrnet.losses import BatchHardTriplet, ReIDLoss, hardest_pairs
+from ssrnet.metrics import average_precision
+
+TRIPLET = (
+    r"\mathcal{L}_{triHard} = \sum_{p=1}^{P} \sum_{k=1}^{K} \Big( \max_{i} D(x_p^k, x_p^i)"
+    r" - \min_{n \neq p,\, j} D(x_p^k, x_n^j) + \alpha \Big)_+ \quad \text{(Eq. 6)}"
+)
+SCORES = (
+    r"CMC@K = \frac{1}{Q} \sum_{q=1}^{Q} gt(q, K) \;\;\text{(Eq. 8)}, \qquad"
+    r" mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP(q) \;\;\text{(Eq. 9)}, \qquad"
+    r" AP(q) = \frac{1}{M} \sum_{i=1}^{M} \frac{i}{\mathrm{rank}_i}"
+)
+LOOK_FOR = """
+**Batch-hard.** Of all images of the anchor's vehicle in the batch only the farthest counts, and of all other vehicles only
+the nearest. An anchor whose negative is farther than its positive by more than the margin has no term and no gradient. The paper
+sums over the batch; the code here takes the mean, so that β does not depend on the batch's size.
+
+**Before and after the neck.** The triplet loss acts on Euclidean distances before the batch-norm neck, cross-entropy on the
+logits after it, and ranking on cosines after it. The page's stored features are those after; the neck is a scale and a shift a
+column, so the features before follow from them, to the three digits that are stored.
+
+**AP.** The paper does not write AP out; this is the non-interpolated one. A wrong image at exactly a match's
+distance counts as ranked before it, and junk is left out before ranks are counted.
+"""
+
+
+def render(bench: Workbench) -> None:
+    """A batch with its hardest pairs, then AP and CMC of one query."""
+    st.markdown(
+        "Training draws batches of P vehicles with K images each. The **triplet loss** moves images of one vehicle closer together "
+        "than to any other; **cross-entropy** makes a classifier name the vehicle. Ranking then uses the features alone."
+    )
+    st.latex(TRIPLET)
+    st.subheader("A batch and its hardest pairs", anchor=False)
+    ensure_features(bench.models.values())
+    hardest_pairs_of_batch(bench)
+    st.subheader("How a ranking is scored", anchor=False)
+    if bench.split.query:
+        st.latex(SCORES)
+        image = image_picker("query", bench.split.query)
+        score_steps(bench, evaluations(bench.models.values()), bench.split.query.index(image))
+    else:
+        st.info("The protocol leaves no query to score; choose another protocol or another data set.")
+    explain(
+        (),
+        LOOK_FOR,
+        (PKSampler, hardest_pairs, BatchHardTriplet, before_neck, ReIDLoss, score_query, average_precision),
+    )
