@@ -44,11 +44,13 @@ checkpoints: .venv/installed
 	    --out assets/features || exit 1; \
 	done
 	set -e; compare="$(BIN)/ssrnet compare --baseline checkpoints/baseline.safetensors \
-	  --ssrnet checkpoints/ssrnet.safetensors --untrained $(BACKBONE)"; \
+	  --ssrnet checkpoints/ssrnet.safetensors --untrained $(BACKBONE) --align-cameras"; \
 	$$compare --data assets/city --slices sibling_group --out checkpoints/city.json; \
 	$$compare --data $(TWOCAM) --protocols cross_camera --out checkpoints/twocam.json; \
 	$$compare --data $(TWOCAM) --protocols cross_camera --only vehicle_type=car,truck \
 	  --out checkpoints/twocam-four-wheel.json
+	$(BIN)/ssrnet study alignment --baseline checkpoints/baseline.safetensors --ssrnet checkpoints/ssrnet.safetensors \
+	  --publish assets && cp runs/alignment/town-report.json checkpoints/
 
 # The package itself is built by the setuptools that the lock brings; isolated, pip would fetch another, unhashed.
 .venv/installed: requirements.lock pyproject.toml

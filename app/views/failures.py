@@ -7,6 +7,7 @@ from itertools import combinations
 
 import streamlit as st
 
+from app.widgets.alignment_note import show_cautions
 from app.widgets.components.image_picker import choose
 from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, metrics_table
@@ -56,6 +57,7 @@ def render(bench: Workbench) -> None:
     titles = a.raw.title, b.raw.title
     with_raw = [model for model in bench.with_raw.values() if model.raw.title in titles]
     metrics_table(evaluations(with_raw))
+    show_cautions(bench)
     first, second = map(list(bench.raw.models).index, titles)
     pair = failures(a, b, (first, second))
     own_camera(with_raw)

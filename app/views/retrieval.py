@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app.widgets.alignment_note import alignment_note
+from app.widgets.alignment_note import alignment_note, show_cautions
 from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of, toggle_parameter
 from app.widgets.evaluations import evaluations, metrics_table
@@ -86,6 +86,7 @@ def render(bench: Workbench) -> None:
         statistics = bench.ssrnet.statistics(options)
         if statistics is not None:
             st.caption(f":material/videocam: {alignment_note(bench, scored, statistics)}")
+        show_cautions(bench)
         if options.touched:
             st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
         if bench.third and (options.flip_test or options.branches or options.unit_length):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.widgets.alignment_note import show_cautions
 from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart
@@ -89,6 +90,7 @@ def _models(bench: Workbench) -> None:
     models = bench.with_raw
     scored = evaluations(models.values())
     metrics_table(scored)
+    show_cautions(bench)
     try:
         pairs = {title: verification(model) for title, model in models.items()}
     except ProtocolError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from app.widgets.alignment_note import show_cautions
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.components.network_diagram import network_diagram, ratio_in_words
 from app.widgets.evaluations import evaluations, metrics_table
@@ -94,6 +95,7 @@ def _numbers(bench: Workbench) -> bool:
         st.button("Measure now", on_click=st.session_state.update, args=({MEASURING: True},), icon=":material/speed:")
         return False
     metrics_table(evaluations(model for model in bench.with_raw.values() if model.has_network))
+    show_cautions(bench)
     st.session_state.pop(MEASURING, None)
     for model in networks:
         info = model.source.info

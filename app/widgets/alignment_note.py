@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import streamlit as st
+
 from app.workbench import Workbench
 from ssrnet.metrics import Metrics
 from ssrnet.retrieval.alignment import CameraStatistics
@@ -27,6 +29,13 @@ def alignment_note(bench: Workbench, scored: Mapping[str, Evaluation], statistic
         baseline, ssrnet = (model.raw.title for model in (bench.baseline, bench.ssrnet))
         sentences.append(f"Aligned, {baseline} is ahead of {ssrnet} in {' and in '.join(ahead)}.")
     return " ".join([*sentences, _by_which(bench, statistics)])
+
+
+def show_cautions(bench: Workbench) -> None:
+    """Warnings where features are aligned by cameras of which too little is known; draws nothing otherwise."""
+    if bench.is_aligned:
+        for text in dict.fromkeys(text for model in bench.networks.values() for text in model.alignment_cautions):
+            st.warning(f"Camera alignment: {text}", icon=":material/warning:")
 
 
 def _shown(metrics: Metrics) -> dict[str, float]:

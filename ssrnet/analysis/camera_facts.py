@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from ssrnet.data.records import VehicleImage
 
-ALIKE = 0.8
+ALIKE = 0.9
 """Two images by one camera whose raw embeddings have at least this cosine count as nearly the same picture."""
-MIN_DISTINCT = 5.0
+MIN_DISTINCT = 4.5
 """Fewer different pictures a camera (median over the cameras) are a reason for caution."""
 BLOCK_ROWS = 1024
 TYPES = ("vehicle_type", "type")
@@ -41,14 +41,14 @@ def cautions(facts: Sequence[CameraFacts]) -> tuple[str, ...]:
     The rule was chosen by ``ssrnet study alignment`` on drawn data sets: see assets/alignment.md.
     """
     if not facts:
-        return ("No image names its camera, so all count as images by one camera.",)
+        return ()  # then no camera has statistics of its own
     images, distinct = (float(np.median([getattr(one, name) for one in facts])) for name in ("images", "distinct"))
     if images < MIN_DISTINCT:
         return (f"Half of the cameras have at most {images:g} images: too few for statistics of their own.",)
     if distinct < MIN_DISTINCT:
         return (
-            f"Half of the cameras have at most {distinct:.0f} different pictures among their images, which look alike "
-            "as frames of one track do: alignment may take away what tells vehicles apart.",
+            f"Half of the cameras have images that are worth at most {distinct:.1f} different ones, so much alike are "
+            "they, as frames of one track: alignment may take away what tells vehicles apart.",
         )
     return ()
 

@@ -126,7 +126,7 @@ def test_uploads_are_aligned_by_the_cameras_that_their_folders_name(
         chosen = int(test.subheader[0].value.split()[1].removesuffix(".jpg"))
         assert line["Cosine"] == pytest.approx(float(cosine[chosen]), abs=1e-5)
     caption = next(each.value for each in test.caption if each.value.startswith("Aligned by camera"))
-    assert "17 of the gallery's 20 pictures" in caption and "2 cameras with at least 8" in caption
+    assert "17 of the gallery's 20 pictures" in caption and "2 cameras with at least 4" in caption
     if camera == "south":
         assert "the query by its camera's; the other 3 by the statistics of" in caption
     else:
@@ -145,7 +145,7 @@ def test_pictures_without_cameras_are_aligned_by_the_data_sets_whole_statistics(
         pair = [read_image_bytes(content, name) for name, content, _ in (photographs[0], photographs[2])]
         aligned = model.statistics().align(model.predictor.embed(pair), [None, None])
         assert row["Cosine"] == pytest.approx(float(torch.cosine_similarity(*aligned, dim=0)), abs=1e-5)
-    assert any("since no camera is named here with at least 8 pictures" in each.value for each in test.caption)
+    assert any("since no camera is named here with at least 4 pictures" in each.value for each in test.caption)
 
 
 def test_without_alignment_folders_name_no_camera(open_city, photographs, by_camera):

@@ -279,13 +279,13 @@ def test_the_note_says_what_alignment_did_and_which_network_is_ahead(project, ci
     statistics = replace(statistics, cameras=("c1",), by_whole_set=7)
     assert alignment_note(bench, scored, statistics).endswith(
         ". Aligned, Baseline (GB) is ahead of SSR-Net (GB+AB+RB) in mAP (99.1 against 98.5). 1 camera; 7 of 1,234 images "
-        "by the whole set's statistics, whose camera is unknown or has fewer than 8 images."
+        "by the whole set's statistics, whose camera is unknown or has fewer than 4 images."
     )
 
 
 @pytest.mark.parametrize(
     ("camera_ids", "said"),
-    [(("1", "2"), "No camera has 8 images, so the whole set counts as one"), (("", ""), "The data names no cameras")],
+    [(("1", "2"), "No camera has 4 images, so the whole set counts as one"), (("", ""), "The data names no cameras")],
 )
 def test_where_no_camera_counts_the_note_says_so(open_page, checkpoints, tmp_path, camera_ids, said):
     lines = ["image,vehicle_id,camera_id,split"]
@@ -295,6 +295,13 @@ def test_where_no_camera_counts_the_note_says_so(open_page, checkpoints, tmp_pat
     layouts.write(tmp_path / "few/manifest.csv", lines)
     test = whole(open_page("retrieval", data=str(tmp_path / "few"), align="true", **checkpoints))
     assert any(said in each.value for each in test.caption)
+
+
+@pytest.mark.parametrize("view", ["retrieval", "failures", "scoreboard", "start"])
+def test_cameras_with_few_images_are_a_reason_for_caution_where_features_are_aligned(open_city, view):
+    (warning,) = open_city(view, align="true").warning
+    assert warning.value.startswith("Camera alignment: Half of the cameras have ")
+    assert not open_city(view).warning
 
 
 def test_a_first_hit_and_how_much_better_it_is(project, city, checkpoints):
