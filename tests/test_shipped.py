@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from ssrnet.analysis import camera_facts
 from ssrnet.analysis.scorecard.markdown import render
 from ssrnet.analysis.scorecard.scorecard import Scorecard, read_scorecard
 from ssrnet.data.datasets import open_dataset
@@ -15,6 +16,7 @@ from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.transforms import test_transform as transform
 from ssrnet.model.health import attention_health
+from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
 from ssrnet.retrieval.feature_files import feature_record, find_features
@@ -29,7 +31,7 @@ from ssrnet.training.trained_on import seen_by
 ROOT = Path(__file__).parents[1]
 CHECKPOINTS, FEATURES = ROOT / "checkpoints", ROOT / "assets/features"
 NETWORKS = ("baseline", "ssrnet")
-COMPARISONS = ("city", "twocam", "twocam-four-wheel")
+COMPARISONS = ("city", "twocam", "twocam-four-wheel", "town-report")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -115,14 +117,45 @@ def test_the_attention_of_the_shipped_ssrnet_is_healthy(city):
     assert health.M_c_saturated < 0.05 and health.M_s_position < 1 / 3 and health.border < 2
 
 
-def test_the_shipped_features_give_the_cards_numbers(shipped, city, stored):
+@pytest.mark.parametrize("alignment", [None, AlignmentSettings()])
+def test_the_shipped_features_give_the_cards_numbers(shipped, city, stored, alignment):
     """float16 may swap two images of a near tie, hence the tolerance."""
-    metrics = evaluate(stored, city, Protocol("cross_camera"), made_by={}, top_k=1).metrics
+    evaluation = evaluate(stored, city, Protocol("cross_camera"), made_by={}, alignment=alignment, top_k=1)
+    metrics = evaluation.metrics
     result = next(result for result in compared("city").protocols if result.protocol == "cross_camera")
-    row = next(row for row in result.slices[0].rows if row.record["features"].get("checkpoint_hash") == shipped.hash)
+    row = next(
+        row
+        for row in result.slices[0].rows
+        if row.record["features"].get("checkpoint_hash") == shipped.hash
+        and row.record["camera_alignment"] == evaluation.record.camera_alignment
+    )
     assert row.branches == ()
     assert metrics.rank(1) == pytest.approx(row.metrics["rank-1"].value, abs=0.002)
     assert metrics.mAP == pytest.approx(row.metrics["mAP"].value, abs=0.0005)
+
+
+def test_the_readmes_show_raw_and_aligned_as_measured():
+    """The package's table, and the first page's sentences."""
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("ssrnet/README.md", "README.md")]
+    shares = {}
+    for name in ("town-report", "city", "twocam"):
+        scores = next(result for result in compared(name).protocols if result.protocol == "cross_camera")
+        rows = {row.model: row.metrics for row in scores.slices[0].rows if not row.branches}
+        titles = [title for title in rows if not title.startswith("Untrained")]
+        shares[name] = [(100 * rows[title]["rank-1"].value, 100 * rows[title]["mAP"].value) for title in titles]
+        cells = " | ".join(f"{rank:.1f} / {mAP:.1f}" for rank, mAP in shares[name])
+        assert any(cells in line for line in texts[0].splitlines() if name in line)
+    sentence = " ".join(texts[1].split())
+    (_, _), (baseline, baseline_mAP), (_, _), (ssr, ssr_mAP) = shares["city"]
+    assert f"it is {ssr:.1f} and {baseline:.1f} % ({ssr_mAP:.1f} and {baseline_mAP:.1f} %)" in sentence
+    (a, _), (a_aligned, _), (b, _), (b_aligned, _) = shares["town-report"]
+    assert f"{b_aligned:.1f} and {a_aligned:.1f} % instead of {b:.1f} and {a:.1f} %" in sentence
+
+
+def test_alignment_has_the_settings_that_the_study_chose():
+    chosen = json.loads((ROOT / "assets/alignment.json").read_text(encoding="utf-8"))["chosen"]
+    assert AlignmentSettings() == AlignmentSettings(chosen["prior"], chosen["min_images"])
+    assert (camera_facts.ALIKE, camera_facts.MIN_DISTINCT) == (chosen["alike"], chosen["min_distinct"])
 
 
 def test_images_extracted_again_have_the_shipped_features(shipped, city, stored):
@@ -161,7 +194,8 @@ def test_table_1_was_measured_on_one_footing_and_is_what_the_readme_says():
 def test_the_readmes_numbers_are_the_cards():
     text = " ".join((ROOT / "README.md").read_text().split())
     result = next(result for result in compared("city").protocols if result.protocol == "cross_camera")
-    rows = {row.record["features"].get("checkpoint_hash"): row for row in result.slices[0].rows if not row.branches}
+    whole = [row for row in result.slices[0].rows if not row.branches and row.record["camera_alignment"] == "none"]
+    rows = {row.record["features"].get("checkpoint_hash"): row for row in whole}
     ssrnet, baseline = (rows[load_checkpoint(CHECKPOINTS / f"{n}.safetensors").hash].metrics for n in NETWORKS[::-1])
     in_percent = [f"{100 * m[name].value:.1f}" for name in ("rank-1", "mAP") for m in (ssrnet, baseline)]
     assert "for {} % of the queries and the baseline for {} % (mAP {} and {} %".format(*in_percent) in text
