@@ -11,6 +11,7 @@ place of every batch norm.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,10 +44,10 @@ class AlignmentSettings:
     """A camera with fewer images takes the whole set's statistics."""
 
     def __post_init__(self) -> None:
-        if self.prior < 0 or self.min_images < 1:
+        if not 0 <= self.prior < math.inf or self.min_images < 1:
             raise SettingsError(
                 f"camera alignment has a prior of {self.prior:g} images and at least {self.min_images} images a camera; "
-                "it needs a prior of at least 0 and at least 1 image."
+                "it needs a finite prior of at least 0 and at least 1 image."
             )
 
 

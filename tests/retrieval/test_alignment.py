@@ -118,9 +118,9 @@ def test_other_images_by_cameras_of_their_own(k, least):
     assert elsewhere.images == 27 and elsewhere.by_whole_set == 27 - sum(counts[c] for c in elsewhere.cameras)
 
 
-@pytest.mark.parametrize("values", [(-1, 8), (8, 0)])
+@pytest.mark.parametrize("values", [(-1, 8), (8, 0), (float("nan"), 8), (float("inf"), 8)])
 def test_settings_that_cannot_work(values):
-    with pytest.raises(SettingsError, match="a prior of at least 0 and at least 1 image"):
+    with pytest.raises(SettingsError, match="a finite prior of at least 0 and at least 1 image"):
         AlignmentSettings(*values)
 
 
