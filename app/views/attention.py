@@ -16,6 +16,7 @@ from app.widgets.page import explain
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
 from app.widgets.source import with_raw_features
+from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.attention import map_uri, similarity_maps, study_verdicts
 from app.workbench.images import image_label, photograph
@@ -41,12 +42,17 @@ COUNTS = (1, 3, 6, 12)
 CHANNELS = 8
 MOST_PARTS = 12
 
+INTRO = r"""
+Where SSR-Net looks, and which places of an image make it similar to another one. The attention branch weighs the channels of
+$F_G$ by $M_c$, then its cells by $M_s$:
+$F_{\mathrm{attn}} = M_s(F_c) \otimes F_c$, $F_c = M_c(F_G) \otimes F_G$ (Eq. 1).
+"""
 EQUATIONS = (
-    r"F_c = M_c(F_G) \otimes F_G, \qquad F_{Attn} = M_s(F_c) \otimes F_c \qquad (1)",
+    r"F_c = M_c(F_G) \otimes F_G, \qquad F_{\mathrm{attn}} = M_s(F_c) \otimes F_c \qquad (1)",
     r"\text{Grad-CAM}(p) = \mathrm{ReLU} \sum_c \Big( \frac{1}{HW} \sum_{p'} \frac{\partial s}{\partial F_G^c(p')} "
     r"\Big) F_G^c(p), \qquad s = f \cdot \frac{f_{ref}}{\lVert f_{ref} \rVert}",
 )
-LOOK_FOR = f"""
+LOOK_FOR = typeset(f"""
 **M_s** belongs to the image alone: SSR-Net's attention branch weighs each cell of F_G with it. The baseline has none.
 **M_c** weighs the channels in the same branch, before M_s. **|F_attn|** is what the two leave of F_G: the length of
 F_attn's channels at each cell, of the image alone too; the paper does not say whether its Fig. 3 shows this or M_s.
@@ -60,7 +66,7 @@ embedding and the query's? (The query itself is explained by the second image.) 
 Each map is stretched to its own range for the colours, blue lowest and red highest; the numbers below it say what they
 stand for. Maps have one value a cell of F_G and are brought to the image bilinearly. Look for: the same part of the vehicle
 lit in several images; a background that should not matter; on the city, whether look-alikes are told apart by their marks.
-"""
+""")
 
 
 def render(bench: Workbench) -> None:
@@ -81,7 +87,7 @@ def render(bench: Workbench) -> None:
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
     if verdicts:
-        st.caption(_claim(verdicts, measured_on))
+        st.caption(typeset(_claim(verdicts, measured_on)))
     rows, by_title = _rows(bench, shown, method, branch, verdicts)
     captions = [f"{'Query · ' * (each == image)}{image_label(each)} · {each.name}" for each in shown]
     map_sheet("shown", dict(zip(captions, map(photograph, shown))), rows, opacity)
@@ -273,7 +279,8 @@ def _strongest(bench: Workbench, image: VehicleImage, opacity: float) -> None:
         channels = channel_maps(model.view(image).trace, CHANNELS)
         if not channels:
             continue
-        st.subheader(f"{title}: the {len(channels)} channels that M_c lets through most", anchor=False)
+        heading = typeset(f"{title}: the {len(channels)} channels that M_c lets through most")
+        st.subheader(heading, anchor=False)
         captions = {f"channel {one.number} · M_c {one.weight:.3f}": photograph(image) for one in channels}
         largest = [f"F_c up to {one.map.cells.max():.2f}" for one in channels]
         rows = [MapRow("F_c of the query", _painted([one.map for one in channels], largest))]

@@ -30,6 +30,11 @@ from ssrnet.retrieval.metric_intervals import differences
 
 SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
 
+INTRO = r"""
+Two models query by query: which queries one puts right and the other does not, and what wrong first images have in common.
+The change of a query's average precision is $\Delta AP_q = AP_q^{\,b} - AP_q^{\,a}$; its mean over the queries is the difference
+of mAP.
+"""
 EQUATIONS = (
     r"mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP_q \quad \text{(paper, Eq. 9)}",
     r"\Delta AP_q = AP_q^{\,b} - AP_q^{\,a}, \qquad \Delta mAP = \frac{1}{Q} \sum_{q=1}^{Q} \Delta AP_q",

@@ -18,6 +18,7 @@ from app.widgets.node_maps import node_maps
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
+from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery
 from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
@@ -27,27 +28,36 @@ from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
 from ssrnet.model import Trace
 from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency, with_self_loops
 from ssrnet.model.health import attention_health
+from ssrnet.model.regions import REGION_NAMES
 from ssrnet.retrieval.alignment import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.ranking import Ranking
 
 TOP_K = 5
 REMOVED, SILENCED = "taken out", "silenced"
+NECK_HELP = (
+    "The neck is the batch normalisation between f_token and the embedding (BNNeck). It adds a constant, which belongs to "
+    "no node."
+)
 
+INTRO = r"""
+Five regions, the whole image and a learned token pass features along the graph's edges; the token's row after the last
+layer is $f_{\mathrm{token}}$: $H^{(l+1)} = \mathrm{ReLU}(\tilde D^{-1} \tilde A\, H^{(l)} W^{(l)})$ (Eq. 4).
+"""
 EQUATIONS = (
     r"a_{ij} = 1 \text{ if } v_i \text{ and } v_j \text{ are connected, else } 0, \qquad \tilde A = A + I \quad (3)",
     r"H^{(l+1)} = \sigma\!\left(\tilde D^{-1} \tilde A\, H^{(l)} W^{(l)}\right), \qquad \sigma = \mathrm{ReLU} \quad (4)",
 )
-LOOK_FOR = """
-**Nodes.** Five regions of $F_{Attn}$, each drawn at the centre of its crop; the global node and the learned token stand
+LOOK_FOR = r"""
+**Nodes.** Five regions of $F_{\mathrm{attn}}$, each drawn at the centre of its crop; the global node and the learned token stand
 beside the picture. The global node meets the regions only through the token. The token's row after the last layer is
-$f_{token}$.
+$f_{\mathrm{token}}$.
 
 **Switches.** *Taken out* removes a node's row and column of $A + I$ and normalises the other rows again; *silenced*
 makes its row of $H^{(0)}$ zero, so that it still passes on what its neighbours send. The node that is read out can only be
 silenced. Only the query's graph is edited; the gallery stays as stored, hence *asymmetric*.
 
-**Look for** a node without which $f_{token}$ hardly turns (it adds little), a switch that changes the ranks, and
+**Look for** a node without which $f_{\mathrm{token}}$ hardly turns (it adds little), a switch that changes the ranks, and
 rows that grow alike from layer to layer: when all cosines go to 1 the graph is over-smoothed (paper, Sec. 3.4 and 4.4).
 In UMAP and t-SNE only neighbourhoods mean something; distances between groups do not.
 """
@@ -125,7 +135,9 @@ def _keep_switches(switches: Switches) -> None:
 def _effects(edited: EditedQuery, evaluation: Evaluation, edit: str) -> None:
     before, after = edited.ranking, edited.edited_ranking
     columns = st.columns(4)
-    columns[0].metric("f_token", f"{edited.token_cosine:.3f}", help="Cosine of the edited to the unedited token.")
+    columns[0].metric(
+        typeset("f_token"), f"{edited.token_cosine:.3f}", help="Cosine of the edited to the unedited token."
+    )
     columns[1].metric(
         "Embedding", f"{edited.embedding_cosine:.3f}", help="Cosine of the whole embedding to the unedited one."
     )
@@ -191,6 +203,11 @@ def _cosines(trace: Trace, edited: bool) -> None:
     )
 
 
+def _named(node: str) -> str:
+    """A node in words, a region with its name in the paper too."""
+    return f"{NODE_TITLES[node]} ({node})" if node in REGION_NAMES else NODE_TITLES[node]
+
+
 def _single_nodes(model: OpenedModel, query: int) -> None:
     """A table of what each node does alone."""
     hit = graphs.first_listed(graphs.edited_query(model, query, GraphEdit()).ranking)
@@ -202,7 +219,7 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
     other = model.split.gallery[hit.index]
     listed = [
         {
-            "Node": "constant of the neck" if row.node == NECK else NODE_TITLES[row.node],
+            "Node": "constant of the neck" if row.node == NECK else _named(row.node),
             "Switched off": row.off,
             "f_token's cosine without it": row.token_cosine,
             "First hit without it": row.first_hit,
@@ -212,7 +229,8 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
         for row in rows
     ]
     cosines = [name for name in listed[0] if "cosine" in name]
-    table(listed, "graph_nodes", dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f")))
+    columns = dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f"))
+    table(listed, "graph_nodes", columns | {"Node": st.column_config.TextColumn(help=NECK_HELP)})
     constant = " Alignment takes the camera's mean off the constant of the neck." * model.is_aligned
     st.caption(
         f"The match is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "

@@ -34,6 +34,10 @@ PAIR, SIDE_BY_SIDE = "Before and after alignment", "Models side by side"
 MOST_SHOWN = 60
 """Thumbnails of a selection that travel to the browser."""
 
+INTRO = r"""
+Every test image is a point, placed by its embedding, so that images which a model finds alike lie together:
+$\lVert x_i - x_j \rVert^2 = 2 - 2\cos(f_i, f_j)$ for $x = f / \lVert f \rVert$.
+"""
 EQUATIONS = (
     r"x_i = \frac{f_i}{\lVert f_i \rVert}, \qquad \lVert x_i - x_j \rVert^2 = 2 - 2\cos(f_i, f_j)",
     r"\text{PCA: } y_i = (x_i - \bar x)\, V_2, \qquad \text{UMAP: } y = \arg\min_y \mathrm{CE}(P(x), Q(y))",

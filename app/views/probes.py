@@ -37,6 +37,10 @@ STRIP, PLOT = 110, 330
 """Most pixels of height that the strip of photographs gets, and those of the curves above it."""
 PICTURE = 110
 VIEWS = {"series": "One thing changes", "marks": "Mark on, mark off"}
+INTRO = r"""
+One thing changes from photograph to photograph, the vehicle stays: how similar does each model still find it?
+The lines show $s(x) = \cos\big(f(x), f(x_{\mathrm{ref}})\big)$.
+"""
 EQUATIONS = (
     r"s(x) = \cos\big(f(x), f(x_{\mathrm{ref}})\big), \qquad s_b(x) = \cos\big(f_b(x), f_b(x_{\mathrm{ref}})\big)",
     r"\Delta s = s(x_{\mathrm{mark\ off}}) - s(x_{\mathrm{mark\ on}})",

@@ -36,13 +36,17 @@ TOP_K = 5
 LAMBDA, SLIDER, WITH = "regions_lambda", "regions_slider", "regions_with"
 AT_ONCE = 5e10
 """Multiply-adds up to which the whole split is ranked at every lambda without a click: twice the demo's."""
+INTRO = r"""
+The relation branch cuts five regions out of $F_{\mathrm{attn}}$, each of which becomes a node of its graph. The crop ratio
+λ says how large they are: $H_L = \lfloor \lambda H \rfloor$, $W_L = \lfloor \lambda W \rfloor$ (Eq. 2).
+"""
 EQUATIONS = (
     r"H_L = \lfloor \lambda \times H \rfloor, \qquad W_L = \lfloor \lambda \times W \rfloor \tag{Eq. 2}",
     r"\mathrm{IoU}(a, b) = \frac{|a \cap b|}{|a \cup b|}",
     r"\cos(a, b) = \frac{h_a \cdot h_b}{\lVert h_a \rVert \, \lVert h_b \rVert}",
 )
 LOOK_FOR = r"""
-Each region is cut out of $F_{Attn}$, $H \times W$ cells, and pooled to one node of the graph. The paper wants them to
+Each region is cut out of $F_{\mathrm{attn}}$, $H \times W$ cells, and pooled to one node of the graph. The paper wants them to
 overlap, $\lambda > \frac{1}{2}$, so that a part that is shifted by pose still lies whole in one of them, and takes
 $\lambda = \frac{2}{3}$.
 

@@ -40,8 +40,12 @@ BY_ALIGNMENT: dict[Outcome, str] = {"fixed": "Alignment fixes SSR-Net", "broken"
 MATCH = "match"
 """The URL's name for the gallery image that *Why this match?* is open on."""
 
+INTRO = r"""
+The gallery in the order of its distance to one query, a row for each model:
+$d(q, g) = 1 - \cos(x_q, x_g)$ with $x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]$.
+"""
 EQUATIONS = (
-    r"d(q, g) = 1 - \cos(x_q, x_g), \qquad x = [f_G,\; f_{Attn},\; f_{token}]",
+    r"d(q, g) = 1 - \cos(x_q, x_g), \qquad x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]",
     r"\cos(x_q, x_g) = \sum_{b} \frac{x_q^b \cdot x_g^b}{\|x_q\|\,\|x_g\|}",
     r"q' \propto q + \sum_{i \le n} (q \cdot x_i)^{\alpha}\, x_i",
     r"\hat{x} = \frac{x - \mu_c}{\sigma_c}, \qquad \mu_c = \frac{n_c\, m_c + k\, m}{n_c + k}, \qquad "
@@ -51,7 +55,7 @@ LOOK_FOR = f"""
 Each row ranks the gallery by the cosine distance to the query (paper, Sec. 4.7, Figs. 5 and 6). An embedding is its
 branches side by side, so a cosine is the sum of its **branch shares**. A branch *pulls an image up* by the ranks that it
 would lose without that branch. Click an image for its maps: does the same part of the vehicle light up in both
-images? A wrong image that only the global branch favours often shares a type and a colour with the query, and no mark.
+images? What does a wrong image that one branch alone favours share with the query: type, colour, a mark?
 
 **Query expansion** ranks again with the nearest images averaged into the query; **re-ranking** trusts images that are among
 each other's nearest. Both help where the first ranks are right, and hurt where they are not. Neither looks at labels, so junk may be

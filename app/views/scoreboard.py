@@ -40,6 +40,10 @@ No run yet? This trains a network and holds out 20 vehicles, so that mAP and ran
 
 COMMAND = "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
 
+INTRO = r"""
+The models in numbers: how well they rank, how they came to it in training, and the paper's tables as measured here.
+The ranking of all queries in one number is $\mathrm{mAP} = \frac{1}{Q} \sum_{q=1}^{Q} AP_q$ (Eq. 9).
+"""
 LOOK_FOR = """
 **CMC@k** is the share of queries with a match among the first k; junk takes no rank. **Cosines of pairs** and the **ROC** take
 every pair of query and gallery image that is not junk: the further apart a model's two densities, the better a threshold parts them;

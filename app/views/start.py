@@ -24,14 +24,15 @@ from ssrnet.retrieval.evaluation import evaluate
 NEEDS_SOURCE = False
 """What the app is and how the network is built need neither data nor models."""
 
-ABOUT = """
+INTRO = r"""
 SSR-Net (Xu et al., ACM TOMM 2022) recognises a vehicle in the images of other cameras by relating five regions of
 the image to each other and to the whole. Here you open a trained SSR-Net, see inside it on any vehicle image,
 compare it with its baseline on the same gallery, and find out why it fails. It starts on a bundled synthetic city;
-name your own folder and checkpoints in the sidebar to look at those.
+name your own folder and checkpoints in the sidebar to look at those. The embedding joins three branches,
+$x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]$, and images are compared by $\cos(x_q, x_g)$.
 """
 EQUATIONS = (
-    r"F_{Attn} = M_s(F_c) \otimes F_c, \quad F_c = M_c(F_G) \otimes F_G \tag{Eq. 1}",
+    r"F_{\mathrm{attn}} = M_s(F_c) \otimes F_c, \quad F_c = M_c(F_G) \otimes F_G \tag{Eq. 1}",
     r"H_L = \lfloor \lambda H \rfloor, \quad W_L = \lfloor \lambda W \rfloor \tag{Eq. 2}",
     r"H^{(l+1)} = \sigma(\widetilde{D}^{-1} \widetilde{A} H^{(l)} W^{(l)}) \tag{Eq. 4}",
 )
@@ -63,7 +64,6 @@ class Tour:
 
 def render(bench: Workbench | None) -> None:
     """The page works without data and models too; parts that need them say so."""
-    st.markdown(ABOUT.replace("\n", " "))
     st.subheader("The network", anchor=False)
     settings, cells = ModelSettings(), None
     if bench is not None:

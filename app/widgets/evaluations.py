@@ -14,6 +14,19 @@ from app.workbench import OpenedModel, RankingOptions
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.extraction import FeatureSet
 
+SHARES = {
+    "Rank-1": "Share of queries whose first image that is not junk shows their vehicle.",
+    "Rank-5": "Share of queries with their vehicle among the first five images that are not junk.",
+    "mAP": "Mean over the queries of the average precision, which counts where all images of the vehicle stand.",
+    "mINP": "Mean inverse negative penalty: of each query, its matches over the rank of the last one; 100 % where all "
+    "matches stand before any other image.",
+}
+EXCLUDED = (
+    "Queries without a match in the gallery once junk is left out. They count in no number. Junk is the query's vehicle "
+    "seen by the query's camera."
+)
+"""Tooltips of :func:`metrics_table`'s columns."""
+
 
 def evaluations(models: Iterable[OpenedModel], options: RankingOptions = RankingOptions()) -> dict[str, Evaluation]:
     """Each model's evaluation under the chosen protocol, by row title."""
@@ -55,8 +68,9 @@ def metrics_table(evaluations: Mapping[str, Evaluation]) -> None:
         for title, evaluation in evaluations.items()
     ]
     table, record = st.columns([4, 1], vertical_alignment="center")
-    share = st.column_config.NumberColumn(format="%.2f %%")
-    columns = dict.fromkeys(("Rank-1", "Rank-5", "mAP", "mINP"), share)
+    columns = {name: st.column_config.NumberColumn(format="%.2f %%", help=help) for name, help in SHARES.items()}
+    columns["Queries"] = st.column_config.NumberColumn(help="Queries that the numbers are means over.")
+    columns["Excluded"] = st.column_config.NumberColumn(help=EXCLUDED)
     table.dataframe(rows, hide_index=True, column_config=columns)
     with record.container(horizontal=True):
         record_popover(evaluations)

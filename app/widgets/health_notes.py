@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
+from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress
 from app.workbench.health import health
 from ssrnet.errors import SSRNetError
@@ -37,7 +38,9 @@ def health_notes(models: Iterable[OpenedModel], maps: Collection[str], key: str)
     for model, each in zip(models, measured):
         verdicts = [verdict for verdict in each.verdicts() if verdict.of in maps]
         heading = f"**{model.title}**  \n" if len(models) > 1 else ""
-        st.markdown(heading + "  \n".join(f"{ICONS[verdict.passes]} {verdict.sentence}" for verdict in verdicts))
+        st.markdown(
+            heading + "  \n".join(f"{ICONS[verdict.passes]} {typeset(verdict.sentence)}" for verdict in verdicts)
+        )
     images = measured[0].images
     spaced = "all images" if images == len(models[0].data.dataset.test) else f"{images} evenly spaced images"
     st.caption(f"Measured on {spaced} of this data set's test half, without labels.")

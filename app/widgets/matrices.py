@@ -10,7 +10,9 @@ import numpy as np
 import streamlit as st
 
 from app.widgets.components import stylesheet
+from app.widgets.components.node_graph import NODE_TITLES
 from app.widgets.export import export_buttons, print_figure
+from ssrnet.model.regions import REGION_NAMES
 
 STYLE = stylesheet("matrices")
 STRONG = 0.5
@@ -35,6 +37,7 @@ def matrices(
 ) -> None:
     """Draws ``panels``, by their titles, side by side with their export; rows and columns are ``names``.
 
+    A row of a region that is named as in the paper (ul) also has the name in words.
     export: the exported files' name, which tells the page's groups apart. alt: what they show, in words. axes: what
     rows and columns are.
     """
@@ -53,7 +56,8 @@ def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str
             f"{escape(text)}</td>"
             for value, text in zip(values, texts, strict=True)
         )
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
+        words = f"<small>{NODE_TITLES[name]}</small> " if name in REGION_NAMES else ""
+        rows.append(f'<tr><th scope="row">{words}{escape(name)}</th>{cells}</tr>')
     return f"<table><caption>{escape(title)}</caption><tr><th>{corner}</th>{head}</tr>{''.join(rows)}</table>"
 
 

@@ -44,8 +44,9 @@ SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n", "align
 def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(bench)`` runs once both models and data are there.
 
-    A view that says ``NEEDS_SOURCE = False`` is drawn without them too, with None for the workbench. Also what
-    ``st.switch_page`` and ``st.page_link`` take to lead to the page.
+    A view that says ``NEEDS_SOURCE = False`` is drawn without them too, with None for the workbench. Its ``INTRO``,
+    one or two sentences with an equation (Markdown), stands below the heading. Also what ``st.switch_page`` and
+    ``st.page_link`` take to lead to the page.
     """
     title, icon = VIEWS[view].title, VIEWS[view].icon
     return st.Page(lambda: run_view(view, title), title=title, icon=icon, url_path=view, default=view == HOME)
@@ -63,6 +64,8 @@ def run_view(view: str, title: str) -> None:
             from app.widgets.source import choose_source, guide, show_reach
 
         module = import_module(f"app.views.{view}")
+        if introduction := getattr(module, "INTRO", ""):
+            st.markdown(introduction)
         needed = getattr(module, "NEEDS_SOURCE", True)
         bench = None
         try:

@@ -111,10 +111,12 @@ def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_city, publish
     publish(own, gains, trusted=("score-cam", "hires-cam", "F_attn"))
     test = open_city("attention", query=QUERY)
     (claim,) = claims(test)
-    assert claim.startswith("Of the maps that pass the explanations study's tests on SSR-Net (GB+AB+RB), |F_attn| has ")
+    assert claim.startswith(
+        "Of the maps that pass the explanations study's tests on SSR-Net (GB+AB+RB), $|F_{\\mathrm{attn}}|$ has "
+    )
     assert "the largest gain (0.40, 95 % interval 0.30 to 0.50, 12 photographs of town), so it stands first" in claim
     assert claim.endswith(
-        "|F_attn| has 70 % of its mass on the vehicle, a blob in the middle 90 %: this share decides nothing."
+        "$|F_{\\mathrm{attn}}|$ has 70 % of its mass on the vehicle, a blob in the middle 90 %: this share decides nothing."
     )
     assert "Baseline" not in claim
     assert rows(test)[3:] == [f"SSR-Net (GB+AB+RB): {name}" for name in ("|F_attn|", "M_s", "HiResCAM")]
@@ -147,8 +149,8 @@ def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(
 def test_the_page_says_whether_the_attention_looks_at_the_image(open_city):
     test = open_city("attention", query=QUERY)
     baseline, ssr_net = (each.value for each in test.markdown if "border cell" in each.value)
-    assert "**Baseline (GB)**" in baseline and "F_G " in baseline and "M_c" not in baseline and "M_s" not in baseline
-    for words in ("**SSR-Net (GB+AB+RB)**", "M_c ", "M_s ", "% of its variance is position", "times the middle"):
+    assert "**Baseline (GB)**" in baseline and "$F_G$ " in baseline and "M_c" not in baseline and "M_s" not in baseline
+    for words in ("**SSR-Net (GB+AB+RB)**", "$M_c$ ", "$M_s$ ", "% of its variance is position", "times the middle"):
         assert words in ssr_net
     assert "Mean cosine" not in ssr_net, "that is the Graph page's"
     assert any("Measured on all images of this data set's test half" in each.value for each in test.caption)
@@ -192,7 +194,7 @@ def test_the_strongest_channels_are_ssrnets(open_city):
     test = open_city("attention", attention_images="1")
     weights = [float(text) for text in re.findall(r"channel \d+ · M_c ([\d.]+)<", html(test))]
     assert len(weights) == 8 and weights == sorted(weights, reverse=True)
-    assert test.subheader[-1].value == "SSR-Net (GB+AB+RB): the 8 channels that M_c lets through most"
+    assert test.subheader[-1].value == "SSR-Net (GB+AB+RB): the 8 channels that $M_c$ lets through most"
     assert not any("Baseline" in each.value for each in test.subheader)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from importlib import import_module
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -30,10 +31,18 @@ def test_a_page_says_what_is_still_missing(open_page, city, view):
     test = open_page(view, data=str(city))
     assert not test.exception
     if view == "scoreboard":  # training runs need neither data nor models
-        assert test.multiselect(key="runs").options == [] and "Choose one or several above" in test.markdown[0].value
+        assert test.multiselect(key="runs").options == [] and "Choose one or several above" in test.markdown[1].value
         return
     assert "a baseline checkpoint" in test.info[0].value
     assert "a data folder" not in test.info[0].value
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_page_opens_with_what_it_is_and_an_equation(open_page, view):
+    introduction = import_module(f"app.views.{view}").INTRO
+    assert introduction.strip() == open_page(view).markdown[0].value.strip()
+    sentences, equation = re.sub(r"\$.*?\$", "", introduction, flags=re.DOTALL), re.search(r"\$.+\$", introduction)
+    assert equation and len(sentences.split()) < 80
 
 
 def test_retrieval_ranks_the_same_query_with_both_models(open_city):

@@ -50,7 +50,7 @@ def two(tmp_path):
 def test_with_no_run_chosen_the_page_says_what_to_do(open_page):
     test = open_page("scoreboard")
     assert not test.exception and not test.error and test.header[0].value == "Scoreboard"
-    assert "Choose one or several above" in test.markdown[0].value
+    assert "Choose one or several above" in test.markdown[1].value
     assert test.code[0].value == "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
 
 

@@ -18,7 +18,7 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const find = (selector) => parentElement.querySelector(selector);
   const input = find("input");
-  const { columns, rows, names, colours } = data;
+  const { columns, rows, names, words, colours } = data;
   const pointAt = (name) => {
     for (const svg of parentElement.querySelectorAll(".boxes, .grid")) {
       svg.classList.toggle("pointed", name !== null);
@@ -75,14 +75,14 @@ export default function (component) {
         crop.setAttribute("role", "img");
         const svg = shape("svg", { preserveAspectRatio: "xMidYMid meet" }, crop);
         shape("image", { preserveAspectRatio: "none", x: 0, y: 0 }, svg);
-        tag("b", { textContent: name }, crop).style.background = colours[i];
+        tag("b", { textContent: `${name} · ${words[i]}` }, crop).style.background = colours[i];
         crop.onmouseenter = crop.onfocus = () => pointAt(name);
         crop.onmouseleave = crop.onblur = () => pointAt(null);
       });
     }
     boxes.forEach(([left, top, right, bottom], i) => {
       const crop = crops.children[i];
-      crop.setAttribute("aria-label", `Crop ${names[i]}: columns ${left} to ${right}, rows ${top} to ${bottom}`);
+      crop.setAttribute("aria-label", `Crop ${names[i]}, ${words[i]}: columns ${left} to ${right}, rows ${top} to ${bottom}`);
       const svg = crop.querySelector("svg"), image = svg.querySelector("image");
       svg.setAttribute("viewBox", `${left} ${top} ${right - left} ${bottom - top}`);
       image.setAttribute("width", columns);

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from app.widgets.components import component
+from app.widgets.components.node_graph import NODE_TITLES
 from app.widgets.prints import Cell, Row
 from app.workbench.images import thumbnail
 from ssrnet.data.records import VehicleImage
@@ -64,6 +65,7 @@ def region_boxes_slider(
         )
     data = {"uri": thumbnail(image, 320), "alt": f"Query {image.name}"}
     data |= {"rows": size[0], "columns": size[1], "names": REGION_NAMES, "colours": COLOURS}
+    data["words"] = [NODE_TITLES[name] for name in REGION_NAMES]
     data |= {"steps": steps, "sets": sets, "chosen": ratios.index(chosen)}
     _component(data=data, key=key, on_ratio_change=lambda: None)
 
@@ -77,7 +79,7 @@ def printed_regions(picture: Image.Image, size: tuple[int, int], ratio: float) -
     for name, colour, box in zip(REGION_NAMES, COLOURS, region_boxes(*size, ratio), strict=True):
         corners = [round(edge) for edge in box.scaled(PRINT_SIDE / size[1], PRINT_SIDE / size[0])]
         pen.rectangle(corners, outline=colour, width=PRINT_SIDE // 90)
-        cells.append(Cell(square.crop(corners), name, colour))
+        cells.append(Cell(square.crop(corners), f"{name}, {NODE_TITLES[name]}", colour))
     return [Row(f"Five regions at λ = {ratio:.3g} (Eq. 2)", [Cell(boxed, "as the network sees it"), *cells])]
 
 
