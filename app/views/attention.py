@@ -11,6 +11,7 @@ from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart
 from app.widgets.health_notes import health_notes
+from app.widgets.map_captions import PartMasses, map_captions, part_masses
 from app.widgets.map_sheet import Map, MapRow, map_sheet
 from app.widgets.page import explain
 from app.widgets.problems import show_problem
@@ -21,8 +22,7 @@ from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.attention import map_uri, similarity_maps, study_verdicts
 from app.workbench.images import image_label, photograph
 from ssrnet.analysis.attributes import SIBLING, same_vehicle
-from ssrnet.data.parts import masked_images
-from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.attention import (
     NETWORK_MAPS,
@@ -33,7 +33,7 @@ from ssrnet.explain.attention import (
     why_no_spatial_attention,
 )
 from ssrnet.explain.cam import CAMS, map_title, similarity_cam
-from ssrnet.explain.image_maps import ImageMap, channel_maps, mass_by_part, network_map
+from ssrnet.explain.image_maps import ImageMap, channel_maps, network_map
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
@@ -64,8 +64,9 @@ embedding and the query's? (The query itself is explained by the second image.) 
 {" ".join(f"{cam.title} {cam.note}." for cam in CAMS.values() if cam.note)}
 
 Each map is stretched to its own range for the colours, blue lowest and red highest; the numbers below it say what they
-stand for. Maps have one value a cell of F_G and are brought to the image bilinearly. Look for: the same part of the vehicle
-lit in several images; a background that should not matter; on the city, whether look-alikes are told apart by their marks.
+stand for. Maps have one value a cell of F_G and are brought to the image bilinearly. The sentences
+below the maps are computed from them. Ask: is the same part of the vehicle lit in several images? Is the background? On the
+city, are look-alikes told apart by their marks?
 """)
 
 
@@ -91,9 +92,11 @@ def render(bench: Workbench) -> None:
     rows, by_title = _rows(bench, shown, method, branch, verdicts)
     captions = [f"{'Query · ' * (each == image)}{image_label(each)} · {each.name}" for each in shown]
     map_sheet("shown", dict(zip(captions, map(photograph, shown))), rows, opacity)
+    masses = part_masses(bench.dataset, shown, by_title)
+    map_captions(by_title, verdicts, masses, len(shown))
     st.subheader("Does the attention look at the image?", anchor=False)
     place = st.container()
-    _parts(bench.dataset, shown, by_title)
+    _parts(shown, masses)
     _strongest(bench, image, opacity)
     functions = [spatial_attention, attended_length, strongest_channels, similarity_cam, attention_health]
     explain(EQUATIONS, LOOK_FOR, functions)
@@ -241,17 +244,11 @@ def _painted(maps: Sequence[ImageMap], captions: Sequence[str]) -> list[Map]:
     return [Map(map_uri(one), caption) for one, caption in zip(maps, captions, strict=True)]
 
 
-def _parts(dataset: ReIDDataset, shown: Sequence[VehicleImage], by_title: dict[str, list[ImageMap]]) -> None:
+def _parts(shown: Sequence[VehicleImage], measured: PartMasses) -> None:
     """Where part masks exist: how much of each map lies on each part, beside the part's share of the image."""
-    masked = masked_images(dataset, shown)
-    if not masked:
-        if masked_images(dataset, dataset.test):
-            st.caption("None of these images has a part mask, so the maps' mass by part is not shown.")
+    if not measured.masked:
         return
-    at = [shown.index(image) for image in masked]
-    masses = {}
-    for title, maps in by_title.items():
-        masses[title], area = mass_by_part(dataset, masked, [maps[i] for i in at])
+    masses, area = measured.mass, measured.area
     parts = sorted(area, key=lambda part: max(mass[part] for mass in masses.values()))[-MOST_PARTS:]
     figure = go.Figure()
     figure.add_bar(y=parts, x=[area[part] for part in parts], name="area", orientation="h", marker_color="#94a3b8")
@@ -267,7 +264,7 @@ def _parts(dataset: ReIDDataset, shown: Sequence[VehicleImage], by_title: dict[s
     )
     st.subheader("Mass by part", anchor=False)
     st.caption(
-        f"Mean over the {len(masked)} of {len(shown)} images that have a part mask. A bar longer than the part's area is "
+        f"Mean over the {measured.masked} of {len(shown)} images that have a part mask. A bar longer than the part's area is "
         "attention beyond chance."
     )
     chart(figure, "mass-by-part", f"Share of each map on {len(parts)} parts of the vehicle, beside the parts' areas.")

@@ -21,6 +21,7 @@ from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ran
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery
+from ssrnet.explain.captions import smoothing_caption, turning_caption
 from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
 from ssrnet.explain.projection import project
 from ssrnet.explain.relations import node_cosines, smoothness
@@ -58,7 +59,7 @@ makes its row of $H^{(0)}$ zero, so that it still passes on what its neighbours 
 silenced. Only the query's graph is edited; the gallery stays as stored, hence *asymmetric*.
 
 **Look for** a node without which $f_{\mathrm{token}}$ hardly turns (it adds little), a switch that changes the ranks, and
-rows that grow alike from layer to layer: when all cosines go to 1 the graph is over-smoothed (paper, Sec. 3.4 and 4.4).
+whether the rows grow alike from layer to layer: where all cosines go to 1 the graph is over-smoothed (paper, Sec. 3.4 and 4.4).
 In UMAP and t-SNE only neighbourhoods mean something; distances between groups do not.
 """
 
@@ -191,14 +192,15 @@ def _cosines(trace: Trace, edited: bool) -> None:
     cosines = node_cosines(trace)[:, 0].cpu().numpy()
     smooth = smoothness(trace)
     panels = {
-        f"H{layer}: mean {smooth.nodes[layer, 0]:.2f}, regions {smooth.regions[layer, 0]:.2f}": Matrix(cosine)
+        f"H({layer}): mean {smooth.nodes[layer, 0]:.2f}, regions {smooth.regions[layer, 0]:.2f}": Matrix(cosine)
         for layer, cosine in enumerate(cosines)
     }
     alt = "Cosines between the nodes of this image in every layer"
     matrices(panels, trace.nodes, "graph_cosines", alt)
     state = "with the switches above" if edited else "of the graph as it is"
+    st.markdown(typeset(smoothing_caption(smooth.nodes[:, 0].tolist(), "The nodes of this image")))
     st.caption(
-        f"H0 is what the graph is given, H{len(cosines) - 1} its last layer, {state}. Means are over all pairs of "
+        f"H(0) is what the graph is given, H({len(cosines) - 1}) its last layer, {state}. Means are over all pairs of "
         "different nodes, and over the five regions alone."
     )
 
@@ -231,6 +233,8 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
     cosines = [name for name in listed[0] if "cosine" in name]
     columns = dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f"))
     table(listed, "graph_nodes", columns | {"Node": st.column_config.TextColumn(help=NECK_HELP)})
+    turned = {NODE_TITLES[row.node]: row.token_cosine for row in rows if row.off == "removed"}
+    st.markdown(typeset(turning_caption(turned)))
     constant = " Alignment takes the camera's mean off the constant of the neck." * model.is_aligned
     st.caption(
         f"The match is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "

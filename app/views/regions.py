@@ -18,11 +18,13 @@ from app.widgets.prints import pictures_export
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
+from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench, regions
 from app.workbench.runs import StudyCurve, study_curves
 from ssrnet.analysis.attributes import same_vehicle
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.explain.captions import ratio_caption, smoothing_caption
 from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
 from ssrnet.explain.overlaps import overlap
@@ -50,9 +52,10 @@ Each region is cut out of $F_{\mathrm{attn}}$, $H \times W$ cells, and pooled to
 overlap, $\lambda > \frac{1}{2}$, so that a part that is shifted by pose still lies whole in one of them, and takes
 $\lambda = \frac{2}{3}$.
 
-- **Small λ**: the regions see little, cells between them belong to none, and the cosines between regions are low.
-- **Large λ**: the regions become one and the same. Their cosines near 1 in H(0), and with each layer, which takes up
-  the neighbours, still more: the paper's over-smoothing (Sec. 4.3).
+- **Small λ**: the regions see little, and below $\frac{1}{2}$ cells between them belong to none.
+- **Large λ**: the regions become one and the same, at $\lambda = 1$ with cosines of 1. Each layer of the graph takes up the
+  neighbours: where that makes the regions still more alike, the paper calls it over-smoothing (Sec. 4.3). The sentences
+  below the matrices and the curve say whether it does on this image.
 - **The ranks at another λ** come from a network trained at one λ and used at another. The paper's Fig. 4 trains a
   network from the start for each λ, so the two curves answer different questions.
 
@@ -178,10 +181,13 @@ def _matrices(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple
     panels = {"Overlap of the boxes (IoU)": Matrix(overlap(region_boxes(*size, ratio)))}
     panels |= {f"Cosine, H({layer})": Matrix(values) for layer, values in enumerate(layers)}
     different = ~np.eye(len(REGION_NAMES), dtype=bool)
-    means = ", ".join(f"H({layer}) {values[different].mean():.2f}" for layer, values in enumerate(layers))
+    by_layer = [float(values[different].mean()) for values in layers]
+    means = ", ".join(f"H({layer}) {mean:.2f}" for layer, mean in enumerate(by_layer))
     what = f"Region overlaps and cosines of {image.name} and {name} at λ = {ratio:.3g}."
     matrices(panels, REGION_NAMES, "region-cosines", f"{what} Mean over different regions: {means}.")
-    st.caption(f"Mean cosine over pairs of different regions: {means}. At 1 the regions are the same to the network.")
+    whose = "of this image" if name == "itself" else "of the two images"
+    st.markdown(typeset(smoothing_caption(by_layer, f"Different regions {whose}")))
+    st.caption("Means over all pairs of different regions. At 1 the regions are the same to the network.")
 
 
 def _over_lambda(
@@ -198,6 +204,7 @@ def _over_lambda(
     left, right = st.columns(2)
     with left:
         cosine_curves(listed, means, ratio, image.name)
+        st.caption(typeset(ratio_caption(listed, means)))
     with right:
         if measured:
             scores = [each.metrics for each in measured.values()]

@@ -25,11 +25,10 @@ NEEDS_SOURCE = False
 """What the app is and how the network is built need neither data nor models."""
 
 INTRO = r"""
-SSR-Net (Xu et al., ACM TOMM 2022) recognises a vehicle in the images of other cameras by relating five regions of
-the image to each other and to the whole. Here you open a trained SSR-Net, see inside it on any vehicle image,
-compare it with its baseline on the same gallery, and find out why it fails. It starts on a bundled synthetic city;
-name your own folder and checkpoints in the sidebar to look at those. The embedding joins three branches,
-$x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]$, and images are compared by $\cos(x_q, x_g)$.
+SSR-Net (Xu et al., ACM TOMM 2022) recognises a vehicle in the images of other cameras by relating five regions of the
+image to each other and to the whole. Here you see inside it on any vehicle image, compare it with its baseline, and find
+out why it fails; the sidebar opens your own data and checkpoints. Images are compared by $\cos(x_q, x_g)$, where
+$x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]$ joins three branches.
 """
 EQUATIONS = (
     r"F_{\mathrm{attn}} = M_s(F_c) \otimes F_c, \quad F_c = M_c(F_G) \otimes F_G \tag{Eq. 1}",

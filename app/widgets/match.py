@@ -208,7 +208,7 @@ def _graph(title: str, graph: PairGraph | None, cosine: str) -> None:
 
 
 def _region_chart(title: str, graph: PairGraph) -> None:
-    help = "H(0) are the pooled regions; each layer mixes in a node's neighbours, so all grow alike."
+    help = "H(0) are the pooled regions; each layer mixes in a node's neighbours."
     layers = {layer: f"H({layer})" for layer in range(len(graph.regions))}
     layer = one_of("Layer of the graph", layers, "match_layer", help=help)
     cosine = graph.regions[layer]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrnet.errors import DataError
+from ssrnet.explain.cam import map_title
 from ssrnet.files import read_json
 from ssrnet.studies.cell_results import write_json
 
@@ -51,6 +52,17 @@ class ModelVerdicts:
 
     def of(self, name: str) -> MapVerdict | None:
         return next((one for one in self.maps if one.name == name), None)
+
+    def caution(self, name: str) -> str:
+        """That a map says little about a match, and which one says more; "" where it passed, or was not tested."""
+        one = self.of(name)
+        if one is None or one.trusted or False not in one.passes.values():
+            return ""
+        failed = " and ".join(test for test, passed in one.passes.items() if passed is False)
+        sentence = f"It says little about a match: in the explanations study it fails the test {failed!r}"
+        if not self.trusted:
+            return f"{sentence}, and no other map passes."
+        return f"{sentence}; {map_title(self.trusted[0].name)} passes and says most."
 
 
 @dataclass(frozen=True)

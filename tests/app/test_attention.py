@@ -11,7 +11,8 @@ from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.explain.cam import CAMS, Cam
-from ssrnet.explain.image_maps import ImageMap, mass_by_part
+from ssrnet.explain.captions import map_caption, map_shares
+from ssrnet.explain.image_maps import ImageMap, mass_by_part, network_map
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
 from ssrnet.training.checkpoint import file_hash
@@ -46,6 +47,12 @@ def publish(project):
         write_verdicts(project / VERDICTS, ExplanationVerdicts({"dataset": "town"}, models))
 
     return run
+
+
+def said(test):
+    """The sentences on the maps in view, one a map."""
+    (lines,) = (each.value for each in test.markdown if "on the border ring" in each.value)
+    return lines.splitlines()
 
 
 def claims(test):
@@ -121,6 +128,22 @@ def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_city, publish
     assert "Baseline" not in claim
     assert rows(test)[3:] == [f"SSR-Net (GB+AB+RB): {name}" for name in ("|F_attn|", "M_s", "HiResCAM")]
     assert rows(test)[0] == "Baseline (GB): M_s", "of the baseline in view nothing was measured"
+
+
+def test_a_map_that_fails_the_study_is_said_to_say_little_and_which_one_says_more(open_city, publish, checkpoints):
+    publish(file_hash(checkpoints["ssrnet"]), {"M_s": 0.0, "hires-cam": 0.3}, trusted=("hires-cam",))
+    cautioned = [line for line in said(open_city("attention", query=QUERY)) if "says little about a match" in line]
+    assert len(cautioned) == 1 and cautioned[0].startswith("- **SSR-Net (GB+AB+RB): $M_s$** is ")
+    assert cautioned[0].endswith("it fails the test 'faithful'; HiResCAM passes and says most.")
+
+
+def test_each_map_in_view_is_described_by_its_own_numbers(open_city, project, city, checkpoints):
+    lines = said(open_city("attention", query=QUERY, attention_images="1"))
+    bench = Workbench.of(open_data(str(city)), *map(open_checkpoint, checkpoints.values()), Protocol())
+    image = next(image for image in bench.dataset.test if image.name == QUERY)
+    cells = network_map(bench.ssrnet.view(image).trace, "M_s").cells
+    assert f"- **SSR-Net (GB+AB+RB): $M_s$** {map_caption(map_shares([cells]))}" in [line.strip() for line in lines]
+    assert len(lines) == len(set(lines)) == 5, "M_s of SSR-Net alone, a length and a CAM of both"
 
 
 def test_a_slow_map_opens_no_page_and_a_chosen_one_takes_the_cams_place(open_city, publish, checkpoints):
@@ -201,11 +224,12 @@ def test_the_strongest_channels_are_ssrnets(open_city):
 def test_mass_by_part_stands_where_masks_are(open_city, open_page, masked, checkpoints):
     test = open_page("attention", data=str(masked), query=QUERY, **checkpoints)
     assert not test.exception and "Mass by part" in [each.value for each in test.subheader]
+    assert all("on the vehicle" in line for line in said(test))
     other = open_page("attention", data=str(masked), query="0006_c001_00000000_0.jpg", **checkpoints)
-    assert any("None of these images has a part mask" in each.value for each in other.caption)
+    assert not any("on the vehicle" in line for line in said(other))
+    assert any("images has a part mask, so nothing is said of the vehicle" in each.value for each in other.caption)
     without = open_city("attention", query=QUERY)
     assert "Mass by part" not in [each.value for each in without.subheader]
-    assert not any("part mask" in each.value for each in without.caption)
 
 
 def test_mass_is_shared_among_the_parts_of_the_masks(masked):

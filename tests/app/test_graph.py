@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from app.widgets.components.node_graph import Switches, graph_edges
+from app.widgets.symbols import typeset
 from app.workbench import graphs
+from ssrnet.explain.captions import smoothing_caption
 from ssrnet.explain.graph import GraphEdit
+from ssrnet.explain.relations import smoothness
 from ssrnet.explain.shares import branch_products
 from ssrnet.model.graph import RelationGraph
 from ssrnet.retrieval.extraction import FeatureSet
@@ -50,6 +53,20 @@ def test_the_page_says_how_alike_nodes_are_over_several_images(open_city):
     (sentence,) = (each.value for each in test.markdown if "Mean cosine between two nodes" in each.value)
     assert all(f"at H({layer})" in sentence for layer in range(3)) and "M_c" not in sentence
     assert any("Measured on all images" in each.value for each in test.caption)
+
+
+def test_sentences_say_whether_the_graph_smooths_and_which_node_turns_the_token(open_city, city, checkpoints):
+    test = open_city("graph", query=QUERY)
+    model = workbench(city, checkpoints).ssrnet
+    query = next(i for i, image in enumerate(model.split.query) if image.name == QUERY)
+    means = smoothness(model.view(model.split.query[query]).trace).nodes[:, 0].tolist()
+    texts = [each.value for each in test.markdown]
+    assert typeset(smoothing_caption(means, "The nodes of this image")) in texts
+    (turned,) = (text for text in texts if r"turns $f_{\mathrm{token}}$" in text)
+    table = test.dataframe[-1].value
+    removed = table[table["Switched off"] == "removed"]
+    cosine = removed["f_token's cosine without it"]
+    assert removed["Node"][cosine.idxmin()].split(" (")[0] in turned and f"{cosine.min():.4f}" in turned
 
 
 def test_switches_in_the_url_change_token_matrices_and_label(open_city):
