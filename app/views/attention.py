@@ -45,7 +45,7 @@ MOST_PARTS = 12
 INTRO = r"""
 Where SSR-Net looks, and which places of an image make it similar to another one. The attention branch weighs the channels of
 $F_G$ by $M_c$, then its cells by $M_s$:
-$F_{\mathrm{attn}} = M_s(F_c) \otimes F_c$, $F_c = M_c(F_G) \otimes F_G$ (Eq. 1).
+${F_{\mathrm{attn}} = M_s(F_c) \otimes F_c}$, ${F_c = M_c(F_G) \otimes F_G}$ (Eq. 1).
 """
 EQUATIONS = (
     r"F_c = M_c(F_G) \otimes F_G, \qquad F_{\mathrm{attn}} = M_s(F_c) \otimes F_c \qquad (1)",

@@ -32,7 +32,7 @@ SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "L
 
 INTRO = r"""
 Two models query by query: which queries one puts right and the other does not, and what wrong first images have in common.
-The change of a query's average precision is $\Delta AP_q = AP_q^{\,b} - AP_q^{\,a}$; its mean over the queries is the difference
+The change of a query's average precision is ${\Delta AP_q = AP_q^{\,b} - AP_q^{\,a}}$; its mean over the queries is the difference
 of mAP.
 """
 EQUATIONS = (

@@ -43,7 +43,7 @@ NECK_HELP = (
 
 INTRO = r"""
 Five regions, the whole image and a learned token pass features along the graph's edges; the token's row after the last
-layer is $f_{\mathrm{token}}$: $H^{(l+1)} = \mathrm{ReLU}(\tilde D^{-1} \tilde A\, H^{(l)} W^{(l)})$ (Eq. 4).
+layer is $f_{\mathrm{token}}$: ${H^{(l+1)} = \mathrm{ReLU}(\tilde D^{-1} \tilde A\, H^{(l)} W^{(l)})}$ (Eq. 4).
 """
 EQUATIONS = (
     r"a_{ij} = 1 \text{ if } v_i \text{ and } v_j \text{ are connected, else } 0, \qquad \tilde A = A + I \quad (3)",
@@ -233,7 +233,7 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
     cosines = [name for name in listed[0] if "cosine" in name]
     columns = dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f"))
     table(listed, "graph_nodes", columns | {"Node": st.column_config.TextColumn(help=NECK_HELP)})
-    turned = {NODE_TITLES[row.node]: row.token_cosine for row in rows if row.off == "removed"}
+    turned = {NODE_TITLES[row.node]: row.token_cosine for row in rows if row.token_cosine is not None}
     st.markdown(typeset(turning_caption(turned)))
     constant = " Alignment takes the camera's mean off the constant of the neck." * model.is_aligned
     st.caption(

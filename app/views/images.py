@@ -43,7 +43,7 @@ PAPER = (400, 400)
 """Pixels of a picture in an export, at most."""
 INTRO = r"""
 Compare pictures of your own: a query with a gallery, or two pictures with each other. Two pictures pass as one vehicle if
-$s(a, b) = \cos\big(f(a), f(b)\big) \ge \tau$.
+${s(a, b) = \cos\big(f(a), f(b)\big) \ge \tau}$.
 """
 EQUATIONS = (
     r"s(a, b) = \frac{f(a) \cdot f(b)}{\lVert f(a) \rVert \, \lVert f(b) \rVert}, \qquad "

@@ -20,6 +20,14 @@ TRIPLET = (
     r"\mathcal{L}_{triHard} = \sum_{p=1}^{P} \sum_{k=1}^{K} \Big( \max_{i} D(x_p^k, x_p^i)"
     r" - \min_{n \neq p,\, j} D(x_p^k, x_n^j) + \alpha \Big)_+ \quad \text{(Eq. 6)}"
 )
+INTRO = f"""
+Training draws batches of P vehicles with K images each. The **triplet loss** moves images of one vehicle closer together
+than to any other; **cross-entropy** makes a classifier name the vehicle. Ranking then uses the features alone.
+
+$$
+{TRIPLET}
+$$
+"""
 SCORES = (
     r"CMC@K = \frac{1}{Q} \sum_{q=1}^{Q} gt(q, K) \;\;\text{(Eq. 8)}, \qquad"
     r" mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP(q) \;\;\text{(Eq. 9)}, \qquad"
@@ -41,11 +49,6 @@ distance counts as ranked before it, and junk is left out before ranks are count
 
 def render(bench: Workbench) -> None:
     """A batch with its hardest pairs, then AP and CMC of one query."""
-    st.markdown(
-        "Training draws batches of P vehicles with K images each. The **triplet loss** moves images of one vehicle closer together "
-        "than to any other; **cross-entropy** makes a classifier name the vehicle. Ranking then uses the features alone."
-    )
-    st.latex(TRIPLET)
     st.subheader("A batch and its hardest pairs", anchor=False)
     ensure_features(bench.models.values())
     hardest_pairs_of_batch(bench)

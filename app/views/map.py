@@ -36,7 +36,7 @@ MOST_SHOWN = 60
 
 INTRO = r"""
 Every test image is a point, placed by its embedding, so that images which a model finds alike lie together:
-$\lVert x_i - x_j \rVert^2 = 2 - 2\cos(f_i, f_j)$ for $x = f / \lVert f \rVert$.
+${\lVert x_i - x_j \rVert^2 = 2 - 2\cos(f_i, f_j)}$ for ${x = f / \lVert f \rVert}$.
 """
 EQUATIONS = (
     r"x_i = \frac{f_i}{\lVert f_i \rVert}, \qquad \lVert x_i - x_j \rVert^2 = 2 - 2\cos(f_i, f_j)",

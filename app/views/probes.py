@@ -39,7 +39,7 @@ PICTURE = 110
 VIEWS = {"series": "One thing changes", "marks": "Mark on, mark off"}
 INTRO = r"""
 One thing changes from photograph to photograph, the vehicle stays: how similar does each model still find it?
-The lines show $s(x) = \cos\big(f(x), f(x_{\mathrm{ref}})\big)$.
+The lines show ${s(x) = \cos\big(f(x), f(x_{\mathrm{ref}})\big)}$.
 """
 EQUATIONS = (
     r"s(x) = \cos\big(f(x), f(x_{\mathrm{ref}})\big), \qquad s_b(x) = \cos\big(f_b(x), f_b(x_{\mathrm{ref}})\big)",

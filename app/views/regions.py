@@ -40,7 +40,7 @@ AT_ONCE = 5e10
 """Multiply-adds up to which the whole split is ranked at every lambda without a click: twice the demo's."""
 INTRO = r"""
 The relation branch cuts five regions out of $F_{\mathrm{attn}}$, each of which becomes a node of its graph. The crop ratio
-λ says how large they are: $H_L = \lfloor \lambda H \rfloor$, $W_L = \lfloor \lambda W \rfloor$ (Eq. 2).
+λ says how large they are: ${H_L = \lfloor \lambda H \rfloor}$, ${W_L = \lfloor \lambda W \rfloor}$ (Eq. 2).
 """
 EQUATIONS = (
     r"H_L = \lfloor \lambda \times H \rfloor, \qquad W_L = \lfloor \lambda \times W \rfloor \tag{Eq. 2}",

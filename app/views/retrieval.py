@@ -42,7 +42,7 @@ MATCH = "match"
 
 INTRO = r"""
 The gallery in the order of its distance to one query, a row for each model:
-$d(q, g) = 1 - \cos(x_q, x_g)$ with $x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]$.
+${d(q, g) = 1 - \cos(x_q, x_g)}$ with ${x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]}$.
 """
 EQUATIONS = (
     r"d(q, g) = 1 - \cos(x_q, x_g), \qquad x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]",

@@ -42,7 +42,7 @@ COMMAND = "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
 
 INTRO = r"""
 The models in numbers: how well they rank, how they came to it in training, and the paper's tables as measured here.
-The ranking of all queries in one number is $\mathrm{mAP} = \frac{1}{Q} \sum_{q=1}^{Q} AP_q$ (Eq. 9).
+The ranking of all queries in one number is ${\mathrm{mAP} = \frac{1}{Q} \sum_{q=1}^{Q} AP_q}$ (Eq. 9).
 """
 LOOK_FOR = """
 **CMC@k** is the share of queries with a match among the first k; junk takes no rank. **Cosines of pairs** and the **ROC** take

@@ -28,7 +28,7 @@ INTRO = r"""
 SSR-Net (Xu et al., ACM TOMM 2022) recognises a vehicle in the images of other cameras by relating five regions of the
 image to each other and to the whole. Here you see inside it on any vehicle image, compare it with its baseline, and find
 out why it fails; the sidebar opens your own data and checkpoints. Images are compared by $\cos(x_q, x_g)$, where
-$x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]$ joins three branches.
+${x = [f_G,\; f_{\mathrm{attn}},\; f_{\mathrm{token}}]}$ joins three branches.
 """
 EQUATIONS = (
     r"F_{\mathrm{attn}} = M_s(F_c) \otimes F_c, \quad F_c = M_c(F_G) \otimes F_G \tag{Eq. 1}",

@@ -37,7 +37,7 @@ def matrices(
 ) -> None:
     """Draws ``panels``, by their titles, side by side with their export; rows and columns are ``names``.
 
-    A row of a region that is named as in the paper (ul) also has the name in words.
+    Rows of regions that ``names`` calls as the paper does (ul) are named in words.
     export: the exported files' name, which tells the page's groups apart. alt: what they show, in words. axes: what
     rows and columns are.
     """
@@ -48,7 +48,7 @@ def matrices(
 
 def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str]) -> str:
     corner = escape(" \\ ".join(filter(None, axes)))
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    head = "".join(f'<th scope="col" title="{escape(_words(name), quote=True)}">{escape(name)}</th>' for name in names)
     rows = []
     for name, values, texts in zip(names, panel.values.tolist(), panel.written(), strict=True):
         cells = "".join(
@@ -56,9 +56,12 @@ def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str
             f"{escape(text)}</td>"
             for value, text in zip(values, texts, strict=True)
         )
-        words = f"<small>{NODE_TITLES[name]}</small> " if name in REGION_NAMES else ""
-        rows.append(f'<tr><th scope="row">{words}{escape(name)}</th>{cells}</tr>')
+        rows.append(f'<tr><th scope="row">{escape(_words(name))}</th>{cells}</tr>')
     return f"<table><caption>{escape(title)}</caption><tr><th>{corner}</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _words(name: str) -> str:
+    return NODE_TITLES[name] if name in REGION_NAMES else name
 
 
 def _figure(panels: Mapping[str, Matrix], names: Sequence[str], axes: tuple[str, str]):

@@ -136,22 +136,22 @@ def ratio_caption(ratios: Sequence[float], cosines: np.ndarray) -> str:
     """
     half = int(np.abs(np.asarray(ratios) - 0.5).argmin())
     listed = [
-        f"at λ = {ratios[at]:.3g} {cosines[at, 0]:.2f} in H(0) and {cosines[at, -1]:.2f} in H({cosines.shape[1] - 1})"
+        f"{cosines[at, 0]:.2f} in H(0) and {cosines[at, -1]:.2f} in H({cosines.shape[1] - 1}) at λ = {ratios[at]:.3g}"
         for at in sorted({0, half, len(ratios) - 1})
     ]
     return f"Mean cosine between the regions of this image: {'; '.join(listed)}."
 
 
 def turning_caption(cosines: Mapping[str, float]) -> str:
-    """How far removing each node moves f_token; ``cosines`` of f_token without a node to f_token, by the node's name."""
+    """How far each node moves f_token; ``cosines`` of f_token with a node off to f_token as it is, by the node's name."""
     most, least = min(cosines, key=cosines.__getitem__), max(cosines, key=cosines.__getitem__)
     if cosines[most] >= STILL:
         return (
-            f"No single node turns f_token by much: without {most}, which turns it most, its cosine to f_token as it is "
+            f"No single node turns f_token by much: with {most} off, which turns it most, its cosine to f_token as it is "
             f"stays at {cosines[most]:.4f}."
         )
     return (
-        f"Removing {most} turns f_token most, to a cosine of {cosines[most]:.4f} to f_token as it is; removing {least} "
+        f"Switching {most} off turns f_token most, to a cosine of {cosines[most]:.4f} to f_token as it is; {least} "
         f"turns it least, to {cosines[least]:.4f}."
     )
 

@@ -59,10 +59,8 @@ class ModelVerdicts:
         if one is None or one.trusted or False not in one.passes.values():
             return ""
         failed = " and ".join(test for test, passed in one.passes.items() if passed is False)
-        sentence = f"It says little about a match: in the explanations study it fails the test {failed!r}"
-        if not self.trusted:
-            return f"{sentence}, and no other map passes."
-        return f"{sentence}; {map_title(self.trusted[0].name)} passes and says most."
+        instead = f"{map_title(self.trusted[0].name)} says most" if self.trusted else "no other map passes"
+        return f"It says little about a match (the explanations study's test {failed!r} fails); {instead}."
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def test_a_map_that_fails_the_study_is_said_to_say_little_and_which_one_says_mor
     publish(file_hash(checkpoints["ssrnet"]), {"M_s": 0.0, "hires-cam": 0.3}, trusted=("hires-cam",))
     cautioned = [line for line in said(open_city("attention", query=QUERY)) if "says little about a match" in line]
     assert len(cautioned) == 1 and cautioned[0].startswith("- **SSR-Net (GB+AB+RB): $M_s$** is ")
-    assert cautioned[0].endswith("it fails the test 'faithful'; HiResCAM passes and says most.")
+    assert cautioned[0].endswith("(the explanations study's test 'faithful' fails); HiResCAM says most.")
 
 
 def test_each_map_in_view_is_described_by_its_own_numbers(open_city, project, city, checkpoints):

@@ -110,15 +110,15 @@ def test_a_caption_says_whether_the_graph_smooths(cosines, caption):
 
 def test_a_caption_names_the_node_that_turns_the_token_most():
     turned = turning_caption({"upper left": 0.8, "global": 0.99999, "middle": 0.95})
-    assert turned.startswith("Removing upper left turns f_token most, to a cosine of 0.8000")
-    assert "removing global turns it least, to 1.0000" in turned
+    assert turned.startswith("Switching upper left off turns f_token most, to a cosine of 0.8000")
+    assert "; global turns it least, to 1.0000" in turned
     still = turning_caption({"upper left": 0.9961, "global": 0.9999})
-    assert still.startswith("No single node turns f_token by much: without upper left") and "0.9961" in still
+    assert still.startswith("No single node turns f_token by much: with upper left off") and "0.9961" in still
 
 
 def test_the_regions_over_lambda_are_those_of_the_arrays():
     means = np.array([[0.3, 0.9], [0.7, 0.95], [1.0, 1.0]])
     assert ratio_caption([0.125, 0.5, 1.0], means) == (
-        "Mean cosine between the regions of this image: at λ = 0.125 0.30 in H(0) and 0.90 in H(1); at λ = 0.5 0.70 in H(0) "
-        "and 0.95 in H(1); at λ = 1 1.00 in H(0) and 1.00 in H(1)."
+        "Mean cosine between the regions of this image: 0.30 in H(0) and 0.90 in H(1) at λ = 0.125; 0.70 in H(0) and 0.95 "
+        "in H(1) at λ = 0.5; 1.00 in H(0) and 1.00 in H(1) at λ = 1."
     )

@@ -75,7 +75,8 @@ export default function (component) {
         crop.setAttribute("role", "img");
         const svg = shape("svg", { preserveAspectRatio: "xMidYMid meet" }, crop);
         shape("image", { preserveAspectRatio: "none", x: 0, y: 0 }, svg);
-        tag("b", { textContent: `${name} · ${words[i]}` }, crop).style.background = colours[i];
+        crop.title = words[i];
+        tag("b", { textContent: name }, crop).style.background = colours[i];
         crop.onmouseenter = crop.onfocus = () => pointAt(name);
         crop.onmouseleave = crop.onblur = () => pointAt(null);
       });
