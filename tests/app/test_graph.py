@@ -52,7 +52,7 @@ def test_the_graph_as_it_is(open_city):
 def test_the_page_says_how_alike_nodes_are_over_several_images(open_city):
     test = open_city("graph", query=QUERY)
     (sentence,) = (each.value for each in test.markdown if "Mean cosine between two nodes" in each.value)
-    assert all(f"at H({layer})" in sentence for layer in range(3)) and "M_c" not in sentence
+    assert all(f"at $H^{{({layer})}}$" in sentence for layer in range(3)) and "M_c" not in sentence
     assert any("Measured on all images" in each.value for each in test.caption)
 
 

@@ -1,5 +1,6 @@
 """All pages through Streamlit's own test runner: what they draw, and what they say where something is missing."""
 
+import json
 import re
 import shutil
 from importlib import import_module
@@ -54,6 +55,11 @@ def test_retrieval_ranks_the_same_query_with_both_models(open_city):
         assert sum(kind in ("hit", "error") for kind in row) == 5
         assert row.count("junk") >= 1, "the query itself stands in VeRi's gallery, as junk"
     assert "Baseline (GB)" in html(test) and "SSR-Net (GB+AB+RB)" in html(test)
+
+
+def test_the_metrics_say_what_they_are(open_city):
+    columns = json.loads(open_city("retrieval").dataframe[0].proto.columns)
+    assert "inverse negative penalty" in columns["mINP"]["help"] and "Junk is" in columns["Excluded"]["help"]
 
 
 def test_retrieval_lists_as_many_images_as_asked_for_or_says_that_there_are_fewer(open_city):

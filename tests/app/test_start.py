@@ -37,7 +37,7 @@ def measured(open_page, city, checkpoints):
 
 def test_it_stands_without_a_source(open_page):
     test = whole(open_page("start"))
-    assert "find out why it fails" in test.markdown[0].value
+    assert "compare it with its baseline" in test.markdown[0].value
     assert headings(test) == ["The network"] and "Still missing" in test.info[0].value
 
 
