@@ -33,6 +33,12 @@ def city(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def fleet(tmp_path_factory):
+    """The data set of :func:`tests.tiny.fleet`; read-only."""
+    return tiny.fleet(tmp_path_factory.mktemp("fleet"))
+
+
+@pytest.fixture(scope="session")
 def run(city, tmp_path_factory):
     """Settings of a finished run on :func:`city` with two identities held out; its folder is read-only."""
     settings = tiny.training(city, tmp_path_factory.mktemp("runs") / "whole", holdout=2)

@@ -81,6 +81,27 @@ def city(root: Path) -> Path:
     return root
 
 
+def fleet(root: Path) -> Path:
+    """A manifest of six test vehicles, each with queries by two cameras and gallery images by three.
+
+    The first three are siblings, of one colour; ``marks`` and ``visible_marks`` as in the synthetic city.
+    """
+    generator = np.random.default_rng(0)
+    lines = ["image,split,vehicle_id,camera_id,sibling_group,colour,marks,visible_marks"]
+    root.mkdir(parents=True, exist_ok=True)
+    for vehicle, mark in enumerate(("dent", "decal", "stripe", "patch", "ladder", "lettering")):
+        look = f"{'1' if vehicle < 3 else ''},{'red' if vehicle < 3 else f'colour{vehicle}'}"
+        for split, cameras in (("query", (1, 2)), ("gallery", (1, 2, 3))):
+            for camera in cameras:
+                name = f"{split}_v{vehicle}_c{camera}.jpg"
+                colour = np.array(COLOURS[0 if vehicle < 3 else vehicle])
+                pixels = np.clip(colour + generator.normal(0, 40, (40, 60, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(root / name)
+                lines.append(f"{name},{split},v{vehicle},c{camera},{look},{mark}-rear-1 sticker-windscreen-1,{mark}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
 def training(data: Path, out: Path, **changes) -> TrainSettings:
     """Two epochs of batches of two vehicles x two images at 32 px, on the CPU, in this process."""
     return replace(

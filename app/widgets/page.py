@@ -34,6 +34,7 @@ VIEWS = {
     "images": View("Your images", ":material/upload:"),
     "map": View("Gallery map", ":material/scatter_plot:"),
     "scoreboard": View("Scoreboard", ":material/monitoring:"),
+    "quiz": View("Quiz", ":material/quiz:"),
 }
 """Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
 HOME = "start"

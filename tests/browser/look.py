@@ -132,6 +132,14 @@ def _second_picture(page: Page, turn: int) -> None:
     page.locator("input[type=file]").last.set_input_files(_photographs("image_test")[40 + turn])
 
 
+def _next_round(page: Page) -> None:
+    """Also from the score after the last round, into the next seed's first."""
+    page.keyboard.press("Enter")
+    settle(page)
+    if page.get_by_role("heading", name="Score").count():
+        page.keyboard.press("Enter")
+
+
 GESTURES = {
     "start": Gesture(
         "a block of the diagram, until Retrieval stands",
@@ -148,6 +156,7 @@ GESTURES = {
     "images": Gesture("another second picture", _second_picture, {"images_mode": "Compare two images"}),
     "map": Gesture("one branch, then the whole embedding", one_of("G", "whole embedding")),
     "scoreboard": Gesture("another horizontal axis", one_of("Step", "Epoch")),
+    "quiz": Gesture("an answer, until it is explained", lambda page, turn: page.keyboard.press("1"), again=_next_round),
 }
 
 
