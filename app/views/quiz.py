@@ -18,6 +18,10 @@ SEED = "quiz"
 """The URL's name for the seed."""
 MOST_DIGITS = 9
 
+INTRO = r"""
+Which of the five images shows the query's vehicle, seen by another camera? You answer by looking; each model answers
+$\arg\max_{i} \cos(x_q, x_{g_i})$.
+"""
 EQUATIONS = (r"\text{a model's answer} = \arg\max_{i = 1 \ldots 5} \cos(x_q, x_{g_i})",)
 LOOK_FOR = f"""
 Each of the {ROUNDS} rounds shows a query and {CHOICES} gallery images of {CHOICES} vehicles; one is the query's vehicle, by another camera.
@@ -82,7 +86,7 @@ def _round(bench: Workbench, drawn: tuple[Round, ...], played: Play, seed: int) 
         if answered:
             verdict(one, played.given[number], titles)
         else:
-            st.markdown(f"**Which of these {CHOICES} is the same vehicle as the query?**")
+            st.markdown(f"**Press 1 to {CHOICES}, or click below the picture.**")
     if answered:
         last = number + 1 == len(drawn)
         right.button(
@@ -97,8 +101,6 @@ def _round(bench: Workbench, drawn: tuple[Round, ...], played: Play, seed: int) 
     board(bench.split, one, played, number, titles)
     if answered:
         _explain_round(bench, one, played.given[number])
-    else:
-        st.caption(f"Press 1 to {CHOICES}, or click a number.")
 
 
 def _explain_round(bench: Workbench, one: Round, given: int) -> None:
