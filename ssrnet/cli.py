@@ -21,11 +21,13 @@ from ssrnet.commands.index import IndexSettings, index_command
 from ssrnet.commands.publish import PublishSettings, publish_checkpoint
 from ssrnet.commands.study import run_study
 from ssrnet.commands.study_alignment import study_alignment
+from ssrnet.commands.study_learning import study_learning
 from ssrnet.commands.study_report import write_report
 from ssrnet.studies.explanations import explain_checkpoints
 from ssrnet.studies.settings import (
     AlignmentStudySettings,
     ExplanationSettings,
+    LearningStudySettings,
     ReportSettings,
     StudySettings,
     study_defaults,
@@ -54,6 +56,7 @@ OTHER_STUDIES: dict[str | None, type] = {
     "report": ReportSettings,
     "explanations": ExplanationSettings,
     "alignment": AlignmentStudySettings,
+    "learning": LearningStudySettings,
 }
 HANDLERS: dict[type, Callable[[Any], object]] = {
     TrainSettings: train,
@@ -68,6 +71,7 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     ReportSettings: write_report,
     ExplanationSettings: explain_checkpoints,
     AlignmentStudySettings: study_alignment,
+    LearningStudySettings: study_learning,
     SynthSettings: lambda settings: print(generate(settings, console_progress())),
     BenchmarkSettings: benchmark,
     DoctorSettings: doctor,

@@ -8,6 +8,7 @@ from app.widgets.components.image_picker import image_picker
 from app.widgets.evaluations import ensure_features, evaluations
 from app.widgets.hardest_pairs import hardest_pairs_of_batch
 from app.widgets.page import explain
+from app.widgets.recorded_run import recorded_epochs
 from app.widgets.score_steps import score_steps
 from app.workbench import Workbench
 from ssrnet.data.sampler import PKSampler
@@ -52,6 +53,8 @@ def render(bench: Workbench) -> None:
     st.subheader("A batch and its hardest pairs", anchor=False)
     ensure_features(bench.models.values())
     hardest_pairs_of_batch(bench)
+    st.subheader("A run from its first epoch to its last", anchor=False)
+    recorded_epochs()
     st.subheader("How a ranking is scored", anchor=False)
     if bench.split.query:
         st.latex(SCORES)

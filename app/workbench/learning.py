@@ -1,15 +1,69 @@
-"""Batches of the opened data as the losses see them, from stored features."""
+"""Batches of the opened data as the losses see them, from stored features; the recorded training run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
+
+from app.workbench import places
+from app.workbench.cache import cached
+from app.workbench.images import data_uri
 from app.workbench.workbench import OpenedModel
+from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.explain.attention import stretch
 from ssrnet.explain.batch import MinedBatch, batch_labels, branches_before_neck
+from ssrnet.explain.overlay import overlay
+from ssrnet.studies.learning.record import LearningRecord
 
 WHOLE = "embedding"
 """The features of all branches after their necks, as ranking takes them."""
+
+RECORD = "assets/learning"
+"""Where `ssrnet study learning --publish assets` puts its record."""
+
+
+class RecordedRun(NamedTuple):
+    """The record, and the batch's images (B, S, S, 3) uint8."""
+
+    record: LearningRecord
+    pictures: np.ndarray
+
+    def uri(self, position: int) -> str:
+        """One image as a data URI."""
+        key = (places.ROOT / RECORD / "batch.jpg", position)
+        return cached("recorded pictures", key, lambda: data_uri(self.pictures[position]), 100)
+
+    def map_uri(self, state: int, number: int) -> str:
+        """M_s of one of the images looked at, stretched to its own range, over the image, as a data URI."""
+
+        def draw() -> str:
+            picture = self.pictures[int(self.record.looked_at[number])]
+            side = len(picture)
+            heat = Image.fromarray(stretch(self.record.M_s[state, number].numpy()))
+            enlarged = np.clip(np.asarray(heat.resize((side, side), Image.Resampling.BILINEAR)), 0, 1)
+            return data_uri(overlay(picture, enlarged))
+
+        key = (places.ROOT / RECORD / "run.safetensors", state, number)
+        return cached("recorded maps", key, draw, 400)
+
+
+def recorded_run() -> RecordedRun | None:
+    """The recorded run that comes with the project; None where it is absent. Raises :class:`DataError` for another file."""
+    path = places.ROOT / RECORD / "run.safetensors"
+
+    def load() -> RecordedRun:
+        record = LearningRecord.load(path)
+        sheet = np.asarray(read_image(path.with_name("batch.jpg")))
+        side = int(record.about["image_size"])
+        rows, columns = len(sheet) // side, sheet.shape[1] // side
+        pictures = sheet.reshape(rows, side, columns, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+        return RecordedRun(record, pictures)
+
+    return cached("recorded run", path, load, 1) if path.exists() else None
 
 
 def mined_batch(model: OpenedModel, images: Sequence[VehicleImage]) -> Mapping[str, MinedBatch]:

@@ -1,4 +1,4 @@
-"""Settings of ``ssrnet study``, ``study report``, ``study explanations`` and ``study alignment``."""
+"""Settings of ``ssrnet study``, ``study report``, ``study explanations``, ``study alignment`` and ``study learning``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class StudySettings(TrainSettings):
     components: Table 1. attention: Table 2. parts: Table 3. depth: Table 4. crop-ratio: Fig. 4. beta:
     Table 5. losses: Table 6. complexity: Table 7, needs no data. all: these eight.
     `ssrnet study report` then renders them beside the paper's numbers. `ssrnet study explanations` and
-    `ssrnet study alignment` are not in the paper: they measure two checkpoints, and have other options.
+    `ssrnet study alignment` are not in the paper: they measure two checkpoints, and have other options, as has
+    `ssrnet study learning`, which records a short run.
 
     The options of `ssrnet train` below apply to all cells, except for what a row changes.
     A variant in several tables is trained once.
@@ -203,6 +204,38 @@ class AlignmentStudySettings:
         for name in ("seeds", "workers"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+
+
+@dataclass(frozen=True)
+class LearningStudySettings:
+    """Record a short training run, for the page How it learns; no number of it says how well a network retrieves.
+
+    Trains ResNet-18 from random weights on a few vehicles, with the paper's batch, loss and schedule, and keeps of one
+    batch, before training and after every epoch, distances, logits, cosines, and some images' maps and graphs. Writes
+    learning/run.safetensors and learning/batch.jpg; minutes on two free cores.
+    """
+
+    study: Annotated[Literal["learning"], tyro.conf.Positional]
+    """The word `learning`."""
+    data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Data folder with training images; those of the batch are published, so take images that may be."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/learning")
+    """Folder for the run and the record."""
+    publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Also write the record there: to commit, and for the app, which looks in assets/."""
+    vehicles: int = 12
+    """Training vehicles, drawn by the seed."""
+    epochs: int = 20
+    """The rate rises over the first 5 and falls from epoch 15, as in the paper."""
+    image_size: int = 80
+    """Side of the square input in pixels."""
+    seed: int = 0
+    """Of vehicles, weights and batches."""
+
+    def __post_init__(self) -> None:
+        for name, least in {"vehicles": 8, "epochs": 1, "image_size": 32, "seed": 0}.items():
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
 
 
 def study_defaults(training: TrainSettings, study: str | None) -> StudySettings:

@@ -1,6 +1,7 @@
 """The page How it learns: a batch's hardest pairs, and one ranking's AP and CMC."""
 
 import re
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -8,9 +9,16 @@ import torch
 from app.widgets.hardest_pairs import K, P
 from app.widgets.score_steps import ap_sum
 from app.workbench.learning import WHOLE, mined_batch
+from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image
+from ssrnet.data.transforms import pixel_transform
 from ssrnet.explain.batch import draw_batch
 from ssrnet.explain.scoring import PrecisionStep, QueryScore
-from tests.app.conftest import html, specs, whole, workbench
+from ssrnet.studies.learning.record import LearningRecord, eq_7
+from ssrnet.studies.learning.recorder import contact_sheet, look, on_last_axes
+from ssrnet.training.settings import OptimiserSettings
+from tests import tiny
+from tests.app.conftest import html, matrices, specs, whole, workbench
 from tests.data import layouts
 
 QUERY = "0008_c001_00000000_0.jpg"
@@ -85,3 +93,76 @@ def test_data_without_pairs_is_one_sentence(open_page, checkpoints, tmp_path):
     layouts.write(tmp_path / "few/manifest.csv", lines)
     test = whole(open_page("learning", data=str(tmp_path / "few"), **checkpoints))
     assert any("two vehicles with two images each" in each.value for each in test.info)
+
+
+@pytest.fixture
+def record(project, city) -> LearningRecord:
+    """Three networks as the states of a run, in the place of the recorded one."""
+    data = open_dataset(city).train
+    images = draw_batch(data, 4, 2, 0)
+    squares = torch.stack([pixel_transform(32)(read_image(image.path)) for image in images])
+    looked_at = torch.arange(4) * 2
+    states = [look(tiny.network(num_classes=6, seed=seed), squares, looked_at) for seed in range(3)]
+    stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
+    vehicles = sorted({image.vehicle_id for image in data})
+    terms = {f"{name}/{branch}": 1.0 for name in ("cross_entropy", "triplet") for branch in ("G", "attn", "token")}
+    record = LearningRecord(
+        **{name: values for name, values in stacked.items() if name != "embedding"},
+        plane=on_last_axes(stacked["embedding"]),
+        looked_at=looked_at,
+        labels=torch.tensor([vehicles.index(image.vehicle_id) for image in images]),
+        about={
+            "branches": ["G", "attn", "token"],
+            "nodes": list(tiny.network().graph.nodes),
+            "vehicles": vehicles,
+            "images": [image.name for image in images],
+            "log": [{"epoch": epoch, "learning_rate": 0.1, "loss": 6.0, **terms} for epoch in (1, 2)],
+            "optimiser": asdict(OptimiserSettings(name="adamw", warmup_epochs=1, decay_epoch=1)),
+            **{"epochs": 2, "margin": 0.5, "beta": 1.0, "image_size": 32, "training_images": 18, "network": "tiny"},
+        },
+    )
+    folder = project / "assets/learning"
+    folder.mkdir(parents=True)
+    record.save(folder / "run.safetensors")
+    contact_sheet(squares, 2).save(folder / "batch.jpg")
+    return record
+
+
+def test_without_a_recorded_run_the_page_says_how_to_make_one(open_city):
+    assert any("ssrnet study learning" in each.value for each in open_city("learning").info)
+
+
+@pytest.mark.parametrize("state", [0, 2])
+def test_the_recorded_run_at_an_epoch_is_the_records(open_city, record, state):
+    url = {"recorded_epoch": str(state), "recorded_branch": "Relation", "recorded_picture": "1", "recorded_beta": "0.5"}
+    test = open_city("learning", **url)
+    assert "not the loaded pair" in texts(test)
+    anchor = int(record.looked_at[1])
+    charts = {each["layout"].get("title", {}).get("text"): each for each in specs(test)}
+    classifier = charts["p of each vehicle, relation branch after its neck"]["data"][0]
+    expected = record.logits[state, 2, anchor].softmax(0)
+    assert classifier["y"] == pytest.approx(expected.tolist(), abs=1e-4)
+    total = eq_7(record.terms(state, 0.5), 0.5)
+    assert f"= {total:.3f}, of which" in texts(test)
+    pairs = record.mined(state, "token").pairs
+    assert f"({pairs.farthest[anchor]:.3f} - {pairs.nearest[anchor]:.3f} + 0.50)" in texts(test)
+    first, _ = record.first_ranks(state, anchor, 1)[0]
+    assert re.search(rf'alt="rank 1, \w+ vehicle: {record.images[first]}"', html(test))
+    cosines = matrices(test)[0]["Cosine, H(2)"]
+    assert cosines == pytest.approx(record.node_cosine[state, 2, 1].numpy(), abs=0.006)
+    points = charts["The batch's embeddings, a colour a vehicle"]["data"]
+    assert sum(len(each["x"]) for each in points) == len(record.images) + 1
+
+
+def test_the_learning_rate_is_the_schedules(open_city, record):
+    charts = {each["layout"].get("title", {}).get("text"): each for each in specs(open_city("learning"))}
+    rate = charts["Learning rate"]["data"][0]
+    assert rate["y"][0] == pytest.approx(1e-6) and max(rate["y"]) == pytest.approx(1e-4, rel=0.05)
+    assert rate["y"][-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_damaged_record_is_one_sentence(open_page, city, checkpoints, record, project):
+    path = project / "assets/learning/run.safetensors"
+    path.write_bytes(b"nothing")
+    test = open_page("learning", data=str(city), **checkpoints)
+    assert not test.exception and [each.value for each in test.error if "no record of" in each.value]
