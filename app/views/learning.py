@@ -30,9 +30,8 @@ $$
 $$
 """
 SCORES = (
-    r"CMC@K = \frac{1}{Q} \sum_{q=1}^{Q} gt(q, K) \;\;\text{(Eq. 8)}, \qquad"
-    r" mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP(q) \;\;\text{(Eq. 9)}, \qquad"
-    r" AP(q) = \frac{1}{M} \sum_{i=1}^{M} \frac{i}{\mathrm{rank}_i}"
+    r"CMC@K = \frac{1}{Q} \sum_{q=1}^{Q} gt(q, K) \;\;\text{(Eq. 8)}, \qquad AP(q) = \frac{1}{M} \sum_{i=1}^{M} \frac{i}{\mathrm{rank}_i}",
+    r"mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP(q) \;\;\text{(Eq. 9)}",
 )
 LOOK_FOR = """
 **Batch-hard.** Of all images of the anchor's vehicle in the batch only the farthest counts, and of all other vehicles only
@@ -57,7 +56,8 @@ def render(bench: Workbench) -> None:
     recorded_epochs()
     st.subheader("How a ranking is scored", anchor=False)
     if bench.split.query:
-        st.latex(SCORES)
+        for equation in SCORES:
+            st.latex(equation)
         image = image_picker("query", bench.split.query)
         score_steps(bench, evaluations(bench.models.values()), bench.split.query.index(image))
     else:

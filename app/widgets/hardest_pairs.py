@@ -31,7 +31,7 @@ def hardest_pairs_of_batch(bench: Workbench) -> None:
 
     The models' features must be there already.
     """
-    first, second, third = st.columns([4, 5, 2], vertical_alignment="bottom")
+    first, third = st.columns([4, 1], vertical_alignment="bottom")
     titles = {title: model.raw.title for title, model in bench.networks.items()}
     model = bench.networks[one_of("Model", titles, "batch_model", default=bench.ssrnet.title, place=first)]
     seed = third.number_input("Batch (seed)", 0, 10_000, 0, key="batch_seed", bind="query-params")
@@ -41,7 +41,7 @@ def hardest_pairs_of_batch(bench: Workbench) -> None:
         return
     mined = mined_batch(model, images)
     spaces = {name: "All, after the necks" if name == WHOLE else branch_title(name) for name in mined}
-    space = one_of("Branch, before its neck", spaces, "batch_branch", place=second)
+    space = one_of("Branch, before its neck", spaces, "batch_branch")
     batch = mined[space]
     anchor = _anchor(batch)
     vehicles = len({image.vehicle_id for image in images})
@@ -97,14 +97,8 @@ def distance_bars(batch: MinedBatch, anchor: int, margin: float, name: str, top:
     )
     if term > 0:
         figure.add_vrect(nearest, farthest + margin, fillcolor=ORANGE, opacity=0.25, line_width=0)
-        figure.add_annotation(
-            x=(nearest + farthest + margin) / 2,
-            y=1.02,
-            yref="paper",
-            yanchor="bottom",
-            text=f"term {term:.3f}",
-            showarrow=False,
-        )
+        words = {"text": f"term {term:.3f}", "showarrow": False}
+        figure.add_annotation(**words, x=1, xref="paper", xanchor="right", y=1.02, yref="paper", yanchor="bottom")
     lay_out(figure, 210, 26, barmode="stack", legend={"orientation": "h", "y": -0.6}, showlegend=True)
     figure.update_xaxes(title="Euclidean distance", range=[0, top or max(nearest, farthest + margin) * 1.05])
     alt = (

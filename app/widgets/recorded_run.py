@@ -23,9 +23,9 @@ from ssrnet.training.settings import OptimiserSettings
 
 PICTURE = "recorded_picture"
 RANKS = 4
-TOTAL = (
-    r"\mathcal{L}_{ce} = -\frac{1}{B} \sum_b \sum_m y_{bm} \log p_{bm} \;\;\text{(Eq. 5)}, \qquad"
-    r" \mathcal{L}_{total} = \sum_{branches} \mathcal{L}_{ce} + \beta \sum_{branches} \mathcal{L}_{triHard} \;\;\text{(Eq. 7)}"
+EQUATIONS = (
+    r"\mathcal{L}_{ce} = -\frac{1}{B} \sum_b \sum_m y_{bm} \log p_{bm} \quad \text{(Eq. 5)}",
+    r"\mathcal{L}_{total} = \sum_{branches} \mathcal{L}_{ce} + \beta \sum_{branches} \mathcal{L}_{triHard} \quad \text{(Eq. 7)}",
 )
 
 
@@ -40,9 +40,8 @@ def recorded_epochs() -> None:
         return
     record = run.record
     st.caption(_provenance(record))
-    left, right = st.columns([3, 2], vertical_alignment="bottom", gap="medium")
     last = record.states - 1
-    state = left.slider(
+    state = st.slider(
         "Epoch (0: before training)",
         0,
         last,
@@ -52,21 +51,21 @@ def recorded_epochs() -> None:
         help="Arrow keys move it.",
     )
     branches = {branch: branch_title(branch) for branch in record.branches}
-    with right:
-        branch = one_of("Branch of the losses", branches, "recorded_branch")
     number = _number(record)
     anchor = int(record.looked_at[number])
     _inside(run, state, number)
+    branch = one_of("Branch of the losses", branches, "recorded_branch")
+    _first_ranks(run, state, branch, anchor)
     left, right = st.columns(2, gap="medium")
     with left:
-        _first_ranks(run, state, branch, anchor)
         margin = float(record.about["margin"])
         top = max(_reach(record, each, branch, anchor) for each in range(record.states))
         distance_bars(record.mined(state, branch), anchor, margin, "recorded_hardest", 1.05 * top)
         st.markdown(term_in_words(record.mined(state, branch), anchor, margin))
     with right:
         _plane(record, state, anchor)
-    st.latex(TOTAL)
+    for equation in EQUATIONS:
+        st.latex(equation)
     left, right = st.columns(2, gap="medium")
     with left:
         _classifier(record, state, branch, anchor)
@@ -160,7 +159,7 @@ def _plane(record: LearningRecord, state: int, anchor: int) -> None:
     x, y = record.plane[state, anchor].tolist()
     ring = {"size": 18, "symbol": "circle-open", "color": GREY, "line": {"width": 2}}
     figure.add_scatter(x=[x], y=[y], mode="markers", name="followed image", marker=ring)
-    lay_out(figure, 420, 36, "The batch's embeddings, a colour a vehicle", legend={"orientation": "h", "y": -0.12})
+    lay_out(figure, 420, 36, "Embeddings of the batch", legend={"orientation": "h", "y": -0.12})
     reach = 1.1 * float(record.plane.abs().max())
     figure.update_xaxes(range=[-reach, reach], showticklabels=False)
     figure.update_yaxes(range=[-reach, reach], showticklabels=False)
@@ -176,7 +175,7 @@ def _classifier(record: LearningRecord, state: int, branch: str, anchor: int) ->
     true = int(record.labels[anchor])
     colours = [GREEN if label == true else RED if label == int(p.argmax()) else GREY for label in range(len(p))]
     figure = go.Figure(go.Bar(x=list(record.vehicles), y=p.tolist(), marker_color=colours))
-    lay_out(figure, 260, 36, f"p of each vehicle, {branch_title(branch).lower()} branch after its neck")
+    lay_out(figure, 260, 36, f"p of each vehicle, {branch_title(branch).lower()}")
     figure.update_xaxes(type="category", tickangle=60)
     figure.update_yaxes(range=[0, 1])
     alt = f"The classifier gives the true vehicle {record.vehicles[true]} a probability of {p[true]:.3f} at epoch {state}."

@@ -139,7 +139,7 @@ def test_the_recorded_run_at_an_epoch_is_the_records(open_city, record, state):
     assert "not the loaded pair" in texts(test)
     anchor = int(record.looked_at[1])
     charts = {each["layout"].get("title", {}).get("text"): each for each in specs(test)}
-    classifier = charts["p of each vehicle, relation branch after its neck"]["data"][0]
+    classifier = charts["p of each vehicle, relation"]["data"][0]
     expected = record.logits[state, 2, anchor].softmax(0)
     assert classifier["y"] == pytest.approx(expected.tolist(), abs=1e-4)
     total = eq_7(record.terms(state, 0.5), 0.5)
@@ -150,7 +150,7 @@ def test_the_recorded_run_at_an_epoch_is_the_records(open_city, record, state):
     assert re.search(rf'alt="rank 1, \w+ vehicle: {record.images[first]}"', html(test))
     cosines = matrices(test)[0]["Cosine, H(2)"]
     assert cosines == pytest.approx(record.node_cosine[state, 2, 1].numpy(), abs=0.006)
-    points = charts["The batch's embeddings, a colour a vehicle"]["data"]
+    points = charts["Embeddings of the batch"]["data"]
     assert sum(len(each["x"]) for each in points) == len(record.images) + 1
 
 
