@@ -21,6 +21,7 @@ from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
 from ssrnet.retrieval.feature_files import feature_record, find_features
 from ssrnet.studies.cell_results import read_cell
+from ssrnet.studies.learning.record import LearningRecord
 from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_weights
 from ssrnet.training.old_settings import split_loss_name
@@ -199,3 +200,16 @@ def test_the_readmes_numbers_are_the_cards():
     ssrnet, baseline = (rows[load_checkpoint(CHECKPOINTS / f"{n}.safetensors").hash].metrics for n in NETWORKS[::-1])
     in_percent = [f"{100 * m[name].value:.1f}" for name in ("rank-1", "mAP") for m in (ssrnet, baseline)]
     assert "for {} % of the queries and the baseline for {} % (mAP {} and {} %".format(*in_percent) in text
+
+
+def test_the_recorded_run_is_small_and_learns_what_its_losses_ask():
+    """`ssrnet study learning --publish assets`: its batch's losses fall from before training to the last epoch."""
+    folder = ROOT / "assets/learning"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_500_000
+    record = LearningRecord.load(folder / "run.safetensors")
+    before, after = (record.terms(state, record.about["margin"]) for state in (0, record.states - 1))
+    for branch in record.branches:
+        assert after[f"cross_entropy/{branch}"] < before[f"cross_entropy/{branch}"]
+    side = record.about["image_size"]
+    assert read_image(folder / "batch.jpg").size == (4 * side, len(record.images) // 4 * side)
+    assert record.log[-1]["epoch"] == record.about["epochs"] == record.states - 1

@@ -15,6 +15,7 @@ from app.widgets.hardest_pairs import GREEN, GREY, RED, distance_bars, role, ter
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.problems import fragment
 from app.widgets.ranking_options import branch_title
+from app.widgets.symbols import typeset
 from app.workbench.learning import RECORD, RecordedRun, recorded_run
 from ssrnet.losses import LossSettings
 from ssrnet.studies.learning.record import LearningRecord, eq_7
@@ -114,7 +115,7 @@ def _inside(run: RecordedRun, state: int, number: int) -> None:
     panels = {f"Cosine, H({layer})": Matrix(values) for layer, values in enumerate(layers)}
     alt = f"Cosines between the nodes of {record.images[record.looked_at[number]]} at epoch {state}. Means: {means}."
     matrices(panels, record.nodes, "recorded-nodes", alt)
-    st.caption(f"Mean cosine over pairs of different nodes of the followed image: {means}.")
+    st.caption(typeset(f"Mean cosine over pairs of different nodes of the followed image: {means}."))
 
 
 def _first_ranks(run: RecordedRun, state: int, branch: str, anchor: int) -> None:

@@ -223,11 +223,11 @@ class LearningStudySettings:
     """Folder for the run and the record."""
     publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Also write the record there: to commit, and for the app, which looks in assets/."""
-    vehicles: int = 12
+    vehicles: int = 16
     """Training vehicles, drawn by the seed."""
-    epochs: int = 20
+    epochs: int = 24
     """The rate rises over the first 5 and falls from epoch 15, as in the paper."""
-    image_size: int = 80
+    image_size: int = 96
     """Side of the square input in pixels."""
     seed: int = 0
     """Of vehicles, weights and batches."""

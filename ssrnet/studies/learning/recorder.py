@@ -41,7 +41,7 @@ def training_settings(settings: LearningStudySettings, data: Path) -> TrainSetti
         out=settings.out / "run",
         model=ModelSettings(backbone="resnet18", padding="replicate"),
         backbone_weights="none",
-        optimiser=OptimiserSettings(name="adamw", learning_rate=1e-3),
+        optimiser=OptimiserSettings(name="adamw", learning_rate=3e-4),
         sizes=((0, settings.image_size),),
         epochs=settings.epochs,
         seed=settings.seed,
