@@ -12,14 +12,15 @@ from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart
 from app.widgets.health_notes import health_notes
 from app.widgets.map_captions import PartMasses, map_captions, part_masses
-from app.widgets.map_sheet import Map, MapRow, map_sheet
+from app.widgets.map_colours import MapColours, choose_map_colours
+from app.widgets.map_sheet import MapColumn, map_sheet
 from app.widgets.page import explain
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
 from app.widgets.source import with_raw_features
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench
-from app.workbench.attention import map_uri, similarity_maps, study_verdicts
+from app.workbench.attention import similarity_maps, study_verdicts
 from app.workbench.images import image_label, photograph
 from ssrnet.analysis.attributes import SIBLING, same_vehicle
 from ssrnet.data.records import VehicleImage
@@ -33,7 +34,7 @@ from ssrnet.explain.attention import (
     why_no_spatial_attention,
 )
 from ssrnet.explain.cam import CAMS, map_title, similarity_cam
-from ssrnet.explain.image_maps import ImageMap, channel_maps, network_map
+from ssrnet.explain.image_maps import channel_maps, network_map
 from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
@@ -63,15 +64,14 @@ sentences below the maps say whether M_c and M_s are.
 embedding and the query's? (The query itself is explained by the second image.) No classifier is needed.
 {" ".join(f"{cam.title} {cam.note}." for cam in CAMS.values() if cam.note)}
 
-Each map is stretched to its own range for the colours, blue lowest and red highest; the numbers below it say what they
-stand for. Maps have one value a cell of F_G and are brought to the image bilinearly. The sentences
-below the maps are computed from them. Ask: is the same part of the vehicle lit in several images? Is the background? On the
-city, are look-alikes told apart by their marks?
+The bar below each map says which colours stand for which values. Maps have one value a cell of F_G and are brought to the
+image bilinearly. The sentences below the maps are computed from them. Ask: is the same part of the vehicle lit in several
+images? Is the background? On the city, are look-alikes told apart by their marks?
 """)
 
 
 def render(bench: Workbench) -> None:
-    """A picker, a sheet of maps over up to twelve images, the channels of M_c, and the maps' mass by part."""
+    """A picker, a grid of maps over up to twelve images, the channels of M_c, and the maps' mass by part."""
     bench = with_raw_features(bench)
     images = bench.dataset.test
     image = image_picker("query", images)
@@ -87,17 +87,21 @@ def render(bench: Workbench) -> None:
     branch = one_of("Of the similarity by", offered, "attention_branch", place=middle)
     opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
 
+    colours = choose_map_colours("all maps of one kind, over all images and both models")
     if verdicts:
         st.caption(typeset(_claim(verdicts, measured_on)))
-    rows, by_title = _rows(bench, shown, method, branch, verdicts)
+    columns, absent = _columns(bench, shown, method, branch, verdicts)
     captions = [f"{'Query · ' * (each == image)}{image_label(each)} · {each.name}" for each in shown]
-    map_sheet("shown", dict(zip(captions, map(photograph, shown))), rows, opacity)
+    map_sheet("shown", dict(zip(captions, map(photograph, shown))), columns, opacity, colours)
+    if absent:
+        st.caption(typeset(" ".join(absent)))
+    by_title = {f"{column.title}: {column.kind}": column.maps for column in columns}
     masses = part_masses(bench.dataset, shown, by_title)
     map_captions(by_title, verdicts, masses, len(shown))
     st.subheader("Does the attention look at the image?", anchor=False)
     place = st.container()
     _parts(shown, masses)
-    _strongest(bench, image, opacity)
+    _strongest(bench, image, opacity, colours)
     functions = [spatial_attention, attended_length, strongest_channels, similarity_cam, attention_health]
     explain(EQUATIONS, LOOK_FOR, functions)
     with place:
@@ -176,72 +180,67 @@ def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[
     left, right = st.columns([3, 2])
     beside = one_of("Beside the query", offered, "attention_set", place=left)
     count = one_of("Images", COUNTS, "attention_images", default=3, place=right)
-    return [image, *sets[beside][: count - 1]]
+    members = sets[beside][: count - 1]
+    if len(members) < count - 1:
+        st.caption(f"{beside}: {len(members)} of the {count - 1} asked for, since the test images have no more.")
+    return [image, *members]
 
 
-def _rows(
+def _columns(
     bench: Workbench, shown: Sequence[VehicleImage], method: str, branch: str, verdicts: dict[str, ModelVerdicts]
-) -> tuple[list[MapRow], dict[str, list[ImageMap]]]:
-    """The sheet's rows and their maps: M_s, |F_attn| and a CAM of each model, or the reason why it has none.
+) -> tuple[list[MapColumn], list[str]]:
+    """The grid's columns, M_s, |F_attn| and a CAM of each model; then, in sentences, what a model does not have.
 
-    The map that the explanations study trusts most of a model stands first; of a model that it did not measure, M_s.
+    The map that the explanations study trusts most of the last model stands first; where it measured none, M_s.
     """
-    rows: list[MapRow] = []
-    by_title: dict[str, list[ImageMap]] = {}
+    columns: list[MapColumn] = []
+    absent: list[str] = []
     references = [shown[min(1, len(shown) - 1)], *[shown[0]] * (len(shown) - 1)]
     # Score-CAM takes ten seconds an image, each of which should move the bar; the others are quicker together.
     at_once = 1 if CAMS[method].masks_images else len(shown)
     parts = [slice(start, start + at_once) for start in range(0, len(shown), at_once)]
+    trusted = [best for title in bench.networks if title in verdicts and (best := _first_map(verdicts[title]))]
+    first = trusted[-1].name if trusted else "M_s"
 
-    def row(title: str, maps: list[ImageMap], captions: Sequence[str], note: str = "") -> MapRow:
-        by_title[title] = maps
-        return MapRow(title, _painted(maps, captions), note)
+    def network_columns(model: OpenedModel) -> None:
+        if reason := why_no_spatial_attention(model.settings):
+            absent.append(reason)
+        why_no_length = why_no_attended_length(model.settings)
+        if why_no_length:
+            absent.append(why_no_length)
+        length = "F_G" if why_no_length or first == "F_G" else "F_attn"
+        for name in [*(["M_s"] if reason is None else []), length]:
+            maps = [network_map(view.trace, name) for view in model.views(shown)]
+            columns.append(MapColumn(map_title(name), model.title, maps, [""] * len(maps)))
 
-    def network_row(model: OpenedModel, name: str) -> MapRow:
-        title = f"{model.title}: {map_title(name)}"
-        if name == "M_s" and (reason := why_no_spatial_attention(model.settings)):
-            return MapRow(title, note=reason)
-        maps = [network_map(view.trace, name) for view in model.views(shown)]
-        if name == "M_s":
-            return row(title, maps, [_range(one, 2) for one in maps])
-        captions = [f"length {_range(one, 1)}" for one in maps]
-        return row(title, maps, captions, why_no_attended_length(model.settings) or "")
-
-    def cam_row(model: OpenedModel, step: Callable[[int], None]) -> MapRow:
-        title, branches = f"{model.title}: {map_title(method)}", model.network.branches
+    def cam_column(model: OpenedModel, step: Callable[[int], None]) -> None:
+        branches = model.network.branches
         if branch and branch not in branches:
-            return MapRow(title, note=f"{model.title} has no {BRANCHES[branch].lower()} branch.")
+            absent.append(f"{model.title} has no {BRANCHES[branch].lower()} branch.")
+            return
         maps = []
         for done, part in enumerate(parts, start=1):
             explained = branch if len(branches) > 1 else ""
             maps += similarity_maps(model, shown[part], references[part], method, explained)
             step(done)
         captions = [
-            f"cosine {one.similarity:.3f}" + ("" if one.map.cells.any() else "; nothing raises it") for one in maps
+            f"similarity to {'itself' if of is to else image_label(to)}: {one.similarity:.3f}"
+            + ("" if one.map.cells.any() else "; nothing raises it")
+            for of, to, one in zip(shown, references, maps, strict=True)
         ]
-        return row(title, [one.map for one in maps], captions)
+        columns.append(MapColumn(map_title(method), model.title, [one.map for one in maps], captions))
 
     def compute(progress_callback: Progress) -> None:
         total = len(bench.networks) * len(parts)
         for at, model in enumerate(bench.networks.values()):
-            first = _first_map(verdicts[model.title]) if model.title in verdicts else None
-            attended = not why_no_attended_length(model.settings) and (first is None or first.name != "F_G")
-            by_name = {name: network_row(model, name) for name in ("M_s", "F_attn" if attended else "F_G")}
-            by_name[method] = cam_row(model, lambda done, at=at: progress_callback(at * len(parts) + done, total))
-            if first is not None:  # a CAM that was chosen in place of the best one stands there too
-                rows.append(by_name.pop(first.name if first.name in by_name else method))
-            rows.extend(by_name.values())
+            network_columns(model)
+            cam_column(model, lambda done, at=at: progress_callback(at * len(parts) + done, total))
 
     run_with_progress("Computing the maps", "attention", compute)
-    return rows, by_title
-
-
-def _range(one: ImageMap, digits: int) -> str:
-    return f"{one.cells.min():.{digits}f} to {one.cells.max():.{digits}f}"
-
-
-def _painted(maps: Sequence[ImageMap], captions: Sequence[str]) -> list[Map]:
-    return [Map(map_uri(one), caption) for one, caption in zip(maps, captions, strict=True)]
+    # A CAM that was chosen in place of the best one stands in its place.
+    first = map_title(first if first in NETWORK_MAPS else method)
+    kinds = [first, *(map_title(name) for name in ("M_s", "F_G", "F_attn", method))]
+    return sorted(columns, key=lambda column: kinds.index(column.kind)), absent
 
 
 def _parts(shown: Sequence[VehicleImage], measured: PartMasses) -> None:
@@ -270,15 +269,16 @@ def _parts(shown: Sequence[VehicleImage], measured: PartMasses) -> None:
     chart(figure, "mass-by-part", f"Share of each map on {len(parts)} parts of the vehicle, beside the parts' areas.")
 
 
-def _strongest(bench: Workbench, image: VehicleImage, opacity: float) -> None:
+def _strongest(bench: Workbench, image: VehicleImage, opacity: float, colours: MapColours) -> None:
     """The channels that M_c lets through most of the query, for the models that have it."""
-    for title, model in bench.networks.items():
+    for at, (title, model) in enumerate(bench.networks.items()):
         channels = channel_maps(model.view(image).trace, CHANNELS)
         if not channels:
             continue
         heading = typeset(f"{title}: the {len(channels)} channels that M_c lets through most")
         st.subheader(heading, anchor=False)
-        captions = {f"channel {one.number} · M_c {one.weight:.3f}": photograph(image) for one in channels}
-        largest = [f"F_c up to {one.map.cells.max():.2f}" for one in channels]
-        rows = [MapRow("F_c of the query", _painted([one.map for one in channels], largest))]
-        map_sheet("channel", captions, rows, opacity, across=CHANNELS)
+        columns = [
+            MapColumn("F_c of the query", f"channel {one.number}", [one.map], [f"M_c {one.weight:.3f}"])
+            for one in channels
+        ]
+        map_sheet(f"channel-{at}", {f"Query · {image.name}": photograph(image)}, columns, opacity, colours)

@@ -15,6 +15,8 @@ from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features, evaluations, record_popover
 from app.widgets.export import table
 from app.widgets.index_search import index_search
+from app.widgets.map_colours import choose_map_colours, map_figure, show_maps
+from app.widgets.match import pair_scales
 from app.widgets.page import explain
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.problems import fragment
@@ -192,9 +194,13 @@ def _compare(
     """Maps in both directions, cosine, threshold and error rates of each model; ``cosines`` by the models' titles."""
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
     scored = evaluations(bench.networks.values())
-    columns, rows, shown = st.columns(len(bench.networks), gap="medium"), [], {}
-    for column, (title, model) in zip(columns, bench.networks.items()):
-        pair, pairs = uploaded_pair(model, first, second, "grad-cam"), verification(model)
+    colours = choose_map_colours("both models' maps")
+    pictures = [uploaded_pair(model, first, second, "grad-cam") for model in bench.networks.values()]
+    columns, rows, printed = st.columns(len(bench.networks), gap="medium"), [], []
+    for column, (title, model), pair, scale in zip(
+        columns, bench.networks.items(), pictures, pair_scales(pictures, colours), strict=True
+    ):
+        pairs = verification(model)
         threshold, rate = pairs.equal_error()
         cosine = cosines[title]
         errors = pairs.rates(cosine)
@@ -203,10 +209,10 @@ def _compare(
             heading = f"{title}: cosine {cosine:.3f}, threshold {threshold:.3f}: {verdict}"
             st.markdown(f"**{title}**: cosine {cosine:.3f}, threshold {threshold:.3f}: **{verdict}**")
             captions = "what resembles the other in the first", "what resembles the first in the other"
-            maps = dict(zip(captions, (pair.query, pair.gallery)))
-            for place, (caption, uri) in zip(st.columns(2), maps.items()):
-                place.image(uri, caption=caption, width="stretch")
-            shown[heading] = maps
+            uris, bar = pair.painted(scale, colours.name), colours.bar(scale)
+            show_maps([map_figure(uri, f"{caption}, by {title}", caption, bar) for uri, caption in zip(uris, captions)])
+            cells = [Cell(from_uri(uri), caption, bar=bar) for uri, caption in zip(uris, captions)]
+            printed.append(Row(heading, cells))
         rows.append(
             {"Model": title, "Cosine": cosine, "Threshold": threshold, "Verdict": verdict}
             | {
@@ -216,11 +222,7 @@ def _compare(
             }
         )
 
-    def printed() -> list[Row]:
-        cells = {title: [Cell(from_uri(uri), words) for words, uri in maps.items()] for title, maps in shown.items()}
-        return [Row(title, pictures) for title, pictures in cells.items()]
-
-    pictures_export("comparison of your images", printed, key="images_pair_export")
+    pictures_export("comparison of your images", lambda: printed, key="images_pair_export")
     share = st.column_config.NumberColumn(format="%.2f %%")
     number = st.column_config.NumberColumn(format="%.3f")
     columns_config = dict.fromkeys(("Cosine", "Threshold"), number) | dict.fromkeys(list(rows[0])[4:], share)

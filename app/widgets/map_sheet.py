@@ -1,78 +1,108 @@
-"""Images side by side, each row of the sheet the same images under another map."""
+"""Maps in a grid: images as rows; kinds of maps, and in each the models, as columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 import streamlit as st
 from PIL import Image
 
 from app.widgets.components import stylesheet
-from app.widgets.prints import Cell, Row, from_uri, pictures_export
+from app.widgets.map_colours import STYLE as BAR_STYLE
+from app.widgets.map_colours import MapColours, bar_html
+from app.widgets.prints import Bar, Cell, Row, from_uri, pictures_export
+from app.workbench.attention import map_uri
+from ssrnet.explain.image_maps import ImageMap
+from ssrnet.explain.overlay import scale_of
 
 STYLE = stylesheet("map_sheet")
 
 
 @dataclass(frozen=True)
-class Map:
-    """A coloured map as a data URI, and the number that belongs to it."""
+class MapColumn:
+    """One map and one caption, which may be empty, an image. Columns of one ``kind`` stand side by side."""
 
-    uri: str
-    caption: str
+    kind: str
+    title: str
+    maps: Sequence[ImageMap]
+    captions: Sequence[str]
 
 
 @dataclass(frozen=True)
-class MapRow:
-    """``maps`` has one map an image, or is empty where ``note`` says why there is none."""
+class _Painted:
+    """One map as it is drawn; ``uri`` is its picture."""
 
-    title: str
-    maps: Sequence[Map] = ()
-    note: str = ""
+    uri: str
+    bar: Bar
+    caption: str
 
 
 def map_sheet(
-    name: str, photographs: Mapping[str, str], rows: Sequence[MapRow], opacity: float, across: int = 6
+    name: str, photographs: Mapping[str, str], columns: Sequence[MapColumn], opacity: float, colours: MapColours
 ) -> None:
-    """Blocks of ``across`` images: the photographs, then each row's maps over them.
+    """A row an image: the photograph, then each column's map over it, with its colour bar.
 
-    ``photographs`` maps each image's caption to its picture's data URI, and is sent once, whatever the rows;
-    ``name`` tells the page's sheets apart.
+    ``photographs`` maps each image's caption to its picture's data URI, and is sent once, whatever the columns;
+    ``name`` tells the page's sheets apart. On the same scale are all maps of one kind.
     """
-    captions = list(photographs)
-    faces = "".join(f".{name}{i} {{ background-image: url({uri}); }}" for i, uri in enumerate(photographs.values()))
-    parts = [STYLE, f"<style>{faces}</style>"]
-    for start in range(0, len(captions), across):
-        block = range(start, min(start + across, len(captions)))
-        cells = [_cell(f"{name}{i}", captions[i], captions[i]) for i in block]
-        for row in rows:
-            cells.append(f"<b>{escape(row.title)}</b>")
-            if row.note:
-                cells.append(f"<p>{escape(row.note)}</p>")
-            for i in block if row.maps else ():
-                label, one = f"{row.title}, {captions[i]}", row.maps[i]
-                cells.append(_cell(f"{name}{i}", label, one.caption, one.uri, opacity))
-        columns = min(across, len(captions))
-        parts.append(
-            f'<div class="sheet" style="grid-template-columns: repeat({columns}, minmax(96px, 210px))">'
-            f"{''.join(cells)}</div>"
+    painted = _paint(columns, colours)
+    faces = "".join(f".{name}-{i} {{ background-image: url({uri}); }}" for i, uri in enumerate(photographs.values()))
+    kinds = "".join(
+        f'<th scope="colgroup" colspan="{len(list(group))}">{escape(kind)}</th>'
+        for kind, group in groupby(columns, key=lambda column: column.kind)
+    )
+    titles = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
+    rows = []
+    for i, caption in enumerate(photographs):
+        cells = [f'<th scope="row">{_picture(f"{name}-{i}", caption)}<p>{escape(caption)}</p></th>']
+        for column, maps in zip(columns, painted, strict=True):
+            one = maps[i]
+            image = f'<img src="{one.uri}" alt="" style="opacity: {opacity}">'
+            label = f"{column.kind}, {column.title}, {caption}"
+            words = f"<p>{escape(one.caption)}</p>" if one.caption else ""
+            cells.append(f"<td>{_picture(f'{name}-{i}', label, image)}{bar_html(one.bar)}{words}</td>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    st.html(
+        f'{STYLE}{BAR_STYLE}<style>{faces}</style><div class="sheet"><table style="--columns: {len(columns) + 1}">'
+        f'<thead><tr><td rowspan="2"></td>{kinds}</tr><tr>{titles}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+    pictures_export(f"{name}-maps", lambda: _printed(photographs, columns, painted, opacity), key=f"{name}_maps")
+
+
+def _paint(columns: Sequence[MapColumn], colours: MapColours) -> list[list[_Painted]]:
+    """Each column's maps in colours: each on its own range, or all of one kind on theirs."""
+    of_kind = {
+        kind: scale_of(one.cells for column in group for one in column.maps)
+        for kind, group in groupby(columns, key=lambda column: column.kind)
+    }
+    painted = []
+    for column in columns:
+        scales = [of_kind[column.kind] if colours.same_scale else scale_of([one.cells]) for one in column.maps]
+        painted.append(
+            [
+                _Painted(map_uri(one, scale, colours.name), colours.bar(scale), caption)
+                for one, scale, caption in zip(column.maps, scales, column.captions, strict=True)
+            ]
         )
-    st.html("".join(parts))
-    pictures_export(f"{name}-maps", lambda: _printed(photographs, rows, opacity, across), key=f"{name}_maps")
+    return painted
 
 
-def _printed(photographs: Mapping[str, str], rows: Sequence[MapRow], opacity: float, across: int) -> list[Row]:
-    """The same blocks for paper."""
-    captions, faces = list(photographs), [from_uri(uri) for uri in photographs.values()]
-    printed = []
-    for start in range(0, len(captions), across):
-        block = range(start, min(start + across, len(captions)))
-        printed.append(Row("", [Cell(faces[i], captions[i]) for i in block]))
-        for row in rows:
-            cells = [Cell(_under(faces[i], row.maps[i].uri, opacity), row.maps[i].caption) for i in block if row.maps]
-            printed.append(Row(row.title, cells, row.note))
-    return printed
+def _printed(
+    photographs: Mapping[str, str], columns: Sequence[MapColumn], painted: Sequence[Sequence[_Painted]], opacity: float
+) -> list[Row]:
+    """The same grid for paper; the columns' titles stand below the first image's maps."""
+    rows = []
+    for i, (caption, uri) in enumerate(photographs.items()):
+        face, cells = from_uri(uri), []
+        for column, maps in zip(columns, painted, strict=True):
+            title = "" if i else f"{column.kind}, {column.title}"
+            words = ": ".join(filter(None, (title, maps[i].caption)))
+            cells.append(Cell(_under(face, maps[i].uri, opacity), words, bar=maps[i].bar))
+        rows.append(Row("", [Cell(face, caption), *cells]))
+    return rows
 
 
 def _under(face: Image.Image, uri: str, opacity: float) -> Image.Image:
@@ -80,9 +110,5 @@ def _under(face: Image.Image, uri: str, opacity: float) -> Image.Image:
     return Image.blend(face, from_uri(uri).resize(face.size, Image.Resampling.BILINEAR), opacity)
 
 
-def _cell(face: str, label: str, caption: str, uri: str = "", opacity: float = 0.0) -> str:
-    image = f'<img src="{uri}" alt="" style="opacity: {opacity}">' if uri else ""
-    return (
-        f'<figure><div class="picture {face}" role="img" aria-label="{escape(label, quote=True)}">{image}'
-        f"</div><figcaption>{escape(caption)}</figcaption></figure>"
-    )
+def _picture(face: str, label: str, image: str = "") -> str:
+    return f'<div class="picture {face}" role="img" aria-label="{escape(label, quote=True)}">{image}</div>'

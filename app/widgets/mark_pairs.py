@@ -11,14 +11,16 @@ from PIL import Image
 
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart, table
+from app.widgets.map_colours import choose_map_colours, map_figure, show_maps
 from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.workbench import Progress, Workbench, probes
-from app.workbench.images import thumbnail
+from app.workbench.images import data_uri, thumbnail
 from ssrnet.data.probes import AS_IT_IS, MOVED, REMOVED
 from ssrnet.explain.branch_cosines import branch_cosines
 from ssrnet.explain.cam import WHOLE, map_title
+from ssrnet.explain.overlay import Scale, scale_of
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.studies.explanations.mark_maps import MarkMaps
 from ssrnet.studies.explanations.sample import Pair
@@ -152,6 +154,7 @@ def _maps(bench: Workbench, pair: Pair) -> None:
     offered = {each: BRANCHES.get(each, each) for each in (WHOLE, *(branches if len(branches) > 1 else ()))}
     branch = one_of("Branch of SSR-Net", offered, "probes_branch", place=left)
     method = one_of("Map", {name: map_title(name) for name in METHODS}, "probes_method", place=right)
+    colours = choose_map_colours("all maps of both models")
     places = {title: st.container() for title in bench.networks}
     explained = {title: branch if model is bench.ssrnet else WHOLE for title, model in bench.networks.items()}
 
@@ -163,23 +166,30 @@ def _maps(bench: Workbench, pair: Pair) -> None:
         return maps
 
     printed = []
-    for title, drawn in run_with_progress("Drawing the maps", "probes_maps_bar", draw).items():
+    drawn = run_with_progress("Drawing the maps", "probes_maps_bar", draw)
+    most = max(scale_of([maps.with_mark, maps.without_mark, maps.change]).high for maps in drawn.values())
+    for title, maps in drawn.items():
         line = line_name(title, explained[title])
+        both = Scale(0.0, most if colours.same_scale else scale_of([maps.with_mark, maps.without_mark]).high)
+        change = both if colours.same_scale else Scale(0.0, scale_of([maps.change]).high)
         with places[title]:
             st.markdown(f"**{line}**")
-            columns = st.columns(4)
-            pictures = {
-                f"{map_title(method)}, mark on": drawn.with_mark,
-                "Mark off, same colours": drawn.without_mark,
-                "What changed, on a separate colour scale": drawn.change,
-            }
-            for column, (caption, picture) in zip(columns, pictures.items()):
-                column.image(picture, caption=caption, width="stretch")
-            cells = [Cell(Image.fromarray(picture), words) for words, picture in pictures.items()]
+            left, right = st.columns([3, 1])
+            figures, cells = [], []
+            for caption, name, scale in (
+                (f"{map_title(method)}, mark on", "with_mark", both),
+                ("Mark off, same colours", "without_mark", both),
+                ("What changed" + ", on a separate colour scale" * (not colours.same_scale), "change", change),
+            ):
+                picture, bar = maps.painted(name, scale, colours.name), colours.bar(scale)
+                figures.append(map_figure(data_uri(picture), f"{caption}, {line}", caption, bar))
+                cells.append(Cell(Image.fromarray(picture), caption, bar=bar))
+            with left:
+                show_maps(figures)
             printed.append(Row(line, cells))
-            columns[3].metric("Of what changed, on the mark", f"{drawn.change_share:.1%}")
-            columns[3].caption(
-                f"Of the map with the mark on: {drawn.share:.1%}. The mark covers {drawn.area:.2%} of the picture; "
+            right.metric("Of what changed, on the mark", f"{maps.change_share:.1%}")
+            right.caption(
+                f"Of the map with the mark on: {maps.share:.1%}. The mark covers {maps.area:.2%} of the picture; "
                 "it is outlined in white."
             )
     pictures_export("mark maps", lambda: printed, key="probes_maps_export")

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from html import escape
 
 import streamlit as st
 
-from app.widgets.components import stylesheet
 from app.widgets.controls import one_of
 from app.widgets.export import chart, lay_out
+from app.widgets.map_colours import MapColours, choose_map_colours, map_figure, show_maps
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.ranking_options import branch_title, say
 from app.workbench import OpenedModel, RankingOptions, Workbench
-from app.workbench.matches import PairGraph, PairShares, pair_graph, pair_pictures, pair_shares
+from app.workbench.matches import PairGraph, PairPictures, PairShares, pair_graph, pair_pictures, pair_shares
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.cam import CAMS, map_title
+from ssrnet.explain.overlay import COLOUR_MAPS, Scale
 
 BRANCH_COLOURS = {"G": "#0d9488", "attn": "#7c3aed", "token": "#b45309"}
 REGIONS = {"ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left", "dr": "lower right"}
-
-STYLE = stylesheet("match")
 
 
 def why_this_match(
@@ -38,14 +36,20 @@ def why_this_match(
         st.markdown(_describe(*images, split.same_camera_is_junk))
         method, branch = _controls(bench)
         shares = {model.raw.title: pair_shares(model, options, query, gallery) for model in bench.models.values()}
+        colours = choose_map_colours("both models' maps")
+        explained = options if branch == "all" else replace(options, branches=(branch,))
+        with st.spinner("Looking at the pair"):
+            pictures = [pair_pictures(model, *images, method, explained) for model in bench.networks.values()]
         columns = st.columns(len(bench.networks), gap="medium")
-        for column, model in zip(columns, bench.networks.values()):
+        for column, model, pair, scale in zip(
+            columns, bench.networks.values(), pictures, pair_scales(pictures, colours), strict=True
+        ):
             with column:
-                _model(model, images, shares[model.raw.title], method, branch, options)
+                _model(model, images, shares[model.raw.title], method, branch, pair, scale, colours)
         if bench.third:
             st.markdown(_standing(bench.third.title, shares.pop(bench.third.raw.title)))
             st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
-        _caution(options, bench.is_aligned)
+        _caution(options, bench.is_aligned, colours)
         cosine = "aligned cosine" if bench.is_aligned else "cosine"
         _share_chart(shares, cosine)
         for model in bench.networks.values():
@@ -74,32 +78,34 @@ def _map_label(name: str) -> str:
     return map_title(name) + (" (a control)" if CAMS[name].is_control else "")
 
 
+def pair_scales(pictures: Sequence[PairPictures], colours: MapColours) -> list[Scale]:
+    """The scale of each model's two maps, or one for all."""
+    scales = [each.scale for each in pictures]
+    return [Scale(0.0, max(scale.high for scale in scales))] * len(scales) if colours.same_scale else scales
+
+
 def _model(
     model: OpenedModel,
     images: tuple[VehicleImage, VehicleImage],
     shares: PairShares,
     method: str,
     branch: str,
-    options: RankingOptions,
+    pictures: PairPictures,
+    scale: Scale,
+    colours: MapColours,
 ) -> None:
     """One model's maps, and what its branches did."""
     title = model.title
     st.markdown(_standing(title, shares))
     branches = ["G"] + ["attn"] * model.settings.attention_branch + ["token"] * model.has_graph
-    explained = options if branch == "all" else replace(options, branches=(branch,))
-    with st.spinner(f"Looking at the pair with {title}"):
-        pictures = pair_pictures(model, *images, method, explained)
-    figures = []
-    uris = pictures.query, pictures.gallery
+    figures, cells, bar = [], [], colours.bar(scale)
+    uris = pictures.painted(scale, colours.name)
     for name, uri, empty, image in zip(("Query", "This image"), uris, pictures.empty, images):
         alt = f"{_map_label(method)} of the similarity by {title} over {image.name}"
-        note = "no cell raises the similarity" if empty else escape(image.name)
-        figures.append(
-            f'<figure><img src="{uri}" alt="{escape(alt, quote=True)}"><figcaption>{name}: {note}</figcaption></figure>'
-        )
-    st.html(f'{STYLE}<div class="pair">{"".join(figures)}</div>')
+        figures.append(map_figure(uri, alt, f"{name}: {'no cell raises the similarity' if empty else image.name}", bar))
+        cells.append(Cell(from_uri(uri), image.name, bar=bar))
+    show_maps(figures)
     heading = f"{title}: {_map_label(method)} of the similarity, cosine {shares.cosine:.3f}"
-    cells = [Cell(from_uri(uri), image.name) for uri, image in zip(uris, images)]
     file = f"match_{images[0].name}_{images[1].name}"
     pictures_export(file, lambda: [Row(heading, cells)], key=f"match_maps_{title}")
     if branch not in ("all", *branches):
@@ -141,10 +147,11 @@ def _name(image: VehicleImage) -> str:
     return f"`{image.name}` (vehicle `{image.vehicle_id}`{camera})"
 
 
-def _caution(options: RankingOptions, aligned: bool) -> None:
+def _caution(options: RankingOptions, aligned: bool, colours: MapColours) -> None:
+    maps = "All maps" if colours.same_scale else "Both maps of a model"
     text = (
-        "Both maps of a model are on one scale, blue for none. Branch ranks are those without the branch, compared "
-        "with those of all that count; without re-ranking and query expansion."
+        f"{maps} are on one scale, {COLOUR_MAPS[colours.name].low} for none. Branch ranks are those without the branch, "
+        "compared with those of all that count; without re-ranking and query expansion."
     )
     if aligned:
         text += " Ranks, cosines, maps and shares are of features aligned by camera; the regions' cosines are not."

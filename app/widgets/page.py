@@ -40,6 +40,8 @@ VIEWS = {
 HOME = "start"
 SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n", "align")
 """The sidebar's keys in the URL."""
+SHARED = (*SOURCE, "map_colours", "same_scale")
+"""The keys in the URL that go from page to page: the sidebar's, and how heat maps are coloured."""
 
 
 def as_page(view: str) -> StreamlitPage:
@@ -102,11 +104,11 @@ def _set_aside(modules: int) -> None:
 
 
 def linked(**parameters: str) -> dict[str, str]:
-    """The URL's parameters for ``st.page_link``: the sidebar's as they stand, and ``parameters``.
+    """The URL's parameters for ``st.page_link``: those of all pages as they stand, and ``parameters``.
 
     ``st.switch_page`` takes ``parameters`` alone: it refuses those that widgets are bound to, and keeps them.
     """
-    return {key: st.query_params[key] for key in SOURCE if key in st.query_params} | parameters
+    return {key: st.query_params[key] for key in SHARED if key in st.query_params} | parameters
 
 
 def page_link(view: str, label: str, **parameters: str) -> None:

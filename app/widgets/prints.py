@@ -1,4 +1,4 @@
-"""Rows of pictures for paper: what a page shows of photographs and maps, 180 mm wide."""
+"""Rows of pictures for paper: what a page shows of photographs and maps with their colour bars, 180 mm wide."""
 
 from __future__ import annotations
 
@@ -13,21 +13,41 @@ from PIL import Image
 
 from app.widgets.export import export_buttons
 from ssrnet.analysis.paper_figures import FRAME, GAP, MARGIN, MM, WIDTH_MM, DrawnFigure
+from ssrnet.explain.overlay import Scale, coloured
 
 LARGEST = 42.0
 """Millimetres of a picture's side in a row of few."""
 HEADING, LINE = 4.5, 2.3
 """Millimetres of a row's title, and of a line below a picture."""
+BAR = 1.0
+"""Millimetres of a colour bar's height."""
 LETTER = 0.95
 """Millimetres of a letter in such a line, about."""
 
 
+class Bar(NamedTuple):
+    """The colour bar of a map, by a name in :data:`COLOUR_MAPS`."""
+
+    scale: Scale
+    colours: str
+
+    def numbers(self) -> tuple[str, str]:
+        """What stands at its two ends."""
+        low, high = (f"{value:.3g}" for value in self.scale)
+        return low, high
+
+    def picture(self) -> np.ndarray:
+        """(1, 256, 3) uint8, from low to high."""
+        return coloured(np.linspace(0, 1, 256)[None], self.colours)
+
+
 class Cell(NamedTuple):
-    """A picture with the words below it, framed where it has a ``colour``."""
+    """A picture with its ``bar`` and the words below it, framed where it has a ``colour``."""
 
     picture: Image.Image
     words: str = ""
     colour: str | None = None
+    bar: Bar | None = None
 
 
 class Row(NamedTuple):
@@ -77,6 +97,12 @@ def print_pictures(rows: Sequence[Row], format: str) -> bytes:
                 )
                 size = side - FRAME, y - low - FRAME
                 axes.add_patch(Rectangle(corner, *size, fill=False, joinstyle="miter", **look))
+            if cell.bar:
+                extent = (x, x + side, low - 0.4 - BAR, low - 0.4)
+                axes.imshow(cell.bar.picture(), extent=extent, aspect="auto", interpolation="none")
+                for at, align, number in zip((x, x + side), ("left", "right"), cell.bar.numbers()):
+                    axes.text(at, low - 0.8 - BAR, number, fontsize=5, va="top", ha=align, parse_math=False)
+                low -= _bar_height(cell)
             words = _wrapped(cell, side)
             axes.text(x, low - 0.5, words, fontsize=5, va="top", linespacing=1.1, parse_math=False)
         top -= tall
@@ -89,9 +115,16 @@ def from_uri(uri: str) -> Image.Image:
 
 
 def _height(row: Row, side: float) -> float:
-    pictures = max((side * _ratio(cell) + LINE * _wrapped(cell, side).count("\n") for cell in row.cells), default=0.0)
+    pictures = max(
+        (side * _ratio(cell) + _bar_height(cell) + LINE * _wrapped(cell, side).count("\n") for cell in row.cells),
+        default=0.0,
+    )
     words = LINE * len(textwrap.wrap(row.note, 130))
     return bool(row.title) * HEADING + pictures + words + (LINE + 2 if row.cells else 1.5)
+
+
+def _bar_height(cell: Cell) -> float:
+    return 0.4 + BAR + LINE if cell.bar else 0.0
 
 
 def _ratio(cell: Cell) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.widgets.components.image_picker import chosen_image
-from app.widgets.page import SOURCE
+from app.widgets.page import SHARED
 from app.widgets.problems import choose_path, open_typed
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
@@ -89,7 +89,7 @@ def choose_source(view: str) -> Workbench | None:
         if dataset.test:  # the image that the pages are about, which any of them may have chosen
             image = chosen_image("query", dataset.test)
             st.image(thumbnail(image), caption=f"Query: {image.name}")
-    st.session_state["source_url"] = {key: st.query_params[key] for key in SOURCE if key in st.query_params}
+    st.session_state["source_url"] = {key: st.query_params[key] for key in SHARED if key in st.query_params}
     if third is not None and third not in imported:
         st.warning(
             f"`{third}` is no imported model of this data set, so it is left out: clear *Third model* in the sidebar, "
@@ -106,7 +106,7 @@ def choose_source(view: str) -> Workbench | None:
 def _bring_along(view: str) -> None:
     """Restores what was chosen on another page: the menu's links carry no parameters."""
     other_page = st.session_state.get("source_view") != view
-    for key in SOURCE:
+    for key in SHARED:
         if key in st.session_state and key not in st.query_params:
             st.session_state[key] = st.session_state[key]
             if other_page and key in st.session_state.get("source_url", {}):

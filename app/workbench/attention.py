@@ -10,11 +10,10 @@ from app.workbench import OpenedModel, places
 from app.workbench.cache import cached
 from app.workbench.images import data_uri
 from ssrnet.data.records import VehicleImage
-from ssrnet.explain.attention import stretch
 from ssrnet.explain.cam import CAMS, CamSettings
 from ssrnet.explain.image_maps import ImageMap, SimilarityMap
 from ssrnet.explain.image_maps import similarity_maps as compute_maps
-from ssrnet.explain.overlay import coloured
+from ssrnet.explain.overlay import DEFAULT_COLOURS, Scale, coloured, scale_of
 from ssrnet.model import EmbeddingSettings
 from ssrnet.predictor import joined
 from ssrnet.studies.verdicts import ExplanationVerdicts, read_verdicts
@@ -51,6 +50,7 @@ def similarity_maps(
     return cached("similarity maps", (model.hash, images, references, method, branch), compute, 200)
 
 
-def map_uri(one: ImageMap) -> str:
-    """A map stretched to its range in colours, blue lowest and red highest, as a data URI."""
-    return data_uri(coloured(stretch(one.at(MAP_SIDE))), "png")
+def map_uri(one: ImageMap, scale: Scale | None = None, colours: str = DEFAULT_COLOURS) -> str:
+    """A map in colours as a data URI, on its own range where no ``scale`` is given."""
+    scale = scale or scale_of([one.cells])
+    return data_uri(coloured(scale.fractions(one.at(MAP_SIDE)), colours), "png")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,10 +18,14 @@ from app.workbench.cache import cached, session_cached
 from app.workbench.images import SIDE, data_uri, square
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.explain.overlay import Scale, overlay, scale_of
 from ssrnet.model import EmbeddingSettings
 from ssrnet.predictor import ImageView
 from ssrnet.retrieval.alignment import Standardisation
 from ssrnet.retrieval.verification import Verification, verify
+
+if TYPE_CHECKING:
+    from ssrnet.explain.image_maps import ImageMap
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,28 @@ class PairShares:
 
 @dataclass(frozen=True)
 class PairPictures:
-    """Both images under their similarity maps as data URIs, on one scale that starts at 0."""
+    """Two images as squares (side, side, 3) uint8, the query first, with their similarity maps."""
 
-    query: str
-    gallery: str
+    photographs: tuple[np.ndarray, np.ndarray]
+    maps: tuple[ImageMap, ImageMap]
     similarity: float
-    empty: tuple[bool, bool]
-    """Whether no cell of the query, of the gallery image, raises the similarity."""
+
+    @property
+    def empty(self) -> tuple[bool, bool]:
+        """Whether no cell of the query, of the gallery image, raises the similarity."""
+        return tuple(not one.cells.any() for one in self.maps)
+
+    @property
+    def scale(self) -> Scale:
+        """From 0 to the highest value of both maps."""
+        return Scale(0.0, scale_of(one.cells for one in self.maps).high)
+
+    def painted(self, scale: Scale, colours: str) -> list[str]:
+        """Both images under their maps, as data URIs."""
+        return [
+            data_uri(overlay(photograph, scale.fractions(one.at(SIDE)), colours=colours))
+            for photograph, one in zip(self.photographs, self.maps, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -79,27 +99,29 @@ def pair_shares(model: OpenedModel, options: RankingOptions, query: int, gallery
 def pair_pictures(
     model: OpenedModel, query: VehicleImage, gallery: VehicleImage, method: str, options: RankingOptions
 ) -> PairPictures:
-    """Similarity maps in both directions, painted over the two images; ``options`` say what is compared."""
+    """Similarity maps of the two images in both directions; ``options`` say what is compared."""
 
-    def paint() -> PairPictures:
+    def compute() -> PairPictures:
         pictures = read_image(query.path), read_image(gallery.path)
         standardisation = model.standardisation([query, gallery], options)
-        return _painted(
+        return _pictures(
             model, model.views([query, gallery]), pictures, method, _embedding(model, options), standardisation
         )
 
-    return cached("pair pictures", (model, query, gallery, method, options), paint, 128)
+    return cached("pair pictures", (model, query, gallery, method, options), compute, 128)
 
 
 def uploaded_pair(model: OpenedModel, first: Image.Image, second: Image.Image, method: str) -> PairPictures:
     """As :func:`pair_pictures`, of two uploaded pictures, aligned by the whole set's statistics; cached in the viewer's session alone."""
 
-    def paint() -> PairPictures:
+    def compute() -> PairPictures:
         # The first picture is compared with many, so its F_G stays.
         views = model.session_view(first), model.predictor.set_image(second)
-        return _painted(model, views, (first, second), method, EmbeddingSettings(), model.standardisation([None, None]))
+        return _pictures(
+            model, views, (first, second), method, EmbeddingSettings(), model.standardisation([None, None])
+        )
 
-    return session_cached(("pair", model, first, second, method), paint)
+    return session_cached(("pair", model, first, second, method), compute)
 
 
 def pair_graph(
@@ -125,7 +147,7 @@ def _embedding(model: OpenedModel, options: RankingOptions) -> EmbeddingSettings
     return options.embedding(options.chosen_branches(model.features(settings=options.extraction)))
 
 
-def _painted(
+def _pictures(
     model: OpenedModel,
     views: tuple[ImageView, ImageView] | list[ImageView],
     pictures: tuple[Image.Image, Image.Image],
@@ -133,19 +155,14 @@ def _painted(
     embedding: EmbeddingSettings,
     standardisation: Standardisation | None,
 ) -> PairPictures:
-    from ssrnet.explain.attention import to_image_frame
     from ssrnet.explain.cam import CamSettings, pair_cams
-    from ssrnet.explain.overlay import overlay
+    from ssrnet.explain.image_maps import ImageMap
 
-    feature_maps = (view.feature_map for view in views)
+    feature_maps = [view.feature_map for view in views]
     maps = pair_cams(model.network, *feature_maps, embedding, CamSettings(method), standardisation=standardisation)
-    cells = (maps.query, maps.gallery)
-    highest = float(max(cell.max() for cell in cells)) or 1.0
-    painted = []
-    for cell, view, picture in zip(cells, views, pictures, strict=True):
-        heat = to_image_frame(cell[None], SIDE, view.feature_map.theta)[0] / highest
-        painted.append(data_uri(overlay(square(picture), np.clip(heat, 0, 1))))
-    return PairPictures(*painted, maps.similarity, tuple(not cell.any() for cell in cells))
+    query, gallery = (ImageMap(*one) for one in zip((maps.query, maps.gallery), [each.theta for each in feature_maps]))
+    first, second = map(square, pictures)
+    return PairPictures((first, second), (query, gallery), maps.similarity)
 
 
 def _graph(model: OpenedModel, query: VehicleImage, gallery: VehicleImage, options: RankingOptions) -> PairGraph:

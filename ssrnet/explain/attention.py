@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssrnet.explain.overlay import scale_of
 from ssrnet.model import ModelSettings, Trace
 
 WITHOUT_M_S = {
@@ -129,6 +130,5 @@ def in_image(cells: np.ndarray, size: int | tuple[int, int], theta: Tensor | Non
 
 
 def stretch(heatmap: np.ndarray) -> np.ndarray:
-    """One map stretched to [0, 1] for colouring; a constant map becomes 0. Show its range beside it."""
-    low, high = float(heatmap.min()), float(heatmap.max())
-    return np.zeros_like(heatmap) if high - low < 1e-12 else (heatmap - low) / (high - low)
+    """One map on its own range, in [0, 1] for colouring; a constant map becomes 0. Show its range beside it."""
+    return scale_of([heatmap]).fractions(heatmap)

@@ -22,15 +22,28 @@ from tests.app.conftest import html
 QUERY = "0007_c001_00000000_0.jpg"
 
 
-def captions(test, title):
-    """What stands below the maps of a row; none where the sheet says why there are none."""
-    row = html(test).split(f"<b>{title}</b>")[1].split("<b>")[0].split("</figure></div>")[0]
-    return re.findall(r"<figcaption>(.*?)</figcaption>", row)
+def grid(test):
+    """By "model: map", in order, what stands below that column's maps: the bar's two numbers, then the caption."""
+    sheet = next(element.proto.body for element in test.get("html") if 'class="sheet"' in element.proto.body)
+    kinds = [
+        kind
+        for count, kind in re.findall(r'<th scope="colgroup" colspan="(\d)">(.*?)</th>', sheet)
+        for _ in range(int(count))
+    ]
+    titles = re.findall(r'<th scope="col">(.*?)</th>', sheet)
+    lines = [
+        [(*map(float, re.findall(r"<span>(.*?)</span>", cell)), *re.findall("<p>(.*?)</p>", cell)) for cell in cells]
+        for cells in (row.split("<td>")[1:] for row in sheet.split("<tbody>")[1].split("</tr>")[:-1])
+    ]
+    assert all(len(cells) == len(titles) == len(kinds) for cells in lines)
+    columns = zip(*lines, strict=True)
+    return {f"{title}: {kind}": list(cells) for title, kind, cells in zip(titles, kinds, columns, strict=True)}
 
 
-def rows(test):
-    """Titles of the sheet of maps, from top to bottom."""
-    return re.findall(r"<b>(.*?)</b>", html(test).split("F_c of the query")[0])[:6]
+def photographs(test):
+    """The captions of the grid's images."""
+    sheet = next(element.proto.body for element in test.get("html") if 'class="sheet"' in element.proto.body)
+    return re.findall(r'<th scope="row">.*?<p>(.*?)</p>', sheet)
 
 
 @pytest.fixture
@@ -80,35 +93,66 @@ def masked(tmp_path):
     return root
 
 
-def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_city, city):
+def test_m_s_stands_for_ssrnet_alone_and_a_cam_for_both(open_city, city, checkpoints):
     test = open_city("attention", query=QUERY)
-    own = sum(image.vehicle_id == "0007" for image in open_dataset(city).test)
-    assert len(captions(test, "SSR-Net (GB+AB+RB): M_s")) == own > 1
-    assert all(re.fullmatch(r"0\.\d\d to 0\.\d\d", text) for text in captions(test, "SSR-Net (GB+AB+RB): M_s"))
-    assert captions(test, "Baseline (GB): M_s") == [] and "no spatial attention map" in html(test)
+    own = [image for image in open_dataset(city).test if image.vehicle_id == "0007"]
+    columns = grid(test)
+    model = Workbench.of(open_data(str(city)), *map(open_checkpoint, checkpoints.values()), Protocol()).ssrnet
+    M_s = network_map(model.view(own[0]).trace, "M_s").cells
+    assert len(own) > 1 and len(columns["SSR-Net (GB+AB+RB): M_s"]) == len(own)
+    numbers = columns["SSR-Net (GB+AB+RB): M_s"][[QUERY in each for each in photographs(test)].index(True)]
+    assert own[0].name == QUERY and numbers == pytest.approx((M_s.min(), M_s.max()), rel=0.01)
+    assert "Baseline (GB): M_s" not in columns
+    (absent,) = (each.value for each in test.caption if "no spatial attention map" in each.value)
+    assert absent.count("Baseline (GB)") == 2, "no M_s, no F_attn"
     for title in ("Baseline (GB): Grad-CAM", "SSR-Net (GB+AB+RB): Grad-CAM"):
-        assert [text[:7] for text in captions(test, title)] == ["cosine "] * own
+        second, *others = [caption.rpartition(": ")[0] for _, _, caption in columns[title]]
+        assert second == "similarity to 0007 · c002" and set(others) == {"similarity to 0007 · c001"}
+
+
+def test_one_scale_for_all_maps_of_a_kind(open_city):
+    apart, together = (grid(open_city("attention", query=QUERY, same_scale=each)) for each in ("false", "true"))
+    assert list(apart) == list(together)
+    for kind in ("M_s", "|F_G|", "|F_attn|", "Grad-CAM"):
+        ranges = [cell[:2] for title, cells in apart.items() if title.endswith(f": {kind}") for cell in cells]
+        whole = {cell[:2] for title, cells in together.items() if title.endswith(f": {kind}") for cell in cells}
+        assert whole == {(min(low for low, _ in ranges), max(high for _, high in ranges))}
+        assert len(set(ranges)) > 1
+
+
+def test_the_chosen_colours_are_the_maps_and_the_bars(open_city):
+    inferno, viridis = (html(open_city("attention", query=QUERY, **url)) for url in ({}, {"map_colours": "Viridis"}))
+    assert "Colours from black, " in inferno and "Colours from violet, " not in inferno
+    assert "Colours from violet, " in viridis and "#440154" in viridis and "#440154" not in inferno
+    assert "match_method" not in viridis and viridis != inferno
+
+
+def test_fewer_images_than_asked_for_are_said(open_city):
+    fewer = [each.value for each in open_city("attention", query=QUERY, attention_images="12").caption]
+    assert any(re.match(r"Its vehicle: \d+ of the 11 asked for", each) for each in fewer)
+    assert not any(
+        "asked for" in each.value for each in open_city("attention", query=QUERY, attention_images="1").caption
+    )
 
 
 def test_raw_features_are_compared_and_said_so_where_the_sidebar_aligns_them(open_city):
     sentence = "Cosines and maps on this page are of raw features"
     raw, aligned = open_city("attention", query=QUERY), open_city("attention", query=QUERY, align="true")
     assert [any(sentence in each.value for each in test.caption) for test in (raw, aligned)] == [False, True]
-    assert rows(raw) == rows(aligned)
-    title = "SSR-Net (GB+AB+RB): Grad-CAM"
-    assert captions(raw, title) == captions(aligned, title) != []
+    assert grid(raw) == grid(aligned) != {}
 
 
-def test_the_length_of_f_attn_stands_below_m_s_and_is_f_gs_for_the_baseline(open_city):
+def test_the_length_of_f_attn_stands_beside_m_s_and_is_f_gs_for_the_baseline(open_city):
     test = open_city("attention", query=QUERY)
-    assert rows(test) == [
-        f"{title}: {name}"
-        for title, length in (("Baseline (GB)", "|F_G|"), ("SSR-Net (GB+AB+RB)", "|F_attn|"))
-        for name in ("M_s", length, "Grad-CAM")
+    ssr_net, baseline = "SSR-Net (GB+AB+RB)", "Baseline (GB)"
+    assert list(grid(test)) == [
+        f"{ssr_net}: M_s",
+        f"{baseline}: |F_G|",
+        f"{ssr_net}: |F_attn|",
+        f"{baseline}: Grad-CAM",
+        f"{ssr_net}: Grad-CAM",
     ]
-    for title in ("Baseline (GB): |F_G|", "SSR-Net (GB+AB+RB): |F_attn|"):
-        assert all(re.fullmatch(r"length \d+\.\d to \d+\.\d", text) for text in captions(test, title))
-    assert "Baseline (GB) has no attention branch and so no F_attn" in html(test)
+    assert any("Baseline (GB) has no attention branch and so no $F" in each.value for each in test.caption)
     assert claims(test) == [], "no study was published"
 
 
@@ -126,8 +170,8 @@ def test_the_page_opens_on_the_map_that_the_study_trusts_most(open_city, publish
         "$|F_{\\mathrm{attn}}|$ has 70 % of its mass on the vehicle, a blob in the middle 90 %: this share decides nothing."
     )
     assert "Baseline" not in claim
-    assert rows(test)[3:] == [f"SSR-Net (GB+AB+RB): {name}" for name in ("|F_attn|", "M_s", "HiResCAM")]
-    assert rows(test)[0] == "Baseline (GB): M_s", "of the baseline in view nothing was measured"
+    kinds = list(dict.fromkeys(title.rpartition(": ")[2] for title in grid(test)))
+    assert kinds == ["|F_attn|", "M_s", "|F_G|", "HiResCAM"]
 
 
 def test_a_map_that_fails_the_study_is_said_to_say_little_and_which_one_says_more(open_city, publish, checkpoints):
@@ -150,9 +194,9 @@ def test_a_slow_map_opens_no_page_and_a_chosen_one_takes_the_cams_place(open_cit
     publish(file_hash(checkpoints["ssrnet"]), {"score-cam": 0.5, "layer-cam": 0.3}, trusted=("score-cam", "layer-cam"))
     test = open_city("attention", query=QUERY)
     assert "Score-CAM has the largest gain" in claims(test)[0] and "Layer-CAM (0.30) stands first" in claims(test)[0]
-    assert rows(test)[3] == "SSR-Net (GB+AB+RB): Layer-CAM"
+    assert list(grid(test))[1] == "SSR-Net (GB+AB+RB): Layer-CAM"
     other = open_city("attention", query=QUERY, attention_cam="Grad-CAM of the cosine")
-    assert rows(other)[3] == "SSR-Net (GB+AB+RB): Grad-CAM of the cosine"
+    assert list(grid(other))[1] == "SSR-Net (GB+AB+RB): Grad-CAM of the cosine"
 
 
 def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(
@@ -160,13 +204,15 @@ def test_nothing_is_claimed_of_other_checkpoints_nor_of_a_broken_file(
 ):
     publish("f" * 16, {"layer-cam": 0.3}, trusted=("layer-cam",))
     test = open_city("attention", query=QUERY)
-    assert claims(test) == [] and rows(test)[3] == "SSR-Net (GB+AB+RB): M_s" and "Grad-CAM" in rows(test)[5]
+    assert (
+        claims(test) == [] and list(grid(test))[0] == "SSR-Net (GB+AB+RB): M_s" and "Grad-CAM" in list(grid(test))[-1]
+    )
     publish(file_hash(checkpoints["ssrnet"]), {"layer-cam": 0.3}, trusted=())
     test = open_city("attention", query=QUERY)
     assert claims(test) == ["No map passes the explanations study's tests on SSR-Net (GB+AB+RB)."]
     (project / VERDICTS).write_text("{}")
     test = open_page("attention", data=str(city), query=QUERY, **checkpoints)
-    assert not test.exception and "holds no verdicts" in test.error[0].value and len(rows(test)) == 6
+    assert not test.exception and "holds no verdicts" in test.error[0].value and len(grid(test)) == 5
 
 
 def test_the_page_says_whether_the_attention_looks_at_the_image(open_city):
@@ -194,10 +240,11 @@ def test_health_in_batches_is_that_of_the_chosen_images(project, city, checkpoin
 def test_images_beside_the_query_method_and_branch_come_from_the_url(open_city):
     url = {"query": QUERY, "attention_set": "Other vehicles", "attention_images": "3", "opacity": "0.8"}
     test = open_city("attention", attention_cam="Layer-CAM", attention_branch="Attention", **url)
-    assert captions(test, "Baseline (GB): Layer-CAM") == [] and "Baseline (GB) has no attention branch" in html(test)
-    assert len(captions(test, "SSR-Net (GB+AB+RB): Layer-CAM")) == 3
-    photographs = re.findall(r"<figcaption>(.*?)</figcaption>", html(test).split("<b>")[0])
-    assert photographs[0] == f"Query · 0007 · c001 · {QUERY}" and not any("0007" in text for text in photographs[1:])
+    columns = grid(test)
+    assert "Baseline (GB): Layer-CAM" not in columns and len(columns["SSR-Net (GB+AB+RB): Layer-CAM"]) == 3
+    assert any("Baseline (GB) has no attention branch." in each.value for each in test.caption)
+    query, *others = photographs(test)
+    assert query == f"Query · 0007 · c001 · {QUERY}" and not any("0007" in text for text in others)
     assert "opacity: 0.8" in html(test)
 
 
@@ -205,7 +252,7 @@ def test_a_cam_added_to_the_table_is_a_choice_of_both_pages(open_city, monkeypat
     toy = Cam("Toy-CAM", lambda given: given.feature_map.F_G[:, 0].numpy(), note="shows the first channel")
     monkeypatch.setitem(CAMS, "toy-cam", toy)
     test = open_city("attention", query=QUERY, attention_cam="Toy-CAM")
-    assert not test.exception and rows(test)[5] == "SSR-Net (GB+AB+RB): Toy-CAM"
+    assert not test.exception and list(grid(test))[-1] == "SSR-Net (GB+AB+RB): Toy-CAM"
     assert "Toy-CAM" in test.selectbox(key="attention_cam").options
     match = open_city("retrieval", query=QUERY, match="0006_c001_00000000_0.jpg")
     offered = match.selectbox(key="match_method").options
@@ -215,7 +262,7 @@ def test_a_cam_added_to_the_table_is_a_choice_of_both_pages(open_city, monkeypat
 
 def test_the_strongest_channels_are_ssrnets(open_city):
     test = open_city("attention", attention_images="1")
-    weights = [float(text) for text in re.findall(r"channel \d+ · M_c ([\d.]+)<", html(test))]
+    weights = [float(text) for text in re.findall(r"<p>M_c ([\d.]+)</p>", html(test))]
     assert len(weights) == 8 and weights == sorted(weights, reverse=True)
     assert test.subheader[-1].value == "SSR-Net (GB+AB+RB): the 8 channels that $M_c$ lets through most"
     assert not any("Baseline" in each.value for each in test.subheader)

@@ -5,6 +5,8 @@ import re
 import pytest
 import torch
 
+from app.widgets.map_colours import MapColours
+from app.widgets.match import pair_scales
 from app.workbench import RankingOptions, matches
 from ssrnet.data.images import read_image
 from ssrnet.model import EmbeddingSettings
@@ -34,6 +36,19 @@ def test_maps_shares_and_nodes_explain_one_cosine(project, city, checkpoints, op
             assert graph.tokens.sum(0) == pytest.approx([shares.shares["token"]] * 2, abs=ROUNDING)
         else:
             assert not graph.parts and graph.tokens.shape == (0, 2)
+
+
+def test_both_maps_of_a_pair_are_on_one_scale_from_zero(project, city, checkpoints):
+    bench = workbench(city, checkpoints)
+    images = bench.split.query[0], bench.split.gallery[1]
+    pairs = [
+        matches.pair_pictures(model, *images, "grad-cam", RankingOptions()) for model in (bench.baseline, bench.ssrnet)
+    ]
+    highest = [max(one.cells.max() for one in pair.maps) for pair in pairs]
+    apart, together = (pair_scales(pairs, MapColours("cividis", same)) for same in (False, True))
+    assert apart == [(0.0, pytest.approx(high)) for high in highest]
+    assert together == [(0.0, pytest.approx(max(highest)))] * 2
+    assert pairs[0].painted(apart[0], "cividis") != pairs[0].painted(apart[0], "inferno")
 
 
 def test_a_branch_that_does_not_rank_is_explained_by_its_own_statistics(project, city, checkpoints):

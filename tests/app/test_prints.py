@@ -11,12 +11,15 @@ from app.widgets.components.node_graph import OFF
 from app.widgets.components.node_graph import _figure as printed_graph
 from app.widgets.components.region_boxes import printed_regions
 from app.widgets.export import with_dpi
-from app.widgets.map_sheet import Map, MapRow
+from app.widgets.map_colours import MapColours
+from app.widgets.map_sheet import MapColumn, _paint
 from app.widgets.map_sheet import _printed as printed_maps
-from app.widgets.prints import Cell, Row, from_uri, print_pictures
+from app.widgets.prints import Bar, Cell, Row, from_uri, print_pictures
 from app.widgets.rank_list import GREEN, GREY, RED, RankRow
 from app.widgets.rank_list import _printed as printed_ranks
 from ssrnet.data.datasets import open_dataset
+from ssrnet.explain.image_maps import ImageMap
+from ssrnet.explain.overlay import Scale, coloured
 from ssrnet.model.regions import REGION_NAMES
 from ssrnet.retrieval.ranking import Hit
 
@@ -66,20 +69,35 @@ def test_rows_do_not_overlap_and_notes_take_their_place():
     assert inked(longer).sum() > inked(print_pictures([Row("Title", note="word"), Row("", [Cell(BLACK)])], "png")).sum()
 
 
-def test_maps_lie_on_their_photographs_at_the_pages_opacity():
+@pytest.mark.parametrize("same_scale", (False, True))
+def test_maps_lie_on_their_photographs_at_the_pages_opacity(same_scale):
     photographs = {f"image {i}": uri_of(WHITE.resize((60, 60))) for i in range(3)}
-    rows = [MapRow("M_s", [Map(uri_of(RED_FIELD), f"{i}") for i in range(3)]), MapRow("none", note="has none")]
-    printed = printed_maps(photographs, rows, 0.5, across=2)
-    assert [(row.title, len(row.cells), row.note) for row in printed] == [
-        ("", 2, ""),
-        ("M_s", 2, ""),
-        ("none", 0, "has none"),
-        ("", 1, ""),
-        ("M_s", 1, ""),
-        ("none", 0, "has none"),
+    maps = [ImageMap(np.full((4, 4), 0.5 + i, np.float32), None) for i in range(3)]
+    columns = [MapColumn("M_s", "SSR-Net", maps, ["", "", "note"])]
+    painted = _paint(columns, MapColours("viridis", same_scale))
+    printed = printed_maps(photographs, columns, painted, 0.5)
+    assert [[cell.words for cell in row.cells] for row in printed] == [
+        ["image 0", "M_s, SSR-Net"],
+        ["image 1", ""],
+        ["image 2", "note"],
     ]
-    assert np.abs(np.asarray(printed[4].cells[0].picture).mean((0, 1)) - [255, 127.5, 127.5]).max() < 3
-    assert printed[4].cells[0].words == "2"
+    bars = [row.cells[1].bar.numbers() for row in printed]
+    assert bars == ([("0.5", "2.5")] * 3 if same_scale else [("0.5", "0.5"), ("1.5", "1.5"), ("2.5", "2.5")])
+    high = np.array(printed[2].cells[1].bar.picture()[0, -1 if same_scale else 0], float)
+    mean = np.asarray(printed[2].cells[1].picture).mean((0, 1))
+    assert np.abs(mean - (255 + high) / 2).max() < 3
+
+
+def test_a_printed_map_has_its_colour_bar_below():
+    plain, barred = (
+        np.asarray(Image.open(io.BytesIO(print_pictures([Row("", [Cell(BLACK, bar=bar)])], "png"))).convert("RGB"))
+        for bar in (None, Bar(Scale(0.0, 2.0), "viridis"))
+    )
+    assert len(barred) > len(plain) + 20
+    row = barred[np.abs(barred.astype(int) - coloured(np.ones((1, 1)), "viridis")[0, 0]).sum(2).min(1).argmin()]
+    low, high = coloured(np.array([[0.0, 1.0]]), "viridis")[0].astype(int)
+    ink = np.flatnonzero((row < 250).any(1))
+    assert np.abs(row[ink[2]] - low).max() < 12 and np.abs(row[ink[-3]] - high).max() < 12
 
 
 def test_ranks_keep_their_frames_and_signs(city):

@@ -11,6 +11,7 @@ from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.probes import AS_IT_IS, REMOVED
 from ssrnet.data.protocols import Protocol
 from ssrnet.explain.cam import WHOLE
+from ssrnet.explain.overlay import Scale
 from tests.app.conftest import pictures_across, whole
 
 VEHICLE, MARKED = "0007", slice(8, 20)
@@ -98,7 +99,9 @@ def test_the_mark_is_the_part_that_differs_and_embeddings_are_kept(project, prob
     assert pair.vehicle == VEHICLE and pair.reference.vehicle_id == VEHICLE
     maps = probes.mark_maps(model, pair, WHOLE, "grad-cam")
     assert maps.area == pytest.approx(144 / (40 * 48))
-    assert maps.with_mark.shape == (267, 320, 3) and 0 <= maps.share <= 1
+    assert maps.with_mark.shape == maps.mark.shape == (267, 320) and 0 <= maps.share <= 1
+    first, second = (maps.painted("with_mark", Scale(0.0, 1.0), name) for name in ("inferno", "cividis"))
+    assert first.shape == (267, 320, 3) and (first != second).any()
     [turn, _] = probes.series(model.data)
     assert probes.stored_embeddings(model, "turn", turn.photographs) is None
     first = probes.embeddings(model, "turn", turn.photographs)

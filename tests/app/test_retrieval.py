@@ -123,7 +123,7 @@ def test_why_this_match_explains_with_both_models(open_city):
     assert "Why this match?" in [each.value for each in test.subheader]
     assert components(test, "image_rows")[0]["chosen"] == OTHER
     page = html(test)
-    assert page.count('<div class="pair">') == 2 and page.count("Grad-CAM of the similarity by") == 4
+    assert page.count('<div class="maps">') == 2 and page.count("Grad-CAM of the similarity by") == 4
     text = " ".join(each.value for each in test.markdown)
     assert "another vehicle" in text and "Its global branch alone makes the whole cosine." in text
     assert len(re.findall(r"The (?:global|attention|relation) branch (?:pulled|does not)", text)) == 3
@@ -164,7 +164,7 @@ def test_one_branch_of_a_model_that_lacks_it(open_city, open_page, city, checkpo
     """The baseline twice: no graph, no attention branch, and no word of them."""
     twice = {"baseline": checkpoints["baseline"], "ssrnet": checkpoints["baseline"]}
     test = whole(open_page("retrieval", data=str(city), query=QUERY, match=OTHER, **twice))
-    assert len(test.get("plotly_chart")) == 1 and html(test).count('<div class="pair">') == 2
+    assert len(test.get("plotly_chart")) == 1 and html(test).count('<div class="maps">') == 2
     test = open_city("retrieval", query=QUERY, match=OTHER, match_branch="Relation", match_method="HiResCAM")
     assert any("Baseline (GB) has no relation branch" in caption.value for caption in test.caption)
     assert "HiResCAM of the similarity" in html(test)

@@ -81,7 +81,7 @@ def test_the_third_model_is_aligned_too(open_three):
 
 def test_why_this_match_says_that_an_import_has_no_network(open_three):
     test = open_three("retrieval", query=QUERY, match=OTHER)
-    assert html(test).count('<div class="pair">') == 2
+    assert html(test).count('<div class="maps">') == 2
     assert re.search(rf"\*\*{re.escape(TITLE)}\*\*: rank \d+, cosine -?0\.\d+", text(test))
     assert text(test).count("An imported model has no network to look into") == 1
     shares = specs(test)[0]

@@ -32,15 +32,24 @@ def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, 
     page.wait_for_selector('.ranks .query img[alt*="vehicle 0008"]')
 
 
-def test_attention_draws_its_maps(page, server, city, checkpoints):
+def test_attention_draws_its_maps_in_colours_that_other_pages_keep(page, server, city, checkpoints):
     page.goto(f"{server}/attention?{urlencode({'data': str(city), **checkpoints})}")
-    page.get_by_text("SSR-Net (GB+AB+RB): M_s").wait_for()
-    page.get_by_text("Baseline (GB): Grad-CAM").wait_for()
+    page.locator(".sheet").get_by_text("M_s", exact=True).wait_for()
+    page.locator(".sheet").get_by_text("Grad-CAM", exact=True).wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
     page.wait_for_function("[...document.querySelectorAll('.sheet .picture img')].every(i => i.naturalWidth > 0)")
     # of both models' CAMs, |F_G| and |F_attn|, and SSR-Net's M_s, over three images each, and of eight channels
     assert page.locator(".sheet .picture img").count() == 5 * 3 + 8
+    assert page.locator(".sheet .bar[aria-label^='Colours from black']").count() == 5 * 3 + 8
     page.get_by_text("Measured on all images").wait_for()
+    page.get_by_role("combobox", name="Colours of the maps").click()
+    page.get_by_role("option", name="Cividis").click()
+    page.locator(".sheet .bar[aria-label^='Colours from dark blue']").first.wait_for()
+    assert "map_colours=Cividis" in page.url
+    for title in ("Scoreboard", "Attention"):
+        menu(page, title)
+        page.wait_for_url("**map_colours=Cividis**")
+    page.locator(".sheet .bar[aria-label^='Colours from dark blue']").first.wait_for()
 
 
 def test_without_data_the_page_says_what_to_do(page, server):

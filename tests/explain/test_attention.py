@@ -15,7 +15,6 @@ from ssrnet.explain.attention import (
     why_no_attended_length,
     why_no_spatial_attention,
 )
-from ssrnet.explain.overlay import overlay
 from ssrnet.model import ModelSettings
 from tests import tiny
 
@@ -128,15 +127,3 @@ def test_a_warped_map_goes_back_where_it_came_from():
 def test_stretch_spans_zero_to_one_and_survives_a_constant():
     np.testing.assert_allclose(stretch(np.array([[2.0, 3.0], [4.0, 2.0]])), [[0, 0.5], [1, 0]])
     assert not stretch(np.full((2, 2), 0.7)).any()
-
-
-@pytest.mark.parametrize("opacity", (0.0, 0.5, 1.0))
-def test_overlay_mixes_image_and_colours(opacity):
-    image = np.full((2, 2, 3), 100, np.uint8)
-    heatmap = np.array([[0.0, 1.0], [0.0, 1.0]])
-    painted = overlay(image, heatmap, opacity)
-    alone = overlay(image, heatmap, 1.0)
-    assert painted.shape == image.shape and painted.dtype == np.uint8
-    np.testing.assert_allclose(painted, np.rint((1 - opacity) * image + opacity * alone.astype(float)), atol=1)
-    # blue low, red high
-    assert alone[0, 0, 2] > alone[0, 0, 0] and alone[0, 1, 0] > alone[0, 1, 2]

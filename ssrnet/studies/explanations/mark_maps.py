@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,7 +12,7 @@ from ssrnet.data.probes import AS_IT_IS, REMOVED
 from ssrnet.explain.attention import in_image
 from ssrnet.explain.cam import CamSettings, each_branch, similarity_cam
 from ssrnet.explain.faithfulness import region_share
-from ssrnet.explain.overlay import outlined, overlay
+from ssrnet.explain.overlay import Scale, outlined, overlay
 from ssrnet.predictor import ImageView
 from ssrnet.studies.explanations.sample import Pair
 
@@ -23,17 +23,25 @@ WIDTH = 320
 class MarkMaps(NamedTuple):
     """A CAM of the similarity to the reference, with the mark and without it, and its share on the mark.
 
-    with_mark, without_mark, change: (h, w, 3) uint8, maps over the photograph, the mark outlined; the first two share
-    one range of colours. share: of the map's mass with the mark, on the mark's pixels; change_share: of the change by
-    its removal. area: the mark's share of the photograph, the expected share of a random map.
+    with_mark, without_mark, change: (h, w) float32, at least 0, at the size of ``photographs``, those with and without
+    the mark (h, w, 3) uint8; mark: (h, w) bool. share: of the map's mass with the mark, on the mark's
+    pixels; change_share: of the change by its removal. area: the mark's share of the photograph, the expected share of
+    a random map.
     """
 
     with_mark: np.ndarray
     without_mark: np.ndarray
     change: np.ndarray
+    photographs: tuple[np.ndarray, np.ndarray]
+    mark: np.ndarray
     share: float
     change_share: float
     area: float
+
+    def painted(self, name: Literal["with_mark", "without_mark", "change"], scale: Scale, colours: str) -> np.ndarray:
+        """One of the maps over its photograph, (h, w, 3) uint8, the mark outlined."""
+        heatmap, photograph = getattr(self, name), self.photographs[name == "without_mark"]
+        return outlined(overlay(photograph, scale.fractions(heatmap), colours=colours), self.mark)
 
 
 def mark_maps(
@@ -64,18 +72,17 @@ def mark_maps(
     here, gone = heatmap(with_mark), heatmap(without_mark)
     change = np.abs(here - gone)
     shown = WIDTH, round(height * WIDTH / width)
-    mark = np.asarray(Image.fromarray(region).resize(shown, Image.Resampling.NEAREST))
 
-    def paint(photograph: str, heatmap: np.ndarray, most: float) -> np.ndarray:
-        picture = read_image(pair.probe.photographs[photograph].path).resize(shown, Image.Resampling.BICUBIC)
-        stretched = np.asarray(Image.fromarray(heatmap / most if most > 0 else heatmap).resize(shown))
-        return outlined(overlay(np.asarray(picture), np.clip(stretched, 0, 1)), mark)
+    def resized(heatmap: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(heatmap).resize(shown))
 
-    most = float(max(here.max(), gone.max()))
+    def photograph(name: str) -> np.ndarray:
+        return np.asarray(read_image(pair.probe.photographs[name].path).resize(shown, Image.Resampling.BICUBIC))
+
     return MarkMaps(
-        paint(AS_IT_IS, here, most),
-        paint(REMOVED, gone, most),
-        paint(AS_IT_IS, change, float(change.max())),
+        *map(resized, (here, gone, change)),
+        (photograph(AS_IT_IS), photograph(REMOVED)),
+        np.asarray(Image.fromarray(region).resize(shown, Image.Resampling.NEAREST)),
         region_share(here, region),
         region_share(change, region),
         float(region.mean()),
