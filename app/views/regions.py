@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
-from app.widgets.components.region_boxes import crop_ratios, printed_regions, region_boxes_slider
+from app.widgets.components.region_boxes import chosen_ratio, crop_ratios, printed_regions, region_boxes_slider
 from app.widgets.evaluations import ensure_features, metrics_table
 from app.widgets.lambda_curves import cosine_curves, score_curves
 from app.widgets.matrices import Matrix, matrices
@@ -35,7 +35,7 @@ from ssrnet.retrieval.alignment import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 
 TOP_K = 5
-LAMBDA, SLIDER, WITH = "regions_lambda", "regions_slider", "regions_with"
+SLIDER, WITH = "regions_slider", "regions_with"
 AT_ONCE = 5e10
 """Multiply-adds up to which the whole split is ranked at every lambda without a click: twice the demo's."""
 INTRO = r"""
@@ -84,7 +84,7 @@ def _explore(model: OpenedModel, image: VehicleImage, studies: Mapping[str, Stud
     """All that follows lambda, redrawn by itself when the slider is released."""
     size, trained = tuple(model.view(image).trace.F_attn.shape[2:]), model.settings.crop_ratio
     listed = crop_ratios(*size, trained)
-    ratio = _chosen(listed, trained)
+    ratio = chosen_ratio(SLIDER, listed, trained)
     region_boxes_slider(SLIDER, image, size, listed, ratio, trained)
     pictures_export(
         f"regions_lambda_{ratio:.3f}_{image.name}",
@@ -96,24 +96,6 @@ def _explore(model: OpenedModel, image: VehicleImage, studies: Mapping[str, Stud
     graphs = _ranks(model, image, ratio, size)
     _matrices(model, image, ratio, size)
     _over_lambda(model, image, ratio, graphs, studies)
-
-
-def _chosen(listed: Sequence[float], trained: float) -> float:
-    """Lambda of the released slider, else of the URL, else the one trained with; it is written to the URL."""
-    released = st.session_state.get(SLIDER, {}).get("ratio")
-    for value in (released, st.query_params.get(LAMBDA), st.session_state.get(f"{LAMBDA}_kept")):
-        try:
-            wanted = float(value)
-        except (TypeError, ValueError):
-            continue
-        break
-    else:
-        wanted = trained
-    ratio = min(listed, key=lambda each: abs(each - wanted))
-    st.session_state[f"{LAMBDA}_kept"] = ratio
-    if st.query_params.get(LAMBDA) != f"{ratio:.3f}":
-        st.query_params[LAMBDA] = f"{ratio:.3f}"
-    return ratio
 
 
 def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> GalleryGraphs | None:

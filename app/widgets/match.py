@@ -51,7 +51,7 @@ def why_this_match(
             st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
         _caution(options, bench.is_aligned, colours)
         cosine = "aligned cosine" if bench.is_aligned else "cosine"
-        _share_chart(shares, cosine)
+        share_chart({title: each.shares for title, each in shares.items()}, cosine)
         for model in bench.networks.values():
             _graph(model.title, pair_graph(model, *images, options), cosine)
 
@@ -162,14 +162,15 @@ def _caution(options: RankingOptions, aligned: bool, colours: MapColours) -> Non
     st.caption(text)
 
 
-def _share_chart(shares: Mapping[str, PairShares], cosine: str) -> None:
+def share_chart(shares: Mapping[str, Mapping[str, float]], cosine: str) -> None:
+    """Each model's branch shares, by title and branch, as a bar that is as long as its ``cosine``."""
     import plotly.graph_objects as go  # here, since a first rank list needs none of it
 
     figure = go.Figure()
-    branches = list(dict.fromkeys(branch for each in shares.values() for branch in each.shares))
+    branches = list(dict.fromkeys(branch for each in shares.values() for branch in each))
     titles = list(shares)
     for branch in branches:
-        values, name = [shares[title].shares.get(branch) for title in titles], branch_title(branch)
+        values, name = [shares[title].get(branch) for title in titles], branch_title(branch)
         figure.add_bar(
             y=titles,
             x=values,
@@ -188,13 +189,13 @@ def _share_chart(shares: Mapping[str, PairShares], cosine: str) -> None:
         f"Branch shares: they add up to the {cosine}",
         barmode="relative",
         uniformtext={"minsize": 9, "mode": "hide"},  # on a phone the legend says what is too small to be written
-        legend={"orientation": "h", "y": -0.45, "traceorder": "normal"},
+        legend={"orientation": "h", "y": -0.45 if len(titles) > 1 else -0.9, "traceorder": "normal"},
         showlegend=len(branches) > 1,
     )
     figure.update_xaxes(title=f"Share of the {cosine}")
     figure.update_yaxes(autorange="reversed", automargin=True)
     alt = "; ".join(
-        f"{title}: " + ", ".join(f"{branch_title(branch)} {value:.3f}" for branch, value in each.shares.items())
+        f"{title}: " + ", ".join(f"{branch_title(branch)} {value:.3f}" for branch, value in each.items())
         for title, each in shares.items()
     )
     chart(figure, "branch_shares", f"Shares of the branches in the {cosine}. {alt}", key="match_shares")

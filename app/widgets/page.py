@@ -24,6 +24,7 @@ class View:
 
 VIEWS = {
     "start": View("Start", ":material/home:"),
+    "story": View("Story", ":material/auto_stories:"),
     "learning": View("How it learns", ":material/school:"),
     "attention": View("Attention", ":material/visibility:"),
     "regions": View("Regions", ":material/crop:"),

@@ -18,6 +18,8 @@ from ssrnet.errors import DataError
 
 SIDE = 224
 """Pixels of a square picture's side."""
+Picture = VehicleImage | Image.Image
+"""An image of the data set, or an uploaded picture, RGB."""
 
 
 def image_label(image: VehicleImage) -> str:
@@ -33,8 +35,10 @@ def data_uri(picture: Image.Image | np.ndarray, kind: Literal["jpeg", "png"] = "
     return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def thumbnail(image: VehicleImage, height: int = 160) -> str:
+def thumbnail(image: Picture, height: int = 160) -> str:
     """A small JPEG as a data URI; a grey field for an image that cannot be read."""
+    if isinstance(image, Image.Image):
+        return uploaded_thumbnail(image, height)
 
     def make() -> str:
         try:
@@ -72,8 +76,10 @@ def photograph(image: VehicleImage, side: int = SIDE) -> str:
     return cached("photographs", (image, side), lambda: data_uri(square(read_image(image.path), side)), 2000)
 
 
-def aspect_ratio(image: VehicleImage) -> float:
+def aspect_ratio(image: Picture) -> float:
     """Width over height of the file's picture."""
+    if isinstance(image, Image.Image):
+        return image.width / image.height
 
     def compute() -> float:
         width, height = read_image(image.path).size

@@ -21,7 +21,7 @@ from ssrnet.data.protocols import Split
 from ssrnet.errors import SettingsError
 from ssrnet.retrieval.alignment import CameraStatistics, cameras_of
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.ranking import DistanceName, Ranking, check_features, rank_blocks
+from ssrnet.retrieval.ranking import DistanceName, RankedImage, Ranking, check_features, rank_blocks
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ class BranchProducts:
         rows = self._rows(branches)
         squared = self.query[rows].sum() + self.gallery[rows].sum(0) - 2 * self.dot[rows].sum(0)
         return squared.clamp_min(0).sqrt()
+
+    def nearest(self, top_k: int) -> list[RankedImage]:
+        """The images with the largest cosines, for a query without labels, of which none is a match or junk."""
+        cosine = self.shares().sum(0)
+        order = cosine.argsort(descending=True, stable=True)[:top_k].tolist()
+        return [RankedImage(rank, index, float(cosine[index])) for rank, index in enumerate(order, 1)]
 
     def _rows(self, branches: Sequence[str]) -> list[int]:
         absent = [branch for branch in branches if branch not in self.branches]
@@ -136,6 +142,12 @@ class BranchFeatures:
         if embedding is not None and self.statistics is not None:
             vector = self.statistics.align(embedding[None].cpu(), cameras_of([self.split.query[query]]))[0]
         return _products(vector, self.gallery, self.squared)
+
+    def upload_products(self, embedding: Tensor) -> BranchProducts:
+        """A picture from elsewhere, its ``embedding`` (D,) not aligned, against the gallery; by the whole set's statistics."""
+        if self.statistics is not None:
+            embedding = self.statistics.align(embedding[None].cpu(), [None])[0]
+        return _products(embedding, self.gallery, self.squared)
 
     def rank(
         self,

@@ -27,7 +27,7 @@ VISITS = 8
 QUIET = 700
 """Milliseconds without a change after which a page counts as painted."""
 SIZE = {"width": 1440, "height": 1000}
-SHOWN = {"failures": {"failures_show": "AP against AP"}, "map": {"map_method": "UMAP"}}
+SHOWN = {"story": {"stage": "6"}, "failures": {"failures_show": "AP against AP"}, "map": {"map_method": "UMAP"}}
 """URL parameters of screenshots that do not show the page's default."""
 
 WATCH = """() => {
@@ -145,6 +145,9 @@ GESTURES = {
         "a block of the diagram, until Retrieval stands",
         lambda page, turn: page.locator("svg.wide a[data-view=retrieval]").click(),
         again=lambda page: page.get_by_test_id("stSidebarNav").get_by_role("link", name="Start", exact=True).click(),
+    ),
+    "story": Gesture(
+        "a stage on, or back", lambda page, turn: page.keyboard.press(f"Arrow{'Left' if turn % 2 else 'Right'}")
     ),
     "learning": Gesture("another anchor", lambda page, turn: page.locator(".batch figure").nth(turn + 1).click()),
     "attention": Gesture("another query", _pick),

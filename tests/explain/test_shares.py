@@ -12,8 +12,9 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.explain.shares import BranchFeatures, branch_products, image_ranks
 from ssrnet.model import EmbeddingSettings
+from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics, cameras_of
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.ranking import rank
+from ssrnet.retrieval.ranking import rank, rank_by_cosine
 from tests import naive, tiny
 
 DIMS = {"G": 2, "attn": 1, "token": 1}
@@ -127,6 +128,24 @@ def test_another_embedding_can_replace_the_querys():
     by_branch = BranchFeatures.of(features_of(split, np.random.default_rng(3).normal(size=(22, 4))), split)
     stranger = by_branch.rank(0, embedding=by_branch.embedding(1))
     np.testing.assert_array_equal(stranger.order, by_branch.rank(1).order)
+
+
+def test_a_picture_from_elsewhere_is_ranked_by_its_cosines_and_aligned_by_the_whole_set():
+    split = split_of(2, 6)
+    features = features_of(split, torch.randn(8, 4, generator=torch.Generator().manual_seed(1)))
+    upload = torch.tensor([0.3, -1.0, 2.0, 0.5])
+    gallery = features.rows(split.gallery)
+    statistics = CameraStatistics.of(
+        features.features, cameras_of((*split.query, *split.gallery)), AlignmentSettings(1, 1)
+    )
+    aligned = statistics.align(upload[None], [None]), statistics.align(gallery, cameras_of(split.gallery))
+    for stats, (query, images) in ((None, (upload[None], gallery)), (statistics, aligned)):
+        products = BranchFeatures.of(features, split, stats).upload_products(upload)
+        expected = rank_by_cosine(query[0], images, 4)
+        found = products.nearest(4)
+        assert [each[:2] for each in found] == [each[:2] for each in expected]
+        assert [each.cosine for each in found] == pytest.approx([each.cosine for each in expected], abs=1e-5)
+        assert products.shares().sum(0)[found[0].index].item() == pytest.approx(found[0].cosine)
 
 
 def test_features_that_cannot_be_ranked():

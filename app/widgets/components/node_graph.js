@@ -12,7 +12,7 @@ export default function (component) {
   svg.replaceChildren();
   svg.setAttribute("viewBox", data.viewBox.join(" "));
   svg.setAttribute("aria-label", data.alt);
-  const off = new Set(data.off), cut = new Set(data.cut);
+  const off = new Set(data.off), cut = new Set(data.cut), steps = data.steps;
   make("image", { href: data.image, x: 0, y: 0, width: data.size[0], height: data.size[1], preserveAspectRatio: "none" }, svg);
   const box = make("rect", { class: "box", visibility: "hidden" }, svg);
   const place = Object.fromEntries(data.nodes.map((node) => [node.name, node]));
@@ -39,7 +39,7 @@ export default function (component) {
     show();
   }
 
-  for (const [a, b] of data.edges) {
+  for (const [a, b] of steps ? [] : data.edges) {
     const p = place[a], q = place[b], group = make("g", { class: "edge" }, svg);
     const onPicture = [p, q].every((n) => n.box);
     group.style.setProperty("--line", onPicture ? "#ffffff" : "#60a5fa");
@@ -51,6 +51,7 @@ export default function (component) {
     make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
     switching(group, cut, `${a}-${b}`, `edge ${p.title} - ${q.title}`);
   }
+  const under = make("g", {}, svg);
   for (const node of data.nodes) {
     const group = make("g", { class: "node" }, svg);
     group.style.setProperty("--fill", node.name === "token" ? "#c2410c" : node.name === "global" ? "#1d4ed8" : "#0f766e");
@@ -59,7 +60,8 @@ export default function (component) {
     make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
     make("text", { x, y }, group).textContent = node.short;
     if (!node.box) make("text", { x, y: y + 9.5, class: "name" }, group).textContent = node.title;
-    switching(group, off, node.name, `node ${node.title}`);
+    if (steps) make("text", { x, y: y - 8.6, class: "sent" }, group).dataset.of = node.name;
+    else switching(group, off, node.name, `node ${node.title}`);
     const over = (shown) => {
       if (!node.box) return;
       const [left, top, width, height] = node.box;
@@ -70,4 +72,65 @@ export default function (component) {
     group.onpointerleave = group.onblur = () => over(false);
   }
   if (focused) svg.querySelector(`[data-name="${focused}"]`)?.focus();
+  clearInterval(parentElement.playing);
+  parentElement.querySelector(".steps").replaceChildren();
+  parentElement.querySelector("output").textContent = "";
+  svg.setAttribute("role", steps ? "img" : "group");
+  if (steps) messages(parentElement, data, svg, under, place);
+  return () => clearInterval(parentElement.playing);
+}
+
+/* What the nodes send, a step after the other until one is chosen; nothing moves for who wants less motion. */
+function messages(parentElement, data, svg, under, place) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const colour = (name) => ({ token: "#c2410c", global: "#1d4ed8" })[name] ?? "#0f766e";
+  const along = (p, q, part) => ({ x: p.x + (q.x - p.x) * part, y: p.y + (q.y - p.y) * part });
+
+  function show(at) {
+    const step = data.steps[at];
+    under.replaceChildren();
+    data.edges.forEach(([a, b], i) => {
+      const ends = [[a, b, step.widths[i][0]], [b, a, step.widths[i][1]]];
+      const either = step.widths[i].find((width) => width !== null) ?? null;
+      for (const [from, to, width] of ends) {
+        const p = place[from], q = place[to], middle = along(p, q, 0.5);
+        const wide = width ?? either;
+        const looks = wide === null ? { class: "unread" } : { class: "sends", "stroke-width": 0.5 + 3.2 * wide };
+        make("line", { x1: p.x, y1: p.y, x2: middle.x, y2: middle.y, ...looks }, under);
+      }
+      for (const [from, to, width] of still ? [] : ends) {
+        if (width === null) continue;
+        const p = place[from], q = place[to];
+        const dot = make("circle", { r: 0.7 + 1.5 * width, fill: colour(from), class: "message" }, under);
+        const moves = { dur: "1.8s", begin: `${-((i * 0.37) % 1.8)}s`, repeatCount: "indefinite" };
+        make("animate", { attributeName: "cx", from: p.x, to: q.x, ...moves }, dot);
+        make("animate", { attributeName: "cy", from: p.y, to: q.y, ...moves }, dot);
+      }
+    });
+    svg.querySelectorAll(".sent").forEach((text) => { text.textContent = step.labels[text.dataset.of] ?? ""; });
+    parentElement.querySelector("output").textContent = step.note;
+    buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(i === at)));
+    shown = at;
+  }
+
+  let shown = 0;
+  const bar = parentElement.querySelector(".steps");
+  const play = document.createElement("button");
+  const label = () => { play.textContent = parentElement.playing ? "Pause" : "Play"; };
+  const stop = () => { clearInterval(parentElement.playing); parentElement.playing = 0; label(); };
+  const start = () => {
+    parentElement.playing = setInterval(() => show((shown + 1) % data.steps.length), 5000);
+    label();
+  };
+  const buttons = data.steps.map((step, i) => {
+    const button = document.createElement("button");
+    button.textContent = step.title;
+    button.onclick = () => { stop(); show(i); };
+    return button;
+  });
+  play.onclick = () => (parentElement.playing ? stop() : start());
+  bar.append(...buttons, ...(data.steps.length > 1 ? [play] : []));
+  parentElement.playing = 0;
+  if (still || data.steps.length < 2) label(); else start();
+  show(0);
 }

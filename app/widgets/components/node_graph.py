@@ -1,8 +1,8 @@
-"""The relation graph drawn over the vehicle; a click on a node or an edge switches it off and on."""
+"""The relation graph drawn over the vehicle: as switches of its nodes and edges, or with what its nodes send."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.widgets.components import component
 from app.widgets.export import export_buttons, print_figure
-from app.workbench.images import aspect_ratio, thumbnail
+from app.workbench.images import Picture, aspect_ratio, thumbnail
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.model import Trace
@@ -61,6 +61,20 @@ class Switches:
         return GraphEdit(out, silent, tuple(tuple(edge.split("-")) for edge in self.cut))
 
 
+@dataclass(frozen=True)
+class MessageStep:
+    """One layer of the graph: what each node sends, as a part of the whole, and its number in words.
+
+    readout: the one node that receives anything that counts, or None where all do.
+    """
+
+    title: str
+    note: str
+    sent: Mapping[str, float]
+    labels: Mapping[str, str]
+    readout: str | None = None
+
+
 def graph_edges(graph: RelationGraph) -> list[tuple[str, str]]:
     """The edges of Eq. 3, each once."""
     pairs = graph.A.triu(1).nonzero().tolist()
@@ -76,6 +90,46 @@ def node_graph(
     on_switch: Callable[[Switches], None],
 ) -> None:
     """The graph over the image, whose regions ``trace`` has; ``on_switch`` is called before the page runs again."""
+    data = _drawing(graph, trace, image) | {
+        "off": list(switches.off),
+        "cut": list(switches.cut),
+        "alt": "The relation graph over the vehicle: every node and every edge is a switch",
+    }
+
+    def changed() -> None:
+        state = st.session_state[key].switched
+        if state:
+            on_switch(Switches(tuple(state["off"]), tuple(state["cut"])))
+
+    _component(key=key, data=data, on_switched_change=changed)
+    export_buttons("relation_graph", lambda format: print_figure(_figure(data), format), key=f"{key}_print")
+
+
+def message_graph(key: str, graph: RelationGraph, trace: Trace, image: Picture, steps: Sequence[MessageStep]) -> None:
+    """The graph over the image with what its nodes send, a layer after the other.
+
+    Half an edge is as wide as what the node beside it sends, against the layer's largest; dots move the same way.
+    """
+    drawn = []
+    for step in steps:
+        most = max(map(abs, step.sent.values())) or 1.0
+        widths = []
+        for edge in graph_edges(graph):
+            receivers = edge[::-1]
+            counts = [step.readout in (None, receiver) for receiver in receivers]
+            widths.append([abs(step.sent[node]) / most if to else None for node, to in zip(edge, counts)])
+        drawn.append({"title": step.title, "note": step.note, "labels": dict(step.labels), "widths": widths})
+    alt = "The relation graph over the vehicle. " + " ".join(
+        f"{step.title}: {', '.join(f'{NODE_TITLES[node]} {label}' for node, label in step.labels.items())}."
+        for step in steps
+    )
+    _component(
+        key=key, data=_drawing(graph, trace, image) | {"steps": drawn, "alt": alt}, on_switched_change=lambda: None
+    )
+
+
+def _drawing(graph: RelationGraph, trace: Trace, image: Picture) -> dict[str, Any]:
+    """Picture, nodes and edges with their places."""
     aspect, (H, W) = aspect_ratio(image), trace.F_attn.shape[2:]
     width, height = 100 * aspect**0.5, 100 / aspect**0.5
     places = {}
@@ -95,24 +149,13 @@ def node_graph(
         {"name": name, "short": short.get(name, name), "title": NODE_TITLES[name], **places[name]}
         for name in graph.nodes
     ]
-    data = {
+    return {
         "viewBox": [-2, -2, extent[0] + 4, extent[1] + 4],
         "image": thumbnail(image, 240),
         "size": [width, height],
         "nodes": nodes,
         "edges": [list(e) for e in graph_edges(graph)],
-        "off": list(switches.off),
-        "cut": list(switches.cut),
-        "alt": "The relation graph over the vehicle: every node and every edge is a switch",
     }
-
-    def changed() -> None:
-        state = st.session_state[key].switched
-        if state:
-            on_switch(Switches(tuple(state["off"]), tuple(state["cut"])))
-
-    _component(key=key, data=data, on_switched_change=changed)
-    export_buttons("relation_graph", lambda format: print_figure(_figure(data), format), key=f"{key}_print")
 
 
 def _figure(data: dict[str, Any]) -> go.Figure:

@@ -17,6 +17,7 @@ function tag(name, attributes, parent) {
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const find = (selector) => parentElement.querySelector(selector);
+  find(".regions").classList.toggle("compact", data.compact);
   const input = find("input");
   const { columns, rows, names, words, colours } = data;
   const pointAt = (name) => {

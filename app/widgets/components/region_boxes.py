@@ -8,16 +8,19 @@ from math import isclose
 from typing import Any
 
 import numpy as np
+import streamlit as st
 from PIL import Image, ImageDraw
 
 from app.widgets.components import component
 from app.widgets.components.node_graph import NODE_TITLES
 from app.widgets.prints import Cell, Row
-from app.workbench.images import thumbnail
+from app.workbench.images import Picture, thumbnail
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.overlaps import coverage, overlap
 from ssrnet.model.regions import REGION_NAMES, Box, region_boxes
 
+LAMBDA = "regions_lambda"
+"""The URL's key."""
 COLOURS = ("#3b82f6", "#f97316", "#eab308", "#10b981", "#ec4899")
 """Of ul, ur, mid, dl, dr; each box also carries its name."""
 LEAST, PARTS = Fraction(1, 8), 48
@@ -36,12 +39,37 @@ def crop_ratios(height: int, width: int, trained: float) -> list[float]:
     return steps if any(isclose(step, trained, abs_tol=1e-6) for step in steps) else sorted([*steps, trained])
 
 
+def chosen_ratio(key: str, listed: Sequence[float], trained: float) -> float:
+    """Lambda of the slider ``key`` where it was let go, else of the URL, else the one trained with; the URL names it."""
+    released = st.session_state.get(key, {}).get("ratio")
+    for value in (released, st.query_params.get(LAMBDA), st.session_state.get(f"{LAMBDA}_kept")):
+        try:
+            wanted = float(value)
+        except (TypeError, ValueError):
+            continue
+        break
+    else:
+        wanted = trained
+    ratio = min(listed, key=lambda each: abs(each - wanted))
+    st.session_state[f"{LAMBDA}_kept"] = ratio
+    if st.query_params.get(LAMBDA) != f"{ratio:.3f}":
+        st.query_params[LAMBDA] = f"{ratio:.3f}"
+    return ratio
+
+
 def region_boxes_slider(
-    key: str, image: VehicleImage, size: tuple[int, int], ratios: Sequence[float], chosen: float, trained: float
+    key: str,
+    image: Picture,
+    size: tuple[int, int],
+    ratios: Sequence[float],
+    chosen: float,
+    trained: float,
+    compact: bool = False,
 ) -> None:
     """Draws the slider and all that follows it; what it is let go at is in session state under ``key``, ``ratio``.
 
-    size: (height, width) of the feature map. trained: the lambda that the network was trained with.
+    size: (height, width) of the feature map. trained: the lambda that the network was trained with. compact: the image
+    and the crops alone.
     """
     sets: list[dict[str, Any]] = []
     set_of: dict[tuple[Box, ...], int] = {}
@@ -63,7 +91,8 @@ def region_boxes_slider(
                 "tick": fraction or f"{ratio:.2g}" if is_trained or fraction else None,
             }
         )
-    data = {"uri": thumbnail(image, 320), "alt": f"Query {image.name}"}
+    name = image.name if isinstance(image, VehicleImage) else "the uploaded picture"
+    data = {"uri": thumbnail(image, 320), "alt": f"Query {name}", "compact": compact}
     data |= {"rows": size[0], "columns": size[1], "names": REGION_NAMES, "colours": COLOURS}
     data["words"] = [NODE_TITLES[name] for name in REGION_NAMES]
     data |= {"steps": steps, "sets": sets, "chosen": ratios.index(chosen)}

@@ -1,0 +1,138 @@
+"""One picture's way through one network, as the Story page steps through it; an upload's in the viewer's session alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from app.workbench import OpenedModel, RankingOptions
+from app.workbench.cache import cached, session_cached
+from app.workbench.images import SIDE, Picture, data_uri, square
+from app.workbench.matches import pair_shares
+from ssrnet.data.images import read_image
+from ssrnet.data.records import VehicleImage
+from ssrnet.explain import stages
+from ssrnet.explain.attention import stretch
+from ssrnet.explain.image_maps import ImageMap
+from ssrnet.explain.overlay import coloured, overlay
+from ssrnet.explain.shares import BranchProducts
+from ssrnet.model import Trace
+from ssrnet.retrieval.alignment import Standardisation
+from ssrnet.retrieval.ranking import RankedImage
+
+T = TypeVar("T")
+
+
+class Nearest(NamedTuple):
+    """The gallery image that a network ranks first, by its position; ``shares`` of the branches add up to ``cosine``."""
+
+    gallery: int
+    cosine: float
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A query of the split, at its position ``query``, or an upload, for which that is None, in one network."""
+
+    model: OpenedModel
+    picture: Picture
+    query: int | None
+
+    @property
+    def name(self) -> str:
+        return self.picture.name if isinstance(self.picture, VehicleImage) else "the uploaded picture"
+
+    @property
+    def trace(self) -> Trace:
+        """As the network was trained; F_G is computed once."""
+        is_upload = self.query is None
+        return (self.model.session_view(self.picture) if is_upload else self.model.view(self.picture)).trace
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the file's picture in pixels."""
+        if self.query is None:
+            return self.picture.size
+        return self.kept("sizes", lambda: read_image(self.picture.path).size)
+
+    @property
+    def standardisation(self) -> Standardisation | None:
+        """What alignment does to this picture's embedding; None where features are not aligned."""
+        return self.model.standardisation([None if self.query is None else self.picture])
+
+    def of(self, model: OpenedModel) -> Story:
+        """The same picture in another network."""
+        return Story(model, self.picture, self.query)
+
+    def kept(self, kind: str, make: Callable[[], T]) -> T:
+        """What ``make`` computes of the picture in this network, from the cache once it has been."""
+        if self.query is None:
+            return session_cached((kind, self.model, self.picture), make)
+        return cached(f"story: {kind}", (self.model, self.picture), make, 256)
+
+    def square(self, side: int = SIDE) -> np.ndarray:
+        """(side, side, 3) uint8: the picture stretched as the network sees it."""
+        picture = self.picture if self.query is None else read_image(self.picture.path)
+        return self.kept(f"square of {side}", lambda: square(picture, side))
+
+    def square_uri(self) -> str:
+        return self.kept("square's URI", lambda: data_uri(self.square()))
+
+    def over(self, name: str, cells: np.ndarray) -> str:
+        """A map (H, W) of cells over the picture, stretched to its own range, as a data URI; ``name`` tells maps apart."""
+
+        def paint() -> str:
+            heat = stretch(ImageMap(cells, self.trace.theta).at(SIDE))
+            return data_uri(overlay(self.square(), heat))
+
+        return self.kept(f"{name} over the picture", paint)
+
+    def strip(self, name: str, rows: Tensor) -> str:
+        """Rows (n, d) of numbers as n lines of d coloured points, stretched to their own range, as a data URI."""
+
+        def paint() -> str:
+            return data_uri(coloured(stretch(np.atleast_2d(rows.detach().float().cpu().numpy()))), "png")
+
+        return self.kept(f"{name} as a strip", paint)
+
+    def largest_means(self, count: int) -> stages.LargestMeans:
+        return self.kept("largest means", lambda: stages.largest_means(self.trace, count))
+
+    def messages(self) -> stages.Messages:
+        return self.kept("messages", lambda: stages.messages(self.model.network, self.trace))
+
+    def length_shares(self) -> dict[str, float]:
+        return self.kept("length shares", lambda: stages.length_shares(self.trace, self.standardisation))
+
+    def nearest(self) -> Nearest | None:
+        """The first of the ranked list and why; None where every gallery image is junk."""
+        return self.kept("nearest", self._nearest)
+
+    def ranked(self, top_k: int) -> list[RankedImage]:
+        """The gallery's first images for an upload, which has no matches and no junk."""
+        return self._products().nearest(top_k)
+
+    def _nearest(self) -> Nearest | None:
+        if self.query is None:
+            products = self._products()
+            (first,) = products.nearest(1)
+            shares = products.shares()[:, first.index].tolist()
+            return Nearest(first.index, first.cosine, dict(zip(products.branches, shares, strict=True)))
+        hits = self.model.branch_features().rank(self.query).top(0, 1)
+        first = next((hit for hit in hits if hit.rank is not None), None)
+        if first is None:
+            return None
+        shares = pair_shares(self.model, RankingOptions(), self.query, first.index)
+        return Nearest(first.index, shares.cosine, shares.shares)
+
+    def _products(self) -> BranchProducts:
+        def compute() -> BranchProducts:
+            (embedding,) = self.model.embed([self.picture])
+            return self.model.branch_features().upload_products(embedding)
+
+        return self.kept("products", compute)
