@@ -27,6 +27,11 @@ from ssrnet.explain.shares import BranchProducts
 from ssrnet.explain.stages import channel_weights, largest_means, length_shares, messages
 from ssrnet.model import Trace
 
+INTRO = (
+    "One vehicle from photograph to rank row, stage by stage: $x \\to F_G \\to F_{Attn} \\to H^{(0)} \\to f_{token} \\to f \\to \\text{ranks}$. "
+    "Step with ← and →."
+)
+
 
 class Stage(NamedTuple):
     """key: of what it hands on; title: in the line of stages, and in full as its heading; draw: what stands on it."""

@@ -12,6 +12,7 @@ import streamlit as st
 from torch import Tensor
 
 from app.widgets.components import stylesheet
+from app.widgets.symbols import typeset
 from app.workbench.story import Story
 from ssrnet.explain.attention import attended_length, global_length
 
@@ -61,7 +62,7 @@ def words(takes: Handed | None, equation: str, gives: Handed, sentences: Sequenc
     st.latex(equation)
     st.html(f'{STYLE}<div class="gives">gives <b>{_typeset(gives.name)}</b><br>{_typeset(gives.shape)}</div>')
     for sentence in sentences:
-        st.markdown(sentence)
+        st.markdown(typeset(sentence))
 
 
 def sides() -> tuple:

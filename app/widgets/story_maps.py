@@ -134,7 +134,7 @@ def spatial(story: Story, takes: Handed, gives: Handed) -> None:
         ]
         tiles(shown, 2)
     sentence = (
-        f"$M_s$ weighs all channels of a cell alike, here by {found.low:.2f} to {found.high:.2f}, {cells.mean():.2f} in the mean; it is "
+        f"M_s weighs all channels of a cell alike, here by {found.low:.2f} to {found.high:.2f}, {cells.mean():.2f} in the mean; it is "
         f"highest in row {found.row} from the top, column {found.column} from the left, of {H} × {W} cells."
     )
     with right:
@@ -153,7 +153,7 @@ def five_regions(story: Story, takes: Handed, gives: Handed) -> None:
     nodes = story.trace.nodes
     others = " and ".join(
         [
-            *(["the global node, which is $f_G$,"] if "global" in nodes else []),
+            *(["the global node, which is f_G,"] if "global" in nodes else []),
             *(["the learned token"] if "token" in nodes else []),
         ]
     )

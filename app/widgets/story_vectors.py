@@ -88,7 +88,7 @@ def token(story: Story, takes: Handed, gives: Handed) -> None:
     cosines = node_cosines(trace)[-1, 0, readout]
     others = [value for at, value in enumerate(cosines.tolist()) if at != readout]
     sentence = (
-        f"{active:,} of the {size:,} numbers of $f_{{token}}$ are above 0, the largest is {float(f_token.max()):.2f}. Its cosine to the other rows of "
+        f"{active:,} of the {size:,} numbers of f_token are above 0, the largest is {float(f_token.max()):.2f}. Its cosine to the other rows of "
         f"H({last}) lies between {min(others):.3f} and {max(others):.3f}."
     )
     with right:
