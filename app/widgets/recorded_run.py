@@ -106,9 +106,7 @@ def _inside(run: RecordedRun, state: int, number: int) -> None:
         figures.append(Figure(run.map_uri(state, each), f"M_s at epoch {state} over {label}", caption, picks=str(each)))
     row = ImageRow("M_s over four images", "click one to follow it", figures)
     image_rows([row], "ranks", "recorded_images", str(number), _choose, tooltip="Follow this image")
-    st.caption(
-        "Each map is stretched to its own range, which stands below it: red is its highest cell, blue its lowest."
-    )
+    st.caption("Each map is stretched to its own range, which stands below it.")
     layers = record.node_cosine[state, :, number].numpy()
     different = ~np.eye(len(record.nodes), dtype=bool)
     means = ", ".join(f"H({layer}) {values[different].mean():.2f}" for layer, values in enumerate(layers))
@@ -226,6 +224,7 @@ def _curves(record: LearningRecord, state: int) -> None:
     x = np.linspace(0, total, 10 * total + 1)
     rates = [optimiser.learning_rate * learning_rate_factor(epoch, total, optimiser) for epoch in x]
     figure.add_scatter(x=x, y=rates, name="this run", line={"color": COLOURS[0]})
+    figure.update_yaxes(tickformat=".0~e")
     with right:
         _over_epochs(figure, state, total, "Learning rate", "recorded_rate")
         st.caption(rate_in_words(record.about["optimiser"]))
