@@ -71,7 +71,7 @@ def test_the_module_runs_and_a_missing_folder_is_one_sentence(tmp_path):
         ("evaluate --data d --checkpoint c.safetensors", "there is no checkpoint at c.safetensors; "),
         ("compare --data d --baseline b --ssrnet s --out c.md", "c.md does not end in .json; "),
         ("compare --data d --baseline b --ssrnet s --out c.json", "there is no checkpoint at b; "),
-        ("evaluate --data d", "give either --checkpoint FILE or --untrained WEIGHTS; "),
+        ("evaluate --data d", "give --checkpoint FILE, --untrained WEIGHTS or --features FILE; "),
     ],
 )
 def test_bad_values_are_one_sentence(monkeypatch, capsys, tmp_path, arguments, sentence):
