@@ -12,6 +12,7 @@ from importlib import import_module
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from app.widgets.lecture import LECTURE_STYLE, PRESENT, presenting
 from ssrnet.errors import InstallationError, SSRNetError
 from ssrnet.installation import check_torch
 
@@ -41,8 +42,8 @@ VIEWS = {
 HOME = "start"
 SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n", "align")
 """The sidebar's keys in the URL."""
-SHARED = (*SOURCE, "map_colours", "same_scale")
-"""The keys in the URL that go from page to page: the sidebar's, and how heat maps are coloured."""
+SHARED = (*SOURCE, "map_colours", "same_scale", PRESENT)
+"""The keys in the URL that go from page to page: the sidebar's, how heat maps are coloured, and lecture mode."""
 
 
 def as_page(view: str) -> StreamlitPage:
@@ -58,7 +59,11 @@ def as_page(view: str) -> StreamlitPage:
 
 def run_view(view: str, title: str) -> None:
     """Draws one page; an error meant for the user takes the place of what it stopped."""
-    st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
+    bring_along(view)
+    top = st.container(key="page_top")
+    top.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
+    if presenting():
+        top.html(LECTURE_STYLE)
     st.header(title, anchor=False)
     try:
         with st.spinner("Starting PyTorch"):
@@ -66,6 +71,7 @@ def run_view(view: str, title: str) -> None:
             # After the check, and none of them imports torchvision: that is checked once a network is needed.
             from app.widgets.problems import show_problem
             from app.widgets.source import choose_source, guide, show_reach
+            from app.widgets.tour_bar import top_bar
 
         module = import_module(f"app.views.{view}")
         if introduction := getattr(module, "INTRO", ""):
@@ -73,13 +79,15 @@ def run_view(view: str, title: str) -> None:
         needed = getattr(module, "NEEDS_SOURCE", True)
         bench = None
         try:
-            bench = choose_source(view)
+            bench = choose_source()
         except SSRNetError as error:
             if needed:
                 raise
             show_problem(error)
         finally:
             show_reach()
+            with top:
+                top_bar(view, bench)
         if bench is not None or not needed:
             module.render(bench)
         else:
@@ -90,6 +98,21 @@ def run_view(view: str, title: str) -> None:
         show_problem(error)
     else:
         _set_aside(len(sys.modules))
+
+
+def bring_along(view: str) -> None:
+    """Restores what was chosen on another page: the menu's links carry no parameters."""
+    other_page = st.session_state.get("source_view") != view
+    for key in SHARED:
+        if key in st.query_params:
+            continue
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+        elif key != PRESENT:  # which belongs to no widget
+            continue
+        if other_page and key in st.session_state.get("source_url", {}):
+            st.query_params[key] = st.session_state["source_url"][key]
+    st.session_state["source_view"] = view
 
 
 @st.cache_resource(show_spinner=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.widgets.components.image_picker import chosen_image
+from app.widgets.lecture import lecture_switch
 from app.widgets.page import SHARED
 from app.widgets.problems import choose_path, open_typed
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
@@ -46,15 +47,15 @@ ALIGN_HELP = (
 )
 
 
-def choose_source(view: str) -> Workbench | None:
+def choose_source() -> Workbench | None:
     """Draws the sidebar; None until data and both checkpoints are named.
 
     Fields start with the bundled demo, where it is there; what the URL says goes before.
     Raises :class:`SSRNetError` for what is named but cannot be used.
     """
-    _bring_along(view)
     demo = places.demo()
     with st.sidebar:
+        lecture_switch()
         st.header("Data and models", anchor=False)
         data = st.text_input(
             "Data folder",
@@ -101,17 +102,6 @@ def choose_source(view: str) -> Workbench | None:
         return None
     bench = Workbench.of(opened, *checkpoints, protocol, imported.get(third))
     return bench.aligned if aligned else bench
-
-
-def _bring_along(view: str) -> None:
-    """Restores what was chosen on another page: the menu's links carry no parameters."""
-    other_page = st.session_state.get("source_view") != view
-    for key in SHARED:
-        if key in st.session_state and key not in st.query_params:
-            st.session_state[key] = st.session_state[key]
-            if other_page and key in st.session_state.get("source_url", {}):
-                st.query_params[key] = st.session_state["source_url"][key]
-    st.session_state["source_view"] = view
 
 
 def _choose_third(imported: list[str]) -> str | None:

@@ -15,7 +15,7 @@ function tag(name, attributes, parent) {
 }
 
 export default function (component) {
-  const { data, parentElement, setStateValue } = component;
+  const { data, parentElement, setTriggerValue } = component;
   const find = (selector) => parentElement.querySelector(selector);
   find(".regions").classList.toggle("compact", data.compact);
   const input = find("input");
@@ -113,17 +113,26 @@ export default function (component) {
     }));
   }
 
-  const send = () => setStateValue("ratio", data.steps[input.value].ratio);
+  const send = () => {
+    kept.get(parentElement).sent.push(Number(input.value));
+    setTriggerValue("ratio", data.steps[input.value].ratio);
+  };
   find(".boxes").setAttribute("viewBox", `0 0 ${columns} ${rows}`);
   const picture = find("img");
   picture.src = data.uri;
   picture.alt = data.alt;
   input.max = data.steps.length - 1;
-  // Only at first: later the server may answer an older place while the hand has moved on.
   const ratios = data.steps.map((step) => step.ratio).join();
-  if (kept.get(parentElement) !== ratios) {
+  const before = kept.get(parentElement);
+  if (before?.ratios === ratios) {
+    // An answer to what was sent may be late, when the hand has moved on; any other place comes from a link.
+    const answered = before.sent.indexOf(data.chosen);
+    if (answered < 0 && data.chosen !== before.chosen) input.value = data.chosen;
+    before.sent.splice(0, answered + 1);
+    before.chosen = data.chosen;
+  } else {
     input.value = data.chosen;
-    kept.set(parentElement, ratios);
+    kept.set(parentElement, { ratios, chosen: data.chosen, sent: [] });
     find(".ticks").replaceChildren(...data.steps.flatMap((step, i) => {
       if (!step.tick) return [];
       const button = document.createElement("button");

@@ -66,7 +66,7 @@ def region_boxes_slider(
     trained: float,
     compact: bool = False,
 ) -> None:
-    """Draws the slider and all that follows it; what it is let go at is in session state under ``key``, ``ratio``.
+    """Draws the slider and all that follows it; in the run after it is let go session state has its ``ratio`` under ``key``.
 
     size: (height, width) of the feature map. trained: the lambda that the network was trained with. compact: the image
     and the crops alone.
