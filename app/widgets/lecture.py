@@ -32,11 +32,11 @@ def lecture_switch() -> None:
 
 def show_only(part: str) -> None:
     """Leaves of the page only what holds ``part`` (CSS), and alerts; the whole page where nothing does."""
-    kept = f".st-key-page_top, .stAlert, {part}"
-    st.html(
-        f"<style>.stMainBlockContainer:has({part}) > .stVerticalBlock > :not(:has({kept}), {kept}) "
-        "{ display: none; }</style>"
-    )
+    kept = f".st-key-page_top, .stAlert, .stSpinner, {part}"
+    block = ".stMainBlockContainer"
+    # While the page is being drawn the part may be still to come.
+    there = f":is({block}:has({part}), [data-test-script-state=running] {block})"
+    st.html(f"<style>{there} > .stVerticalBlock > :not(:has({kept}), {kept}) {{ display: none; }}</style>")
 
 
 def lecture_keys(number: int, of: int) -> None:
