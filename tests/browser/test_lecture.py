@@ -9,7 +9,8 @@ TEXT_SIZES = """() => {
   const walk = (node) => {
     if (node.nodeType === Node.TEXT_NODE && node.textContent.trim()) {
       const parent = node.parentElement, box = parent.getBoundingClientRect();
-      const apart = parent.closest("[data-testid=stIconMaterial], svg, style, .katex .msupsub");  // an index is smaller
+      // Indices in formulas are smaller.
+      const apart = parent.closest("[data-testid=stIconMaterial], svg, style, .msupsub, .katex-mathml");
       if (!apart && parent.checkVisibility() && box.width > 2 && box.height > 2)
         sizes.push([parseFloat(getComputedStyle(parent).fontSize), node.textContent.trim().slice(0, 40)]);
     }
