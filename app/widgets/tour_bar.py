@@ -12,6 +12,10 @@ from app.workbench import Workbench
 BACK, ON = ":material/arrow_back:", ":material/arrow_forward:"
 
 
+OWN_ARROWS = ("story",)
+"""Pages whose own steps the arrow keys go through."""
+
+
 def top_bar(view: str, bench: Workbench | None) -> None:
     """The bar, where the URL names a tour's step on this page or lecture mode is on."""
     opened = opened_step(view, bench) if bench else None
@@ -45,13 +49,14 @@ def _tour_bar(name: str, tour: Tour, number: int) -> None:
 
 
 def _page_bar(view: str) -> None:
-    """In lecture mode on a page without a tour: on and back go through the menu."""
+    """In lecture mode on a page without a tour: on and back go through the menu, by links and, where the page has no steps, by arrow keys."""
     views = list(VIEWS)
     at = views.index(view)
+    previous, following = (None, None) if view in OWN_ARROWS else (PREVIOUS, NEXT)
     with st.container(key="page_bar", horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        with st.container(key=PREVIOUS, width="content"):
+        with st.container(key=previous, width="content"):
             _neighbour(views[max(0, at - 1)], BACK, disabled=at == 0)
-        with st.container(key=NEXT, width="content"):
+        with st.container(key=following, width="content"):
             _neighbour(views[min(len(views) - 1, at + 1)], ON, disabled=at == len(views) - 1)
         leave_button()
     lecture_keys(at + 1, len(views))

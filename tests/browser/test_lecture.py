@@ -103,3 +103,12 @@ def test_lecture_mode_goes_through_the_menu_and_stays_on_pages_that_are_opened_f
     page.keyboard.press("ArrowRight")  # in the field
     page.wait_for_timeout(500)
     assert "/retrieval?" in page.url
+
+
+def test_the_arrows_of_the_story_are_its_stages(lecture):
+    page = lecture("story", stage="1")
+    page.wait_for_selector(".st-key-page_bar")
+    page.locator("[data-stage]").nth(2).wait_for()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**stage=2*")
+    assert "/story?" in page.url
