@@ -49,7 +49,7 @@ def _tour_bar(name: str, tour: Tour, number: int) -> None:
 
 
 def _page_bar(view: str) -> None:
-    """In lecture mode on a page without a tour: on and back go through the menu, by links and, where the page has no steps, by arrow keys."""
+    """In lecture mode on a page without a tour: back and on go through the menu."""
     views = list(VIEWS)
     at = views.index(view)
     previous, following = (None, None) if view in OWN_ARROWS else (PREVIOUS, NEXT)
