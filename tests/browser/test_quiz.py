@@ -41,7 +41,7 @@ def test_ten_rounds_by_keyboard_alone(page, server, fleet, checkpoints):
     page.locator(".quiz-table").wait_for()
     assert page.locator(".quiz-picture .by", has_text="You").count() == 1
     assert "4" in page.locator(".quiz-picture", has=page.locator(".by", has_text="You")).inner_text()
-    tab_to(page, "Next")
+    page.wait_for_function("document.activeElement.matches('.st-key-quiz_next button')")
     go_on(page)
     assert "Round 3 of 10" in score_line(page)
 
