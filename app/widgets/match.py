@@ -189,10 +189,11 @@ def share_chart(shares: Mapping[str, Mapping[str, float]], cosine: str) -> None:
         f"Branch shares: they add up to the {cosine}",
         barmode="relative",
         uniformtext={"minsize": 9, "mode": "hide"},  # on a phone the legend says what is too small to be written
-        legend={"orientation": "h", "y": -0.45 if len(titles) > 1 else -0.9, "traceorder": "normal"},
+        legend={"orientation": "h", "y": -0.45, "traceorder": "normal"},
         showlegend=len(branches) > 1,
     )
-    figure.update_xaxes(title=f"Share of the {cosine}")
+    if len(titles) > 1:  # one bar leaves no place for it above the legend
+        figure.update_xaxes(title=f"Share of the {cosine}")
     figure.update_yaxes(autorange="reversed", automargin=True)
     alt = "; ".join(
         f"{title}: " + ", ".join(f"{branch_title(branch)} {value:.3f}" for branch, value in each.items())
