@@ -38,8 +38,7 @@ def test_a_page_says_what_is_still_missing(open_page, city, view):
     assert "a data folder" not in test.info[0].value
 
 
-# The story's stages have a sentence and an equation each.
-@pytest.mark.parametrize("view", [view for view in VIEWS if view != "story"])
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_page_opens_with_what_it_is_and_an_equation(open_page, view):
     introduction = import_module(f"app.views.{view}").INTRO
     assert introduction.strip() == open_page(view).markdown[0].value.strip()
