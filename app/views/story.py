@@ -28,7 +28,7 @@ from ssrnet.explain.stages import channel_weights, largest_means, length_shares,
 from ssrnet.model import Trace
 
 INTRO = (
-    "One vehicle from photograph to rank row, stage by stage: $x \\to F_G \\to F_{Attn} \\to H^{(0)} \\to f_{token} \\to f \\to \\text{ranks}$. "
+    "One vehicle from photograph to rank row, stage by stage: $x \\to F_G \\to F_{\\mathrm{attn}} \\to H^{(0)} \\to f_{\\mathrm{token}} \\to f \\to \\text{ranks}$. "
     "Step with ← and →."
 )
 
@@ -47,21 +47,21 @@ STAGES = (
     Stage("F_G", "F_G", "The feature map $F_G$", story_maps.feature_map),
     Stage("M_c", "M_c", "Channel attention $M_c$", story_maps.channel_attention),
     Stage("M_s", "M_s", "Spatial attention $M_s$", story_maps.spatial),
-    Stage("regions", "Regions", "Five regions of $F_{Attn}$", story_maps.five_regions),
+    Stage("regions", "Regions", r"Five regions of $F_{\mathrm{attn}}$", story_maps.five_regions),
     Stage("graph", "Graph", "Messages along the graph", story_vectors.graph),
-    Stage("token", "Token", "The token's row $f_{token}$", story_vectors.token),
+    Stage("token", "Token", r"The token's row $f_{\mathrm{token}}$", story_vectors.token),
     Stage("embedding", "Vector", "Necks and embedding", story_vectors.embedding),
     Stage("cosine", "Cosine", "The cosine, by branch", story_vectors.cosine),
     Stage("ranks", "Ranks", "The rank row", story_vectors.ranks),
 )
 KEYS = [stage.key for stage in STAGES]
-LOOK_FOR = """
+LOOK_FOR = r"""
 Every picture, number and shape belongs to the image in view, as the network computed it. *Takes* is what the stage before
 handed on, *gives* what this one makes of it. Maps, strips and channels are each stretched to their own range for the
 colours; their numbers stand below.
 
-**Edges.** In the last layer an edge is as wide as the sender's exact share in $f_{token}$. In the layers before no such sum
-exists: there it is as wide as what happens to $f_{token}$ when the sender's row is set to zero.
+**Edges.** In the last layer an edge is as wide as the sender's exact share in $f_{\mathrm{token}}$. In the layers before no such sum
+exists: there it is as wide as what happens to $f_{\mathrm{token}}$ when the sender's row is set to zero.
 """
 
 

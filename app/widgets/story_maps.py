@@ -24,14 +24,14 @@ CBAM_CHANNELS = (
     r"\begin{aligned} M_c &= \sigma\big(\mathrm{MLP}(\mathrm{avg}\,F_G) \\ &\quad + \mathrm{MLP}(\mathrm{max}\,F_G)\big) \\ "
     r"F_c &= M_c \otimes F_G \quad (1) \end{aligned}"
 )
-SE_CHANNELS = r"\begin{aligned} M_c &= \sigma\big(\mathrm{MLP}(\mathrm{avg}\,F_G)\big) \\ F_{Attn} &= M_c \otimes F_G \end{aligned}"
+SE_CHANNELS = r"\begin{aligned} M_c &= \sigma\big(\mathrm{MLP}(\mathrm{avg}\,F_G)\big) \\ F_{\mathrm{attn}} &= M_c \otimes F_G \end{aligned}"
 SPATIAL = (
     r"\begin{aligned} p &= [\mathrm{avg}\,F_c; \mathrm{max}\,F_c] \\ M_s &= \sigma\big(\mathrm{BN}(\mathrm{conv}_{7 \times 7}\,p)\big) \\ "
-    r"F_{Attn} &= M_s \otimes F_c \quad (1) \end{aligned}"
+    r"F_{\mathrm{attn}} &= M_s \otimes F_c \quad (1) \end{aligned}"
 )
 REGIONS = (
     r"\begin{aligned} H_L &= \lfloor \lambda H \rfloor \quad (2) \\ W_L &= \lfloor \lambda W \rfloor \\ "
-    r"H^{(0)}_r &= \mathrm{GAP}(F_{Attn}[r]) \end{aligned}"
+    r"H^{(0)}_r &= \mathrm{GAP}(F_{\mathrm{attn}}[r]) \end{aligned}"
 )
 
 

@@ -23,7 +23,7 @@ CONVOLUTION = (
     r"\begin{aligned} \tilde A &= A + I \quad (3) \\ H^{(l+1)} &= \sigma\big(\tilde D^{-1} \tilde A \\ "
     r"&\quad H^{(l)} W^{(l)}\big) \quad (4) \end{aligned}"
 )
-READOUT = r"f_{token} = H^{(%d)}_{%s}"
+READOUT = r"f_{\mathrm{token}} = H^{(%d)}_{%s}"
 NECKS = (
     r"\begin{aligned} \hat f_b &= \gamma_b \otimes \frac{f_b - \mu_b}{\sqrt{\sigma_b^2 + \epsilon}} \\ "
     r"f &= [%s] \end{aligned}"
