@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from torch import Tensor
 
 from app.widgets.components.image_picker import image_picker
 from app.widgets.components.node_graph import NODE_TITLES, Switches, node_graph
@@ -22,12 +24,12 @@ from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery
 from ssrnet.explain.captions import smoothing_caption, turning_caption
-from ssrnet.explain.graph import GraphEdit, edit_trace, no_graph
+from ssrnet.explain.graph import VARIANTS, GraphEdit, edit_trace, no_graph, variant_graph
 from ssrnet.explain.projection import project
 from ssrnet.explain.relations import node_cosines, smoothness
 from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
-from ssrnet.model import Trace
-from ssrnet.model.graph import RelationGraph, adjacency, normalised_adjacency, with_self_loops
+from ssrnet.model import ModelSettings, Trace
+from ssrnet.model.graph import adjacency, normalised_adjacency, with_self_loops
 from ssrnet.model.health import attention_health
 from ssrnet.model.regions import REGION_NAMES
 from ssrnet.retrieval.alignment import ALIGNED
@@ -40,6 +42,7 @@ NECK_HELP = (
     "The neck is the batch normalisation between f_token and the embedding (BNNeck). It adds a constant, which belongs to "
     "no node."
 )
+CHECKPOINT = "this checkpoint"
 
 INTRO = r"""
 Five regions, the whole image and a learned token pass features along the graph's edges; the token's row after the last
@@ -92,31 +95,62 @@ def _page(bench: Workbench, model: OpenedModel) -> DeltaGenerator:
     fragment(_switchboard)(model, evaluation, query)
     place = st.container()
     _single_nodes(model, query)
-    node_maps(model, query)
     return place
 
 
 def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None:
-    """The drawing, what its switches do to the token and to the ranks, and the matrices of Eqs. 3 and 4."""
-    graph = model.network.graph
-    switches = _switches().of(graph)
+    """The drawing with what its switches do, matrices and ranks; nodes of several images; this image's cosines."""
     image = evaluation.split.query[query]
     trace = model.view(image).trace
+    variant = one_of("Show the graph of", _variants(model.settings), "graph_variant")
+    graph = model.network.graph if variant == CHECKPOINT else variant_graph(variant)
+    switches = _switches().of(graph)
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        node_graph("graph_drawing", graph, trace, image, switches, _keep_switches)
+        drawing = st.container()
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Click a node or an edge to switch it off or on; Tab and Enter do the same.", width="stretch")
             reset = {"on_click": _keep_switches, "args": (Switches(),), "disabled": switches == Switches()}
             st.button("All on", key="graph_reset", icon=":material/restart_alt:", **reset)
-        how = one_of("A node that is off is", (REMOVED, SILENCED), "graph_how")
-    edit = switches.edit(graph, removed=how == REMOVED)
+        removed = one_of("A node that is off is", (REMOVED, SILENCED), "graph_how") == REMOVED
+        with drawing:
+            node_graph("graph_drawing", graph, trace, image, switches, removed, _keep_switches)
+        st.caption(
+            "Dashed: off; a node that is taken out takes its edges along. Pale: edges of a silenced node, which stay."
+        )
+    edit = switches.edit(graph, removed)
+    if variant != CHECKPOINT:
+        with right:
+            st.info(_drawn_only(variant), icon=":material/draw:")
+            _matrices(graph.nodes, edit.adjacency(graph))
+        node_maps(model, query)
+        return
     edited = graphs.edited_query(model, query, edit)
     with right:
         _effects(edited, evaluation, str(edit))
-        _matrices(graph, edited.after.trace)
+        _matrices(graph.nodes, edited.after.trace.A.cpu())
     _ranks(model, evaluation, query, edited, edit)
+    node_maps(model, query)
     _cosines(edited.after.trace, edit.switches)
+
+
+def _variants(settings: ModelSettings) -> list[str]:
+    """The checkpoint's graph, and those of Table 1 that are another one."""
+    others = [name for name, nodes in VARIANTS.items() if any(getattr(settings, key) != nodes[key] for key in nodes)]
+    return [CHECKPOINT, *others]
+
+
+def _drawn_only(variant: str) -> str:
+    """What a graph without a checkpoint shows, and how its edges differ."""
+    joined = {
+        "w/o token": "Without the token the global node joins every region itself, and its row is read out.",
+        "w/o global node": "Without the global node the token joins the five regions alone.",
+        "seven nodes": "The token joins all other nodes; the global node meets the regions only through it.",
+    }
+    return (
+        f"Drawing and matrices only: {variant} (Table 1, Eq. 3). This checkpoint was not trained with it, so there is no "
+        f"token and no rank to show. {joined[variant]} The sections below are this checkpoint's."
+    )
 
 
 def _switches() -> Switches:
@@ -159,9 +193,9 @@ def _first(ranking: Ranking) -> str:
     return str(int(ranking.first_hit[0])) if ranking.first_hit[0] else "none"
 
 
-def _matrices(graph: RelationGraph, trace: Trace) -> None:
-    """A + I and D^-1 (A + I), as edited."""
-    A_tilde, P = with_self_loops(trace.A.cpu()), normalised_adjacency(trace.A.cpu())
+def _matrices(nodes: Sequence[str], A: Tensor) -> None:
+    """A + I and D^-1 (A + I) of A (n, n), as edited."""
+    A_tilde, P = with_self_loops(A), normalised_adjacency(A)
     degree = A_tilde.sum(1)
     fractions = [
         [f"1/{int(degree[i])}" if value and degree[i] > 1 else f"{value:g}" for value in row]
@@ -170,7 +204,7 @@ def _matrices(graph: RelationGraph, trace: Trace) -> None:
     whole = [[f"{value:g}" for value in row] for row in A_tilde.tolist()]
     panels = {"A + I (Eq. 3)": Matrix(A_tilde.numpy(), whole), "D⁻¹(A + I) (Eq. 4)": Matrix(P.numpy(), fractions)}
     alt = "The adjacency matrix with self loops, and the same with every row divided by its sum"
-    matrices(panels, graph.nodes, "graph_matrices", alt)
+    matrices(panels, nodes, "graph_matrices", alt)
 
 
 def _ranks(model: OpenedModel, evaluation: Evaluation, query: int, edited: EditedQuery, edit: GraphEdit) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from app.widgets.alignment_note import show_cautions
-from app.widgets.components.network_diagram import network_diagram
+from app.widgets.components.approaches import approaches
+from app.widgets.components.image_picker import chosen_image
+from app.widgets.components.network_diagram import Picture, network_diagram
 from app.widgets.evaluations import evaluations, metrics_table
+from app.widgets.network_pictures import network_pictures
 from app.widgets.page import VIEWS, as_page, explain
 from app.widgets.source import guide, show_seen_in_training
 from app.widgets.tours import TOURS, step_link
 from app.workbench import Workbench
 from ssrnet.analysis.comparison import LARGEST_GAIN, largest_gain
 from ssrnet.analysis.confusions import WORST, worst_failure
+from ssrnet.errors import SSRNetError
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.retrieval.evaluation import evaluate
 
@@ -42,12 +48,16 @@ MEASURING = "start_measuring"
 def render(bench: Workbench | None) -> None:
     """The page works without data and models too; parts that need them say so."""
     st.subheader("The network", anchor=False)
-    settings, cells = ModelSettings(), None
+    settings, cells, pictures = ModelSettings(), None, {}
     if bench is not None:
+        if bench.ssrnet.is_loaded:
+            pictures = _pictures(bench)
         info = bench.ssrnet.source.info
         settings, cells = info.model, info.image_size // (16 if info.model.last_stride == 1 else 32)
-    opened = network_diagram(settings, cells, VIEWS, "start_network")
-    st.caption("Blocks with a coloured frame lead to their pages.")
+    opened = network_diagram(settings, cells, VIEWS, "start_network", pictures)
+    st.caption("Blocks with a coloured frame lead to their pages." + (_what_is_drawn(bench) if pictures else ""))
+    st.subheader("Four approaches (paper, Fig. 1)", anchor=False)
+    approaches()
     if bench is not None:
         st.subheader("The loaded models", anchor=False)
         show_seen_in_training(bench.raw.networks.values())
@@ -60,6 +70,22 @@ def render(bench: Workbench | None) -> None:
     if opened in VIEWS:
         query = {"query": st.query_params["query"]} if "query" in st.query_params else {}
         st.switch_page(as_page(opened), query_params=query)
+    # The first view is complete before the network is loaded for its pictures.
+    if bench is not None and _pictures(bench) != pictures:
+        st.rerun()
+
+
+def _pictures(bench: Workbench) -> Mapping[str, Picture]:
+    """The current query in the diagram's blocks; none where it or the checkpoint cannot be read."""
+    try:
+        return network_pictures(bench.ssrnet, chosen_image("query", bench.dataset.test))
+    except SSRNetError:
+        return {}
+
+
+def _what_is_drawn(bench: Workbench) -> str:
+    name = chosen_image("query", bench.dataset.test).name
+    return f" In them is {name}, the current query, with {bench.ssrnet.title}; choose another on any page."
 
 
 def _numbers(bench: Workbench) -> None:

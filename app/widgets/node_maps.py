@@ -41,7 +41,9 @@ def node_maps(model: OpenedModel, query: int) -> None:
     st.subheader("Nodes of several images, layer by layer", anchor=False)
     image = model.split.query[query]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        choice = one_of("Images", {each: CHOICES[each] for each in graphs.choices(image)}, "graph_images")
+        offered = {each: CHOICES[each] for each in graphs.choices(image)}
+        first = graphs.ALIKE if graphs.ALIKE in offered else graphs.QUERY
+        choice = one_of("Images", offered, "graph_images", default=first)
         method = one_of("Projection", METHODS, "graph_method")
         colouring = one_of("Colour", COLOURINGS, "graph_colour")
         most, seed = 12, 0

@@ -114,6 +114,11 @@ class OpenedModel:
         return cached("predictors", (str(self.source.path), self.hash), self._load, 4, "Loading the checkpoint")
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether the network is in memory, so that a new image takes well under a second."""
+        return cached_value("predictors", (str(self.source.path), self.hash)) is not None
+
+    @property
     def network(self) -> SSRNet:
         return self.predictor.model
 
@@ -214,6 +219,11 @@ class OpenedModel:
         """Ranking and metrics under the protocol; ``progress_callback`` counts queries that are re-ranked."""
         spinner = None if options.re_rank else "Ranking"
         return cached("evaluations", (self, options), lambda: self._evaluate(options, progress_callback), 16, spinner)
+
+    @property
+    def made_evaluation(self) -> Evaluation | None:
+        """The :meth:`evaluation` where it has been made."""
+        return cached_value("evaluations", (self, RankingOptions()))
 
     @property
     def seen_in_training(self) -> SeenInTraining | None:

@@ -26,6 +26,14 @@ Sides = Literal["query", "both"]
 """The graphs that an edit changes: the query's alone, or the query's and every gallery image's."""
 
 
+VARIANTS = {
+    "seven nodes": {"global_node": True, "token_node": True},
+    "w/o token": {"global_node": True, "token_node": False},
+    "w/o global node": {"global_node": False, "token_node": True},
+}
+"""The relation branch's graphs in Table 1, as settings of :class:`RelationGraph`."""
+
+
 @dataclass(frozen=True)
 class GraphEdit:
     """Changes to the relation graph at test time; equal edits compare and hash as equal."""
@@ -198,6 +206,14 @@ def edit_trace(model: SSRNet, trace: Trace, edit: GraphEdit) -> EditedTrace:
         H=H,
     )
     return EditedTrace(edited, edit_label(model, edit, "query", ratio))
+
+
+def variant_graph(variant: str) -> RelationGraph:
+    """The graph of Eq. 3 in a variant of Table 1, a name in :data:`VARIANTS`, for its nodes and its A.
+
+    It has one channel and weights that were never trained, so it is not for images.
+    """
+    return RelationGraph(1, 1, depth=1, **VARIANTS[variant])
 
 
 def edit_label(model: SSRNet, edit: GraphEdit, sides: Sides, crop_ratio: float | None = None) -> EditLabel:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.widgets.components.node_graph import Switches, graph_edges
+from app.widgets.components.node_graph import Switches, _figure, graph_edges
 from app.widgets.symbols import typeset
 from app.workbench import graphs
 from ssrnet.explain.captions import smoothing_caption
@@ -82,6 +82,60 @@ def test_switches_in_the_url_change_token_matrices_and_label(open_city):
     silenced = open_city("graph", query=QUERY, graph_off="ul", graph_how="silenced")
     assert matrices(silenced)[0]["A + I (Eq. 3)"].sum() == 7 + 2 * 14, "a silenced node keeps its edges"
     assert "ul silenced" in html(silenced)
+
+
+@pytest.mark.parametrize(
+    ("variant", "missing", "hub"), [("w/o token", "token", "global"), ("w/o global node", "global", "token")]
+)
+def test_variants_of_table_1_are_drawn_with_their_adjacency(open_city, variant, missing, hub):
+    test = open_city("graph", query=QUERY, graph_variant=variant, graph_off="dl")
+    drawing = components(test, "node_graph")[0]
+    nodes = [name for name in NODES if name != missing]
+    assert [node["name"] for node in drawing["nodes"]] == nodes and len(drawing["edges"]) == 4 + 4 + 5
+    A = matrices(test)[0]["A + I (Eq. 3)"]
+    assert [name for name, joined in zip(nodes, A[nodes.index(hub)]) if not joined] == ["dl"], "which is taken out"
+    assert A.shape == (6, 6) and A.sum() == 6 + 2 * (13 - 4), "dl had two corners, the middle, and the hub"
+    assert "Drawing and matrices only" in test.info[0].value and not test.metric
+    assert "graph_variant" in test.query_params and 'class="row"' not in html(test)
+    assert [each.value for each in test.subheader][0] == "Nodes of several images, layer by layer"
+
+
+def test_the_switch_between_graphs_offers_those_that_the_checkpoint_is_not(open_city):
+    offered = {each.key: each.options for each in open_city("graph", query=QUERY).get("button_group")}
+    assert list(offered["graph_variant"]) == ["this checkpoint", "w/o token", "w/o global node"]
+
+
+def test_nodes_that_lose_their_edges_are_named_for_the_drawing(open_city):
+    drawing = components(open_city("graph", query=QUERY, graph_off="ul,token"), "node_graph")[0]
+    assert drawing["removable"] == NODES[:6], "the token is read out, so it is silenced and keeps its edges"
+    silenced = components(open_city("graph", query=QUERY, graph_off="ul", graph_how="silenced"), "node_graph")[0]
+    assert silenced["removable"] == []
+
+
+def test_the_print_draws_edges_of_a_node_that_is_off_as_off(open_city):
+    drawing = components(open_city("graph", query=QUERY, graph_off="ul,token", graph_cut="dl-dr"), "node_graph")[0]
+    lines = [trace for trace in _figure(drawing).data if trace.mode == "lines"]
+    drawn = {tuple(edge): (line.line.dash, line.opacity) for edge, line in zip(drawing["edges"], lines, strict=True)}
+    assert {edge for edge, (dash, _) in drawn.items() if dash == "dot"} == {
+        edge for edge in drawn if "ul" in edge or edge == ("dl", "dr")
+    }
+    assert {edge for edge, (_, opacity) in drawn.items() if opacity < 1} == {
+        edge for edge in drawn if "token" in edge and "ul" not in edge
+    }
+
+
+def test_nodes_of_several_images_are_the_second_section_and_open_on_look_alikes(open_city, monkeypatch):
+    test = open_city("graph", query=QUERY)
+    assert [each.value for each in test.subheader][0] == "Nodes of several images, layer by layer"
+    assert any("1 image, 7 nodes each" in each.value for each in test.caption), "no look-alikes without sibling groups"
+    monkeypatch.setattr(graphs, "choices", lambda image: ["query", "vehicle", "alike", "wrong", "random"])
+    monkeypatch.setattr(
+        graphs, "chosen_images", lambda model, query, choice, *_: asked.append(choice) or [model.split.query[0]]
+    )
+    asked = []
+    open_city("graph", query=QUERY)
+    open_city("graph", query=QUERY, graph_images="This image")
+    assert asked == ["alike", "query"]
 
 
 def test_all_on_takes_the_switches_back(open_city):

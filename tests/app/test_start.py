@@ -4,13 +4,21 @@ import re
 from urllib.parse import parse_qsl
 
 import pytest
+import torch
 
-from app.widgets.components.network_diagram import TALL_SIZES, WIDE_SIZES, _blocks, _svg, ratio_in_words
+from app.widgets.components.approaches import APPROACHES
+from app.widgets.components.network_diagram import Picture, _blocks, _svg, ratio_in_words
+from app.widgets.network_pictures import network_pictures
 from app.widgets.page import HOME, VIEWS
 from app.workbench import OpenedModel
+from app.workbench.attention import map_uri
+from app.workbench.images import aspect_ratio, image_label
+from ssrnet.data.protocols import Protocol
+from ssrnet.errors import DataError
+from ssrnet.explain.image_maps import network_map
 from ssrnet.model import ModelSettings
 from tests import tiny
-from tests.app.conftest import whole
+from tests.app.conftest import components, whole, workbench
 
 
 def headings(test) -> list[str]:
@@ -38,12 +46,19 @@ def measured(open_page, city, checkpoints):
 def test_it_stands_without_a_source(open_page):
     test = whole(open_page("start"))
     assert "compare it with its baseline" in test.markdown[0].value
-    assert headings(test) == ["The network"] and "Still missing" in test.info[0].value
+    assert (
+        headings(test) == ["The network", "Four approaches (paper, Fig. 1)"] and "Still missing" in test.info[0].value
+    )
 
 
 def test_numbers_and_three_tours(measured):
     test = measured(query="0008_c001_00000000_0.jpg")
-    assert headings(test) == ["The network", "The loaded models", "Three guided tours"]
+    assert headings(test) == [
+        "The network",
+        "Four approaches (paper, Fig. 1)",
+        "The loaded models",
+        "Three guided tours",
+    ]
     assert test.dataframe[0].value["Model"].tolist() == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert len(test.json) >= 2, "each number's protocol record"
     said = " ".join(each.value for each in test.markdown)
@@ -62,7 +77,7 @@ def test_aligned_numbers_stand_below_raw_ones(measured):
     captions = [each.value for each in test.caption]
     for title in titles:
         assert any(caption.startswith(f"**{title}**: `") for caption in captions), "the file is that of both rows"
-    assert not any("aligned" in caption for caption in captions)
+    assert not any("aligned" in caption for caption in captions if not caption.startswith("Blocks"))
     assert all("align=true" in link.proto.query_string for link in test.get("page_link"))
 
 
@@ -101,8 +116,8 @@ def test_a_network_without_a_graph_has_no_tour_of_it(open_page, measured, checkp
     assert said.count("no graph of five regions") == 2
 
 
-def drawn(settings: ModelSettings, views=tuple(VIEWS), layout="wide") -> str:
-    return _svg(layout, _blocks(settings, 16), views)
+def drawn(settings: ModelSettings, views=tuple(VIEWS), layout="wide", pictures=None) -> str:
+    return _svg(layout, _blocks(settings, 16), views, pictures or {})
 
 
 def test_only_registered_pages_are_links_and_missing_branches_say_so():
@@ -115,9 +130,15 @@ def test_only_registered_pages_are_links_and_missing_branches_say_so():
     assert baseline.count("marker-end") < drawn(ModelSettings()).count("marker-end")
 
 
-@pytest.mark.parametrize(("layout", "size"), [("wide", WIDE_SIZES), ("tall", TALL_SIZES)])
-def test_the_drawing_keeps_to_its_frame_and_no_block_covers_another(layout, size):
-    text = drawn(ModelSettings(), layout=layout)
+PICTURES = dict.fromkeys(("image", "attention", "regions", "graph", "ranking"), Picture((100, 80), "<g/>", "a picture"))
+
+
+@pytest.mark.parametrize("pictures", [{}, PICTURES])
+@pytest.mark.parametrize("layout", ["wide", "tall"])
+def test_the_drawing_keeps_to_its_frame_and_no_block_covers_another(layout, pictures):
+    text = drawn(ModelSettings(), layout=layout, pictures=pictures)
+    size = tuple(map(int, re.search(r'viewBox="0 0 (\d+) (\d+)"', text).groups()))
+    assert size == {"wide": (1100, 302), "tall": (348, 722)}[layout] or pictures
     boxes = [
         tuple(map(int, found)) for found in re.findall(r'<rect x="(\d+)" y="(\d+)" width="(\d+)" height="(\d+)"', text)
     ]
@@ -126,6 +147,78 @@ def test_the_drawing_keeps_to_its_frame_and_no_block_covers_another(layout, size
     for i, (x, y, w, h) in enumerate(boxes):
         for other in boxes[:i]:
             assert x >= other[0] + other[2] or other[0] >= x + w or y >= other[1] + other[3] or other[1] >= y + h
+
+
+@pytest.mark.parametrize("layout", ["wide", "tall"])
+def test_arrows_reach_blocks_with_pictures(layout):
+    text = drawn(ModelSettings(), layout=layout, pictures=PICTURES)
+    boxes = [
+        tuple(map(int, found)) for found in re.findall(r'<rect x="(\d+)" y="(\d+)" width="(\d+)" height="(\d+)"', text)
+    ]
+    ends = re.findall(r'<path d="M(\d+) (\d+)([HV\d]*)" marker', text)
+    assert len(ends) >= 10
+    for x, y, steps in ends:
+        start = place = int(x), int(y)
+        for way, to in re.findall(r"([HV])(\d+)", steps):
+            place = (int(to), place[1]) if way == "H" else (place[0], int(to))
+        for at in (place, start) if "M322" not in f"M{x}" else (place,):  # that one starts on another arrow
+            assert any(bx - 7 <= at[0] <= bx + w + 7 and by - 7 <= at[1] <= by + h + 7 for bx, by, w, h in boxes), (
+                x,
+                y,
+            )
+
+
+def test_the_diagram_carries_the_query_through_the_network(project, city, checkpoints):
+    bench = workbench(city, checkpoints, Protocol(seed=99))  # which no other test has evaluated
+    model, image = bench.ssrnet, bench.split.query[1]
+    assert model.made_evaluation is None
+    before = network_pictures(model, image)
+    assert model.is_loaded and list(before) == ["image", "attention", "regions", "graph"], "no rank before the ranking"
+    ranking = model.evaluation().ranking
+    pictures = network_pictures(model, image)
+    assert all(image_label(image) in each for each in (pictures["image"].alt,))
+    crops = re.findall(
+        r'<svg x="[\d.]+" y="[\d.]+" width="[\d.]+" height="[\d.]+" viewBox="([\d. ]+)"', pictures["regions"].svg
+    )
+    boxes = [box.scaled(25 * aspect_ratio(image), 25) for box in model.view(image).trace.boxes]  # of 4x4 cells
+    found = [tuple(map(float, crop.split())) for crop in crops]
+    assert [(x, y, x + w, y + h) for x, y, w, h in found] == [pytest.approx(box) for box in boxes]
+    assert pictures["graph"].svg.count("<circle") == 7 and pictures["graph"].svg.count("<line") == 14
+    kinds = ["hit" if hit.match else "error" for hit in ranking.top(1, 4) if hit.rank is not None]
+    assert re.findall(r'<g class="(\w+)">', pictures["ranking"].svg) == kinds and len(kinds) == 4
+    again = network_pictures(bench.baseline, image)
+    assert list(again) == ["image"], "the baseline has neither M_s nor a graph, and is not measured"
+
+
+def test_the_map_in_the_diagram_is_the_query_s(project, city, checkpoints):
+    bench = workbench(city, checkpoints)
+    a, b = bench.split.query[0], bench.split.query[-1]
+    M_s = bench.ssrnet.view(a).trace.M_s
+    assert map_uri(network_map(bench.ssrnet.view(a).trace, "M_s")) in network_pictures(bench.ssrnet, a)["attention"].svg
+    assert not torch.equal(M_s, bench.ssrnet.view(b).trace.M_s)
+    assert network_pictures(bench.ssrnet, a)["attention"] != network_pictures(bench.ssrnet, b)["attention"]
+
+
+def test_start_shows_the_pictures_of_the_query_in_the_url(measured):
+    test = measured(query="0008_c001_00000000_0.jpg")
+    drawing = components(test, "network_diagram")[0]["svg"]
+    assert drawing.count('class="picture"') == 2 * 5, "in the wide and in the tall drawing"
+    assert "shows the query, 0008 · c001" in drawing and "rank 1:" in drawing
+    assert any("0008_c001_00000000_0.jpg, the current query" in each.value for each in test.caption)
+
+
+def test_a_query_that_cannot_be_read_leaves_the_diagram_plain(measured, monkeypatch):
+    def unreadable(*_):
+        raise DataError("x.jpg is not an image; remove it.")
+
+    monkeypatch.setattr("app.views.start.network_pictures", unreadable)
+    assert 'class="picture"' not in components(measured(), "network_diagram")[0]["svg"]
+
+
+def test_the_four_approaches_differ_as_the_paper_says():
+    relations = [(each.drawing.count('class="local"'), each.drawing.count('class="global"')) for each in APPROACHES]
+    assert relations == [(0, 0), (0, 0), (8, 0), (8, 6)], "blue among the parts, red with the whole through the token"
+    assert all(each.alt and each.caption for each in APPROACHES)
 
 
 def test_ratios_in_words():

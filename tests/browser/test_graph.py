@@ -14,6 +14,10 @@ def test_nodes_and_edges_are_switched_in_the_drawing(page, server, city, checkpo
     page.get_by_text("Edited: without ul").wait_for()
     assert node.get_attribute("aria-checked") == "false"
     assert page.locator(".ranks .row").count() == 2
+    assert page.locator("g.edge.gone").count() == 4, "two corners, the middle and the token"
+    edge = page.locator('g.edge[data-name="ul-mid"]')
+    assert edge.get_attribute("aria-label") == "edge upper left - middle, off with upper left"
+    assert edge.locator("line").first.evaluate("line => getComputedStyle(line).strokeDasharray") != "none"
     page.get_by_text("Asymmetric: the query's graph is edited").wait_for()
 
     page.locator('g.edge[data-name="global-token"]').focus()
@@ -27,6 +31,7 @@ def test_nodes_and_edges_are_switched_in_the_drawing(page, server, city, checkpo
     page.get_by_text("Edited: without ul, without edge global-token").wait_for()
     page.get_by_role("button", name="All on").click()
     page.get_by_text("Unedited: cosines").wait_for()
+    assert page.locator("g.edge.gone, g.edge.pale").count() == 0
 
     canvas = page.locator(".panel canvas").first
     canvas.scroll_into_view_if_needed()

@@ -9,7 +9,7 @@ import torch
 from ssrnet.data.protocols import Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import SettingsError
-from ssrnet.explain.graph import GraphEdit, edit_label, edit_trace, rank_edited_query
+from ssrnet.explain.graph import VARIANTS, GraphEdit, edit_label, edit_trace, rank_edited_query, variant_graph
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.model import EmbeddingSettings
 from ssrnet.model.graph import RelationGraph, normalised_adjacency
@@ -34,6 +34,12 @@ def test_equal_edits_are_equal():
     assert str(a) == "without mid, without ul, without edge mid-ur" and str(GraphEdit()) == "unedited"
     assert str(GraphEdit(nodes_silenced=("dl",), crop_ratio=0.5)) == "dl silenced, λ = 0.5 at test time"
     assert a.switches and not GraphEdit(crop_ratio=0.5).switches
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_are_the_graphs_of_networks_with_these_settings(variant):
+    network, graph = tiny.network(**VARIANTS[variant]).graph, variant_graph(variant)
+    assert graph.nodes == network.nodes and graph.readout == network.readout and torch.equal(graph.A, network.A)
 
 
 def test_adjacency_by_hand():

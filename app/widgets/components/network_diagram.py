@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +23,15 @@ class Block:
     sub: str
     view: str
     absent: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """``svg`` in a frame of this ``size``, width and height; ``alt`` says what it shows."""
+
+    size: tuple[float, float]
+    svg: str
+    alt: str
 
 
 Layout = Literal["wide", "tall"]
@@ -53,7 +63,10 @@ PLACES: Mapping[Layout, Mapping[str, tuple[int, int, int]]] = {
 }
 """Upper left corner and width of each block."""
 TALL_SIZES, WIDE_SIZES = (348, 722), (1100, 302)
-HEIGHT = 58
+HEIGHT, PICTURE = 58, 92
+"""Of a block, and of what a picture in it adds."""
+PICTURE_ROWS: Mapping[Layout, tuple[int, ...]] = {"wide": (186, 290), "tall": (60, 250, 340, 430, 620)}
+"""Lower edges of the blocks that have pictures, with tips of arrows that end there: what lies below moves down."""
 FONTS: Mapping[Layout, tuple[float, float]] = {"wide": (18.5, 14.5), "tall": (16, 12.5)}
 """Of a block's title and of what is below it."""
 EDGES: Mapping[Layout, Mapping[str, tuple[str, ...]]] = {
@@ -75,14 +88,21 @@ EDGES: Mapping[Layout, Mapping[str, tuple[str, ...]]] = {
 """Arrows as SVG paths, by the block without which they are not."""
 
 
-def network_diagram(settings: ModelSettings, cells: int | None, views: Collection[str], key: str) -> str | None:
+def network_diagram(
+    settings: ModelSettings,
+    cells: int | None,
+    views: Collection[str],
+    key: str,
+    pictures: Mapping[str, Picture] | None = None,
+) -> str | None:
     """Draws the network; the page that was clicked, else None.
 
     ``cells``: the side of F_G where it is known. Only blocks whose page is among ``views`` are links; those that the
-    network of ``settings`` does not have are dashed and say so.
+    network of ``settings`` does not have are dashed and say so. ``pictures``: what is drawn in blocks, by their names
+    in :data:`PLACES`.
     """
     blocks = _blocks(settings, cells)
-    drawn = "".join(_svg(layout, blocks, views) for layout in ("wide", "tall"))
+    drawn = "".join(_svg(layout, blocks, views, pictures or {}) for layout in ("wide", "tall"))
     return _diagram(data={"svg": drawn}, key=key, on_opened_change=lambda: None).opened
 
 
@@ -109,8 +129,14 @@ def _blocks(settings: ModelSettings, cells: int | None) -> dict[str, Block]:
     }
 
 
-def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str]) -> str:
+def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str], pictures: Mapping[str, Picture]) -> str:
     width, height = WIDE_SIZES if layout == "wide" else TALL_SIZES
+
+    def moved(y: int) -> int:
+        # Lines start at the lower edge of a block without a picture: a taller one covers their first part.
+        return y + PICTURE * sum(y > edge for edge in PICTURE_ROWS[layout]) if pictures else y
+
+    height = moved(height)
     head = (
         f'<svg class="{layout}" viewBox="0 0 {width} {height}" role="group" aria-label="The network, from image to '
         f'ranked gallery"><defs><marker id="tip-{layout}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" '
@@ -119,24 +145,39 @@ def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str]) ->
     parts = [head]
     for owner, paths in EDGES[layout].items():
         if not owner or not blocks[owner].absent:
+            paths = [re.sub(r"(M\d+ |V)(\d+)", lambda m: f"{m[1]}{moved(int(m[2]))}", path) for path in paths]
             parts += [f'<path d="{path}" marker-end="url(#tip-{layout})"/>' for path in paths]
     for name, block in blocks.items():
-        parts.append(_draw(block, PLACES[layout][name], FONTS[layout], views))
+        x, y, across = PLACES[layout][name]
+        parts.append(_draw(block, (x, moved(y), across), FONTS[layout], views, pictures.get(name)))
     return "".join([*parts, "</svg>"])
 
 
-def _draw(block: Block, place: tuple[int, int, int], fonts: tuple[float, float], views: Collection[str]) -> str:
+def _draw(
+    block: Block,
+    place: tuple[int, int, int],
+    fonts: tuple[float, float],
+    views: Collection[str],
+    picture: Picture | None,
+) -> str:
     x, y, width = place
     middle = x + width / 2
     inside = (
-        f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="9"/>'
+        f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT + PICTURE * (picture is not None)}" rx="9"/>'
         f'<text class="title" x="{middle}" y="{y + 25}" font-size="{fonts[0]}">{escape(block.title)}</text>'
         f'<text class="sub" x="{middle}" y="{y + 45}" font-size="{fonts[1]}">'
         f"{'not in this model' if block.absent else block.sub}</text>"
     )
+    if picture is not None:
+        frame = "0 0 {:.1f} {:.1f}".format(*picture.size)
+        inside += (
+            f'<svg class="picture" x="{x + 6}" y="{y + HEIGHT}" width="{width - 12}" height="{PICTURE - 8}" '
+            f'viewBox="{frame}">{picture.svg}</svg>'
+        )
     if block.absent or block.view not in views:
         return f'<g class="{"absent" if block.absent else "plain"}">{inside}</g>'
-    label = escape(f"{block.title}: open the page {block.view}", quote=True)
+    shows = f"; shows {picture.alt}" if picture else ""
+    label = escape(f"{block.title}: open the page {block.view}{shows}", quote=True)
     return f'<a data-view="{block.view}" tabindex="0" aria-label="{label}">{inside}</a>'
 
 

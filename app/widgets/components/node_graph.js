@@ -12,7 +12,9 @@ export default function (component) {
   svg.replaceChildren();
   svg.setAttribute("viewBox", data.viewBox.join(" "));
   svg.setAttribute("aria-label", data.alt);
-  const off = new Set(data.off), cut = new Set(data.cut), steps = data.steps;
+  const off = new Set(data.off), cut = new Set(data.cut), removable = new Set(data.removable), edges = [];
+  const showEdges = () => edges.forEach((show) => show());  // a node that is taken out takes its edges along
+  const steps = data.steps;
   make("image", { href: data.image, x: 0, y: 0, width: data.size[0], height: data.size[1], preserveAspectRatio: "none" }, svg);
   const box = make("rect", { class: "box", visibility: "hidden" }, svg);
   const place = Object.fromEntries(data.nodes.map((node) => [node.name, node]));
@@ -29,6 +31,7 @@ export default function (component) {
     const act = () => {
       set.has(name) ? set.delete(name) : set.add(name);
       show();
+      showEdges();
       setTriggerValue("switched", { off: [...off], cut: [...cut] });
     };
     group.onclick = act;
@@ -49,7 +52,15 @@ export default function (component) {
     const x = p.x + (q.x - p.x) * 0.45, y = p.y + (q.y - p.y) * 0.45, r = 2.2;
     make("line", { class: "cross", x1: x - r, y1: y - r, x2: x + r, y2: y + r }, group);
     make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
-    switching(group, cut, `${a}-${b}`, `edge ${p.title} - ${q.title}`);
+    const label = `edge ${p.title} - ${q.title}`;
+    switching(group, cut, `${a}-${b}`, label);
+    edges.push(() => {
+      const ends = [a, b].filter((name) => off.has(name)), gone = ends.filter((name) => removable.has(name));
+      group.classList.toggle("gone", gone.length > 0);
+      group.classList.toggle("pale", ends.length > gone.length);
+      const why = gone.length ? `, off with ${gone.map((name) => place[name].title).join(" and ")}` : "";
+      group.setAttribute("aria-label", label + why);
+    });
   }
   const under = make("g", {}, svg);
   for (const node of data.nodes) {
@@ -71,6 +82,7 @@ export default function (component) {
     group.onpointerenter = group.onfocus = () => over(true);
     group.onpointerleave = group.onblur = () => over(false);
   }
+  showEdges();
   if (focused) svg.querySelector(`[data-name="${focused}"]`)?.focus();
   clearInterval(parentElement.playing);
   parentElement.querySelector(".steps").replaceChildren();

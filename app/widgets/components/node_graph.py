@@ -87,12 +87,17 @@ def node_graph(
     trace: Trace,
     image: VehicleImage,
     switches: Switches,
+    removed: bool,
     on_switch: Callable[[Switches], None],
 ) -> None:
-    """The graph over the image, whose regions ``trace`` has; ``on_switch`` is called before the page runs again."""
-    data = _drawing(graph, trace, image) | {
+    """The graph over the image, whose regions ``trace`` has; ``on_switch`` is called before the page runs again.
+
+    removed: a node that is off loses its edges, and they are drawn off; else it is silenced, and they are drawn pale.
+    """
+    data = graph_layout(graph, trace, image) | {
         "off": list(switches.off),
         "cut": list(switches.cut),
+        "removable": [node for node in graph.nodes if removed and node != graph.nodes[graph.readout]],
         "alt": "The relation graph over the vehicle: every node and every edge is a switch",
     }
 
@@ -124,12 +129,15 @@ def message_graph(key: str, graph: RelationGraph, trace: Trace, image: Picture, 
         for step in steps
     )
     _component(
-        key=key, data=_drawing(graph, trace, image) | {"steps": drawn, "alt": alt}, on_switched_change=lambda: None
+        key=key, data=graph_layout(graph, trace, image) | {"steps": drawn, "alt": alt}, on_switched_change=lambda: None
     )
 
 
-def _drawing(graph: RelationGraph, trace: Trace, image: Picture) -> dict[str, Any]:
-    """Picture, nodes and edges with their places."""
+def graph_layout(graph: RelationGraph, trace: Trace, image: Picture) -> dict[str, Any]:
+    """Where the drawing of ``graph`` has its nodes and edges, in units of which the image has an area of 100 by 100.
+
+    "viewBox", the "image" and its "size", "nodes" with "x", "y" and, of a region, its "box", and "edges" as pairs of names.
+    """
     aspect, (H, W) = aspect_ratio(image), trace.F_attn.shape[2:]
     width, height = 100 * aspect**0.5, 100 / aspect**0.5
     places = {}
@@ -159,7 +167,7 @@ def _drawing(graph: RelationGraph, trace: Trace, image: Picture) -> dict[str, An
 
 
 def _figure(data: dict[str, Any]) -> go.Figure:
-    """The drawing for paper; what is off is grey and dotted."""
+    """The drawing for paper; what is off is grey and dotted, and the edges of a silenced node are pale."""
     import plotly.graph_objects as go  # only an export needs it
 
     left, top, width, height = data["viewBox"]
@@ -169,9 +177,11 @@ def _figure(data: dict[str, Any]) -> go.Figure:
     axes = {"x": 0, "y": 0, "xref": "x", "yref": "y"}
     figure.add_layout_image(source=data["image"], sizex=sizex, sizey=sizey, sizing="stretch", layer="below", **axes)
     for a, b in data["edges"]:
-        off = f"{a}-{b}" in data["cut"] or {a, b} & set(data["off"])
+        ends_off = {a, b} & set(data["off"])
+        off = f"{a}-{b}" in data["cut"] or ends_off & set(data["removable"])
         line = {"color": OFF if off else EDGE, "dash": "dot" if off else "solid", "width": 2.5}
-        figure.add_scatter(x=[places[a][0], places[b][0]], y=[places[a][1], places[b][1]], mode="lines", line=line)
+        x, y = zip(places[a], places[b])
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, opacity=0.5 if ends_off and not off else 1)
     x, y = zip(*places.values())
     words = {"text": [node["short"] for node in data["nodes"]], "textfont": {"color": "white", "size": 11}}
     colours = [OFF if name in data["off"] else NODE for name in places]
