@@ -17,6 +17,7 @@ def test_boxes_follow_the_hand_and_ranks_and_url_when_it_lets_go(page, server, c
     assert page.locator(".ranks .row").count() == 1
     trained = boxes(page)
     slider = page.get_by_label("Crop ratio λ")
+    slider.scroll_into_view_if_needed()
     place = slider.bounding_box()
     y = place["y"] + place["height"] / 2
     page.mouse.move(place["x"] + 0.55 * place["width"], y)
