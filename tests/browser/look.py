@@ -2,7 +2,7 @@
 
 python -m tests.browser.look pictures     # assets/figures/pages/<page>-light.jpg and -dark.jpg
 python -m tests.browser.look times        # assets/figures/pages/times.md
-python -m tests.browser.look memory       # assets/figures/pages/memory.md: the server's over 640 gestures
+python -m tests.browser.look memory       # assets/figures/pages/memory.md: the server's over hundreds of gestures
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.browser.serving import CHROMIUM, PATIENCE, REPOSITORY, menu, started
 OUT = REPOSITORY / "assets/figures/pages"
 TIMES = 10
 VISITS = 8
-"""Visits of every page but Start and Your images, with :data:`TIMES` gestures each: 640 in all."""
+"""Visits of every page but Start and Your images, with :data:`TIMES` gestures each."""
 QUIET = 700
 """Milliseconds without a change after which a page counts as painted."""
 SIZE = {"width": 1440, "height": 1000}
