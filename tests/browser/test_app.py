@@ -72,7 +72,7 @@ def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path
         link = page.url
 
         menu(page, "Attention")
-        page.get_by_text("SSR-Net (GB+AB+RB): M_s").wait_for()
+        page.locator(".sheet").get_by_text("M_s", exact=True).wait_for()
         menu(page, "Scoreboard")
         page.get_by_text("Nothing chosen yet").wait_for()
         menu(page, "Retrieval")
