@@ -30,7 +30,7 @@ def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):
     figure.click()
     page.get_by_role("heading", name="Why this match?").wait_for()
     page.get_by_text("Regions of the two images").wait_for()
-    assert page.locator(".pair img").count() == 4 and f"match={name}" in page.url
+    assert page.locator(".maps img").count() == 4 and f"match={name}" in page.url
     assert page.locator(f'.ranks [data-name="{name}"][aria-pressed=true]').count() >= 1
     link = page.url
     page.get_by_role("button", name="Close").click()
