@@ -8,6 +8,7 @@ def score_line(page) -> str:
 
 
 def go_on(page, key: str = "Enter") -> None:
+    page.wait_for_function("document.activeElement.matches('.st-key-quiz_next button')")
     page.keyboard.press(key)
     page.locator(".quiz-table").wait_for(state="detached")
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 def test_stages_are_stepped_through_by_keyboard(page, server, city, checkpoints):
     page.goto(f"{server}/story?{urlencode({'data': str(city), **checkpoints})}")
     page.get_by_role("heading", name="1. ").wait_for()
+    page.get_by_role("button", name="Next stage").wait_for()  # the stages' component, which hears the keys
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")  # before the server has answered the first
     page.get_by_role("heading", name="3. Channel attention").wait_for()

@@ -22,6 +22,7 @@ def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
     with serving(project) as server:
         page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
         page.locator(".ranks .row").nth(1).wait_for()
+        page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
         field = page.get_by_role("combobox", name="Third model")
         field.click()
         page.get_by_role("option", name="fast-reid AGW").click()
