@@ -127,6 +127,7 @@ def test_the_printed_graph_greys_what_is_off():
         "nodes": nodes,
         "edges": [["ul", "ur"], ["ur", "token"], ["ul", "token"]],
         "off": ["ul"],
+        "removable": ["ul", "ur"],
         "cut": ["ur-token"],
     }
     *edges, drawn = printed_graph(data).data

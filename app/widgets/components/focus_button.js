@@ -8,7 +8,7 @@ export default function (component) {
   };
   if (place.turn !== data.turn) {
     place.turn = data.turn;
-    focus(120);
+    focus(1200);  // twenty seconds, on a machine that does much else
   }
   const press = (event) => {
     if (event.key === "Enter" && !event.repeat && event.target === document.body) button()?.click();
