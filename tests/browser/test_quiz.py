@@ -47,6 +47,8 @@ def test_ten_rounds_by_keyboard_alone(page, server, fleet, checkpoints):
     assert "Round 3 of 10" in score_line(page)
 
     for number in range(3, 11):
+        page.get_by_text(f"Round {number} of 10").wait_for()
+        page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
         page.keyboard.press("1")
         page.locator(".quiz-table").wait_for()
         if number < 10:

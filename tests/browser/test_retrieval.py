@@ -34,7 +34,7 @@ def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):
     assert page.locator(f'.ranks [data-name="{name}"][aria-pressed=true]').count() >= 1
     link = page.url
     page.get_by_role("button", name="Close").click()
-    page.locator(".pair").first.wait_for(state="detached")
+    page.get_by_role("heading", name="Why this match?").wait_for(state="detached")
     assert "match=" not in page.url
 
     page.goto("about:blank")
@@ -88,5 +88,5 @@ def test_on_a_phone_the_rows_scroll_and_nothing_is_clipped(page, address):
     assert page.evaluate(wide) <= 390
     row = page.locator(".ranks .row").first
     assert row.evaluate("row => row.scrollWidth > row.clientWidth && row.clientWidth <= 390")
-    boxes = [picture.bounding_box() for picture in page.locator(".pair figure").all()]
-    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+    boxes = [picture.bounding_box() for picture in page.locator(".maps figure").all()]
+    assert len(boxes) == 4 and all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)

@@ -24,6 +24,8 @@ def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
         page.locator(".ranks .row").nth(1).wait_for()
         page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
         field = page.get_by_role("combobox", name="Third model")
+        field.scroll_into_view_if_needed()  # a list that is open closes when the sidebar scrolls
+        page.wait_for_timeout(500)
         field.click()
         page.get_by_role("option", name="fast-reid AGW").click()
         page.locator(".ranks .row").nth(2).wait_for()
