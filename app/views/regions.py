@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import numpy as np
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
@@ -28,7 +27,7 @@ from ssrnet.explain.captions import ratio_caption, smoothing_caption
 from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
 from ssrnet.explain.overlaps import overlap
-from ssrnet.explain.relations import region_cosines, smoothness
+from ssrnet.explain.relations import mean_of_pairs, region_cosines, smoothness
 from ssrnet.model import BACKBONES
 from ssrnet.model.regions import REGION_NAMES, region_boxes
 from ssrnet.retrieval.alignment import ALIGNED
@@ -159,11 +158,10 @@ def _matrices(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple
         bind="query-params",
         format_func=lambda each: "itself" if each == "itself" else f"{each} (same vehicle)",
     )
-    layers = regions.region_cosines_at(model, image, others[name], ratio).cosine[:, 0].numpy(force=True)
+    layers = regions.region_cosines_at(model, image, others[name], ratio).cosine[:, 0].cpu()
     panels = {"Overlap of the boxes (IoU)": Matrix(overlap(region_boxes(*size, ratio)))}
-    panels |= {f"Cosine, H({layer})": Matrix(values) for layer, values in enumerate(layers)}
-    different = ~np.eye(len(REGION_NAMES), dtype=bool)
-    by_layer = [float(values[different].mean()) for values in layers]
+    panels |= {f"Cosine, H({layer})": Matrix(values.numpy()) for layer, values in enumerate(layers)}
+    by_layer = mean_of_pairs(layers)
     means = ", ".join(f"H({layer}) {mean:.2f}" for layer, mean in enumerate(by_layer))
     what = f"Region overlaps and cosines of {image.name} and {name} at λ = {ratio:.3g}."
     matrices(panels, REGION_NAMES, "region-cosines", f"{what} Mean over different regions: {means}.")

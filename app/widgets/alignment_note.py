@@ -28,7 +28,7 @@ def alignment_note(bench: Workbench, scored: Mapping[str, Evaluation], statistic
     if ahead:
         baseline, ssrnet = (model.raw.title for model in (bench.baseline, bench.ssrnet))
         sentences.append(f"Aligned, {baseline} is ahead of {ssrnet} in {' and in '.join(ahead)}.")
-    return " ".join([*sentences, _by_which(bench, statistics)])
+    return " ".join([*sentences, _statistics_used(bench, statistics)])
 
 
 def show_cautions(bench: Workbench) -> None:
@@ -43,7 +43,7 @@ def _shown(metrics: Metrics) -> dict[str, float]:
     return {"mAP": round(100 * metrics.mAP, 1), "rank-1": round(100 * metrics.rank(1), 1)}
 
 
-def _by_which(bench: Workbench, statistics: CameraStatistics) -> str:
+def _statistics_used(bench: Workbench, statistics: CameraStatistics) -> str:
     """How many images are aligned by their own camera's statistics, and why the others are not."""
     least = statistics.settings.min_images
     if not any(image.camera_id for image in (*bench.split.query, *bench.split.gallery)):

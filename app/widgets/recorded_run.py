@@ -17,6 +17,7 @@ from app.widgets.problems import fragment
 from app.widgets.ranking_options import branch_title
 from app.widgets.symbols import typeset
 from app.workbench.learning import RECORD, RecordedRun, recorded_run
+from ssrnet.explain.relations import mean_of_pairs
 from ssrnet.losses import LossSettings
 from ssrnet.studies.learning.record import LearningRecord, eq_7
 from ssrnet.training.schedule import learning_rate_factor
@@ -107,10 +108,9 @@ def _inside(run: RecordedRun, state: int, number: int) -> None:
     row = ImageRow("M_s over four images", "click one to follow it", figures)
     image_rows([row], "ranks", "recorded_images", str(number), _choose, tooltip="Follow this image")
     st.caption("Each map is stretched to its own range, which stands below it.")
-    layers = record.node_cosine[state, :, number].numpy()
-    different = ~np.eye(len(record.nodes), dtype=bool)
-    means = ", ".join(f"H({layer}) {values[different].mean():.2f}" for layer, values in enumerate(layers))
-    panels = {f"Cosine, H({layer})": Matrix(values) for layer, values in enumerate(layers)}
+    layers = record.node_cosine[state, :, number]
+    means = ", ".join(f"H({layer}) {mean:.2f}" for layer, mean in enumerate(mean_of_pairs(layers.float())))
+    panels = {f"Cosine, H({layer})": Matrix(values.numpy()) for layer, values in enumerate(layers)}
     alt = f"Cosines between the nodes of {record.images[record.looked_at[number]]} at epoch {state}. Means: {means}."
     matrices(panels, record.nodes, "recorded-nodes", alt)
     st.caption(typeset(f"Mean cosine over pairs of different nodes of the followed image: {means}."))

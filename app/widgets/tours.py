@@ -66,7 +66,7 @@ def _regions_tour(bench: Workbench) -> Tour:
             "Its crops as trained",
             "The boxes overlap, so that a lamp between two lies whole in one of them.",
         ),
-        (1 / 8, "Small crops", "Each sees a few cells; most of the vehicle belongs to none."),
+        (1 / 8, "Small crops", "Each sees a few cells of the map; most cells belong to none."),
         (1, "Everything", "Five times the same crop: all cosines are 1, and the graph has nothing to relate."),
     )
     return Tour(

@@ -58,9 +58,9 @@ def gallery_map(
 
 
 def nearest_by_own_camera(model: OpenedModel, branch: str | None = None) -> OwnCamera | None:
-    """Of all test images but distractors, in the features of :func:`gallery_map`, not in the map.
+    """How often an image's nearest other vehicle is by its own camera, by features and not by places in the map.
 
-    None where no camera is known, or where there are more than :data:`MOST_COMPARED` images.
+    Distractors do not count. None where no camera is known, or with more than :data:`MOST_COMPARED` images.
     """
     compared, options = pool(model.data.dataset), _options(model, branch)
     if not 0 < len(compared.images) <= MOST_COMPARED:
@@ -88,12 +88,12 @@ def kinds(images: Sequence[VehicleImage], colouring: str) -> list[str]:
 
 
 def _options(model: OpenedModel, branch: str | None) -> RankingOptions:
-    """That compare one branch where the model has it, else the whole embedding."""
+    """Options that compare one branch if the model has it, else the whole embedding."""
     return RankingOptions(branches=(branch,) if branch in model.features().branch_dims else ())
 
 
 def _key(model: OpenedModel, options: RankingOptions) -> tuple:
-    """Of what the points are computed from; the protocol matters to aligned features alone."""
+    """Cache key of the features; the protocol changes aligned features only."""
     aligned = (model.protocol, model.alignment) if model.alignment else ()
     return model.hash, model.data, options.branches, *aligned
 

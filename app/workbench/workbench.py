@@ -174,10 +174,10 @@ class OpenedModel:
         return cached("features", self._features_key(settings), make, most=6)
 
     def statistics(self, options: RankingOptions = RankingOptions()) -> CameraStatistics | None:
-        """Those by which features are aligned, over the protocol's images at the network's own lambda; None without."""
+        """The camera statistics of the protocol's images, at the lambda of training; None for raw features."""
         if self.alignment is None:
             return None
-        features, key = self._counted(options)
+        features, key = self._chosen_features(options)
         return cached("camera statistics", key, lambda: camera_statistics(features, self.split, self.alignment), 8)
 
     def standardisation(
@@ -200,8 +200,8 @@ class OpenedModel:
         return cached("alignment cautions", self, compute, 16)
 
     def compared_features(self, options: RankingOptions = RankingOptions()) -> FeatureSet:
-        """The features of all test images as they are compared: of the branches that count, aligned where they are."""
-        features, key = self._counted(options)
+        """The test images' features as they are compared: of the chosen branches, aligned if the model is."""
+        features, key = self._chosen_features(options)
         statistics = self.statistics(options)
         if statistics is None:
             return features
@@ -209,7 +209,7 @@ class OpenedModel:
 
     def branch_features(self, options: RankingOptions = RankingOptions()) -> BranchFeatures:
         """The features of the protocol's queries and gallery by branch, as ``options`` compare them."""
-        features, key = self._counted(options)
+        features, key = self._chosen_features(options)
         statistics = self.statistics(options)
         return cached("branch features", key, lambda: BranchFeatures.of(features, self.split, statistics), most=4)
 
@@ -248,7 +248,7 @@ class OpenedModel:
         return torch.stack([rows[key] for key in keys])
 
     def upload_statistics(self, gallery: torch.Tensor, cameras: Sequence[str | None]) -> CameraStatistics | None:
-        """Those by which uploads are aligned: of the gallery's embeddings (N, D) by their cameras; None without.
+        """The camera statistics for an uploaded gallery, embeddings (N, D) by the uploads' cameras; None for raw features.
 
         The prior, and what pictures without a camera are aligned by, is the whole of :meth:`statistics`.
         """
@@ -268,8 +268,8 @@ class OpenedModel:
 
     # How the above are made
 
-    def _counted(self, options: RankingOptions) -> tuple[FeatureSet, tuple]:
-        """The columns that count, not aligned, and their key in the caches."""
+    def _chosen_features(self, options: RankingOptions) -> tuple[FeatureSet, tuple]:
+        """The raw features of the chosen branches, and their key in the caches."""
         features = options.ranked_features(self.features(settings=options.extraction))
         return features, (self, tuple(features.branch_dims), options.flip_test, options.unit_length)
 

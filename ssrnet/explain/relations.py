@@ -61,6 +61,12 @@ def node_cosines(trace: Trace) -> Tensor:
     return torch.stack([_unit(H) @ _unit(H).transpose(1, 2) for H in trace.H])
 
 
+def mean_of_pairs(cosines: Tensor) -> list[float]:
+    """The mean over all pairs of different nodes, by layer, of cosines (l + 1, n, n) between nodes."""
+    different = ~torch.eye(cosines.shape[-1], dtype=torch.bool, device=cosines.device)
+    return cosines[:, different].mean(1).tolist()
+
+
 @torch.no_grad()
 def smoothness(trace: Trace) -> Smoothness:
     """Over-smoothing of each image of a trace; raises :class:`SettingsError` for a model without a graph.

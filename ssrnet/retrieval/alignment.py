@@ -71,7 +71,7 @@ class _Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Standardisation:
-    """What alignment does to the embeddings of some images: mean and deviation (B, D) of each image's camera."""
+    """Alignment of B images as a function: each image has the mean and deviation (B, D) of its camera."""
 
     mean: Tensor
     deviation: Tensor
@@ -81,7 +81,7 @@ class Standardisation:
         return (embeddings - self.mean.to(embeddings)) / self.deviation.to(embeddings)
 
     def __getitem__(self, images: slice) -> Standardisation:
-        """Of some of the images."""
+        """The same for some of the images."""
         return Standardisation(self.mean[images], self.deviation[images])
 
 
@@ -109,7 +109,7 @@ class CameraStatistics:
     def of(
         cls, features: Tensor, cameras: Sequence[str | None], settings: AlignmentSettings = AlignmentSettings()
     ) -> CameraStatistics:
-        """Of features (N, D), any float type, and each row's camera; None or "" where it is unknown.
+        """Measures features (N, D), any float type; ``cameras`` has each row's camera, None or "" where it is unknown.
 
         With n images of a camera, its mean m_c and variance v_c, those of the whole set m and v, and the prior k, the
         camera's are (n m_c + k m) / (n + k) and (n v_c + k v) / (n + k). Reads the features twice, in blocks.
@@ -124,10 +124,10 @@ class CameraStatistics:
         return cls._with_prior(measured, m, v, settings)
 
     def with_cameras(self, features: Tensor, cameras: Sequence[str | None]) -> CameraStatistics:
-        """Of images from elsewhere, features (N, D), and their cameras, in place of this set's images and cameras.
+        """Statistics of other images, features (N, D), by their own cameras, with this set as the prior.
 
-        As :meth:`of`, with this set's mean and variance as m and v, by which images are aligned whose camera is unknown
-        or has too few images. None of this set's cameras is known to them: one of the same name is another camera.
+        As :meth:`of`, with this set's mean and variance as m and v; images whose camera is unknown or has too few images
+        are aligned by these. A camera that has the name of one of this set's is another camera.
         """
         measured = _Measured.of(features, cameras, self.settings.min_images)
         m, v = self.mean[-1].double(), self.deviation[-1].double().square()
@@ -166,7 +166,7 @@ class CameraStatistics:
         return Standardisation(self.mean[codes], self.deviation[codes])
 
     def only(self, columns: slice) -> CameraStatistics:
-        """Of some columns of the embedding."""
+        """The statistics of some columns of the embedding."""
         return replace(self, mean=self.mean[:, columns], deviation=self.deviation[:, columns])
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ QUIET = 300.0
 NOT_COMPARED = {"out", "resume"}
 """Settings that always differ, or do not affect what is trained."""
 HELD_BACK = "held_back"
+HEALTH = "attention_health"
 
 State = Literal["starting", "training", "stopped", "finished"]
 Axis = Literal["epoch", "step", "minutes"]
@@ -139,9 +140,12 @@ def panels(runs: Sequence[TrainingRun]) -> list[Panel]:
     terms: dict[str, dict[str, str]] = {}
     for name in names:
         term, slash, branch = name.partition("/")
-        if slash and term != HELD_BACK:
+        if slash and term not in (HELD_BACK, HEALTH):
             terms.setdefault(term, {})[name] = branch
     drawn += [Panel(f"Loss: {term.replace('_', ' ')}", curves) for term, curves in terms.items()]
+    health = {name: name.partition("/")[2] for name in names if name.startswith(f"{HEALTH}/")}
+    health.pop(f"{HEALTH}/images", None)  # how many images the others were measured on
+    drawn += [Panel("Attention health", health, sparse=True)] if health else []
     known = {name for panel in _COMMON for name in panel.curves} | {"epoch", "step", "seconds", "minutes", "image_size"}
     others = [name for name in names if "/" not in name and name not in known]
     return drawn + [Panel(name.replace("_", " ").capitalize(), {name: ""}) for name in others]

@@ -8,7 +8,7 @@ import torch
 
 from ssrnet.errors import SettingsError
 from ssrnet.explain.graph import GraphEdit, edit_trace
-from ssrnet.explain.relations import node_cosines, region_cosines, smoothness
+from ssrnet.explain.relations import mean_of_pairs, node_cosines, region_cosines, smoothness
 from tests import tiny
 
 
@@ -112,5 +112,6 @@ def test_node_cosines_average_to_the_smoothness(trace):
     cosines = node_cosines(trace)
     above = cosines[:, :, *np.triu_indices(7, 1)].mean(-1)
     np.testing.assert_allclose(above, smoothness(trace).nodes, atol=1e-6)
+    np.testing.assert_allclose(mean_of_pairs(cosines[:, 0]), smoothness(trace).nodes[:, 0], atol=1e-6)
     with pytest.raises(SettingsError, match="no relation branch"):
         node_cosines(replace(trace, nodes=()))

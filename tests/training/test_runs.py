@@ -47,6 +47,7 @@ def test_a_real_run_is_read_as_train_wrote_it(run):
     common = ["Loss", "Held-back mAP", "Held-back rank-1", "Training accuracy", "Learning rate", "Images per second"]
     assert titles[:8] == [*common, "Loss: cross entropy", "Loss: triplet"]
     assert list(panels([read])[7].curves.values()) == ["G", "attn", "token"]
+    assert titles[8] == "Attention health" and "images" not in panels([read])[8].curves.values()
 
 
 def test_series_over_epochs_steps_and_minutes(tmp_path):
