@@ -23,6 +23,9 @@ STYLE = stylesheet("training_runs")
 COLUMNS = 3
 BEST_CHECKPOINTS = ("best.safetensors", "last.safetensors")
 
+LEGEND_INSIDE = {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"}
+"""Loss terms fall, so their upper right corner is free."""
+
 
 def training_runs(runs_or_errors: list[TrainingRun | str], axis: Axis) -> None:
     """Curves and tables of the runs; where a folder has none, a sentence instead."""
@@ -202,8 +205,7 @@ def _draw(panel: Panel, runs: Sequence[TrainingRun], labels: Sequence[str], axis
         panel.title,
         hovermode="x unified",
         hoverlabel={"namelength": -1},
-        # Inside: loss terms fall, so their upper right corner is free.
-        legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"},
+        legend=LEGEND_INSIDE if panel.title.startswith("Loss") else {"orientation": "h", "y": -0.35},
         # Without it a chart that is redrawn loses the reader's zoom.
         uirevision=f"{panel.title} {axis}",
     )
