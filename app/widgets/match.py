@@ -7,20 +7,31 @@ from dataclasses import replace
 
 import streamlit as st
 
+from app.widgets.components.node_graph import NODE_TITLES
+from app.widgets.components.open_panel import open_panel
 from app.widgets.controls import one_of
-from app.widgets.export import chart, lay_out
 from app.widgets.map_colours import MapColours, choose_map_colours, map_figure, show_maps
+from app.widgets.match_cells import match_cells, rival_title
+from app.widgets.match_lead import say_lead
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.ranking_options import branch_title, say
+from app.widgets.share_charts import share_chart, token_chart
+from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, RankingOptions, Workbench
-from app.workbench.matches import PairGraph, PairPictures, PairShares, pair_graph, pair_pictures, pair_shares
+from app.workbench.matches import (
+    PairGraph,
+    PairPictures,
+    PairShares,
+    find_rival,
+    pair_graph,
+    pair_lead,
+    pair_pictures,
+    pair_shares,
+)
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.cam import CAMS, map_title
 from ssrnet.explain.overlay import COLOUR_MAPS, Scale
-
-BRANCH_COLOURS = {"G": "#0d9488", "attn": "#7c3aed", "token": "#b45309"}
-REGIONS = {"ul": "upper left", "ur": "upper right", "mid": "middle", "dl": "lower left", "dr": "lower right"}
 
 
 def why_this_match(
@@ -32,28 +43,56 @@ def why_this_match(
     with st.container(border=True, key="match_panel"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.subheader("Why this match?", anchor=False)
-            st.button("Close", icon=":material/close:", type="tertiary", on_click=on_close, key="match_close")
+            st.button(
+                "Close", icon=":material/close:", type="tertiary", on_click=on_close, key="match_close", help="Esc"
+            )
+        open_panel("match_panel", "match_close", f"{images[0].name} {images[1].name}")
         st.markdown(_describe(*images, split.same_camera_is_junk))
-        method, branch = _controls(bench)
         shares = {model.raw.title: pair_shares(model, options, query, gallery) for model in bench.models.values()}
-        colours = choose_map_colours("both models' maps")
+        cells, maps = st.container(), st.container()
+        with maps:
+            method, branch = _controls(bench)
+            colours = choose_map_colours("both models' maps")
         explained = options if branch == "all" else replace(options, branches=(branch,))
         with st.spinner("Looking at the pair"):
-            pictures = [pair_pictures(model, *images, method, explained) for model in bench.networks.values()]
-        columns = st.columns(len(bench.networks), gap="medium")
-        for column, model, pair, scale in zip(
-            columns, bench.networks.values(), pictures, pair_scales(pictures, colours), strict=True
-        ):
+            pictures = {
+                title: pair_pictures(model, *images, method, explained) for title, model in bench.networks.items()
+            }
+        with cells:
+            match_cells(bench, options, query, gallery, pictures, colours.name)
+            cosine = "aligned cosine" if bench.is_aligned else "cosine"
+            _leads(bench, options, query, gallery, shares, cosine)
+        scales = pair_scales(list(pictures.values()), colours)
+        columns = maps.columns(len(bench.networks), gap="medium")
+        for column, (title, model), scale in zip(columns, bench.networks.items(), scales, strict=True):
             with column:
-                _model(model, images, shares[model.raw.title], method, branch, pair, scale, colours)
+                _model(model, images, shares[model.raw.title], method, branch, pictures[title], scale, colours)
         if bench.third:
             st.markdown(_standing(bench.third.title, shares.pop(bench.third.raw.title)))
             st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
         _caution(options, bench.is_aligned, colours)
-        cosine = "aligned cosine" if bench.is_aligned else "cosine"
-        share_chart({title: each.shares for title, each in shares.items()}, cosine)
         for model in bench.networks.values():
             _graph(model.title, pair_graph(model, *images, options), cosine)
+
+
+def _leads(
+    bench: Workbench, options: RankingOptions, query: int, gallery: int, shares: Mapping[str, PairShares], cosine: str
+) -> None:
+    """By model, what set this image before or behind its rival, in words and as bars of branch shares."""
+    bars, said = {}, []
+    for model in bench.models.values():
+        title, own = model.raw.title, shares[model.raw.title]
+        if model.has_network:
+            bars[title] = own.shares
+        rival = find_rival(model, options, query, gallery)
+        if rival:
+            lead = pair_lead(model, options, query, gallery, rival)
+            said.append(say_lead(model.title, own, rival, bench.split.gallery[rival.index], lead))
+            if model.has_network:
+                bars[f"{rival_title(rival)}, {title}"] = lead.rival.shares
+    if said:
+        st.markdown("\n".join(f"- {each}" for each in said))
+    share_chart(bars, cosine)
 
 
 def _controls(bench: Workbench) -> tuple[str, str]:
@@ -162,89 +201,32 @@ def _caution(options: RankingOptions, aligned: bool, colours: MapColours) -> Non
     st.caption(text)
 
 
-def share_chart(shares: Mapping[str, Mapping[str, float]], cosine: str) -> None:
-    """Each model's branch shares, by title and branch, as a bar that is as long as its ``cosine``."""
-    import plotly.graph_objects as go  # here, since a first rank list needs none of it
-
-    figure = go.Figure()
-    branches = list(dict.fromkeys(branch for each in shares.values() for branch in each))
-    titles = list(shares)
-    for branch in branches:
-        values, name = [shares[title].get(branch) for title in titles], branch_title(branch)
-        figure.add_bar(
-            y=titles,
-            x=values,
-            orientation="h",
-            name=name,
-            marker={"color": BRANCH_COLOURS.get(branch)},
-            text=["" if value is None else f"{name} {value:.3f}" for value in values],
-            hovertemplate=f"{name}: %{{x:.4f}}<extra>%{{y}}</extra>",
-        )
-    inside = {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0, "textfont": {"color": "white"}}
-    figure.update_traces(**inside)
-    lay_out(
-        figure,
-        140 + 45 * len(titles),
-        36,
-        f"Branch shares: they add up to the {cosine}",
-        barmode="relative",
-        uniformtext={"minsize": 9, "mode": "hide"},  # on a phone the legend says what is too small to be written
-        legend={"orientation": "h", "y": -0.45, "traceorder": "normal"},
-        showlegend=len(branches) > 1,
-    )
-    if len(titles) > 1:  # one bar leaves no place for it above the legend
-        figure.update_xaxes(title=f"Share of the {cosine}")
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    alt = "; ".join(
-        f"{title}: " + ", ".join(f"{branch_title(branch)} {value:.3f}" for branch, value in each.items())
-        for title, each in shares.items()
-    )
-    chart(figure, "branch_shares", f"Shares of the branches in the {cosine}. {alt}", key="match_shares")
-
-
 def _graph(title: str, graph: PairGraph | None, cosine: str) -> None:
-    """Region against region, and the shares of the graph's nodes within the token."""
+    """Node against node, and the shares of the graph's nodes within the token."""
     if graph is None:
         return
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
-        _region_chart(title, graph)
+        _pairs_of_nodes(title, graph)
     with right:
         if graph.parts:
-            _token_chart(title, graph, cosine)
+            token_chart(title, graph, cosine)
         else:
             st.info(f"The relation branch of {title} does not count here, so the token has no share in the cosine.")
 
 
-def _region_chart(title: str, graph: PairGraph) -> None:
-    help = "H(0) are the pooled regions; each layer mixes in a node's neighbours."
-    layers = {layer: f"H({layer})" for layer in range(len(graph.regions))}
+def _pairs_of_nodes(title: str, graph: PairGraph) -> None:
+    help = typeset(
+        "H(0) are the pooled regions, the global feature and the learned token; each layer mixes in a node's neighbours."
+    )
+    layers = {layer: f"H({layer})" for layer in range(len(graph.pairs))}
     layer = one_of("Layer of the graph", layers, "match_layer", help=help)
-    cosine = graph.regions[layer]
-    names = [REGIONS.get(name, name) for name in graph.names]
+    cosine = graph.pairs[layer]
+    names = [NODE_TITLES[name] for name in graph.names]
     best = divmod(int(cosine.argmax()), cosine.shape[1])
     alt = (
-        f"Cosines between the five regions of the query and those of this image at H({layer}) of {title}, from "
+        f"Cosines between the nodes of the query and those of this image at H({layer}) of {title}, from "
         f"{cosine.min():.2f} to {cosine.max():.2f}; most alike: {names[best[0]]} and {names[best[1]]}"
     )
-    panels = {f"Regions of the two images, H({layer})": Matrix(cosine)}
-    matrices(panels, names, f"region_cosines_{title}", alt, axes=("query", "this image"))
-
-
-def _token_chart(title: str, graph: PairGraph, cosine: str) -> None:
-    import plotly.graph_objects as go
-
-    names = [REGIONS.get(name, name) for name in graph.parts]
-    figure = go.Figure()
-    looks = (("query's token", "#0d9488", ""), ("this image's token", "#b45309", "/"))
-    for (side, colour, pattern), shares in zip(looks, graph.tokens.T):
-        marker = {"color": colour, "pattern": {"shape": pattern}}
-        figure.add_bar(y=names, x=shares, orientation="h", name=side, marker=marker)
-    total = float(graph.tokens[:, 0].sum())
-    title_of_chart = f"Relation branch's {total:.3f} by node"
-    lay_out(figure, 420, 36, title_of_chart, barmode="group", legend={"orientation": "h", "y": -0.2})
-    figure.update_xaxes(title=f"Share of the {cosine}")
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    strongest = names[int(graph.tokens[:, 0].argmax())]
-    alt = f"Shares of the graph's nodes in the {cosine} through the token of {title}; the largest is {strongest}'s"
-    chart(figure, "token_shares", alt, key=f"match_token_{title}")
+    panels = {f"Nodes of the two images, H({layer})": Matrix(cosine)}
+    matrices(panels, graph.names, f"node_pairs_{title}", alt, axes=("query", "this image"))

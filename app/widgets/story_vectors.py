@@ -8,9 +8,9 @@ import streamlit as st
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.components.node_graph import NODE_TITLES, MessageStep, message_graph
-from app.widgets.match import share_chart
 from app.widgets.rank_list import RankRow, legend, rank_list, standing
 from app.widgets.ranking_options import branch_title
+from app.widgets.share_charts import share_chart
 from app.widgets.story_frame import Handed, Tile, shape_of, sides, strips, tiles, words
 from app.workbench import OpenedModel, Workbench
 from app.workbench.images import image_label, thumbnail

@@ -5,7 +5,7 @@ As in :mod:`app.workbench`, nothing here imports torchvision or grad-cam before 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,13 @@ from PIL import Image
 
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.cache import cached, session_cached
-from app.workbench.images import SIDE, data_uri, square
+from app.workbench.images import SIDE, aspect_ratio, data_uri, square, thumbnail
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.explain.attention import warped
+from ssrnet.explain.lead import NodeLead, branch_lead, node_lead
 from ssrnet.explain.overlay import Scale, overlay, scale_of
+from ssrnet.explain.relations import CellMap, cell_cosines, node_pair_cosines
 from ssrnet.model import EmbeddingSettings
 from ssrnet.predictor import ImageView
 from ssrnet.retrieval.alignment import Standardisation
@@ -26,6 +29,9 @@ from ssrnet.retrieval.verification import Verification, verify
 
 if TYPE_CHECKING:
     from ssrnet.explain.image_maps import ImageMap
+
+CELL_PICTURE = 360
+"""Pixels of the height of a picture whose cells one points at."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +76,57 @@ class PairPictures:
 
 @dataclass(frozen=True)
 class PairGraph:
-    """regions: (l + 1, 5, 5) cosines of the query's regions (rows) and the other's, layer by layer.
+    """names: the graph's nodes. pairs: (l + 1, n, n) cosines of the query's nodes (rows) and the other's, layer by layer.
 
-    parts: the graph's nodes and the neck with (n, 2) ``tokens``: each part's share in the cosine, of the query's
+    parts: the nodes and the neck with (n + 1, 2) ``tokens``: each part's share in the cosine, of the query's
     token and of the gallery image's.
     """
 
     names: tuple[str, ...]
-    regions: np.ndarray
+    pairs: np.ndarray
     parts: tuple[str, ...]
     tokens: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What a gallery image is weighed against: for an error the first match of the ranking, for a match its first error.
+
+    index: in the gallery. rank: of the rival.
+    """
+
+    index: int
+    rank: int
+    is_match: bool
+
+
+@dataclass(frozen=True)
+class PairLead:
+    """By how much the query is nearer to a gallery image than to its rival; ``branches`` add up to that.
+
+    rival: the rival's branch shares. nodes: None where the relation branch does not count.
+    """
+
+    rival: PairShares
+    branches: Mapping[str, float]
+    nodes: NodeLead | None
+
+    @property
+    def total(self) -> float:
+        return sum(self.branches.values())
+
+
+@dataclass(frozen=True)
+class Cells:
+    """size: (H, W) cells of the feature map. cosines: (N, H·W, H·W) of the query's cells (rows) with those of N images.
+
+    pictures: the query's and theirs as data URIs, as the cells lie on them; ratios: width over height of each.
+    """
+
+    size: tuple[int, int]
+    cosines: np.ndarray
+    pictures: tuple[str, ...]
+    ratios: tuple[float, ...]
 
 
 def pair_shares(model: OpenedModel, options: RankingOptions, query: int, gallery: int) -> PairShares:
@@ -137,6 +184,44 @@ def pair_graph(
     return cached("pair graphs", key, lambda: _graph(model, query, gallery, options), 256)
 
 
+def find_rival(model: OpenedModel, options: RankingOptions, query: int, gallery: int) -> Rival | None:
+    """The rival of a gallery image for one query, as positions in the split; None for junk, and where all others are alike."""
+    ranking = model.branch_features(options).rank(query)
+    hits = {hit.index: hit for hit in ranking.hits(0)}
+    if hits[gallery].rank is None:
+        return None
+    others = (hit for hit in hits.values() if hit.rank is not None and hit.match != hits[gallery].match)
+    first = next(others, None)
+    return None if first is None else Rival(first.index, first.rank, first.match)
+
+
+def pair_lead(model: OpenedModel, options: RankingOptions, query: int, gallery: int, rival: Rival) -> PairLead:
+    """The lead of a gallery image over its rival, of cosines, without expansion or re-ranking."""
+
+    def compute() -> PairLead:
+        shares = [pair_shares(model, options, query, index) for index in (gallery, rival.index)]
+        return PairLead(
+            shares[1],
+            branch_lead(*(each.shares for each in shares)),
+            _node_lead(model, options, query, gallery, rival.index),
+        )
+
+    return cached("pair leads", (model, options, query, gallery, rival.index), compute, 256)
+
+
+def cells(model: OpenedModel, images: Sequence[VehicleImage], feature_map: CellMap) -> Cells:
+    """The query, first among ``images``, cell by cell against the others."""
+
+    def compute() -> Cells:
+        query, *others = traces = [view.trace for view in model.views(images)]
+        height, width = query.F_G.shape[2:]
+        cosines = [cell_cosines(query, other, feature_map).flatten(2).flatten(0, 1) for other in others]
+        shown = [_as_the_cells_lie(image, trace.theta) for image, trace in zip(images, traces, strict=True)]
+        return Cells((height, width), torch.stack(cosines).cpu().numpy(), *zip(*shown, strict=True))
+
+    return cached("cells", (model.hash, tuple(images), feature_map), compute, 32)
+
+
 def verification(model: OpenedModel) -> Verification:
     """The cosines of the protocol's pairs, of one vehicle and of two."""
     return cached("verifications", model, lambda: verify(model.compared_features(), model.split), 16, "Counting pairs")
@@ -166,11 +251,9 @@ def _pictures(
 
 
 def _graph(model: OpenedModel, query: VehicleImage, gallery: VehicleImage, options: RankingOptions) -> PairGraph:
-    from ssrnet.explain.relations import region_cosines
     from ssrnet.explain.token_shares import token_shares
 
     traces = [view.trace for view in model.views([query, gallery])]
-    regions = region_cosines(*traces)
     parts: tuple[str, ...] = ()
     tokens = np.zeros((0, 2))
     embedding = _embedding(model, options)
@@ -178,4 +261,21 @@ def _graph(model: OpenedModel, query: VehicleImage, gallery: VehicleImage, optio
         standardisations = model.standardisation([query], options), model.standardisation([gallery], options)
         shares = token_shares(model.network, *traces, embedding, standardisations)
         parts, tokens = shares.terms, torch.stack([shares.query[0], shares.gallery[0]], dim=1).cpu().numpy()
-    return PairGraph(regions.regions, regions.cosine[:, 0].cpu().numpy(), parts, tokens)
+    return PairGraph(traces[0].nodes, node_pair_cosines(*traces)[:, 0].cpu().numpy(), parts, tokens)
+
+
+def _node_lead(model: OpenedModel, options: RankingOptions, query: int, gallery: int, rival: int) -> NodeLead | None:
+    embedding = _embedding(model, options) if model.has_graph else None
+    if embedding is None or (embedding.branches and "token" not in embedding.branches):
+        return None
+    images = model.split.query[query], model.split.gallery[gallery], model.split.gallery[rival]
+    traces = [view.trace for view in model.views(images)]
+    asked, first, second = (model.standardisation([image], options) for image in images)
+    return node_lead(model.network, *traces, embedding, ((asked, first), (asked, second)))
+
+
+def _as_the_cells_lie(image: VehicleImage, theta: torch.Tensor | None) -> tuple[str, float]:
+    """The picture as a data URI, and its width over height; warped as a spatial transformer with ``theta`` shows it."""
+    if theta is None:
+        return thumbnail(image, CELL_PICTURE), aspect_ratio(image)
+    return data_uri(warped(square(read_image(image.path), CELL_PICTURE), theta)), 1.0

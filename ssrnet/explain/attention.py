@@ -124,6 +124,14 @@ def to_image_frame(maps: np.ndarray | Tensor, size: int | tuple[int, int], theta
     return pixels[:, 0].numpy()
 
 
+def warped(picture: np.ndarray, theta: Tensor) -> np.ndarray:
+    """``picture`` (H, W, 3) uint8 as a spatial transformer with ``theta`` (1, 2, 3) hands it on, as large."""
+    pixels = torch.as_tensor(picture).permute(2, 0, 1)[None].float()
+    grid = F.affine_grid(theta.detach().cpu().float(), list(pixels.shape), align_corners=False)
+    seen = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    return seen[0].permute(1, 2, 0).round().byte().numpy()
+
+
 def in_image(cells: np.ndarray, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:
     """One map (H, W) of cells at the image's size, by :func:`to_image_frame`."""
     return to_image_frame(cells[None], size, theta)[0]

@@ -1,4 +1,4 @@
-"""Cosines between the graph's nodes: region to region between two images, and over-smoothing within one.
+"""Cosines between two images, cell to cell and node to node, and over-smoothing of the graph within one.
 
 Over-smoothing (paper Sec. 3.4 and 4.4): every layer averages a node with its neighbours, until all are alike.
 Where F_G ends in a ReLU (a backbone's ``non_negative``), H(0) of a region and every later row have no negative entries
@@ -9,6 +9,7 @@ everything.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from ssrnet.errors import SettingsError
 from ssrnet.explain.graph import no_graph
 from ssrnet.model import Trace
 from ssrnet.model.regions import REGION_NAMES
+
+CellMap = Literal["F_G", "F_attn"]
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,31 @@ def region_cosines(a: Trace, b: Trace) -> RegionCosines:
 
 
 @torch.no_grad()
+def cell_cosines(a: Trace, b: Trace, feature_map: CellMap) -> Tensor:
+    """(h, w, H, W): every cell of ``a``'s feature map, (1, C, h, w), against every cell of ``b``'s, (1, C, H, W).
+
+    M_s has no part in those of F_attn: it makes a whole cell longer or shorter, and a cosine knows no length.
+    """
+    x, y = (F.normalize(getattr(trace, feature_map)[0].float(), dim=0) for trace in (a, b))
+    return torch.einsum("chw,cHW->hwHW", x, y)
+
+
+@torch.no_grad()
+def node_pair_cosines(a: Trace, b: Trace) -> Tensor:
+    """(l + 1, B, n, n): the nodes of ``a`` (rows) against those of ``b``, in the order of ``nodes``; batches and errors as
+    :func:`region_cosines`."""
+    for trace in (a, b):
+        _check_graph(trace)
+    return torch.stack([_unit(x) @ _unit(y).transpose(1, 2) for x, y in zip(a.H, b.H, strict=True)])
+
+
+@torch.no_grad()
 def node_cosines(trace: Trace) -> Tensor:
     """(l + 1, B, n, n): every node against every node of the same image, from H(0) to H(l), in the order of ``nodes``.
 
     Raises :class:`SettingsError` for a model without a graph.
     """
-    if not trace.nodes:
-        raise SettingsError(no_graph("this network", pcb="part1" in trace.before))
-    return torch.stack([_unit(H) @ _unit(H).transpose(1, 2) for H in trace.H])
+    return node_pair_cosines(trace, trace)
 
 
 def mean_of_pairs(cosines: Tensor) -> list[float]:
@@ -79,10 +99,14 @@ def smoothness(trace: Trace) -> Smoothness:
 
 def _regions(trace: Trace) -> list[Tensor]:
     """[(B, 5, C)]: the local nodes of H(0) ... H(l)."""
-    if not trace.nodes:
-        raise SettingsError(no_graph("this network", pcb="part1" in trace.before))
+    _check_graph(trace)
     rows = [trace.nodes.index(name) for name in REGION_NAMES]
     return [H[:, rows] for H in trace.H]
+
+
+def _check_graph(trace: Trace) -> None:
+    if not trace.nodes:
+        raise SettingsError(no_graph("this network", pcb="part1" in trace.before))
 
 
 def _mean_cosine(nodes: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
 """The Retrieval page: its gallery of queries, its switches, *Why this match?*, and the sheets."""
 
+import base64
 import csv
 import re
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -15,6 +17,7 @@ from app.widgets.match import pulled
 from app.widgets.rank_list import standing
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.matches import pair_shares
+from ssrnet.explain.relations import cell_cosines
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many
 from tests.app.conftest import components, html, matrices, records, rows_of_pictures, specs, whole, workbench
@@ -132,14 +135,31 @@ def test_why_this_match_explains_with_both_models(open_city):
     cosines = [float(found) for found in re.findall(r"cosine (-?[\d.]+)", text)]
     parts = [[float(re.search(r"-?[\d.]+$", text)[0]) for text in bar["text"] if text] for bar in shares["data"]]
     assert [bar["name"] for bar in shares["data"]] == ["Global", "Attention", "Relation"]
-    assert sum(part[-1] for part in parts) == pytest.approx(cosines[1], abs=0.002)
+    assert sum(part[-2] for part in parts) == pytest.approx(cosines[1], abs=0.002)
     assert parts[0][0] == pytest.approx(cosines[0], abs=0.001)
-    regions = matrices(test)[0]["Regions of the two images, H(0)"]
-    assert regions.shape == (5, 5) and 0 <= regions.min() < regions.max() <= 1
+    nodes = matrices(test)[0]["Nodes of the two images, H(0)"]
+    assert nodes.shape == (7, 7) and 0 <= nodes[:6, :6].min() < nodes[:6, :6].max() <= 1 == nodes[6, 6]
     low, high = re.search(r"at H\(0\) of .*?, from (\S+) to ([\d.]+);", page).groups()  # what a screen reader says
-    assert (float(low), float(high)) == (regions.min(), regions.max()) and ">middle</th>" in page
+    assert (float(low), float(high)) == (nodes.min(), nodes.max()) and ">middle</th>" in page
     relation = parts[2][0]
     assert tokens["layout"]["title"]["text"].startswith(f"Relation branch's {relation:.3f}")
+
+
+def test_the_cells_are_those_of_the_chosen_map(open_city, city, checkpoints):
+    bench = workbench(city, checkpoints)
+    for model, feature_map in ((bench.ssrnet, "F_attn"), (bench.baseline, "F_G")):
+        test = open_city("retrieval", query=QUERY, match=OTHER, match_cells=f"{model.title} · {feature_map}")
+        shown = components(test, "microscope")[0]
+        titles = [picture["title"] for picture in shown["pictures"]]
+        assert titles == ["Query", "This image", "First true match"]
+        query, other = (
+            next(image for image in images if image.name == name)
+            for images, name in ((model.split.query, QUERY), (model.split.gallery, OTHER))
+        )
+        cosines = cell_cosines(model.view(query).trace, model.view(other).trace, feature_map).flatten().numpy()
+        levels = np.frombuffer(base64.b64decode(shown["cosines"][0]), np.uint8)
+        drawn = shown["low"] + (shown["high"] - shown["low"]) * levels / 255
+        np.testing.assert_allclose(drawn, cosines, atol=(shown["high"] - shown["low"]) / 400)
 
 
 def test_ranks_in_the_panel_are_those_of_the_rows(open_page, city, checkpoints):
@@ -320,7 +340,7 @@ def test_why_this_match_says_which_cosine_it_explains(open_city):
     shares, tokens = specs(test)
     axes = [chart["layout"]["xaxis"]["title"]["text"] for chart in (shares, tokens)]
     assert axes == ["Share of the aligned cosine"] * 2
-    assert shares["data"][0]["y"] == TITLES
+    assert shares["data"][0]["y"][::2] == TITLES
 
 
 def test_sheets_of_aligned_models_say_so(open_city):

@@ -1,5 +1,6 @@
 """Retrieval in a real Chromium: click a hit, read why, by mouse and by keyboard; the sheets as files; on a phone."""
 
+import re
 from urllib.parse import urlencode
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):
     name = figure.get_attribute("data-name")
     figure.click()
     page.get_by_role("heading", name="Why this match?").wait_for()
-    page.get_by_text("Regions of the two images").wait_for()
+    page.get_by_text("Nodes of the two images").wait_for()
     assert page.locator(".maps img").count() == 4 and f"match={name}" in page.url
     assert page.locator(f'.ranks [data-name="{name}"][aria-pressed=true]').count() >= 1
     link = page.url
@@ -46,6 +47,35 @@ def test_a_click_on_a_hit_says_why_and_stands_in_the_url(page, address):
     page.get_by_text("Click an image, or reach it with Tab").wait_for()
     assert "match=" not in page.url
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_match_cell_by_cell(page, address):
+    """A link opens the panel in view below the rows; pointer and arrows choose a cell; Escape closes it."""
+    open_retrieval(page, address, match=OTHER)
+    stages = page.locator(".microscope .stage")
+    stages.nth(2).wait_for()
+    page.wait_for_function("document.querySelector('.stMain').scrollTop > 0")
+    page.wait_for_timeout(1000)  # the page glides there
+    assert 0 < page.get_by_role("heading", name="Why this match?").bounding_box()["y"] < 450
+    said = page.locator(".microscope output")
+    box = stages.first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + box["height"] * 0.01)
+    corner = re.search(r"Query, row 1, column (\d+) of (\d+) × (\d+) cells", said.inner_text())
+    assert corner and corner[1] == corner[3]
+    page.mouse.down()
+    page.mouse.up()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    assert corner[0] in said.inner_text()  # a click holds the cell
+    stages.first.focus()
+    page.keyboard.press("ArrowDown")
+    assert f"Query, row 2, column {corner[1]}" in said.inner_text()
+    stages.nth(1).focus()
+    page.keyboard.press("ArrowLeft")
+    assert said.inner_text().startswith("This image, row ") and "Query answers most at row" in said.inner_text()
+    assert "First true match" not in said.inner_text()
+    page.keyboard.press("Escape")
+    page.get_by_role("heading", name="Why this match?").wait_for(state="detached")
+    assert "match=" not in page.url and page.locator("[data-testid=stException]").count() == 0
 
 
 def test_rows_and_gallery_by_keyboard(page, address):
@@ -83,7 +113,7 @@ def test_fig_5_is_exported_at_print_size(page, address):
 def test_on_a_phone_the_rows_scroll_and_nothing_is_clipped(page, address):
     page.set_viewport_size({"width": 390, "height": 844})
     open_retrieval(page, address, match=OTHER, top_k="10")
-    page.get_by_text("Regions of the two images").wait_for()
+    page.get_by_text("Nodes of the two images").wait_for()
     wide = "document.querySelector('[data-testid=stMain]').scrollWidth"
     assert page.evaluate(wide) <= 390
     row = page.locator(".ranks .row").first

@@ -12,6 +12,7 @@ from ssrnet.explain.attention import (
     stretch,
     strongest_channels,
     to_image_frame,
+    warped,
     why_no_attended_length,
     why_no_spatial_attention,
 )
@@ -127,3 +128,13 @@ def test_a_warped_map_goes_back_where_it_came_from():
 def test_stretch_spans_zero_to_one_and_survives_a_constant():
     np.testing.assert_allclose(stretch(np.array([[2.0, 3.0], [4.0, 2.0]])), [[0, 0.5], [1, 0]])
     assert not stretch(np.full((2, 2), 0.7)).any()
+
+
+def test_a_picture_is_warped_as_the_network_warps_it():
+    """theta scales by 1/2 and shifts to the left: the upper left quarter of the picture fills the frame."""
+    picture = np.zeros((8, 8, 3), np.uint8)
+    picture[:4, :4] = 200
+    theta = torch.tensor([[[0.5, 0.0, -0.5], [0.0, 0.5, -0.5]]])
+    seen = warped(picture, theta)
+    assert seen.shape == picture.shape and (seen[:7, :7] == 200).all() and (seen[7, 7] < 200).all()
+    np.testing.assert_array_equal(warped(picture, torch.eye(2, 3)[None]), picture)

@@ -8,7 +8,14 @@ import torch
 
 from ssrnet.errors import SettingsError
 from ssrnet.explain.graph import GraphEdit, edit_trace
-from ssrnet.explain.relations import mean_of_pairs, node_cosines, region_cosines, smoothness
+from ssrnet.explain.relations import (
+    cell_cosines,
+    mean_of_pairs,
+    node_cosines,
+    node_pair_cosines,
+    region_cosines,
+    smoothness,
+)
 from tests import tiny
 
 
@@ -93,7 +100,9 @@ def test_every_graph_has_its_regions(graph, depth):
 def test_networks_without_regions_say_so(trace):
     for changes, words in ((tiny.BASELINE, "this network has no relation branch"), (dict(parts="pcb"), "PCB's")):
         bare = tiny.network(**changes).trace(tiny.images(1))
-        for function in (smoothness, lambda x: region_cosines(x, trace), lambda x: region_cosines(trace, x)):
+        pairs = [lambda x, of=of: of(x, trace) for of in (region_cosines, node_pair_cosines)]
+        pairs += [lambda x, of=of: of(trace, x) for of in (region_cosines, node_pair_cosines)]
+        for function in (smoothness, *pairs):
             with pytest.raises(SettingsError, match=words):
                 function(bare)
 
@@ -115,3 +124,28 @@ def test_node_cosines_average_to_the_smoothness(trace):
     np.testing.assert_allclose(mean_of_pairs(cosines[:, 0]), smoothness(trace).nodes[:, 0], atol=1e-6)
     with pytest.raises(SettingsError, match="no relation branch"):
         node_cosines(replace(trace, nodes=()))
+
+
+def test_cells_by_hand(trace):
+    """Two channels on 1 x 2 and 2 x 2 cells; a cell of zeros is like no other."""
+    a = replace(trace, F_G=torch.tensor([[[[3.0, 0.0]], [[4.0, 2.0]]]]))
+    b = replace(trace, F_G=torch.tensor([[[[1.0, 0.0], [0.0, -6.0]], [[0.0, 5.0], [0.0, -8.0]]]]))
+    cosines = cell_cosines(a, b, "F_G")
+    assert cosines.shape == (1, 2, 2, 2)
+    torch.testing.assert_close(cosines[0], torch.tensor([[[0.6, 0.8], [0, -1]], [[0, 1], [0, -0.8]]]))
+
+
+def test_cells_of_f_attn_are_alike_whatever_m_s_says(model, trace):
+    one, other = model.trace(tiny.images(3)[:1]), model.trace(tiny.images(3)[1:2])
+    channels = [replace(each, F_attn=each.M_c * each.F_G) for each in (one, other)]
+    torch.testing.assert_close(
+        cell_cosines(one, other, "F_attn"), cell_cosines(*channels, "F_attn"), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_pairs_of_nodes_hold_those_of_regions(model, trace):
+    one = model.trace(tiny.images(3)[:1])
+    cosines = node_pair_cosines(one, trace)
+    assert cosines.shape == (3, 3, 7, 7)
+    torch.testing.assert_close(cosines[:, :, 1:6, 1:6], region_cosines(one, trace).cosine)
+    torch.testing.assert_close(cosines[0, :, 6, 6], torch.ones(3))  # the learned token is every image's
