@@ -12,7 +12,7 @@ from app.widgets.components.image_picker import choose
 from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart, table
-from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, largest_slices, scatter, short
+from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, largest_slices, scatter
 from app.widgets.failure_confusions import first_places, own_camera
 from app.widgets.failure_labels import labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
@@ -26,6 +26,7 @@ from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.inspection import inspect
 from ssrnet.analysis.query_slices import FEW_VEHICLES, by_attribute
 from ssrnet.analysis.suspected_labels import suspected_labels
+from ssrnet.analysis.verdict import short_titles
 from ssrnet.retrieval.metric_intervals import differences
 
 SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
@@ -61,7 +62,7 @@ def render(bench: Workbench) -> None:
     a, b = _pair(bench)
     titles = a.raw.title, b.raw.title
     with_raw = [model for model in bench.with_raw.values() if model.raw.title in titles]
-    metrics_table(evaluations(with_raw))
+    metrics_table(evaluations(with_raw), [(a, b)])
     show_cautions(bench)
     first, second = map(list(bench.raw.models).index, titles)
     pair = failures(a, b, (first, second))
@@ -172,7 +173,7 @@ def _slices(pair: Failures) -> None:
     drawn = figure(pair, forest, done.slices, metric, key=(name, metric))
     chart(drawn, f"slices-{name}", alt, key="failures_forest")
     rows = done.rows(list(METRICS))
-    columns = _columns(rows[0], short(pair.titles))
+    columns = _columns(rows[0], short_titles(*pair.titles))
     order = [column for column in rows[0] if column.startswith(f"{metric}_") or column.split("_")[0] not in METRICS]
     table(rows, f"slices {name}", columns, column_order=order[1:])
 

@@ -19,6 +19,7 @@ from app.widgets.problems import fragment
 from app.widgets.rank_list import RAW_AND_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.ranking_options import ranking_options, say
 from app.workbench import RankingOptions, Workbench
+from app.workbench.verdicts import pairs_of
 from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.data.images import read_image
 from ssrnet.explain.shares import BranchFeatures
@@ -86,7 +87,7 @@ def render(bench: Workbench) -> None:
         options = ranking_options(model.settings for model in bench.networks.values())
     with top:
         scored = evaluations(bench.with_raw.values(), options)
-        metrics_table(scored)
+        metrics_table(scored, pairs_of(bench), options)
         statistics = bench.ssrnet.statistics(options)
         if statistics is not None:
             st.caption(f":material/videocam: {alignment_note(bench, scored, statistics)}")

@@ -18,6 +18,7 @@ from app.widgets.training_runs import AXES, MOST_RUNS, training_runs
 from app.workbench import Workbench
 from app.workbench import runs as run_files
 from app.workbench.matches import verification
+from app.workbench.verdicts import pairs_of
 from ssrnet.errors import ProtocolError, SSRNetError
 from ssrnet.studies.html_report import curve_figure, table_figure
 from ssrnet.studies.report import CAUTION
@@ -93,7 +94,7 @@ def _models(bench: Workbench) -> None:
     """Metrics, CMC, cosines of pairs and ROC of the models under the sidebar's protocol."""
     models = bench.with_raw
     scored = evaluations(models.values())
-    metrics_table(scored)
+    metrics_table(scored, pairs_of(bench))
     show_cautions(bench)
     try:
         pairs = {title: verification(model) for title, model in models.items()}

@@ -97,7 +97,8 @@ def _numbers(bench: Workbench) -> None:
         st.info(f"{' and '.join(missing)}: not measured on this data yet. That takes a look at {images:,} test images.")
         st.button("Measure now", on_click=st.session_state.update, args=({MEASURING: True},), icon=":material/speed:")
         return
-    metrics_table(evaluations(model for model in bench.with_raw.values() if model.has_network))
+    scored = evaluations(model for model in bench.with_raw.values() if model.has_network)
+    metrics_table(scored, [(bench.baseline, bench.ssrnet)])
     show_cautions(bench)
     st.session_state.pop(MEASURING, None)
     for model in networks:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from html import escape
 
 import streamlit as st
 
+from app.widgets.components import stylesheet
 from app.widgets.export import csv_button
 from app.widgets.progress import run_with_progress
 from app.workbench import OpenedModel, RankingOptions
+from app.workbench.verdicts import Pair, verdicts
+from ssrnet.analysis.csv_rows import Row
+from ssrnet.analysis.query_slices import FEW_VEHICLES
+from ssrnet.analysis.verdict import MINUS, Verdict, direction, interval, signed
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.extraction import FeatureSet
 
@@ -22,10 +28,17 @@ SHARES = {
     "matches stand before any other image.",
 }
 EXCLUDED = (
-    "Queries without a match in the gallery once junk is left out. They count in no number. Junk is the query's vehicle "
-    "seen by the query's camera."
+    "A query without a match in the gallery once junk is left out counts in no number. Junk is the query's vehicle seen by "
+    "the query's camera."
 )
-"""Tooltips of :func:`metrics_table`'s columns."""
+INTERVALS = (
+    "Intervals come from 2,000 draws of the query vehicles, with replacement, the same for both models, as in "
+    "`ssrnet compare`. They cover other query vehicles against this gallery, and neither another gallery nor another "
+    "training run. A difference is beyond chance, and bold, where its interval leaves out 0; one in twenty does so by chance."
+)
+"""What explains :func:`metrics_table`'s numbers."""
+METRICS = {"Rank-1": "rank-1", "Rank-5": "rank-5", "mAP": "mAP", "mINP": "mINP"}
+STYLE = stylesheet("metrics_table")
 
 
 def evaluations(models: Iterable[OpenedModel], options: RankingOptions = RankingOptions()) -> dict[str, Evaluation]:
@@ -53,28 +66,86 @@ def ensure_features(models: Iterable[OpenedModel], options: RankingOptions = Ran
     }
 
 
-def metrics_table(evaluations: Mapping[str, Evaluation]) -> None:
-    """Rank-1, rank-5, mAP and mINP of each model, with the record that each number carries."""
-    rows = [
+def metrics_table(
+    evaluations: Mapping[str, Evaluation], pairs: Sequence[Pair] = (), options: RankingOptions = RankingOptions()
+) -> None:
+    """What each pair's differences say in a sentence; then rank-1, rank-5, mAP and mINP of each model, and the differences.
+
+    Below it the record that each number carries. ``options``: those that the evaluations were made with.
+    """
+    found = verdicts(pairs, options)
+    for verdict in found[len(found) - len(pairs) :]:  # without those of raw features, where these are aligned
+        st.markdown(f"**{verdict.sentence}**")
+    with st.container(gap="xsmall"):
+        _draw(evaluations, found)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        record_popover(evaluations)
+        csv_button(lambda: _rows(evaluations, found), "metrics")
+
+
+def _draw(evaluations: Mapping[str, Evaluation], found: Sequence[Verdict]) -> None:
+    """The table, and below it what its numbers are of."""
+    head = "".join(f'<th scope="col"><abbr title="{help}">{name}</abbr></th>' for name, help in SHARES.items())
+    body = "".join([*map(_shares, evaluations, evaluations.values()), *map(_difference, found)])
+    head = f'<thead><tr><th scope="col">%</th>{head}</tr></thead>'
+    st.html(f'{STYLE}<div class="metrics"><table>{head}<tbody>{body}</tbody></table></div>')
+    metrics, record = next(
+        (each.metrics, each.record) for each in evaluations.values()
+    )  # of the split: the same for all
+    of_vehicles = f" of {found[0].vehicles:,} vehicles" if found else ""
+    sentences = [f"{record.protocol.replace('_', '-').capitalize()}: {metrics.queries:,} queries{of_vehicles}"]
+    sentences[0] += f" in a gallery of {record.gallery:,} images."
+    help = [f"{name}: {text}" for name, text in SHARES.items()]
+    if metrics.excluded:
+        sentences.append(f"{metrics.excluded:,} queries without a match do not count.")
+        help.append(EXCLUDED)
+    if found:
+        sentences.append("Differences in percentage points, with 95 % intervals.")
+        help.append(INTERVALS)
+        if found[0].few:
+            sentences.append(f"With fewer than {FEW_VEHICLES} vehicles the intervals are too narrow.")
+    st.caption(" ".join(sentences), help="\n\n".join(help))
+
+
+def _shares(title: str, evaluation: Evaluation) -> str:
+    cells = "".join(f"<td>{value:.2f}</td>" for value in _percent(evaluation).values())
+    return f'<tr><th scope="row">{escape(title)}</th>{cells}</tr>'
+
+
+def _difference(verdict: Verdict) -> str:
+    cells = []
+    for metric in METRICS.values():
+        one = verdict.differences[metric]
+        certain = ' class="certain"' if direction(one) and not verdict.few else ""
+        cells.append(f"<td{certain}>{signed(100 * one.value, 2)}<small>{interval(one, 2)}</small></td>")
+    return f'<tr class="difference"><th scope="row">{escape(verdict.label)}</th>{"".join(cells)}</tr>'
+
+
+def _rows(evaluations: Mapping[str, Evaluation], found: Sequence[Verdict]) -> list[Row]:
+    """For the CSV: differences have the ends of their intervals."""
+    rows: list[Row] = [
         {
             "Model": title,
-            "Rank-1": 100 * evaluation.metrics.rank(1),
-            "Rank-5": 100 * evaluation.metrics.rank(5),
-            "mAP": 100 * evaluation.metrics.mAP,
-            "mINP": 100 * evaluation.metrics.mINP,
+            **_percent(evaluation),
             "Queries": evaluation.metrics.queries,
             "Excluded": evaluation.metrics.excluded,
         }
         for title, evaluation in evaluations.items()
     ]
-    table, record = st.columns([4, 1], vertical_alignment="center")
-    columns = {name: st.column_config.NumberColumn(format="%.2f %%", help=help) for name, help in SHARES.items()}
-    columns["Queries"] = st.column_config.NumberColumn(help="Queries that the numbers are means over.")
-    columns["Excluded"] = st.column_config.NumberColumn(help=EXCLUDED)
-    table.dataframe(rows, hide_index=True, column_config=columns)
-    with record.container(horizontal=True):
-        record_popover(evaluations)
-        csv_button(lambda: rows, "metrics")
+    for one in found:
+        bounds = {
+            f"{name}{end}": 100 * getattr(one.differences[metric], field)
+            for name, metric in METRICS.items()
+            for end, field in (("", "value"), (" from", "low"), (" to", "high"))
+        }
+        rows.append({"Model": f"{one.second} {MINUS} {one.first}", **bounds})
+    return rows
+
+
+def _percent(evaluation: Evaluation) -> dict[str, float]:
+    metrics = evaluation.metrics
+    values = metrics.rank(1), metrics.rank(5), metrics.mAP, metrics.mINP
+    return {name: 100 * value for name, value in zip(METRICS, values, strict=True)}
 
 
 def record_popover(evaluations: Mapping[str, Evaluation]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from app.widgets.export import COLOURS, lay_out
 from app.workbench.failures import Failures
 from ssrnet.analysis.attributes import in_words
 from ssrnet.analysis.query_slices import Slice
+from ssrnet.analysis.verdict import short_titles
 
 NEUTRAL = "#94a3b8"
 """Of what is neither model's. A model's colour is that of its place in the sidebar, on every page."""
@@ -106,7 +106,7 @@ def forest(pair: Failures, slices: Sequence[Slice], metric: str) -> go.Figure:
         shared_yaxes=True,
         column_widths=[0.58, 0.42],
         horizontal_spacing=0.03,
-        subplot_titles=(METRICS[metric], "difference: {1} minus {0}".format(*short(titles))),
+        subplot_titles=(METRICS[metric], "difference: {1} minus {0}".format(*short_titles(*titles))),
     )
     at = np.arange(len(shown))[::-1]
     first, second = _colours(pair)
@@ -138,12 +138,6 @@ def forest(pair: Failures, slices: Sequence[Slice], metric: str) -> go.Figure:
     figure.update_annotations(font_size=14)
     legend = {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0}
     return lay_out(figure, 130 + 34 * len(shown), top=64, legend=legend)
-
-
-def short(titles: tuple[str, str]) -> tuple[str, str]:
-    """The titles without what is in brackets, where that still tells them apart."""
-    first, second = (re.sub(r" \(.*\)", "", title) for title in titles)
-    return titles if first == second else (first, second)
 
 
 def largest_slices(slices: Sequence[Slice]) -> list[Slice]:

@@ -11,11 +11,11 @@ import streamlit as st
 from app.widgets.components.image_picker import choose, chosen_image
 from app.widgets.controls import one_of
 from app.widgets.export import download, table
-from app.widgets.failure_charts import short
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import ModelOnQuery, query_panel
 from app.workbench.failures import MOST_QUERIES, Failures, archive, cached_pdf, query_pdf
 from ssrnet.analysis.csv_rows import Row
+from ssrnet.analysis.verdict import short_titles
 from ssrnet.data.records import VehicleImage
 
 GROUPS = {
@@ -43,7 +43,7 @@ def queries_table(pair: Failures) -> None:
         table(
             rows,
             f"queries {group}",
-            _columns(short(pair.titles)),
+            _columns(short_titles(*pair.titles)),
             key="failures_table",
             height=520,
             on_row=lambda row: choose("query", rows[row]["query"]),

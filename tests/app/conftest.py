@@ -122,6 +122,18 @@ def html(test: AppTest) -> str:
     return "".join([element.proto.body for element in test.get("html")] + [each.get("html", "") for each in clickable])
 
 
+def models_listed(test: AppTest) -> list[str]:
+    """The models of the models' table, without the differences below them."""
+    return [title for title in models_table(test) if "−" not in title]
+
+
+def models_table(test: AppTest) -> dict[str, list[str]]:
+    """The cells of each row of the models' table, differences as "+1.00" and "0.50 to 2.00", by the row's title."""
+    body = html(test).partition('<div class="metrics">')[2].partition("</tbody>")[0]
+    rows = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', body)
+    return {unescape(title): re.findall(r">([^<>]+)<", cells) for title, cells in rows}
+
+
 def matrices(test: AppTest) -> list[dict[str, np.ndarray]]:
     """Each group of small matrices on the page: the numbers in the cells, by the matrix's title."""
     groups = [element.proto.body for element in test.get("html") if 'class="matrices"' in element.proto.body]

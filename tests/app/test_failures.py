@@ -11,7 +11,7 @@ import pytest
 from app.views import failures
 from app.widgets.export import COLOURS
 from ssrnet.data.datasets import open_dataset
-from tests.app.conftest import html, specs, whole
+from tests.app.conftest import html, models_listed, specs, whole
 from tests.data import layouts
 
 NETWORKS = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
@@ -66,7 +66,7 @@ def test_the_url_opens_each_section_and_no_other_is_computed(open_failures, monk
 
 def test_the_table_lists_the_group_that_the_url_names(open_failures):
     test = open_failures(failures_show="Queries", failures_group="All")
-    frame = test.dataframe[1].value
+    frame = test.dataframe[0].value
     assert len(frame) == 4 and {"query", "delta_ap", "ap_a", "ap_b", "confused_with_b", "vehicle_type"} <= set(
         frame.columns
     )
@@ -91,7 +91,7 @@ def test_slices_by_type_with_intervals_and_the_metric_of_the_url(open_failures):
     assert figure["layout"]["yaxis"]["ticktext"] == ["car (2)", "motorcycle (1)", "truck (1)"]
     assert figure["layout"]["annotations"][0]["text"] == "Rank-1"
     assert all(symbol.endswith("-open") for symbol in figure["data"][0]["marker"]["symbol"]), "few vehicles: hollow"
-    frame = test.dataframe[1].value
+    frame = test.dataframe[0].value
     assert {"rank-1_a_low", "rank-1_delta_high", "mINP_b"} <= set(frame.columns) and frame["queries"].tolist() == [
         2,
         1,
@@ -154,7 +154,7 @@ def axes(test) -> list[str]:
 
 def test_aligned_networks_are_compared_beside_their_raw_numbers(open_failures):
     test = open_failures(align="true")
-    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[0], ALIGNED[0], NETWORKS[1], ALIGNED[1]]
+    assert models_listed(test) == [NETWORKS[0], ALIGNED[0], NETWORKS[1], ALIGNED[1]]
     assert test.selectbox(key="failures_compare").options == [
         "Baseline against SSR-Net",
         "Baseline, raw against aligned",
@@ -168,7 +168,7 @@ def test_aligned_networks_are_compared_beside_their_raw_numbers(open_failures):
 def test_raw_against_aligned_has_one_colour_in_two_shades(open_failures):
     test = open_failures(align="true", failures_compare="SSR-Net, raw against aligned")
     pair = [NETWORKS[1], ALIGNED[1]]
-    assert test.dataframe[0].value["Model"].tolist() == axes(test) == pair
+    assert models_listed(test) == axes(test) == pair
     bars = specs(test)[1]["data"]
     assert [bars[0]["name"], bars[2]["name"]] == [f"{title} better" for title in pair]
     assert [bars[0]["marker"]["color"], bars[2]["marker"]["color"]] == ["#fcb98a", COLOURS[1]]
@@ -182,7 +182,7 @@ def test_every_section_takes_aligned_models(open_failures, section, compare):
         test = whole(next(each for each in test.button if each.label == "Look for them").click().run())
         assert "Duplicate photographs" in [each.value for each in test.subheader]
     if section == "Queries":
-        assert test.dataframe[1].value["ap_a"].notna().all()
+        assert test.dataframe[0].value["ap_a"].notna().all()
 
 
 @pytest.fixture
@@ -217,15 +217,15 @@ def test_wrong_first_images_by_the_querys_own_camera_against_chance(open_failure
 def test_links_to_aligned_models_open_with_the_switch_on_and_off(open_failures, confused):
     url = {"failures_show": SECTIONS[3], "failures_compare": "SSR-Net, raw against aligned"}
     test = open_failures(data=confused, failures_model=ALIGNED[0], **url)
-    assert test.dataframe[0].value["Model"].tolist() == NETWORKS
+    assert models_listed(test) == NETWORKS
     assert "failures_compare" not in [each.key for each in test.selectbox]
     test = whole(test.sidebar.toggle(key="align").set_value(True).run())
-    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[1], ALIGNED[1]]
+    assert models_listed(test) == [NETWORKS[1], ALIGNED[1]]
     assert test.segmented_control(key="failures_model").value in (NETWORKS[1], ALIGNED[1])
     test = whole(test.selectbox(key="failures_compare").select("Baseline, raw against aligned").run())
     assert test.segmented_control(key="failures_model").value in (NETWORKS[0], ALIGNED[0])
     test = whole(test.sidebar.toggle(key="align").set_value(False).run())
-    assert test.dataframe[0].value["Model"].tolist() == NETWORKS
+    assert models_listed(test) == NETWORKS
     assert test.segmented_control(key="failures_model").value in NETWORKS
 
 

@@ -1,6 +1,5 @@
 """All pages through Streamlit's own test runner: what they draw, and what they say where something is missing."""
 
-import json
 import re
 import shutil
 from importlib import import_module
@@ -58,8 +57,10 @@ def test_retrieval_ranks_the_same_query_with_both_models(open_city):
 
 
 def test_the_metrics_say_what_they_are(open_city):
-    columns = json.loads(open_city("retrieval").dataframe[0].proto.columns)
-    assert "inverse negative penalty" in columns["mINP"]["help"] and "Junk is" in columns["Excluded"]["help"]
+    test = open_city("retrieval")
+    assert re.search(r'<abbr title="Mean inverse negative penalty[^"]+">mINP</abbr>', html(test))
+    (counted,) = (each for each in test.caption if "Cross-camera: " in each.value)
+    assert "of 4 vehicles in a gallery of 12 images" in counted.value and "95 % intervals" in counted.value
 
 
 def test_retrieval_lists_as_many_images_as_asked_for_or_says_that_there_are_fewer(open_city):

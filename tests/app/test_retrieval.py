@@ -20,7 +20,18 @@ from app.workbench.matches import pair_shares
 from ssrnet.explain.relations import cell_cosines
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many
-from tests.app.conftest import components, html, matrices, records, rows_of_pictures, specs, whole, workbench
+from tests.app.conftest import (
+    components,
+    html,
+    matrices,
+    models_listed,
+    models_table,
+    records,
+    rows_of_pictures,
+    specs,
+    whole,
+    workbench,
+)
 from tests.data import layouts
 
 QUERY = "0008_c001_00000000_0.jpg"
@@ -251,10 +262,14 @@ RAW_AND_ALIGNED = [f"{title}{end}" for title in TITLES for end in ("", ", aligne
 
 def test_aligned_every_model_stands_raw_over_aligned(open_city, offered):
     raw, test = open_city("retrieval", query=QUERY), open_city("retrieval", align="true", query=QUERY)
-    assert test.dataframe[0].value["Model"].tolist() == RAW_AND_ALIGNED
-    assert test.dataframe[0].value.iloc[::2].values.tolist() == raw.dataframe[0].value.values.tolist()
+    assert models_listed(test) == RAW_AND_ALIGNED
+    rows, raw_rows = models_table(test), models_table(raw)
+    assert [rows[title] for title in TITLES] == [raw_rows[title] for title in TITLES]
+    assert [*raw_rows][2:] == ["SSR-Net − Baseline"]
+    assert [*rows][4:] == ["SSR-Net − Baseline", "SSR-Net, aligned − Baseline, aligned"]
     lines = offered["metrics_csv"]().splitlines()[1:]
-    assert [title for title, *_ in csv.reader(lines)] == RAW_AND_ALIGNED
+    differences = [f"{TITLES[1]}{end} − {TITLES[0]}{end}" for end in ("", ", aligned")]
+    assert [title for title, *_ in csv.reader(lines)] == [*RAW_AND_ALIGNED, *differences]
     assert [record["camera_alignment"] == "none" for record in records(test)] == [True, False] * 2
     rows = rows_of_pictures(test)
     assert [row["heading"] for row in rows] == RAW_AND_ALIGNED and rows[::2] == rows_of_pictures(raw)

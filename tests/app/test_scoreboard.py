@@ -13,7 +13,7 @@ import pytest
 from ssrnet.commands.study import make_plan
 from ssrnet.studies.cell_results import write_json
 from ssrnet.studies.definitions import STUDIES
-from tests.app.conftest import html, specs, whole
+from tests.app.conftest import html, models_listed, specs, whole
 from tests.studies import small
 from tests.training.test_runs import line, make, scored
 
@@ -165,7 +165,7 @@ def test_the_chosen_models_have_their_curves(open_city):
     pairs = [f"{title}, {pair}" for title in titles for pair in ("one vehicle", "two vehicles")]
     assert [trace["name"] for trace in cosines] == pairs
     assert [trace["name"].split(", equal error")[0] for trace in roc] == titles
-    assert test.dataframe[0].value["Model"].tolist() == titles
+    assert models_listed(test) == titles
 
 
 def test_the_loaded_models_runs_are_drawn_at_the_start(open_page, city, checkpoints, project):

@@ -18,7 +18,7 @@ from ssrnet.errors import DataError
 from ssrnet.explain.image_maps import network_map
 from ssrnet.model import ModelSettings
 from tests import tiny
-from tests.app.conftest import components, whole, workbench
+from tests.app.conftest import components, models_listed, whole, workbench
 
 
 def headings(test) -> list[str]:
@@ -59,7 +59,7 @@ def test_numbers_and_three_tours(measured):
         "The loaded models",
         "Three guided tours",
     ]
-    assert test.dataframe[0].value["Model"].tolist() == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+    assert models_listed(test) == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert len(test.json) >= 2, "each number's protocol record"
     said = " ".join(each.value for each in test.markdown)
     for title in ("Five regions", "The token", "A failure"):
@@ -73,7 +73,7 @@ def test_aligned_numbers_stand_below_raw_ones(measured):
     test = measured(query="0008_c001_00000000_0.jpg", align="true")
     titles = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     rows = [title for raw in titles for title in (raw, f"{raw}, aligned")]
-    assert test.dataframe[0].value["Model"].tolist() == rows
+    assert models_listed(test) == rows
     captions = [each.value for each in test.caption]
     for title in titles:
         assert any(caption.startswith(f"**{title}**: `") for caption in captions), "the file is that of both rows"

@@ -11,7 +11,7 @@ from app.workbench.opening import checkpoint_files
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.data.datasets import open_dataset
 from tests import tiny
-from tests.app.conftest import components, html, records, specs, whole
+from tests.app.conftest import components, html, models_listed, models_table, records, specs, whole
 
 QUERY, OTHER = "0008_c001_00000000_0.jpg", "0007_c002_00000001_0.jpg"
 NETWORKS = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
@@ -57,7 +57,7 @@ def test_retrieval_has_a_third_row_ranked_by_the_imported_features(open_three, c
     test = open_three("retrieval", query=QUERY)
     _, *rows = html(test).split('class="title"')
     assert [row[1:].split("<")[0] for row in rows] == TITLES
-    assert test.dataframe[0].value["Model"].tolist() == TITLES
+    assert models_listed(test) == TITLES
     images = open_dataset(city).test
     features = vectors() / np.linalg.norm(vectors(), axis=1, keepdims=True)
     cosines = features @ features[[image.name for image in images].index(QUERY)]
@@ -69,11 +69,18 @@ def test_retrieval_has_a_third_row_ranked_by_the_imported_features(open_three, c
     assert any("two networks side by side" in each.value for each in test.caption)
 
 
+def test_ssrnet_is_compared_with_each_of_the_others(open_three):
+    labels = [f"SSR-Net − {other}" for other in ("Baseline", "agw")]
+    assert [*models_table(open_three("scoreboard"))][3:] == labels
+    aligned = [f"SSR-Net, aligned − {other}, aligned" for other in ("Baseline", "agw")]
+    assert [*models_table(open_three("scoreboard", align="true"))][6:] == labels + aligned
+
+
 def test_the_third_model_is_aligned_too(open_three):
     test = open_three("retrieval", query=QUERY, match=OTHER, align="true", branches="Relation")
     _, *rows = html(test).split('class="title"')
     listed = [f"{title}{end}" for title in TITLES for end in ("", ", aligned")]
-    assert [row[1:].split("<")[0] for row in rows] == test.dataframe[0].value["Model"].tolist() == listed
+    assert [row[1:].split("<")[0] for row in rows] == models_listed(test) == listed
     assert re.search(rf"{re.escape(TITLE)} mAP [\d.]+ → [\d.]+, rank-1", text(test))
     assert re.search(rf"\*\*{re.escape(TITLE)}, aligned\*\*: rank \d+, cosine", text(test))
     assert f"{TITLE} has no network and no branches" in text(test)
@@ -102,9 +109,9 @@ def test_failures_compares_any_two_of_the_three(open_three):
     test = open_three("failures")
     choice = test.selectbox(key="failures_compare")
     assert choice.options == ["Baseline against SSR-Net", f"Baseline against {TITLE}", f"SSR-Net against {TITLE}"]
-    assert test.dataframe[0].value["Model"].tolist() == NETWORKS
+    assert models_listed(test) == NETWORKS
     test = whole(choice.select_index(2).run())
-    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[1], TITLE]
+    assert models_listed(test) == [NETWORKS[1], TITLE]
     assert all("third=agw" in link.proto.query_string for link in test.get("page_link")), "links keep the third model"
     scatter, histogram = specs(test)
     axes = [scatter["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")]
@@ -116,17 +123,17 @@ def test_failures_compares_any_two_of_the_three(open_three):
 def test_failures_compares_an_aligned_import_too(open_three):
     test = open_three("failures", align="true", failures_compare=f"Baseline against {TITLE}")
     rows = [title for raw in (NETWORKS[0], TITLE) for title in (raw, f"{raw}, aligned")]
-    assert test.dataframe[0].value["Model"].tolist() == rows
+    assert models_listed(test) == rows
     assert len(test.selectbox(key="failures_compare").options) == 6
     test = whole(test.selectbox(key="failures_compare").select(f"{TITLE}, raw against aligned").run())
-    assert test.dataframe[0].value["Model"].tolist() == rows[2:]
+    assert models_listed(test) == rows[2:]
 
 
 @pytest.mark.parametrize("section", ["Queries", "Slices", "Who took the first place", "Labels and copies"])
 def test_every_section_of_failures_takes_the_pair(open_three, section):
     url = {"failures_compare": f"Baseline against {TITLE}", "failures_show": section, "failures_group": "All"}
     test = open_three("failures", **url)
-    assert test.dataframe[0].value["Model"].tolist() == [NETWORKS[0], TITLE]
+    assert models_listed(test) == [NETWORKS[0], TITLE]
     if section == "Labels and copies":
         test = whole(next(each for each in test.button if each.label == "Look for them").click().run())
         assert "Duplicate photographs" in [each.value for each in test.subheader]
@@ -146,7 +153,7 @@ def test_the_gallery_map_has_a_third_panel(open_three):
 
 def test_the_scoreboard_has_a_third_curve(open_three):
     test = open_three("scoreboard")
-    assert test.dataframe[0].value["Model"].tolist() == TITLES
+    assert models_listed(test) == TITLES
     cmc, cosines, roc = specs(test)
     assert [trace["name"] for trace in cmc["data"]] == TITLES
     assert [trace["line"]["color"] for trace in cmc["data"]] == list(COLOURS[:3])
@@ -157,7 +164,7 @@ def test_the_scoreboard_has_a_third_curve(open_three):
 def test_the_scoreboard_draws_raw_and_aligned_curves_apart(open_three):
     test = open_three("scoreboard", align="true")
     rows = [title for raw in TITLES for title in (raw, f"{raw}, aligned")]
-    assert test.dataframe[0].value["Model"].tolist() == rows
+    assert models_listed(test) == rows
     cmc, cosines, roc = (figure["data"] for figure in specs(test))
     for curves in (cmc, roc):
         assert [trace["name"].split(", equal")[0] for trace in curves] == rows
@@ -172,7 +179,7 @@ def test_the_scoreboard_draws_raw_and_aligned_curves_apart(open_three):
 def test_pages_that_open_the_network_keep_to_the_two(open_three):
     assert TITLE not in html(open_three("attention", query=QUERY))
     start = open_three("start")
-    assert start.dataframe[0].value["Model"].tolist() == NETWORKS
+    assert models_listed(start) == NETWORKS
     assert start.sidebar.selectbox(key="third").value == "agw"
 
 
