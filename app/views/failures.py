@@ -12,15 +12,26 @@ from app.widgets.components.image_picker import choose
 from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart, table
+from app.widgets.failure_causes import causes_section, findings
 from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, largest_slices, scatter
-from app.widgets.failure_confusions import first_places, own_camera
+from app.widgets.failure_confusions import first_places
 from app.widgets.failure_labels import labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
-from app.widgets.page import explain
+from app.widgets.page import QUERY_LINKED, explain
 from app.widgets.problems import fragment
 from app.workbench import OpenedModel, Workbench
-from app.workbench.failures import Failures, failures, figure, slicing, slicings
-from ssrnet.analysis.comparison import Comparison
+from app.workbench.failures import (
+    Failures,
+    cached_suspicions,
+    failures,
+    figure,
+    model_causes,
+    opening_query,
+    slicing,
+    slicings,
+)
+from ssrnet.analysis.causes import causes, count_cause
+from ssrnet.analysis.comparison import LARGEST_LOSS, Comparison
 from ssrnet.analysis.confusions import confusions
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.inspection import inspect
@@ -29,7 +40,7 @@ from ssrnet.analysis.suspected_labels import suspected_labels
 from ssrnet.analysis.verdict import short_titles
 from ssrnet.retrieval.metric_intervals import differences
 
-SECTIONS = ("AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
+SECTIONS = ("Causes", "AP against AP", "Queries", "Slices", "Who took the first place", "Labels and copies")
 
 INTRO = r"""
 Two models query by query: which queries one puts right and the other does not, and what wrong first images have in common.
@@ -40,21 +51,26 @@ EQUATIONS = (
     r"mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP_q \quad \text{(paper, Eq. 9)}",
     r"\Delta AP_q = AP_q^{\,b} - AP_q^{\,a}, \qquad \Delta mAP = \frac{1}{Q} \sum_{q=1}^{Q} \Delta AP_q",
 )
-LOOK_FOR = """
+LOOK_FOR = (
+    """
 - **AP against AP**: points above the dotted line are queries on which the second model is better. *Fixed* and *broken*
   go by rank 1: wrong first image before and right after, or the other way round. A cloud along the line means that
   both find the same queries hard.
 - **Slices**: an interval that leaves out 0 in the right-hand chart. Intervals come from 2,000 draws of the vehicles
   (not the queries) with replacement, the same draws for both models. Hollow marks stand for fewer than 20 vehicles,
   where intervals are too narrow. Of many slices one in twenty leaves out 0 by chance.
-- **The query's own camera**: where far more wrong first images come from it than by chance, the models go by what a
-  camera's images have in common. That is what *Align cameras* in the sidebar takes off. Where a model's raw features
-  are compared with its aligned ones, raw has the lighter colour.
-- **Who took the first place**: an attribute in which confusions agree far more often than chance is what the model
-  goes by. *Siblings* are vehicles that differ by their marks alone.
+- **Causes**: what wrong first images show far more often than chance is what the model goes by; what they show more
+  rarely, it tells apart. *Siblings* are vehicles that differ by their marks alone. Where far more show the query's own
+  camera, the models go by what a camera's images have in common, which *Align cameras* in the sidebar takes off. Causes are
+  of the first image, or of the pair; what the query alone shows, as its own size, is under *Slices*. Where a model's raw
+  features are compared with its aligned ones, raw has the lighter colour.
+- **Who took the first place**: whether a few vehicles take many first places.
 - **Labels and copies**: a suspicion is worth a look and nothing more.
-"""
-FUNCTIONS = (Comparison, inspect, differences, by_attribute, confusions, suspected_labels)
+
+Without a query in its link, the page opens on the largest loss. """
+    + LARGEST_LOSS
+)
+FUNCTIONS = (Comparison, inspect, differences, by_attribute, confusions, causes, count_cause, suspected_labels)
 
 
 def render(bench: Workbench) -> None:
@@ -66,22 +82,35 @@ def render(bench: Workbench) -> None:
     show_cautions(bench)
     first, second = map(list(bench.raw.models).index, titles)
     pair = failures(a, b, (first, second))
-    own_camera(with_raw)
+    _open_on_loss(pair)
+    looked = cached_suspicions(bench, pair)
+    by_title = {model.title: model_causes(model, looked) for model in with_raw}
+    findings(by_title)
+    causes_of_pair = by_title[a.title], by_title[b.title]
     section = one_of("Show", SECTIONS, "failures_show", label_visibility="collapsed")
     if pair.gain is None and section != SECTIONS[-1]:
         st.info("No query has a match in the gallery, so there is nothing to compare under this protocol.")
     elif section == SECTIONS[0]:
-        _ap_against_ap(pair)
+        causes_section(pair, causes_of_pair)
     elif section == SECTIONS[1]:
-        queries_table(pair)
+        _ap_against_ap(pair)
     elif section == SECTIONS[2]:
-        _slices(pair)
+        queries_table(pair)
     elif section == SECTIONS[3]:
-        first_places(pair)
+        _slices(pair)
+    elif section == SECTIONS[4]:
+        first_places(pair, causes_of_pair)
     else:
         labels_and_copies(bench, pair)
-    all_tables(pair)
+    all_tables(pair, causes_of_pair)
     explain(EQUATIONS, LOOK_FOR, FUNCTIONS)
+
+
+def _open_on_loss(pair: Failures) -> None:
+    """Chooses the largest loss where the link named no query; the sidebar then shows it too."""
+    if not st.session_state.pop(QUERY_LINKED, True):
+        choose("query", opening_query(pair).name)
+        st.rerun()
 
 
 def _pair(bench: Workbench) -> tuple[OpenedModel, OpenedModel]:

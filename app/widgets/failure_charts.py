@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from app.widgets.export import COLOURS, lay_out
 from app.workbench.failures import Failures
-from ssrnet.analysis.attributes import in_words
+from ssrnet.analysis.causes import CauseCount
 from ssrnet.analysis.query_slices import Slice
 from ssrnet.analysis.verdict import short_titles
 
@@ -146,18 +146,18 @@ def largest_slices(slices: Sequence[Slice]) -> list[Slice]:
     return [one for one in slices if one in drawn]
 
 
-def shares(pair: Failures) -> go.Figure:
-    """How often query and first image agree on an attribute, for each model, against chance."""
+def causes_chart(pair: Failures, counts: Sequence[Sequence[CauseCount]]) -> go.Figure:
+    """The share of wrong first images that show each cause, for each model, against chance."""
     figure = go.Figure()
-    agreements = [confusions.agreements() for confusions in pair.confusions]
-    names = [in_words(one.attribute) for one in agreements[0]]
+    names = [count.name for count in counts[0]]
     at = np.arange(len(names))[::-1]
     first, second = _colours(pair)
     looks = ((first, "circle", 0.13), (second, "diamond", -0.13))
-    for of_model, title, (colour, symbol, shift) in zip(agreements, pair.titles, looks, strict=True):
+    for of_model, title, (colour, symbol, shift) in zip(counts, pair.titles, looks, strict=True):
+        known = np.array([count.queries or np.nan for count in of_model])
         share, chance, low, high = (
-            np.array([getattr(one, part) for one in of_model])
-            for part in ("share", "chance", "chance_low", "chance_high")
+            np.array([getattr(count, part) for count in of_model]) / known
+            for part in ("count", "expected", "low", "high")
         )
         reach = {"array": high - chance, "arrayminus": chance - low, "thickness": 1.5, "width": 0}
         upright = {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.5}}
@@ -172,12 +172,13 @@ def shares(pair: Failures) -> go.Figure:
                 mode="markers",
                 name=name,
                 marker={"color": colour, **marker},
-                hovertemplate="%{x:.1%}",
+                customdata=[f"{count.count} of {count.queries}; by chance {count.expected:.1f}" for count in of_model],
+                hovertemplate="%{x:.1%} (%{customdata})",
                 **range_of_draws,
             )
     figure.update_yaxes(tickvals=at, ticktext=names, range=[-0.6, len(names) - 0.4], zeroline=False)
-    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Confusions in which both agree")
-    return lay_out(figure, 150 + 44 * len(names), legend=ABOVE)
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="Wrong first images that show it")
+    return lay_out(figure, 130 + 38 * len(names), legend=ABOVE)
 
 
 def _colours(pair: Failures) -> tuple[str, str]:

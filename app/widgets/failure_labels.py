@@ -22,16 +22,16 @@ REQUESTED = "failures_looking"
 
 def labels_and_copies(bench: Workbench, pair: Failures) -> None:
     """A button, then three lists with pictures; a cached result is shown at once."""
-    done = cached_suspicions(pair)
+    done = cached_suspicions(bench, pair)
     if done is None and st.session_state.get(REQUESTED) == pair.key:
         done = run_with_progress("Looking through the test images", "failures_labels", partial(suspicions, bench, pair))
         st.session_state.pop(REQUESTED)
     if done is None:
         images = len(bench.dataset.test)
         st.markdown(
-            f"Both models' features of the {images:,} test images are compared pair by pair, and the nearest pairs' "
-            "files are read. The result lists labels that contradict the features, pairs of labels that may be one "
-            "vehicle, and duplicate photographs."
+            f"Both models' features of the {images:,} test images are compared pair by pair, and all their files are "
+            "read. The result lists labels that contradict the features, pairs of labels that may be one "
+            "vehicle, and duplicate photographs; *Causes* then counts them too."
         )
         st.button("Look for them", type="primary", on_click=_look, args=(pair.key,), icon=":material/search:")
         return
@@ -44,7 +44,7 @@ def labels_and_copies(bench: Workbench, pair: Failures) -> None:
     for title, name, rows, all_of_kind in sections:
         st.subheader(title, anchor=False)
         if not rows:
-            st.caption(f"None among {done.images:,} test images.")
+            st.caption(f"None among {len(done.hashes):,} test images.")
             continue
         if len(all_of_kind) > len(rows):
             st.caption(f"The {len(rows)} most suspected of {len(all_of_kind):,}; the table has all.")

@@ -14,6 +14,7 @@ from app.widgets.export import download, table
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import ModelOnQuery, query_panel
 from app.workbench.failures import MOST_QUERIES, Failures, archive, cached_pdf, query_pdf
+from ssrnet.analysis.causes import Causes
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.verdict import short_titles
 from ssrnet.data.records import VehicleImage
@@ -82,15 +83,15 @@ def query_at(pair: Failures, query: VehicleImage, same_point: bool = False) -> N
     query_panel(q, sentences, models)
 
 
-def all_tables(pair: Failures) -> None:
-    """One download with the queries and the confusions of both models, and the protocol records."""
+def all_tables(pair: Failures, causes: tuple[Causes, Causes]) -> None:
+    """One download with the queries, the confusions and the causes of both models, and the protocol records."""
 
     def make() -> bytes:
         tables: dict[str, Sequence[Row]] = {"queries": pair.rows}
-        for side, confusions in zip("ab", pair.confusions, strict=True):
-            tables[f"confusions-{side}"] = confusions.rows()
-            tables[f"confused-vehicles-{side}"] = [one._asdict() for one in confusions.pairs()]
-            tables[f"agreement-{side}"] = [one._asdict() for one in confusions.agreements()]
+        for side, of_model in zip("ab", causes, strict=True):
+            tables[f"confusions-{side}"] = of_model.rows()
+            tables[f"confused-vehicles-{side}"] = [one._asdict() for one in of_model.confusions.pairs()]
+            tables[f"causes-{side}"] = of_model.count_rows()
         return archive(tables, pair)
 
     label = "All queries and confusions, with protocol records (ZIP of CSV)"
@@ -114,6 +115,7 @@ def _columns(titles: tuple[str, str]) -> dict:
             f"confused_with_{side}": f"taken by, {title}",
             f"confused_image_{side}": f"first image, {title}",
             f"images_before_{side}": number(f"its images before, {title}"),
+            f"causes_{side}": f"causes, {title}",
             f"confused_with_sibling_{side}": f"a sibling, {title}",
         }
     return config
@@ -180,7 +182,7 @@ def _note(row: Row, side: str) -> str:
     note = f"AP {row[f'ap_{side}']:.3f}, first match at rank {row[f'first_hit_{side}']}"
     if row[f"confused_with_{side}"] is None:
         return note
-    sibling = ", a sibling," if row.get(f"confused_with_sibling_{side}") else ""
     before = row[f"images_before_{side}"]
     images = f"{before} image{'s' if before > 1 else ''}"
-    return f"{note}; {images} of vehicle {row[f'confused_with_{side}']}{sibling} before it"
+    causes = f" ({row[f'causes_{side}']})" if row[f"causes_{side}"] else ""
+    return f"{note}; {images} of vehicle {row[f'confused_with_{side}']}{causes} before it"

@@ -42,6 +42,8 @@ VIEWS = {
 HOME = "start"
 SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n", "align")
 """The sidebar's keys in the URL."""
+QUERY_LINKED = "query_linked"
+"""The session state's key for whether the link to the page named a query, before the sidebar names the current one."""
 SHARED = (*SOURCE, "map_colours", "same_scale", PRESENT)
 """The keys in the URL that go from page to page: the sidebar's, how heat maps are coloured, and lecture mode."""
 
@@ -103,6 +105,8 @@ def run_view(view: str, title: str) -> None:
 def bring_along(view: str) -> None:
     """Restores what was chosen on another page: the menu's links carry no parameters."""
     other_page = st.session_state.get("source_view") != view
+    if other_page:
+        st.session_state[QUERY_LINKED] = "query" in st.query_params
     for key in SHARED:
         if key in st.query_params:
             continue

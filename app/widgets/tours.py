@@ -119,19 +119,25 @@ def _failure_tour(bench: Workbench) -> Tour:
     at = {"query": worst.name}
     mark = "The large mark in the chart, and beside it who came first."
     alike = "Is the first vehicle a look-alike? In which parts does it differ?"
-    common = "Who takes whose place, and what the two have in common, against chance."
+    common = "What wrong first images have in common with their queries, against chance."
     return Tour(
         "A failure",
         f"Why {title} fails on {worst.name}: of its failures the one with the lowest AP (rule: see *Explain*).",
         (
-            Step("failures", "Where it lies among all queries", mark, at, ".st-key-failures_scatter"),
+            Step(
+                "failures",
+                "Where it lies among all queries",
+                mark,
+                at | {"failures_show": "AP against AP"},
+                ".st-key-failures_scatter",
+            ),
             Step("retrieval", "What came before it", alike, at, ".st-key-ranks"),
             Step("attention", "Where the models look", "Is the difference lit, or passed over?", at, ".sheet"),
             Step(
                 "failures",
                 "Is it one of many?",
                 common,
-                at | {"failures_show": "Who took the first place"},
+                at | {"failures_show": "Causes"},
                 ".js-plotly-plot, .image-rows",
             ),
         ),

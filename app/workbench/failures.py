@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.cache import cached, cached_value, content_key
 from app.workbench.workbench import counted
-from ssrnet.analysis.comparison import Comparison, DeltaHistogram, delta_histogram, largest_gain
-from ssrnet.analysis.confusions import Confusions, confusions, worst_failure
+from ssrnet.analysis.causes import Causes, LabelsAndCopies, causes
+from ssrnet.analysis.comparison import Comparison, DeltaHistogram, delta_histogram, largest_gain, largest_loss
+from ssrnet.analysis.confusions import confusions, worst_failure
 from ssrnet.analysis.csv_rows import Row, csv_text
-from ssrnet.analysis.duplicates import NearDuplicate, near_duplicates
+from ssrnet.analysis.duplicates import NearDuplicate, difference_hashes, near_duplicates
 from ssrnet.analysis.inspection import Inspection, inspect
 from ssrnet.analysis.neighbours import neighbours, pool
 from ssrnet.analysis.query_slices import Slicing
@@ -29,6 +31,8 @@ from ssrnet.retrieval.metric_intervals import Estimate, differences
 
 MOST_QUERIES = 60
 """Queries in one PDF of sheets: fifteen pages."""
+FEW_IMAGES = 2000
+"""Test images up to which labels and copies are looked through unasked: about a second on two cores."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,6 @@ class Failures:
     rows: list[Row]
     histogram: DeltaHistogram
     gain: Estimate | None
-    confusions: tuple[Confusions, Confusions]
     key: tuple
 
     @property
@@ -54,12 +57,16 @@ class Failures:
 
 @dataclass(frozen=True)
 class Suspicions:
-    """Test images whose labels contradict the features, pairs of labels that may be one vehicle, duplicates."""
+    """Test images whose labels contradict the features, pairs of labels that may be one vehicle, duplicates.
+
+    ``hashes``: the difference hash of each of the images, by name. ``content_key``: of the two models.
+    """
 
     labels: tuple[SuspectedLabel, ...]
     pairs: tuple[SuspectedPair, ...]
     copies: tuple[NearDuplicate, ...]
-    images: int
+    hashes: Mapping[str, np.ndarray]
+    content_key: tuple
 
 
 def failures(a: OpenedModel, b: OpenedModel, places: tuple[int, int] = (0, 1)) -> Failures:
@@ -78,16 +85,24 @@ def failures(a: OpenedModel, b: OpenedModel, places: tuple[int, int] = (0, 1)) -
             query_rows(*inspections),
             delta_histogram(comparison.delta_ap),
             differences([scores[0]], [scores[1]])["mAP"] if len(scores[0].vehicles) else None,
-            (model_confusions(a), model_confusions(b)),
             content_key(key),
         )
 
     return cached("failures", (key, places), compute, 4, "Comparing the two models query by query")
 
 
-def model_confusions(model: OpenedModel) -> Confusions:
-    """The confusions of one model."""
-    return cached("confusions", model, lambda: confusions(_inspection(model)), 8)
+def model_causes(model: OpenedModel, looked: Suspicions | None) -> Causes:
+    """The causes of one model's wrong first images; suspected labels and copies are unknown without ``looked``."""
+    known = LabelsAndCopies(looked.labels, looked.pairs, looked.hashes) if looked else None
+    return cached(
+        "causes", (model, looked), lambda: causes(confusions(_inspection(model)), known), 16, "Counting causes"
+    )
+
+
+def opening_query(pair: Failures) -> VehicleImage:
+    """The query of :func:`ssrnet.analysis.comparison.largest_loss`; the first one where no query has a match."""
+    loss = cached("largest losses", pair.key, lambda: (largest_loss(pair.comparison),), 16)[0]
+    return loss or pair.comparison.split.query[0]
 
 
 def examples(pair: Failures) -> tuple[VehicleImage | None, VehicleImage | None]:
@@ -116,16 +131,19 @@ def figure(pair: Failures, make: Callable[..., go.Figure], *arguments: Any, key:
     return cached("failure figures", key, lambda: make(pair, *arguments), 64)
 
 
-def cached_suspicions(pair: Failures) -> Suspicions | None:
-    """The result of an earlier :func:`suspicions`."""
+def cached_suspicions(bench: Workbench, pair: Failures) -> Suspicions | None:
+    """The result of an earlier :func:`suspicions`, or, where there are few images, of one made now; else None."""
+    if len(bench.dataset.test) <= FEW_IMAGES:
+        return suspicions(bench, pair)
     return cached_value("suspicions", pair.key)
 
 
-def suspicions(bench: Workbench, pair: Failures, progress_callback: Progress) -> Suspicions:
-    """Looks through the test images: all pairs of features of both models, then the pixels of the nearest pairs."""
+def suspicions(bench: Workbench, pair: Failures, progress_callback: Progress | None = None) -> Suspicions:
+    """Looks through the test images: all their pixels, then all pairs of features of both models."""
 
     def compute() -> Suspicions:
         images = pool(bench.dataset)
+        hashes = difference_hashes(bench.dataset.test, counted(progress_callback))
         near = [
             neighbours(images.images, images.features(bench.with_raw[title].compared_features()))
             for title in pair.titles
@@ -133,8 +151,9 @@ def suspicions(bench: Workbench, pair: Failures, progress_callback: Progress) ->
         return Suspicions(
             suspected_labels(images.images, near),
             suspected_pairs(images.images, near),
-            near_duplicates(images, near[-1], progress=counted(progress_callback)),
-            len(images.images),
+            near_duplicates(images, near[-1], hashes),
+            hashes,
+            pair.key,
         )
 
     return cached("suspicions", pair.key, compute, 4)

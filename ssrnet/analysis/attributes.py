@@ -13,6 +13,9 @@ from ssrnet.errors import DataError
 SIBLING = "sibling_group"
 """The attribute shared by vehicles that differ only by their marks; a vehicle without it has no sibling."""
 CAMERA = "camera_id"
+TYPES = ("vehicle_type", "type")
+"""Names of the attribute that says what kind of vehicle an image shows."""
+COLOURS = ("color", "colour")
 
 Group = Callable[[str], str]
 """Maps a value to the name of its group, as :func:`day_or_night` does."""
@@ -90,6 +93,12 @@ def same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[Ve
     """The other images of the vehicle, those by other cameras first."""
     others = [other for other in images if other.vehicle_id == image.vehicle_id and other.name != image.name]
     return sorted(others, key=lambda other: (other.camera_id == image.camera_id, other.name))
+
+
+def are_siblings(a: VehicleImage, b: VehicleImage) -> bool:
+    """Whether the vehicles of two images are known siblings."""
+    group = a.attributes.get(SIBLING)
+    return group is not None and group == b.attributes.get(SIBLING)
 
 
 def angle_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssrnet.analysis.attributes import TYPES
 from ssrnet.data.records import VehicleImage
 
 ALIKE = 0.9
@@ -18,8 +19,6 @@ ALIKE = 0.9
 MIN_DISTINCT = 4.5
 """Fewer different pictures a camera (median over the cameras) are a reason for caution."""
 BLOCK_ROWS = 1024
-TYPES = ("vehicle_type", "type")
-"""Names of the attribute that says what kind of vehicle an image shows."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ LARGEST_GAIN = (
     "Of the queries that the second model lists right first and the first one wrong, the one whose AP grows most."
 )
 """The rule of :func:`largest_gain`."""
+LARGEST_LOSS = "The query whose AP falls most from the first model to the second; where none falls, that of the second model's lowest AP."
+"""The rule of :func:`largest_loss`."""
 BIN_WIDTH = 0.05
 
 
@@ -82,6 +84,15 @@ def largest_gain(comparison: Comparison) -> VehicleImage | None:
     """The query that :data:`LARGEST_GAIN` names; None where the second model fixes no query."""
     fixed = comparison.select("fixed")
     return comparison.split.query[fixed[0]] if len(fixed) else None
+
+
+def largest_loss(comparison: Comparison) -> VehicleImage | None:
+    """The query that :data:`LARGEST_LOSS` names, of equals the first; None where no query has a match."""
+    delta, ap = comparison.delta_ap, comparison.b.ranking.average_precision
+    if np.isnan(delta).all():
+        return None
+    falls = np.nanmin(delta) < 0
+    return comparison.split.query[int(np.nanargmin(delta if falls else ap))]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssrnet.analysis.attributes import SIBLING
+from ssrnet.analysis.attributes import are_siblings
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.neighbours import Neighbours
 from ssrnet.data.records import VehicleImage
@@ -53,7 +53,7 @@ class SuspectedLabel:
             "like_vehicle": self.like.vehicle_id,
             "like_image": self.like.name,
             "nearest_same_image": self.nearest_same.name,
-            "sibling": _sibling(self.image, self.like),
+            "sibling": are_siblings(self.image, self.like),
             "agreed": self.agreed,
             "score": self.score,
             "same_distance": self.same_distances[0],
@@ -82,7 +82,7 @@ class SuspectedPair:
             "image_b": self.b.name,
             "vehicle_a": self.a.vehicle_id,
             "vehicle_b": self.b.vehicle_id,
-            "sibling": _sibling(self.a, self.b),
+            "sibling": are_siblings(self.a, self.b),
             "score": self.score,
             "nearer_than": self.nearer_than,
             "distance": self.distances[0],
@@ -175,9 +175,3 @@ def _share_above(x: np.ndarray, among: np.ndarray) -> np.ndarray:
     if not len(among):
         return np.zeros(len(x))
     return 1 - np.searchsorted(np.sort(among), x, side="right") / len(among)
-
-
-def _sibling(a: VehicleImage, b: VehicleImage) -> bool:
-    """Whether the two vehicles are known siblings."""
-    group = a.attributes.get(SIBLING)
-    return group is not None and group == b.attributes.get(SIBLING)

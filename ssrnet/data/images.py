@@ -68,8 +68,21 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
 def pixels_of(data: bytes) -> int:
     """Width times height by the image's header; 0 where the header cannot be read."""
+    return _pixels(io.BytesIO(data))
+
+
+def pixel_count(path: str | Path) -> int:
+    """As :func:`pixels_of`, of a file; 0 where it cannot be opened."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with open_regular(path, MAX_BYTES) as stream:
+            return _pixels(stream)
+    except (OSError, ValueError):
+        return 0
+
+
+def _pixels(stream: BinaryIO) -> int:
+    try:
+        with Image.open(stream, formats=FORMATS) as image:
             return image.size[0] * image.size[1]
     except Exception:  # as in _decode
         return 0

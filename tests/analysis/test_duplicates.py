@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ssrnet.analysis.duplicates import SAME_PHOTOGRAPH, difference_hash, near_duplicates
+from ssrnet.analysis.duplicates import SAME_PHOTOGRAPH, difference_hash, difference_hashes, near_duplicates
 from ssrnet.analysis.neighbours import Neighbours, Pool, neighbours
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
@@ -36,6 +36,11 @@ def photographs(tmp_path_factory) -> Pool:
     return Pool(tuple(images), ("gallery",) * 20 + ("train", "query"))
 
 
+@pytest.fixture(scope="module")
+def hashes(photographs) -> dict[str, np.ndarray]:
+    return difference_hashes(photographs.images)
+
+
 def features(pool: Pool) -> torch.Tensor:
     """Random directions, and almost the same ones for copies and for the two photographs of vehicle 4."""
     x = torch.randn(22, 8, generator=torch.Generator().manual_seed(0))
@@ -46,8 +51,8 @@ def features(pool: Pool) -> torch.Tensor:
     return x
 
 
-def test_copies_are_found_and_what_only_has_like_features_is_not(photographs):
-    duplicates = near_duplicates(photographs, neighbours(photographs.images, features(photographs)))
+def test_copies_are_found_and_what_only_has_like_features_is_not(photographs, hashes):
+    duplicates = near_duplicates(photographs, neighbours(photographs.images, features(photographs)), hashes)
     assert {(one.a.name, one.b.name) for one in duplicates} == {("2-0.jpg", "2-copy.jpg"), ("7-1.jpg", "7-copy.jpg")}
     rows = {row["image_b"]: row for row in (one.row() for one in duplicates)}
     crossing = rows["2-copy.jpg"]
@@ -56,37 +61,36 @@ def test_copies_are_found_and_what_only_has_like_features_is_not(photographs):
     assert [one.different for one in duplicates] == sorted(one.different for one in duplicates)
 
 
-def test_only_the_nearest_pairs_are_looked_at(photographs):
+def test_only_the_nearest_pairs_are_looked_at(photographs, hashes):
     near = neighbours(photographs.images, features(photographs))
     # The nearest pair of one vehicle is 4-0 and 4-1, which are no copies; of two vehicles it is 2-0 and its copy.
-    assert [one.b.name for one in near_duplicates(photographs, near, candidates=1)] == ["2-copy.jpg"]
+    assert [one.b.name for one in near_duplicates(photographs, near, hashes, candidates=1)] == ["2-copy.jpg"]
 
 
-def test_progress_hears_of_every_pair(photographs):
+def test_progress_hears_of_every_image(photographs, hashes):
     seen = []
 
-    def progress(pairs, total):
-        for pair in pairs:
+    def progress(images, total):
+        for image in images:
             seen.append(total)
-            yield pair
+            yield image
 
-    near = neighbours(photographs.images, features(photographs))
-    duplicates = near_duplicates(photographs, near, candidates=2, progress=progress)
-    assert seen == [4] * 4 and duplicates == near_duplicates(photographs, near, candidates=2)
+    again = difference_hashes(photographs.images, progress)
+    assert seen == [22] * 22 and list(again) == [image.name for image in photographs.images]
+    assert all((again[name] == hashes[name]).all() for name in hashes)
 
 
-def test_a_set_without_copies(photographs):
+def test_a_set_without_copies(photographs, hashes):
     clean = Pool(photographs.images[:20], photographs.splits[:20])
-    assert near_duplicates(clean, neighbours(clean.images, features(photographs)[:20])) == ()
+    assert near_duplicates(clean, neighbours(clean.images, features(photographs)[:20]), hashes) == ()
     alone = Neighbours(*(np.full(20, value) for value in (-1, np.inf, -1, np.inf)), np.zeros(0))
-    assert near_duplicates(clean, alone) == ()
+    assert near_duplicates(clean, alone, hashes) == ()
 
 
 def test_an_image_that_cannot_be_read(photographs):
     gone = replace(photographs.images[4], path=Path("nowhere.jpg"))
-    broken = replace(photographs, images=(*photographs.images[:4], gone, *photographs.images[5:]))
     with pytest.raises(DataError, match="nowhere.jpg does not exist"):
-        near_duplicates(broken, neighbours(broken.images, features(broken)))
+        difference_hashes([*photographs.images[:4], gone])
 
 
 def test_the_hash_by_hand():

@@ -27,7 +27,7 @@ VISITS = 8
 QUIET = 700
 """Milliseconds without a change after which a page counts as painted."""
 SIZE = {"width": 1440, "height": 1000}
-SHOWN = {"story": {"stage": "6"}, "failures": {"failures_show": "AP against AP"}, "map": {"map_method": "UMAP"}}
+SHOWN = {"story": {"stage": "6"}, "map": {"map_method": "UMAP"}}
 """URL parameters of screenshots that do not show the page's default."""
 
 WATCH = """() => {

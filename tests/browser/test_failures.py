@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.browser.serving import menu
+
 playwright = pytest.importorskip("playwright.sync_api")
 
 
@@ -25,16 +27,23 @@ OTHERS = "() => document.querySelector('.js-plotly-plot')._fullData.flatMap(t =>
 CHOSEN = "name => document.querySelector('.query-head b')?.textContent === name"
 
 
-def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, checkpoints, tmp_path):
-    # two vehicles whose pictures are exchanged in camera 2 are hard to find, and the other two are not
+@pytest.fixture
+def exchanged(city, tmp_path):
+    """Two vehicles whose pictures are exchanged in camera 2, which makes them hard to find; the other two are not."""
     data = shutil.copytree(city, tmp_path / "city")
     for number in (1, 2):
         one, other = (data / f"image_test/{vehicle:04d}_c002_{number:08d}_0.jpg" for vehicle in (6, 7))
         pixels = one.read_bytes()
         one.write_bytes(other.read_bytes())
         other.write_bytes(pixels)
+    return data
+
+
+def test_a_point_opens_its_query_here_and_in_retrieval(page, server, exchanged, checkpoints):
     first = "0006_c001_00000000_0.jpg"
-    page.goto(f"{server}/failures?{urlencode({'data': str(data), **checkpoints, 'query': first})}")
+    page.goto(
+        f"{server}/failures?{urlencode({'data': str(exchanged), **checkpoints, 'query': first, 'failures_show': 'AP against AP'})}"
+    )
     page.wait_for_selector(".js-plotly-plot .point")
     page.wait_for_function(CHOSEN, arg=first)
     for _ in range(20):  # until the chart stands still: what is drawn below may still move it
@@ -54,6 +63,28 @@ def test_a_point_opens_its_query_here_and_in_retrieval(page, server, city, check
     assert page.locator("[data-testid=stException]").count() == 0
 
     page.get_by_role("link", name="Open this query in Retrieval").click()
+    page.wait_for_selector(f'.ranks .query img[alt*="{name}"]')
+    assert f"query={name}" in page.url and "data=" in page.url
+
+
+def test_the_menu_opens_the_largest_loss_with_causes_and_a_sheet_leads_to_its_query(
+    page, server, exchanged, checkpoints
+):
+    current = "0009_c001_00000000_0.jpg"
+    page.goto(f"{server}/retrieval?{urlencode({'data': str(exchanged), **checkpoints, 'query': current})}")
+    page.wait_for_selector(".ranks .row")
+    menu(page, "Failures")
+    page.get_by_text("wrong first image").first.wait_for()
+    page.locator(".query-head b").wait_for()
+    page.wait_for_function(f"name => !({CHOSEN})(name)", arg=current)
+    loss = page.locator(".query-head b").inner_text()
+    page.wait_for_url(f"**query={loss}*")
+    page.get_by_text("Unknown here: sibling").wait_for()
+
+    query = page.locator(".cards .query[data-name]").first
+    name = query.get_attribute("data-name")
+    query.focus()
+    page.keyboard.press("Enter")
     page.wait_for_selector(f'.ranks .query img[alt*="{name}"]')
     assert f"query={name}" in page.url and "data=" in page.url
 

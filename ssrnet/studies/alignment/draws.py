@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from ssrnet.analysis.camera_facts import TYPES
+from ssrnet.analysis.attributes import TYPES
 from ssrnet.data.records import VehicleImage
 
 Mix = Literal["even", "types apart", "vehicles apart"]

@@ -1,0 +1,148 @@
+"""Causes of wrong first images: the strongest finding, all of them against chance, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from app.widgets.components.image_rows import Figure, ImageRow
+from app.widgets.controls import one_of
+from app.widgets.export import chart, csv_button
+from app.widgets.failure_charts import causes_chart
+from app.widgets.failure_queries import query_at, query_in
+from app.widgets.query_panel import rows_of_queries
+from app.workbench.failures import Failures, figure
+from app.workbench.images import image_label, thumbnail
+from ssrnet.analysis.causes import NOT_LOOKED, SIGNIFICANT, CauseCount, Causes
+
+MOST_ROWS = 24
+NO_CAUSE = "none of these"
+CHANCE_HELP = (
+    "By chance: each wrong first image drawn uniformly from the gallery images of other vehicles (none is junk); in "
+    "brackets the range of 95 % of such draws, exact (Poisson-binomial). Images of which it is unknown are left out. "
+    "Strongest is the cause whose count has the smallest two-sided probability by chance. Several causes are looked at, so "
+    f"that probability, times their number, must be below {SIGNIFICANT:g}. Queries of one vehicle often fail together, which "
+    "the draws leave out: ranges are rather too narrow."
+)
+
+
+def findings(by_title: Mapping[str, Causes]) -> None:
+    """The strongest finding of each model, a line each; below them what else is beyond chance."""
+    lines = [f"**{title}**: {finding(causes)}" for title, causes in by_title.items()]
+    st.markdown("  \n".join(lines), help=CHANCE_HELP)
+    others = [f"{title}: {also}" for title, causes in by_title.items() if (also := _also(causes))]
+    if others:
+        st.caption(f"Also beyond chance, in brackets by chance. {'; '.join(others)}.")
+
+
+def finding(causes: Causes) -> str:
+    """The cause that is least likely by chance, as a sentence."""
+    wrong = len(causes.confusions.query)
+    if not wrong:
+        return "no wrong first image."
+    strongest = causes.strongest()
+    if strongest is None:
+        return f"{_images(wrong)}; the data shows none of the causes that are looked for."
+    count, looked_at, beyond = strongest
+    if beyond:
+        return f"{_against_chance(count)}. Of {looked_at} causes looked at, this is the strongest."
+    return (
+        f"of {looked_at} causes looked at, none is beyond chance among {_images(wrong)}. Least likely by chance: "
+        f"{_against_chance(count)}."
+    )
+
+
+def causes_section(pair: Failures, causes: tuple[Causes, Causes]) -> None:
+    """All causes against chance beside the chosen query, then a contact sheet of one cause."""
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        if any(len(each.confusions.query) for each in causes):
+            _against_chance_drawn(pair, causes)
+        else:
+            st.success("Both models list a right vehicle first for every query that has a match.")
+    with right:
+        query_at(pair, query_in(pair))
+    _contact_sheet(pair, causes)
+
+
+def _against_chance_drawn(pair: Failures, causes: tuple[Causes, Causes]) -> None:
+    counts = [each.counts() for each in causes]
+    if counts[0]:
+        drawn = figure(pair, causes_chart, counts, key=len(counts[0]))
+        chart(drawn, "causes", _alt(pair, counts), key="failures_causes")
+        st.caption(
+            "Upright lines: how often an image of another vehicle drawn at random would show it, with the range of "
+            "95 % of draws. Of several causes looked at, one in twenty leaves its range by chance."
+        )
+    unknown = causes[1].unknown
+    names: dict[str, list[str]] = {}
+    for name, why in unknown.items():
+        names.setdefault(why, []).append(name)
+    if unknown:
+        listed = "; ".join(f"{', '.join(of)} ({why})" for why, of in names.items())
+        look = " Open *Labels and copies* to look." if NOT_LOOKED in names else ""
+        st.caption(f"Unknown here: {listed}.{look}")
+
+
+def confused_rows(causes: Causes, positions: Sequence[int]) -> list[ImageRow]:
+    """Each query of the confusions at ``positions``, beside the image that took its first place."""
+    confused, rows = causes.confusions, []
+    for i in positions:
+        query, image = confused.split.query[confused.query[i]], confused.split.gallery[confused.first_image[i]]
+        before, named = int(confused.images_before[i]), causes.of(i)
+        note = f"{before} image{'s' if before > 1 else ''} of {image.vehicle_id} before the first match"
+        note += f"; {', '.join(named)}" if named else ""
+        cost = Figure(thumbnail(query), f"query {query.name}", image_label(query), "query", query.name)
+        wrong = Figure(thumbnail(image), f"first image {image.name}", f" {image_label(image)}", "error", mark="1 ✗")
+        rows.append(ImageRow(query.name, note, (cost, wrong)))
+    return rows
+
+
+def _contact_sheet(pair: Failures, causes: tuple[Causes, Causes]) -> None:
+    """The pairs of query and first image of one model that show one cause, lowest AP first."""
+    title = one_of("Wrong first images of", pair.titles, "failures_model", default=pair.titles[-1])
+    shown = causes[pair.titles.index(title)]
+    sheets = {cause.name: shown.showing(cause.name) for cause in shown.known} | {NO_CAUSE: shown.showing(None)}
+    sheets = {name: positions for name, positions in sheets.items() if len(positions)}
+    if not sheets:
+        st.caption("This model lists a right vehicle first for every query that has a match.")
+        return
+    strongest = shown.strongest()
+    first = strongest.count.name if strongest and strongest.count.name in sheets else next(iter(sheets))
+    options = {name: f"{name} ({len(positions):,})" for name, positions in sheets.items()}
+    name = one_of("That show", options, "failures_cause", default=first)
+    positions = sheets[name]
+    cut = (
+        f"the {MOST_ROWS} of {len(positions):,} with the lowest AP" if len(positions) > MOST_ROWS else "lowest AP first"
+    )
+    st.markdown(f"**{title}, {name}** ({cut}). A click on a query opens it in Retrieval.")
+    rows_of_queries(confused_rows(shown, positions[:MOST_ROWS]), "failures_causes_images")
+    csv_button(shown.rows, f"causes {title}")
+
+
+def _against_chance(count: CauseCount) -> str:
+    some = f"{count.count:,} show{'s' if count.count == 1 else ''}" if count.count else "none shows"
+    return (
+        f"of {_images(count.queries)} {some} {count.words}; by chance it would be "
+        f"{count.expected:,.1f} ({count.low:,.0f} to {count.high:,.0f})"
+    )
+
+
+def _also(causes: Causes) -> str:
+    """The causes beyond chance but for the strongest, the least likely first."""
+    beyond = causes.beyond_chance()[1:]
+    return ", ".join(f"{count.name} {count.count:,} ({count.expected:,.1f})" for count in beyond)
+
+
+def _images(wrong: int) -> str:
+    return f"{wrong:,} wrong first image{'s' if wrong > 1 else ''}"
+
+
+def _alt(pair: Failures, counts: Sequence[Sequence[CauseCount]]) -> str:
+    sides = [
+        f"{title}: "
+        + ", ".join(f"{each.name} {each.count} of {each.queries}, by chance {each.expected:.1f}" for each in of)
+        for title, of in zip(pair.titles, counts, strict=True)
+    ]
+    return "Wrong first images by cause, against chance. " + ". ".join(sides)
