@@ -23,7 +23,7 @@ from ssrnet.commands.study import run_study
 from ssrnet.commands.study_alignment import study_alignment
 from ssrnet.commands.study_learning import study_learning
 from ssrnet.commands.study_report import write_report
-from ssrnet.studies.explanations import explain_checkpoints
+from ssrnet.studies.explanations.run import explain_checkpoints
 from ssrnet.studies.settings import (
     AlignmentStudySettings,
     ExplanationSettings,

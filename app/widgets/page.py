@@ -12,6 +12,7 @@ from importlib import import_module
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from app.warmup import open_networks
 from app.widgets.lecture import LECTURE_STYLE, PRESENT, presenting
 from ssrnet.errors import InstallationError, SSRNetError
 from ssrnet.installation import check_torch
@@ -94,6 +95,8 @@ def run_view(view: str, title: str) -> None:
             module.render(bench)
         else:
             guide()
+        if bench is not None:
+            open_networks(bench)
     except InstallationError as error:  # then nothing above may have been imported
         st.error(str(error), icon=":material/error:")
     except SSRNetError as error:

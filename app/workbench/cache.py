@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import streamlit as st
 from PIL import Image
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.workbench.places import file_stamp
 from ssrnet.data.records import VehicleImage
@@ -63,7 +64,8 @@ def cached(kind: str, key: object, make: Callable[[], T], most: int = 64, spinne
         return entry.value
     with entry.making:
         if not entry.made:
-            with st.spinner(spinner) if spinner else nullcontext():
+            on_page = get_script_run_ctx(suppress_warning=True) is not None
+            with st.spinner(spinner) if spinner and on_page else nullcontext():
                 entry.value = make()
             entry.made = True
     return entry.value

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ssrnet.data.training_sets import TrainingSet, unpack
 from ssrnet.errors import CheckpointError, SettingsError
@@ -22,6 +23,8 @@ from ssrnet.training.old_settings import split_loss_name
 from ssrnet.training.pickles import is_state_dict, read_pickle
 
 FORMAT = "ssrnet 1"
+DRAWS = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_}
+"""What draws the random weights of torch's and torchvision's layers."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,16 @@ def read_checkpoint(path: Path | str) -> StoredCheckpoint:
     return StoredCheckpoint(_info(path, file.metadata), path, file.hash)
 
 
+class Undrawn(TorchFunctionMode):
+    """Builds networks with zeros in place of random weights, whose drawing takes longer than all else in loading."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in DRAWS:
+            tensor = args[0] if args else kwargs["tensor"]
+            return tensor.detach().zero_()
+        return func(*args, **(kwargs or {}))
+
+
 def load_checkpoint(path: Path | str) -> Checkpoint:
     """The network in ``path``, with its weights as float32, in evaluation mode on the CPU.
 
@@ -107,7 +120,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         for name, tensor in file.tensors.items()
         if name.startswith("classifiers.")
     )
-    with _buildable(path):
+    with _buildable(path), Undrawn():
         model = SSRNet(info.model, info.num_classes if has_classifiers else None)
     notes = load_weights(model, file.tensors, path)
     infinite = next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None)

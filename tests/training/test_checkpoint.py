@@ -70,6 +70,11 @@ def test_a_round_trip_is_exact(model, saved):
         assert torch.equal(loaded.model.trace(x).embedding(), alike.trace(x).embedding())
 
 
+def test_loading_draws_no_random_weights(saved, tmp_path):
+    without = rewritten(saved, tmp_path / "without.safetensors", **{"classifiers.token.weight": None})
+    assert not load_checkpoint(without).model.classifiers["token"].weight.any()
+
+
 def test_what_the_file_says_of_itself(model, saved):
     loaded = load_checkpoint(saved)
     assert loaded.info == tiny.info(model) and loaded.model.settings == model.settings
