@@ -5,21 +5,11 @@ that such a text names. A Content-Security-Policy blocks external resources, and
 trick a viewer into clicks.
 """
 
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-
 import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-# As in pages.py, which says why.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from app.warmup import import_libraries  # noqa: E402
 
 POLICY = "; ".join(
     (
@@ -58,11 +48,4 @@ class SecurityHeadersMiddleware:
 # Uploads stay in memory; by default Starlette writes those over 1 MB to the disk.
 MultiPartParser.spool_max_size = 0
 
-
-@asynccontextmanager
-async def lifespan(_: st.App) -> AsyncIterator[None]:
-    import_libraries()
-    yield
-
-
-app = st.App("pages.py", lifespan=lifespan, middleware=[Middleware(SecurityHeadersMiddleware)])
+app = st.App("pages.py", middleware=[Middleware(SecurityHeadersMiddleware)])

@@ -1,52 +1,39 @@
-"""Does in the background what a first visit would wait for: imports with the server, networks with the first viewer."""
+"""Loads in the background, once the first page stands, what the next one would wait for."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from app.workbench import Workbench
+from app.workbench import OpenedModel, Workbench
+from ssrnet.data.records import VehicleImage
 
-LIBRARIES = ("torch", "pandas", "plotly.graph_objects", "torchvision", "cv2", "pytorch_grad_cam")
-"""In the order in which a first visit meets them. Together they take twice as long as PyTorch alone."""
-
-
-def _import_libraries() -> None:
-    for name in LIBRARIES:
-        with suppress(Exception):  # of any kind; the page that needs it says what is wrong
-            import_module(name)
+LIBRARIES = ("torchvision", "cv2", "plotly.graph_objects", "pytorch_grad_cam")
+"""Which take three seconds, and which the first page may not have needed."""
+_begun: set[tuple[str, ...]] = set()
 
 
-_imports = threading.Thread(target=_import_libraries, daemon=True)
-_opened: set[tuple[str, ...]] = set()
+def warm_up(bench: Workbench, image: VehicleImage) -> threading.Thread | None:
+    """Begins to load libraries and the viewer's networks, and to take ``image`` through them; once a pair of networks.
 
-
-def import_libraries() -> None:
-    """Begins to import :data:`LIBRARIES`, in a thread; a page that needs one sooner waits for it."""
-    _imports.start()
-
-
-def open_networks(bench: Workbench) -> None:
-    """Begins to load the viewer's networks and to take the query through them, in a thread, for the next page.
-
-    Once a pair of checkpoints; never where :func:`import_libraries` was not called, as in a test of one page.
+    A page that needs one of them sooner waits for it. What fails here is left to the page, which says what is wrong.
     """
-    networks, images = bench.networks.values(), bench.dataset.test
+    networks = list(bench.networks.values())
     key = tuple(model.hash for model in networks)
-    if _imports.ident is None or key in _opened or not images:
-        return
-    from app.widgets.components.image_picker import chosen_image  # imports PyTorch, which this module only begins to
+    if key in _begun:
+        return None
+    _begun.add(key)
+    thread = threading.Thread(target=_load, args=(networks, image), daemon=True, name="warm-up")
+    thread.start()
+    return thread
 
-    image = chosen_image("query", images)
-    _opened.add(key)
 
-    def work() -> None:
-        _imports.join()
-        for model in networks:
-            with suppress(Exception):  # as above
-                _ = model.view(image).trace
-
-    threading.Thread(target=work, daemon=True).start()
+def _load(networks: Sequence[OpenedModel], image: VehicleImage) -> None:
+    for name in LIBRARIES:
+        with suppress(Exception):
+            import_module(name)
+    for model in networks:
+        with suppress(Exception):
+            _ = model.view(image).trace

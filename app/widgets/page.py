@@ -8,14 +8,17 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from app.warmup import open_networks
 from app.widgets.lecture import LECTURE_STYLE, PRESENT, presenting
 from ssrnet.errors import InstallationError, SSRNetError
 from ssrnet.installation import check_torch
+
+if TYPE_CHECKING:
+    from app.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,24 @@ def as_page(view: str) -> StreamlitPage:
     ``st.page_link`` take to lead to the page.
     """
     title, icon = VIEWS[view].title, VIEWS[view].icon
-    return st.Page(lambda: run_view(view, title), title=title, icon=icon, url_path=view, default=view == HOME)
+    return st.Page(lambda: _serve(view, title), title=title, icon=icon, url_path=view, default=view == HOME)
 
 
-def run_view(view: str, title: str) -> None:
-    """Draws one page; an error meant for the user takes the place of what it stopped."""
+def _serve(view: str, title: str) -> None:
+    """Draws the page, then loads for the next one."""
+    bench = run_view(view, title)
+    if bench is not None and bench.dataset.test:
+        from app.warmup import warm_up
+        from app.widgets.components.image_picker import chosen_image
+
+        warm_up(bench, chosen_image("query", bench.dataset.test))
+
+
+def run_view(view: str, title: str) -> Workbench | None:
+    """Draws one page; an error meant for the user takes the place of what it stopped.
+
+    Returns what the page was drawn from; None where that, or the page, failed.
+    """
     bring_along(view)
     top = st.container(key="page_top")
     top.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
@@ -95,14 +111,14 @@ def run_view(view: str, title: str) -> None:
             module.render(bench)
         else:
             guide()
-        if bench is not None:
-            open_networks(bench)
     except InstallationError as error:  # then nothing above may have been imported
         st.error(str(error), icon=":material/error:")
     except SSRNetError as error:
         show_problem(error)
     else:
         _set_aside(len(sys.modules))
+        return bench
+    return None
 
 
 def bring_along(view: str) -> None:
