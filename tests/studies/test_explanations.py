@@ -14,9 +14,9 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.explain import sanity
 from ssrnet.explain.cam import CAMS, Cam
-from ssrnet.studies.explanations import explain_checkpoints, measure
+from ssrnet.studies.explanations import measure
 from ssrnet.studies.explanations.network import Network
-from ssrnet.studies.explanations.run import draw
+from ssrnet.studies.explanations.run import draw, explain_checkpoints
 from ssrnet.studies.explanations.sample import draw_pairs, draw_photographs, in_turns
 from ssrnet.studies.settings import ExplanationSettings
 from ssrnet.studies.verdicts import read_verdicts
