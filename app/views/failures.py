@@ -74,19 +74,19 @@ FUNCTIONS = (Comparison, inspect, differences, by_attribute, confusions, causes,
 
 
 def render(bench: Workbench) -> None:
-    """Metrics of two models, then one of the sections, of which only the visible one is computed."""
+    """The strongest finding, metrics of two models, then one of the sections, of which only the visible one is computed."""
     a, b = _pair(bench)
     titles = a.raw.title, b.raw.title
     with_raw = [model for model in bench.with_raw.values() if model.raw.title in titles]
-    metrics_table(evaluations(with_raw), [(a, b)])
-    show_cautions(bench)
+    measured = evaluations(with_raw)
     first, second = map(list(bench.raw.models).index, titles)
     pair = failures(a, b, (first, second))
     _open_on_loss(pair)
     looked = cached_suspicions(bench, pair)
-    by_title = {model.title: model_causes(model, looked) for model in with_raw}
-    findings(by_title)
-    causes_of_pair = by_title[a.title], by_title[b.title]
+    causes_of_pair = model_causes(a, looked), model_causes(b, looked)
+    findings(pair, causes_of_pair)
+    metrics_table(measured, [(a, b)])
+    show_cautions(bench)
     section = one_of("Show", SECTIONS, "failures_show", label_visibility="collapsed")
     if pair.gain is None and section != SECTIONS[-1]:
         st.info("No query has a match in the gallery, so there is nothing to compare under this protocol.")

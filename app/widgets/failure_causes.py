@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -27,13 +27,10 @@ CHANCE_HELP = (
 )
 
 
-def findings(by_title: Mapping[str, Causes]) -> None:
-    """The strongest finding of each model, a line each; below them what else is beyond chance."""
-    lines = [f"**{title}**: {finding(causes)}" for title, causes in by_title.items()]
+def findings(pair: Failures, causes: tuple[Causes, Causes]) -> None:
+    """The strongest finding of each model, a line each."""
+    lines = [f"**{title}**: {finding(of_model)}" for title, of_model in zip(pair.titles, causes, strict=True)]
     st.markdown("  \n".join(lines), help=CHANCE_HELP)
-    others = [f"{title}: {also}" for title, causes in by_title.items() if (also := _also(causes))]
-    if others:
-        st.caption(f"Also beyond chance, in brackets by chance. {'; '.join(others)}.")
 
 
 def finding(causes: Causes) -> str:
@@ -46,7 +43,7 @@ def finding(causes: Causes) -> str:
         return f"{_images(wrong)}; the data shows none of the causes that are looked for."
     count, looked_at, beyond = strongest
     if beyond:
-        return f"{_against_chance(count)}. Of {looked_at} causes looked at, this is the strongest."
+        return f"{_against_chance(count)}, the strongest of {looked_at} causes looked at."
     return (
         f"of {looked_at} causes looked at, none is beyond chance among {_images(wrong)}. Least likely by chance: "
         f"{_against_chance(count)}."
@@ -75,6 +72,8 @@ def _against_chance_drawn(pair: Failures, causes: tuple[Causes, Causes]) -> None
             "Upright lines: how often an image of another vehicle drawn at random would show it, with the range of "
             "95 % of draws. Of several causes looked at, one in twenty leaves its range by chance."
         )
+        beyond = [f"{title}: {_beyond(each)}" for title, each in zip(pair.titles, causes, strict=True)]
+        st.caption(f"Beyond chance with as many causes looked at, in brackets by chance. {'; '.join(beyond)}.")
     unknown = causes[1].unknown
     names: dict[str, list[str]] = {}
     for name, why in unknown.items():
@@ -129,10 +128,10 @@ def _against_chance(count: CauseCount) -> str:
     )
 
 
-def _also(causes: Causes) -> str:
-    """The causes beyond chance but for the strongest, the least likely first."""
-    beyond = causes.beyond_chance()[1:]
-    return ", ".join(f"{count.name} {count.count:,} ({count.expected:,.1f})" for count in beyond)
+def _beyond(causes: Causes) -> str:
+    """The causes beyond chance, the least likely first."""
+    counts = causes.beyond_chance()
+    return ", ".join(f"{count.name} {count.count:,} ({count.expected:,.1f})" for count in counts) or "none"
 
 
 def _images(wrong: int) -> str:
