@@ -49,9 +49,10 @@ distance counts as ranked before it, and junk is left out before ranks are count
 
 def render(bench: Workbench) -> None:
     """A batch with its hardest pairs, then AP and CMC of one query."""
-    st.subheader("A batch and its hardest pairs", anchor=False)
-    ensure_features(bench.models.values())
-    hardest_pairs_of_batch(bench)
+    with st.container(key="learning_batch"):
+        st.subheader("A batch and its hardest pairs", anchor=False)
+        ensure_features(bench.models.values())
+        hardest_pairs_of_batch(bench)
     st.subheader("A run from its first epoch to its last", anchor=False)
     recorded_epochs()
     st.subheader("How a ranking is scored", anchor=False)
@@ -59,7 +60,8 @@ def render(bench: Workbench) -> None:
         for equation in SCORES:
             st.latex(equation)
         image = image_picker("query", bench.split.query)
-        score_steps(bench, evaluations(bench.models.values()), bench.split.query.index(image))
+        with st.container(key="learning_scores"):
+            score_steps(bench, evaluations(bench.models.values()), bench.split.query.index(image))
     else:
         st.info("The protocol leaves no query to score; choose another protocol or another data set.")
     explain(

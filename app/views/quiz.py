@@ -40,7 +40,8 @@ same rounds. Answers stay in this session alone.
 def render(bench: Workbench) -> None:
     """A query with five images to choose from; after the answer what is known of them; after ten rounds the score."""
     ensure_features(bench.networks.values())
-    fragment(_quiz)(bench)
+    with st.container(key="quiz_round"):
+        fragment(_quiz)(bench)
     explain(EQUATIONS, LOOK_FOR, (draw_rounds, Round, differences, score))
 
 

@@ -1,4 +1,4 @@
-"""Start: what this is, the network, the numbers of the loaded models, and three guided tours."""
+"""Start: what this is, the network, the numbers of the loaded models, and the guided tours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.network_pictures import network_pictures
 from app.widgets.page import VIEWS, as_page, explain
 from app.widgets.source import guide, show_seen_in_training
-from app.widgets.tours import TOURS, step_link
+from app.widgets.tours import TOURS, OpenedStep, Tour, step_link
 from app.workbench import Workbench
 from ssrnet.analysis.comparison import LARGEST_GAIN, largest_gain
 from ssrnet.analysis.confusions import WORST, worst_failure
@@ -62,7 +62,7 @@ def render(bench: Workbench | None) -> None:
         st.subheader("The loaded models", anchor=False)
         show_seen_in_training(bench.raw.networks.values())
         _numbers(bench)
-        st.subheader("Three guided tours", anchor=False)
+        st.subheader("Guided tours", anchor=False)
         _tours(bench)
     else:
         guide()
@@ -113,10 +113,22 @@ def _numbers(bench: Workbench) -> None:
 
 
 def _tours(bench: Workbench) -> None:
-    for column, (name, make) in zip(st.columns(len(TOURS)), TOURS.items(), strict=True):
-        tour = make(bench)
-        with column.container(border=True):
-            st.markdown(f"**{tour.title}**  \n{tour.intro}")
-            for number, step in enumerate(tour.steps, 1):
-                step_link(name, tour, number, f"{number}. {step.label}", VIEWS[step.view].icon)
+    """The longest tour over the whole width, the others below it, two beside each other."""
+    (name, make), *others = TOURS.items()
+    _tour(name, make(bench), 5)
+    for pair in (others[at : at + 2] for at in range(0, len(others), 2)):
+        for column, (name, make) in zip(st.columns(2), pair):
+            with column:
+                _tour(name, make(bench), 1)
+
+
+def _tour(name: str, tour: Tour, across: int) -> None:
+    """A card with a link for each step, ``across`` of them beside each other."""
+    with st.container(border=True):
+        st.markdown(f"**{tour.title}**  \n{tour.intro}")
+        cells = iter([cell for _ in range(0, len(tour.steps), across) for cell in st.columns(across)])
+        for number, step in enumerate(tour.steps, 1):
+            with next(cells):
+                opened = OpenedStep(name, tour, number)
+                step_link(opened, f"{number}. {step.label}", VIEWS[step.view].icon)
                 st.caption(step.look_for)

@@ -16,6 +16,7 @@ from app.widgets.evaluations import ensure_features
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.story_frame import handed
+from app.widgets.tours import opened_step
 from app.workbench import OpenedModel, Workbench
 from app.workbench.cache import forget_pictures
 from app.workbench.images import uploads
@@ -71,7 +72,7 @@ def render(bench: Workbench) -> None:
     if not split.query:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
         return
-    place = st.container()
+    place = st.container(key="story_stage")
     with st.expander("Another image, or another network", icon=":material/image_search:"):
         networks = list(bench.networks)
         title = one_of("Network", networks, "story_network", default=networks[-1]) if len(networks) > 1 else networks[0]
@@ -100,7 +101,11 @@ def _stage(bench: Workbench, story: Story) -> None:
     """The line of stages and the one that the URL names, redrawn by itself."""
     gives = handed(story)
     absent = [at for at, key in enumerate(KEYS[:-2], 1) if key not in gives]
-    at = stages("stage", [stage.title for stage in STAGES], absent)
+    opened = opened_step("story", bench)  # whose bar has the arrows, and says where one is
+    if opened:
+        at = int(opened.step.params["stage"])
+    else:
+        at = stages("stage", [stage.title for stage in STAGES], absent)
     if absent:
         st.caption(" ".join(_why_absent(story.model, {KEYS[each - 1] for each in absent})))
     key, _, heading, draw = STAGES[at - 1]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from PIL import Image
 
+from app.widgets.lecture import SMALLEST_TEXT, presenting
 from ssrnet.analysis.csv_rows import Row, csv_text
 from ssrnet.errors import ResourceError
 from ssrnet.retrieval.feature_files import slug
@@ -50,8 +51,28 @@ def chart(
 
     if on_point:
         options |= {"on_select": clicked, "selection_mode": "points"}
-    st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False}, **options)
+    st.plotly_chart(
+        _for_a_lecture(figure) if presenting() else figure, key=key, alt=alt, config={"displaylogo": False}, **options
+    )
     export_buttons(name, lambda format: print_figure(figure, format), key=key or name)
+
+
+def _for_a_lecture(figure: go.Figure) -> go.Figure:
+    """The figure with all its text at :data:`SMALLEST_TEXT` or more, and higher by what that takes."""
+    import plotly.graph_objects as go
+
+    size = {"size": SMALLEST_TEXT}
+    slide = go.Figure(figure)
+    slide.update_xaxes(tickfont=size, title_font=size, automargin=True)
+    slide.update_yaxes(tickfont=size, title_font=size, automargin=True)
+    slide.update_annotations(font=size)
+    slide.update_traces(textfont=size, selector=lambda trace: "textfont" in trace)
+    slide.update_traces(constraintext="none", selector={"type": "bar"})
+    slide.update_traces(header_font=size, cells_font=size, cells_height=30, selector={"type": "table"})
+    slide.update_coloraxes(colorbar={"tickfont": size, "title": {"font": size}})
+    return slide.update_layout(
+        font=size, legend={"font": size, "title": {"font": size}}, title_font=size, hoverlabel_font=size
+    )
 
 
 def lay_out(figure: go.Figure, height: int, top: int = 8, title: str = "", **layout: Any) -> go.Figure:

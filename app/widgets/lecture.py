@@ -8,12 +8,16 @@ from app.widgets.components import component, stylesheet
 
 PRESENT = "present"
 """The mode in the URL, where it is on: ``present=1``."""
+TOUR, STEP = "tour", "step"
+"""In the URL, the guided tour that is open and its step, from 1."""
 SWITCH = "lecture_switch"
+SMALLEST_TEXT = 18
+"""Pixels, as in ``lecture.css``."""
 PREVIOUS, NEXT, LEAVE = "lecture_previous", "lecture_next", "lecture_leave"
 """Containers of what the left arrow, the right arrow and Esc click."""
 HELP = (
-    "For a projector: no sidebar, large text; the left and right arrow keys go back and on, through a guided tour (see "
-    "Start) or else through the pages. Esc leaves."
+    "For a projector: no sidebar, large text; the left and right arrow keys go back and on, from Start through the guided "
+    "tours, or else through the pages. Esc leaves."
 )
 
 LECTURE_STYLE = stylesheet("lecture")
@@ -31,17 +35,28 @@ def lecture_switch() -> None:
 
 
 def show_only(part: str) -> None:
-    """Leaves of the page only what holds ``part`` (CSS), and alerts; the whole page where nothing does."""
+    """Leaves of the page only ``part`` (CSS) and alerts; the whole page where it has no such part."""
     kept = f".st-key-page_top, .stAlert, .stSpinner, {part}"
     block = ".stMainBlockContainer"
     # While the page is being drawn the part may be still to come.
-    there = f":is({block}:has({part}), [data-test-script-state=running] {block})"
-    st.html(f"<style>{there} > .stVerticalBlock > :not(:has({kept}), {kept}) {{ display: none; }}</style>")
+    there = f":is({block} .stVerticalBlock:has({part}), [data-test-script-state=running] {block} > .stVerticalBlock)"
+    st.html(f"<style>{there} > :not(:has({kept}), {kept}) {{ display: none; }}</style>")
 
 
-def lecture_keys(number: int, of: int) -> None:
-    """The thin line of progress, and the keys, which click what stands in the bar."""
-    _keys(data={"number": number, "of": of}, key="lecture_keys")
+def lecture_keys(view: str) -> None:
+    """In lecture mode and in tours the keys, which click what stands in the bar, or will once the page is drawn."""
+    tour = st.query_params.get(TOUR)
+    if tour or presenting():
+        _keys(data={"slide": f"{view} {tour} {st.query_params.get(STEP)}"}, key="lecture_keys")
+
+
+def progress_line(slide: str, number: int, of: int) -> None:
+    """The thin line of progress; ``slide`` tells the keys which bar this is, so it is drawn after the bar's links."""
+    bounds = f'aria-valuemin="0" aria-valuenow="{number}" aria-valuemax="{of}"'
+    st.html(
+        f'{stylesheet("lecture_line")}<div class="lecture-line" role="progressbar" aria-label="Progress of the lecture" '
+        f'{bounds} data-slide="{slide}"><div style="width: {100 * number / of:g}%"></div></div>'
+    )
 
 
 def leave_button() -> None:

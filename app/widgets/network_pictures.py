@@ -96,11 +96,11 @@ def _ranks(hits: Sequence[Hit], gallery: Sequence[VehicleImage]) -> Picture:
     for at, hit in enumerate(hits):
         image, kind = gallery[hit.index], kind_of(hit)
         x, y = 84 * (at % 2), 56 * (at // 2)
-        sign = "✓" if kind == "hit" else "✗"
+        sign = f"M{x + 67} {y + 9}l3 4l5 -8" if kind == "hit" else f"M{x + 67} {y + 5}l8 8m0 -8l-8 8"
         drawn.append(
             f'<g class="{kind}">{_image(thumbnail(image, HEIGHT), 80, 52, x, y, "xMidYMid slice")}'
             f'<rect x="{x + 1.5}" y="{y + 1.5}" width="77" height="49"/>'
-            f'<circle cx="{x + 71}" cy="{y + 9}" r="8"/><text x="{x + 71}" y="{y + 13}">{sign}</text></g>'
+            f'<circle cx="{x + 71}" cy="{y + 9}" r="8"/><path d="{sign}"/></g>'
         )
         words.append(f"rank {hit.rank}: {escape(image_label(image))}, {'the' if kind == 'hit' else 'another'} vehicle")
     return Picture((164, 56 * ((len(hits) + 1) // 2) - 4), "".join(drawn), "; ".join(words))

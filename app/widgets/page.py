@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from app.widgets.lecture import LECTURE_STYLE, PRESENT, presenting
+from app.widgets.lecture import LECTURE_STYLE, PRESENT, lecture_keys, presenting
 from ssrnet.errors import InstallationError, SSRNetError
 from ssrnet.installation import check_torch
 
@@ -83,6 +83,8 @@ def run_view(view: str, title: str) -> Workbench | None:
     top.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
     if presenting():
         top.html(LECTURE_STYLE)
+    with top:
+        lecture_keys(view)
     st.header(title, anchor=False)
     try:
         with st.spinner("Starting PyTorch"):

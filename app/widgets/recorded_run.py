@@ -41,7 +41,8 @@ def recorded_epochs() -> None:
         )
         return
     record = run.record
-    st.caption(_provenance(record))
+    with st.container(key="recorded_source"):
+        st.caption(_provenance(record))
     last = record.states - 1
     state = st.slider(
         "Epoch (0: before training)",
@@ -55,17 +56,19 @@ def recorded_epochs() -> None:
     branches = {branch: branch_title(branch) for branch in record.branches}
     number = _number(record)
     anchor = int(record.looked_at[number])
-    _inside(run, state, number)
+    with st.container(key="recorded_inside"):
+        _inside(run, state, number)
     branch = one_of("Branch of the losses", branches, "recorded_branch")
-    _first_ranks(run, state, branch, anchor)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        margin = float(record.about["margin"])
-        top = max(_reach(record, each, branch, anchor) for each in range(record.states))
-        distance_bars(record.mined(state, branch), anchor, margin, "recorded_hardest", 1.05 * top)
-        st.markdown(term_in_words(record.mined(state, branch), anchor, margin))
-    with right:
-        _plane(record, state, anchor)
+    with st.container(key="recorded_pair"):
+        _first_ranks(run, state, branch, anchor)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            margin = float(record.about["margin"])
+            top = max(_reach(record, each, branch, anchor) for each in range(record.states))
+            distance_bars(record.mined(state, branch), anchor, margin, "recorded_hardest", 1.05 * top)
+            st.markdown(term_in_words(record.mined(state, branch), anchor, margin))
+        with right:
+            _plane(record, state, anchor)
     for equation in EQUATIONS:
         st.latex(equation)
     left, right = st.columns(2, gap="medium")

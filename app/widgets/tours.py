@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.components.network_diagram import ratio_in_words
+from app.widgets.lecture import STEP, TOUR
 from app.widgets.page import as_page, linked
 from app.workbench import Workbench
 from app.workbench.failures import examples, failures
+from app.workbench.learning import recorded_run
 from ssrnet.data.records import VehicleImage
+from ssrnet.explain.attention import why_no_spatial_attention
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,104 @@ class Tour:
     steps: Sequence[Step] = ()
 
 
-def step_link(name: str, tour: Tour, number: int, label: str, icon: str, **options: str) -> DeltaGenerator:
-    """A link to step ``number``, from 1, of the tour that the URL calls ``name``; ``options`` of ``st.page_link``."""
-    step = tour.steps[number - 1]
-    params = linked(**step.params, tour=name, step=str(number))
-    return st.page_link(as_page(step.view), label=label, icon=icon, query_params=params, **options)
+class OpenedStep(NamedTuple):
+    """Step ``number``, from 1, of the tour that the URL calls ``name``."""
+
+    name: str
+    tour: Tour
+    number: int
+
+    @property
+    def step(self) -> Step:
+        return self.tour.steps[self.number - 1]
+
+    def beside(self, by: Literal[-1, 1]) -> OpenedStep | None:
+        """The tour's step before or after this one."""
+        return self._replace(number=self.number + by) if 1 <= self.number + by <= len(self.tour.steps) else None
 
 
-def opened_step(view: str, bench: Workbench) -> tuple[str, Tour, int] | None:
-    """The tour's name, the tour and the step, from 1, that the URL names; None where this page has no such step."""
-    name, number = st.query_params.get("tour"), st.query_params.get("step", "")
+def step_link(to: OpenedStep, label: str, icon: str, **options: bool) -> DeltaGenerator:
+    """A link to a step; ``options`` of ``st.page_link``."""
+    params = linked(**to.step.params, **{TOUR: to.name, STEP: str(to.number)})
+    return st.page_link(as_page(to.step.view), label=label, icon=icon, query_params=params, **options)
+
+
+def opened_step(view: str, bench: Workbench) -> OpenedStep | None:
+    """The step that the URL names; None where this page has no such step."""
+    name, number = st.query_params.get(TOUR), st.query_params.get(STEP, "")
     if name not in TOURS or not number.isdecimal():
         return None
     tour = TOURS[name](bench)
     if not 1 <= int(number) <= len(tour.steps) or tour.steps[int(number) - 1].view != view:
         return None
-    return name, tour, int(number)
+    return OpenedStep(name, tour, int(number))
+
+
+def end_of_tour_beside(name: str | None, by: Literal[-1, 1], bench: Workbench) -> OpenedStep | None:
+    """The last step of the tour before ``name``, or the first of the one after it; after None comes the first tour."""
+    names = list(TOURS)
+    at = names.index(name) if name else -1
+    for other in names[at + 1 :] if by > 0 else names[:at][::-1]:
+        tour = TOURS[other](bench)
+        if tour.steps:
+            return OpenedStep(other, tour, 1 if by > 0 else len(tour.steps))
+    return None
+
+
+STAGES = {
+    "photograph": ("What the network sees", "Whatever its shape, the photograph becomes a square."),
+    "F_G": ("The feature map", "The backbone makes one coarse map of it, with many channels."),
+    "M_c": ("Channel attention", "One number between 0 and 1 weighs each channel."),
+    "M_s": ("Spatial attention", "One number between 0 and 1 weighs each cell."),
+    "regions": ("Five regions", "Five boxes are cut out of the map; the mean of each is a node."),
+    "graph": ("Messages", "The wider an edge, the more its sender counts."),
+    "token": ("The token", "One row is read out, into which the graph has mixed the others."),
+    "embedding": ("The embedding", "Each branch passes its own neck; joined, they are the embedding."),
+    "cosine": ("The cosine", "Similarity is one cosine: a sum of one share a branch."),
+    "ranks": ("The rank row", "The gallery, sorted by that cosine: each model has its own order."),
+}
+"""The Story page's stages by their keys, in their order: label, and what to look for, which is true of any image."""
+
+
+def _story_tour(bench: Workbench) -> Tour:
+    title, model = "From photograph to rank row", bench.ssrnet.settings
+    if not bench.split.query:
+        return Tour(title, "The protocol leaves no query to follow, so there is nothing to tour.")
+    query = chosen_image("query", bench.dataset.test)
+    absent = {
+        "M_c": not model.attention_branch or model.attention not in ("cbam", "se"),
+        "M_s": why_no_spatial_attention(model) is not None,
+        **dict.fromkeys(("regions", "graph", "token"), not model.has_graph),
+    }
+    steps = [
+        Step("story", label, look_for, {"query": query.name, "stage": str(stage)}, ".st-key-story_stage")
+        for stage, (key, (label, look_for)) in enumerate(STAGES.items(), 1)
+        if not absent.get(key)
+    ]
+    return Tour(title, f"{query.name}, the current query, on its way through {bench.ssrnet.title}.", steps)
+
+
+def _learning_tour(bench: Workbench) -> Tour:
+    run = recorded_run()
+    farthest = "Only two images count: the farthest match, the nearest other."
+    steps = [Step("learning", "A batch", farthest, {}, ".st-key-learning_batch")]
+    if run is not None:
+        last, source = str(run.record.states - 1), ".st-key-recorded_source, .st-key-recorded_epoch, .st-key-recorded_"
+        steps += [
+            Step("learning", label, look_for, {"recorded_epoch": epoch}, source + part)
+            for label, look_for, epoch, part in (
+                ("Before training", "What do random weights tell apart?", "0", "inside"),
+                ("After training", "The same images at the last epoch: what has changed?", last, "inside"),
+                ("A pair before training", "Which is nearer: the match, or the other vehicle?", "0", "pair"),
+                ("A pair after training", "And at the last epoch: is the margin kept?", last, "pair"),
+            )
+        ]
+    if bench.split.query:
+        score = "AP: the share of right images at each match, on average."
+        steps.append(Step("learning", "A ranking's score", score, {}, ".st-key-learning_scores"))
+    answer = "Which of the five is it? Keys 1 to 5 answer, Enter goes on."
+    steps.append(Step("quiz", "You against both models", answer, {}, ".st-key-quiz_round"))
+    return Tour("How it learns", "A batch, its hardest pair, a training run, a score; then a quiz.", steps)
 
 
 def _regions_tour(bench: Workbench) -> Tour:
@@ -145,6 +231,8 @@ def _failure_tour(bench: Workbench) -> Tour:
 
 
 TOURS: Mapping[str, Callable[[Workbench], Tour]] = {
+    "story": _story_tour,
+    "learning": _learning_tour,
     "regions": _regions_tour,
     "token": _token_tour,
     "failure": _failure_tour,

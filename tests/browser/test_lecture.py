@@ -4,22 +4,38 @@ from urllib.parse import urlencode
 
 import pytest
 
-TEXT_SIZES = """() => {
-  const sizes = [];
+from app.widgets.lecture import SMALLEST_TEXT
+from app.widgets.page import HOME, VIEWS
+from tests.browser.look import WATCH, settle
+
+SMALL_TEXT = """(least) => {
+  const found = [];
   const walk = (node) => {
     if (node.nodeType === Node.TEXT_NODE && node.textContent.trim()) {
       const parent = node.parentElement, box = parent.getBoundingClientRect();
-      // Indices in formulas are smaller.
-      const apart = parent.closest("[data-testid=stIconMaterial], svg, style, .msupsub, .katex-mathml");
-      if (!apart && parent.checkVisibility() && box.width > 2 && box.height > 2)
-        sizes.push([parseFloat(getComputedStyle(parent).fontSize), node.textContent.trim().slice(0, 40)]);
+      // Icons are a font, and indices in formulas are smaller.
+      const apart = parent.closest("[data-testid=stIconMaterial], style, script, defs, title, sub, .katex-mathml, .msupsub, .mtight");
+      if (!apart && parent.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && box.width > 2 && box.height > 2) {
+        const drawn = parent.getScreenCTM?.();  // of text in a drawing, which grows and shrinks with it
+        const size = parseFloat(getComputedStyle(parent).fontSize) * (drawn ? Math.hypot(drawn.a, drawn.b) : 1);
+        found.push([Math.round(10 * size) / 10, node.textContent.trim().slice(0, 40)]);
+      }
     }
     for (const child of node.childNodes) walk(child);
     if (node.shadowRoot) walk(node.shadowRoot);
   };
   walk(document.querySelector(".stMain"));
-  return sizes;
+  return { texts: found.length, small: found.filter(([size]) => size < least) };
 }"""
+
+
+def can_be_read(page) -> None:
+    """All text of the page has at least 18 pixels, and nothing reaches beyond its right edge."""
+    page.evaluate(WATCH)
+    settle(page)
+    found = page.evaluate(SMALL_TEXT, SMALLEST_TEXT)
+    assert found["texts"] > 5 and found["small"] == [], page.url
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth <= window.innerWidth"), page.url
 
 
 @pytest.fixture
@@ -63,9 +79,9 @@ def test_arrow_keys_lead_through_a_tour_and_escape_leaves(lecture):
     page.get_by_test_id("stSidebar").wait_for()
     page.get_by_text("1 of 4").wait_for()
     assert "present" not in page.url and "tour=token" in page.url
-    page.keyboard.press("ArrowRight")  # only a lecture takes the arrows
-    page.wait_for_timeout(500)
-    assert "step=1" in page.url and page.locator("[data-testid=stException]").count() == 0
+    page.keyboard.press("ArrowRight")  # which steps through a tour without a lecture too
+    page.get_by_text("2 of 4").wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0
 
 
 def test_steps_on_the_regions_page_move_its_slider(lecture):
@@ -78,16 +94,26 @@ def test_steps_on_the_regions_page_move_its_slider(lecture):
     page.locator("output", has_text="λ = 1").wait_for()
 
 
-@pytest.mark.parametrize(("view", "step", "there"), [("retrieval", "1", ".ranks .row"), ("graph", "2", "g.node")])
-def test_text_on_a_slide_has_at_least_18_pixels(lecture, view, step, there):
-    page = lecture(view, tour="token", step=step)
-    page.get_by_text(f"{step} of 4").wait_for()
-    page.wait_for_selector(there)
-    page.wait_for_timeout(1000)
-    sizes = page.evaluate(TEXT_SIZES)
-    assert len(sizes) > 10
-    assert [each for each in sizes if each[0] < 18] == []
-    assert page.evaluate("document.querySelector('.stMain').scrollWidth <= window.innerWidth")
+@pytest.mark.parametrize("view", VIEWS)
+def test_text_on_every_page_has_at_least_18_pixels(lecture, view):
+    page = lecture("" if view == HOME else view)
+    page.wait_for_selector(".lecture-line")
+    can_be_read(page)
+
+
+def test_text_on_every_slide_has_at_least_18_pixels(lecture):
+    page = lecture("story", tour="story", step="1", stage="1")
+    slides = 0
+    while True:
+        page.wait_for_selector(".lecture-line")
+        can_be_read(page)
+        at, slides = page.locator(".lecture-line").get_attribute("data-slide"), slides + 1
+        assert page.get_by_test_id("stException").count() == 0, at
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("!window.lectureKeys.presses.length")
+        if page.locator(".lecture-line").get_attribute("data-slide") == at:
+            break  # the last tour's end
+    assert slides >= 20 and at.startswith(("token", "failure"))
 
 
 def test_lecture_mode_goes_through_the_menu_and_stays_on_pages_that_are_opened_from_a_page(lecture):
@@ -105,10 +131,65 @@ def test_lecture_mode_goes_through_the_menu_and_stays_on_pages_that_are_opened_f
     assert "/retrieval?" in page.url
 
 
-def test_the_arrows_of_the_story_are_its_stages(lecture):
-    page = lecture("story", stage="1")
+def test_without_a_tour_the_arrows_of_the_story_are_its_stages_and_then_the_menu(lecture):
+    page = lecture("story", stage="9")
     page.wait_for_selector(".st-key-page_bar")
-    page.locator("[data-stage]").nth(2).wait_for()
+    page.locator("[data-stage]").nth(9).wait_for()
     page.keyboard.press("ArrowRight")
-    page.wait_for_url("**stage=2*")
-    assert "/story?" in page.url
+    page.wait_for_url("**stage=10*")
+    page.wait_for_selector(".ranks .row")
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("heading", name="How it learns", exact=True).wait_for()
+    assert "/learning?" in page.url
+
+
+def test_a_lecture_by_keys_alone_from_photograph_to_rank_row_and_on(lecture, fleet):
+    page = lecture("", data=str(fleet))
+    page.get_by_role("link", name="From photograph to rank row").first.wait_for()
+    for step in range(1, 11):
+        page.keyboard.press("ArrowRight")
+        page.get_by_text(f"From photograph to rank row · {step} of 10").wait_for()
+        page.wait_for_url(f"**/story?**step={step}*")
+        assert not page.get_by_role("button", name="Next stage").count()
+    page.wait_for_selector(".ranks .row")
+    assert f"stage={step}" in page.url and page.locator(".ranks .row").count() == 2
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("How it learns · 1 of 3").wait_for()
+    page.get_by_text("hardest +").first.wait_for()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("How it learns · 2 of 3").wait_for()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("How it learns · 3 of 3").wait_for()
+    page.locator(".quiz-picture").nth(5).wait_for()
+    page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
+    page.keyboard.press("5")
+    page.get_by_role("button", name="Next (Enter)").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("Round 2 of").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.get_by_text("How it learns · 2 of 3").wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+@pytest.mark.parametrize("present", ["1", "0"])
+def test_every_press_is_one_step_also_before_the_page_is_drawn(lecture, present):
+    page = lecture("story", tour="story", step="1", stage="1", present=present)
+    page.wait_for_function("window.lectureKeys")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.get_by_text("4 of 10").wait_for()
+    page.wait_for_timeout(1500)
+    assert page.get_by_text("4 of 10").is_visible()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowRight"):
+        page.keyboard.press(key)
+    page.get_by_text("6 of 10").wait_for()
+    page.get_by_text("Mean cosine between", exact=False).or_(page.get_by_text("The mean cosine")).first.wait_for()
+    page.wait_for_timeout(1000)
+    assert page.get_by_text("6 of 10").is_visible() and "stage=6" in page.url
+    page.keyboard.down("ArrowRight")
+    for _ in range(5):
+        page.keyboard.down("ArrowRight")  # held, which repeats
+    page.keyboard.up("ArrowRight")
+    page.get_by_text("7 of 10").wait_for()
+    page.wait_for_timeout(1000)
+    assert page.get_by_text("7 of 10").is_visible()

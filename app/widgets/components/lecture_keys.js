@@ -5,28 +5,58 @@ const CLICKED = {
 };
 const TAKES_KEYS = `input, textarea, select, [contenteditable=true], [role=slider], [role=radiogroup], [role=tablist],
   [role=listbox], [role=combobox], [role=grid], [role=dialog], [data-baseweb=popover], .stDataFrame, .js-plotly-plot`;
+const GRACE = 500;  // milliseconds in which a click must have had an effect
+
+const control = (key) => document.querySelector(CLICKED[key]);
+const slide = () => document.querySelector(".lecture-line")?.dataset.slide;
+const running = () => document.querySelector(".stApp")?.dataset.testScriptState !== "notRunning";
+const leading = () => {
+  const url = new URLSearchParams(window.location.search);
+  return url.get("present") === "1" || url.has("tour");
+};
 
 export default function (component) {
-  const { data, parentElement } = component;
-  const line = parentElement.querySelector(".line");
-  line.setAttribute("aria-valuenow", data.number);
-  line.setAttribute("aria-valuemax", data.of);
-  line.querySelector(".done").style.width = `${100 * data.number / data.of}%`;
+  const { data } = component;
+  // One for all slides: a press may come after a slide has gone, with this component, and before the next is there.
+  const keys = (window.lectureKeys ??= listen({ presses: [], left: null, clicks: 0, busy: 0 }));
+  if (keys.slide !== data.slide) document.querySelector(".stMain")?.scrollTo(0, 0);
+  keys.slide = data.slide;
+}
 
-  const press = (event) => {
-    if (event.defaultPrevented || event.repeat || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    const focused = event.composedPath();
-    // A shadow root is one of our components: the image picker, a rank list, the graph and so on.
-    const taken = focused.some((each) => each instanceof ShadowRoot || each.matches?.(TAKES_KEYS));
-    const control = !taken && CLICKED[event.key] && document.querySelector(CLICKED[event.key]);
-    if (!control) return;
-    event.preventDefault();
-    control.click();
+function listen(keys) {
+  /* Clicks for one press at a time, once the bar of the slide that it is meant for stands, until another slide does. */
+  const move = () => {
+    const now = performance.now(), link = control(keys.presses[0]), at = slide();
+    const click = () => {
+      keys.left = at;
+      keys.busy = now;
+      link.click();
+    };
+    if (keys.left !== null && at && at !== keys.left) {
+      keys.presses.shift();
+      keys.left = null;
+      keys.clicks = 0;
+    } else if (keys.left === null && link && at) click();
+    else if (running()) keys.busy = now;
+    else if (now - keys.busy > GRACE) {
+      // A page that runs itself again may lose a click; a link at the end of a tour leads nowhere.
+      if (link && at && keys.clicks++ < 1) click();
+      else Object.assign(keys, { presses: [], left: null, clicks: 0 });
+    }
+    if (keys.presses.length) keys.timer = setTimeout(move, 25);
   };
-  document.removeEventListener("keydown", parentElement.press);
-  parentElement.press = press;
-  document.addEventListener("keydown", press);
-  if (parentElement.number !== data.number) document.querySelector(".stMain")?.scrollTo(0, 0);
-  parentElement.number = data.number;
-  return () => document.removeEventListener("keydown", parentElement.press);
+  // The window hears a key last, after all that may use it itself.
+  window.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.repeat || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    // A shadow root is one of our components: the image picker, a rank list, the graph and so on.
+    const taken = event.composedPath().some((each) => each instanceof ShadowRoot || each.matches?.(TAKES_KEYS));
+    if (taken || !CLICKED[event.key] || !leading()) return;
+    if (event.key === "Escape") return control("Escape")?.click();
+    if (!control(event.key) && !running()) return;
+    event.preventDefault();
+    keys.presses.push(event.key);
+    clearTimeout(keys.timer);
+    move();
+  });
+  return keys;
 }

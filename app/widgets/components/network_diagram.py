@@ -67,8 +67,6 @@ HEIGHT, PICTURE = 58, 92
 """Of a block, and of what a picture in it adds."""
 PICTURE_ROWS: Mapping[Layout, tuple[int, ...]] = {"wide": (186, 290), "tall": (60, 250, 340, 430, 620)}
 """Lower edges of the blocks that have pictures, with tips of arrows that end there: what lies below moves down."""
-FONTS: Mapping[Layout, tuple[float, float]] = {"wide": (18.5, 14.5), "tall": (16, 12.5)}
-"""Of a block's title and of what is below it."""
 EDGES: Mapping[Layout, Mapping[str, tuple[str, ...]]] = {
     "wide": {
         "": ("M122 151H152", "M308 151H334", "M910 151H944", "M1024 122V76", "M1024 180V226"),
@@ -149,23 +147,17 @@ def _svg(layout: Layout, blocks: Mapping[str, Block], views: Collection[str], pi
             parts += [f'<path d="{path}" marker-end="url(#tip-{layout})"/>' for path in paths]
     for name, block in blocks.items():
         x, y, across = PLACES[layout][name]
-        parts.append(_draw(block, (x, moved(y), across), FONTS[layout], views, pictures.get(name)))
+        parts.append(_draw(block, (x, moved(y), across), views, pictures.get(name)))
     return "".join([*parts, "</svg>"])
 
 
-def _draw(
-    block: Block,
-    place: tuple[int, int, int],
-    fonts: tuple[float, float],
-    views: Collection[str],
-    picture: Picture | None,
-) -> str:
+def _draw(block: Block, place: tuple[int, int, int], views: Collection[str], picture: Picture | None) -> str:
     x, y, width = place
     middle = x + width / 2
     inside = (
         f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT + PICTURE * (picture is not None)}" rx="9"/>'
-        f'<text class="title" x="{middle}" y="{y + 25}" font-size="{fonts[0]}">{escape(block.title)}</text>'
-        f'<text class="sub" x="{middle}" y="{y + 45}" font-size="{fonts[1]}">'
+        f'<text class="title" x="{middle}" y="{y + 25}">{escape(block.title)}</text>'
+        f'<text class="sub" x="{middle}" y="{y + 45}">'
         f"{'not in this model' if block.absent else block.sub}</text>"
     )
     if picture is not None:

@@ -12,6 +12,11 @@ export default function (component) {
   svg.replaceChildren();
   svg.setAttribute("viewBox", data.viewBox.join(" "));
   svg.setAttribute("aria-label", data.alt);
+  const least = parseFloat(getComputedStyle(svg).getPropertyValue("--smallest-text"));  // of lecture mode
+  const fit = () => svg.style.setProperty("--least", `${least / svg.getScreenCTM().a}px`);
+  parentElement.sizes?.disconnect();
+  parentElement.sizes = new ResizeObserver(fit);
+  if (least) parentElement.sizes.observe(svg);
   const off = new Set(data.off), cut = new Set(data.cut), removable = new Set(data.removable), edges = [];
   const showEdges = () => edges.forEach((show) => show());  // a node that is taken out takes its edges along
   const steps = data.steps;
@@ -89,7 +94,10 @@ export default function (component) {
   parentElement.querySelector("output").textContent = "";
   svg.setAttribute("role", steps ? "img" : "group");
   if (steps) messages(parentElement, data, svg, under, place);
-  return () => clearInterval(parentElement.playing);
+  return () => {
+    clearInterval(parentElement.playing);
+    parentElement.sizes.disconnect();
+  };
 }
 
 /* What the nodes send, a step after the other until one is chosen; nothing moves for who wants less motion. */

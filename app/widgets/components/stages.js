@@ -41,6 +41,7 @@ export default function (component) {
     const target = event.composedPath()[0];
     const writing = target.matches?.("input, textarea, select, [role=slider], [role=radio], [role=tab], [contenteditable=true]");
     if (!by || writing || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!beside(by)) return;  // in lecture mode the next page's
     event.preventDefault();
     go(beside(by));
   };
