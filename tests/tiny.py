@@ -102,6 +102,38 @@ def fleet(root: Path) -> Path:
     return root
 
 
+EDGES = {"top": (255, 0, 255), "bottom": (0, 255, 255), "left": (255, 255, 0), "right": (0, 0, 128)}
+SHAPES = ((40, 90), (40, 90), (120, 40), (64, 64))
+
+
+def edged(size: tuple[int, int]) -> Image.Image:
+    """A grey picture of (width, height) whose four edges have four colours; one that is cut lacks some."""
+    width, height = size
+    band = max(3, min(size) // 4)
+    pixels = np.full((height, width, 3), 128, np.uint8)
+    pixels[:, :band], pixels[:, -band:] = EDGES["left"], EDGES["right"]
+    pixels[:band], pixels[-band:] = EDGES["top"], EDGES["bottom"]
+    return Image.fromarray(pixels)
+
+
+def edges_shown(pixels: np.ndarray) -> int:
+    """How many of an edged picture's four edges (H, W, 3) uint8 pixels show."""
+    return sum(bool((np.abs(pixels.astype(int) - colour).max(2) < 70).sum() > 8) for colour in EDGES.values())
+
+
+def shapes(root: Path) -> Path:
+    """A manifest's test split of edged pictures, portraits, panoramas and squares: four vehicles by two cameras."""
+    lines = ["image,vehicle_id,camera_id,split"]
+    root.mkdir(parents=True, exist_ok=True)
+    for vehicle, size in enumerate(SHAPES):
+        for camera, split in ((1, "query"), (2, "gallery")):
+            name = f"v{vehicle}c{camera}.png"
+            edged(size).save(root / name)
+            lines.append(f"{name},{vehicle},{camera},{split}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
 def training(data: Path, out: Path, **changes) -> TrainSettings:
     """Two epochs of batches of two vehicles x two images at 32 px, on the CPU, in this process."""
     return replace(

@@ -21,7 +21,7 @@ from app.widgets.source import with_raw_features
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.attention import similarity_maps, study_verdicts
-from app.workbench.images import image_label, photograph
+from app.workbench.images import SIDE, image_label, thumbnail
 from ssrnet.analysis.attributes import SIBLING, same_vehicle
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
@@ -92,7 +92,9 @@ def render(bench: Workbench) -> None:
         st.caption(typeset(_claim(verdicts, measured_on)))
     columns, absent = _columns(bench, shown, method, branch, verdicts)
     captions = [f"{'Query · ' * (each == image)}{image_label(each)} · {each.name}" for each in shown]
-    map_sheet("shown", dict(zip(captions, map(photograph, shown))), columns, opacity, colours)
+    map_sheet(
+        "shown", {caption: thumbnail(one, SIDE) for caption, one in zip(captions, shown)}, columns, opacity, colours
+    )
     if absent:
         st.caption(typeset(" ".join(absent)))
     by_title = {f"{column.title}: {column.kind}": column.maps for column in columns}
@@ -281,4 +283,4 @@ def _strongest(bench: Workbench, image: VehicleImage, opacity: float, colours: M
             MapColumn("F_c of the query", f"channel {one.number}", [one.map], [f"M_c {one.weight:.3f}"])
             for one in channels
         ]
-        map_sheet(f"channel-{at}", {f"Query · {image.name}": photograph(image)}, columns, opacity, colours)
+        map_sheet(f"channel-{at}", {f"Query · {image.name}": thumbnail(image, SIDE)}, columns, opacity, colours)

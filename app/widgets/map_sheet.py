@@ -15,6 +15,7 @@ from app.widgets.map_colours import STYLE as BAR_STYLE
 from app.widgets.map_colours import MapColours, bar_html
 from app.widgets.prints import Bar, Cell, Row, from_uri, pictures_export
 from app.workbench.attention import map_uri
+from app.workbench.images import size_of
 from ssrnet.explain.image_maps import ImageMap
 from ssrnet.explain.overlay import scale_of
 
@@ -49,7 +50,10 @@ def map_sheet(
     ``name`` tells the page's sheets apart. On the same scale are all maps of one kind.
     """
     painted = _paint(columns, colours)
-    faces = "".join(f".{name}-{i} {{ background-image: url({uri}); }}" for i, uri in enumerate(photographs.values()))
+    faces = ""
+    for i, uri in enumerate(photographs.values()):
+        width, height = size_of(uri)
+        faces += f".{name}-{i} {{ background-image: url({uri}); --ratio: {width / height:.4f}; }}"
     kinds = "".join(
         f'<th scope="colgroup" colspan="{len(list(group))}">{escape(kind)}</th>'
         for kind, group in groupby(columns, key=lambda column: column.kind)

@@ -10,7 +10,8 @@ from app.widgets.components.node_graph import graph_layout
 from app.widgets.rank_list import kind_of
 from app.workbench import OpenedModel
 from app.workbench.attention import map_uri
-from app.workbench.images import aspect_ratio, image_label, thumbnail
+from app.workbench.images import aspect_ratio, image_label, size_of, thumbnail
+from ssrnet.analysis.picture_cells import cell_ratio
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.image_maps import network_map
 from ssrnet.model import Trace
@@ -91,16 +92,19 @@ def _graph(model: OpenedModel, trace: Trace, image: VehicleImage, photograph: st
 
 
 def _ranks(hits: Sequence[Hit], gallery: Sequence[VehicleImage]) -> Picture:
-    """The first ranks, two in a row, framed as rank lists are."""
+    """The first ranks, two in a row, whole and framed as rank lists are."""
+    uris = [thumbnail(gallery[hit.index], HEIGHT) for hit in hits]
+    high = 80 / cell_ratio([size_of(uri) for uri in uris])
     drawn, words = [], []
-    for at, hit in enumerate(hits):
+    for at, (hit, uri) in enumerate(zip(hits, uris)):
         image, kind = gallery[hit.index], kind_of(hit)
-        x, y = 84 * (at % 2), 56 * (at // 2)
+        x, y = 84 * (at % 2), round((high + 4) * (at // 2), 1)
         sign = f"M{x + 67} {y + 9}l3 4l5 -8" if kind == "hit" else f"M{x + 67} {y + 5}l8 8m0 -8l-8 8"
         drawn.append(
-            f'<g class="{kind}">{_image(thumbnail(image, HEIGHT), 80, 52, x, y, "xMidYMid slice")}'
-            f'<rect x="{x + 1.5}" y="{y + 1.5}" width="77" height="49"/>'
+            f'<g class="{kind}"><rect class="ground" x="{x}" y="{y}" width="80" height="{high:.1f}"/>'
+            f"{_image(uri, 80, high, x, y, 'xMidYMid meet')}"
+            f'<rect x="{x + 1.5}" y="{y + 1.5}" width="77" height="{high - 3:.1f}"/>'
             f'<circle cx="{x + 71}" cy="{y + 9}" r="8"/><path d="{sign}"/></g>'
         )
         words.append(f"rank {hit.rank}: {escape(image_label(image))}, {'the' if kind == 'hit' else 'another'} vehicle")
-    return Picture((164, 56 * ((len(hits) + 1) // 2) - 4), "".join(drawn), "; ".join(words))
+    return Picture((164, (high + 4) * ((len(hits) + 1) // 2) - 4), "".join(drawn), "; ".join(words))

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.prints import Cell, Row, pictures_export
-from app.workbench.images import image_label, thumbnail
-from ssrnet.analysis.paper_figures import ASPECT, BLUE, GREEN, GREY, RED
+from app.workbench.images import image_label, reduced, thumbnail
+from ssrnet.analysis.paper_figures import BLUE, GREEN, GREY, RED
+from ssrnet.analysis.picture_cells import cell_ratio, on_ground
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
@@ -20,6 +21,8 @@ from ssrnet.retrieval.ranking import Hit, Ranking
 EDITS_ALIGNED = "Features are aligned by camera, with statistics that no edit and no other λ changes."
 RAW_AND_ALIGNED = "Distances of raw and of aligned features are on different scales."
 """Notes of the :func:`legend`."""
+PRINTED = 400
+"""Pixels of a printed picture's width."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +61,27 @@ def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], galler
 
 def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> list[Row]:
     colours = {"hit": GREEN, "error": RED, "junk": GREY}
+    listed = [query, *(gallery[hit.index] for row in rows for hit in row.hits)]
+    shown = {image.path: _photograph(image) for image in listed}
+    cell = PRINTED, round(PRINTED / cell_ratio([picture.size for picture in shown.values()]))
+    pictures = {path: on_ground(picture, cell) for path, picture in shown.items()}
     printed = []
     for row in rows:
-        cells = [Cell(_cut(query), f"Query {image_label(query)}", BLUE)]
+        cells = [Cell(pictures[query.path], f"Query {image_label(query)}", BLUE)]
         for hit in row.hits:
             image, kind = gallery[hit.index], kind_of(hit)
-            cells.append(Cell(_cut(image), f"{_sign(hit)} {hit.distance:.3f} {image_label(image)}", colours[kind]))
+            words = f"{_sign(hit)} {hit.distance:.3f} {image_label(image)}"
+            cells.append(Cell(pictures[image.path], words, colours[kind]))
         printed.append(Row(f"{row.title}: {row.note}" if row.note else row.title, cells))
     return printed
 
 
-def _cut(image: VehicleImage) -> Image.Image:
-    """The photograph cut to the shape that all have in a row; a grey field for one that cannot be read."""
+def _photograph(image: VehicleImage) -> Image.Image:
+    """The photograph, no larger than it is printed; a grey field for one that cannot be read."""
     try:
-        return ImageOps.fit(read_image(image.path), (400, round(400 * ASPECT)), Image.Resampling.LANCZOS)
+        return reduced(read_image(image.path), 2 * PRINTED)
     except DataError:
-        return Image.new("RGB", (400, round(400 * ASPECT)), (128, 128, 128))
+        return Image.new("RGB", (PRINTED, PRINTED), (128, 128, 128))
 
 
 def standing(ranking: Ranking, query: int, before: Ranking | None = None) -> str:

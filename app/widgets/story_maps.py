@@ -8,7 +8,7 @@ from app.widgets.components.region_boxes import chosen_ratio, crop_ratios, regio
 from app.widgets.export import COLOURS, chart, lay_out
 from app.widgets.story_frame import Handed, Tile, sides, tiles, words
 from app.workbench import regions
-from app.workbench.images import thumbnail
+from app.workbench.images import SIDE, thumbnail
 from app.workbench.story import Story
 from ssrnet.explain.attention import spatial_attention
 from ssrnet.explain.stages import channel_weights, peak
@@ -129,7 +129,7 @@ def spatial(story: Story, takes: Handed, gives: Handed) -> None:
     left, right = sides()
     with left:
         shown = [
-            Tile(story.square_uri(), f"{story.name} as the network sees it", "as the network sees it"),
+            Tile(thumbnail(story.picture, SIDE), f"Photograph {story.name}", "the photograph"),
             Tile(story.over("M_s", cells), f"M_s over {story.name}", f"M_s, {found.low:.2f} to {found.high:.2f}"),
         ]
         tiles(shown, 2)

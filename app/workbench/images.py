@@ -18,6 +18,8 @@ from ssrnet.errors import DataError
 
 SIDE = 224
 """Pixels of a square picture's side."""
+HEADER = 2000
+"""Letters of a data URI, a multiple of four, that hold its picture's size."""
 Picture = VehicleImage | Image.Image
 """An image of the data set, or an uploaded picture, RGB."""
 
@@ -45,14 +47,14 @@ def thumbnail(image: Picture, height: int = 160) -> str:
             picture = read_image(image.path)
         except DataError:
             picture = Image.new("RGB", (height, height), (128, 128, 128))
-        return data_uri(_reduced(picture, height))
+        return data_uri(reduced(picture, height))
 
     return cached("thumbnails", (image, height), make, 5000)
 
 
 def uploaded_thumbnail(picture: Image.Image, height: int = 160) -> str:
     """As :func:`thumbnail`, of an uploaded picture; cached in the viewer's session alone."""
-    return session_cached(("thumbnail", picture, height), lambda: data_uri(_reduced(picture.copy(), height)))
+    return session_cached(("thumbnail", picture, height), lambda: data_uri(reduced(picture, height)))
 
 
 def uploads(key: str, files: Sequence) -> Uploads:
@@ -66,14 +68,21 @@ def uploads(key: str, files: Sequence) -> Uploads:
     return values["uploads", key][1]
 
 
+def size_of(uri: str) -> tuple[int, int]:
+    """(width, height) of the picture in a data URI, from its header alone."""
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2][:HEADER]))).size
+
+
 def square(picture: Image.Image, side: int = SIDE) -> np.ndarray:
     """(side, side, 3) uint8: the picture stretched to a square, as the network sees it."""
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
 
 
-def photograph(image: VehicleImage, side: int = SIDE) -> str:
-    """The image stretched to a square, as a data URI."""
-    return cached("photographs", (image, side), lambda: data_uri(square(read_image(image.path), side)), 2000)
+def reduced(picture: Image.Image, height: int = SIDE) -> Image.Image:
+    """The whole picture, at most ``height`` high and twice that wide."""
+    picture = picture.copy()
+    picture.thumbnail((2 * height, height))
+    return picture
 
 
 def aspect_ratio(image: Picture) -> float:
@@ -86,8 +95,3 @@ def aspect_ratio(image: Picture) -> float:
         return width / height
 
     return cached("aspect ratios", image, compute, 1000)
-
-
-def _reduced(picture: Image.Image, height: int) -> Image.Image:
-    picture.thumbnail((2 * height, height))
-    return picture

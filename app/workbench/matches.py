@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.cache import cached, session_cached
-from app.workbench.images import SIDE, aspect_ratio, data_uri, square, thumbnail
+from app.workbench.images import aspect_ratio, data_uri, reduced, square, thumbnail
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import warped
@@ -50,7 +50,7 @@ class PairShares:
 
 @dataclass(frozen=True)
 class PairPictures:
-    """Two images as squares (side, side, 3) uint8, the query first, with their similarity maps."""
+    """Two images as (H, W, 3) uint8 at their own aspect ratios, the query first, with their similarity maps."""
 
     photographs: tuple[np.ndarray, np.ndarray]
     maps: tuple[ImageMap, ImageMap]
@@ -69,7 +69,7 @@ class PairPictures:
     def painted(self, scale: Scale, colours: str) -> list[str]:
         """Both images under their maps, as data URIs."""
         return [
-            data_uri(overlay(photograph, scale.fractions(one.at(SIDE)), colours=colours))
+            data_uri(overlay(photograph, scale.fractions(one.at(photograph.shape[:2])), colours=colours))
             for photograph, one in zip(self.photographs, self.maps, strict=True)
         ]
 
@@ -246,7 +246,7 @@ def _pictures(
     feature_maps = [view.feature_map for view in views]
     maps = pair_cams(model.network, *feature_maps, embedding, CamSettings(method), standardisation=standardisation)
     query, gallery = (ImageMap(*one) for one in zip((maps.query, maps.gallery), [each.theta for each in feature_maps]))
-    first, second = map(square, pictures)
+    first, second = (np.asarray(reduced(picture)) for picture in pictures)
     return PairPictures((first, second), (query, gallery), maps.similarity)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.cache import cached, session_cached
-from app.workbench.images import SIDE, Picture, data_uri, square
+from app.workbench.images import SIDE, Picture, data_uri, reduced, square
 from app.workbench.matches import pair_shares
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
@@ -84,11 +84,12 @@ class Story:
         return self.kept("square's URI", lambda: data_uri(self.square()))
 
     def over(self, name: str, cells: np.ndarray) -> str:
-        """A map (H, W) of cells over the picture, stretched to its own range, as a data URI; ``name`` tells maps apart."""
+        """A map (H, W) of cells over the whole picture, on its own range, as a data URI; ``name`` tells maps apart."""
 
         def paint() -> str:
-            heat = stretch(ImageMap(cells, self.trace.theta).at(SIDE))
-            return data_uri(overlay(self.square(), heat))
+            picture = self.picture if self.query is None else read_image(self.picture.path)
+            pixels = np.asarray(reduced(picture))
+            return data_uri(overlay(pixels, stretch(ImageMap(cells, self.trace.theta).at(pixels.shape[:2]))))
 
         return self.kept(f"{name} over the picture", paint)
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from ssrnet.analysis.comparison import Comparison
+from ssrnet.analysis.picture_cells import cell_ratio, on_ground
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import VehicleImage
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
 
 BLUE, GREEN, RED, GREY = "#2563eb", "#16a34a", "#dc2626", "#9ca3af"
 """Frames of the query, of hits, of errors and of junk."""
-WIDTH_MM, DPI, MM = 180.0, 300, 25.4
-"""A text block's width; dots an inch of the PNG and of the photographs in SVG and PDF; millimetres an inch."""
+WIDTH_MM, HEIGHT_MM, DPI, MM = 180.0, 257.0, 300, 25.4
+"""A text block's width, and the most height on A4; dots an inch of the PNG and of all photographs; millimetres an inch."""
 MARGIN, GAP, PANEL_GAP, ROW_GAP, FRAME, LABEL, TITLE, RANK = 3.0, 1.0, 5.0, 2.5, 0.7, 3.2, 4.0, 2.8
 """Millimetres: around the figure; between pictures, panels and rows of panels; a frame; beside, above, below pictures."""
-ASPECT = 0.85
-"""A picture's height over its width."""
 QUERIES = 6
 PANEL_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -161,11 +159,13 @@ def draw_figure(
 
     width = (WIDTH_MM - 2 * MARGIN - (layout.columns - 1) * PANEL_GAP) / layout.columns  # of a panel
     cell = (width - LABEL - layout.top_k * GAP) / (layout.top_k + 1)
-    picture = cell * ASPECT
-    panel = TITLE + 2 * (picture + RANK)
     lines = textwrap.wrap(text, 138)
     text_height = 2.9 * len(lines) + 1.5
     rows = -(-len(queries) // layout.columns)
+    highest = (HEIGHT_MM - 2 * MARGIN - text_height) / rows - ROW_GAP - TITLE
+    shown = [comparison.split.query[query] for query in queries]
+    picture = min(cell / cell_ratio([read_image(image.path).size for image in shown]), highest / 2 - RANK)
+    panel = TITLE + 2 * (picture + RANK)
     height = 2 * MARGIN + rows * (panel + ROW_GAP) + text_height
     with _DRAWING:
         drawn = Figure(figsize=(WIDTH_MM / MM, height / MM), facecolor="white")
@@ -226,15 +226,15 @@ def short(title: str) -> str:
 
 
 def _draw_picture(axes: Axes, image: VehicleImage, frame: FramedPicture, label: str) -> FramedPicture:
-    """Draws an image, cropped to the frame's shape, its frame, and ``label`` below; returns ``frame``."""
+    """Draws the whole image within its frame, and ``label`` below; returns ``frame``."""
     from matplotlib.patches import Rectangle
 
     pixels = tuple(round(side / MM * DPI) for side in (frame.width, frame.height))
-    cropped = np.asarray(ImageOps.fit(read_image(image.path), pixels, Image.Resampling.LANCZOS))
+    shown = np.asarray(on_ground(read_image(image.path), pixels))
     x, y, width, height = frame[1:]
     with _DRAWING:
         within = (x + FRAME / 4, x + width - FRAME / 4, y + FRAME / 4, y + height - FRAME / 4)
-        axes.imshow(cropped, extent=within, aspect="auto", interpolation="none", zorder=1)
+        axes.imshow(shown, extent=within, aspect="auto", interpolation="none", zorder=1)
         axes.add_patch(
             Rectangle(
                 (x + FRAME / 2, y + FRAME / 2),

@@ -29,6 +29,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import FeatureSet
+from tests.tiny import edges_shown, shapes
 
 TITLES = ("Baseline (GB)", "SSR-Net (GB+AB+RB)")
 LAYOUT = fig5()._replace(top_k=3)
@@ -196,6 +197,20 @@ def test_a_full_sheet_fits_on_a4(comparison, monkeypatch):
     assert drawn.height_mm <= 257
     drawn = draw_figure(comparison, TITLES, fig5(), [0] * 6, "x")
     assert drawn.height_mm <= 257
+
+
+def test_pictures_of_any_shape_are_whole(tmp_path):
+    dataset = open_dataset(shapes(tmp_path / "shapes"))
+    names = tuple(image.name for image in dataset.test)
+    random = torch.randn(len(names), 4, generator=torch.Generator().manual_seed(3))
+    evaluation = evaluate(FeatureSet(random, names, {"G": 4}), dataset, LAYOUT.protocol, top_k=3, made_by={})
+    drawn = draw_figure(Comparison(evaluation, evaluation), TITLES, LAYOUT, [0, 1], "")
+    pixels = np.asarray(Image.open(io.BytesIO(drawn.export("png"))).convert("RGB"))
+    assert len(drawn.pictures) == 2 * (1 + 3 + 3)
+    for frame in drawn.pictures:
+        left, right = (round(x / MM * DPI) for x in (frame.x, frame.x + frame.width))
+        top, bottom = (round((drawn.height_mm - y) / MM * DPI) for y in (frame.y + frame.height, frame.y))
+        assert edges_shown(pixels[top:bottom, left:right]) == 4, frame
 
 
 def test_short_titles():

@@ -10,12 +10,14 @@ from app.widgets.map_colours import MapColours
 from app.widgets.match import pair_scales
 from app.widgets.match_lead import say_lead
 from app.workbench import RankingOptions, matches
+from app.workbench.images import size_of
 from app.workbench.matches import PairLead, PairShares, Rival
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.lead import NodeLead
 from ssrnet.model import EmbeddingSettings
 from tests.app.conftest import aligned, specs, workbench
+from tests.tiny import edges_shown, shapes
 
 OPTIONS = [
     RankingOptions(),
@@ -54,6 +56,15 @@ def test_both_maps_of_a_pair_are_on_one_scale_from_zero(project, city, checkpoin
     assert apart == [(0.0, pytest.approx(high)) for high in highest]
     assert together == [(0.0, pytest.approx(max(highest)))] * 2
     assert pairs[0].painted(apart[0], "cividis") != pairs[0].painted(apart[0], "inferno")
+
+
+def test_the_maps_of_a_pair_lie_on_whole_photographs_at_their_own_ratios(project, checkpoints, tmp_path):
+    model = workbench(shapes(tmp_path / "shapes"), checkpoints).ssrnet
+    portrait, panorama = model.split.query[0], model.split.gallery[2]
+    pictures = matches.pair_pictures(model, portrait, panorama, "grad-cam", RankingOptions())
+    assert [pixels.shape[:2] for pixels in pictures.photographs] == [(90, 40), (40, 120)]
+    assert [edges_shown(pixels) for pixels in pictures.photographs] == [4, 4]
+    assert [size_of(uri) for uri in pictures.painted(pictures.scale, "inferno")] == [(40, 90), (120, 40)]
 
 
 def test_a_branch_that_does_not_rank_is_explained_by_its_own_statistics(project, city, checkpoints):

@@ -22,6 +22,7 @@ from ssrnet.explain.image_maps import ImageMap
 from ssrnet.explain.overlay import Scale, coloured
 from ssrnet.model.regions import REGION_NAMES
 from ssrnet.retrieval.ranking import Hit
+from tests.tiny import edges_shown, shapes
 
 BLACK, WHITE = Image.new("RGB", (60, 40)), Image.new("RGB", (60, 40), "white")
 RED_FIELD = Image.new("RGB", (60, 60), (255, 0, 0))
@@ -107,6 +108,14 @@ def test_ranks_keep_their_frames_and_signs(city):
     assert row.title == "SSR-Net: first hit at rank 1" and len(row.cells) == 4
     assert [cell.colour for cell in row.cells[1:]] == [GREY, GREEN, RED]
     assert [cell.words.split(" 0.")[0] for cell in row.cells[1:]] == ["junk", "1 ✓", "2 ✗"]
+
+
+def test_printed_ranks_are_whole_in_cells_of_one_shape(tmp_path):
+    images = open_dataset(shapes(tmp_path / "shapes")).test
+    hits = [Hit(i, 0.1 * i, False, i) for i in range(1, len(images))]
+    (row,) = printed_ranks(images[0], [RankRow("SSR-Net", hits)], images)
+    assert len({cell.picture.size for cell in row.cells}) == 1
+    assert [edges_shown(np.asarray(cell.picture)) for cell in row.cells] == [4] * len(images)
 
 
 def test_printed_regions_are_eq_2s_crops():

@@ -181,6 +181,8 @@ def test_the_diagram_carries_the_query_through_the_network(project, city, checkp
     assert pictures["graph"].svg.count("<circle") == 7 and pictures["graph"].svg.count("<line") == 14
     kinds = ["hit" if hit.match else "error" for hit in ranking.top(1, 4) if hit.rank is not None]
     assert re.findall(r'<g class="(\w+)">', pictures["ranking"].svg) == kinds and len(kinds) == 4
+    fits = re.findall(r'preserveAspectRatio="([^"]+)"', pictures["ranking"].svg)
+    assert fits == ["xMidYMid meet"] * 4, "whole photographs"
     again = network_pictures(bench.baseline, image)
     assert list(again) == ["image"], "the baseline has neither M_s nor a graph, and is not measured"
 

@@ -110,13 +110,23 @@ def test_fig_5_is_exported_at_print_size(page, address):
     assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-def test_on_a_phone_the_rows_scroll_and_nothing_is_clipped(page, address):
+def test_on_a_phone_nothing_is_clipped(page, address):
     page.set_viewport_size({"width": 390, "height": 844})
     open_retrieval(page, address, match=OTHER, top_k="10")
     page.get_by_text("Nodes of the two images").wait_for()
     wide = "document.querySelector('[data-testid=stMain]').scrollWidth"
     assert page.evaluate(wide) <= 390
-    row = page.locator(".ranks .row").first
-    assert row.evaluate("row => row.scrollWidth > row.clientWidth && row.clientWidth <= 390")
     boxes = [picture.bounding_box() for picture in page.locator(".maps figure").all()]
     assert len(boxes) == 4 and all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+
+
+@pytest.mark.parametrize("width", (1440, 1024, 390))
+def test_all_twenty_ranks_are_on_the_page(page, server, city, checkpoints, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{server}/retrieval?{urlencode({'data': str(city), 'top_k': 20, **checkpoints})}")
+    page.locator(".ranks figure").last.wait_for()
+    right = page.evaluate("document.querySelector('[data-testid=stMain]').getBoundingClientRect().right")
+    for row in page.locator(".ranks .row").all():
+        assert row.evaluate("row => row.scrollWidth <= row.clientWidth")
+        boxes = [figure.bounding_box() for figure in row.locator("figure").all()]
+        assert all(box["width"] > 48 and box["x"] + box["width"] <= right for box in boxes)

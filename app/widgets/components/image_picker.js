@@ -4,6 +4,7 @@ export default function (component) {
   const focused = parentElement.activeElement?.dataset?.key;
   const signature = data.items.map((item) => item.key).join("\n");
   grid.classList.toggle("strip", data.strip);
+  grid.style.setProperty("--ratio", data.ratio);
   if (grid.signature !== signature) {
     grid.signature = signature;
     grid.replaceChildren(...data.items.map((item) => {

@@ -9,7 +9,8 @@ import streamlit as st
 
 from app.widgets.components import component
 from app.workbench.facets import CAMERA, Facets, facets, value
-from app.workbench.images import image_label, thumbnail
+from app.workbench.images import image_label, size_of, thumbnail
+from ssrnet.analysis.picture_cells import cell_ratio
 from ssrnet.data.records import VehicleImage
 
 PAGE = 9
@@ -49,9 +50,10 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
     start = _start(key, matching, chosen, size, (words, tuple(wanted.items())))
     visible = matching[start : start + size]
     items = [{"key": image.name, "label": image_label(image), "uri": thumbnail(image)} for image in visible]
+    ratio = cell_ratio([size_of(item["uri"]) for item in items])
     place = {"from": start + 1, "to": start + len(visible), "total": len(matching)}
     _grid(
-        data={"items": items, "chosen": chosen.name, "strip": not more, **place},
+        data={"items": items, "chosen": chosen.name, "strip": not more, "ratio": ratio, **place},
         key=f"{key}_grid",
         on_picked_change=partial(_picked, key),
         on_turned_change=partial(_turned, key, size),

@@ -11,10 +11,15 @@ from typing import Literal
 import streamlit as st
 
 from app.widgets.components import component, stylesheet
+from app.workbench.images import size_of
+from ssrnet.analysis.picture_cells import cell_ratio
 
 Kind = Literal["query", "hit", "error", "junk", "plain"]
 """The colour of a frame: blue, green, red, grey, or none."""
 Layout = Literal["ranks", "cards", "grid", "panel", "batch"]
+
+ACROSS = 12, 6
+"""Most ranked pictures a line: where the page is wide, and where it is not."""
 
 _component = component("image_rows")
 
@@ -55,10 +60,15 @@ def image_rows(
 ) -> str | None:
     """Draws the rows; what a clicked picture ``picks``, in the run after the click, else None.
 
-    Pictures are reached by Tab, the arrows, Home and End, and picked by a click or Enter; without a ``key`` none can
+    Each picture is whole, in cells of one shape, the median of the pictures'. They are reached by Tab, the arrows, Home and End, and picked by a click or Enter; without a ``key`` none can
     be. ``chosen`` is the name that is marked, ``on_pick`` is called with the picked one before the page runs again.
     """
-    html = f'<div class="image-rows {layout}">{"".join(_row(row, y, key is not None, tooltip) for y, row in enumerate(rows))}</div>'
+    ratio = cell_ratio([size_of(figure.uri) for row in rows for figure in row.figures])
+    blocks = "".join(_row(row, y, key is not None, tooltip) for y, row in enumerate(rows))
+    most = max((len(row.figures) for row in rows), default=1)
+    wide, middle = (_columns(most, across) for across in ACROSS)
+    shape = f"--ratio: {ratio:.3f}; --wide: {wide}; --middle: {middle}"
+    html = f'<div class="image-rows {layout}" style="{shape}">{blocks}</div>'
     if key is None:
         st.html(stylesheet("image_rows") + html)
         return None
@@ -69,6 +79,13 @@ def image_rows(
             on_pick(name)
 
     return _component(data={"html": html, "chosen": chosen}, key=key, on_picked_change=picked).picked
+
+
+def _columns(figures: int, across: int) -> int:
+    """Columns of a ranked list, the query's included, so that its lines are few and equal."""
+    ranked = max(1, figures - 1)
+    lines = -(-ranked // across)
+    return 1 + -(-ranked // lines)
 
 
 def _row(row: ImageRow, y: int, clickable: bool, tooltip: str) -> str:

@@ -109,7 +109,12 @@ def printed_regions(picture: Image.Image, size: tuple[int, int], ratio: float) -
         corners = [round(edge) for edge in box.scaled(PRINT_SIDE / size[1], PRINT_SIDE / size[0])]
         pen.rectangle(corners, outline=colour, width=PRINT_SIDE // 90)
         cells.append(Cell(square.crop(corners), f"{name}, {NODE_TITLES[name]}", colour))
-    return [Row(f"Five regions at λ = {ratio:.3g} (Eq. 2)", [Cell(boxed, "as the network sees it"), *cells])]
+    return [
+        Row(
+            f"Five regions at λ = {ratio:.3g} (Eq. 2)",
+            [Cell(boxed, "as the network sees it, stretched to a square"), *cells],
+        )
+    ]
 
 
 def _set(boxes: tuple[Box, ...], height: int, width: int) -> dict[str, Any]:
