@@ -30,7 +30,8 @@ class Ranking:
     order: (Q, L) int64 indices into the gallery, -1 past the end; each row runs until ``top_k``
     images that are not junk have been listed (junk between them is listed too). distance:
     (Q, L) float32. match, junk: (Q, L) bool. average_precision, inp: (Q,) float64, NaN without a
-    match. first_hit: (Q,) int64 rank of the first match among images that are not junk, 0 without.
+    match. first_hit: (Q,) int64 rank of the first match among images that are not junk, 0 without. first_match: (Q,)
+    int64 its index in the gallery, -1 without, and first_distance: (Q,) float32, however far beyond the list it lies.
     """
 
     top_k: int
@@ -41,6 +42,8 @@ class Ranking:
     average_precision: np.ndarray
     inp: np.ndarray
     first_hit: np.ndarray
+    first_match: np.ndarray
+    first_distance: np.ndarray
 
     def __post_init__(self) -> None:
         shape = self.order.shape
@@ -62,6 +65,12 @@ class Ranking:
         hits = self.hits(query)
         last = max((i for i, hit in enumerate(hits) if hit.rank is not None and hit.rank <= k), default=-1)
         return hits[: last + 1]
+
+    def first(self, query: int) -> Hit | None:
+        """The first match of one query, wherever it stands; None without one."""
+        if not self.first_hit[query]:
+            return None
+        return Hit(int(self.first_match[query]), float(self.first_distance[query]), True, int(self.first_hit[query]))
 
     def hits(self, query: int) -> list[Hit]:
         """The ranked images of one query, nearest first."""
@@ -146,7 +155,7 @@ def rank_blocks(
     for _, d, same, junk in judged_blocks(distances, split, device):
         n = metrics.wrong_before(d, same & ~junk, ~same).cpu().numpy()
         scores = (metrics.average_precision(n), metrics.inverse_negative_penalty(n), metrics.first_hit_rank(n))
-        rows.append((*_nearest(d, same, junk, top_k), *scores))
+        rows.append((*_nearest(d, same, junk, top_k), *scores, *_first_match(d, same & ~junk)))
     width = max(row[0].shape[1] for row in rows)
     pads = (-1, np.inf, False, False)
     columns = [
@@ -231,6 +240,14 @@ def _nearest(d: Tensor, same: Tensor, junk: Tensor, top_k: int) -> tuple[np.ndar
         is_junk & ~past,
     )
     return tuple(column[:, listed] for column in columns)
+
+
+def _first_match(d: Tensor, match: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Index (b,) int64, -1 without a match, and distance (b,) float32 of the nearest match; of equals the first."""
+    near = d.masked_fill(~match, torch.inf)
+    least = near.amin(1, keepdim=True)
+    index = (near == least).int().argmax(1).masked_fill(~match.any(1), -1)
+    return index.cpu().numpy(), least[:, 0].float().cpu().numpy()
 
 
 def _codes(split: Split, attribute: str, device: torch.device | str) -> tuple[Tensor, Tensor]:

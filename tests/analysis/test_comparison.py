@@ -21,7 +21,7 @@ def evaluation(first_hit, ap) -> Evaluation:
     """Queries of which only scores are known; 0 and NaN where one has no match."""
     empty = np.zeros((len(ap), 0))
     lists = (empty.astype(np.int64), empty.astype(np.float32), empty.astype(bool), empty.astype(bool))
-    ranking = Ranking(1, *lists, np.array(ap), np.array(ap), np.array(first_hit))
+    ranking = Ranking(1, *lists, np.array(ap), np.array(ap), np.array(first_hit), *[np.zeros(len(ap))] * 2)
     images = tuple(VehicleImage(Path(f"{i}.jpg"), f"{i}.jpg", str(i)) for i in range(len(ap)))
     return Evaluation(ranking, ranking.metrics, RECORD, Split(images, images, same_camera_is_junk=False))
 

@@ -48,6 +48,11 @@ def expect(result, distance: np.ndarray, split: Split, top_k: int) -> None:
         assert result.first_hit[q] == first
         assert result.average_precision[q] == pytest.approx(ap, abs=1e-6, nan_ok=True)
         assert result.inp[q] == pytest.approx(inp, abs=1e-6, nan_ok=True)
+        found = [g for g in naive.ranked(row, match[q]) if match[q][g]]
+        hit = result.first(q)
+        assert (hit is None) == (not found)
+        assert hit is None or (hit.index, hit.rank, hit.match) == (found[0], first, True)
+        assert hit is None or hit.distance == pytest.approx(row[found[0]], abs=1e-5)
         shown = naive.listed(row, match[q], junk[q], top_k)
         assert [hit.index for hit in result.hits(q)] == shown
         assert [hit.match for hit in result.hits(q)] == [match[q, g] for g in shown]
