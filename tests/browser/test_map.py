@@ -43,6 +43,33 @@ def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, serv
     assert page.locator("[data-testid=stException]").count() == 0
 
 
+def lasso(page, panel: int, corners) -> None:
+    """Drags along these corners of a panel, given as shares of its width and height."""
+    canvas = page.locator(".panel canvas").nth(panel)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+
+
+AROUND = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99)]
+
+
+def test_a_lasso_closes_on_itself_and_a_click_is_a_short_path(page, server, city, checkpoints):
+    page.goto(f"{server}/map?{urlencode({'data': str(city), **checkpoints})}")
+    page.wait_for_selector(".panel canvas")
+    lasso(page, 0, [*AROUND, AROUND[0]])  # ends where it began
+    page.get_by_text("Selected: 12").wait_for()
+    lasso(page, 1, [AROUND[0]])
+    page.get_by_text("Selected: 0").wait_for()
+    lasso(page, 1, AROUND)  # left open
+    page.get_by_text("Selected: 12").wait_for()
+
+
 def as_painted(page, panel: int) -> str:
     """The pixels of a panel."""
     return page.locator(".panel canvas").nth(panel).evaluate("(canvas) => canvas.toDataURL()")

@@ -9,6 +9,7 @@ const draws = {
     path(c, [[x-w,y-l],[x+w,y-l],[x+w,y-w],[x+l,y-w],[x+l,y+w],[x+w,y+w],[x+w,y+l],[x-w,y+l],[x-w,y+w],[x-l,y+w],[x-l,y-w],[x-w,y-w]]); },
   x: (c, x, y, r) => { c.save(); c.translate(x, y); c.rotate(Math.PI / 4); draws.cross(c, 0, 0, r); c.restore(); },
 };
+const CLICK = 5;  // pixels of path, below which it is a click
 const WAIT = 700, LASTS = 2600;  // milliseconds: the first place is seen before points leave it
 function path(c, points) {
   points.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)));
@@ -154,13 +155,15 @@ export default function (component) {
     };
     const selects = () => selectable && state.mode !== "move";
     p.canvas.onpointerdown = (event) => {
-      drag = { p, line: [place(event)], from: { ...p.view }, scale: at(p).scale, add: event.shiftKey };
+      drag = { p, line: [place(event)], length: 0, last: place(event), from: { ...p.view }, scale: at(p).scale, add: event.shiftKey };
       p.canvas.setPointerCapture(event.pointerId);
     };
     p.canvas.onpointermove = (event) => {
       const [x, y] = place(event);
       if (drag) {
         hover = -1; tip.hidden = true;
+        drag.length += Math.hypot(x - drag.last[0], y - drag.last[1]);
+        drag.last = [x, y];
         if (selects()) drag.line.push([x, y]);
         else {
           p.view.x = drag.from.x - (x - drag.line[0][0]) / drag.scale;
@@ -176,8 +179,9 @@ export default function (component) {
     };
     p.canvas.onpointerup = (event) => {
       if (!drag) return;
-      const [x, y] = place(event), [a, b] = drag.line[0];
-      const clicked = Math.hypot(x - a, y - b) < 5;
+      const [x, y] = place(event);
+      // By the whole path: a lasso ends where it began.
+      const clicked = drag.length + Math.hypot(x - drag.last[0], y - drag.last[1]) < CLICK;
       if (selectable && (clicked || selects())) {
         if (!drag.add) selected = new Set();
         if (clicked) { const found = nearest(p, x, y); if (found >= 0) selected.add(found); }
