@@ -8,6 +8,7 @@ from app.widgets.components.node_graph import NODE_TITLES
 from app.widgets.match_cells import rival_title
 from app.widgets.ranking_options import branch_title
 from app.workbench.matches import PairLead, PairShares, Rival
+from ssrnet.analysis.verdict import signed
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.lead import NodeLead
 
@@ -21,7 +22,7 @@ def say_lead(title: str, shares: PairShares, rival: Rival, image: VehicleImage, 
     )
     if len(lead.branches) > 1:
         text += ": " + ", ".join(
-            f"{branch_title(name).lower()} {share:+.3f}" for name, share in _largest(lead.branches)
+            f"{branch_title(name).lower()} {signed(share, 3)}" for name, share in _largest(lead.branches)
         )
     return f"{text}.{_say_nodes(lead.nodes, lead.total) if lead.nodes else ''}"
 
@@ -29,7 +30,7 @@ def say_lead(title: str, shares: PairShares, rival: Rival, image: VehicleImage, 
 def _say_nodes(nodes: NodeLead, total: float) -> str:
     """The node with the largest share, and those without which the order would turn."""
     name, share = _largest({name: share for name, share in nodes.nodes.items() if name in NODE_TITLES})[0]
-    text = f" Within the relation branch the {_node(name)} counts most ({share:+.3f})."
+    text = f" Within the relation branch the {_node(name)} counts most ({signed(share, 3)})."
     turning = [name for name, lead in nodes.without.items() if lead * total < 0]
     if not turning:
         return f"{text} No node alone, taken out of all three graphs, turns the order (by ablation)."
