@@ -1,4 +1,4 @@
-"""Scoreboard: the models' numbers and curves, training runs side by side, and the paper's tables as measured."""
+"""Scoreboard: which model is better, by how much and where; curves, training runs side by side, and the paper's tables as measured."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from app.widgets.alignment_note import show_cautions
 from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart
-from app.widgets.model_charts import cmc_figure, distribution_figure, roc_figure
+from app.widgets.model_charts import bandwidths, cmc_figure, distribution_figure, roc_figure
 from app.widgets.page import explain
 from app.widgets.problems import fragment, open_typed
 from app.widgets.training_runs import AXES, MOST_RUNS, training_runs
+from app.widgets.verdict_details import verdict_details
 from app.workbench import Workbench
 from app.workbench import runs as run_files
 from app.workbench.matches import verification
 from app.workbench.verdicts import pairs_of
+from ssrnet.analysis.slice_extremes import slice_extremes
+from ssrnet.analysis.verdict import compare_evaluations
 from ssrnet.errors import ProtocolError, SSRNetError
+from ssrnet.retrieval.verification import smoothed
 from ssrnet.studies.html_report import curve_figure, table_figure
 from ssrnet.studies.report import CAUTION
 from ssrnet.studies.tables import measured_tables, protocol_records
@@ -42,10 +46,14 @@ No run yet? This trains a network and holds out 20 vehicles, so that mAP and ran
 COMMAND = "ssrnet train --data DIR --out runs/ssrnet --holdout 20"
 
 INTRO = r"""
-The models in numbers: how well they rank, how they came to it in training, and the paper's tables as measured here.
+Which model is better, by how much, and where; how they came to it in training; and the paper's tables as measured here.
 The ranking of all queries in one number is ${\mathrm{mAP} = \frac{1}{Q} \sum_{q=1}^{Q} AP_q}$ (Eq. 9).
 """
 LOOK_FOR = """
+**The differences** are those of `ssrnet compare`, from the same draws of the query vehicles; hollow marks stand for fewer than 20
+vehicles. **Slices** are picked after looking at all of them, so their ends are no findings yet: test one on other data.
+*Fixed* and *broken* go by rank 1.
+
 **CMC@k** is the share of queries with a match among the first k; junk takes no rank. **Cosines of pairs** and the **ROC** take
 every pair of query and gallery image that is not junk: the further apart a model's two densities, the better a threshold parts them;
 the ROC's false matches stand on a logarithmic axis, since of millions of pairs one in a hundred is many.
@@ -73,12 +81,20 @@ def render(bench: Workbench | None) -> None:
         _models(bench)
     fragment(_training)(bench)
     _studies()
-    explain((), LOOK_FOR, (read_run, differing_settings, stored_metrics))
+    explain((), LOOK_FOR, (compare_evaluations, slice_extremes, smoothed, read_run, differing_settings, stored_metrics))
 
 
 def _training(bench: Workbench | None) -> None:
-    """A choice of runs, and what they have recorded."""
-    st.subheader("Training runs", anchor=False)
+    """A choice of runs, and what they have recorded; folded where the page has models' numbers, unless a link names runs."""
+    opened = bench is None or "runs" in st.query_params
+    options = {"key": "runs_open", "icon": ":material/timeline:", "on_change": "rerun", "bind": "query-params"}
+    folded = st.expander("Training runs", opened, **options)
+    if folded.open:
+        with folded:
+            _runs(bench)
+
+
+def _runs(bench: Workbench | None) -> None:
     folders, axis = _choose(bench)
     if not folders:
         st.markdown(GUIDE)
@@ -96,18 +112,20 @@ def _models(bench: Workbench) -> None:
     scored = evaluations(models.values())
     metrics_table(scored, pairs_of(bench))
     show_cautions(bench)
+    verdict_details(bench)
+    st.subheader("Curves", anchor=False)
     try:
         pairs = {title: verification(model) for title, model in models.items()}
     except ProtocolError as error:
         st.info(str(error))
         return
-    left, middle, right = st.columns(3)
+    left, right = st.columns(2, gap="medium")
     with left:
         chart(cmc_figure(scored), "cmc", f"CMC curves of {' and '.join(scored)}")
-    with middle:
-        chart(distribution_figure(pairs), "cosines", "Densities of the cosines of pairs of one vehicle and of two")
     with right:
         chart(roc_figure(pairs), "roc", "ROC of accepting a pair as one vehicle, false matches on a logarithmic axis")
+    chart(distribution_figure(pairs), "cosines", "Densities of the cosines of pairs of one vehicle and of two")
+    st.caption(bandwidths(pairs))
 
 
 def _studies() -> None:
@@ -156,7 +174,7 @@ def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:
     chosen = left.multiselect(
         "Training runs",
         list(dict.fromkeys([*run_files.run_folders(), *linked])),
-        default=list(dict.fromkeys(made_by))[:MOST_RUNS],
+        default=st.session_state.get("runs_kept", list(dict.fromkeys(made_by))[:MOST_RUNS]),
         key="runs",
         bind="query-params",
         accept_new_options=True,
@@ -165,6 +183,7 @@ def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:
         on_change=open_typed,
         args=("runs",),
     )
+    st.session_state["runs_kept"] = chosen  # the choice is not drawn, and so forgotten, while it is folded
     axis = one_of("Horizontal axis", AXES, "axis", place=right)
     return [run_files.run_folder(folder) for folder in chosen], axis
 

@@ -16,8 +16,10 @@ from app.workbench.workbench import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.verification import Verification
 
-HEIGHT, TWO_ROWS, LINE, CURVES_NAMED = 320, 440, 20, 4
+HEIGHT, TWO_ROWS, LINE, CURVES_NAMED = 420, 520, 20, 4
 """Pixels of a chart, of one with raw and aligned features, and of each line that a legend has beyond so many curves."""
+INVISIBLE = 0.002
+"""Of a density's peak: the axis of cosines begins where it is reached."""
 
 
 def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:
@@ -27,7 +29,7 @@ def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:
         shares = evaluation.metrics.cmc
         figure.add_scatter(x=list(range(1, len(shares) + 1)), y=shares, name=title, line=line)
     figure.update_xaxes(title="rank k")
-    figure.update_yaxes(title="CMC@k", tickformat=".0%")
+    figure.update_yaxes(title="CMC@k", tickformat=".1~%")
     return _laid_out(figure, scored)
 
 
@@ -42,16 +44,29 @@ def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
     lowest = 1.0
     for line, (title, verification) in zip(_lines(pairs), pairs.items(), strict=True):
         aligned = title.endswith(ALIGNED)
-        centres, same, different = verification.densities()
-        for density, words, dash in ((same, "one vehicle", "solid"), (different, "two vehicles", "dot")):
-            lowest = min(lowest, float(centres[density > 0][0]))
+        same, different = verification.densities()
+        for one, words, dash in ((same, "one vehicle", "solid"), (different, "two vehicles", "dot")):
+            lowest = min(lowest, float(one.at[one.density > INVISIBLE * one.density.max()][0]))
             curve = {"name": f"{title}, {words}", "line": {**line, "dash": dash}, "showlegend": not aligned}
-            figure.add_scatter(x=centres, y=density, row=2 if aligned else 1, col=1, **curve)
+            figure.add_scatter(x=one.at, y=one.density, row=2 if aligned else 1, col=1, **curve)
     figure.update_annotations(font_size=13)
     figure.update_xaxes(range=[lowest - 0.05, 1])
     figure.update_xaxes(title="cosine of a pair", row=2 if with_aligned else 1)
     figure.update_yaxes(title="density")
     return _laid_out(figure, pairs, top=26 if with_aligned else 10)
+
+
+def bandwidths(pairs: Mapping[str, Verification]) -> str:
+    """A sentence on how the densities are smoothed."""
+    kinds = zip(*(each.densities() for each in pairs.values()), strict=True)
+    ranges = []
+    for words, densities in zip(("one vehicle", "two vehicles"), kinds, strict=True):
+        low, high = (f"{end([one.bandwidth for one in densities]):.3f}" for end in (min, max))
+        ranges.append(f"{low if low == high else f'{low} to {high}'} for pairs of {words}")
+    return (
+        f"Densities by a Gaussian kernel with the bandwidth of Silverman's rule, which the number and spread of the pairs "
+        f"decide: {' and '.join(ranges)}."
+    )
 
 
 def roc_figure(pairs: Mapping[str, Verification]) -> go.Figure:
@@ -62,7 +77,7 @@ def roc_figure(pairs: Mapping[str, Verification]) -> go.Figure:
         seen = false_match > 0
         label = f"{title}, equal error {verification.equal_error().rate:.1%}"
         figure.add_scatter(x=false_match[seen], y=true_match[seen], name=label, line=line)
-    figure.update_xaxes(title="false match rate", type="log", tickformat=".2~%")
+    figure.update_xaxes(title="false match rate", type="log", tickformat=".1~p")
     figure.update_yaxes(title="true match rate", tickformat=".0%")
     return _laid_out(figure, pairs)
 

@@ -16,11 +16,13 @@ from ssrnet.errors import SSRNetError
 from ssrnet.training.runs import HELD_BACK, Axis, Panel, StoredMetrics, TrainingRun, differing_settings, panels
 
 MOST_RUNS = len(COLOURS)
-HEIGHT = 250
+HEIGHT = 330
 AXES: dict[Axis, str] = {"epoch": "Epoch", "step": "Step", "minutes": "Minutes"}
 
 STYLE = stylesheet("training_runs")
-COLUMNS = 3
+COLUMNS = 2
+GREY = "#94a3b8"
+"""Of what is no single run's."""
 BEST_CHECKPOINTS = ("best.safetensors", "last.safetensors")
 
 LEGEND_INSIDE = {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"}
@@ -194,9 +196,10 @@ def _draw(panel: Panel, runs: Sequence[TrainingRun], labels: Sequence[str], axis
                 marker={"size": 7},
                 hovertemplate="%{y:.2%}" if panel.share else "%{y:.4g}",
             )
+    _mark_sizes(figure, runs, axis)
     if len(panel.curves) > 1:  # which dash is which branch, in grey, since colours belong to runs
         for branch, dash in zip(panel.curves.values(), DASHES * len(panel.curves)):
-            line = {"color": "#94a3b8", "dash": dash, "width": 2}
+            line = {"color": GREY, "dash": dash, "width": 2}
             figure.add_scatter(x=[None], y=[None], mode="lines", name=branch, line=line)
     lay_out(
         figure,
@@ -217,3 +220,16 @@ def _draw(panel: Panel, runs: Sequence[TrainingRun], labels: Sequence[str], axis
     )
     alt = f"{panel.title} of {', '.join(labels)}"
     chart(figure, f"runs_{panel.title}", alt, key=f"panel {panel.title}")
+
+
+def _mark_sizes(figure: go.Figure, runs: Sequence[TrainingRun], axis: Axis) -> None:
+    """An upright line where a run's images changed their size, in the run's colour, or in grey where several did."""
+    colours: dict[tuple[float, int], list[str]] = {}
+    for run, colour in zip(runs, COLOURS):
+        for change in run.resized(axis):
+            colours.setdefault(change, []).append(colour)
+    for (at, pixels), of_runs in colours.items():
+        colour = of_runs[0] if len(of_runs) == 1 else GREY
+        line = {"color": colour, "dash": "dot", "width": 1.5}
+        label = {"annotation_text": f"{pixels} px", "annotation_font_color": colour, "annotation_font_size": 13}
+        figure.add_vline(x=at, line=line, annotation_position="bottom right", **label)

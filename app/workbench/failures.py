@@ -23,6 +23,7 @@ from ssrnet.analysis.inspection import Inspection, inspect
 from ssrnet.analysis.neighbours import neighbours, pool
 from ssrnet.analysis.query_slices import Slicing
 from ssrnet.analysis.query_table import query_rows
+from ssrnet.analysis.slice_extremes import SliceExtremes, slice_extremes
 from ssrnet.analysis.slicings import slicing_rules
 from ssrnet.analysis.suspected_labels import SuspectedLabel, SuspectedPair, suspected_labels, suspected_pairs
 from ssrnet.data.records import VehicleImage
@@ -114,6 +115,16 @@ def slicing(pair: Failures, name: str) -> Slicing:
     """One of :func:`ssrnet.analysis.slicings.slicing_rules`, by its name."""
     make = slicing_rules(pair.comparison.split)[name].make
     return cached("slicings", (pair.key, name), lambda: make(pair.a, pair.b), 64, "Drawing vehicles for the intervals")
+
+
+def extremes(pair: Failures) -> SliceExtremes:
+    """The slices of the queries on which the second model gains most and least, out of all properties of the query."""
+
+    def look() -> SliceExtremes:
+        rules = slicing_rules(pair.comparison.split)
+        return slice_extremes({rule.title: slicing(pair, name) for name, rule in rules.items() if rule.of_queries})
+
+    return cached("slice extremes", pair.key, look, 16, "Looking at the slices")
 
 
 def slicings(pair: Failures) -> dict[str, str]:

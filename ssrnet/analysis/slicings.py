@@ -23,10 +23,14 @@ MOST_CAMERA_PAIRS = 60
 
 @dataclass(frozen=True)
 class SlicingRule:
-    """``make(a, b)`` slices two models' inspections of one protocol; ``title`` names the property."""
+    """``make(a, b)`` slices two models' inspections of one protocol; ``title`` names the property.
+
+    ``of_queries``: the property is the query's alone, so that all matches of a query count.
+    """
 
     title: str
     make: Callable[[Inspection, Inspection], Slicing]
+    of_queries: bool = True
 
 
 def slicing_rules(split: Split) -> dict[str, SlicingRule]:
@@ -40,18 +44,18 @@ def slicing_rules(split: Split) -> dict[str, SlicingRule]:
     names = attribute_names(images)
     rules: dict[str, SlicingRule] = {}
     if AZIMUTH in names and _all_numbers(images, AZIMUTH):
-        rules["azimuth.difference"] = SlicingRule("azimuth difference of query and match", by_view_difference)
+        rules["azimuth.difference"] = SlicingRule("azimuth difference of query and match", by_view_difference, False)
         rules["azimuth.easiest"] = SlicingRule("azimuth difference to the easiest match", by_easiest_view)
     if LIGHT in names and {day_or_night(value) for value in _known(images, LIGHT)} == {"day", "night"}:
         rules["day"] = SlicingRule("day or night", _of_queries(by_attribute, LIGHT, group=day_or_night))
         rules["day.pair"] = SlicingRule(
-            "day or night (query → match)", lambda a, b: by_value_pair(a, b, LIGHT, group=day_or_night)
+            "day or night (query → match)", lambda a, b: by_value_pair(a, b, LIGHT, group=day_or_night), False
         )
     if SIBLING in names:
         rules["sibling"] = SlicingRule("sibling in the gallery or not", _of_queries(by_sibling))
     if CAMERA in names:
         rules["camera_id.pair"] = SlicingRule(
-            "camera pair (query → match)", lambda a, b: by_value_pair(a, b, CAMERA, most=MOST_CAMERA_PAIRS)
+            "camera pair (query → match)", lambda a, b: by_value_pair(a, b, CAMERA, most=MOST_CAMERA_PAIRS), False
         )
     first = [name for name in ("type", "vehicle_type", "colour", "color", CAMERA) if name in names]
     for name in dict.fromkeys([*first, *names]):
@@ -60,7 +64,7 @@ def slicing_rules(split: Split) -> dict[str, SlicingRule]:
         few = len(_known(images, name)) <= MOST_SLICES
         if few and name != CAMERA and _varies_within_a_vehicle(images, name):
             rules[f"{name}.same"] = SlicingRule(
-                f"same or different {in_words(name)}", lambda a, b, name=name: by_agreement(a, b, name)
+                f"same or different {in_words(name)}", lambda a, b, name=name: by_agreement(a, b, name), False
             )
     return rules
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from ssrnet.retrieval.ranking import check_features, distance_blocks, judged_blo
 BINS = 4000
 """Bins of cosines from -1 to 1, so thresholds have a resolution of 0.0005; pairs are counted, never stored."""
 EDGES = np.linspace(-1, 1, BINS + 1)
+CENTRES = (EDGES[:-1] + EDGES[1:]) / 2
+LEAST_BANDWIDTH = 0.005
+"""Of a density: ten bins, and what a chart still shows as a curve."""
 
 
 class ErrorRates(NamedTuple):
@@ -31,12 +35,12 @@ class EqualError(NamedTuple):
     rate: float
 
 
-class Densities(NamedTuple):
-    """``centres`` (n,) of bins from -1 to 1, and the densities (n,) of pairs of one vehicle and of two there."""
+class Density(NamedTuple):
+    """A kernel density estimate: ``density`` (n,) at cosines ``at`` (n,) from -1 to 1; ``bandwidth``: the kernel's deviation."""
 
-    centres: np.ndarray
-    same: np.ndarray
-    different: np.ndarray
+    at: np.ndarray
+    density: np.ndarray
+    bandwidth: float
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,34 @@ class Verification:
         at = int(np.abs(false_match - (1 - true_match)).argmin())
         return EqualError(float(EDGES[BINS - at]), float((false_match[at] + 1 - true_match[at]) / 2))
 
-    def densities(self, bins: int = 100) -> Densities:
-        """Both kinds of pairs as densities over the cosine; ``bins`` must divide :data:`BINS`."""
-        centres = EDGES[:-1].reshape(bins, -1)[:, 0] + 1 / bins
-        same, different = (counts.reshape(bins, -1).sum(1) for counts in (self.same, self.different))
-        return Densities(centres, *(counts / counts.sum() * bins / 2 for counts in (same, different)))
+    def densities(self) -> tuple[Density, Density]:
+        """Of pairs of one vehicle and of two over the cosine, each with the bandwidth of :func:`silverman`."""
+        return smoothed(self.same), smoothed(self.different)
+
+
+def smoothed(counts: np.ndarray, points: int = 401) -> Density:
+    """counts: (:data:`BINS`,) -> their density by a Gaussian kernel, reflected at -1 and 1, where cosines end."""
+    bandwidth = silverman(counts)
+    held = np.flatnonzero(counts)
+    at, cosines = np.linspace(-1, 1, points), CENTRES[held]
+    shares = counts[held] / counts.sum()
+    density = np.zeros(points)
+    for places in (cosines, 2 - cosines, -2 - cosines):
+        density += np.exp(-0.5 * ((at[:, None] - places) / bandwidth) ** 2) @ shares
+    return Density(at, density / (bandwidth * math.sqrt(2 * math.pi)), bandwidth)
+
+
+def silverman(counts: np.ndarray) -> float:
+    """Silverman's rule (Density Estimation, 1986, Eq. 3.31), 0.9 min(deviation, IQR / 1.34) n^(-1/5), of binned cosines.
+
+    At least :data:`LEAST_BANDWIDTH`, for pairs that hardly differ.
+    """
+    total = counts.sum()
+    mean = CENTRES @ counts / total
+    deviation = math.sqrt((CENTRES - mean) ** 2 @ counts / total)
+    lower, upper = CENTRES[np.searchsorted(np.cumsum(counts), (0.25 * total, 0.75 * total))]
+    spread = min(deviation, (upper - lower) / 1.34) or deviation
+    return max(0.9 * spread * total**-0.2, LEAST_BANDWIDTH)
 
 
 def verify(features: FeatureSet, split: Split) -> Verification:

@@ -77,7 +77,7 @@ def table_figure(table: ReportTable) -> go.Figure:
                 fill_color=[cells for _, cells in colours],
                 height=ROW_HEIGHT,
                 align=["left", *("left" if is_left else "right" for is_left in left)],
-                font=dict(size=12),
+                font=dict(size=12, color="#1e293b"),
             ),
         )
     )

@@ -63,6 +63,11 @@ class TrainingRun:
         points = [(line[axis], line[name]) for line in self.epochs if name in line and axis in line]
         return [x for x, _ in points], [y for _, y in points]
 
+    def resized(self, axis: Axis = "epoch") -> list[tuple[float, int]]:
+        """Where the first epoch with another image size ended, and that size in pixels."""
+        places, sizes = self.series("image_size", axis)
+        return [(at, int(size)) for at, size, before in zip(places[1:], sizes[1:], sizes) if size != before]
+
 
 @dataclass(frozen=True)
 class Panel:

@@ -31,6 +31,7 @@ def test_every_rule_gives_slices():
     for name, rule in slicing_rules(SPLIT).items():
         slicing = rule.make(a, b)
         assert slicing.slices, name
+        assert rule.of_queries == (slicing.rule == "all matches of a query count"), name
     by_day = {one.title: one.queries for one in slicing_rules(SPLIT)["day"].make(a, b).slices}
     assert by_day == {"day": 3, "night": 1}, "qe has no match"
     assert slicing_rules(SPLIT)["camera_id.pair"].title == "camera pair (query → match)"

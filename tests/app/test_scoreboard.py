@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.widgets.export import COLOURS
+from app.widgets.training_runs import GREY
 from ssrnet.commands.study import make_plan
 from ssrnet.studies.cell_results import write_json
 from ssrnet.studies.definitions import STUDIES
@@ -80,6 +83,16 @@ def test_two_runs_share_their_axes(open_page, two):
     assert "finished after epoch 4 of 4" in html(test) and "training, epoch 2 of 4" in html(test)
 
 
+def test_a_change_of_the_image_size_is_marked_in_the_runs_colour(open_page, tmp_path):
+    lines = [line(i, image_size=64 if i < 3 else 128) for i in (1, 2, 3, 4)]
+    growing, other = (make(tmp_path / name, lines[:count]) for name, count in (("growing", 4), ("other", 2)))
+    layout = figures(open_page("scoreboard", runs=[str(growing), str(other)]))["Loss"]["layout"]
+    (mark,), (words,) = layout["shapes"], layout["annotations"]
+    assert (mark["x0"], mark["line"]["color"], words["text"]) == (3, COLOURS[0], "128 px")
+    both = figures(open_page("scoreboard", runs=[str(growing), str(make(tmp_path / "again", lines))]))["Loss"]
+    assert [mark["line"]["color"] for mark in both["layout"]["shapes"]] == [GREY]
+
+
 def test_the_tables_hold_the_last_epoch_and_what_differs(open_page, two):
     test = open_page("scoreboard", runs=two)
     last, differing = (frame.value for frame in test.dataframe)
@@ -141,7 +154,7 @@ def test_the_bundled_study_stands_beside_the_papers_numbers(open_page, project, 
         write_json(cell.result, asdict(small.result(cell, rank_1=0.125)))
     test = open_page("scoreboard")
     assert not test.exception and not test.error and not test.warning
-    assert [each.value for each in test.subheader] == ["Training runs", "The paper's tables, measured"]
+    assert [each.value for each in test.subheader] == ["The paper's tables, measured"]
     assert "Measured on other data." in test.caption[0].value
     cells = specs(test)[0]["data"][0]["cells"]["values"]
     assert cells[0] == ["l = 1", "l = 2", "l = 3"] and "12.50" in cells[1][0] and "href" not in str(cells)
@@ -159,13 +172,17 @@ def test_a_damaged_study_is_one_sentence(open_page, project, two):
 
 def test_the_chosen_models_have_their_curves(open_city):
     test = open_city("scoreboard")
-    cmc, cosines, roc = (figure["data"] for figure in specs(test))
+    differences, cmc, roc, cosines = (figure["data"] for figure in specs(test))
     titles = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     assert [trace["name"] for trace in cmc] == titles
     pairs = [f"{title}, {pair}" for title in titles for pair in ("one vehicle", "two vehicles")]
     assert [trace["name"] for trace in cosines] == pairs
     assert [trace["name"].split(", equal error")[0] for trace in roc] == titles
     assert models_listed(test) == titles
+    (change,) = differences
+    assert all(symbol == "circle-open" for symbol in change["marker"]["symbol"]), "few vehicles: hollow"
+    (said,) = (each.value for each in test.caption if "Silverman" in each.value)
+    assert re.search(r"[\d.]+( to [\d.]+)? for pairs of one vehicle and [\d.]+( to [\d.]+)? for pairs of two", said)
 
 
 def test_the_loaded_models_runs_are_drawn_at_the_start(open_page, city, checkpoints, project):
@@ -182,6 +199,9 @@ def test_the_loaded_models_runs_are_drawn_at_the_start(open_page, city, checkpoi
         "ssrnet": "checkpoints/ssrnet.safetensors",
     }
     test = whole(open_page("scoreboard", **url))
+    assert "runs" not in [each.key for each in test.multiselect], "folded"
+    test.session_state["runs_open"] = True
+    test = whole(test.run())
     assert test.multiselect(key="runs").value == [
         f"checkpoints/{name}" for name in ("baseline", "ssrnet", "ssrnet-start")
     ]

@@ -153,7 +153,9 @@ def test_the_gallery_map_has_a_third_panel(open_three):
 def test_the_scoreboard_has_a_third_curve(open_three):
     test = open_three("scoreboard")
     assert models_listed(test) == TITLES
-    cmc, cosines, roc = specs(test)
+    differences, cmc, roc, cosines = specs(test)
+    assert [trace["name"] for trace in differences["data"]] == ["SSR-Net − Baseline", "SSR-Net − agw"]
+    assert [trace["marker"]["color"] for trace in differences["data"]] == [COLOURS[0], COLOURS[2]]
     assert [trace["name"] for trace in cmc["data"]] == TITLES
     assert [trace["line"]["color"] for trace in cmc["data"]] == list(COLOURS[:3])
     assert [trace["name"] for trace in cosines["data"]][4:] == [f"{TITLE}, one vehicle", f"{TITLE}, two vehicles"]
@@ -164,7 +166,7 @@ def test_the_scoreboard_draws_raw_and_aligned_curves_apart(open_three):
     test = open_three("scoreboard", align="true")
     rows = [title for raw in TITLES for title in (raw, f"{raw}, aligned")]
     assert models_listed(test) == rows
-    cmc, cosines, roc = (figure["data"] for figure in specs(test))
+    _, cmc, roc, cosines = (figure["data"] for figure in specs(test))
     for curves in (cmc, roc):
         assert [trace["name"].split(", equal")[0] for trace in curves] == rows
         assert [trace["line"]["color"] for trace in curves] == [colour for colour in COLOURS[:3] for _ in "ra"]

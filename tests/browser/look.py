@@ -158,7 +158,10 @@ GESTURES = {
     "probes": Gesture("another reference view", _point),
     "images": Gesture("another second picture", _second_picture, {"images_mode": "Compare two images"}),
     "map": Gesture("one branch, then the whole embedding", one_of("G", "whole embedding")),
-    "scoreboard": Gesture("another horizontal axis", one_of("Step", "Epoch")),
+    "scoreboard": Gesture(
+        "training runs unfolded, or folded",
+        lambda page, turn: page.get_by_text("Training runs", exact=True).first.click(),
+    ),
     "quiz": Gesture("an answer, until it is explained", lambda page, turn: page.keyboard.press("1"), again=_next_round),
 }
 

@@ -74,7 +74,7 @@ def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path
         menu(page, "Attention")
         page.locator(".sheet").get_by_text("M_s", exact=True).wait_for()
         menu(page, "Scoreboard")
-        page.get_by_text("Nothing chosen yet").wait_for()
+        page.get_by_text("Curves", exact=True).wait_for()
         menu(page, "Retrieval")
         page.wait_for_selector(".ranks .row")
 
@@ -135,6 +135,6 @@ def test_scoreboard_forgets_nothing_of_the_sidebar(page, server, city, checkpoin
     page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
     page.wait_for_selector(".ranks .row")
     menu(page, "Scoreboard")
-    page.get_by_text("Nothing chosen yet").wait_for()
+    page.get_by_text("Curves", exact=True).wait_for()
     menu(page, "Retrieval")
     page.wait_for_selector(".ranks .row")

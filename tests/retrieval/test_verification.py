@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import gaussian_kde
 
 from ssrnet.data.protocols import Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import ProtocolError
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.verification import verify
+from ssrnet.retrieval.verification import BINS, EDGES, LEAST_BANDWIDTH, smoothed, verify
 
 
 def image(name, vehicle, camera):
@@ -64,7 +65,26 @@ def test_pairs_of_both_kinds_are_needed(features, split, gallery, lacks):
 
 
 def test_densities_have_an_area_of_one_and_lie_where_the_pairs_do(features, split):
-    centres, same, different = verify(features, split).densities(10)
-    assert centres == pytest.approx(np.linspace(-0.9, 0.9, 10))
-    assert same[[7, 9]] * 0.2 == pytest.approx([0.5, 0.5]), "cosines 0.5 and 1"
-    assert same.sum() * 0.2 == pytest.approx(1) and different.sum() * 0.2 == pytest.approx(1)
+    for one, mean in zip(verify(features, split).densities(), (0.75, 0.866 / 3), strict=True):
+        assert np.trapezoid(one.density, one.at) == pytest.approx(1, abs=0.01)
+        assert np.trapezoid(one.density * one.at, one.at) == pytest.approx(mean, abs=0.1)
+
+
+def test_a_density_is_that_of_scipy_where_no_end_is_near():
+    cosines = np.random.default_rng(0).normal(0.2, 0.1, 300)
+    counts = np.histogram(cosines, EDGES)[0]
+    one = smoothed(counts)
+    oracle = gaussian_kde(cosines, bw_method=one.bandwidth / cosines.std(ddof=1))
+    assert one.density == pytest.approx(oracle(one.at), abs=0.02)
+    quartiles = np.percentile(cosines, (25, 75))
+    spread = min(cosines.std(), np.diff(quartiles)[0] / 1.34)
+    assert one.bandwidth == pytest.approx(0.9 * spread * 300**-0.2, rel=0.01)
+
+
+def test_pairs_at_the_end_of_the_scale_keep_their_mass_within_it():
+    counts = np.zeros(BINS, dtype=np.int64)
+    counts[-1] = 5
+    one = smoothed(counts)
+    assert one.bandwidth == LEAST_BANDWIDTH
+    assert np.trapezoid(one.density, one.at) == pytest.approx(1, abs=0.01)
+    assert one.density[-1] == pytest.approx(2 / (LEAST_BANDWIDTH * np.sqrt(2 * np.pi)), rel=0.01)

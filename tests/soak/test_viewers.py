@@ -121,7 +121,7 @@ PAGES: dict[str, tuple[Gesture, ...]] = {
     "failures": (one_of("Show", "AP against AP", "Queries", "Slices", "Who took the first place"),),
     "map": (one_of("Colour", "vehicle", "camera"),),
     "images": (Visitor.upload,),
-    "scoreboard": (one_of("Horizontal axis", "Epoch", "Step"),),
+    "scoreboard": (),
     "start": (),
     "probes": (one_of("What changes", "View", "Light"),),
 }

@@ -70,6 +70,13 @@ def test_a_damaged_line_before_the_last_is_one_sentence(tmp_path, damaged):
         read_run(folder, NOW)
 
 
+def test_where_the_image_size_changed(tmp_path):
+    lines = [line(i, image_size=size) for i, size in enumerate((64, 64, 128, 128, 256), start=1)]
+    run = read_run(make(tmp_path / "run", lines), NOW)
+    assert run.resized() == [(3, 128), (5, 256)] and run.resized("step") == [(30, 128), (50, 256)]
+    assert read_run(make(tmp_path / "same", [line(1), line(2)]), NOW).resized() == []
+
+
 def test_a_resumed_run_counts_its_later_lines(tmp_path):
     run = read_run(make(tmp_path / "a", [line(1), line(2), line(3), line(2, loss=9.0)]), NOW)
     assert run.series("loss") == ([1, 2], [1.5, 9.0]) and run.last["minutes"] == 1.0
