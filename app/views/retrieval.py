@@ -126,13 +126,20 @@ def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingO
     split = bench.split
     if top_k > len(split.gallery):
         st.caption(f"The gallery has only {len(split.gallery):,} images, so fewer than {top_k} are listed.")
+    help = (
+        "A row whose first hit stands farther down ends with it. The focus goes there: Enter says why it stands there."
+    )
+    first_hit = st.toggle("Jump to the first hit", key="first_hit", bind="query-params", on_change=_jump, help=help)
     rows = []
     for title, model in bench.with_raw.items():
         ranking, before = scored[title].ranking, scored[model.raw.title].ranking if model.is_aligned else None
         note = standing(ranking, query, before)
-        rows.append(RankRow(title, ranking.top(query, top_k), note, joined=model.is_aligned))
+        first = ranking.first(query) if first_hit else None
+        rows.append(RankRow(title, ranking.top(query, top_k), note, joined=model.is_aligned, first=first))
     clicked = st.query_params.get(MATCH)
-    rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=partial(toggle_parameter, MATCH))
+    toggle = partial(toggle_parameter, MATCH)
+    jump = st.session_state.get("jumps", 0)
+    rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=toggle, jump=jump)
     legend(RAW_AND_ALIGNED * bench.is_aligned)
     ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == clicked), None)
@@ -140,6 +147,10 @@ def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingO
         st.caption("Click an image, or reach it with Tab, the arrows and Enter, to see why it stands where it does.")
     else:
         why_this_match(bench, options, query, match, _close_match)
+
+
+def _jump() -> None:
+    st.session_state["jumps"] = st.session_state.get("jumps", 0) + st.session_state["first_hit"]
 
 
 def _close_match() -> None:

@@ -29,13 +29,21 @@ PRINTED = 400
 class RankRow:
     """One model's ranked list for the query; ``note`` stands beside its title.
 
-    joined: set close below the row before it, as the same model's aligned list below its raw one.
+    joined: set close below the row before it, as the same model's aligned list below its raw one. first: the first hit,
+    which the list ends with where it lies beyond.
     """
 
     title: str
     hits: Sequence[Hit]
     note: str = ""
     joined: bool = False
+    first: Hit | None = None
+
+    @property
+    def drawn(self) -> list[Hit]:
+        """The hits, and the first match behind them where it is none of them."""
+        listed = self.first is None or any(hit.rank == self.first.rank for hit in self.hits)
+        return [*self.hits] if listed else [*self.hits, self.first]
 
 
 def rank_list(
@@ -44,14 +52,18 @@ def rank_list(
     gallery: Sequence[VehicleImage],
     chosen: str | None = None,
     on_pick: Callable[[str], None] | None = None,
+    jump: int = 0,
 ) -> None:
     """Draws the rows.
 
     With ``on_pick`` the listed images can be clicked, or reached by Tab and arrows and chosen by Enter: it is called
-    with the image's name before the page runs again. ``chosen`` is the name that is marked.
+    with the image's name before the page runs again. ``chosen`` is the name that is marked. A new number ``jump``
+    moves the focus to the first hit of the first row that has one.
     """
     drawn = [_row(query, row, gallery, on_pick is not None) for row in rows]
-    image_rows(drawn, "ranks", "ranks" if on_pick else None, chosen, on_pick)
+    first = next((row.first for row in rows if row.first is not None), None)
+    goal = (jump, gallery[first.index].name) if first is not None and jump else None
+    image_rows(drawn, "ranks", "ranks" if on_pick else None, chosen, on_pick, jump=goal)
 
 
 def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> None:
@@ -61,14 +73,14 @@ def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], galler
 
 def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> list[Row]:
     colours = {"hit": GREEN, "error": RED, "junk": GREY}
-    listed = [query, *(gallery[hit.index] for row in rows for hit in row.hits)]
+    listed = [query, *(gallery[hit.index] for row in rows for hit in row.drawn)]
     shown = {image.path: _photograph(image) for image in listed}
     cell = PRINTED, round(PRINTED / cell_ratio([picture.size for picture in shown.values()]))
     pictures = {path: on_ground(picture, cell) for path, picture in shown.items()}
     printed = []
     for row in rows:
         cells = [Cell(pictures[query.path], f"Query {image_label(query)}", BLUE)]
-        for hit in row.hits:
+        for hit in row.drawn:
             image, kind = gallery[hit.index], kind_of(hit)
             words = f"{_sign(hit)} {hit.distance:.3f} {image_label(image)}"
             cells.append(Cell(pictures[image.path], words, colours[kind]))
@@ -112,13 +124,16 @@ def _sign(hit: Hit) -> str:
 
 def _row(query: VehicleImage, row: RankRow, gallery: Sequence[VehicleImage], clickable: bool) -> ImageRow:
     figures = [Figure(thumbnail(query), _alt("query", query), f"\n{image_label(query)}", "query", mark="Query")]
-    for hit in row.hits:
+    for hit in row.drawn:
         image, kind, reason = gallery[hit.index], kind_of(hit), ""
         if kind == "junk":
             reason = "the query itself" if image.name == query.name else "same camera"
+        elif row.first is not None and hit.rank == row.first.rank:
+            reason = "first hit"
         caption = f" · {hit.distance:.3f}\n{image_label(image)}"
         picks = image.name if clickable else ""
-        figures.append(Figure(thumbnail(image), _alt(kind, image, reason), caption, kind, picks, _sign(hit), reason))
+        alt, apart = _alt(kind, image, reason), len(figures) > len(row.hits)
+        figures.append(Figure(thumbnail(image), alt, caption, kind, picks, _sign(hit), reason, apart))
     return ImageRow(row.title, row.note, figures, row.joined)
 
 

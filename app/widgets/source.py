@@ -13,7 +13,14 @@ from app.widgets.page import SHARED
 from app.widgets.problems import choose_path, open_typed
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
-from app.workbench.opening import checkpoint_files, imported_models, is_demo_data, open_checkpoint, open_data
+from app.workbench.opening import (
+    checkpoint_files,
+    imported_models,
+    is_demo_data,
+    open_checkpoint,
+    open_data,
+    telling_query,
+)
 from ssrnet.data.protocols import Protocol, available_protocols
 
 PROTOCOL_TITLES = {
@@ -86,9 +93,10 @@ def choose_source() -> Workbench | None:
         )
         st.caption(f"**{Path(dataset.root).name}**: {counts}", help=dataset.summary().replace("\n", "  \n"))
         usual = protocol or Protocol()  # whether training images are among the test images does not depend on it
-        show_seen_in_training(Workbench.of(opened, *checkpoints, usual).networks.values())
+        both = Workbench.of(opened, *checkpoints, usual)
+        show_seen_in_training(both.networks.values())
         if dataset.test:  # the image that the pages are about, which any of them may have chosen
-            image = chosen_image("query", dataset.test)
+            image = chosen_image("query", dataset.test, lambda: telling_query(both) if protocol else None)
             st.image(thumbnail(image), caption=f"Query: {image.name}")
     st.session_state["source_url"] = {key: st.query_params[key] for key in SHARED if key in st.query_params}
     if third is not None and third not in imported:

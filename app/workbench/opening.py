@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from app.workbench import OpenedDataset, places
+from app.workbench import OpenedDataset, Workbench, places
 from app.workbench.cache import cached
 from app.workbench.roots import check_images, further_roots
+from ssrnet.analysis.comparison import Comparison, largest_gain
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.external.model import FOLDER, ImportedModel, read_import
 from ssrnet.retrieval.feature_files import read_record
@@ -19,6 +21,8 @@ from ssrnet.training.checkpoint import StoredCheckpoint, read_checkpoint
 
 TABLES = (".csv", ".txt", ".xml")
 """Files in a data set's folder that say what its images show."""
+MOST_DISTANCES = 25_000_000
+"""Query times gallery images that are ranked, in a second or two, to find the query that pages open on."""
 
 
 def open_data(root: str) -> OpenedDataset:
@@ -42,6 +46,24 @@ def open_checkpoint(path: str) -> StoredCheckpoint:
     """The settings and history in a checkpoint's file; read again when the file changes."""
     located = places.readable_path(path)
     return cached("checkpoints", located, lambda: read_checkpoint(located), 16)
+
+
+def telling_query(bench: Workbench) -> VehicleImage | None:
+    """The query of :data:`~ssrnet.analysis.comparison.LARGEST_GAIN` of the two networks, from stored features.
+
+    None where it has not been computed that SSR-Net puts a query right: without stored features of both networks,
+    without such a query, and where the protocol has more than :data:`MOST_DISTANCES`.
+    """
+    models = list(bench.networks.values())
+    if any(model.stored_features() is None for model in models):
+        return None
+    if len(bench.split.query) * len(bench.split.gallery) > MOST_DISTANCES:
+        return None
+
+    def find() -> VehicleImage | None:
+        return largest_gain(Comparison(*(model.evaluation() for model in models)))
+
+    return cached("telling queries", models, find, 16)
 
 
 def is_demo_data(root: str) -> bool:

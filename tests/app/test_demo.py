@@ -10,8 +10,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app.widgets import source
 from app.widgets.page import VIEWS
 from app.workbench import places, workbench
+from app.workbench.opening import open_data
 from ssrnet.errors import InstallationError
 from ssrnet.retrieval import feature_files
 from ssrnet.retrieval.extraction import FeatureSet
@@ -74,6 +76,14 @@ def test_it_is_found_from_anywhere(demo, open_page, no_extraction, tmp_path, mon
     assert ranks(test) == 2 and sidebar(test) == places.DEMO
     assert test.sidebar.selectbox[0].options == [places.DEMO["baseline"], places.DEMO["ssrnet"]]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_open_on_the_telling_query(demo, open_page, no_extraction, monkeypatch):
+    monkeypatch.setattr(source, "telling_query", lambda bench: bench.dataset.test[3])
+    test = whole(open_page("retrieval"))
+    names = [image.name for image in open_data(places.DEMO["data"]).dataset.test]
+    assert test.query_params["query"] == names[3]
+    assert open_page("attention", query=names[5]).query_params["query"] == names[5], "a link's own"
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -197,6 +207,7 @@ import sys
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
 from app.workbench import places
+from app.widgets import source
 from app.widgets.page import VIEWS
 places.ROOT = Path.cwd()
 page = f"from app.widgets.page import run_view; run_view({sys.argv[1]!r}, '')"

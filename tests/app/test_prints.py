@@ -118,6 +118,17 @@ def test_printed_ranks_are_whole_in_cells_of_one_shape(tmp_path):
     assert [edges_shown(np.asarray(cell.picture)) for cell in row.cells] == [4] * len(images)
 
 
+def test_a_row_ends_with_its_first_hit_where_that_lies_beyond(city):
+    images = open_dataset(city).test
+    hits, far = [Hit(1, 0.1, False, 1), Hit(2, 0.2, False, 2)], Hit(5, 0.9, True, 57)
+    assert RankRow("SSR-Net", hits).drawn == hits
+    assert RankRow("SSR-Net", hits, first=far).drawn == [*hits, far]
+    (row,) = printed_ranks(images[0], [RankRow("SSR-Net", hits, first=far)], images)
+    assert [cell.words.split(" 0.")[0] for cell in row.cells[1:]] == ["1 ✗", "2 ✗", "57 ✓"]
+    near = [Hit(1, 0.1, True, 1)]
+    assert RankRow("SSR-Net", near, first=near[0]).drawn == near
+
+
 def test_printed_regions_are_eq_2s_crops():
     half = Image.new("RGB", (64, 64))
     half.paste((0, 255, 0), (32, 0, 64, 64))

@@ -82,6 +82,18 @@ def test_the_gallery_opens_where_the_chosen_image_is():
     assert shown["from"] == 3000 // PAGE * PAGE + 1
 
 
+def test_the_first_hit_is_on_the_page_however_far_it_stands(open_city, city, checkpoints):
+    bench = workbench(city, checkpoints)
+    rankings = [model.evaluation().ranking for model in bench.networks.values()]
+    query = int(np.argmax(np.maximum(*(ranking.first_hit for ranking in rankings))))
+    test = open_city("retrieval", first_hit="true", query=bench.split.query[query].name)
+    for row, ranking in zip(rows_of_pictures(test), rankings, strict=True):
+        (first,) = [picture for picture in row["pictures"] if "(first hit)" in picture["alt"]]
+        assert first["opens"] == bench.split.gallery[ranking.first(query).index].name
+        assert first["caption"].startswith(f"{ranking.first_hit[query]} ✓")
+        assert "(first hit)" not in html(open_city("retrieval", query=bench.split.query[query].name))
+
+
 def test_junk_says_why(open_city):
     page = html(open_city("retrieval", query=QUERY))
     (first, *_) = re.findall(r'<figure class="junk".*?</figure>', page)

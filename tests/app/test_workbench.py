@@ -11,15 +11,47 @@ import pytest
 import torch
 from PIL import Image
 
+from app.workbench import OpenedModel, opening
 from app.workbench.cache import cached, cached_value, content_key, session_values
 from app.workbench.images import uploads
-from app.workbench.opening import checkpoint_files
+from app.workbench.opening import checkpoint_files, telling_query
 from app.workbench.places import file_stamp
 from ssrnet.data.images import read_image
+from ssrnet.data.protocols import Protocol
 from ssrnet.explain.graph import GraphEdit, rank_edited_query
 from ssrnet.retrieval import extraction
-from ssrnet.retrieval.extraction import ExtractSettings, extract
+from ssrnet.retrieval.evaluation import evaluate
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
 from tests.app.conftest import workbench
+
+
+def test_the_telling_query_is_the_largest_gain_of_stored_features(project, city, checkpoints, monkeypatch):
+    bench = workbench(city, checkpoints, Protocol("single_gallery_shot", seed=98))
+    with monkeypatch.context() as nothing_stored:
+        nothing_stored.setattr(OpenedModel, "stored_features", lambda self: None)
+        assert telling_query(bench) is None
+    names = tuple(image.name for image in bench.dataset.test)
+    vehicles = sorted({image.vehicle_id for image in bench.dataset.test})
+    features = {
+        bench.baseline.title: torch.randn(len(names), 4, generator=torch.Generator().manual_seed(3)),
+        bench.ssrnet.title: torch.eye(4)[[vehicles.index(image.vehicle_id) for image in bench.dataset.test]],
+    }
+    scored = {
+        title: evaluate(FeatureSet(rows, names, {"G": 4}), bench.dataset, bench.protocol, top_k=3, made_by={})
+        for title, rows in features.items()
+    }
+    monkeypatch.setattr(OpenedModel, "stored_features", lambda self: features[self.title])
+    monkeypatch.setattr(OpenedModel, "evaluation", lambda self: scored[self.title])
+    baseline, ssrnet = (evaluation.ranking for evaluation in scored.values())
+    gains = {
+        image.name: ssrnet.average_precision[q] - baseline.average_precision[q]
+        for q, image in enumerate(bench.split.query)
+        if ssrnet.first_hit[q] == 1 < baseline.first_hit[q]
+    }
+    with monkeypatch.context() as few:
+        few.setattr(opening, "MOST_DISTANCES", 1)
+        assert telling_query(bench) is None
+    assert len(gains) > 1 and telling_query(bench).name == max(gains, key=gains.get)
 
 
 @pytest.mark.parametrize("how", ["older", "same time"])

@@ -97,6 +97,17 @@ def test_rows_and_gallery_by_keyboard(page, address):
     assert "query=0009_c001" in page.url
 
 
+def test_a_switch_moves_the_focus_to_the_first_hit(page, address):
+    open_retrieval(page, address)
+    page.get_by_text("Jump to the first hit").click()
+    page.locator(".ranks figure:focus").wait_for()
+    focused = page.locator(".ranks figure:focus")
+    assert focused.locator("i").inner_text() == "first hit" and "hit" in focused.get_attribute("class")
+    assert "first_hit=true" in page.url
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Why this match?").wait_for()
+
+
 def test_fig_5_is_exported_at_print_size(page, address):
     open_retrieval(page, address)
     page.get_by_role("button", name="Fig. 5").click()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -61,14 +61,19 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
     return chosen
 
 
-def chosen_image(key: str, images: Sequence[VehicleImage]) -> VehicleImage:
-    """The image that the URL names, else the one chosen on another page, else the first; the URL names it from now on."""
+def chosen_image(
+    key: str, images: Sequence[VehicleImage], opening: Callable[[], VehicleImage | None] = lambda: None
+) -> VehicleImage:
+    """The image that the URL names, else the one chosen on another page; the URL names it from now on.
+
+    Where there is neither, the one that ``opening`` gives, else the first.
+    """
     by_name = {image.name: image for image in images}
     for name in (st.query_params.get(key), st.session_state.get(f"{key}_kept")):
         if name in by_name:
             break
     else:
-        name = images[0].name
+        name = (opening() or images[0]).name
     choose(key, name)
     return by_name[name]
 

@@ -15,6 +15,10 @@ export default function (component) {
       figure.tabIndex = at === Math.max(0, chosen) ? 0 : -1;  // one stop a row for the Tab key
     });
   }
+  if (data.jump && place.jumped !== data.jump[0]) {
+    place.jumped = data.jump[0];
+    place.querySelector(`[data-name="${CSS.escape(data.jump[1])}"]`)?.focus();
+  }
   const choose = (figure) => setTriggerValue("picked", figure.dataset.name);
   place.onclick = (event) => {
     const figure = event.target.closest("[role=button]");

@@ -28,7 +28,8 @@ _component = component("image_rows")
 class Figure:
     """One picture: ``mark`` bold, then ``caption``, whose lines are parted by newlines, and ``note`` in italics.
 
-    picks: what a click on the picture picks; "" for a picture that cannot be clicked. alt: for screen readers.
+    picks: what a click on the picture picks; "" for a picture that cannot be clicked. alt: for screen readers. apart:
+    whether others, which are not drawn, stand before it.
     """
 
     uri: str
@@ -38,6 +39,7 @@ class Figure:
     picks: str = ""
     mark: str = ""
     note: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,14 @@ def image_rows(
     chosen: str | None = None,
     on_pick: Callable[[str], None] | None = None,
     tooltip: str = "",
+    jump: tuple[int, str] | None = None,
 ) -> str | None:
     """Draws the rows; what a clicked picture ``picks``, in the run after the click, else None.
 
-    Each picture is whole, in cells of one shape, the median of the pictures'. They are reached by Tab, the arrows, Home and End, and picked by a click or Enter; without a ``key`` none can
-    be. ``chosen`` is the name that is marked, ``on_pick`` is called with the picked one before the page runs again.
+    Each picture is whole, in cells of one shape, the median of the pictures'. They are reached by Tab, the arrows, Home
+    and End, and picked by a click or Enter; without a ``key`` none can be. ``chosen`` is the name that is marked,
+    ``on_pick`` is called with the picked one before the page runs again. ``jump``: a name that the focus moves to, once
+    for each number beside it.
     """
     ratio = cell_ratio([size_of(figure.uri) for row in rows for figure in row.figures])
     blocks = "".join(_row(row, y, key is not None, tooltip) for y, row in enumerate(rows))
@@ -78,7 +83,7 @@ def image_rows(
         if name and on_pick:
             on_pick(name)
 
-    return _component(data={"html": html, "chosen": chosen}, key=key, on_picked_change=picked).picked
+    return _component(data={"html": html, "chosen": chosen, "jump": jump}, key=key, on_picked_change=picked).picked
 
 
 def _columns(figures: int, across: int) -> int:
@@ -105,6 +110,6 @@ def _figure(figure: Figure, at: str, tooltip: str) -> str:
     lines[0] += escape(figure.caption).replace("\n", "<br>")
     lines += [f"<i>{escape(figure.note)}</i>"] if figure.note else []
     return (
-        f'<figure class="{figure.kind}"{button}><img src="{figure.uri}" alt="{alt}">'
+        f'<figure class="{figure.kind}"{" data-apart" * figure.apart}{button}><img src="{figure.uri}" alt="{alt}">'
         f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
     )
