@@ -14,6 +14,7 @@ from app.widgets.export import chart
 from app.widgets.model_charts import bandwidths, cmc_figure, distribution_figure, roc_figure
 from app.widgets.page import explain
 from app.widgets.problems import fragment, open_typed
+from app.widgets.source import show_seen_in_training
 from app.widgets.training_runs import AXES, MOST_RUNS, training_runs
 from app.widgets.verdict_details import verdict_details
 from app.workbench import Workbench
@@ -111,6 +112,7 @@ def _models(bench: Workbench) -> None:
     models = bench.with_raw
     scored = evaluations(models.values())
     metrics_table(scored, pairs_of(bench))
+    show_seen_in_training(bench.raw.networks.values())
     show_cautions(bench)
     verdict_details(bench)
     st.subheader("Curves", anchor=False)

@@ -166,10 +166,14 @@ def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
 
 
 def show_seen_in_training(models: Iterable[OpenedModel]) -> None:
-    """A warning where test vehicles were trained on, and a caption for what else is known.
+    """A warning where test vehicles were, or may have been, trained on, and a caption for what else is known.
 
-    Models of which the same is true share a sentence. Nothing is drawn where the checkpoints do not say.
+    Models of which the same is true share a sentence. Nothing is drawn where neither data nor checkpoints say.
     """
+    models = list(models)
+    shared = models[0].data.shared_vehicles
+    if shared:
+        st.warning(shared, icon=":material/warning:")
     warnings: dict[str, list[str]] = {}
     notes: dict[str, list[str]] = {}
     for model in models:

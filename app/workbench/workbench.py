@@ -15,7 +15,7 @@ from app.workbench.options import RankingOptions
 from ssrnet.analysis.camera_facts import camera_facts, cautions
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.data.training_sets import SeenInTraining
+from ssrnet.data.training_sets import SeenInTraining, shared_vehicles
 from ssrnet.errors import CheckpointError
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.index.kept_features import extract_and_keep
@@ -60,6 +60,11 @@ class OpenedDataset:
     def content_key(self) -> tuple[str, str, str]:
         """With the root, since a copy of the folder has the same hash and other paths."""
         return self.hash, self.attributes_hash, str(self.dataset.root)
+
+    @property
+    def shared_vehicles(self) -> str | None:
+        """A sentence where training and test images share vehicles."""
+        return cached("shared vehicles", self, lambda: shared_vehicles(self.dataset), 8)
 
 
 @dataclass(frozen=True)

@@ -116,24 +116,44 @@ class SeenInTraining:
         """One or two sentences on other vehicles and cameras; None where nothing is known."""
         seen = f"{self.cameras:,} of {self.test_cameras:,}"
         if self.vehicles:
-            return f"Test cameras seen in training: {seen}." if self.cameras else None
+            return f"Test cameras seen in training: {seen}, {self._meaning}." if self.cameras else None
         if self.by_name:
             return (
                 "No test vehicle was in the training data. The test cameras seem to have been: "
-                f"{seen} have the name of a training camera."
+                f"{seen} have the name of a training camera. If they were, {self._meaning.removeprefix('so ')}."
             )
         if not self.train_split:
             return None
         text = "Trained on this data set's training split"
         if not self.test_vehicles:
             return f"{text}."
-        cameras = f"; test cameras seen in training: {seen}." if self.cameras else "."
+        cameras = f"; test cameras seen in training: {seen}, {self._meaning}." if self.cameras else "."
         return f"{text}, which has none of the test vehicles{cameras}"
+
+    @property
+    def _meaning(self) -> str:
+        """What numbers on cameras that were seen in training are worth."""
+        if self.cameras == self.test_cameras:
+            return "so numbers here say nothing of new cameras"
+        return "so numbers here mix new cameras with known ones"
 
     @property
     def record(self) -> dict[str, object]:
         """The entry of a protocol record."""
         return {"test_vehicles_in_training": self.vehicles}
+
+
+def shared_vehicles(dataset: ReIDDataset) -> str | None:
+    """One sentence where a data set's training split has vehicles of its test images; None where not."""
+    train = {image.vehicle_id for image in dataset.train}
+    test = {image.vehicle_id for image in dataset.test} - set(dataset.distractor_ids)
+    shared = len(train & test)
+    if not shared:
+        return None
+    return (
+        f"{shared:,} of the {len(test):,} test vehicles are in this data set's training split too: "
+        "no model that is trained on it is tested on new vehicles alone."
+    )
 
 
 def seen_in_training(sets: Sequence[TrainingSet], dataset: ReIDDataset) -> SeenInTraining | None:

@@ -12,6 +12,7 @@ from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.app.conftest import workbench
 
 TITLES = "**Baseline (GB) and SSR-Net (GB+AB+RB)**: "
+CAMERAS = "2 of 2, so numbers here say nothing of new cameras."
 
 
 @pytest.fixture
@@ -47,8 +48,22 @@ def test_a_data_sets_own_test_half_is_no_warning(open_page, city, trained, unmea
     assert warnings == [] and len(captions) == 2, "sidebar and page"
     assert set(captions) == {
         f"{TITLES}Trained on this data set's training split, which has none of the test vehicles; "
-        "test cameras seen in training: 2 of 2."
+        f"test cameras seen in training: {CAMERAS}"
     }
+
+
+def test_the_scoreboard_says_it_below_its_numbers(open_city, city, trained):
+    captions = said(open_city("scoreboard", **trained))[1]
+    assert len(captions) == 2 and all("say nothing of new cameras" in each for each in captions)
+
+
+def test_a_data_set_whose_halves_share_vehicles_is_a_warning(open_page, city, trained, unmeasured, tmp_path):
+    shutil.copytree(city, tmp_path / "shared")
+    shutil.copytree(city / "image_train", tmp_path / "shared/image_query", dirs_exist_ok=True)
+    shutil.copytree(city / "image_train", tmp_path / "shared/image_test", dirs_exist_ok=True)
+    test = open_page("start", data=str(tmp_path / "shared"), **trained)
+    warnings = [each.value for each in test.sidebar.warning if "training split too" in each.value]
+    assert len(warnings) == 1 and warnings[0].startswith("6 of the 10 test vehicles")
 
 
 def test_the_training_half_shown_as_test_data_is_a_warning(open_page, city, trained, unmeasured, tmp_path):
@@ -56,7 +71,9 @@ def test_the_training_half_shown_as_test_data_is_a_warning(open_page, city, trai
         shutil.copytree(city / "image_train", tmp_path / "again" / folder)
     warnings, captions = said(open_page("start", data=str(tmp_path / "again"), **trained))
     sentence = "All 6 test vehicles were in the training data: numbers here say nothing about new vehicles."
-    assert warnings == [TITLES + sentence] * 2 and set(captions) == {f"{TITLES}Test cameras seen in training: 2 of 2."}
+    assert warnings == [TITLES + sentence] * 2 and set(captions) == {
+        f"{TITLES}Test cameras seen in training: {CAMERAS}"
+    }
 
 
 def test_a_training_half_without_test_images(open_page, city, trained, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from ssrnet.data.datasets import join_training_data, open_dataset, open_training_parts
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.training_sets import describe_training, seen_in_training, union, unpack
+from ssrnet.data.training_sets import describe_training, seen_in_training, shared_vehicles, union, unpack
 from tests.data import layouts
 
 
@@ -60,7 +60,10 @@ def test_each_of_the_joined_sets_by_itself_and_without_what_was_held_back(tmp_pa
 def test_training_images_shown_as_test_images(sets, train):
     seen = seen_in_training(sets, layouts.dataset(query=train, gallery=train))
     assert (seen.vehicles, seen.test_vehicles, seen.cameras, seen.by_name) == (3, 3, 2, False)
-    assert seen.warning.startswith("All 3 test vehicles were in the training data") and "2 of 2" in seen.note
+    assert (
+        seen.warning.startswith("All 3 test vehicles were in the training data")
+        and "2 of 2, so numbers here say nothing of new cameras." in seen.note
+    )
     assert seen.record == {"test_vehicles_in_training": 3}
 
 
@@ -82,7 +85,10 @@ def test_a_data_sets_own_test_half(sets, train, tmp_path):
     test = photographs(tmp_path / "test", ("4", "5"), ("c2", "c3"))
     seen = seen_in_training(sets, layouts.dataset(train, test, test))
     assert (seen.vehicles, seen.cameras, seen.by_name, seen.warning) == (0, 1, False, None)
-    assert "none of the test vehicles" in seen.note and "cameras seen in training: 1 of 2" in seen.note
+    assert (
+        "none of the test vehicles" in seen.note
+        and "training: 1 of 2, so numbers here mix new cameras with known ones." in seen.note
+    )
     alone = seen_in_training(sets, layouts.dataset(train))
     assert alone.warning is None and alone.note == "Trained on this data set's training split."
 
@@ -92,6 +98,7 @@ def test_a_test_half_by_itself_is_known_by_its_cameras_names_alone(sets, tmp_pat
     seen = seen_in_training(sets, layouts.dataset(query=test, gallery=test))
     assert (seen.vehicles, seen.cameras, seen.by_name) == (0, 2, True)
     assert "seem to have been: 2 of 2" in seen.note
+    assert seen.note.endswith("If they were, numbers here say nothing of new cameras.")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +114,13 @@ def test_another_data_set_that_numbers_alike_is_not_taken_for_this_one(sets, tmp
 def test_a_gallerys_distractors_are_no_vehicle(sets, train):
     seen = seen_in_training(sets, layouts.dataset(query=train[2:], gallery=train, distractor_ids=["1"]))
     assert (seen.vehicles, seen.test_vehicles) == (2, 2)
+
+
+def test_vehicles_in_both_halves_of_a_data_set(train):
+    test = layouts.records({"2": 2, "8": 2, "9": 1})
+    sentence = shared_vehicles(layouts.dataset(train, test, test, distractor_ids=["9"]))
+    assert sentence.startswith("1 of the 2 test vehicles are in this data set's training split too: no model")
+    assert shared_vehicles(layouts.dataset(train, test[2:], test[2:])) is None
 
 
 def test_a_model_that_names_no_training_set(train):
