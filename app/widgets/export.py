@@ -67,7 +67,8 @@ def _for_a_lecture(figure: go.Figure) -> go.Figure:
     slide.update_yaxes(tickfont=size, title_font=size, automargin=True)
     slide.update_annotations(font=size)
     slide.update_traces(textfont=size, selector=lambda trace: "textfont" in trace)
-    slide.update_traces(constraintext="none", selector={"type": "bar"})
+    slide.update_traces(constraintext="none", selector={"type": "bar", "textposition": "outside"})
+    slide.update_layout(uniformtext={"minsize": SMALLEST_TEXT, "mode": "hide"})  # what does not fit into its bar
     slide.update_traces(header_font=size, cells_font=size, cells_height=30, selector={"type": "table"})
     slide.update_coloraxes(colorbar={"tickfont": size, "title": {"font": size}})
     return slide.update_layout(

@@ -5,6 +5,7 @@ const CLICKED = {
 };
 const TAKES_KEYS = `input, textarea, select, [contenteditable=true], [role=slider], [role=radiogroup], [role=tablist],
   [role=listbox], [role=combobox], [role=grid], [role=dialog], [data-baseweb=popover], .stDataFrame, .js-plotly-plot`;
+const SCROLLED = { ArrowDown: 0.15, ArrowUp: -0.15, PageDown: 0.85, PageUp: -0.85 };  // of a screen, where nothing has the focus
 const GRACE = 500;  // milliseconds in which a click must have had an effect
 
 const control = (key) => document.querySelector(CLICKED[key]);
@@ -47,7 +48,12 @@ function listen(keys) {
   };
   // The window hears a key last, after all that may use it itself.
   window.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.repeat || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (SCROLLED[event.key] && event.target === document.body && leading()) {
+      const main = document.querySelector(".stMain");
+      return main?.scrollBy(0, SCROLLED[event.key] * main.clientHeight);
+    }
+    if (event.repeat) return;
     // A shadow root is one of our components: the image picker, a rank list, the graph and so on.
     const taken = event.composedPath().some((each) => each instanceof ShadowRoot || each.matches?.(TAKES_KEYS));
     if (taken || !CLICKED[event.key] || !leading()) return;

@@ -104,7 +104,7 @@ export default function (component) {
     drawBoxes(find(".grid"), set.boxes);
     parentElement.querySelectorAll(".stage").forEach((stage) => drawMarks(stage, set.boxes));
     drawCrops(set.boxes);
-    find(".cells").textContent = set.size + " on the map; the numbers count the regions that see a cell";
+    find(".cells").textContent = set.size + " on the map";
     find(".facts").replaceChildren(...set.facts.map(([name, value]) => {
       const item = document.createElement("li");
       item.append(name + " ");
