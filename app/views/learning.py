@@ -5,30 +5,29 @@ from __future__ import annotations
 import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
-from app.widgets.evaluations import ensure_features, evaluations
+from app.widgets.controls import one_of
+from app.widgets.evaluations import ensure_features
 from app.widgets.hardest_pairs import hardest_pairs_of_batch
 from app.widgets.page import explain
 from app.widgets.recorded_run import recorded_epochs
 from app.widgets.score_steps import score_steps
 from app.workbench import Workbench
+from app.workbench.learning import PART, PARTS
 from ssrnet.data.sampler import PKSampler
 from ssrnet.explain.batch import before_neck
 from ssrnet.explain.scoring import score_query
 from ssrnet.losses import BatchHardTriplet, ReIDLoss, hardest_pairs
 from ssrnet.metrics import average_precision
 
+INTRO = r"""
+The **triplet loss** moves images of one vehicle closer together than to any other; **cross-entropy** makes a classifier
+name the vehicle: ${\mathcal{L} = \sum \mathcal{L}_{ce} + \beta \sum \mathcal{L}_{triHard}}$ over the branches (Eq. 7). Ranking then
+uses the features alone.
+"""
 TRIPLET = (
     r"\mathcal{L}_{triHard} = \sum_{p=1}^{P} \sum_{k=1}^{K} \Big( \max_{i} D(x_p^k, x_p^i)"
-    r" - \min_{n \neq p,\, j} D(x_p^k, x_n^j) + \alpha \Big)_+ \quad \text{(Eq. 6)}"
+    r" - \min_{n \neq p,\, j} D(x_p^k, x_n^j) + \alpha \Big)_+ \quad (6)"
 )
-INTRO = f"""
-Training draws batches of P vehicles with K images each. The **triplet loss** moves images of one vehicle closer together
-than to any other; **cross-entropy** makes a classifier name the vehicle. Ranking then uses the features alone.
-
-$$
-{TRIPLET}
-$$
-"""
 SCORES = (
     r"CMC@K = \frac{1}{Q} \sum_{q=1}^{Q} gt(q, K) \;\;\text{(Eq. 8)}, \qquad AP(q) = \frac{1}{M} \sum_{i=1}^{M} \frac{i}{\mathrm{rank}_i}",
     r"mAP = \frac{1}{Q} \sum_{q=1}^{Q} AP(q) \;\;\text{(Eq. 9)}",
@@ -48,20 +47,19 @@ distance counts as ranked before it, and junk is left out before ranks are count
 
 
 def render(bench: Workbench) -> None:
-    """A batch with its hardest pairs, then AP and CMC of one query."""
-    with st.container(key="learning_batch"):
-        st.subheader("A batch and its hardest pairs", anchor=False)
-        ensure_features(bench.models.values())
-        hardest_pairs_of_batch(bench)
-    st.subheader("A run from its first epoch to its last", anchor=False)
-    recorded_epochs()
-    st.subheader("How a ranking is scored", anchor=False)
-    if bench.split.query:
-        for equation in SCORES:
-            st.latex(equation)
-        image = image_picker("query", bench.split.query)
-        with st.container(key="learning_scores"):
-            score_steps(bench, evaluations(bench.models.values()), bench.split.query.index(image))
+    """One of the parts, of which only the visible one is computed."""
+    if PART not in st.session_state and PART not in st.query_params:
+        st.session_state[PART] = _part_of_link()
+    part = one_of("Part", PARTS, PART, label_visibility="collapsed")
+    if part == "batch":
+        with st.container(key="learning_batch"):
+            st.markdown(f"Training draws batches of P vehicles with K images each.\n\n$$\n{TRIPLET}\n$$")
+            ensure_features(bench.models.values())
+            hardest_pairs_of_batch(bench)
+    elif part == "run":
+        recorded_epochs()
+    elif bench.split.query:
+        _scores(bench)
     else:
         st.info("The protocol leaves no query to score; choose another protocol or another data set.")
     explain(
@@ -69,3 +67,17 @@ def render(bench: Workbench) -> None:
         LOOK_FOR,
         (PKSampler, hardest_pairs, BatchHardTriplet, before_neck, ReIDLoss, score_query, average_precision),
     )
+
+
+def _part_of_link() -> str:
+    """The part that a link is about which does not name one: the page once showed all three."""
+    return "run" if any(name.startswith("recorded_") for name in st.query_params) else "batch"
+
+
+def _scores(bench: Workbench) -> None:
+    for equation in SCORES:
+        st.latex(equation)
+    with st.expander("Another query", icon=":material/image_search:"):
+        image = image_picker("query", bench.split.query)
+    with st.container(key="learning_scores"):
+        score_steps(bench, bench.split.query.index(image))

@@ -45,12 +45,13 @@ def hardest_pairs_of_batch(bench: Workbench) -> None:
     batch = mined[space]
     anchor = _anchor(batch)
     vehicles = len({image.vehicle_id for image in images})
+    _pictures(images, batch, anchor)
     left, right = st.columns([3, 2], gap="medium")
-    with left:
-        _pictures(images, batch, anchor)
     with right:
         margin = st.slider("Margin α", 0.0, 2.0, LossSettings.margin, 0.05, key="batch_margin", bind="query-params")
+    with left:
         distance_bars(batch, anchor, margin, f"hardest_{images[anchor].name}")
+    with right:
         terms = batch.pairs.terms(margin)
         st.markdown(term_in_words(batch, anchor, margin))
         st.markdown(

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.widgets.export import COLOURS, chart, lay_out
+from app.widgets.symbols import as_html
 
 HERE, SSRNET = COLOURS[7], COLOURS[1]
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -21,7 +22,7 @@ def cosine_curves(ratios: Sequence[float], means: np.ndarray, here: float, name:
         figure.add_scatter(
             x=ratios,
             y=values,
-            name=f"H({layer})",
+            name=as_html(f"H({layer})"),
             mode="lines+markers",
             hovertemplate="%{y:.3f}",
             line={"color": COLOURS[layer], "dash": DASHES[layer]},

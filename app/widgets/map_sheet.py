@@ -14,6 +14,7 @@ from app.widgets.components import stylesheet
 from app.widgets.map_colours import STYLE as BAR_STYLE
 from app.widgets.map_colours import MapColours, bar_html
 from app.widgets.prints import Bar, Cell, Row, from_uri, pictures_export
+from app.widgets.symbols import as_html
 from app.workbench.attention import map_uri
 from app.workbench.images import size_of
 from ssrnet.explain.image_maps import ImageMap
@@ -55,10 +56,10 @@ def map_sheet(
         width, height = size_of(uri)
         faces += f".{name}-{i} {{ background-image: url({uri}); --ratio: {width / height:.4f}; }}"
     kinds = "".join(
-        f'<th scope="colgroup" colspan="{len(list(group))}">{escape(kind)}</th>'
+        f'<th scope="colgroup" colspan="{len(list(group))}">{as_html(kind)}</th>'
         for kind, group in groupby(columns, key=lambda column: column.kind)
     )
-    titles = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
+    titles = "".join(f'<th scope="col">{as_html(column.title)}</th>' for column in columns)
     rows = []
     for i, caption in enumerate(photographs):
         cells = [f'<th scope="row">{_picture(f"{name}-{i}", caption)}<p>{escape(caption)}</p></th>']
@@ -66,7 +67,7 @@ def map_sheet(
             one = maps[i]
             image = f'<img src="{one.uri}" alt="" style="opacity: {opacity}">'
             label = f"{column.kind}, {column.title}, {caption}"
-            words = f"<p>{escape(one.caption)}</p>" if one.caption else ""
+            words = f"<p>{as_html(one.caption)}</p>" if one.caption else ""
             cells.append(f"<td>{_picture(f'{name}-{i}', label, image)}{bar_html(one.bar)}{words}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     st.html(

@@ -12,6 +12,7 @@ import streamlit as st
 from app.widgets.components import stylesheet
 from app.widgets.components.node_graph import NODE_TITLES
 from app.widgets.export import export_buttons, print_figure
+from app.widgets.symbols import as_html
 from ssrnet.model.regions import REGION_NAMES
 
 STYLE = stylesheet("matrices")
@@ -42,7 +43,8 @@ def matrices(
     rows and columns are.
     """
     tables = "".join(_table(title, panel, names, axes) for title, panel in panels.items())
-    st.html(f'{STYLE}<div class="matrices" role="group" aria-label="{escape(alt, quote=True)}">{tables}</div>')
+    group = f'<div class="matrices" role="group" aria-label="{escape(alt, quote=True)}">{tables}</div>'
+    st.html(f'{STYLE}<div class="matrices-frame">{group}</div>')
     export_buttons(export, lambda format: print_figure(_figure(panels, names, axes), format), key=export)
 
 
@@ -56,8 +58,14 @@ def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str
             f"{escape(text)}</td>"
             for value, text in zip(values, texts, strict=True)
         )
-        rows.append(f'<tr><th scope="row">{escape(_words(name))}</th>{cells}</tr>')
-    return f"<table><caption>{escape(title)}</caption><tr><th>{corner}</th>{head}</tr>{''.join(rows)}</table>"
+        rows.append(f'<tr><th scope="row">{_row_name(name)}</th>{cells}</tr>')
+    return f"<table><caption>{as_html(title)}</caption><tr><th>{corner}</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _row_name(name: str) -> str:
+    """In words; where there is little room, only the first of several matrices has the words."""
+    words, short = escape(_words(name)), escape(name)
+    return words if words == short else f'<span class="words">{words}</span><abbr title="{words}">{short}</abbr>'
 
 
 def _words(name: str) -> str:
@@ -68,7 +76,7 @@ def _figure(panels: Mapping[str, Matrix], names: Sequence[str], axes: tuple[str,
     """The same as Plotly draws it, for paper."""
     from plotly.subplots import make_subplots  # only an export needs it
 
-    sheet = make_subplots(1, len(panels), subplot_titles=list(panels), horizontal_spacing=0.05)
+    sheet = make_subplots(1, len(panels), subplot_titles=list(map(as_html, panels)), horizontal_spacing=0.05)
     for column, panel in enumerate(panels.values(), start=1):
         words = {"text": panel.written(), "texttemplate": "%{text}", "textfont": {"size": 8}}
         scale = {"colorscale": [[0, "#f1f5f9"], [1, "#2563eb"]], "zmin": 0, "zmax": 1, "showscale": False}

@@ -52,6 +52,13 @@ SHARED = (*SOURCE, "map_colours", "same_scale", PRESENT)
 """The keys in the URL that go from page to page: the sidebar's, how heat maps are coloured, and lecture mode."""
 
 
+STYLE = """<style>
+.stMainBlockContainer { padding-top: 2.5rem; }
+@media (min-width: 768px) and (max-width: 1100px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }
+</style>"""
+"""Room for what a page shows, on a small projector too."""
+
+
 def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(bench)`` runs once both models and data are there.
 
@@ -80,7 +87,7 @@ def run_view(view: str, title: str) -> Workbench | None:
     """
     bring_along(view)
     top = st.container(key="page_top")
-    top.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
+    top.html(STYLE)
     if presenting():
         top.html(LECTURE_STYLE)
     with top:

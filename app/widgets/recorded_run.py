@@ -1,34 +1,25 @@
-"""The recorded training run, epoch by epoch: maps, nodes, hardest pair, first ranks, Eqs. 5 to 7, learning rate."""
+"""The recorded training run, epoch by epoch: maps, nodes, hardest pair and first ranks; the frame of its losses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart, lay_out
-from app.widgets.hardest_pairs import GREEN, GREY, RED, distance_bars, role, term_in_words
+from app.widgets.hardest_pairs import GREY, distance_bars, role, term_in_words
 from app.widgets.matrices import Matrix, matrices
 from app.widgets.problems import fragment
 from app.widgets.ranking_options import branch_title
+from app.widgets.recorded_losses import EQUATIONS, balance, classifier, curves
 from app.widgets.symbols import typeset
-from app.workbench.learning import RECORD, RecordedRun, recorded_run
+from app.workbench.learning import RECORD, SHOW, SHOWN, RecordedRun, recorded_run
 from ssrnet.explain.relations import mean_of_pairs
-from ssrnet.losses import LossSettings
-from ssrnet.studies.learning.record import LearningRecord, eq_7
-from ssrnet.training.schedule import learning_rate_factor
-from ssrnet.training.settings import OptimiserSettings
+from ssrnet.studies.learning.record import LearningRecord
 
 PICTURE = "recorded_picture"
 RANKS = 4
-EQUATIONS = (
-    r"\mathcal{L}_{ce} = -\frac{1}{B} \sum_b \sum_m y_{bm} \log p_{bm} \quad \text{(Eq. 5)}",
-    r"\mathcal{L}_{total} = \sum_{branches} \mathcal{L}_{ce} + \beta \sum_{branches} \mathcal{L}_{triHard} \quad \text{(Eq. 7)}",
-)
 
 
 @fragment
@@ -44,39 +35,30 @@ def recorded_epochs() -> None:
     with st.container(key="recorded_source"):
         st.caption(_provenance(record))
     last = record.states - 1
-    state = st.slider(
-        "Epoch (0: before training)",
-        0,
-        last,
-        last,
-        key="recorded_epoch",
-        bind="query-params",
-        help="Arrow keys move it.",
-    )
-    branches = {branch: branch_title(branch) for branch in record.branches}
+    epoch = "Epoch (0: before training)"
+    state = st.slider(epoch, 0, last, last, key="recorded_epoch", bind="query-params", help="Arrow keys move it.")
+    if SHOW not in st.session_state and SHOW not in st.query_params:
+        st.session_state[SHOW] = _shown_by_link()
+    shown = one_of("What of it", SHOWN, SHOW, label_visibility="collapsed")
     number = _number(record)
     anchor = int(record.looked_at[number])
-    with st.container(key="recorded_inside"):
-        _inside(run, state, number)
-    branch = one_of("Branch of the losses", branches, "recorded_branch")
-    with st.container(key="recorded_pair"):
-        _first_ranks(run, state, branch, anchor)
-        left, right = st.columns(2, gap="medium")
-        with left:
-            margin = float(record.about["margin"])
-            top = max(_reach(record, each, branch, anchor) for each in range(record.states))
-            distance_bars(record.mined(state, branch), anchor, margin, "recorded_hardest", 1.05 * top)
-            st.markdown(term_in_words(record.mined(state, branch), anchor, margin))
-        with right:
-            _plane(record, state, anchor)
-    for equation in EQUATIONS:
-        st.latex(equation)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        _classifier(record, state, branch, anchor)
-    with right:
-        _balance(record, state)
-    _curves(record, state)
+    if shown == "inside":
+        with st.container(key="recorded_inside"):
+            _inside(run, state, number)
+    elif shown == "curves":
+        curves(record, state)
+    else:
+        branches = {branch: branch_title(branch) for branch in record.branches}
+        branch = one_of("Branch of the losses", branches, "recorded_branch")
+        with st.container(key=f"recorded_{shown}"):
+            (_pair_and_ranks if shown == "ranks" else _losses)(run, state, branch, anchor)
+
+
+def _shown_by_link() -> str:
+    """What a link is about that does not say it: all once stood below each other."""
+    if "recorded_beta" in st.query_params:
+        return "losses"
+    return "ranks" if "recorded_branch" in st.query_params else "inside"
 
 
 def _provenance(record: LearningRecord) -> str:
@@ -171,81 +153,27 @@ def _plane(record: LearningRecord, state: int, anchor: int) -> None:
     )
 
 
-def _classifier(record: LearningRecord, state: int, branch: str, anchor: int) -> None:
-    """The classifier's probabilities for the followed image, and its part of Eq. 5."""
-    p = record.probabilities(state, branch, anchor)
-    true = int(record.labels[anchor])
-    colours = [GREEN if label == true else RED if label == int(p.argmax()) else GREY for label in range(len(p))]
-    figure = go.Figure(go.Bar(x=list(record.vehicles), y=p.tolist(), marker_color=colours))
-    lay_out(figure, 260, 36, f"p of each vehicle, {branch_title(branch).lower()}")
-    figure.update_xaxes(type="category", tickangle=60)
-    figure.update_yaxes(range=[0, 1])
-    alt = f"The classifier gives the true vehicle {record.vehicles[true]} a probability of {p[true]:.3f} at epoch {state}."
-    chart(figure, "recorded_classifier", alt, key="recorded classifier")
-    st.markdown(rf"$-\log p = -\log {p[true]:.4f} = {-float(p[true].log()):.3f}$ for the true vehicle, in green.")
-
-
-def _balance(record: LearningRecord, state: int) -> None:
-    """Eq. 7 on the batch: cross-entropy by branch, and beta times triplet by branch, as stacked bars."""
-    beta = st.slider("β", 0.0, 1.5, LossSettings.beta, 0.1, key="recorded_beta", bind="query-params")
-    terms = record.terms(state, float(record.about["margin"]))
-    figure = go.Figure()
-    for branch, colour in zip(record.branches, COLOURS):
-        values = [terms[f"cross_entropy/{branch}"], beta * terms[f"triplet/{branch}"]]
-        figure.add_bar(
-            y=["cross-entropy", "β · triplet"],
-            x=values,
-            orientation="h",
-            name=branch_title(branch),
-            marker_color=colour,
-        )
-    lay_out(figure, 200, 36, "Eq. 7 on this batch", barmode="stack", legend={"orientation": "h", "y": -0.3})
-    figure.update_yaxes(autorange="reversed")
-    ce, triplet = eq_7(terms, 0), eq_7(terms, 1) - eq_7(terms, 0)
-    total = eq_7(terms, beta)
-    words = f"{ce:.3f} + {beta:.1f} · {triplet:.3f} = {total:.3f}"
-    chart(figure, "recorded_balance", f"The total loss at epoch {state}: {words}.", key="recorded balance")
-    share = f", of which the triplet terms are {beta * triplet / total:.0%}" if total > 0 else ""
-    st.markdown(
-        f"$\\mathcal{{L}}_{{total}}$ = {words}{share}. The run was trained with β = {record.about['beta']:g}; another β here weighs "
-        "its terms anew, and trains nothing."
-    )
-
-
-def _curves(record: LearningRecord, state: int) -> None:
-    """The loss as the training saw it, and the learning rate of the run beside that of Sec. 4.2."""
+def _pair_and_ranks(run: RecordedRun, state: int, branch: str, anchor: int) -> None:
+    """The followed image among the batch: by its hardest pair, its first ranks, and its place in the plane."""
+    record = run.record
+    _first_ranks(run, state, branch, anchor)
     left, right = st.columns(2, gap="medium")
-    epochs = [line["epoch"] for line in record.log]
-    figure = go.Figure()
-    for name, title in {"cross_entropy": "cross-entropy", "triplet": "triplet"}.items():
-        sums = [sum(line[f"{name}/{branch}"] for branch in record.branches) for line in record.log]
-        figure.add_scatter(x=epochs, y=sums, name=f"{title}, three branches" if len(record.branches) == 3 else title)
     with left:
-        _over_epochs(figure, state, record.states - 1, "Loss terms in training", "recorded_losses")
-    figure = go.Figure()
-    optimiser, total = OptimiserSettings(**record.about["optimiser"]), int(record.about["epochs"])
-    x = np.linspace(0, total, 10 * total + 1)
-    rates = [optimiser.learning_rate * learning_rate_factor(epoch, total, optimiser) for epoch in x]
-    figure.add_scatter(x=x, y=rates, name="this run", line={"color": COLOURS[0]})
-    figure.update_yaxes(tickformat=".0~e")
+        margin = float(record.about["margin"])
+        top = max(_reach(record, each, branch, anchor) for each in range(record.states))
+        distance_bars(record.mined(state, branch), anchor, margin, "recorded_hardest", 1.05 * top)
+        st.markdown(term_in_words(record.mined(state, branch), anchor, margin))
     with right:
-        _over_epochs(figure, state, total, "Learning rate", "recorded_rate")
-        st.caption(rate_in_words(record.about["optimiser"]))
+        _plane(record, state, anchor)
 
 
-def rate_in_words(optimiser: Mapping[str, object]) -> str:
-    """The run's schedule beside the paper's."""
-    paper = OptimiserSettings()
-    return (
-        f"Sec. 4.2: warm-up over {paper.warmup_epochs} epochs, cosine from epoch {paper.decay_epoch} on, at most "
-        f"{paper.learning_rate:g} with {paper.name.upper()}. This run: warm-up over {optimiser['warmup_epochs']}, cosine from "
-        f"{optimiser['decay_epoch']}, at most {optimiser['learning_rate']:g} with {str(optimiser['name']).replace('adamw', 'AdamW')}."
-    )
-
-
-def _over_epochs(figure: go.Figure, state: int, last: int, title: str, name: str) -> None:
-    figure.add_vline(state, line={"color": GREY, "dash": "dot"})
-    lay_out(figure, 260, 36, title, legend={"orientation": "h", "y": -0.4}, showlegend=len(figure.data) > 1)
-    figure.update_xaxes(title="epoch", range=[0, last])
-    figure.update_yaxes(rangemode="tozero")
-    chart(figure, name, f"{title} over the epochs; the chosen epoch is {state}", key=name)
+def _losses(run: RecordedRun, state: int, branch: str, anchor: int) -> None:
+    """Eqs. 5 and 7 at the epoch."""
+    record = run.record
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.latex(EQUATIONS[0])
+        classifier(record, state, branch, anchor)
+    with right:
+        st.latex(EQUATIONS[1])
+        balance(record, state)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import streamlit as st
 
+from app.widgets.controls import one_of
+from app.widgets.evaluations import evaluations
 from app.widgets.export import table
 from app.widgets.rank_list import RankRow, legend, rank_list, standing
-from app.workbench import OpenedModel, Workbench
+from app.workbench import Workbench
+from ssrnet.data.records import VehicleImage
 from ssrnet.explain.scoring import QueryScore, score_query
-from ssrnet.retrieval.evaluation import Evaluation
+from ssrnet.metrics import Metrics
 
 LISTED = 5
 MOST_TERMS = 5
@@ -21,32 +24,29 @@ CMC_RANKS = (1, 2, 3, 5, 10, 20)
 FOUR_DIGITS = st.column_config.NumberColumn(format="%.4f")
 
 
-def score_steps(bench: Workbench, scored: Mapping[str, Evaluation], query: int) -> None:
-    """Each model's first ranks, then its AP and CMC as sums; ``query`` is a position in the split."""
+def score_steps(bench: Workbench, query: int) -> None:
+    """One model's first ranks, then its AP and CMC as sums; ``query`` is a position in the split."""
     split = bench.split
-    rows = [
-        RankRow(
-            title, evaluation.ranking.top(query, min(LISTED, len(split.gallery))), standing(evaluation.ranking, query)
-        )
-        for title, evaluation in scored.items()
-    ]
-    rank_list(split.query[query], rows, split.gallery)
+    titles = {title: model.raw.title for title, model in bench.models.items()}
+    title = one_of("Ranked by", titles, "score_model", default=bench.ssrnet.title)
+    evaluation = evaluations([bench.models[title]])[title]
+    first = evaluation.ranking.top(query, min(LISTED, len(split.gallery)))
+    rank_list(split.query[query], [RankRow(title, first, standing(evaluation.ranking, query))], split.gallery)
     legend()
-    for column, (title, model) in zip(st.columns(len(scored), gap="medium"), bench.models.items(), strict=True):
-        with column:
-            _model(model, title, scored[title], query)
-
-
-def _model(model: OpenedModel, title: str, evaluation: Evaluation, query: int) -> None:
-    st.markdown(f"**{title}**")
-    score = score_query(model.branch_features().rank(query))
+    score = score_query(bench.models[title].branch_features().rank(query))
     if not score.steps:
         st.caption("No image of the gallery counts as a match, so the query is in no mean.")
         return
     st.latex(ap_sum(score))
-    metrics = evaluation.metrics
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _precision(score, title, evaluation.metrics, split.gallery)
+    with right:
+        _cmc(score, title, evaluation.metrics)
+
+
+def _precision(score: QueryScore, title: str, metrics: Metrics, gallery: Sequence[VehicleImage]) -> None:
     st.markdown(f"mAP is the mean over all {metrics.queries:,} queries with a match (Eq. 9): **{metrics.mAP:.4f}**.")
-    gallery = model.split.gallery
     table(
         [
             {"i": step.number, "Rank": step.rank, "i / rank": step.precision, "Match": gallery[step.index].name}
@@ -56,6 +56,9 @@ def _model(model: OpenedModel, title: str, evaluation: Evaluation, query: int) -
         {"i / rank": FOUR_DIGITS},
         height="content" if len(score.steps) <= MOST_ROWS else 320,
     )
+
+
+def _cmc(score: QueryScore, title: str, metrics: Metrics) -> None:
     first = score.steps[0].rank
     st.markdown(
         f"The first match has rank {first}: $gt(q, K) = 0$ for $K < {first}$ and 1 from there on. CMC@K is the mean of "

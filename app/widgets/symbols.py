@@ -1,8 +1,9 @@
-"""The paper's symbols as Markdown typesets them. Where there is no Markdown (tables, charts, options) they stay plain."""
+"""The paper's symbols as Markdown and HTML typeset them. Alt texts, options of select boxes and tables keep them plain."""
 
 from __future__ import annotations
 
 import re
+from html import escape
 
 PLAIN = re.compile(r"(?<![\w$|])(\|?)([MFf])_(attn|token|ul|ur|mid|dl|dr|[csG])(\|?)(?!\w)|(?<![\w$])H\((\d+)\)")
 
@@ -12,9 +13,21 @@ def typeset(text: str) -> str:
     return PLAIN.sub(_latex, text)
 
 
+def as_html(text: str) -> str:
+    """``text`` escaped, with the same symbols set by <i>, <sub> and <sup>, which Plotly knows too."""
+    return PLAIN.sub(_tags, escape(text))
+
+
 def _latex(found: re.Match[str]) -> str:
     left, letter, index, right, layer = found.groups()
     if layer is not None:
         return f"$H^{{({layer})}}$"
     index = index if len(index) == 1 else rf"{{\mathrm{{{index}}}}}"
     return f"${left}{letter}_{index}{right}$"
+
+
+def _tags(found: re.Match[str]) -> str:
+    left, letter, index, right, layer = found.groups()
+    if layer is not None:
+        return f"<i>H</i><sup>({layer})</sup>"
+    return f"{left}<i>{letter}</i><sub>{index}</sub>{right}"

@@ -15,7 +15,7 @@ from app.widgets.lecture import STEP, TOUR
 from app.widgets.page import as_page, linked
 from app.workbench import Workbench
 from app.workbench.failures import examples, failures
-from app.workbench.learning import recorded_run
+from app.workbench.learning import PART, PARTS, SHOW, SHOWN, recorded_run
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import why_no_spatial_attention
 
@@ -120,21 +120,22 @@ def _story_tour(bench: Workbench) -> Tour:
 def _learning_tour(bench: Workbench) -> Tour:
     run = recorded_run()
     farthest = "Only two images count: the farthest match, the nearest other."
-    steps = [Step("learning", "A batch", farthest, {}, ".st-key-learning_batch")]
+    steps = [Step("learning", "A batch", farthest, {PART: PARTS["batch"]}, ".st-key-learning_batch")]
     if run is not None:
         last, source = str(run.record.states - 1), ".st-key-recorded_source, .st-key-recorded_epoch, .st-key-recorded_"
+        at = {PART: PARTS["run"]}
         steps += [
-            Step("learning", label, look_for, {"recorded_epoch": epoch}, source + part)
+            Step("learning", label, look_for, at | {"recorded_epoch": epoch, SHOW: SHOWN[part]}, source + part)
             for label, look_for, epoch, part in (
                 ("Before training", "What do random weights tell apart?", "0", "inside"),
                 ("After training", "The same images at the last epoch: what has changed?", last, "inside"),
-                ("A pair before training", "Which is nearer: the match, or the other vehicle?", "0", "pair"),
-                ("A pair after training", "And at the last epoch: is the margin kept?", last, "pair"),
+                ("A pair before training", "Which is nearer: the match, or the other vehicle?", "0", "ranks"),
+                ("A pair after training", "And at the last epoch: is the margin kept?", last, "ranks"),
             )
         ]
     if bench.split.query:
         score = "AP: the share of right images at each match, on average."
-        steps.append(Step("learning", "A ranking's score", score, {}, ".st-key-learning_scores"))
+        steps.append(Step("learning", "A ranking's score", score, {PART: PARTS["scores"]}, ".st-key-learning_scores"))
     answer = "Which of the five is it? Keys 1 to 5 answer, Enter goes on."
     steps.append(Step("quiz", "You against both models", answer, {}, ".st-key-quiz_round"))
     return Tour("How it learns", "A batch, its hardest pair, a training run, a score; then a quiz.", steps)

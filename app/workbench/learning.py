@@ -19,6 +19,15 @@ from ssrnet.explain.batch import MinedBatch, batch_labels, branches_before_neck
 from ssrnet.explain.overlay import overlay
 from ssrnet.studies.learning.record import LearningRecord
 
+PART, SHOW = "learning_part", "recorded_show"
+PARTS = {"batch": "A batch", "run": "A recorded run", "scores": "AP, mAP, CMC"}
+SHOWN = {
+    "inside": "Attention and nodes",
+    "ranks": "Hardest pair and ranks",
+    "losses": "Cross-entropy and β",
+    "curves": "Training curves",
+}
+"""Parts of the page, and of its recorded run: their keys in the URL, and what stands there and on their buttons."""
 WHOLE = "embedding"
 """The features of all branches after their necks, as ranking takes them."""
 

@@ -139,7 +139,7 @@ def matrices(test: AppTest) -> list[dict[str, np.ndarray]]:
     groups = [element.proto.body for element in test.get("html") if 'class="matrices"' in element.proto.body]
     return [
         {
-            title: np.array(
+            re.sub("<.*?>", "", title): np.array(
                 [[float(Fraction(cell)) for cell in CELLS.findall(row)] for row in rows.split("</tr>")[1:-1]]
             )
             for title, rows in re.findall(r"<caption>(.*?)</caption>(.*?)</table>", group)

@@ -46,7 +46,7 @@ def test_the_graph_as_it_is(open_city):
     A, P = matrices(test)[0].values()
     assert A.sum() == 7 + 2 * 14 and (A.diagonal() == 1).all()
     assert P[0].tolist() == [0.5, 0, 0, 0, 0, 0, 0.5] and P.sum(1) == pytest.approx(1)
-    assert len(matrices(test)[1]) == 3, "cosines of H0, H1 and H2"
+    assert len(matrices(test)[1]) == 3, "cosines of H(0), H(1) and H(2)"
 
 
 def test_the_page_says_how_alike_nodes_are_over_several_images(open_city):
@@ -157,7 +157,7 @@ def test_nodes_of_a_vehicle_are_drawn_layer_by_layer(open_city):
     url = {"graph_images": "Its vehicle", "graph_colour": "camera", "graph_method": "t-SNE"}
     test = open_city("graph", query=QUERY, **url)
     drawn = components(test, "scatter")[0]
-    assert [panel["title"] for panel in drawn["panels"]] == ["H0", "H1", "H2"]
+    assert [panel["title"] for panel in drawn["panels"]] == ["H(0)", "H(1)", "H(2)"]
     assert [len(panel["x"]) for panel in drawn["panels"]] == [21, 21, 21]
     assert [kind["label"] for kind in drawn["kinds"]] == ["c001", "c002"]
     assert drawn["marked"] == list(range(7)) and len(drawn["pictures"]) == 3

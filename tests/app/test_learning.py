@@ -22,6 +22,7 @@ from tests.app.conftest import html, matrices, specs, whole, workbench
 from tests.data import layouts
 
 QUERY = "0008_c001_00000000_0.jpg"
+RUN, SCORES = {"learning_part": "A recorded run"}, {"learning_part": "AP, mAP, CMC"}
 
 
 def pictures(test) -> dict[str, str]:
@@ -61,19 +62,21 @@ def test_the_margin_and_the_space_are_in_the_url(open_city, city, checkpoints):
 
 
 def test_aligned_ranks_are_scored_and_the_batch_stays_raw(open_city):
-    raw, test = (open_city("learning", query=QUERY, **url) for url in ({}, {"align": "true"}))
+    raw, test = (open_city("learning", **url) for url in ({}, {"align": "true"}))
     assert "training knows no alignment" in texts(test)
-    assert "SSR-Net (GB+AB+RB), aligned" in html(test) and "aligned" not in html(raw)
     assert specs(test)[0]["data"][0]["x"] == specs(raw)[0]["data"][0]["x"]
+    raw, test = (open_city("learning", query=QUERY, **SCORES, **url) for url in ({}, {"align": "true"}))
+    assert "SSR-Net (GB+AB+RB), aligned" in html(test) and "aligned" not in html(raw)
 
 
-def test_ap_and_cmc_step_by_step_are_the_evaluations(open_city, city, checkpoints):
-    test = open_city("learning", query=QUERY)
-    evaluation = workbench(city, checkpoints).ssrnet.evaluation()
+@pytest.mark.parametrize("title", ["Baseline (GB)", "SSR-Net (GB+AB+RB)"])
+def test_ap_and_cmc_step_by_step_are_the_evaluations(open_city, city, checkpoints, title):
+    test = open_city("learning", query=QUERY, score_model=title, **SCORES)
+    evaluation = workbench(city, checkpoints).models[title].evaluation()
     query = [image.name for image in evaluation.split.query].index(QUERY)
-    said = [each.value for each in test.latex if "AP(q) = " in each.value and "left" in each.value]
-    assert len(said) == 2 and f"= {evaluation.ranking.average_precision[query]:.4f}" in said[1]
-    steps, cmc = (each.value for each in test.dataframe[2:4])
+    (said,) = [each.value for each in test.latex if "AP(q) = " in each.value and "left" in each.value]
+    assert f"= {evaluation.ranking.average_precision[query]:.4f}" in said
+    steps, cmc = (each.value for each in test.dataframe)
     assert steps["i / rank"].mean() == pytest.approx(evaluation.ranking.average_precision[query], abs=1e-4)
     first = evaluation.ranking.first_hit[query]
     assert (cmc["gt(q, K)"] == (cmc["K"] >= first)).all()
@@ -129,7 +132,7 @@ def record(project, city) -> LearningRecord:
 
 
 def test_without_a_recorded_run_the_page_says_how_to_make_one(open_city):
-    assert any("ssrnet study learning" in each.value for each in open_city("learning").info)
+    assert any("ssrnet study learning" in each.value for each in open_city("learning", **RUN).info)
 
 
 @pytest.mark.parametrize("state", [0, 2])
@@ -144,18 +147,21 @@ def test_the_recorded_run_at_an_epoch_is_the_records(open_city, record, state):
     assert classifier["y"] == pytest.approx(expected.tolist(), abs=1e-4)
     total = eq_7(record.terms(state, 0.5), 0.5)
     assert f"= {total:.3f}, of which" in texts(test)
+    test = open_city("learning", **url, recorded_show="Hardest pair and ranks")
     pairs = record.mined(state, "token").pairs
     assert f"({pairs.farthest[anchor]:.3f} - {pairs.nearest[anchor]:.3f} + 0.50)" in texts(test)
     first, _ = record.first_ranks(state, anchor, 1)[0]
     assert re.search(rf'alt="rank 1, \w+ vehicle: {record.images[first]}"', html(test))
+    (points,) = (each["data"] for each in specs(test) if "Embeddings" in str(each["layout"].get("title")))
+    assert sum(len(each["x"]) for each in points) == len(record.images) + 1
+    test = open_city("learning", **url, recorded_show="Attention and nodes")
     cosines = matrices(test)[0]["Cosine, H(2)"]
     assert cosines == pytest.approx(record.node_cosine[state, 2, 1].numpy(), abs=0.006)
-    points = charts["Embeddings of the batch"]["data"]
-    assert sum(len(each["x"]) for each in points) == len(record.images) + 1
 
 
 def test_the_learning_rate_is_the_schedules(open_city, record):
-    charts = {each["layout"].get("title", {}).get("text"): each for each in specs(open_city("learning"))}
+    test = open_city("learning", recorded_show="Training curves")
+    charts = {each["layout"].get("title", {}).get("text"): each for each in specs(test)}
     rate = charts["Learning rate"]["data"][0]
     assert rate["y"][0] == pytest.approx(1e-6) and max(rate["y"]) == pytest.approx(1e-4, rel=0.05)
     assert rate["y"][-1] == pytest.approx(0, abs=1e-9)
@@ -164,5 +170,22 @@ def test_the_learning_rate_is_the_schedules(open_city, record):
 def test_a_damaged_record_is_one_sentence(open_page, city, checkpoints, record, project):
     path = project / "assets/learning/run.safetensors"
     path.write_bytes(b"nothing")
-    test = open_page("learning", data=str(city), **checkpoints)
+    test = open_page("learning", data=str(city), **checkpoints, **RUN)
     assert not test.exception and [each.value for each in test.error if "no record of" in each.value]
+
+
+@pytest.mark.parametrize(
+    ("url", "part", "shown"),
+    [
+        ({}, "batch", None),
+        ({"anchor": "3", "batch_margin": "1.0", "query": QUERY}, "batch", None),
+        ({"recorded_epoch": "1"}, "run", "inside"),
+        ({"recorded_branch": "Relation"}, "run", "ranks"),
+        ({"recorded_branch": "Relation", "recorded_beta": "0.5"}, "run", "losses"),
+        (SCORES, "scores", None),
+    ],
+)
+def test_links_of_earlier_versions_open_what_they_are_about(open_city, record, url, part, shown):
+    test = open_city("learning", **url)
+    assert test.session_state["learning_part"] == part
+    assert ("recorded_show" in test.session_state and test.session_state["recorded_show"]) == (shown or False)

@@ -128,7 +128,7 @@ function messages(parentElement, data, svg, under, place) {
       }
     });
     svg.querySelectorAll(".sent").forEach((text) => { text.textContent = step.labels[text.dataset.of] ?? ""; });
-    parentElement.querySelector("output").textContent = step.note;
+    parentElement.querySelector("output").innerHTML = step.note;  // titles and notes come escaped, with their symbols typeset
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(i === at)));
     shown = at;
   }
@@ -144,7 +144,7 @@ function messages(parentElement, data, svg, under, place) {
   };
   const buttons = data.steps.map((step, i) => {
     const button = document.createElement("button");
-    button.textContent = step.title;
+    button.innerHTML = step.title;
     button.onclick = () => { stop(); show(i); };
     return button;
   });

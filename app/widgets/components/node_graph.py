@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.widgets.components import component
 from app.widgets.export import export_buttons, print_figure
+from app.widgets.symbols import as_html
 from app.workbench.images import Picture, aspect_ratio, thumbnail
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.graph import GraphEdit
@@ -123,7 +124,9 @@ def message_graph(key: str, graph: RelationGraph, trace: Trace, image: Picture, 
             receivers = edge[::-1]
             counts = [step.readout in (None, receiver) for receiver in receivers]
             widths.append([abs(step.sent[node]) / most if to else None for node, to in zip(edge, counts)])
-        drawn.append({"title": step.title, "note": step.note, "labels": dict(step.labels), "widths": widths})
+        drawn.append(
+            {"title": as_html(step.title), "note": as_html(step.note), "labels": dict(step.labels), "widths": widths}
+        )
     alt = "The relation graph over the vehicle. " + " ".join(
         f"{step.title}: {', '.join(f'{NODE_TITLES[node]} {label}' for node, label in step.labels.items())}."
         for step in steps

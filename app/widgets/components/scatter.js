@@ -57,7 +57,7 @@ export default function (component) {
     const box = document.createElement("div");
     box.className = "panel";
     const title = document.createElement("b"), note = document.createElement("small"), canvas = document.createElement("canvas");
-    title.textContent = panel.title; note.textContent = panel.note;
+    title.innerHTML = panel.heading; note.textContent = panel.note;
     canvas.style.height = `${data.height}px`;
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${panel.title}: ${x.length} points`);

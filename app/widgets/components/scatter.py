@@ -15,6 +15,7 @@ from plotly.subplots import make_subplots
 
 from app.widgets.components import component
 from app.widgets.export import COLOURS
+from app.widgets.symbols import as_html
 from ssrnet.explain.projection import Projection
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x")
@@ -94,7 +95,13 @@ def scatter(
     named = len(names) <= LONGEST_LEGEND
     data = {
         "panels": [
-            {"title": panel.title, "note": panel.note, "foot": panel.foot, **_places(panel.points)}
+            {
+                "title": panel.title,
+                "heading": as_html(panel.title),
+                "note": panel.note,
+                "foot": panel.foot,
+                **_places(panel.points),
+            }
             | ({"start": _places(panel.motion.start), "ends": list(panel.motion.ends)} if panel.motion else {})
             for panel in panels
         ],
@@ -123,7 +130,7 @@ def scatter(
 def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
     """The same for print, as :func:`app.widgets.export.print_figure` takes it."""
     names = things.kind_names
-    sheet = make_subplots(1, len(panels), subplot_titles=[panel.title for panel in panels])
+    sheet = make_subplots(1, len(panels), subplot_titles=[as_html(panel.title) for panel in panels])
     kinds = np.array(things.kinds)
     for column, panel in enumerate(panels, start=1):
         for i, name in enumerate(names):
