@@ -11,6 +11,7 @@ from app.widgets.components.approaches import approaches
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.components.network_diagram import Picture, network_diagram
 from app.widgets.evaluations import evaluations, metrics_table
+from app.widgets.map_colours import map_colours_button
 from app.widgets.network_pictures import network_pictures
 from app.widgets.page import VIEWS, as_page, explain
 from app.widgets.source import guide, show_seen_in_training
@@ -19,6 +20,7 @@ from app.workbench import Workbench
 from ssrnet.analysis.comparison import LARGEST_GAIN, largest_gain
 from ssrnet.analysis.confusions import WORST, worst_failure
 from ssrnet.errors import SSRNetError
+from ssrnet.explain.overlay import DEFAULT_COLOURS
 from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.retrieval.evaluation import evaluate
 
@@ -48,14 +50,19 @@ MEASURING = "start_measuring"
 def render(bench: Workbench | None) -> None:
     """The page works without data and models too; parts that need them say so."""
     st.subheader("The network", anchor=False)
-    settings, cells, pictures = ModelSettings(), None, {}
+    diagram, below = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    words = below.container()
+    settings, cells, pictures, colours = ModelSettings(), None, {}, DEFAULT_COLOURS
     if bench is not None:
+        with below:
+            colours = map_colours_button().name
         if bench.ssrnet.is_loaded:
-            pictures = _pictures(bench)
+            pictures = _pictures(bench, colours)
         info = bench.ssrnet.source.info
         settings, cells = info.model, info.image_size // (16 if info.model.last_stride == 1 else 32)
-    opened = network_diagram(settings, cells, VIEWS, "start_network", pictures)
-    st.caption("Blocks with a coloured frame lead to their pages." + (_what_is_drawn(bench) if pictures else ""))
+    with diagram:
+        opened = network_diagram(settings, cells, VIEWS, "start_network", pictures)
+    words.caption("Blocks with a coloured frame lead to their pages." + (_what_is_drawn(bench) if pictures else ""))
     st.subheader("Four approaches (paper, Fig. 1)", anchor=False)
     approaches()
     if bench is not None:
@@ -71,14 +78,14 @@ def render(bench: Workbench | None) -> None:
         query = {"query": st.query_params["query"]} if "query" in st.query_params else {}
         st.switch_page(as_page(opened), query_params=query)
     # The first view is complete before the network is loaded for its pictures.
-    if bench is not None and _pictures(bench) != pictures:
+    if bench is not None and _pictures(bench, colours) != pictures:
         st.rerun()
 
 
-def _pictures(bench: Workbench) -> Mapping[str, Picture]:
+def _pictures(bench: Workbench, colours: str) -> Mapping[str, Picture]:
     """The current query in the diagram's blocks; none where it or the checkpoint cannot be read."""
     try:
-        return network_pictures(bench.ssrnet, chosen_image("query", bench.dataset.test))
+        return network_pictures(bench.ssrnet, chosen_image("query", bench.dataset.test), colours)
     except SSRNetError:
         return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import streamlit as st
@@ -13,6 +14,7 @@ from app.widgets.components.image_picker import image_picker
 from app.widgets.components.stages import stages
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
+from app.widgets.map_colours import map_colours_button
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.story_frame import handed
@@ -58,8 +60,8 @@ STAGES = (
 KEYS = [stage.key for stage in STAGES]
 LOOK_FOR = r"""
 Every picture, number and shape belongs to the image in view, as the network computed it. *Takes* is what the stage before
-handed on, *gives* what this one makes of it. Maps, strips and channels are each stretched to their own range for the
-colours; their numbers stand below.
+handed on, *gives* what this one makes of it. The bar below each map, channel or strip says which colours are which values;
+*Same scale for all maps* (Colours) puts those that stand for the same thing on one range.
 
 **Edges.** In the last layer an edge is as wide as the sender's exact share in $f_{\mathrm{token}}$. In the layers before no such sum
 exists: there it is as wide as what happens to $f_{\mathrm{token}}$ when the sender's row is set to zero.
@@ -99,17 +101,17 @@ def _upload() -> Image.Image | None:
 
 def _stage(bench: Workbench, story: Story) -> None:
     """The line of stages and the one that the URL names, redrawn by itself."""
+    line, head = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    title = head.container()
+    with head:
+        colours = map_colours_button("channels, for lengths of maps, and for rows side by side")
+    story = replace(story, colours=colours.name, same_scale=colours.same_scale)
     gives = handed(story)
     absent = [at for at, key in enumerate(KEYS[:-2], 1) if key not in gives]
-    opened = opened_step("story", bench)  # whose bar has the arrows, and says where one is
-    if opened:
-        at = int(opened.step.params["stage"])
-    else:
-        at = stages("stage", [stage.title for stage in STAGES], absent)
-    if absent:
-        st.caption(" ".join(_why_absent(story.model, {KEYS[each - 1] for each in absent})))
+    with line:
+        at = _line_of_stages(bench, story.model, absent)
     key, _, heading, draw = STAGES[at - 1]
-    st.subheader(f"{at}. {heading}", anchor=False)
+    title.subheader(f"{at}. {heading}", anchor=False)
     takes = next((gives[each] for each in reversed(KEYS[: at - 1]) if each in gives), None)
     if key in gives:
         draw(story, takes, gives[key])
@@ -125,6 +127,15 @@ def _stage(bench: Workbench, story: Story) -> None:
         draw(story, bench)
     else:
         st.info("This network has no such stage; go on to the next with →.")
+
+
+def _line_of_stages(bench: Workbench, model: OpenedModel, absent: list[int]) -> int:
+    """The stage that is shown: a tour's, whose bar has the arrows and says where one is, else the line's."""
+    opened = opened_step("story", bench)
+    at = int(opened.step.params["stage"]) if opened else stages("stage", [stage.title for stage in STAGES], absent)
+    if absent:
+        st.caption(" ".join(_why_absent(model, {KEYS[each - 1] for each in absent})))
+    return at
 
 
 def _why_absent(model: OpenedModel, absent: set[str]) -> list[str]:

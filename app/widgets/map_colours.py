@@ -28,8 +28,11 @@ class MapColours(NamedTuple):
         return Bar(scale, self.name)
 
 
-def choose_map_colours(of_a_kind: str) -> MapColours:
-    """A select and a switch, both kept in the URL. ``of_a_kind``: which maps the switch brings to one scale, in words."""
+def choose_map_colours(of_a_kind: str = "") -> MapColours:
+    """A select and a switch, both kept in the URL.
+
+    ``of_a_kind``: which maps the switch brings to one scale, in words; "" for a single map, without the switch.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = list(COLOUR_MAPS)
         name = st.selectbox(
@@ -41,9 +44,17 @@ def choose_map_colours(of_a_kind: str) -> MapColours:
             bind="query-params",
             width=180,
         )
+        if not of_a_kind:
+            return MapColours(name, False)
         help = f"One range of values for {of_a_kind}, so that equal colours are equal values. The bars show the ranges."
         same_scale = st.toggle("Same scale for all maps", key="same_scale", bind="query-params", help=help)
     return MapColours(name, same_scale)
+
+
+def map_colours_button(of_a_kind: str = "") -> MapColours:
+    """:func:`choose_map_colours` behind a small button, where maps are a part of what a page shows."""
+    with st.popover("Colours", icon=":material/palette:", type="tertiary", help="Colours and scale of the maps"):
+        return choose_map_colours(of_a_kind)
 
 
 def bar_html(bar: Bar) -> str:

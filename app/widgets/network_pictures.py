@@ -7,13 +7,15 @@ from html import escape
 
 from app.widgets.components.network_diagram import Picture
 from app.widgets.components.node_graph import graph_layout
+from app.widgets.prints import Bar
 from app.widgets.rank_list import kind_of
 from app.workbench import OpenedModel
 from app.workbench.attention import map_uri
-from app.workbench.images import aspect_ratio, image_label, size_of, thumbnail
+from app.workbench.images import aspect_ratio, data_uri, image_label, size_of, thumbnail
 from ssrnet.analysis.picture_cells import cell_ratio
 from ssrnet.data.records import VehicleImage
-from ssrnet.explain.image_maps import network_map
+from ssrnet.explain.image_maps import ImageMap, network_map
+from ssrnet.explain.overlay import COLOUR_MAPS, DEFAULT_COLOURS, scale_of
 from ssrnet.model import Trace
 from ssrnet.model.regions import REGION_NAMES
 from ssrnet.retrieval.ranking import Hit
@@ -26,8 +28,10 @@ GRID = {"ul": (0, 0), "dl": (0, 1), "mid": (1, 0.5), "ur": (2, 0), "dr": (2, 1)}
 """Column and row of each crop."""
 
 
-def network_pictures(model: OpenedModel, image: VehicleImage) -> Mapping[str, Picture]:
+def network_pictures(model: OpenedModel, image: VehicleImage, colours: str = DEFAULT_COLOURS) -> Mapping[str, Picture]:
     """By block of the diagram; the network's pass over the image is computed where it is not there.
+
+    ``colours`` of M_s are a name in :data:`COLOUR_MAPS`.
 
     Blocks that the network does not have get none, nor does the ranked gallery before the evaluation has been made.
     Raises :class:`SSRNetError` for an image or a checkpoint that cannot be read.
@@ -38,8 +42,7 @@ def network_pictures(model: OpenedModel, image: VehicleImage) -> Mapping[str, Pi
     pictures = {"image": Picture((width, 100), whole, f"the query, {image_label(image)}")}
     M_s = network_map(trace, "M_s")
     if M_s is not None:
-        over = f'<g opacity="0.65">{_image(map_uri(M_s), width, 100)}</g>'
-        pictures["attention"] = Picture((width, 100), whole + over, "the query's map M_s over it")
+        pictures["attention"] = _attention(M_s, colours, whole, width)
     if trace.nodes:
         pictures["regions"] = _crops(trace, photograph, width)
         pictures["graph"] = _graph(model, trace, image, photograph)
@@ -57,6 +60,18 @@ def _image(uri: str, width: float, height: float, x: float = 0, y: float = 0, fi
         f'<image href="{uri}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
         f'preserveAspectRatio="{fit}"/>'
     )
+
+
+def _attention(M_s: ImageMap, colours: str, whole: str, width: float) -> Picture:
+    """M_s over the photograph, and its colour bar with numbers below."""
+    scale = scale_of([M_s.cells])
+    bar, ends = Bar(scale, colours), COLOUR_MAPS[colours]
+    low, high = bar.numbers()
+    over = f'<g opacity="0.65">{_image(map_uri(M_s, scale, colours), width, 100)}</g>'
+    strip = _image(data_uri(bar.picture(), "png"), width, 6, 0, 103)
+    numbers = f'<text class="low" x="0" y="121">{low}</text><text class="high" x="{width:.1f}" y="121">{high}</text>'
+    alt = f"the query's map M_s over it, from {low}, {ends.low}, to {high}, {ends.high}"
+    return Picture((width, 123), whole + over + strip + numbers, alt)
 
 
 def _crops(trace: Trace, photograph: str, width: float) -> Picture:

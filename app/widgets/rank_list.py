@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 from PIL import Image
 
-from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.components.image_rows import Figure, ImageRow, Layout, image_rows
 from app.widgets.prints import Cell, Row, pictures_export
 from app.workbench.images import image_label, reduced, thumbnail
 from ssrnet.analysis.paper_figures import BLUE, GREEN, GREY, RED
@@ -53,6 +53,7 @@ def rank_list(
     chosen: str | None = None,
     on_pick: Callable[[str], None] | None = None,
     jump: int = 0,
+    layout: Layout = "ranks",
 ) -> None:
     """Draws the rows.
 
@@ -63,7 +64,7 @@ def rank_list(
     drawn = [_row(query, row, gallery, on_pick is not None) for row in rows]
     first = next((row.first for row in rows if row.first is not None), None)
     goal = (jump, gallery[first.index].name) if first is not None and jump else None
-    image_rows(drawn, "ranks", "ranks" if on_pick else None, chosen, on_pick, jump=goal)
+    image_rows(drawn, layout, "ranks" if on_pick else None, chosen, on_pick, jump=goal)
 
 
 def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> None:

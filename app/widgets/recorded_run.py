@@ -9,7 +9,10 @@ from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart, lay_out
 from app.widgets.hardest_pairs import GREY, distance_bars, role, term_in_words
+from app.widgets.map_colours import STYLE as BAR_STYLE
+from app.widgets.map_colours import bar_html, map_colours_button
 from app.widgets.matrices import Matrix, matrices
+from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.problems import fragment
 from app.widgets.ranking_options import branch_title
 from app.widgets.recorded_losses import EQUATIONS, balance, classifier, curves
@@ -84,15 +87,22 @@ def _choose(number: str) -> None:
 def _inside(run: RecordedRun, state: int, number: int) -> None:
     """M_s over each image looked at, and the chosen one's cosines between nodes."""
     record = run.record
-    figures = []
+    row, tools = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    with tools:
+        colours = map_colours_button("all maps of the run, at every epoch")
+    figures, cells = [], []
     for each, position in enumerate(record.looked_at.tolist()):
         label = record.images[position]
-        values = record.M_s[state, each]
-        caption = f"{label}\nM_s {values.min():.3f} to {values.max():.3f}"
-        figures.append(Figure(run.map_uri(state, each), f"M_s at epoch {state} over {label}", caption, picks=str(each)))
-    row = ImageRow("M_s over four images", "click one to follow it", figures)
-    image_rows([row], "ranks", "recorded_images", str(number), _choose, tooltip="Follow this image")
-    st.caption("Each map is stretched to its own range, which stands below it.")
+        bar = colours.bar(run.scale() if colours.same_scale else run.scale(state, each))
+        uri = run.map_uri(state, each, bar.scale, colours.name)
+        alt = f"M_s at epoch {state} over {label}"
+        figures.append(Figure(uri, alt, label, picks=str(each), bar=BAR_STYLE + bar_html(bar)))
+        cells.append(Cell(from_uri(uri), label, bar=bar))
+    with row:
+        drawn = ImageRow("Spatial attention over four images", "click one to follow it", figures)
+        image_rows([drawn], "ranks", "recorded_images", str(number), _choose, tooltip="Follow this image")
+    with tools:
+        pictures_export("recorded-maps", lambda: [Row(f"M_s at epoch {state}", cells)], key="recorded_maps")
     layers = record.node_cosine[state, :, number]
     means = ", ".join(f"H({layer}) {mean:.2f}" for layer, mean in enumerate(mean_of_pairs(layers.float())))
     panels = {f"Cosine, H({layer})": Matrix(values.numpy()) for layer, values in enumerate(layers)}

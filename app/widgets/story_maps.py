@@ -9,7 +9,7 @@ from app.widgets.export import COLOURS, chart, lay_out
 from app.widgets.story_frame import Handed, Tile, sides, tiles, words
 from app.workbench import regions
 from app.workbench.images import SIDE, thumbnail
-from app.workbench.story import Story
+from app.workbench.story import Painted, Story
 from ssrnet.explain.attention import spatial_attention
 from ssrnet.explain.stages import channel_weights, peak
 from ssrnet.model.regions import region_boxes
@@ -38,13 +38,14 @@ REGIONS = (
 def photograph(story: Story, takes: None, gives: Handed) -> None:
     """The file's picture, and what the network sees of it."""
     (width, height), side = story.size, story.model.predictor.image_size
+    file = Painted(thumbnail(story.picture, 320))
     left, right = sides()
     with left:
         shown = [
-            Tile(thumbnail(story.picture, 320), f"Photograph {story.name}", f"the file, {width:,} × {height:,} pixels"),
-            Tile(story.square_uri(), f"{story.name} stretched to a square", f"what the network sees, {side} × {side}"),
+            Tile(file, f"Photograph {story.name}", f"the file, {width:,} × {height:,} pixels"),
+            Tile(gives.picture, f"{story.name} stretched to a square", f"what the network sees, {side} × {side}"),
         ]
-        tiles(shown, 2)
+        tiles(shown, 2, "story_photograph")
     across, down = side / width, side / height
     seen = (
         f"Stretched to {side} × {side} pixels: by {across:.2f} across and by {down:.2f} down, so everything looks "
@@ -62,13 +63,13 @@ def feature_map(story: Story, takes: Handed, gives: Handed) -> None:
     with left:
         shown = [
             Tile(
-                story.over(f"channel {number} of F_G", cells),
+                story.over(f"channel {number} of F_G", cells, found.maps),
                 f"Channel {number} of F_G over {story.name}",
-                f"channel {number}: mean {mean:.2f}, up to {cells.max():.2f}",
+                f"channel {number}, mean {mean:.2f}",
             )
             for number, mean, cells in zip(found.channels, found.means, found.maps, strict=True)
         ]
-        tiles(shown, 3)
+        tiles(shown, 3, "story_channels_of_F_G")
     C, H, W = story.trace.F_G.shape[1:]
     side = story.model.predictor.image_size
     sentence = (
@@ -103,7 +104,7 @@ def channel_attention(story: Story, takes: Handed, gives: Handed) -> None:
         annotation_text="mean of all",
         annotation_position="top",
     )
-    lay_out(figure, 380, 24, legend={"orientation": "h", "y": -0.12})
+    lay_out(figure, 320, 24, legend={"orientation": "h", "y": -0.12})
     figure.update_xaxes(range=[0, 1.15])
     figure.update_yaxes(autorange="reversed", automargin=True)
     alt = (
@@ -129,10 +130,10 @@ def spatial(story: Story, takes: Handed, gives: Handed) -> None:
     left, right = sides()
     with left:
         shown = [
-            Tile(thumbnail(story.picture, SIDE), f"Photograph {story.name}", "the photograph"),
-            Tile(story.over("M_s", cells), f"M_s over {story.name}", f"M_s, {found.low:.2f} to {found.high:.2f}"),
+            Tile(Painted(thumbnail(story.picture, SIDE)), f"Photograph {story.name}", "the photograph"),
+            Tile(story.over("M_s", cells), f"M_s over {story.name}", "M_s over it"),
         ]
-        tiles(shown, 2)
+        tiles(shown, 2, "story_M_s")
     sentence = (
         f"M_s weighs all channels of a cell alike, here by {found.low:.2f} to {found.high:.2f}, {cells.mean():.2f} in the mean; it is "
         f"highest in row {found.row} from the top, column {found.column} from the left, of {H} × {W} cells."

@@ -11,10 +11,10 @@ from app.widgets.components.node_graph import NODE_TITLES, MessageStep, message_
 from app.widgets.rank_list import RankRow, legend, rank_list, standing
 from app.widgets.ranking_options import branch_title
 from app.widgets.share_charts import share_chart
-from app.widgets.story_frame import Handed, Tile, shape_of, sides, strips, tiles, words
+from app.widgets.story_frame import STYLE, Handed, Tile, shape_of, sides, strips, taken, tiles, words
 from app.workbench import OpenedModel, Workbench
 from app.workbench.images import image_label, thumbnail
-from app.workbench.story import Nearest, Story
+from app.workbench.story import Nearest, Painted, Story
 from ssrnet.explain.relations import node_cosines, smoothness
 from ssrnet.explain.stages import Messages
 
@@ -23,14 +23,14 @@ CONVOLUTION = (
     r"\begin{aligned} \tilde A &= A + I \quad (3) \\ H^{(l+1)} &= \sigma\big(\tilde D^{-1} \tilde A \\ "
     r"&\quad H^{(l)} W^{(l)}\big) \quad (4) \end{aligned}"
 )
-READOUT = r"f_{\mathrm{token}} = H^{(%d)}_{%s}"
+READOUT = r"f_{\mathrm{token}} = H^{(%d)}_{\mathrm{%s}}"
 NECKS = (
     r"\begin{aligned} \hat f_b &= \gamma_b \otimes \frac{f_b - \mu_b}{\sqrt{\sigma_b^2 + \epsilon}} \\ "
     r"f &= [%s] \end{aligned}"
 )
 ALIGNED = r"\qquad z = \frac{f - m_{cam}}{s_{cam}}"
 COSINE = r"\cos(a, b) = \sum_b \frac{a_b \cdot b_b}{\lVert a \rVert \, \lVert b \rVert}"
-RANKS = r"g_1, g_2, \ldots \text{ with } \cos(f, g_1) \ge \cos(f, g_2) \ge \ldots"
+RANKS = r"\cos(f, g_1) \ge \cos(f, g_2) \ge \ldots"
 SYMBOLS = {"G": "f_G", "attn": "f_attn", "token": "f_token"}
 
 
@@ -78,13 +78,13 @@ def token(story: Story, takes: Handed, gives: Handed) -> None:
     with left:
         rows = [
             Tile(
-                story.strip(f"row {node} of H({last})", row),
+                story.strip(f"row {node} of H({last})", row, trace.H[-1][0]),
                 f"{NODE_TITLES[node]}'s row of H({last})",
-                f"{NODE_TITLES[node]}{' = f_token' if node == name else ''}: up to {row.max():.2f}",
+                f"{NODE_TITLES[node]}{' = f_token' if node == name else ''}",
             )
             for node, row in zip(trace.nodes, trace.H[-1][0])
         ]
-        strips([*(row for at, row in enumerate(rows) if at != readout), rows[readout]])
+        strips([*(row for at, row in enumerate(rows) if at != readout), rows[readout]], "story_rows")
     cosines = node_cosines(trace)[-1, 0, readout]
     others = [value for at, value in enumerate(cosines.tolist()) if at != readout]
     sentence = (
@@ -102,19 +102,18 @@ def embedding(story: Story, takes: Handed, gives: Handed) -> None:
     with left:
         rows = [
             Tile(
-                story.strip(f"{branch} after its neck", feature),
+                story.strip(f"{branch} after its neck", feature, trace.after.values()),
                 f"{branch_title(branch)} branch after its neck",
-                f"{branch_title(branch)} branch: {shape_of(trace.before[branch])} → neck → {shape_of(feature)}, "
-                f"{float(feature.min()):.1f} to {float(feature.max()):.1f}",
+                f"{branch_title(branch)} branch: {shape_of(trace.before[branch])} → neck → {shape_of(feature)}",
             )
             for branch, feature in trace.after.items()
         ]
         together = f"side by side: {gives.shape}"
-        strips([*rows, *([Tile(gives.uri, "The embedding", together)] if len(rows) > 1 else [])])
+        strips([*rows, *([Tile(gives.picture, "The embedding", together)] if len(rows) > 1 else [])], "story_necks")
     shares = [f"{100 * share:.0f} % {branch_title(branch).lower()}" for branch, share in story.length_shares().items()]
     names = ", ".join(SYMBOLS.get(branch, branch) for branch in trace.before)
     takes = replace(takes, name=names, shape=", ".join(map(shape_of, trace.before.values())))
-    features = ", ".join(rf"\hat f_{{{branch}}}" for branch in trace.after)
+    features = ", ".join(rf"\hat f_{{\mathrm{{{branch}}}}}" for branch in trace.after)
     how = "aligned by its camera" if story.model.is_aligned else "as it is"
     if story.model.is_aligned and story.query is None:
         how = "aligned by the whole set"
@@ -130,24 +129,31 @@ def cosine(story: Story, takes: Handed, nearest: Nearest) -> None:
     left, right = sides()
     with left:
         pair = [
-            Tile(thumbnail(story.picture), f"Query {story.name}", "the query"),
-            Tile(thumbnail(image), f"Ranked first: {image.name}", f"ranked first: {image_label(image)}"),
+            Tile(Painted(thumbnail(story.picture)), f"Query {story.name}", "the query"),
+            Tile(Painted(thumbnail(image)), f"Ranked first: {image.name}", f"ranked first: {image_label(image)}"),
         ]
         tiles(pair, 2)
         share_chart({story.model.title: nearest.shares}, name)
     parts = ", ".join(f"{branch_title(branch).lower()} {share:.3f}" for branch, share in nearest.shares.items())
-    gives = Handed(f"the {name}", "one number", thumbnail(image))
+    gives = Handed(f"the {name}", "one number", Painted(thumbnail(image)))
     with right:
         words(takes, COSINE, gives, [f"Shares of the {name}: {parts}; together {nearest.cosine:.3f}."])
 
 
 def ranks(story: Story, bench: Workbench) -> None:
     """The first images of both networks; an upload has no hits and no errors."""
-    st.latex(RANKS)
+    first, second, third = st.columns([3, 4, 4], gap="small", vertical_alignment="center")
+    nearest = story.nearest()
+    if nearest is not None:
+        picture = Painted(thumbnail(bench.split.gallery[nearest.gallery]))
+        cosines = Handed("a cosine an image", f"1 × {len(bench.split.gallery):,}", picture)
+        first.html(f"{STYLE}{taken(cosines)}")
+    second.latex(RANKS)
+    third.markdown(_first_in_words(story, bench))
     if story.query is not None:
         models = bench.networks.values()
         rows = [_row(model, story.query) for model in models]
-        rank_list(story.picture, rows, bench.split.gallery)
+        rank_list(story.picture, rows, bench.split.gallery, layout="ranks close")
         legend()
         return
     rows = []
@@ -158,10 +164,22 @@ def ranks(story: Story, bench: Workbench) -> None:
             caption = f" · {1 - value:.3f}\n{image_label(image)}"
             figures.append(Figure(thumbnail(image), f"rank {place}: {image.name}", caption, mark=str(place)))
         rows.append(ImageRow(title, f"of {len(bench.split.gallery):,}", figures))
-    image_rows(rows, "ranks")
+    image_rows(rows, "ranks close")
     st.caption(
         "Nothing says which vehicle an uploaded picture shows, so no image counts as a hit. Numbers: rank and distance."
     )
+
+
+def _first_in_words(story: Story, bench: Workbench) -> str:
+    """What each network ranks first; without labels, whether that is the same image."""
+    if story.query is None:
+        first = {story.of(model).ranked(1)[0].index for model in bench.networks.values()}
+        return "The networks rank the same image first." if len(first) == 1 else "The networks differ on who is first."
+    first = {title: int(model.evaluation().ranking.first_hit[story.query]) for title, model in bench.networks.items()}
+    if not any(first.values()):  # the protocol leaves the same matches to all
+        return "No image of the gallery counts as a match for this query."
+    places = [f"at rank {hit:,} with {title}" for title, hit in first.items()]
+    return f"The query's vehicle comes {', '.join(places)}."
 
 
 def _row(model: OpenedModel, query: int) -> RankRow:

@@ -1,4 +1,7 @@
-"""The paper's symbols as Markdown and HTML typeset them. Alt texts, options of select boxes and tables keep them plain."""
+"""The paper's symbols as Markdown and HTML typeset them.
+
+Alt texts and tables keep them plain, and options too, whose words stand in links.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from app.workbench import places
 from app.workbench.cache import cached
@@ -14,9 +13,9 @@ from app.workbench.images import data_uri
 from app.workbench.workbench import OpenedModel
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
-from ssrnet.explain.attention import stretch
+from ssrnet.explain.attention import in_image
 from ssrnet.explain.batch import MinedBatch, batch_labels, branches_before_neck
-from ssrnet.explain.overlay import overlay
+from ssrnet.explain.overlay import Scale, overlay, scale_of
 from ssrnet.studies.learning.record import LearningRecord
 
 PART, SHOW = "learning_part", "recorded_show"
@@ -46,17 +45,20 @@ class RecordedRun(NamedTuple):
         key = (places.ROOT / RECORD / "batch.jpg", position)
         return cached("recorded pictures", key, lambda: data_uri(self.pictures[position]), 100)
 
-    def map_uri(self, state: int, number: int) -> str:
-        """M_s of one of the images looked at, stretched to its own range, over the image, as a data URI."""
+    def scale(self, state: int | None = None, number: int | None = None) -> Scale:
+        """Of M_s of one of the images looked at, at one epoch; without them, of all the run's maps."""
+        M_s = self.record.M_s if state is None else self.record.M_s[state, number]
+        return scale_of([M_s.numpy()])
+
+    def map_uri(self, state: int, number: int, scale: Scale, colours: str) -> str:
+        """M_s of one of the images looked at over the image, as a data URI; ``colours`` is in :data:`COLOUR_MAPS`."""
 
         def draw() -> str:
             picture = self.pictures[int(self.record.looked_at[number])]
-            side = len(picture)
-            heat = Image.fromarray(stretch(self.record.M_s[state, number].numpy()))
-            enlarged = np.clip(np.asarray(heat.resize((side, side), Image.Resampling.BILINEAR)), 0, 1)
-            return data_uri(overlay(picture, enlarged))
+            heat = in_image(self.record.M_s[state, number].numpy(), len(picture))
+            return data_uri(overlay(picture, scale.fractions(heat), colours=colours))
 
-        key = (places.ROOT / RECORD / "run.safetensors", state, number)
+        key = (places.ROOT / RECORD / "run.safetensors", state, number, scale, colours)
         return cached("recorded maps", key, draw, 400)
 
 

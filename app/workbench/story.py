@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -16,15 +16,22 @@ from app.workbench.matches import pair_shares
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain import stages
-from ssrnet.explain.attention import stretch
 from ssrnet.explain.image_maps import ImageMap
-from ssrnet.explain.overlay import coloured, overlay
+from ssrnet.explain.overlay import DEFAULT_COLOURS, Scale, coloured, overlay, scale_of
 from ssrnet.explain.shares import BranchProducts
 from ssrnet.model import Trace
 from ssrnet.retrieval.alignment import Standardisation
 from ssrnet.retrieval.ranking import RankedImage
 
 T = TypeVar("T")
+
+
+class Painted(NamedTuple):
+    """A picture as a data URI; of a map, the values at the ends of its colours, and their name in :data:`COLOUR_MAPS`."""
+
+    uri: str
+    scale: Scale | None = None
+    colours: str = DEFAULT_COLOURS
 
 
 class Nearest(NamedTuple):
@@ -37,11 +44,16 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True)
 class Story:
-    """A query of the split, at its position ``query``, or an upload, for which that is None, in one network."""
+    """A query of the split, at its position ``query``, or an upload, for which that is None, in one network.
+
+    colours: of all maps, by a name in :data:`COLOUR_MAPS`. same_scale: whether maps of a kind share one range.
+    """
 
     model: OpenedModel
     picture: Picture
     query: int | None
+    colours: str = DEFAULT_COLOURS
+    same_scale: bool = False
 
     @property
     def name(self) -> str:
@@ -67,39 +79,45 @@ class Story:
 
     def of(self, model: OpenedModel) -> Story:
         """The same picture in another network."""
-        return Story(model, self.picture, self.query)
+        return replace(self, model=model)
 
-    def kept(self, kind: str, make: Callable[[], T]) -> T:
-        """What ``make`` computes of the picture in this network, from the cache once it has been."""
+    def kept(self, kind: str, make: Callable[[], T], *key: object) -> T:
+        """What ``make`` computes of the picture in this network and of ``key``, from the cache once it has been."""
         if self.query is None:
-            return session_cached((kind, self.model, self.picture), make)
-        return cached(f"story: {kind}", (self.model, self.picture), make, 256)
+            return session_cached((kind, self.model, self.picture, *key), make)
+        return cached(f"story: {kind}", (self.model, self.picture, *key), make, 256)
 
     def square(self, side: int = SIDE) -> np.ndarray:
         """(side, side, 3) uint8: the picture stretched as the network sees it."""
         picture = self.picture if self.query is None else read_image(self.picture.path)
-        return self.kept(f"square of {side}", lambda: square(picture, side))
+        return self.kept("square", lambda: square(picture, side), side)
 
     def square_uri(self) -> str:
         return self.kept("square's URI", lambda: data_uri(self.square()))
 
-    def over(self, name: str, cells: np.ndarray) -> str:
-        """A map (H, W) of cells over the whole picture, on its own range, as a data URI; ``name`` tells maps apart."""
+    def over(self, name: str, cells: np.ndarray, of_a_kind: Iterable[np.ndarray] = ()) -> Painted:
+        """A map (H, W) of cells over the whole picture; ``name`` tells maps apart, ``of_a_kind`` may share their range with it."""
+        scale = self._scale(cells, of_a_kind)
 
         def paint() -> str:
-            picture = self.picture if self.query is None else read_image(self.picture.path)
-            pixels = np.asarray(reduced(picture))
-            return data_uri(overlay(pixels, stretch(ImageMap(cells, self.trace.theta).at(pixels.shape[:2]))))
+            pixels = np.asarray(reduced(self.picture if self.query is None else read_image(self.picture.path)))
+            heat = scale.fractions(ImageMap(cells, self.trace.theta).at(pixels.shape[:2]))
+            return data_uri(overlay(pixels, heat, colours=self.colours))
 
-        return self.kept(f"{name} over the picture", paint)
+        return Painted(self.kept("maps", paint, name, scale, self.colours), scale, self.colours)
 
-    def strip(self, name: str, rows: Tensor) -> str:
-        """Rows (n, d) of numbers as n lines of d coloured points, stretched to their own range, as a data URI."""
+    def strip(self, name: str, rows: Tensor, of_a_kind: Iterable[Tensor] = ()) -> Painted:
+        """Rows (n, d) of numbers as n lines of d coloured points; the rest is as in :meth:`over`."""
+        values = _numbers(rows)
+        scale = self._scale(values, map(_numbers, of_a_kind))
 
         def paint() -> str:
-            return data_uri(coloured(stretch(np.atleast_2d(rows.detach().float().cpu().numpy()))), "png")
+            return data_uri(coloured(scale.fractions(values), self.colours), "png")
 
-        return self.kept(f"{name} as a strip", paint)
+        return Painted(self.kept("strips", paint, name, scale, self.colours), scale, self.colours)
+
+    def _scale(self, values: np.ndarray, of_a_kind: Iterable[np.ndarray]) -> Scale:
+        return scale_of([values, *(of_a_kind if self.same_scale else ())])
 
     def largest_means(self, count: int) -> stages.LargestMeans:
         return self.kept("largest means", lambda: stages.largest_means(self.trace, count))
@@ -137,3 +155,8 @@ class Story:
             return self.model.branch_features().upload_products(embedding)
 
         return self.kept("products", compute)
+
+
+def _numbers(rows: Tensor) -> np.ndarray:
+    """(n, d) of rows (n, d) or of one (d,)."""
+    return np.atleast_2d(rows.detach().float().cpu().numpy())

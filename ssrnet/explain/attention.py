@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssrnet.explain.overlay import scale_of
 from ssrnet.model import ModelSettings, Trace
 
 WITHOUT_M_S = {
@@ -135,8 +134,3 @@ def warped(picture: np.ndarray, theta: Tensor) -> np.ndarray:
 def in_image(cells: np.ndarray, size: int | tuple[int, int], theta: Tensor | None = None) -> np.ndarray:
     """One map (H, W) of cells at the image's size, by :func:`to_image_frame`."""
     return to_image_frame(cells[None], size, theta)[0]
-
-
-def stretch(heatmap: np.ndarray) -> np.ndarray:
-    """One map on its own range, in [0, 1] for colouring; a constant map becomes 0. Show its range beside it."""
-    return scale_of([heatmap]).fractions(heatmap)

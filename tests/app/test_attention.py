@@ -26,7 +26,7 @@ def grid(test):
     """By "model: map", in order, what stands below that column's maps: the bar's two numbers, then the caption."""
     sheet = next(element.proto.body for element in test.get("html") if 'class="sheet"' in element.proto.body)
     kinds = [
-        kind
+        re.sub("<.*?>", "", kind)
         for count, kind in re.findall(r'<th scope="colgroup" colspan="(\d)">(.*?)</th>', sheet)
         for _ in range(int(count))
     ]

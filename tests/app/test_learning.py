@@ -155,6 +155,15 @@ def test_the_recorded_run_at_an_epoch_is_the_records(open_city, record, state):
     (points,) = (each["data"] for each in specs(test) if "Embeddings" in str(each["layout"].get("title")))
     assert sum(len(each["x"]) for each in points) == len(record.images) + 1
     test = open_city("learning", **url, recorded_show="Attention and nodes")
+    bars = re.findall(r"Colours from black, (.*?), to pale yellow, (.*?)\"", html(test))
+    assert [tuple(map(float, bar)) for bar in bars] == [
+        pytest.approx((M_s.min().item(), M_s.max().item()), rel=0.01) for M_s in record.M_s[state]
+    ]
+    shared = open_city("learning", **url, recorded_show="Attention and nodes", same_scale="true", map_colours="Viridis")
+    bars = re.findall(r"Colours from violet, (.*?), to yellow, (.*?)\"", html(shared))
+    assert [tuple(map(float, bar)) for bar in bars] == [
+        pytest.approx((record.M_s.min().item(), record.M_s.max().item()), rel=0.01)
+    ] * len(record.looked_at)
     cosines = matrices(test)[0]["Cosine, H(2)"]
     assert cosines == pytest.approx(record.node_cosine[state, 2, 1].numpy(), abs=0.006)
 

@@ -191,7 +191,12 @@ def test_the_map_in_the_diagram_is_the_query_s(project, city, checkpoints):
     bench = workbench(city, checkpoints)
     a, b = bench.split.query[0], bench.split.query[-1]
     M_s = bench.ssrnet.view(a).trace.M_s
-    assert map_uri(network_map(bench.ssrnet.view(a).trace, "M_s")) in network_pictures(bench.ssrnet, a)["attention"].svg
+    attention = network_pictures(bench.ssrnet, a)["attention"]
+    assert map_uri(network_map(bench.ssrnet.view(a).trace, "M_s")) in attention.svg
+    numbers = re.findall(r'<text class="(?:low|high)".*?>(.*?)</text>', attention.svg)
+    assert list(map(float, numbers)) == pytest.approx([M_s.min().item(), M_s.max().item()], rel=0.01)
+    assert f"from {numbers[0]}, black, to {numbers[1]}, pale yellow" in attention.alt
+    assert network_pictures(bench.ssrnet, a, "viridis")["attention"].svg != attention.svg
     assert not torch.equal(M_s, bench.ssrnet.view(b).trace.M_s)
     assert network_pictures(bench.ssrnet, a)["attention"] != network_pictures(bench.ssrnet, b)["attention"]
 
@@ -202,6 +207,11 @@ def test_start_shows_the_pictures_of_the_query_in_the_url(measured):
     assert drawing.count('class="picture"') == 2 * 5, "in the wide and in the tall drawing"
     assert "shows the query, 0008 · c001" in drawing and "rank 1:" in drawing
     assert any("0008_c001_00000000_0.jpg, the current query" in each.value for each in test.caption)
+
+
+def test_the_map_in_the_diagram_has_the_colours_that_all_pages_share(measured):
+    assert "black" in components(measured(), "network_diagram")[0]["svg"]
+    assert "dark blue" in components(measured(map_colours="Cividis"), "network_diagram")[0]["svg"]
 
 
 def test_a_query_that_cannot_be_read_leaves_the_diagram_plain(measured, monkeypatch):

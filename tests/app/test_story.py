@@ -1,19 +1,26 @@
 """The Story page: each stage against the trace, what a network without graph and attention skips, uploads, the URL."""
 
+import base64
+import io
 import re
 from html import unescape
 
+import cv2
+import matplotlib
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from app.workbench.images import SIDE, square
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image
 from ssrnet.explain.shares import branch_products
 from ssrnet.explain.stages import messages
 from ssrnet.model.regions import region_boxes
 from tests.app.conftest import components, html, rows_of_pictures, specs, whole, workbench
 
-QUERY = "0007_c001_00000000_0.jpg"
+QUERY, OTHER = "0007_c001_00000000_0.jpg", "0008_c001_00000000_0.jpg"
 NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
 
 
@@ -24,7 +31,7 @@ def story(open_city):
 
     def at(stage: int, **url: str):
         if not opened:
-            opened.append(open_city("story", query=QUERY, stage=str(stage), **url))
+            opened.append(open_city("story", **{"query": QUERY, "stage": str(stage), **url}))
         else:
             opened[0].query_params["stage"] = str(stage)
             opened[0].run()
@@ -35,21 +42,53 @@ def story(open_city):
     return at
 
 
-def model_and_trace(city, checkpoints, name="ssrnet"):
+def model_and_trace(city, checkpoints, name=QUERY):
     bench = workbench(city, checkpoints)
-    model = getattr(bench, name)
-    query = next(at for at, image in enumerate(bench.split.query) if image.name == QUERY)
+    model = bench.ssrnet
+    query = next(at for at, image in enumerate(bench.split.query) if image.name == name)
     return model, query, model.view(bench.split.query[query]).trace
 
 
 def handed(test, way):
     """What the stage takes or gives: name and shape."""
     found = re.findall(rf"{way} <b>(.*?)</b><br>(.*?)</(?:figcaption|div)>", html(test))
-    return [tuple(unescape(re.sub("<.*?>", "", part)) for part in each) for each in found]
+    return [tuple(map(plain, each)) for each in found]
+
+
+def plain(words):
+    """Without the tags that typeset symbols."""
+    return unescape(re.sub("<.*?>", "", words))
 
 
 def said(test):
     return " ".join(each.value for each in test.markdown)
+
+
+def pictures(test):
+    """The stage's own pictures by their alt text: (h, w, 3) uint8, and the numbers at the ends of the bar below."""
+    found = {}
+    for uri, alt, rest in re.findall(
+        r'<figure><img src="data:image/\w+;base64,(.*?)" alt="(.*?)">(.*?)<fig', html(test)
+    ):
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGB"))
+        bar = re.search(r'aria-label="Colours from [\w ]+, (.*?), to [\w ]+, (.*?)"', rest)
+        found[unescape(alt)] = pixels, bar and tuple(map(float, bar.groups()))
+    return found
+
+
+def inferno(values, low=None, high=None):
+    """Matplotlib's colours of values from low to high, else of their own range."""
+    low, high = (values.min() if low is None else low), (values.max() if high is None else high)
+    return 255 * matplotlib.colormaps["inferno"]((values - low) / (high - low))[..., :3]
+
+
+def assert_over(found, cells, photograph):
+    """A painted map is the cells' colours, half over the photograph."""
+    heat = cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    expected = 0.5 * photograph + 0.5 * inferno(heat, cells.min(), cells.max())
+    pixels, bar = found
+    assert np.abs(pixels - expected).mean() < 5, "but for the JPEG"
+    assert bar == pytest.approx((cells.min(), cells.max()), rel=0.01, abs=1e-3)
 
 
 def test_every_stage_takes_what_the_one_before_gives_in_the_tensors_shapes(story, city, checkpoints):
@@ -76,26 +115,81 @@ def test_every_stage_takes_what_the_one_before_gives_in_the_tensors_shapes(story
         assert re.search(r'<img src="data:image/\w+;base64,[^"]{99,}" alt="[^"]+', html(test))
 
 
-def test_numbers_of_the_maps_are_the_traces(story, city, checkpoints):
-    _, _, trace = model_and_trace(city, checkpoints)
-    assert "by 1.33 across and by 1.60 down" in said(story(1)), "48 × 40 pixels become 64 × 64"
-    assert trace.f_G[0].argmax().item() == int(re.search(r"channel (\d+): mean", html(story(2)))[1])
+@pytest.mark.parametrize("query", [QUERY, OTHER])
+def test_numbers_of_the_maps_are_the_traces(story, city, checkpoints, query):
+    model, _, trace = model_and_trace(city, checkpoints, query)
+    test = story(1, query=query)
+    assert "by 1.33 across and by 1.60 down" in said(test), "48 × 40 pixels become 64 × 64"
+    photograph = next(image for image in model.split.query if image.name == query)
+    seen = square(read_image(photograph.path))
+    assert np.abs(pictures(test)[f"{query} stretched to a square"][0] - seen.astype(float)).mean() < 5
+    shown = pictures(story(2))
+    means = trace.F_G[0].mean((1, 2))
+    assert list(shown) == [f"Channel {at} of F_G over {query}" for at in means.argsort(descending=True)[:6].tolist()]
+    for alt, found in shown.items():
+        assert_over(found, trace.F_G[0, int(alt.split()[1])].numpy(), seen)
+    zeros = f"{100 * (trace.F_G == 0).float().mean():.0f} % of all values are 0"
+    assert zeros in said(story(2)) and f"over all channels the mean is {means.mean():.2f}" in said(story(2))
+    assert trace.f_G[0].argmax().item() == int(re.search(r"channel (\d+), mean", html(story(2)))[1])
     M_c, (bars,) = trace.M_c[0, :, 0, 0].numpy(), specs(story(3))
     strongest, weakest = (
         np.array(bar["x"] if isinstance(bar["x"], list) else decoded(bar["x"])) for bar in bars["data"]
     )
     assert strongest == pytest.approx(np.sort(M_c)[:-7:-1]) and weakest == pytest.approx(np.sort(M_c)[5::-1])
+    rises = f"channel {M_c.argmax()} rises most, to {M_c.max():.3f}, and channel {M_c.argmin()} falls most"
+    assert rises in said(story(3)) and f"{100 * (M_c > M_c.mean()).mean():.0f} % of them rise" in said(story(3))
     M_s = trace.M_s[0, 0].numpy()
     row, column = np.unravel_index(M_s.argmax(), M_s.shape)
     sentence = said(story(4))
     assert f"by {M_s.min():.2f} to {M_s.max():.2f}" in sentence
     assert f"highest in row {row + 1} from the top, column {column + 1} from the left, of 4 × 4" in sentence
+    assert_over(pictures(story(4))[f"M_s over {query}"], M_s, seen)
+    mean = "The mean cosine between two nodes is " + ", ".join(
+        f"{value:.2f} in $H^{{({layer})}}$" for layer, value in enumerate(mean_cosines(trace))
+    )
+    assert mean in said(story(6))
+
+
+def mean_cosines(trace):
+    """Of every two different nodes, layer by layer."""
+    for H in trace.H:
+        rows = torch.nn.functional.normalize(H[0], dim=1)
+        yield (rows @ rows.T)[~torch.eye(len(rows), dtype=bool)].mean().item()
+
+
+def test_sentences_differ_between_images_as_their_arrays_do(story, city, checkpoints):
+    (_, _, one), (_, _, two) = (model_and_trace(city, checkpoints, name) for name in (QUERY, OTHER))
+    for array in ("F_G", "M_c", "M_s", "f_token"):
+        assert not torch.allclose(getattr(one, array), getattr(two, array))
+    stages = (2, 3, 4, 6, 7, 8, 9)
+    first = [said(story(stage)) for stage in stages]
+    for stage, sentence in zip(stages, first, strict=True):
+        test = story(stage)
+        test.query_params["query"] = OTHER
+        assert said(story(stage)) != sentence, stage
+        test.query_params["query"] = QUERY
+
+
+def test_colours_and_one_scale_for_maps_of_a_kind(story, city, checkpoints):
+    _, _, trace = model_and_trace(city, checkpoints)
+    rows = trace.H[-1][0].numpy()
+    assert [bar for _, bar in pictures(story(7)).values()] == [
+        pytest.approx((row.min(), row.max()), rel=0.01, abs=1e-3) for row in rows
+    ]
+    test = story(7)
+    test.selectbox(key="map_colours").set_value("viridis").run()
+    test.toggle(key="same_scale").set_value(True).run()
+    assert "Colours from violet" in html(test) and "Colours from black" not in html(test)
+    shared = pytest.approx((rows.min(), rows.max()), rel=0.01, abs=1e-3)
+    assert [bar for _, bar in pictures(test).values()] == [shared] * 7
+    lengths = [float(x[0].norm(dim=0).max()) for x in (trace.F_G, trace.M_c * trace.F_G, trace.F_attn)]
+    for stage in (3, 4, 5):
+        taken = re.search(r'from the stage before">.*?, to yellow, (.*?)"', html(story(stage)))
+        assert float(taken[1]) == pytest.approx(max(lengths), rel=0.01)
 
 
 def decoded(packed):
     """Plotly's typed array."""
-    import base64
-
     return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"])
 
 
@@ -113,7 +207,7 @@ def test_edges_are_as_wide_as_what_is_sent(story, city, checkpoints):
     sent = messages(model.network, trace)
     (data,) = components(story(6), "node_graph")
     first, last = data["steps"]
-    assert [first["title"], last["title"]] == ["H(0) → H(1)", "H(1) → H(2)"]
+    assert [plain(each["title"]) for each in (first, last)] == ["H(0) → H(1)", "H(1) → H(2)"]
     effects, shares = sent.effects[0] / sent.effects[0].max(), sent.shares.abs() / sent.shares.abs().max()
     for (a, b), one, two in zip(data["edges"], first["widths"], last["widths"], strict=True):
         assert one == pytest.approx([effects[NODES.index(a)].item(), effects[NODES.index(b)].item()])
@@ -121,7 +215,9 @@ def test_edges_are_as_wide_as_what_is_sent(story, city, checkpoints):
         assert two == ([None, None] if "token" not in (a, b) else pytest.approx(expected))
     assert list(last["labels"].values()) == [f"{100 * share:.0f} %" for share in sent.shares.tolist()]
     assert (
-        "row of H(0) is zero" in first["note"] and "exact share" in last["note"] and "add up to 100 %" in last["note"]
+        "row of H(0) is zero" in plain(first["note"])
+        and "exact share" in last["note"]
+        and "add up to 100 %" in last["note"]
     )
 
 
@@ -129,6 +225,12 @@ def test_the_tokens_row_and_the_embedding(story, city, checkpoints):
     _, _, trace = model_and_trace(city, checkpoints)
     assert (trace.f_token == trace.H[-1][:, -1]).all()
     assert f"{(trace.f_token > 0).sum()} of the 512 numbers" in said(story(7))
+    strips = list(pictures(story(7)).values())
+    for (strip, bar), row in zip(strips, trace.H[-1][0].numpy(), strict=True):
+        assert np.abs(strip[0] - inferno(row)).max() < 6 and bar[1] == pytest.approx(row.max(), rel=0.01)
+    strips = list(pictures(story(8)).values())
+    for (strip, _), row in zip(strips, [*trace.after.values(), trace.embedding()], strict=True):
+        assert np.abs(strip[0] - inferno(row[0].numpy())).max() < 6
     squared = [float(x.square().sum()) for x in trace.after.values()]
     parts = [f"{100 * part / sum(squared):.0f} %" for part in squared]
     assert re.findall(r"\d+ %", said(story(8)).partition("as it is")[2])[:3] == parts
@@ -147,7 +249,12 @@ def test_the_cosine_is_the_first_ranked_images_and_rows_are_of_both_networks(sto
     )
     assert together == pytest.approx(1 - first.distance, abs=1e-3) and sum(shares) == pytest.approx(together, abs=2e-3)
     assert len(shares) == 3 and f"Ranked first: {bench.split.gallery[first.index].name}" in html(test)
-    rows = rows_of_pictures(story(10))
+    test = story(10, **align)
+    places = [int(model.evaluation().ranking.first_hit[query]) for model in bench.networks.values()]
+    words = ", ".join(f"at rank {place} with {title}" for place, title in zip(places, bench.networks, strict=True))
+    assert f"The query's vehicle comes {words}." in said(test)
+    assert handed(test, "takes") == [("a cosine an image", f"1 × {len(bench.split.gallery)}")] and len(test.latex) == 1
+    rows = rows_of_pictures(test)
     assert [row["heading"] for row in rows] == list(bench.networks)
     for row, model in zip(rows, bench.networks.values()):
         hits = model.evaluation().ranking.top(query, 5)

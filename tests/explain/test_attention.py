@@ -9,7 +9,6 @@ from ssrnet.explain.attention import (
     channel_attention,
     global_length,
     spatial_attention,
-    stretch,
     strongest_channels,
     to_image_frame,
     warped,
@@ -123,11 +122,6 @@ def test_a_warped_map_goes_back_where_it_came_from():
     y, x = np.unravel_index(pixels.argmax(), pixels.shape)
     assert 16 <= y < 22 and 16 <= x < 22
     assert pixels[:14].max() == 0, "what the warped image does not show has no value"
-
-
-def test_stretch_spans_zero_to_one_and_survives_a_constant():
-    np.testing.assert_allclose(stretch(np.array([[2.0, 3.0], [4.0, 2.0]])), [[0, 0.5], [1, 0]])
-    assert not stretch(np.full((2, 2), 0.7)).any()
 
 
 def test_a_picture_is_warped_as_the_network_warps_it():

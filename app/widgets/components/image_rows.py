@@ -16,7 +16,8 @@ from ssrnet.analysis.picture_cells import cell_ratio
 
 Kind = Literal["query", "hit", "error", "junk", "plain"]
 """The colour of a frame: blue, green, red, grey, or none."""
-Layout = Literal["ranks", "cards", "grid", "panel", "batch"]
+Layout = Literal["ranks", "ranks close", "cards", "grid", "panel", "batch"]
+"""How rows stand; "ranks close" are smaller, so that two of them fit below other things on a small screen."""
 
 ACROSS = 12, 6
 """Most ranked pictures a line: where the page is wide, and where it is not."""
@@ -29,7 +30,8 @@ class Figure:
     """One picture: ``mark`` bold, then ``caption``, whose lines are parted by newlines, and ``note`` in italics.
 
     picks: what a click on the picture picks; "" for a picture that cannot be clicked. alt: for screen readers. apart:
-    whether others, which are not drawn, stand before it.
+    whether others, which are not drawn, stand before it. bar: HTML between picture
+    and words, a map's colour bar.
     """
 
     uri: str
@@ -40,6 +42,7 @@ class Figure:
     mark: str = ""
     note: str = ""
     apart: bool = False
+    bar: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,6 @@ def _figure(figure: Figure, at: str, tooltip: str) -> str:
     lines[0] += escape(figure.caption).replace("\n", "<br>")
     lines += [f"<i>{escape(figure.note)}</i>"] if figure.note else []
     return (
-        f'<figure class="{figure.kind}"{" data-apart" * figure.apart}{button}><img src="{figure.uri}" alt="{alt}">'
+        f'<figure class="{figure.kind}"{" data-apart" * figure.apart}{button}><img src="{figure.uri}" alt="{alt}">{figure.bar}'
         f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
     )
