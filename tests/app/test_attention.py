@@ -25,8 +25,9 @@ QUERY = "0007_c001_00000000_0.jpg"
 def grid(test):
     """By "model: map", in order, what stands below that column's maps: the bar's two numbers, then the caption."""
     sheet = next(element.proto.body for element in test.get("html") if 'class="sheet"' in element.proto.body)
+    sheet = re.sub(r"<i>(\w)</i><sub>(\w+)</sub>", r"\1_\2", sheet)  # symbols without their typesetting
     kinds = [
-        re.sub("<.*?>", "", kind)
+        kind
         for count, kind in re.findall(r'<th scope="colgroup" colspan="(\d)">(.*?)</th>', sheet)
         for _ in range(int(count))
     ]
@@ -262,7 +263,7 @@ def test_a_cam_added_to_the_table_is_a_choice_of_both_pages(open_city, monkeypat
 
 def test_the_strongest_channels_are_ssrnets(open_city):
     test = open_city("attention", attention_images="1")
-    weights = [float(text) for text in re.findall(r"<p>M_c ([\d.]+)</p>", html(test))]
+    weights = [float(text) for text in re.findall(r"<p><i>M</i><sub>c</sub> ([\d.]+)</p>", html(test))]
     assert len(weights) == 8 and weights == sorted(weights, reverse=True)
     assert test.subheader[-1].value == "SSR-Net (GB+AB+RB): the 8 channels that $M_c$ lets through most"
     assert not any("Baseline" in each.value for each in test.subheader)

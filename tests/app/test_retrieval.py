@@ -163,7 +163,7 @@ def test_why_this_match_explains_with_both_models(open_city):
     nodes = matrices(test)[0]["Nodes of the two images, H(0)"]
     assert nodes.shape == (7, 7) and 0 <= nodes[:6, :6].min() < nodes[:6, :6].max() <= 1 == nodes[6, 6]
     low, high = re.search(r"at H\(0\) of .*?, from (\S+) to ([\d.]+);", page).groups()  # what a screen reader says
-    assert (float(low), float(high)) == (nodes.min(), nodes.max()) and ">middle</th>" in page
+    assert (float(low), float(high)) == (nodes.min(), nodes.max()) and ">middle<" in page
     relation = parts[2][0]
     assert tokens["layout"]["title"]["text"].startswith(f"Relation branch's {relation:.3f}")
 

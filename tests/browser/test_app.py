@@ -34,7 +34,7 @@ def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, 
 
 def test_attention_draws_its_maps_in_colours_that_other_pages_keep(page, server, city, checkpoints):
     page.goto(f"{server}/attention?{urlencode({'data': str(city), **checkpoints})}")
-    page.locator(".sheet").get_by_text("M_s", exact=True).wait_for()
+    page.locator(".sheet").get_by_text("Ms", exact=True).wait_for()
     page.locator(".sheet").get_by_text("Grad-CAM", exact=True).wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
     page.wait_for_function("[...document.querySelectorAll('.sheet .picture img')].every(i => i.naturalWidth > 0)")
@@ -72,7 +72,7 @@ def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path
         link = page.url
 
         menu(page, "Attention")
-        page.locator(".sheet").get_by_text("M_s", exact=True).wait_for()
+        page.locator(".sheet").get_by_text("Ms", exact=True).wait_for()
         menu(page, "Scoreboard")
         page.get_by_text("Curves", exact=True).wait_for()
         menu(page, "Retrieval")

@@ -23,11 +23,11 @@ def test_stages_are_stepped_through_by_keyboard(page, server, city, checkpoints)
     page.get_by_role("heading", name="6. ").wait_for()
     page.get_by_role("button", name="H(1) → H(2)").click()
     assert page.get_by_role("button", name="Play").count() == 1, "who chooses a layer stays there"
-    page.get_by_text("exact share in f_token").wait_for()
+    page.get_by_text("exact share in").wait_for()
     assert page.locator("circle.message").count() == 6 and page.locator("line.unread").count() == 2 * 8
     page.emulate_media(reduced_motion="reduce")
     page.reload()
     page.get_by_role("button", name="H(1) → H(2)").click()
-    page.get_by_text("exact share in f_token").wait_for()
+    page.get_by_text("exact share in").wait_for()
     assert page.locator("circle.message").count() == 0
     assert page.locator("[data-testid=stException]").count() == 0
