@@ -2,6 +2,8 @@
 
 from urllib.parse import urlencode
 
+from ssrnet.data.datasets import open_dataset
+
 
 def test_stages_are_stepped_through_by_keyboard(page, server, city, checkpoints):
     page.goto(f"{server}/story?{urlencode({'data': str(city), **checkpoints})}")
@@ -23,11 +25,37 @@ def test_stages_are_stepped_through_by_keyboard(page, server, city, checkpoints)
     page.get_by_role("heading", name="6. ").wait_for()
     page.get_by_role("button", name="H(1) → H(2)").click()
     assert page.get_by_role("button", name="Play").count() == 1, "who chooses a layer stays there"
-    page.get_by_text("exact share in").wait_for()
+    page.locator("output").get_by_text("exact share in").wait_for()
     assert page.locator("circle.message").count() == 6 and page.locator("line.unread").count() == 2 * 8
     page.emulate_media(reduced_motion="reduce")
     page.reload()
+    page.get_by_role("button", name="Play").wait_for()  # which does not start by itself
+    assert page.locator(".handed img").evaluate("image => getComputedStyle(image).animationName") == "none"
     page.get_by_role("button", name="H(1) → H(2)").click()
-    page.get_by_text("exact share in").wait_for()
+    page.locator("output").get_by_text("exact share in").wait_for()
     assert page.locator("circle.message").count() == 0
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_an_upload_goes_through_all_ten_stages_and_leaves_again(page, server, city, checkpoints):
+    query = "0007_c001_00000000_0.jpg"
+    photograph = next(image for image in open_dataset(city).test if image.vehicle_id == "0008")
+    page.goto(f"{server}/story?{urlencode({'data': str(city), **checkpoints, 'query': query})}")
+    page.get_by_alt_text(f"Photograph {query}").wait_for()
+    page.get_by_text("Another image, or another network").click()
+    page.locator("input[type=file]").set_input_files(photograph.path)
+    page.get_by_alt_text("Photograph the uploaded picture").wait_for()
+    for stage in range(2, 11):
+        page.get_by_role("button", name="Next stage").click()
+        page.get_by_role("heading", name=f"{stage}. ").wait_for()
+    page.get_by_text("no image counts as a hit").wait_for()
+    rows = page.locator(".image-rows.ranks .block")
+    assert rows.locator(".title").all_inner_texts() == [
+        f"{title}of 12" for title in ("Baseline (GB)", "SSR-Net (GB+AB+RB)")
+    ]
+    assert [rows.nth(at).get_by_alt_text("rank ").count() for at in range(2)] == [5, 5]
+    page.get_by_test_id("stFileUploaderDeleteBtn").get_by_role("button").click()
+    page.get_by_text("first hit at rank").first.wait_for()
+    page.get_by_role("button", name="Photo", exact=True).click()
+    page.get_by_alt_text(f"Photograph {query}").wait_for()
+    assert page.get_by_test_id("stException").count() == 0
