@@ -15,6 +15,7 @@ from app.widgets.map_colours import map_colours_button
 from app.widgets.network_pictures import network_pictures
 from app.widgets.page import VIEWS, as_page, explain
 from app.widgets.source import guide, show_seen_in_training
+from app.widgets.symbols import typeset
 from app.widgets.tours import TOURS, OpenedStep, Tour, step_link
 from app.workbench import Workbench
 from ssrnet.analysis.comparison import LARGEST_GAIN, largest_gain
@@ -62,7 +63,9 @@ def render(bench: Workbench | None) -> None:
         settings, cells = info.model, info.image_size // (16 if info.model.last_stride == 1 else 32)
     with diagram:
         opened = network_diagram(settings, cells, VIEWS, "start_network", pictures)
-    words.caption("Blocks with a coloured frame lead to their pages." + (_what_is_drawn(bench) if pictures else ""))
+    words.caption(
+        "Blocks with a coloured frame lead to their pages." + (_what_is_drawn(bench, pictures) if pictures else "")
+    )
     st.subheader("Four approaches (paper, Fig. 1)", anchor=False)
     approaches()
     if bench is not None:
@@ -90,9 +93,12 @@ def _pictures(bench: Workbench, colours: str) -> Mapping[str, Picture]:
         return {}
 
 
-def _what_is_drawn(bench: Workbench) -> str:
+def _what_is_drawn(bench: Workbench, pictures: Mapping[str, Picture]) -> str:
     name = chosen_image("query", bench.dataset.test).name
-    return f" In them is {name}, the current query, with {bench.ssrnet.title}; choose another on any page."
+    drawn = f" In them is {name}, the current query, with {bench.ssrnet.title}; choose another on any page."
+    if "attention" in pictures:
+        drawn += typeset(f" In the attention branch: {pictures['attention'].alt}.")
+    return drawn
 
 
 def _numbers(bench: Workbench) -> None:

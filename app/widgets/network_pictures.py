@@ -63,15 +63,14 @@ def _image(uri: str, width: float, height: float, x: float = 0, y: float = 0, fi
 
 
 def _attention(M_s: ImageMap, colours: str, whole: str, width: float) -> Picture:
-    """M_s over the photograph, and its colour bar with numbers below."""
+    """M_s over the photograph, and its colour bar below, whose numbers stand in the words."""
     scale = scale_of([M_s.cells])
     bar, ends = Bar(scale, colours), COLOUR_MAPS[colours]
     low, high = bar.numbers()
     over = f'<g opacity="0.65">{_image(map_uri(M_s, scale, colours), width, 100)}</g>'
     strip = _image(data_uri(bar.picture(), "png"), width, 6, 0, 103)
-    numbers = f'<text class="low" x="0" y="121">{low}</text><text class="high" x="{width:.1f}" y="121">{high}</text>'
     alt = f"the query's map M_s over it, from {low}, {ends.low}, to {high}, {ends.high}"
-    return Picture((width, 123), whole + over + strip + numbers, alt)
+    return Picture((width, 110), whole + over + strip, alt)
 
 
 def _crops(trace: Trace, photograph: str, width: float) -> Picture:

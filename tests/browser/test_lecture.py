@@ -14,7 +14,7 @@ SMALL_TEXT = """(least) => {
     if (node.nodeType === Node.TEXT_NODE && node.textContent.trim()) {
       const parent = node.parentElement, box = parent.getBoundingClientRect();
       // Icons are a font, and indices in formulas are smaller.
-      const apart = parent.closest("[data-testid=stIconMaterial], style, script, defs, title, sub, .katex-mathml, .msupsub, .mtight");
+      const apart = parent.closest("[data-testid=stIconMaterial], style, script, defs, title, sub, sup, .katex-mathml, .msupsub, .mtight");
       if (!apart && parent.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && box.width > 2 && box.height > 2) {
         const drawn = parent.getScreenCTM?.();  // of text in a drawing, which grows and shrinks with it
         const size = parseFloat(getComputedStyle(parent).fontSize) * (drawn ? Math.hypot(drawn.a, drawn.b) : 1);

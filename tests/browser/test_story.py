@@ -54,7 +54,7 @@ def test_an_upload_goes_through_all_ten_stages_and_leaves_again(page, server, ci
         f"{title}of 12" for title in ("Baseline (GB)", "SSR-Net (GB+AB+RB)")
     ]
     assert [rows.nth(at).get_by_alt_text("rank ").count() for at in range(2)] == [5, 5]
-    page.get_by_test_id("stFileUploaderDeleteBtn").get_by_role("button").click()
+    page.get_by_role("button", name="Remove").click()
     page.get_by_text("first hit at rank").first.wait_for()
     page.get_by_role("button", name="Photo", exact=True).click()
     page.get_by_alt_text(f"Photograph {query}").wait_for()
