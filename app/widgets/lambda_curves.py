@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.widgets.export import COLOURS, chart, lay_out
-from app.widgets.symbols import as_html
+from app.widgets.symbols import layer_in_chart
 
 HERE, SSRNET = COLOURS[7], COLOURS[1]
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -22,7 +22,7 @@ def cosine_curves(ratios: Sequence[float], means: np.ndarray, here: float, name:
         figure.add_scatter(
             x=ratios,
             y=values,
-            name=as_html(f"H({layer})"),
+            name=layer_in_chart(layer),
             mode="lines+markers",
             hovertemplate="%{y:.3f}",
             line={"color": COLOURS[layer], "dash": DASHES[layer]},

@@ -16,7 +16,7 @@ from app.widgets.components.scatter import Things, figure, projection_panel, sca
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, DASHES, chart, export_buttons, print_figure
 from app.widgets.progress import progress, run_with_progress
-from app.widgets.symbols import as_html
+from app.widgets.symbols import layer_in_chart
 from app.workbench import OpenedModel, graphs
 from app.workbench.images import image_label, thumbnail
 from app.workbench.maps import projected
@@ -113,7 +113,7 @@ def _things(trace: Trace, images: Sequence[VehicleImage], colouring: str) -> Thi
 def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
     """Mean cosine between nodes over the layers, of the chosen images."""
     cosines = smoothness(replace(trace, H=tuple(torch.from_numpy(layer) for layer in H)))
-    layers = [as_html(f"H({layer})") for layer in range(len(H))]
+    layers = [layer_in_chart(layer) for layer in range(len(H))]
     sheet = go.Figure()
     for name, values, colour, dash in zip(
         ("all pairs of nodes", "the five regions"), (cosines.nodes, cosines.regions), COLOURS, DASHES

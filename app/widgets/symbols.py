@@ -10,6 +10,8 @@ from html import escape
 
 PLAIN = re.compile(r"(?<![\w$|])(\|?)([MFf])_(attn|token|ul|ur|mid|dl|dr|[csG])(\|?)(?!\w)|(?<![\w$])H\((\d+)\)")
 
+RAISED = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def typeset(text: str) -> str:
     r"""``text`` with M_s, |F_attn|, f_token, H(1) and their like as $M_s$, $|F_{\mathrm{attn}}|$ and so on."""
@@ -19,6 +21,11 @@ def typeset(text: str) -> str:
 def as_html(text: str) -> str:
     """``text`` escaped, with the same symbols set by <i>, <sub> and <sup>, which Plotly knows too."""
     return PLAIN.sub(_tags, escape(text))
+
+
+def layer_in_chart(layer: int) -> str:
+    """ "H⁽²⁾", in characters of full size: Plotly draws <sup> too small for a projector."""
+    return "H" + f"({layer})".translate(RAISED)
 
 
 def _latex(found: re.Match[str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.widgets.symbols import typeset
+from app.widgets.symbols import as_html, layer_in_chart, typeset
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,9 @@ from app.widgets.symbols import typeset
 )
 def test_symbols_are_typeset_and_nothing_else(plain, latex):
     assert typeset(plain) == latex
+
+
+def test_symbols_in_html_and_in_charts():
+    html = "<i>M</i><sub>s</sub> &lt; |<i>F</i><sub>attn</sub>|, <i>H</i><sup>(2)</sup>, f_tokens"
+    assert as_html("M_s < |F_attn|, H(2), f_tokens") == html
+    assert layer_in_chart(12) == "H⁽¹²⁾"
