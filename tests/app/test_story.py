@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.workbench.images import SIDE, square
+from app.workbench.images import reduced, square
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.explain.shares import branch_products
@@ -84,7 +84,7 @@ def inferno(values, low=None, high=None):
 
 def assert_over(found, cells, photograph):
     """A painted map is the cells' colours, half over the photograph."""
-    heat = cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    heat = cv2.resize(cells, photograph.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     expected = 0.5 * photograph + 0.5 * inferno(heat, cells.min(), cells.max())
     pixels, bar = found
     assert np.abs(pixels - expected).mean() < 5, "but for the JPEG"
@@ -123,11 +123,12 @@ def test_numbers_of_the_maps_are_the_traces(story, city, checkpoints, query):
     photograph = next(image for image in model.split.query if image.name == query)
     seen = square(read_image(photograph.path))
     assert np.abs(pictures(test)[f"{query} stretched to a square"][0] - seen.astype(float)).mean() < 5
+    whole_picture = np.asarray(reduced(read_image(photograph.path)))
     shown = pictures(story(2))
     means = trace.F_G[0].mean((1, 2))
     assert list(shown) == [f"Channel {at} of F_G over {query}" for at in means.argsort(descending=True)[:6].tolist()]
     for alt, found in shown.items():
-        assert_over(found, trace.F_G[0, int(alt.split()[1])].numpy(), seen)
+        assert_over(found, trace.F_G[0, int(alt.split()[1])].numpy(), whole_picture)
     zeros = f"{100 * (trace.F_G == 0).float().mean():.0f} % of all values are 0"
     assert zeros in said(story(2)) and f"over all channels the mean is {means.mean():.2f}" in said(story(2))
     assert trace.f_G[0].argmax().item() == int(re.search(r"channel (\d+), mean", html(story(2)))[1])
@@ -143,7 +144,7 @@ def test_numbers_of_the_maps_are_the_traces(story, city, checkpoints, query):
     sentence = said(story(4))
     assert f"by {M_s.min():.2f} to {M_s.max():.2f}" in sentence
     assert f"highest in row {row + 1} from the top, column {column + 1} from the left, of 4 × 4" in sentence
-    assert_over(pictures(story(4))[f"M_s over {query}"], M_s, seen)
+    assert_over(pictures(story(4))[f"M_s over {query}"], M_s, whole_picture)
     mean = "The mean cosine between two nodes is " + ", ".join(
         f"{value:.2f} in $H^{{({layer})}}$" for layer, value in enumerate(mean_cosines(trace))
     )
