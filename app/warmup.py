@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 
+import numpy as np
+
 from app.workbench import OpenedModel, Workbench
 from ssrnet.data.records import VehicleImage
+from ssrnet.explain.projection import project
 
 LIBRARIES = ("torchvision", "cv2", "plotly.graph_objects", "pytorch_grad_cam")
 """Which take three seconds, and which the first page may not have needed."""
+UMAP = ("UMAP",)
 _begun: set[tuple[str, ...]] = set()
 
 
@@ -21,13 +25,26 @@ def warm_up(bench: Workbench, image: VehicleImage) -> threading.Thread | None:
     A page that needs one of them sooner waits for it. What fails here is left to the page, which says what is wrong.
     """
     networks = list(bench.networks.values())
-    key = tuple(model.hash for model in networks)
+    return _once(tuple(model.hash for model in networks), _load, networks, image)
+
+
+def warm_up_umap() -> threading.Thread | None:
+    """Begins to lay out a few points, once, since UMAP compiles itself when it is first called: ten seconds and more."""
+    return _once(UMAP, _compile)
+
+
+def _once(key: tuple[str, ...], work: Callable[..., None], *arguments: object) -> threading.Thread | None:
     if key in _begun:
         return None
     _begun.add(key)
-    thread = threading.Thread(target=_load, args=(networks, image), daemon=True, name="warm-up")
+    thread = threading.Thread(target=work, args=arguments, daemon=True, name="warm-up")
     thread.start()
     return thread
+
+
+def _compile() -> None:
+    with suppress(Exception):
+        project(np.random.default_rng(0).normal(size=(64, 64)), "UMAP")
 
 
 def _load(networks: Sequence[OpenedModel], image: VehicleImage) -> None:

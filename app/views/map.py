@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from app.warmup import warm_up_umap
 from app.widgets.components.image_picker import choose, chosen_image
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.components.scatter import Motion, Panel, Things, figure, projection_panel, scatter
@@ -96,6 +97,8 @@ def _page(bench: Workbench) -> None:
         help = "One branch alone; a model that does not have it is drawn with its whole embedding."
         branch = one_of("Features", [WHOLE, *branches], "map_branch", help=help)
         colouring = _colour(images, pair)
+    if method == METHODS[0]:
+        warm_up_umap()
     projections = []
     try:
         for at, model in enumerate(models):

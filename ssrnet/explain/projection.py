@@ -17,7 +17,6 @@ import numpy as np
 from scipy.linalg import eigh, orthogonal_procrustes
 
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.explain.neighbour_graph import neighbour_graph
 
 ProjectionName = Literal["PCA", "UMAP", "t-SNE"]
 ProgressCallback = Callable[[int, int], None]
@@ -131,38 +130,30 @@ def principal_components(vectors: np.ndarray, count: int) -> tuple[np.ndarray, n
 
 
 def _umap(components: np.ndarray, progress_callback: ProgressCallback | None, seed: int) -> np.ndarray:
+    import warnings
+
     import torch
-    from umap.umap_ import find_ab_params, simplicial_set_embedding  # loads numba, which takes seconds
+    from umap import UMAP  # loads numba, which takes seconds, and a minute the first time
 
     threads = torch.get_num_threads()
     epochs = EPOCHS if len(components) < LARGE else EPOCHS_LARGE
     start = _start(components, 10.0)
     flat = np.ptp(start, axis=0) == 0  # UMAP divides by each axis's range
     start[:, flat] = np.random.default_rng(seed).normal(0, 1e-3, (len(start), int(flat.sum())))
-    a, b = find_ab_params(spread=1.0, min_dist=0.1)
-    try:
-        points, _ = simplicial_set_embedding(
-            data=components,
-            graph=neighbour_graph(components, min(NEIGHBOURS, len(components) - 1)),
-            n_components=2,
-            initial_alpha=1.0,
-            a=a,
-            b=b,
-            gamma=1.0,
-            negative_sample_rate=5,
-            n_epochs=epochs,
-            init=start,
-            random_state=np.random.RandomState(seed),
-            metric="euclidean",
-            metric_kwds={},
-            densmap=False,
-            densmap_kwds={},
-            output_dens=False,
-            tqdm_kwds=_progress_bar(epochs, progress_callback),
-        )
-    finally:
-        torch.set_num_threads(threads)  # numba sets OpenMP's number, which is torch's too
-    return points
+    reducer = UMAP(
+        n_neighbors=min(NEIGHBOURS, len(components) - 1),
+        n_epochs=epochs,
+        init=start,
+        random_state=seed,
+        n_jobs=1,
+        tqdm_kwds=_progress_bar(epochs, progress_callback),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fixed seed takes one core, as it should
+        try:
+            return reducer.fit_transform(components)
+        finally:
+            torch.set_num_threads(threads)  # numba sets OpenMP's number, which is torch's too
 
 
 def _tsne(components: np.ndarray, progress_callback: ProgressCallback | None, seed: int) -> np.ndarray:

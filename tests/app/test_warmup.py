@@ -53,3 +53,11 @@ def test_the_served_app_begins_once_its_page_stands(project, city, checkpoints, 
             test.query_params[key] = value
         assert not test.run().exception
     assert [(str(root), name) for root, name in seen] == [(str(city), query)]
+
+
+def test_umap_is_compiled_once_while_the_map_shows_pca(open_city, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(warmup, "project", lambda vectors, method: compiled.append((vectors.shape, method)))
+    open_city("map")
+    open_city("map")
+    assert compiled == [((64, 64), "UMAP")]
