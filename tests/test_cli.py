@@ -107,6 +107,36 @@ def test_a_broken_installation_is_one_sentence(monkeypatch, capsys):
     assert printed == "ssrnet: torch and torchvision are not from the same build.\n"
 
 
+COMMANDS = "train evaluate compare extract import index export publish study synth benchmark doctor".split()
+
+
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_into_a_closed_pipe_ends_without_a_word(monkeypatch, capsys, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        monkeypatch.setattr(sys, "argv", ["ssrnet", *arguments, "--help"])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+    assert ended.value.code == 141 and capsys.readouterr().err == ""
+
+
+def test_another_broken_pipe_is_no_closed_output(monkeypatch):
+    def broken(arguments):
+        raise BrokenPipeError("of a worker")
+
+    monkeypatch.setattr(cli, "run", broken)
+    with pytest.raises(BrokenPipeError, match="of a worker"):
+        __main__.main()
+
+
+def test_a_closed_pipe_leaves_no_traceback_of_the_process():
+    run = subprocess.Popen([sys.executable, "-m", "ssrnet", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run.stdout.close()
+    assert run.stderr.read() == b"" and run.wait(60) == 141
+
+
 @pytest.mark.parametrize("form", ["--recipe {}", "--recipe={}"])
 @pytest.mark.parametrize("name", ["paper", "quick"])
 @pytest.mark.parametrize("network", ["ssrnet", "baseline"])
