@@ -250,7 +250,8 @@ def _parts(shown: Sequence[VehicleImage], measured: PartMasses) -> None:
     if not measured.masked:
         return
     masses, area = measured.mass, measured.area
-    parts = sorted(area, key=lambda part: max(mass[part] for mass in masses.values()))[-MOST_PARTS:]
+    parts = sorted(area, key=lambda part: max(mass[part] for mass in masses.values()), reverse=True)
+    parts = parts[:MOST_PARTS]
     figure = go.Figure()
     figure.add_bar(y=parts, x=[area[part] for part in parts], name="area", orientation="h", marker_color="#94a3b8")
     for colour, (title, mass) in zip(COLOURS, masses.items()):
@@ -261,7 +262,7 @@ def _parts(shown: Sequence[VehicleImage], measured: PartMasses) -> None:
         margin={"t": 10, "b": 10},
         legend={"orientation": "h", "y": 1.08},
         xaxis={"tickformat": ".0%", "title": "share of the map, and of the image"},
-        yaxis={"title": ""},
+        yaxis={"title": "", "autorange": "reversed"},  # from top to bottom as in the legend
     )
     st.subheader("Mass by part", anchor=False)
     st.caption(

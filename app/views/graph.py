@@ -169,19 +169,16 @@ def _keep_switches(switches: Switches) -> None:
 
 def _effects(edited: EditedQuery, evaluation: Evaluation, edit: str) -> None:
     before, after = edited.ranking, edited.edited_ranking
-    columns = st.columns(4)
-    columns[0].metric(
-        typeset("f_token"), f"{edited.token_cosine:.3f}", help="Cosine of the edited to the unedited token."
+    precision = f"Average precision of this query; {before.average_precision[0]:.3f} unedited."
+    metrics = (
+        (typeset("f_token"), f"{edited.token_cosine:.3f}", "Cosine of the edited to the unedited token."),
+        ("Embedding", f"{edited.embedding_cosine:.3f}", "Cosine of the whole embedding to the unedited one."),
+        ("First hit", _first(after), f"Rank of the first match; {_first(before)} unedited."),
+        ("AP", f"{after.average_precision[0]:.3f}", precision),
     )
-    columns[1].metric(
-        "Embedding", f"{edited.embedding_cosine:.3f}", help="Cosine of the whole embedding to the unedited one."
-    )
-    columns[2].metric("First hit", _first(after), help=f"Rank of the first match; {_first(before)} unedited.")
-    columns[3].metric(
-        "AP",
-        f"{after.average_precision[0]:.3f}",
-        help=f"Average precision of this query; {before.average_precision[0]:.3f} unedited.",
-    )
+    with st.container(horizontal=True, gap="medium"):  # of as many lines as the width takes
+        for label, value, help in metrics:
+            st.metric(label, value, help=help, width="content")
     with st.container(horizontal=True, vertical_alignment="center"):
         sentences = edited.after.label.sentences or ("Unedited: cosines to the graph as it is are 1.",)
         st.caption(" ".join(sentences), width="stretch")

@@ -21,6 +21,7 @@ from app.widgets.ranking_options import ranking_options, say
 from app.workbench import RankingOptions, Workbench
 from app.workbench.verdicts import pairs_of
 from ssrnet.analysis.comparison import Comparison, Outcome
+from ssrnet.analysis.paper_figures import short
 from ssrnet.data.images import read_image
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics
@@ -173,7 +174,8 @@ def _choose_group(bench: Workbench, scored: Mapping[str, Evaluation]) -> list[in
         help = "The first groups compare the aligned baseline with the aligned SSR-Net; the last two, SSR-Net raw and aligned."
         raw_and_aligned = Comparison(scored[bench.ssrnet.raw.title], ssrnet)
         groups |= {title: raw_and_aligned.select(outcome) for outcome, title in BY_ALIGNMENT.items()}
-    titles = {title: f"{title} ({len(queries):,})" for title, queries in groups.items()}
+    name = short(bench.ssrnet.raw.title)  # another one where no SSR-Net stands in its place
+    titles = {title: f"{title.replace('SSR-Net', name)} ({len(queries):,})" for title, queries in groups.items()}
     return groups[one_of("Queries", titles, "outcome", help=help)].tolist()
 
 

@@ -98,7 +98,7 @@ def table(
     on_row: Callable[[int], None] | None = None,
     **options: Any,
 ) -> None:
-    """Draws rows as a sortable table with its CSV beneath.
+    """Draws rows as a sortable table, whose cells of None are empty, with its CSV beneath.
 
     on_row: called with the position of a row that is chosen, which needs a ``key``. options: of ``st.dataframe``.
     """
@@ -110,7 +110,7 @@ def table(
 
     if on_row:
         options |= {"on_select": chosen, "selection_mode": "single-row"}
-    st.dataframe(list(rows), hide_index=True, column_config=column_config, key=key, **options)
+    st.dataframe(list(rows), hide_index=True, column_config=column_config, key=key, placeholder="", **options)
     csv_button(lambda: rows, name)
 
 

@@ -130,7 +130,7 @@ def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
             hovertemplate="%{y:.3f}",
         )
     sheet.update_layout(
-        title={"text": "Mean cosine between the nodes of an image: 1 is over-smoothed", "font": {"size": 15}},
+        title={"text": "Mean cosine between an image's nodes", "font": {"size": 15}},
         height=300,
         margin={"l": 0, "r": 8, "t": 40, "b": 0},
         hovermode="x unified",
@@ -143,7 +143,7 @@ def _smoothness(trace: Trace, H: Sequence[np.ndarray]) -> None:
     chart(sheet, "graph_smoothness", alt, key="graph_smoothness")
     images = cosines.nodes.shape[1]
     bars = "; bars are one standard deviation between images" if images > 1 else ""
-    st.caption(f"Mean over {_images(images)}{bars}.")
+    st.caption(f"Mean over {_images(images)}{bars}. 1 is over-smoothed.")
 
 
 def _images(count: int) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from app.widgets.components import stylesheet
 from app.widgets.lecture import LECTURE_STYLE, PRESENT, lecture_keys, presenting
 from ssrnet.errors import InstallationError, SSRNetError
 from ssrnet.installation import check_torch
@@ -52,13 +53,6 @@ SHARED = (*SOURCE, "map_colours", "same_scale", PRESENT)
 """The keys in the URL that go from page to page: the sidebar's, how heat maps are coloured, and lecture mode."""
 
 
-STYLE = """<style>
-.stMainBlockContainer { padding-top: 2.5rem; }
-@media (min-width: 768px) and (max-width: 1100px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }
-</style>"""
-"""Room for what a page shows, on a small projector too."""
-
-
 def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(bench)`` runs once both models and data are there.
 
@@ -87,7 +81,7 @@ def run_view(view: str, title: str) -> Workbench | None:
     """
     bring_along(view)
     top = st.container(key="page_top")
-    top.html(STYLE)
+    top.html(stylesheet("page"))
     if presenting():
         top.html(LECTURE_STYLE)
     with top:

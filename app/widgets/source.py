@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -94,10 +95,15 @@ def choose_source() -> Workbench | None:
         st.caption(f"**{Path(dataset.root).name}**: {counts}", help=dataset.summary().replace("\n", "  \n"))
         usual = protocol or Protocol()  # whether training images are among the test images does not depend on it
         both = Workbench.of(opened, *checkpoints, usual)
+        show_likeness(both.baseline, both.ssrnet)
         show_seen_in_training(both.networks.values())
         if dataset.test:  # the image that the pages are about, which any of them may have chosen
             image = chosen_image("query", dataset.test, lambda: telling_query(both) if protocol else None)
-            st.image(thumbnail(image), caption=f"Query: {image.name}")
+            words = escape(f"Query: {image.name}", quote=True)
+            st.html(
+                f'<figure class="query-photo"><img src="{thumbnail(image)}" alt="{words}">'
+                f"<figcaption>{words}</figcaption></figure>"
+            )
     st.session_state["source_url"] = {key: st.query_params[key] for key in SHARED if key in st.query_params}
     if third is not None and third not in imported:
         st.warning(
@@ -163,6 +169,20 @@ def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
     if name == "multi_gallery_shot":
         n = st.number_input("Gallery images a vehicle (n)", 1, 50, n, key="n", bind="query-params")
     return Protocol(name, seed=int(seed), n=int(n))
+
+
+def show_likeness(baseline: OpenedModel, ssrnet: OpenedModel) -> None:
+    """A warning where the two checkpoints are not a baseline and an SSR-Net, which the fields' names promise."""
+    kinds = [model.settings.title for model in (baseline, ssrnet)]
+    if baseline.hash == ssrnet.hash:
+        text = f"Both fields name the same {kinds[0]} file, so no page shows a difference"
+    elif kinds[0] == kinds[1]:
+        text = f"Both checkpoints are {kinds[0]} networks, so what differs is their training"
+    elif not ssrnet.has_graph and baseline.has_graph:
+        text = f"The fields are swapped: {kinds[0]} stands as the baseline, and {kinds[1]} in SSR-Net's place"
+    else:
+        return
+    st.warning(f"{text}; choose another file above if that is not meant.", icon=":material/warning:")
 
 
 def show_seen_in_training(models: Iterable[OpenedModel]) -> None:

@@ -17,7 +17,7 @@ from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
-from tests.app.conftest import html
+from tests.app.conftest import html, specs
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -273,6 +273,10 @@ def test_mass_by_part_stands_where_masks_are(open_city, open_page, masked, check
     test = open_page("attention", data=str(masked), query=QUERY, **checkpoints)
     assert not test.exception and "Mass by part" in [each.value for each in test.subheader]
     assert all("on the vehicle" in line for line in said(test))
+    chart = next(each for each in specs(test) if each["data"][0]["name"] == "area")
+    assert chart["layout"]["yaxis"]["autorange"] == "reversed", "from top to bottom as in the legend"
+    largest = [max(values) for values in zip(*(bars["x"] for bars in chart["data"][1:]))]
+    assert largest == sorted(largest, reverse=True)
     other = open_page("attention", data=str(masked), query="0006_c001_00000000_0.jpg", **checkpoints)
     assert not any("on the vehicle" in line for line in said(other))
     assert any("images has a part mask, so nothing is said of the vehicle" in each.value for each in other.caption)

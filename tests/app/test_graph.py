@@ -124,6 +124,16 @@ def test_the_print_draws_edges_of_a_node_that_is_off_as_off(open_city):
     }
 
 
+def test_the_print_has_the_screens_colours_and_the_names_beside_the_picture(open_city):
+    drawing = components(open_city("graph", query=QUERY), "node_graph")[0]
+    *lines, nodes = _figure(drawing).data
+    assert [line.line.color for line in lines] == drawing["lines"]
+    assert {tuple(edge): colour for edge, colour in zip(drawing["edges"], drawing["lines"])}[("ul", "mid")] == "#ffffff"
+    assert list(nodes.marker.color) == [node["colour"] for node in drawing["nodes"]]
+    assert len(set(nodes.marker.color)) == 3 and nodes.text[0] == "G" and nodes.text[-1] == "T"
+    assert [each.text for each in _figure(drawing).layout.annotations] == ["global", "token"]
+
+
 def test_nodes_of_several_images_are_the_second_section_and_open_on_look_alikes(open_city, monkeypatch):
     test = open_city("graph", query=QUERY)
     assert [each.value for each in test.subheader][0] == "Nodes of several images, layer by layer"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.widgets.components.node_graph import OFF
+from app.widgets.components.node_graph import OFF_EDGE, OFF_NODE
 from app.widgets.components.node_graph import _figure as printed_graph
 from app.widgets.components.region_boxes import printed_regions
 from app.widgets.export import with_dpi
@@ -139,20 +139,22 @@ def test_printed_regions_are_eq_2s_crops():
 
 
 def test_the_printed_graph_greys_what_is_off():
-    nodes = [{"name": name, "short": name, "x": x, "y": 1.0} for x, name in enumerate(("ul", "ur", "token"))]
+    look = {"title": "", "colour": "#0f766e", "y": 1.0}
+    nodes = [{"name": name, "short": name, "x": x, **look} for x, name in enumerate(("ul", "ur", "token"))]
     data = {
         "viewBox": [0, 0, 4, 2],
         "image": uri_of(BLACK),
         "size": [4, 2],
         "nodes": nodes,
         "edges": [["ul", "ur"], ["ur", "token"], ["ul", "token"]],
+        "lines": ["#ffffff", "#60a5fa", "#60a5fa"],
         "off": ["ul"],
         "removable": ["ul", "ur"],
         "cut": ["ur-token"],
     }
     *edges, drawn = printed_graph(data).data
-    assert [edge.line.color == OFF for edge in edges] == [True, True, True]
-    assert [colour == OFF for colour in drawn.marker.color] == [True, False, False]
+    assert [edge.line.color == OFF_EDGE for edge in edges] == [True, True, True]
+    assert [colour == OFF_NODE for colour in drawn.marker.color] == [True, False, False]
     data |= {"off": [], "cut": ["ul-token"]}
     assert [edge.line.dash for edge in printed_graph(data).data[:3]] == ["solid", "solid", "dot"]
 

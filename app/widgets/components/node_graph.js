@@ -47,10 +47,9 @@ export default function (component) {
     show();
   }
 
-  for (const [a, b] of steps ? [] : data.edges) {
+  for (const [i, [a, b]] of steps ? [] : data.edges.entries()) {
     const p = place[a], q = place[b], group = make("g", { class: "edge" }, svg);
-    const onPicture = [p, q].every((n) => n.box);
-    group.style.setProperty("--line", onPicture ? "#ffffff" : "#60a5fa");
+    group.style.setProperty("--line", data.lines[i]);
     const line = { x1: p.x, y1: p.y, x2: q.x, y2: q.y };
     make("line", line, group);
     make("line", { ...line, class: "wide" }, group);
@@ -70,7 +69,7 @@ export default function (component) {
   const under = make("g", {}, svg);
   for (const node of data.nodes) {
     const group = make("g", { class: "node" }, svg);
-    group.style.setProperty("--fill", node.name === "token" ? "#c2410c" : node.name === "global" ? "#1d4ed8" : "#0f766e");
+    group.style.setProperty("--fill", node.colour);
     const { x, y } = node, r = 6.2;
     make("circle", { cx: x, cy: y, r }, group);
     make("line", { class: "cross", x1: x - r, y1: y + r, x2: x + r, y2: y - r }, group);
@@ -103,7 +102,6 @@ export default function (component) {
 /* What the nodes send, a step after the other until one is chosen; nothing moves for who wants less motion. */
 function messages(parentElement, data, svg, under, place) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const colour = (name) => ({ token: "#c2410c", global: "#1d4ed8" })[name] ?? "#0f766e";
   const along = (p, q, part) => ({ x: p.x + (q.x - p.x) * part, y: p.y + (q.y - p.y) * part });
 
   function show(at) {
@@ -121,7 +119,7 @@ function messages(parentElement, data, svg, under, place) {
       for (const [from, to, width] of still ? [] : ends) {
         if (width === null) continue;
         const p = place[from], q = place[to];
-        const dot = make("circle", { r: 0.7 + 1.5 * width, fill: colour(from), class: "message" }, under);
+        const dot = make("circle", { r: 0.7 + 1.5 * width, fill: place[from].colour, class: "message" }, under);
         const moves = { dur: "1.8s", begin: `${-((i * 0.37) % 1.8)}s`, repeatCount: "indefinite" };
         make("animate", { attributeName: "cx", from: p.x, to: q.x, ...moves }, dot);
         make("animate", { attributeName: "cy", from: p.y, to: q.y, ...moves }, dot);

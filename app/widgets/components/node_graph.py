@@ -21,8 +21,12 @@ from ssrnet.model.regions import REGION_NAMES
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-NODE, EDGE, OFF = "#0f766e", "#3b82f6", "#6b7280"
-"""Of the print: nodes, edges, and what is switched off."""
+REGION, BESIDE = "#0f766e", {"token": "#c2410c", "global": "#1d4ed8"}
+"""Colours of a region's node, and of the two beside the picture."""
+ON_PICTURE, EDGE = "#ffffff", "#60a5fa"
+"""Colours of edges between regions, and of all others."""
+OFF_NODE, OFF_EDGE = "#6b7280", "#9ca3af"
+"""As in node_graph.css."""
 NODE_TITLES = {
     "global": "global",
     "ul": "upper left",
@@ -139,7 +143,7 @@ def message_graph(key: str, graph: RelationGraph, trace: Trace, image: Picture, 
 def graph_layout(graph: RelationGraph, trace: Trace, image: Picture) -> dict[str, Any]:
     """Where the drawing of ``graph`` has its nodes and edges, in units of which the image has an area of 100 by 100.
 
-    "viewBox", the "image" and its "size", "nodes" with "x", "y" and, of a region, its "box", and "edges" as pairs of names.
+    "viewBox", the "image" and its "size", "nodes" with "x", "y", "colour" and, of a region, its "box", "edges" as pairs of names, and their colours in "lines".
     """
     aspect, (H, W) = aspect_ratio(image), trace.F_attn.shape[2:]
     width, height = 100 * aspect**0.5, 100 / aspect**0.5
@@ -157,20 +161,28 @@ def graph_layout(graph: RelationGraph, trace: Trace, image: Picture) -> dict[str
     extent = (width, height + 29) if below else (width + 14 + 30 * len(beside), height)
     short = {"global": "G", "token": "T"}
     nodes = [
-        {"name": name, "short": short.get(name, name), "title": NODE_TITLES[name], **places[name]}
+        {
+            "name": name,
+            "short": short.get(name, name),
+            "title": NODE_TITLES[name],
+            "colour": BESIDE.get(name, REGION),
+            **places[name],
+        }
         for name in graph.nodes
     ]
+    edges = graph_edges(graph)
     return {
         "viewBox": [-2, -2, extent[0] + 4, extent[1] + 4],
         "image": thumbnail(image, 240),
         "size": [width, height],
         "nodes": nodes,
-        "edges": [list(e) for e in graph_edges(graph)],
+        "edges": [list(edge) for edge in edges],
+        "lines": [EDGE if set(edge) & set(BESIDE) else ON_PICTURE for edge in edges],
     }
 
 
 def _figure(data: dict[str, Any]) -> go.Figure:
-    """The drawing for paper; what is off is grey and dotted, and the edges of a silenced node are pale."""
+    """The drawing for paper, in the screen's colours."""
     import plotly.graph_objects as go  # only an export needs it
 
     left, top, width, height = data["viewBox"]
@@ -179,17 +191,20 @@ def _figure(data: dict[str, Any]) -> go.Figure:
     sizex, sizey = data["size"]
     axes = {"x": 0, "y": 0, "xref": "x", "yref": "y"}
     figure.add_layout_image(source=data["image"], sizex=sizex, sizey=sizey, sizing="stretch", layer="below", **axes)
-    for a, b in data["edges"]:
+    for (a, b), colour in zip(data["edges"], data["lines"], strict=True):
         ends_off = {a, b} & set(data["off"])
         off = f"{a}-{b}" in data["cut"] or ends_off & set(data["removable"])
-        line = {"color": OFF if off else EDGE, "dash": "dot" if off else "solid", "width": 2.5}
+        line = {"color": OFF_EDGE if off else colour, "dash": "dot" if off else "solid", "width": 2.5}
         x, y = zip(places[a], places[b])
         figure.add_scatter(x=x, y=y, mode="lines", line=line, opacity=0.5 if ends_off and not off else 1)
     x, y = zip(*places.values())
     words = {"text": [node["short"] for node in data["nodes"]], "textfont": {"color": "white", "size": 11}}
-    colours = [OFF if name in data["off"] else NODE for name in places]
+    colours = [OFF_NODE if node["name"] in data["off"] else node["colour"] for node in data["nodes"]]
     marker = {"size": 30, "color": colours, "line": {"color": "white", "width": 2}}
     figure.add_scatter(x=x, y=y, mode="markers+text", marker=marker, **words)
+    for node in data["nodes"]:
+        if node["name"] in BESIDE:
+            figure.add_annotation(x=node["x"], y=node["y"] + 9.5, text=node["title"], showarrow=False, font_size=11)
     figure.update_xaxes(range=[left, left + width], visible=False)
     figure.update_yaxes(range=[top + height, top], visible=False, scaleanchor="x")
     return figure.update_layout(
