@@ -15,8 +15,9 @@ CUT = """() => {
   const parent = (node) => node.parentElement ?? node.getRootNode().host;
   const visit = (root) => { for (const node of root.querySelectorAll('*')) {
     if (node.shadowRoot) visit(node.shadowRoot);
-    // Formulas say their text twice, once for screen readers; rows of pictures and a table's cells scroll.
-    if (node.closest('.katex-mathml, style, script, title, [data-testid=stDataFrame], .row')) continue;
+    // Formulas say their text twice, once for screen readers; what is wide by nature scrolls.
+    if (node.closest('.katex-mathml, style, script, title')) continue;
+    if (node.closest('.katex-display, [data-testid=stDataFrame], .row, .strip, .sheet')) continue;
     const texts = [...node.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE && each.data.trim());
     const boxes = texts.flatMap((text) => {
       const range = document.createRange();
