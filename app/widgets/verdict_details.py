@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.widgets.components.image_rows import Figure, ImageRow
 from app.widgets.controls import one_of
-from app.widgets.export import chart
+from app.widgets.export import chart, download
 from app.widgets.page import page_link
 from app.widgets.query_panel import rows_of_queries
 from app.widgets.verdict_charts import differences_figure, extremes_figure
@@ -17,6 +17,7 @@ from app.workbench.verdicts import pairs_of, verdicts
 from ssrnet.analysis.comparison import Outcome
 from ssrnet.analysis.verdict import short_titles, signed
 from ssrnet.retrieval.evaluation import Evaluation
+from ssrnet.retrieval.feature_files import slug
 
 MOST_PICTURED = 4
 STRIPS: dict[Outcome, str] = {
@@ -38,6 +39,7 @@ def verdict_details(bench: Workbench) -> None:
     a, b = pairs[chosen]
     first, second = map(list(bench.models).index, (a.title, b.title))
     pair, verdict = failures(a, b, (first, second)), found[chosen]
+    _sheet(pair)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**The differences**, with 95 % intervals")
@@ -50,6 +52,18 @@ def verdict_details(bench: Workbench) -> None:
         _slices(pair, verdict.label)
     for outcome in STRIPS:
         _strip(pair, outcome)
+
+
+def _sheet(pair: Failures) -> None:
+    """One download with all of this, and the protocol records."""
+
+    def draw() -> bytes:
+        from ssrnet.analysis.verdict_pdf import draw_verdict_pdf  # imports matplotlib, which takes seconds
+
+        return draw_verdict_pdf(pair.titles, pair.a, pair.b)
+
+    name = f"{slug(pair.titles[1])}-against-{slug(pair.titles[0])}.pdf"
+    download("This comparison to take along (PDF)", draw, name, "verdict_pdf", icon=":material/picture_as_pdf:")
 
 
 def _slices(pair: Failures, label: str) -> None:

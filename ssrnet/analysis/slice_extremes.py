@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ssrnet.analysis.inspection import Inspection
 from ssrnet.analysis.query_slices import FEW_VEHICLES, Slice, Slicing
+from ssrnet.analysis.slicings import slicing_rules
 
 MOST = 3
 
@@ -61,3 +63,9 @@ def slice_extremes(slicings: Mapping[str, Slicing], most: int = MOST) -> SliceEx
         len({one.by for one in looked_at}),
         len(all_slices) - len(looked_at),
     )
+
+
+def look_at_slices(a: Inspection, b: Inspection) -> SliceExtremes:
+    """:func:`slice_extremes` of every property of the query that the protocol offers; ``b`` minus ``a``."""
+    rules = slicing_rules(a.evaluation.split)
+    return slice_extremes({rule.title: rule.make(a, b) for rule in rules.values() if rule.of_queries})

@@ -17,7 +17,7 @@ import tyro
 
 import ssrnet
 from ssrnet.analysis.csv_rows import Row, write_csv
-from ssrnet.analysis.inspection import inspect
+from ssrnet.analysis.inspection import Inspection, inspect
 from ssrnet.analysis.query_table import query_rows
 from ssrnet.analysis.scorecard.markdown import render
 from ssrnet.analysis.scorecard.measure import ScorecardTask, score_protocol
@@ -26,7 +26,7 @@ from ssrnet.commands.stored_features import embed_test_images
 from ssrnet.data.protocols import Protocol, ProtocolName
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError, ProtocolError, SettingsError
-from ssrnet.files import check_writable
+from ssrnet.files import check_writable, write_atomically
 from ssrnet.resources import DeviceName
 from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings
 from ssrnet.retrieval.evaluated_models import (
@@ -59,6 +59,8 @@ class CompareSettings:
     """JSON file for the numbers and their protocol records."""
     queries_csv: Path | None = None
     """CSV file with one row per query and protocol: AP and first hit of both, the wrong vehicle at rank 1, attributes."""
+    sheet: Path | None = None
+    """PDF file for the verdict on the first protocol: numbers, slices, pictures of fixed and broken queries, records."""
     untrained: str | None = None
     """Weights (a file, or `imagenet`) that the baseline's backbone started from, for a row before training."""
     features: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...")] = ()
@@ -97,6 +99,8 @@ class CompareSettings:
             raise SettingsError(f"{self.out} does not end in .json; give --out such a name.")
         if self.queries_csv is not None and self.queries_csv.suffix != ".csv":
             raise SettingsError(f"{self.queries_csv} does not end in .csv; give --queries-csv such a name.")
+        if self.sheet is not None and self.sheet.suffix != ".pdf":
+            raise SettingsError(f"{self.sheet} does not end in .pdf; give --sheet such a name.")
 
 
 def compare_checkpoints(settings: CompareSettings) -> None:
@@ -110,7 +114,7 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     print(dataset.summary())
     models = [model._replace(title=title) for model, title in zip(models, distinct_titles(models), strict=True)]
     models = [note_training_data(model, dataset) for model in models]
-    for path in filter(None, (settings.out, settings.queries_csv)):
+    for path in filter(None, (settings.out, settings.queries_csv, settings.sheet)):
         check_writable(path)  # before minutes of work, not after
     slices = {text: parse_slices(text, dataset) for text in settings.slices}
     served, left_out = _served(settings, dataset)
@@ -146,6 +150,12 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     if settings.queries_csv is not None:
         first_seeds = [protocols[0] for protocols in served]
         write_csv(settings.queries_csv, protocol_rows(dataset, *features[-2:], first_seeds, settings.distance))
+    if settings.sheet is not None:
+        from ssrnet.analysis.verdict_pdf import draw_verdict_pdf  # imports matplotlib, which takes seconds
+
+        inspections = [_inspect(one, dataset, served[0][0], settings.distance) for one in features[-2:]]
+        pdf = draw_verdict_pdf((features[-2].title, features[-1].title), *inspections)
+        write_atomically(settings.sheet, lambda temporary: temporary.write_bytes(pdf))
 
 
 def protocol_rows(
@@ -154,15 +164,15 @@ def protocol_rows(
     """:func:`ssrnet.analysis.query_table.query_rows` of two models under each protocol, which the first columns name."""
     rows: list[Row] = []
     for protocol in protocols:
-        first, second = (
-            inspect(
-                one.features, evaluate(one.features, dataset, protocol, made_by=one.made_by, distance=distance, top_k=1)
-            )
-            for one in (a, b)
-        )
+        first, second = (_inspect(one, dataset, protocol, distance) for one in (a, b))
         named: Row = {"protocol": protocol.name, "seed": first.evaluation.record.seed}
         rows += [{**named, **row} for row in query_rows(first, second)]
     return rows
+
+
+def _inspect(model: ModelFeatures, dataset: ReIDDataset, protocol: Protocol, distance: DistanceName) -> Inspection:
+    made = evaluate(model.features, dataset, protocol, made_by=model.made_by, distance=distance, top_k=1)
+    return inspect(model.features, made)
 
 
 def _files(paths: Sequence[Path], models: Sequence[EvaluatedModel]) -> list[Path | None]:

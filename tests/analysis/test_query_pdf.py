@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ssrnet.analysis import query_pdf
+from ssrnet.analysis import pdf_pages, query_pdf
 from ssrnet.analysis.comparison import Comparison
 from ssrnet.data.records import ReIDDataset
 from ssrnet.retrieval.extraction import FeatureSet
@@ -51,8 +51,8 @@ def test_a_pdf_of_a4_pages_four_queries_each_and_the_records(comparison):
 
 
 def test_five_listed_images_a_row_without_junk_and_a_sentence_for_what_cannot_be_read(comparison):
-    axes = query_pdf._page("Failures", "", 1, 1)
-    query_pdf._draw_query(axes, query_pdf.HEIGHT - query_pdf.TOP, comparison, ("Baseline", "SSR-Net"), 0)
+    axes = pdf_pages.new_page("Failures", "", 1, 1)
+    query_pdf._draw_query(axes, pdf_pages.HEIGHT - pdf_pages.TOP, comparison, ("Baseline", "SSR-Net"), 0)
     texts = [text.get_text() for text in axes.texts]
     assert len(axes.images) == 10, "two rows of five; the query's own file is not there"
     assert texts.count("cannot be read") == 1
@@ -66,22 +66,22 @@ def test_five_listed_images_a_row_without_junk_and_a_sentence_for_what_cannot_be
 
 
 def test_nothing_is_drawn_beyond_the_page(comparison):
-    axes = query_pdf._page("Failures", query_pdf._protocol_line(comparison), 1, 1)
+    axes = pdf_pages.new_page("Failures", pdf_pages.protocol_line(comparison), 1, 1)
     for place in range(query_pdf.PER_PAGE):
         query_pdf._draw_query(
-            axes, query_pdf.HEIGHT - query_pdf.TOP - place * query_pdf.BLOCK, comparison, ("A", "B"), 1
+            axes, pdf_pages.HEIGHT - pdf_pages.TOP - place * query_pdf.BLOCK, comparison, ("A", "B"), 1
         )
     edges = [image.get_extent() for image in axes.images]
-    assert min(left for left, *_ in edges) >= query_pdf.MARGIN - 0.1
-    assert max(right for _, right, *_ in edges) <= query_pdf.WIDTH - query_pdf.MARGIN + 1
+    assert min(left for left, *_ in edges) >= pdf_pages.MARGIN - 0.1
+    assert max(right for _, right, *_ in edges) <= pdf_pages.WIDTH - pdf_pages.MARGIN + 1
     assert min(low for _, _, low, _ in edges) > 14, "above the footer"
 
 
 def test_both_records_are_on_a_page_of_their_own(comparison):
     drawn = query_pdf.draw_query_pdf(comparison, ("Baseline", "SSR-Net"), [], "Nothing", 5)
     assert drawn.pages == pages(drawn.pdf) == 1
-    axes = query_pdf._page("Protocol records", "", 1, 1)
-    query_pdf._draw_records(axes, {"Baseline": comparison.a, "SSR-Net": comparison.b})
+    axes = pdf_pages.new_page("Protocol records", "", 1, 1)
+    pdf_pages.draw_records(axes, {"Baseline": comparison.a, "SSR-Net": comparison.b})
     texts = [text.get_text() for text in axes.texts]
     assert texts.count('  "protocol": "cross_camera",') == 2
     assert min(text.get_position()[1] for text in axes.texts if text.get_text() != "") > 9

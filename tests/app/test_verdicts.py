@@ -117,8 +117,9 @@ def test_the_slices_at_both_ends_stand_beside_all_queries(open_demo):
     assert any(re.match(r"The ends of a look at \d+ slices by \d+ properties", each.value) for each in test.caption)
 
 
-def test_aligned_models_and_shots_have_their_details_too(open_demo):
+def test_aligned_models_and_shots_have_their_details_too(open_demo, offered):
     test = open_demo(align="true", protocol="Single-gallery-shot")
     title = specs(test)[0]["layout"]["xaxis"]["title"]["text"].replace("<br>", " ")
     assert title == "SSR-Net, aligned − Baseline, aligned percentage points"
     assert len(rows_of_pictures(test)) == 8
+    assert offered["verdict_pdf"]().startswith(b"%PDF")

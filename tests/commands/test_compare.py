@@ -193,11 +193,17 @@ def test_a_line_a_query_and_protocol(settings, tmp_path):
     assert {"confused_with_a", "has_sibling", "vehicle_type"} <= set(rows[0])
 
 
-@pytest.mark.parametrize("name", ["out", "queries_csv"])
+def test_a_sheet_of_the_first_protocol(settings, tmp_path):
+    sheet = tmp_path / "new/verdict.pdf"
+    compare_checkpoints(replace(settings, sheet=sheet))
+    assert sheet.read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", ["out", "queries_csv", "sheet"])
 def test_a_file_that_cannot_be_written_is_told_before_extraction(settings, monkeypatch, tmp_path, name):
     (tmp_path / "taken").touch()
     monkeypatch.setattr(stored_features, "extract", None)
-    path = tmp_path / "taken" / ("c.json" if name == "out" else "c.csv")
+    path = tmp_path / "taken" / {"out": "c.json", "queries_csv": "c.csv", "sheet": "c.pdf"}[name]
     with pytest.raises(ResourceError, match="cannot write .*taken"):
         compare_checkpoints(replace(settings, **{name: path}))
 
@@ -241,6 +247,7 @@ def test_what_cannot_work_is_told_before_extraction(settings, monkeypatch, tmp_p
         ({"protocols": ()}, "--protocols names none; choose among cross_camera"),
         ({"out": Path("c.md")}, "c.md does not end in .json; give --out"),
         ({"queries_csv": Path("c.md")}, "c.md does not end in .csv; give --queries-csv"),
+        ({"sheet": Path("c.md")}, "c.md does not end in .pdf; give --sheet"),
     ],
 )
 def test_settings_that_cannot_work(settings, changes, message):
