@@ -5,35 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from app.warmup import warm_up_umap
-from app.widgets.components.image_picker import choose, chosen_image
-from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.components.image_picker import chosen_image
 from app.widgets.components.scatter import Motion, Panel, Things, figure, projection_panel, scatter
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.export import csv_button, export_buttons, print_figure
-from app.widgets.map_notes import current_notes, notes_file, select, selected, tags
+from app.widgets.map_details import moved_most, neighbours_of, pictures
+from app.widgets.map_exports import map_record, map_rows
+from app.widgets.map_notes import current_notes, notes_file, tags
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.progress import progress
+from app.widgets.selection import link_selection, select, selected
 from app.workbench import OpenedModel, Workbench
 from app.workbench.images import image_label, thumbnail
-from app.workbench.maps import METHODS, TAG, VEHICLE, WHOLE, colourings, gallery_map, nearest_by_own_camera
+from app.workbench.maps import (
+    CHANGE_COLOURS,
+    CHANGES,
+    FEW_IMAGES,
+    METHODS,
+    MOST_COMPARED,
+    MOVED,
+    TAG,
+    WHOLE,
+    change_kinds,
+    colourings,
+    gallery_map,
+    matches,
+    moved,
+    nearest_by_own_camera,
+    usual_colouring,
+)
 from app.workbench.maps import kinds as kinds_of
+from app.workbench.workbench import LONGEST_LIST
 from ssrnet.analysis.attributes import CAMERA, in_words
 from ssrnet.analysis.neighbours import own_camera
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
-from ssrnet.explain.projection import NEIGHBOURS, REDUCED, Projection, project, turned_onto
+from ssrnet.explain.projection import Projection, project, turned_onto
 from ssrnet.retrieval.alignment import AlignmentSettings, align_cameras
 from ssrnet.retrieval.extraction import extract
 
+LINES = (
+    f"Lines lead from the query to its matches: green where the model lists them among its first {LONGEST_LIST} images, "
+    "dotted where not. Junk has none."
+)
 PAIR, SIDE_BY_SIDE = "Before and after alignment", "Models side by side"
-MOST_SHOWN = 60
-"""Thumbnails of a selection that travel to the browser."""
+SMALL = 96
+"""Height in pixels of the pictures that stand for points."""
 
 INTRO = r"""
 Every test image is a point, placed by its embedding, so that images which a model finds alike lie together:
@@ -49,7 +73,10 @@ two axes can; its title says how much of the variance they hold. **UMAP** (50 pr
 0) keeps neighbourhoods: how large a group is, and how far apart two groups are, says nothing.
 
 **Look for** vehicles whose images fall into one group with one model and into several with the other; groups made of
-one camera in place of one vehicle; single points amid another vehicle's. The same images are marked in every map.
+one camera in place of one vehicle; single points amid another vehicle's. The same images are marked in every map. Zoomed
+in, pictures stand for points. A click on a point lists its nearest images by each model; **change of neighbours** colours
+the points whose nearest images differ most between two models. The URL holds the selection, and Retrieval's gallery of
+queries and Failures' table can show it alone.
 """
 ALIGNMENT = (
     r"\hat f_i = \frac{f_i - m_{c(i)}}{s_{c(i)}}, \qquad m_c = \frac{n_c \mu_c + k \mu}{n_c + k}, \qquad "
@@ -116,20 +143,28 @@ def _page(bench: Workbench) -> None:
     else:
         panels = [projection_panel(*each) for each in zip([m.title + a for m, a in zip(models, alone)], projections)]
     query = chosen_image("query", images)
+    panels = [_with_lines(*each, branch, query) for each in zip(panels, models)]
     view = View(method, None if branch == WHOLE else branch, colouring, query.name)
     fragment(_board)(bench, models, panels, view)
 
 
 def _colour(images: Sequence[VehicleImage], pair: bool) -> str:
-    """The control of the colours: vehicles, and cameras before and after alignment, where the viewer has not chosen."""
-    offered = [*colourings(images), TAG]
-    usual = CAMERA if pair and CAMERA in offered else VEHICLE
+    """The control of the colours; what a legend can name, and cameras before and after alignment, where none is chosen."""
+    offered = [*colourings(images), *([MOVED] if len(images) <= MOST_COMPARED else []), TAG]
+    usual = CAMERA if pair and CAMERA in offered else usual_colouring(images)
     offered = [usual, *(each for each in offered if each != usual)]
     before = st.session_state.get("map_usual_colour", usual)
     st.session_state["map_usual_colour"] = usual
     if before != usual and st.session_state.get("map_colour") == before and "map_colour" not in st.query_params:
         st.session_state["map_colour"] = usual
     return st.selectbox("Colour", offered, key="map_colour", bind="query-params", format_func=in_words, width=220)
+
+
+def _with_lines(panel: Panel, model: OpenedModel, branch: str, query: VehicleImage) -> Panel:
+    """The panel with lines from the query to its matches."""
+    place = {image.name: i for i, image in enumerate(model.data.dataset.test)}
+    listed, unlisted = (sorted(place[name] for name in names) for names in matches(model, branch, query))
+    return replace(panel, listed=listed, unlisted=unlisted)
 
 
 def _before_and_after(
@@ -159,24 +194,38 @@ def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Pan
     if query.name != view.query:
         st.rerun()  # a picture was clicked, and the sidebar shows the query too
     notes = current_notes(data)
-    if colouring == TAG:
-        tagged = notes.by_image()
-        kinds = [" + ".join(tagged.get(image.name, ())) or "no tag" for image in images]
-    else:
-        kinds = kinds_of(images, colouring)
+    change = None
+    if colouring == MOVED or len(images) <= FEW_IMAGES:
+        change = moved(*models[:2], view.branch or WHOLE)
+    kinds = _kinds(images, colouring, notes, change)
     chosen = selected(data)
     place = {image.name: i for i, image in enumerate(images)}
     rows = [place[name] for name in chosen]
-    things = Things([_label(image) for image in images], kinds, marked=[place[query.name]], selected=rows)
+    labels = [_label(image) for image in images]
+    things = Things(labels, kinds, marked=[place[query.name]], selected=rows)
+    if colouring == MOVED:
+        things = replace(things, order=CHANGES, colours=CHANGE_COLOURS)
     alt = f"{len(images):,} test images by {view.method}, coloured by {in_words(colouring)}; the query is marked"
-    scatter("map_scatter", panels, things, alt, lambda points: select(data, [images[i].name for i in points]), 430)
+    scatter(
+        "map_scatter",
+        panels,
+        things,
+        alt,
+        lambda points: select(data, [images[i].name for i in points]),
+        430,
+        lambda i: thumbnail(images[i], SMALL),
+    )
+    if any(panel.listed or panel.unlisted for panel in panels):
+        st.caption(LINES)
+    if not link_selection():
+        st.caption("This selection is too long for a link: keep it as a tag or a view, and save the file.")
     if panels[-1].motion:
         st.caption(_compared(models, view.branch or WHOLE))
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
-        csv_button(lambda: _rows(images, models, panels, kinds, notes), "gallery_map")
+        csv_button(lambda: map_rows(images, models, panels, kinds, notes), "gallery_map")
         with st.popover("Record of this map", icon=":material/receipt_long:", type="tertiary"):
-            st.json(_record(bench, models, panels, view))
+            st.json(map_record(bench, models, panels, view))
     if colouring != TAG:  # the list of tags stands below
         key = f"map_kinds_{colouring}"
         st.multiselect(
@@ -188,26 +237,27 @@ def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Pan
         )
     left, right = st.columns([5, 3], gap="large")
     with left:
-        _pictures([images[place[name]] for name in chosen], query)
+        pictures([images[place[name]] for name in chosen], query)
+        if len(rows) == 1:
+            neighbours_of(models, view.branch or WHOLE, images, rows[0])
     with right:
         tags(data, notes, chosen)
         notes_file(data, notes, replace(view, selected=tuple(chosen)))
+    with st.expander("Which points moved", icon=":material/moving:"):
+        if change is None:
+            st.caption(f"With more than {FEW_IMAGES:,} images this takes a while: choose the colour *{MOVED}*.")
+        else:
+            moved_most((models[0].title, models[1].title), change, images)
 
 
-def _pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
-    st.subheader(f"Selected: {len(chosen):,}", anchor=False)
-    if not chosen:
-        st.caption("Lasso points in a map to see their images here.")
-        return
-    vehicles = len({image.vehicle_id for image in chosen})
-    more = f" The first {MOST_SHOWN} are shown." if len(chosen) > MOST_SHOWN else ""
-    whose = "1 vehicle" if vehicles == 1 else f"{vehicles:,} vehicles"
-    st.caption(f"Of {whose}. A click on a picture makes it the query.{more}")
-    figures = [
-        Figure(thumbnail(image), image_label(image), image_label(image), picks=image.name)
-        for image in chosen[:MOST_SHOWN]
-    ]
-    image_rows([ImageRow("", "", figures)], "grid", "map_pictures", query.name, lambda name: choose("query", name))
+def _kinds(images: Sequence[VehicleImage], colouring: str, notes: GalleryNotes, change: np.ndarray | None) -> list[str]:
+    """Each image's kind. change: of its neighbours, where points are coloured by it."""
+    if colouring == TAG:
+        tagged = notes.by_image()
+        return [" + ".join(tagged.get(image.name, ())) or "no tag" for image in images]
+    if colouring == MOVED:
+        return change_kinds(change)
+    return kinds_of(images, colouring)
 
 
 def _compared(models: Sequence[OpenedModel], branch: str) -> str:
@@ -224,53 +274,6 @@ def _compared(models: Sequence[OpenedModel], branch: str) -> str:
         "another vehicle is by the same camera (cosine of the features, not distance in the map); it would be for "
         f"{aligned.expected:.1%} if cameras made no difference. {placed}"
     )
-
-
-def _record(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Panel], view: View) -> dict[str, object]:
-    settings = {"length": "unit", "seed": 0}
-    if view.method == "UMAP":
-        settings |= {"principal_components": REDUCED, "neighbours": NEIGHBOURS}
-    if panels[-1].motion:
-        settings["placed"] = "the aligned map by orthogonal Procrustes onto the raw one"
-    return {
-        "dataset": bench.dataset.name,
-        "dataset_hash": bench.data.hash,
-        "images": f"all {len(bench.dataset.test):,} test images",
-        "projection": view.method,
-        **settings,
-        "branch": view.branch or WHOLE,
-        "models": {
-            model.title: model.source.record | {"camera_alignment": str(model.statistics() or "none")}
-            for model in models
-        },
-    }
-
-
-def _rows(
-    images: Sequence[VehicleImage],
-    models: Sequence[OpenedModel],
-    panels: Sequence[Panel],
-    kinds: Sequence[str],
-    notes: GalleryNotes,
-) -> list[dict[str, object]]:
-    tagged = notes.by_image()
-    alignment = {"camera alignment": str(models[-1].statistics())} if models[-1].alignment else {}
-    return [
-        {
-            "image": image.name,
-            "vehicle": image.vehicle_id,
-            "camera": image.camera_id,
-            "kind": kinds[i],
-            "tags": ", ".join(tagged.get(image.name, ())),
-        }
-        | {
-            f"{axis} {panel.title}": float(panel.points[i, column])
-            for panel in panels
-            for column, axis in enumerate("xy")
-        }
-        | alignment
-        for i, image in enumerate(images)
-    ]
 
 
 def _label(image: VehicleImage) -> str:

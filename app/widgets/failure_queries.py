@@ -13,11 +13,13 @@ from app.widgets.controls import one_of
 from app.widgets.export import download, table
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import ModelOnQuery, query_panel
+from app.widgets.selection import link_selection, positions_in_selection
 from app.workbench.failures import MOST_QUERIES, Failures, archive, cached_pdf, query_pdf
 from ssrnet.analysis.causes import Causes
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.verdict import short_titles
 from ssrnet.data.records import VehicleImage
+from ssrnet.retrieval.feature_files import slug
 
 GROUPS = {
     "failed": "One of them wrong, or both",
@@ -28,13 +30,19 @@ GROUPS = {
     "all": "All",
 }
 """Queries by what the models list first."""
+ON_MAP = "on the map"
 
 
 def queries_table(pair: Failures) -> None:
     """The table of one group of queries, its sheets, and the row that is chosen."""
     help = "Fixed: the first model lists a wrong vehicle first, the second a right one. Broken: the other way round."
-    group = one_of("At rank 1", GROUPS, "failures_group", help=help)
-    queries = pair.comparison.by_change(group)
+    on_map = positions_in_selection([image.name for image in pair.comparison.split.query])
+    groups = GROUPS | ({ON_MAP: f"Selected on the map ({len(on_map):,})"} if on_map else {})
+    group = one_of("At rank 1", groups, "failures_group", help=help)
+    queries = pair.comparison.by_change("all" if group == ON_MAP else group)
+    if group == ON_MAP:
+        queries = queries[np.isin(queries, on_map)]
+        link_selection()
     if not len(queries):
         st.info("No query in this group: choose another.")
         return
@@ -54,7 +62,7 @@ def queries_table(pair: Failures) -> None:
             f"{len(rows):,} of {len(pair.rows):,} queries, largest change of AP first; a click on a column's name sorts "
             f"by it, one at the left end of a row shows its query. In CSV files a is {pair.titles[0]} and b is {pair.titles[1]}."
         )
-        _sheets(pair, group, queries)
+        _sheets(pair, groups[group], queries)
     with right:
         query_at(pair, query_in(pair))
 
@@ -121,11 +129,13 @@ def _columns(titles: tuple[str, str]) -> dict:
     return config
 
 
-def _sheets(pair: Failures, group: str, queries: np.ndarray) -> None:
-    """A PDF of the group, drawn on request."""
+def _sheets(pair: Failures, title: str, queries: np.ndarray) -> None:
+    """A PDF of the group of this title, drawn on request."""
+    group = title, tuple(queries.tolist())
     drawn = cached_pdf(pair, group)
     if drawn is None and st.session_state.get("failures_drawing") == (group, pair.key):
-        draw = partial(query_pdf, pair, group, queries.tolist(), f"{GROUPS[group]} at rank 1")
+        heading = title if title.startswith("Selected") else f"{title} at rank 1"
+        draw = partial(query_pdf, pair, group, queries.tolist(), heading)
         drawn = run_with_progress("Drawing the sheets", "failures_sheets", draw)
         st.session_state.pop("failures_drawing")
     if drawn is None:
@@ -140,10 +150,7 @@ def _sheets(pair: Failures, group: str, queries: np.ndarray) -> None:
         )
         return
     cut = "" if drawn.queries == drawn.requested else f", those with the largest change of AP of {drawn.requested:,}"
-    label, file = (
-        f"Sheets of {drawn.queries} queries, {drawn.pages} pages (PDF)",
-        f"failures-{group.replace(' ', '-')}.pdf",
-    )
+    label, file = (f"Sheets of {drawn.queries} queries, {drawn.pages} pages (PDF)", f"failures-{slug(title)}.pdf")
     download(label, drawn.pdf, file, "failures_pdf", icon=":material/download:")
     st.caption(f"{drawn.queries} queries{cut}; the last page has the protocol records.")
 

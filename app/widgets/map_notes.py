@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.widgets.components.image_picker import choose
 from app.widgets.export import download
+from app.widgets.selection import select, selected
 from app.workbench import OpenedDataset
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings
 from ssrnet.errors import DataError
@@ -76,17 +77,6 @@ def current_notes(data: OpenedDataset) -> GalleryNotes:
 
 def _keep(notes: GalleryNotes) -> None:
     st.session_state["map_notes"] = notes
-
-
-def selected(data: OpenedDataset) -> list[str]:
-    """Names of the selected images; none where they are another data set's."""
-    owner, names = st.session_state.get("map_selected", ("", []))
-    return list(names) if owner == data.hash else []
-
-
-def select(data: OpenedDataset, names: Sequence[str]) -> None:
-    """Selects the images of these names."""
-    st.session_state["map_selected"] = (data.hash, list(names))
 
 
 def _tag(data: OpenedDataset) -> None:

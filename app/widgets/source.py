@@ -12,6 +12,7 @@ from app.widgets.components.image_picker import chosen_image
 from app.widgets.lecture import lecture_switch
 from app.widgets.page import SHARED
 from app.widgets.problems import choose_path, open_typed
+from app.widgets.selection import selected
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
 from app.workbench.opening import (
@@ -82,6 +83,7 @@ def choose_source() -> Workbench | None:
     if not (data and baseline and ssrnet):
         return None
     opened = open_data(data)
+    selected(opened)
     checkpoints = [open_checkpoint(path) for path in (baseline, ssrnet)]
     with st.sidebar:
         imported = imported_models(opened)

@@ -170,19 +170,19 @@ def suspicions(bench: Workbench, pair: Failures, progress_callback: Progress | N
     return cached("suspicions", pair.key, compute, 4)
 
 
-def cached_pdf(pair: Failures, outcome: str) -> Any:
+def cached_pdf(pair: Failures, group: tuple) -> Any:
     """The result of an earlier :func:`query_pdf`; else None."""
-    return cached_value("query PDFs", (outcome, pair.key))
+    return cached_value("query PDFs", (group, pair.key))
 
 
-def query_pdf(pair: Failures, outcome: str, queries: Sequence[int], heading: str, progress_callback: Progress) -> Any:
+def query_pdf(pair: Failures, group: tuple, queries: Sequence[int], heading: str, progress_callback: Progress) -> Any:
     """The queries on A4 pages, as :class:`ssrnet.analysis.query_pdf.QueryPDF`."""
     from ssrnet.analysis.query_pdf import draw_query_pdf  # imports matplotlib, which takes seconds
 
     def draw() -> Any:
         return draw_query_pdf(pair.comparison, pair.titles, queries, heading, MOST_QUERIES, counted(progress_callback))
 
-    return cached("query PDFs", (outcome, pair.key), draw, 4)
+    return cached("query PDFs", (group, pair.key), draw, 4)
 
 
 def archive(tables: dict[str, Sequence[Row]], pair: Failures) -> bytes:

@@ -10,10 +10,11 @@ import numpy as np
 from app.workbench import OpenedModel, Progress, RankingOptions
 from app.workbench.background import Job, SharedJob
 from app.workbench.cache import cached
-from ssrnet.analysis.attributes import CAMERA, attribute_names, binned, values
-from ssrnet.analysis.neighbours import OwnCamera, own_camera, pool
+from ssrnet.analysis.attributes import CAMERA, TYPES, attribute_names, binned, values
+from ssrnet.analysis.neighbours import OwnCamera, neighbourhood_change, neighbourhoods, own_camera, pool
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.projection import Projection, ProjectionName, project
+from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
 
 METHODS = ("PCA", "UMAP")
 WHOLE = "whole embedding"
@@ -23,9 +24,17 @@ EXPECTED = {"PCA": 3.0, "UMAP": 8.0, "t-SNE": 5.0}
 """Seconds that these take, as a first guess."""
 MOST_COMPARED = 20_000
 """Images up to which each is compared with every other one: half a minute on two cores."""
+FEW_IMAGES = 2000
+"""Images up to which the neighbours of all are compared unasked: a second on two cores."""
 MOST_KINDS = 24
 BINS = 6
 VEHICLE, TAG, NONE = "vehicle", "tag", "none"
+NEIGHBOURHOOD = 15
+"""Nearest images that are compared between two models, as many as UMAP's."""
+MOVED = "change of neighbours"
+CHANGES = ("0 to 20 %", "20 to 40 %", "40 to 60 %", "60 to 80 %", "80 to 100 %")
+"""Kinds of points by :data:`MOVED`."""
+CHANGE_COLOURS = ("#94a3b8", "#60a5fa", "#8b5cf6", "#ec4899", "#dc2626")
 
 
 def projected(
@@ -72,6 +81,58 @@ def nearest_by_own_camera(model: OpenedModel, branch: str | None = None) -> OwnC
     return cached("own camera", _key(model, options), count, 32, "Comparing the images of each camera")
 
 
+def moved(a: OpenedModel, b: OpenedModel, branch: str | None = None) -> np.ndarray:
+    """Of each test image, how little its :data:`NEIGHBOURHOOD` nearest by one model are those by the other, in [0, 1].
+
+    By features and not by places in the map.
+    """
+    key = tuple(_key(model, _options(model, branch)) for model in (a, b))
+    return cached(
+        "moved", key, lambda: neighbourhood_change(*(_near(m, branch) for m in (a, b))), 16, "Comparing neighbours"
+    )
+
+
+def nearest(model: OpenedModel, branch: str | None, row: int, count: int) -> list[RankedImage]:
+    """The images nearest to a test image by the cosine of one model's features, by their positions in the test images."""
+    options = _options(model, branch)
+
+    def rank() -> list[RankedImage]:
+        features = model.compared_features(options).rows(model.data.dataset.test)
+        others = [one for one in rank_by_cosine(features[row], features, count + 1) if one.index != row]
+        return [one._replace(rank=rank) for rank, one in enumerate(others[:count], 1)]
+
+    return cached("nearest", (*_key(model, options), row, count), rank, 256)
+
+
+def matches(model: OpenedModel, branch: str | None, query: VehicleImage) -> tuple[set[str], set[str]]:
+    """Names of the query's matches: those that the model lists among the first, and those beyond.
+
+    Both empty for an image that is no query of the protocol.
+    """
+    split = model.split
+    places = [q for q, image in enumerate(split.query) if image.name == query.name]
+    if not places:
+        return set(), set()
+    ranking = model.evaluation(_options(model, branch)).ranking
+    listed = {split.gallery[hit.index].name for hit in ranking.hits(places[0]) if hit.match}
+    own = (image for image in split.gallery if image.vehicle_id == query.vehicle_id)
+    junk = query.camera_id if split.same_camera_is_junk else None
+    return listed, {image.name for image in own if junk is None or image.camera_id != junk} - listed
+
+
+def usual_colouring(images: Sequence[VehicleImage]) -> str:
+    """Vehicles while a legend can name them, else types, else cameras."""
+    if len({image.vehicle_id for image in images}) <= MOST_KINDS:
+        return VEHICLE
+    names = attribute_names(images)
+    return next((name for name in (*TYPES, CAMERA) if name in names), VEHICLE)
+
+
+def change_kinds(change: np.ndarray) -> list[str]:
+    """Each image's kind among :data:`CHANGES`; change: (N,) of :func:`moved`."""
+    return [CHANGES[min(int(value * len(CHANGES)), len(CHANGES) - 1)] for value in change]
+
+
 def colourings(images: Sequence[VehicleImage]) -> list[str]:
     """What points may be coloured by, the vehicle first."""
     return [VEHICLE, *attribute_names(images)]
@@ -85,6 +146,11 @@ def kinds(images: Sequence[VehicleImage], colouring: str) -> list[str]:
     if colouring != CAMERA and len(set(by_image) - {None}) > MOST_KINDS:
         by_image = binned(by_image, BINS) or by_image
     return [value or NONE for value in by_image]
+
+
+def _near(model: OpenedModel, branch: str | None) -> np.ndarray:
+    features = model.compared_features(_options(model, branch))
+    return neighbourhoods(features.rows(model.data.dataset.test), NEIGHBOURHOOD)
 
 
 def _options(model: OpenedModel, branch: str | None) -> RankingOptions:

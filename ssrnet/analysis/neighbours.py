@@ -14,7 +14,7 @@ from ssrnet.data.protocols import Split
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.extraction import FeatureSet
-from ssrnet.retrieval.ranking import DistanceName, check_features, distance_blocks, judged_blocks
+from ssrnet.retrieval.ranking import BLOCK_ELEMENTS, DistanceName, check_features, distance_blocks, judged_blocks
 
 TRAIN = "train"
 
@@ -123,6 +123,27 @@ def own_camera(images: Sequence[VehicleImage], features: Tensor) -> OwnCamera | 
     expected = (by_camera - both)[known] / (len(images) - of_vehicle)[known]
     own = camera[other] == camera
     return OwnCamera(float(own[known].mean()), float(expected.mean()), int(known.sum()))
+
+
+def neighbourhoods(features: Tensor, count: int) -> np.ndarray:
+    """(N, count) int64: the nearest other images of each by the cosine of features (N, D), in no order; fewer of few."""
+    count, nearest = min(count, len(features) - 1), []
+    distances, rows = distance_blocks(features, features, "cosine"), max(1, BLOCK_ELEMENTS // len(features))
+    for start in range(0, len(features), rows):
+        block = slice(start, min(start + rows, len(features)))
+        d = distances(block)
+        d[:, block].fill_diagonal_(torch.inf)
+        nearest.append(d.topk(count, largest=False, sorted=False).indices.cpu().numpy())
+    return np.concatenate(nearest)
+
+
+def neighbourhood_change(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N,) in [0, 1]: how little two models' :func:`neighbourhoods` (N, k) of an image share, as a Jaccard distance.
+
+    0 where both have the same neighbours, in any order, 1 where they share none.
+    """
+    shared = (a[:, :, None] == b[:, None]).any(2).sum(1)
+    return 1 - shared / (a.shape[1] + b.shape[1] - shared)
 
 
 def _nearest(d: Tensor, among: Tensor) -> tuple[np.ndarray, np.ndarray]:

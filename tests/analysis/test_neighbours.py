@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssrnet.analysis.neighbours import OwnCamera, neighbours, own_camera, pool
+from ssrnet.analysis.neighbours import OwnCamera, neighbourhood_change, neighbourhoods, neighbours, own_camera, pool
 from ssrnet.errors import DataError
 from ssrnet.retrieval import ranking
 from ssrnet.retrieval.extraction import FeatureSet
@@ -90,3 +90,16 @@ def test_features_that_are_missing_or_no_numbers():
         neighbours(IMAGES, X[:5])
     with pytest.raises(DataError, match="NaN or infinity"):
         neighbours(IMAGES, X / 0)
+
+
+def test_neighbourhoods_and_how_far_they_change(monkeypatch):
+    angles = torch.tensor([0.0, 10, 20, 50, 100, 160]).deg2rad()
+    features = torch.stack([angles.cos(), angles.sin()], 1) * torch.arange(1, 7)[:, None]
+    expected = [{1, 2}, {0, 2}, {0, 1}, {1, 2}, {3, 5}, {3, 4}]
+    for elements in (ranking.BLOCK_ELEMENTS, 12):  # in one block, and two rows at a time
+        monkeypatch.setattr("ssrnet.analysis.neighbours.BLOCK_ELEMENTS", elements)
+        near = neighbourhoods(features, 2)
+        assert [set(row) for row in near.tolist()] == expected
+    assert neighbourhoods(features, 99).shape == (6, 5)
+    other = np.array([[2, 1], [0, 3], [4, 5], [1, 2], [5, 3], [0, 1]])
+    assert neighbourhood_change(near, other) == pytest.approx([0, 1 - 1 / 3, 1, 0, 0, 1])

@@ -6,20 +6,23 @@ import json
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from app.widgets.components.scatter import Motion, Panel, Things, figure
+from app.widgets.selection import Selection
 from app.workbench import OpenedModel, background, cache, maps
 from app.workbench.background import Abandoned, Job
+from app.workbench.selections import as_text
 from ssrnet.analysis.attributes import CAMERA
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
 from ssrnet.explain.projection import Projection, project, turned_onto
-from tests.app.conftest import components, rows_of_pictures, workbench
+from tests.app.conftest import components, rows_of_pictures, whole, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -64,7 +67,7 @@ def test_controls_come_from_the_url(open_city):
 def test_a_selection_shows_its_pictures_and_gets_a_tag(opened):
     opened.multiselect(key="map_kinds_vehicle").select("vehicle 0008").run()
     assert not opened.exception
-    (row,) = rows_of_pictures(opened)
+    row = rows_of_pictures(opened)[0]
     assert len(row["pictures"]) == 3 and all(each["opens"].startswith("0008") for each in row["pictures"])
     assert [drawn(opened)["labels"][i].split(" · ")[0] for i in drawn(opened)["selected"]] == ["vehicle 0008"] * 3
 
@@ -84,8 +87,8 @@ def test_a_kept_view_opens_again(opened):
     opened.text_input(key="map_view").input("nine")
     opened.button[_button(opened, "Keep")].click().run()
     opened.selectbox(key="map_colour").select("camera_id").run()
-    opened.session_state["map_selected"] = ("", [])
-    opened.run()
+    opened.multiselect(key="map_kinds_camera_id").select("c002").run()
+    opened.multiselect(key="map_kinds_camera_id").unselect("c002").run()
     assert not drawn(opened)["selected"]
     opened.button(key="map_view_open").click().run()
     assert not opened.exception
@@ -277,3 +280,97 @@ def test_equal_embeddings_are_a_point_or_one_sentence(open_city, monkeypatch, me
     else:
         assert not test.info and not any(any(panel["x"] + panel["y"]) for panel in drawn(test)["panels"])
     cache._stores.clear()
+
+
+def test_lines_lead_from_the_query_to_its_matches_and_not_to_junk(opened, city):
+    images = [image.name for image in open_dataset(city).test]
+    matches = {i for i, name in enumerate(images) if name.startswith("0007_c002")}
+    assert len(matches) == 2
+    for panel in drawn(opened)["panels"]:
+        assert set(panel["listed"]) == matches and panel["unlisted"] == [], "all eight of the gallery are listed"
+    assert any(each.value.startswith("Lines lead from the query") for each in opened.caption)
+    opened.query_params["query"] = next(name for name in images if name.startswith("0007_c002"))  # is no query
+    opened.run()
+    assert not any(panel["listed"] or panel["unlisted"] for panel in drawn(opened)["panels"])
+
+
+def test_printed_lines_are_those_of_the_panel():
+    points = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]])
+    sheet = figure([Panel("map", points, listed=[1], unlisted=[2])], Things(list("abc"), ["k"] * 3, marked=[0]))
+    listed, unlisted = (trace for trace in sheet.data if trace.mode == "lines")
+    assert (listed.x, listed.y) == ((0, 1, None), (0, 2, None)) and unlisted.x == (0, 3, None)
+    assert listed.line.dash is None and unlisted.line.dash == "dot"
+
+
+def test_one_selected_point_lists_its_nearest_by_each_model(opened, city, checkpoints):
+    bench = workbench(city, checkpoints)
+    images = bench.dataset.test
+    row = next(i for i, image in enumerate(images) if image.name == QUERY)
+    select_rows(opened, city, [row])
+    lists = {each["heading"]: each["pictures"] for each in rows_of_pictures(opened) if "(" in each["heading"]}
+    assert list(lists) == list(bench.models)
+    for model in bench.models.values():
+        features = model.features().rows(images).numpy()
+        unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+        nearest = [i for i in np.argsort(-(unit @ unit[row]), kind="stable") if i != row][:8]
+        own, *others = lists[model.title]
+        assert own["opens"] == QUERY and [each["opens"] for each in others] == [images[i].name for i in nearest]
+        same = [images[i].vehicle_id == images[row].vehicle_id for i in nearest]
+        assert [each["kind"] for each in others] == ["hit" if each else "error" for each in same]
+
+
+def select_rows(test, city, rows) -> None:
+    dataset = open_dataset(city)
+    names = tuple(dataset.test[row].name for row in rows)
+    test.session_state["selected"] = Selection(dataset.content_hash(), names, as_text(rows, 12, dataset.content_hash()))
+    whole(test.run())
+
+
+def test_points_that_moved_are_coloured_and_listed(open_city, city, checkpoints):
+    bench = workbench(city, checkpoints)
+    change = maps.moved(bench.baseline, bench.ssrnet, maps.WHOLE)
+    assert len(change) == 12 and not change.any(), "with twelve images all others are among the fifteen nearest"
+    test = open_city("map", query=QUERY, map_colour="change of neighbours")
+    assert [kind["label"] for kind in drawn(test)["kinds"]] == list(maps.CHANGES)
+    assert set(drawn(test)["kind"]) == {0} and drawn(test)["kinds"][4]["colour"] == maps.CHANGE_COLOURS[4]
+    assert any("Mean 0%; 12 images keep all, 0 none" in each.value for each in test.caption)
+    assert maps.change_kinds(np.array([0, 0.19, 0.2, 0.99, 1])) == [maps.CHANGES[i] for i in (0, 0, 1, 4, 4)]
+
+
+def test_the_usual_colour_is_one_that_a_legend_can_name():
+    def images(vehicles: int, **attributes) -> list[VehicleImage]:
+        return [VehicleImage(Path(f"{i}.jpg"), f"{i}.jpg", str(i), "c1", attributes) for i in range(vehicles)]
+
+    assert maps.usual_colouring(images(24, type="car")) == "vehicle"
+    assert maps.usual_colouring(images(25, type="car")) == "type"
+    assert maps.usual_colouring(images(25, vehicle_type="car")) == "vehicle_type"
+    assert maps.usual_colouring(images(25)) == CAMERA
+    assert maps.usual_colouring([replace(image, camera_id=None) for image in images(25)]) == "vehicle"
+
+
+def test_the_url_holds_the_selection_and_other_pages_can_show_it_alone(open_city, city):
+    dataset = open_dataset(city)
+    rows = [i for i, image in enumerate(dataset.test) if image.vehicle_id in ("6", "8", "0006", "0008")]
+    text = as_text(rows, 12, dataset.content_hash())
+    test = open_city("map", query=QUERY, selected=text)
+    assert drawn(test)["selected"] == rows and test.query_params["selected"] in (text, [text])
+    test.multiselect(key="map_kinds_vehicle").select("vehicle 0009").run()
+    assert test.query_params["selected"] not in (text, [text]) and len(drawn(test)["selected"]) == 3
+
+    test = open_city("retrieval", selected=text, query_in_selection="true")
+    assert test.toggle(key="query_in_selection").label == "Selected on the map (2)"
+    [grid] = components(test, "image_picker")
+    assert [item["key"][:4] for item in grid["items"]] == ["0006", "0008"]
+    test = open_city("failures", selected=text, failures_show="Queries", failures_group="Selected on the map (2)")
+    [table] = [each.value for each in test.dataframe if "delta_ap" in each.value.columns]
+    assert sorted(name[:4] for name in table["query"]) == ["0006", "0008"]
+    foreign = open_city("map", query=QUERY, selected="ffffff" + text[6:])
+    assert drawn(foreign)["selected"] == [] and "selected" not in foreign.query_params
+
+
+def test_pictures_travel_for_the_points_that_the_browser_asks_for(opened, city):
+    assert drawn(opened)["asked"] == {} and drawn(opened)["most_pictures"] == 60
+    opened.session_state["map_scatter_asked"] = [3, 99]
+    whole(opened.run())
+    [(row, uri)] = drawn(opened)["asked"].items()
+    assert row == "3" and uri.startswith("data:image/jpeg;base64,")

@@ -3,6 +3,10 @@
 import json
 from urllib.parse import urlencode
 
+import pytest
+
+from tests.browser.serving import PATIENCE
+
 
 def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, server, city, checkpoints, tmp_path):
     link = f"{server}/map?{urlencode({'data': str(city), **checkpoints})}"
@@ -19,8 +23,9 @@ def test_a_lasso_selects_and_the_selection_is_tagged_saved_and_loaded(page, serv
         page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
     page.mouse.up()
     page.get_by_text("Selected: 12").wait_for()
-    page.wait_for_selector(".grid img")
-    assert page.locator(".grid img").count() == 12
+    pictures = page.locator(".st-key-map_pictures .grid img")
+    pictures.first.wait_for()
+    assert pictures.count() == 12
 
     page.get_by_label("Tag for the selection").fill("all of them")
     page.get_by_role("button", name="Tag", exact=False).first.click()
@@ -68,6 +73,29 @@ def test_a_lasso_closes_on_itself_and_a_click_is_a_short_path(page, server, city
     page.get_by_text("Selected: 0").wait_for()
     lasso(page, 1, AROUND)  # left open
     page.get_by_text("Selected: 12").wait_for()
+
+
+def test_zoomed_in_pictures_stand_for_points_and_a_click_lists_neighbours(page, server, city, checkpoints):
+    page.goto(f"{server}/map?{urlencode({'data': str(city), **checkpoints})}")
+    page.wait_for_selector(".panel canvas")
+    for _ in range(3):
+        page.get_by_role("button", name="Zoom to the query").press("Enter")
+    dots = as_painted(page, 0)
+    for _ in range(PATIENCE // 200):  # the canvas is another one once the pictures have come
+        page.wait_for_timeout(200)
+        if as_painted(page, 0) != dots:
+            break
+    else:
+        pytest.fail("no picture came")
+    lasso(page, 0, [(0.5, 0.5)])
+    page.get_by_text("Selected: 1").wait_for()
+    page.get_by_text("Nearest to").wait_for()
+    assert page.locator(".ranks .query img").count() == 2, "a row a model"
+    page.wait_for_url("**selected=*")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)  # in a new session
+    page.get_by_text("Selected: 1").wait_for()
 
 
 def as_painted(page, panel: int) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import streamlit as st
 
 from app.widgets.components import component
+from app.widgets.selection import link_selection, positions_in_selection
 from app.workbench.facets import CAMERA, Facets, facets, value
 from app.workbench.images import image_label, size_of, thumbnail
 from ssrnet.analysis.picture_cells import cell_ratio
@@ -35,19 +36,23 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
             "Search", key=f"{key}_search", bind="query-params", placeholder="vehicle, camera, type or file name"
         )
         wanted = _filters(key, known)
+        among = _selection(key, images)
         more = st.toggle("Large gallery", key=f"{key}_large", bind="query-params")
     before = st.session_state.get(f"{key}_kept")
     chosen = chosen_image(key, images)
     if before not in (None, chosen.name):
         st.rerun()  # the one before is not among these images, and the sidebar shows it
     matching = _matching(images, known, words.lower().split(), wanted)
+    if among:
+        matching = [image for image in matching if image.name in among]
     if not matching:
-        criteria = " and ".join([f"“{words}”"] * bool(words.strip()) + [f"{len(wanted)} filter(s)"] * bool(wanted))
+        criteria = [f"“{words}”"] * bool(words.strip()) + [f"{len(wanted)} filter(s)"] * bool(wanted)
+        criteria = " and ".join(criteria + ["the map's selection"] * bool(among))
         st.caption(f"Nothing matches {criteria} among {len(images):,} images.")
         return chosen
 
     size = MORE if more else PAGE
-    start = _start(key, matching, chosen, size, (words, tuple(wanted.items())))
+    start = _start(key, matching, chosen, size, (words, tuple(wanted.items()), bool(among)))
     visible = matching[start : start + size]
     items = [{"key": image.name, "label": image_label(image), "uri": thumbnail(image)} for image in visible]
     ratio = cell_ratio([size_of(item["uri"]) for item in items])
@@ -96,6 +101,15 @@ def _filters(key: str, known: Facets) -> dict[str, list[str]]:
             title = "Camera" if name == CAMERA else name.replace("_", " ").capitalize()
             wanted[name] = st.multiselect(title, values, key=f"{key}_is_{name}", bind="query-params")
     return {name: values for name, values in wanted.items() if values}
+
+
+def _selection(key: str, images: Sequence[VehicleImage]) -> Collection[str]:
+    """Names of the images that are selected on the Gallery map, where the viewer wants those alone."""
+    rows = positions_in_selection([image.name for image in images])
+    if rows and st.toggle(f"Selected on the map ({len(rows):,})", key=f"{key}_in_selection", bind="query-params"):
+        link_selection()
+        return {images[row].name for row in rows}
+    return ()
 
 
 def _matching(

@@ -9,6 +9,7 @@ const draws = {
     path(c, [[x-w,y-l],[x+w,y-l],[x+w,y-w],[x+l,y-w],[x+l,y+w],[x+w,y+w],[x+w,y+l],[x-w,y+l],[x-w,y+w],[x-l,y+w],[x-l,y-w],[x-w,y-w]]); },
   x: (c, x, y, r) => { c.save(); c.translate(x, y); c.rotate(Math.PI / 4); draws.cross(c, 0, 0, r); c.restore(); },
 };
+const HIT = "#16a34a", SMALL = 48;  // a picture's longer side in pixels
 const CLICK = 5;  // pixels of path, below which it is a click
 const WAIT = 700, LASTS = 2600;  // milliseconds: the first place is seen before points leave it
 function path(c, points) {
@@ -34,9 +35,14 @@ function inside(x, y, polygon) {
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".scatter");
-  const state = (root._state ??= { mode: "lasso", views: {}, pictures: {}, way: 1, began: null });
+  const state = (root._state ??= { mode: "lasso", views: {}, pictures: {}, small: {}, way: 1, began: null });
   const selectable = data.selectable;
-  let selected = new Set(data.selected), hover = -1, drag = null;
+  let selected = new Set(data.selected), hover = -1, drag = null, asking = 0;
+  const wanted = new Set();
+  for (const [i, uri] of Object.entries(data.asked)) {
+    const image = (state.small[data.labels[i]] ??= Object.assign(new Image(), { src: uri }));
+    if (!image.complete) image.addEventListener("load", () => drawAll());
+  }
   const tip = root.querySelector(".tip");
   tip.hidden = true;
   const kind = (i) => data.kinds[data.kind[i]];
@@ -82,8 +88,16 @@ export default function (component) {
       p.sx[i] = t.x(start.x[i] + way * (x[i] - start.x[i])); p.sy[i] = t.y(start.y[i] + way * (y[i] - start.y[i]));
     }
     const order = [...p.sx.keys()].sort((a, b) => selected.has(a) - selected.has(b));
+    const from = data.marked[0];
+    for (const [targets, ink, dash] of [[p.panel.unlisted, text, [3, 4]], [p.panel.listed, HIT, []]]) {
+      c.globalAlpha = 0.75; c.strokeStyle = ink; c.lineWidth = 1.5; c.setLineDash(dash);
+      for (const i of targets) { c.beginPath(); c.moveTo(p.sx[from], p.sy[from]); c.lineTo(p.sx[i], p.sy[i]); c.stroke(); }
+      c.setLineDash([]);
+    }
+    const pictured = showsPictures(p, t) ? ask(p, t) : new Set();
     for (const i of order) {
       const k = kind(i);
+      if (pictured.has(i)) { drawPicture(c, p, i, k.colour, some && !selected.has(i) ? 0.4 : 1); continue; }
       c.globalAlpha = some && !selected.has(i) ? 0.22 : 0.88;
       c.fillStyle = k.colour;
       c.beginPath(); draws[k.shape](c, p.sx[i], p.sy[i], small); c.fill();
@@ -107,6 +121,26 @@ export default function (component) {
     if (drag && drag.p === p && drag.line.length > 1) {
       c.strokeStyle = text; c.setLineDash([4, 3]); c.lineWidth = 1.5; c.beginPath(); path(c, polygon()); c.stroke(); c.setLineDash([]);
     }
+  }
+  // Pictures stand for points once few of them are in view; the server sends those that are.
+  const inView = (p, t) => [...p.sx.keys()].filter((i) => p.sx[i] >= 0 && p.sx[i] <= t.W && p.sy[i] >= 0 && p.sy[i] <= t.H);
+  const showsPictures = (p, t) => p.view.zoom > 1.5 && inView(p, t).length <= data.most_pictures;
+  function ask(p, t) {
+    const seen = inView(p, t), missing = seen.filter((i) => !state.small[data.labels[i]] && !wanted.has(i));
+    missing.forEach((i) => wanted.add(i));
+    if (missing.length) {
+      clearTimeout(asking);
+      asking = setTimeout(() => setTriggerValue("wanted", [...wanted]), 250);
+    }
+    return new Set(seen.filter((i) => { const image = state.small[data.labels[i]]; return image && image.complete && image.naturalWidth; }));
+  }
+  function drawPicture(c, p, i, ink, alpha) {
+    const image = state.small[data.labels[i]], k = SMALL / Math.max(image.naturalWidth, image.naturalHeight);
+    const w = image.naturalWidth * k, h = image.naturalHeight * k;
+    c.globalAlpha = alpha;
+    c.drawImage(image, p.sx[i] - w / 2, p.sy[i] - h / 2, w, h);
+    c.strokeStyle = ink; c.lineWidth = selected.has(i) ? 4 : 2.5;
+    c.strokeRect(p.sx[i] - w / 2, p.sy[i] - h / 2, w, h);
   }
   const drawAll = () => panels.forEach(draw);
   function polygon() {
@@ -246,6 +280,10 @@ export default function (component) {
   }
   panels.filter((p) => p.panel.start).forEach(motion);
 
+  function zoomIn(p) {
+    const i = data.marked[0], { x, y } = p.panel;
+    Object.assign(p.view, { x: x[i], y: y[i], zoom: Math.min(200, p.view.zoom * 2) });
+  }
   const tools = root.querySelector(".tools");
   const button = (label, pressed, act) => {
     const made = document.createElement("button");
@@ -261,6 +299,7 @@ export default function (component) {
       ? "Drag around points to select them; Shift adds; a click selects one." : "Drag to move, turn the wheel to zoom.";
     tools.replaceChildren(
       ...modes.map(([mode, label]) => button(label, state.mode === mode, () => { state.mode = mode; drawTools(); })),
+      ...(data.marked.length === 1 ? [button(`Zoom to the ${data.mark}`, null, () => { panels.forEach(zoomIn); drawAll(); })] : []),
       button("Whole map", null, () => { panels.forEach((p) => Object.assign(p.view, p.home)); drawAll(); }),
       ...(selectable ? [button("Clear selection", null, () => { selected = new Set(); drawAll(); send(); })] : []),
       hint,
@@ -277,5 +316,5 @@ export default function (component) {
   const watch = new ResizeObserver(drawAll);
   panels.forEach((p) => watch.observe(p.canvas));
   drawAll();
-  return () => { cancelAnimationFrame(frame); watch.disconnect(); };
+  return () => { cancelAnimationFrame(frame); clearTimeout(asking); watch.disconnect(); };
 }

@@ -1,5 +1,7 @@
 """Points in one or several panels side by side: hover shows the picture, a lasso, a box or a click selects.
 
+Zoomed in so far that few points are in view, their pictures stand for them, which the browser asks for then.
+
 The points of a panel with a :class:`Motion` move, in the browser alone, from an earlier place to their own.
 """
 
@@ -18,10 +20,13 @@ from app.widgets.export import COLOURS
 from app.widgets.symbols import as_html
 from ssrnet.explain.projection import Projection
 
+HIT = "#16a34a"
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x")
 """Seven beside eight colours: 56 kinds of points before one comes again."""
 LONGEST_LEGEND = 24
 """Kinds of points that the legend still names."""
+MOST_PICTURES = 60
+"""Points in view that their pictures may stand for, and pictures that travel at once."""
 KINDS_A_LINE = 6
 """Of the printed legend, about."""
 
@@ -41,6 +46,7 @@ class Motion:
 class Panel:
     """points: (N, 2); the same N things in every panel. note: beside the title; foot: below the points.
 
+    ``listed`` and ``unlisted`` are positions of points that lines lead to from the marked one, green and dashed.
     Where one panel has a motion, all share one frame, so that places can be compared across them.
     """
 
@@ -49,6 +55,8 @@ class Panel:
     note: str = ""
     foot: str = ""
     motion: Motion | None = None
+    listed: Sequence[int] = ()
+    unlisted: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class Things:
     mark: str = "query"
     order: Sequence[str] = ()
     """Kinds in the legend's order; by name where it is empty."""
+    colours: Sequence[str] = COLOURS
+    """Of the kinds, in their order."""
 
     @property
     def kind_names(self) -> list[str]:
@@ -88,11 +98,15 @@ def scatter(
     alt: str,
     on_select: Callable[[list[int]], None] | None = None,
     height: int = 400,
+    picture_of: Callable[[int], str] | None = None,
 ) -> None:
-    """Draws the panels; ``on_select`` is called with the chosen points before the page runs again."""
+    """Draws the panels; ``on_select`` is called with the chosen points before the page runs again.
+
+    picture_of: the URI of a point's picture, for those that the browser asks for.
+    """
     names = things.kind_names
     place = {name: i for i, name in enumerate(names)}
-    named = len(names) <= LONGEST_LEGEND
+    named, colours = len(names) <= LONGEST_LEGEND, things.colours
     data = {
         "panels": [
             {
@@ -102,13 +116,14 @@ def scatter(
                 "foot": panel.foot,
                 **_places(panel.points),
             }
+            | {"listed": list(panel.listed), "unlisted": list(panel.unlisted)}
             | ({"start": _places(panel.motion.start), "ends": list(panel.motion.ends)} if panel.motion else {})
             for panel in panels
         ],
         "labels": list(things.labels),
         "kind": [place[kind] for kind in things.kinds],
         "kinds": [
-            {"label": name, "colour": COLOURS[i % len(COLOURS)], "shape": SHAPES[i % len(SHAPES)], "named": named}
+            {"label": name, "colour": colours[i % len(colours)], "shape": SHAPES[i % len(SHAPES)], "named": named}
             for i, name in enumerate(names)
         ],
     }
@@ -117,12 +132,19 @@ def scatter(
     data |= {"marked": list(things.marked), "mark": things.mark}
     data |= {"selected": list(things.selected), "selectable": on_select is not None, "height": height, "alt": alt}
 
+    asked = [i for i in st.session_state.get(f"{key}_asked", ()) if i < len(things.labels)] if picture_of else []
+    data |= {"most_pictures": MOST_PICTURES if picture_of else 0, "asked": {i: picture_of(i) for i in asked}}
+
+    def ask() -> None:
+        wanted = st.session_state[key].wanted or ()
+        st.session_state[f"{key}_asked"] = [int(i) for i in wanted[:MOST_PICTURES] if i >= 0]
+
     def changed() -> None:
         chosen = st.session_state[key].selected
         if on_select is not None and chosen is not None:
             on_select([int(i) for i in chosen])
 
-    _component(key=key, data=data, on_selected_change=changed)
+    _component(key=key, data=data, on_selected_change=changed, on_wanted_change=ask)
     if not named:
         st.caption(f"{len(names):,} kinds of points; hover one to see its name, and rings on all others of its kind.")
 
@@ -133,11 +155,15 @@ def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
     sheet = make_subplots(1, len(panels), subplot_titles=[as_html(panel.title) for panel in panels])
     kinds = np.array(things.kinds)
     for column, panel in enumerate(panels, start=1):
+        for targets, line in ((panel.listed, {"color": HIT}), (panel.unlisted, {"color": "grey", "dash": "dot"})):
+            ends = [[panel.points[i], panel.points[j], (None, None)] for i in things.marked[:1] for j in targets]
+            x, y = zip(*(end for three in ends for end in three)) if ends else ((), ())
+            sheet.add_scatter(x=x, y=y, mode="lines", line=line, showlegend=False, row=1, col=column)
         for i, name in enumerate(names):
             rows = kinds == name
             x, y = panel.points[rows].T
             legend = {"name": name, "legendgroup": name, "showlegend": column == 1 and len(names) <= LONGEST_LEGEND}
-            marker = {"color": COLOURS[i % len(COLOURS)], "symbol": SHAPES[i % len(SHAPES)], "size": 5}
+            marker = {"color": things.colours[i % len(things.colours)], "symbol": SHAPES[i % len(SHAPES)], "size": 5}
             sheet.add_scatter(x=x, y=y, mode="markers", marker=marker, row=1, col=column, **legend)
         for i in things.marked:
             sheet.add_scatter(

@@ -1,0 +1,70 @@
+"""Below the Gallery map's points: the selection's pictures, one point's neighbours, the points that moved most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from app.widgets.components.image_picker import choose
+from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.workbench import OpenedModel
+from app.workbench.images import image_label, thumbnail
+from app.workbench.maps import NEIGHBOURHOOD, nearest
+from ssrnet.data.records import VehicleImage
+
+MOST_SHOWN = 60
+"""Thumbnails of a selection that travel to the browser."""
+LISTED = 8
+"""Neighbours of a point, and points that moved most."""
+
+
+def pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
+    """The selected images; a click makes one the query."""
+    st.subheader(f"Selected: {len(chosen):,}", anchor=False)
+    if not chosen:
+        st.caption("Lasso points in a map to see their images here; click one to see its neighbours.")
+        return
+    vehicles = len({image.vehicle_id for image in chosen})
+    more = f" The first {MOST_SHOWN} are shown." if len(chosen) > MOST_SHOWN else ""
+    whose = "1 vehicle" if vehicles == 1 else f"{vehicles:,} vehicles"
+    st.caption(f"Of {whose}. A click on a picture makes it the query.{more}")
+    figures = [_figure(image) for image in chosen[:MOST_SHOWN]]
+    image_rows([ImageRow("", "", figures)], "grid", "map_pictures", query.name, lambda name: choose("query", name))
+
+
+def neighbours_of(models: Sequence[OpenedModel], branch: str, images: Sequence[VehicleImage], row: int) -> None:
+    """One image's nearest by each model, a row a model."""
+    image, rows = images[row], []
+    for model in models:
+        figures = [_figure(image, "query")]
+        for one in nearest(model, branch, row, LISTED):
+            other = images[one.index]
+            same = other.vehicle_id == image.vehicle_id
+            figures.append(_figure(other, "hit" if same else "error", f"{one.rank} {'✓' if same else '✗'}", one.cosine))
+        rows.append(ImageRow(model.title, "", figures))
+    st.markdown(
+        f"**Nearest to {image.name}** by the cosine of the features, not by places in the map; junk is among them."
+    )
+    image_rows(rows, "ranks", "map_neighbours", None, lambda name: choose("query", name))
+
+
+def moved_most(titles: tuple[str, str], change: np.ndarray, images: Sequence[VehicleImage]) -> None:
+    """How much neighbourhoods differ between two models, and the images of the largest change."""
+    all_changed, none = int((change == 1).sum()), int((change == 0).sum())
+    st.caption(
+        f"Of each image's {NEIGHBOURHOOD} nearest (cosine of the features), how many are the same with {titles[0]} and "
+        f"{titles[1]}: change is 1 minus those shared over those of either. Mean {change.mean():.0%}; {none:,} images keep "
+        f"all, {all_changed:,} none. A click makes an image the query."
+    )
+    largest = np.argsort(-change, kind="stable")[:LISTED]
+    figures = [_figure(images[i], mark=f"{change[i]:.0%}") for i in largest]
+    image_rows([ImageRow("", "", figures)], "grid", "map_moved", None, lambda name: choose("query", name))
+
+
+def _figure(image: VehicleImage, kind: str = "plain", mark: str = "", cosine: float | None = None) -> Figure:
+    label = image_label(image)
+    note = "" if cosine is None else f"cosine {cosine:.2f}"
+    alt = " · ".join(filter(None, (mark, label, note)))
+    return Figure(thumbnail(image), alt, f" {label}" if mark else label, kind, picks=image.name, mark=mark, note=note)
