@@ -187,4 +187,5 @@ def _least_alike(series: ProbeSeries, cosines: Mapping[str, Mapping[str, np.ndar
         at = whole.index(min(whole))
         shown[f"Least alike for {title}"] = (at, f"{series.values[at]}, cosine {whole[at]:.3f}")
     for column, (title, (at, words)) in zip(st.columns(4), shown.items()):
-        column.image(thumbnail(series.photographs[at], 240), caption=f"{title}: {words}", width="stretch")
+        words = f"{title}: {words}"
+        column.image(thumbnail(series.photographs[at], 240), caption=words, alt=words, width="stretch")

@@ -50,7 +50,7 @@ def mark_pairs(bench: Workbench) -> None:
         f"The {pair.probe.kind} {change}": image for change, image in photographs.items()
     }
     for column, (caption, image) in zip(st.columns(4), pictures.items()):
-        column.image(thumbnail(image, 240), caption=caption, width="stretch")
+        column.image(thumbnail(image, 240), caption=caption, alt=caption, width="stretch")
 
     def cosines(progress_callback: Progress) -> dict[str, dict[str, dict[str, float]]]:
         by_title = {}

@@ -1,4 +1,5 @@
-"""No page cuts its text at the end of a line or behind an edge, on a laptop's screen or on a telephone's."""
+"""Every page: no text is cut at the end of a line or behind an edge, on a laptop's screen or on a telephone's; every picture says
+in words what it shows."""
 
 from urllib.parse import urlencode
 
@@ -37,15 +38,36 @@ CUT = """() => {
   return found;
 }"""
 
+WITHOUT_WORDS = """() => {
+  const found = [];
+  const named = (node) => node.getAttribute('aria-hidden') === 'true' || node.alt || node.getAttribute('aria-label');
+  const parent = (node) => node.parentElement ?? node.getRootNode().host;
+  const visit = (root) => { for (const node of root.querySelectorAll('*')) {
+    if (node.shadowRoot) visit(node.shadowRoot);
+    if (!node.matches('img, svg, canvas') || node.id === 'js-plotly-tester' || node.closest('.katex, [data-testid=stDataFrame]')) continue;
+    if (!node.checkVisibility({ visibilityProperty: true }) || (node.matches('svg') && !node.childElementCount)) continue;
+    let at = node;
+    // What stands around a picture may say it: a figure, a button, a link, a drawing's group.
+    while (at && !(named(at) && (at === node || at.matches('a, button, [role], figure')))) at = parent(at);
+    if (!at) found.push(node.outerHTML.slice(0, 90) + ' in ' + parent(node).outerHTML.slice(0, 120));
+  } };
+  visit(document);
+  return found;
+}"""
+PARTS = [(view, {}) for view in VIEWS]
+PARTS += [("story", {"stage": str(stage)}) for stage in range(2, 11)]
+PARTS += [("learning", {"learning_part": part}) for part in ("A recorded run", "AP, mAP, CMC")]
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_page_cuts_no_text(page, server, city, checkpoints, view):
+
+@pytest.mark.parametrize(("view", "url"), PARTS)
+def test_a_page_cuts_no_text_and_describes_its_pictures(page, server, city, checkpoints, view, url):
     page.set_viewport_size({"width": 1024, "height": 900})
-    page.goto(f"{server}/{'' if view == HOME else view}?{urlencode({'data': str(city), **checkpoints})}")
+    page.goto(f"{server}/{'' if view == HOME else view}?{urlencode({'data': str(city), **checkpoints, **url})}")
     page.get_by_test_id("stHeading").get_by_role("heading", name=VIEWS[view].title, exact=True).wait_for()
-    for width in (1024, 390):
+    for width in (1024,) if url else (1024, 390):
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(WATCH)
         settle(page)
         assert page.evaluate(CUT) == [], width
+        assert page.evaluate(WITHOUT_WORDS) == []
         assert page.evaluate("document.querySelector('.stMain').scrollWidth <= window.innerWidth"), width
