@@ -41,7 +41,9 @@ checkpoints: .venv/installed
 	  $(BIN)/ssrnet publish --checkpoint runs/shipped/$$network-healed/last.safetensors \
 	    --out checkpoints/$$network.safetensors && \
 	  $(BIN)/ssrnet extract --data assets/city --checkpoint checkpoints/$$network.safetensors \
-	    --out assets/features || exit 1; \
+	    --out assets/features && \
+	  $(BIN)/ssrnet extract --data assets/city --checkpoint checkpoints/$$network.safetensors \
+	    --out assets/features --explained || exit 1; \
 	done
 	set -e; compare="$(BIN)/ssrnet compare --baseline checkpoints/baseline.safetensors \
 	  --ssrnet checkpoints/ssrnet.safetensors --untrained $(BACKBONE) --align-cameras"; \

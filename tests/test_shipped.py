@@ -9,18 +9,24 @@ import torch
 from torch.nn import functional as F
 
 from ssrnet.analysis import camera_facts
+from ssrnet.analysis.health_files import find_health
 from ssrnet.analysis.scorecard.markdown import render
 from ssrnet.analysis.scorecard.scorecard import Scorecard, read_scorecard
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.transforms import test_transform as transform
+from ssrnet.explain.gallery_graphs import GRAPHS, SUFFIX, GalleryGraphs, extract_graphs
+from ssrnet.explain.graph import GraphEdit, token_columns
+from ssrnet.model import EmbeddingSettings
 from ssrnet.model.health import attention_health
+from ssrnet.model.regions import region_boxes
 from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
-from ssrnet.retrieval.feature_files import feature_record, find_features
+from ssrnet.retrieval.feature_files import feature_record, file_name, find_features
 from ssrnet.studies.cell_results import read_cell
+from ssrnet.studies.definitions import CROP_RATIOS
 from ssrnet.studies.learning.record import LearningRecord
 from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_weights
@@ -164,6 +170,34 @@ def test_images_extracted_again_have_the_shipped_features(shipped, city, stored)
     again = extract(shipped.model, images, ExtractSettings(), shipped.info.image_size, torch.device("cpu")).features
     cosine = F.cosine_similarity(again, stored.rows(images))
     assert len(images) == 8 and cosine.min() > 1 - 1e-5
+
+
+def test_the_demos_health_is_stored_and_its_graphs_are_at_fig_4s_ratios(shipped, city, stored):
+    """By `ssrnet extract --explained`; all files together take at most 8 MB, float16 as the app stores them."""
+    made_by = shipped.record | describe(ExtractSettings(), shipped.info.image_size)
+    content = city.content_hash()
+    health = find_health([FEATURES], feature_record(made_by, city, content))
+    assert health is not None and health.images == 24 and bool(health.node_cosine) == shipped.model.settings.has_graph
+    path = FEATURES / Path(file_name(feature_record(made_by, city, content, GRAPHS))).with_suffix(SUFFIX)
+    assert path.is_file() == shipped.model.settings.has_graph
+    assert sum(each.stat().st_size for each in FEATURES.glob(f"*{SUFFIX}")) < 8e6
+    if not path.is_file():
+        return
+    graphs, record = GalleryGraphs.load(path, shipped.model)
+    assert record["checkpoint_hash"] == shipped.hash and record["dataset_hash"] == content
+    assert graphs.names == tuple(image.name for image in city.test) and graphs.by_ratio.dtype == torch.float16
+    boxes = [
+        [region_boxes(*graphs.size, ratio) for ratio in ratios] for ratios in (graphs.ratios, CROP_RATIOS.values())
+    ]
+    assert boxes[0] == boxes[1]
+    rows = list(range(0, len(city.test), len(city.test) // 4))[:4]
+    again = extract_graphs(shipped.model, [city.test[row] for row in rows], shipped.info.image_size)
+    again = again.at_ratios(CROP_RATIOS.values()).by_ratio.float()
+    assert F.cosine_similarity(again, graphs.by_ratio[:, rows].float(), dim=2).min() > 1 - 1e-4
+    trained = graphs.tokens(GraphEdit())
+    branch = stored.features.split(list(stored.branch_dims.values()), dim=1)[list(stored.branch_dims).index("token")]
+    neck = token_columns(shipped.model, trained, EmbeddingSettings())
+    torch.testing.assert_close(neck, branch.float(), rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("name", COMPARISONS)

@@ -26,7 +26,7 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.explain.captions import ratio_caption, smoothing_caption
 from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
-from ssrnet.explain.overlaps import overlap
+from ssrnet.explain.overlaps import overlap, ratio_at_boxes
 from ssrnet.explain.relations import mean_of_pairs, region_cosines, smoothness
 from ssrnet.model import BACKBONES
 from ssrnet.model.regions import REGION_NAMES, region_boxes
@@ -107,11 +107,9 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
         label, compute = "Cutting the gallery's regions at every λ", partial(regions.gallery_graphs, model)
         graphs = run_with_progress(label, "regions_graphs", compute)
     if graphs is None:
+        shipped = regions.shipped_graphs(model)
         words, button = st.columns([3, 1], vertical_alignment="center")
-        words.caption(
-            f"The gallery is stored as the network was trained, at λ = {trained_ratio:.3g}. To rank it at every other λ "
-            "as well, each of its images goes through the network once; the result is stored for the next time."
-        )
+        words.caption(_what_is_stored(trained_ratio, shipped) + _how_long(model))
         button.button(
             "Rank the gallery at this λ",
             icon=":material/format_list_numbered:",
@@ -122,6 +120,7 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
         )
         if model.stored_features() is None:
             return None
+        graphs = shipped
     else:
         ensure_features([model])
     split = model.split
@@ -131,8 +130,9 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
     rows = [RankRow(f"λ = {trained_ratio:.3g}, as trained{how}", trained.hits, standing(trained.ranking, 0))]
     sentences: tuple[str, ...] = ()
     if not regions.has_trained_boxes(model.network, size, ratio):
-        changed = regions.rank_at(model, query, ratio, TOP_K, graphs)
-        where = "query and gallery" if graphs else "query alone"
+        both = regions.has_ratio(graphs, ratio)
+        changed = regions.rank_at(model, query, ratio, TOP_K, graphs if both else None)
+        where = "query and gallery" if both else "query alone"
         rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}{how}", changed.hits, standing(changed.ranking, 0)))
         sentences = changed.label.sentences
     rank_list(image, rows, split.gallery)
@@ -143,6 +143,23 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
     )
     st.caption(" ".join(sentences) or as_trained)
     return graphs
+
+
+def _what_is_stored(trained_ratio: float, shipped: GalleryGraphs | None) -> str:
+    if shipped is None:
+        return f"The gallery is stored as the network was trained, at λ = {trained_ratio:.3g}. "
+    listed = ", ".join(f"{ratio:.3g}" for ratio in shipped.ratios)
+    return f"The demo's gallery is stored at the λ of Fig. 4, here with the boxes of {listed}. "
+
+
+def _how_long(model: OpenedModel) -> str:
+    """What ranking at every other lambda takes, before the click."""
+    images, seconds = len(model.data.dataset.test), regions.seconds_for_graphs(model)
+    time = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    return (
+        f"To rank it at every other λ as well, each of its {images:,} images goes through the network once: about {time}, "
+        f"estimated from {regions.BATCH} blank images. The result is stored for the next time."
+    )
 
 
 def _matrices(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> None:
@@ -180,7 +197,8 @@ def _over_lambda(
     """What the whole range of lambda does: to the cosines, to the ranks of this network, and as a study trained it."""
     st.subheader("Over all λ", anchor=False)
     listed, means = regions.smoothness_over_ratios(model, image)
-    measured = {} if graphs is None else _measure(model, graphs, listed)
+    reached = [each for each in listed if regions.has_ratio(graphs, each)]
+    measured = _measure(model, graphs, reached) if reached else {}
     left, right = st.columns(2)
     with left:
         cosine_curves(listed, means, ratio, image.name)
@@ -194,13 +212,11 @@ def _over_lambda(
         elif graphs is None:
             st.info("Rank-1 and mAP of this network over λ appear here once the gallery is ranked at every λ (above).")
     if measured:
-        at = min(measured, key=lambda each: (each > ratio + 1e-9, abs(each - ratio)))
-        metrics_table(
-            {
-                f"{model.title}, λ = {model.settings.crop_ratio:.3g}, as trained": model.evaluation(),
-                f"λ = {ratio:.3g} at test time{ALIGNED * model.is_aligned}": measured[at],
-            }
-        )
+        rows = {f"{model.title}, λ = {model.settings.crop_ratio:.3g}, as trained": model.evaluation()}
+        if regions.has_ratio(graphs, ratio):
+            at = ratio_at_boxes(tuple(measured), *graphs.size, ratio)
+            rows[f"λ = {ratio:.3g} at test time{ALIGNED * model.is_aligned}"] = measured[at]
+        metrics_table(rows)
     _study(studies, ratio, model.is_aligned)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,18 +14,25 @@ from app.workbench.cache import cached, stored
 from app.workbench.workbench import counted
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, ResourceError
-from ssrnet.explain.gallery_graphs import GalleryGraphs, distinct_ratios, extract_graphs, joined
+from ssrnet.explain.gallery_graphs import (
+    GRAPHS,
+    SUFFIX,
+    GalleryGraphs,
+    distinct_ratios,
+    extract_graphs,
+    joined,
+    seconds_an_image,
+)
 from ssrnet.explain.graph import EditLabel, GraphEdit, edit_label, rank_edited_query
 from ssrnet.explain.overlaps import ratio_at_boxes
 from ssrnet.explain.relations import RegionCosines, region_cosines, smoothness
 from ssrnet.model import SSRNet
 from ssrnet.model.regions import region_boxes
 from ssrnet.retrieval.evaluation import Evaluation, evaluate
-from ssrnet.retrieval.feature_files import Record, feature_record, file_name, remove_oldest
+from ssrnet.retrieval.feature_files import SHIPPED, Record, feature_record, file_name, remove_oldest
 from ssrnet.retrieval.ranking import Hit, Ranking
 
-GRAPH_FOLDER, SUFFIX = "runs/graphs", ".graphs"
-"""Not .safetensors: such files below runs/ are offered as checkpoints."""
+GRAPH_FOLDER = "runs/graphs"
 MOST_KEPT = 2 * 2**30
 """Bytes of gallery graphs kept on the disk: some 80 times the demo's, or 4 times VeRi-776's."""
 LEAST_RATIO = 1 / 8
@@ -70,6 +78,27 @@ def ratios(height: int, width: int) -> list[float]:
 def stored_graphs(model: OpenedModel) -> GalleryGraphs | None:
     """The gallery's graphs from memory or from an earlier pass; None where there are none yet."""
     return stored("gallery graphs", (model.hash, model.data), lambda: _graphs_on_disk(model), 1)
+
+
+def shipped_graphs(model: OpenedModel) -> GalleryGraphs | None:
+    """The demo's, which have f_token at the lambdas of Fig. 4 alone; None for other data or another network."""
+    load = partial(_graphs_on_disk, model, places.ROOT / SHIPPED)
+    return stored("shipped graphs", (model.hash, model.data), load, 2)
+
+
+def has_ratio(graphs: GalleryGraphs | None, ratio: float) -> bool:
+    """Whether ``graphs`` have f_token at ``ratio``."""
+    if graphs is None:
+        return False
+    boxes = region_boxes(*graphs.size, ratio)
+    return any(region_boxes(*graphs.size, each) == boxes for each in graphs.ratios)
+
+
+def seconds_for_graphs(model: OpenedModel) -> float:
+    """How long :func:`gallery_graphs` will take, about."""
+    size = model.predictor.image_size
+    rate = cached("seconds an image", model.hash, lambda: seconds_an_image(model.network, size, BATCH))
+    return rate * len(model.data.dataset.test)
 
 
 def gallery_graphs(model: OpenedModel, progress_callback: Progress) -> GalleryGraphs:
@@ -140,14 +169,14 @@ def _extract(model: OpenedModel, progress_callback: Progress) -> GalleryGraphs:
     graphs = joined(parts)
     parts.clear()
     with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
-        path = _path(model)
+        path = places.ROOT / GRAPH_FOLDER / _file_name(model)
         graphs.save(path, _record(model))
         remove_oldest(path.parent, MOST_KEPT, f"*{SUFFIX}")
     return graphs
 
 
-def _graphs_on_disk(model: OpenedModel) -> GalleryGraphs | None:
-    path = _path(model)
+def _graphs_on_disk(model: OpenedModel, folder: Path | None = None) -> GalleryGraphs | None:
+    path = (folder or places.ROOT / GRAPH_FOLDER) / _file_name(model)
     if not path.is_file():
         return None
     try:
@@ -158,9 +187,9 @@ def _graphs_on_disk(model: OpenedModel) -> GalleryGraphs | None:
 
 
 def _record(model: OpenedModel) -> Record:
-    return feature_record(model.made_by(), model.data.dataset, model.data.hash, "test graphs")
+    return feature_record(model.made_by(), model.data.dataset, model.data.hash, GRAPHS)
 
 
-def _path(model: OpenedModel) -> Path:
-    """Named by a hash over all that shapes the graphs."""
-    return places.ROOT / GRAPH_FOLDER / Path(file_name(_record(model))).with_suffix(SUFFIX)
+def _file_name(model: OpenedModel) -> Path:
+    """With a hash over all that shapes the graphs."""
+    return Path(file_name(_record(model))).with_suffix(SUFFIX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,14 +10,20 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
+from ssrnet.analysis.health_files import evenly_spaced, save_health
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
+from ssrnet.explain.gallery_graphs import GRAPHS, SUFFIX, extract_graphs
 from ssrnet.files import check_writable
 from ssrnet.index.partial import PartialFeatures
-from ssrnet.resources import DeviceName
+from ssrnet.model.health import attention_health
+from ssrnet.predictor import Predictor
+from ssrnet.resources import DeviceName, resolve_device
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
-from ssrnet.retrieval.feature_files import feature_record, file_name, part_name, remove_outdated
-from ssrnet.training.checkpoint import load_checkpoint
+from ssrnet.retrieval.feature_files import Record, feature_record, file_name, part_name, remove_outdated
+from ssrnet.studies.definitions import CROP_RATIOS
+from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
 from ssrnet.training.distributed import processes
 
 
@@ -35,6 +42,9 @@ class FeatureFileSettings:
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
     extraction: ExtractSettings = ExtractSettings()
+    explained: bool = False
+    """Write into the folder, in place of embeddings, what the app would compute of all test images: the attention
+    health and, of a network with a graph, f_token at the λ of Fig. 4."""
     workers: int = 2
     """Processes that read images."""
     device: DeviceName = "auto"
@@ -59,6 +69,8 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")
     made_by = checkpoint.record | describe(settings.extraction, checkpoint.info.image_size)
+    if settings.explained:
+        return _explain(settings, checkpoint, dataset, made_by)
     record = feature_record(made_by, dataset, dataset.content_hash(), settings.split)
     out = settings.out / file_name(record) if is_folder else settings.out
     group = processes(settings.device)
@@ -73,7 +85,7 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
             checkpoint.info.image_size,
             group.device,
             settings.workers,
-            progress=(lambda batches, total: tqdm(batches, total=total, unit="batch")) if group.first else None,
+            progress=progress_bar if group.first else None,
             group=group,
             partial=partial,
         )
@@ -84,3 +96,27 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
                 print(f"{path}: removed, since its checkpoint or data has changed")
     earlier = f", {partial.restored:,} of them from an earlier run" if partial.restored else ""
     group.say(f"{out}: {len(features.names):,} embeddings of {features.features.shape[1]:,} numbers{earlier}")
+
+
+def _explain(settings: FeatureFileSettings, checkpoint: Checkpoint, dataset: ReIDDataset, made_by: Record) -> None:
+    """What ``explained`` says; the files have the names by which the app finds them."""
+    if settings.split != "test" or settings.out.suffix:
+        raise DataError(f"--explained looks at the test images and writes into a folder; {settings.out} is none.")
+    images, content = dataset.test, dataset.content_hash()
+    device = resolve_device(settings.device)
+    predictor = Predictor(checkpoint.model.to(device), checkpoint.info.image_size, checkpoint.record)
+    looked_at = predictor.set_images(evenly_spaced(images))
+    health = attention_health(view.trace for view in looked_at)
+    print(f"{save_health(settings.out, health, feature_record(made_by, dataset, content))}: {health.images} images")
+    if checkpoint.model.settings.has_graph:
+        record = feature_record(made_by, dataset, content, GRAPHS)
+        path = settings.out / Path(file_name(record)).with_suffix(SUFFIX)
+        graphs = extract_graphs(
+            checkpoint.model, images, predictor.image_size, workers=settings.workers, progress=progress_bar
+        )
+        graphs.at_ratios(CROP_RATIOS.values()).save(path, record)
+        print(f"{path}: f_token of {len(images):,} images at {len(CROP_RATIOS)} λ")
+
+
+def progress_bar(batches: Iterable, total: int) -> Iterable:
+    return tqdm(batches, total=total, unit="batch")

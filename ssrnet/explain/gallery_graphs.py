@@ -18,6 +18,7 @@ A graph of depth 3 multiplies every node by W(1), and takes twelve times as long
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,9 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import DistanceName
 from ssrnet.tensors import read_tensors, write_tensors
 
+GRAPHS, SUFFIX = "test graphs", ".graphs"
+"""The split in the record of stored graphs, and the end of their files' names: .safetensors below runs/ are offered as
+checkpoints."""
 CHUNK = 256
 """Images propagated at once: their nodes, 15 MB, stay in the processor's cache."""
 
@@ -65,8 +69,8 @@ class EditedFeatureSet:
 class GalleryGraphs:
     """The cached graphs of N images, from :func:`cache_graphs`; ``model`` is shared and never changed.
 
-    products: (m, N, C) H(0) W(0) of the graph's first m nodes, all but the token. by_ratio: (S, N, d) f_token
-    at each of ``ratios``. size: (H, W) of the feature map.
+    products: (m, N, C) H(0) W(0) of the graph's first m nodes, all but the token; (0, N, C) after :meth:`at_ratios`.
+    by_ratio: (S, N, d) f_token at each of ``ratios``. size: (H, W) of the feature map.
     """
 
     model: SSRNet
@@ -88,6 +92,10 @@ class GalleryGraphs:
             cached = [region_boxes(*self.size, ratio) for ratio in self.ratios]
             return self.by_ratio[cached.index(boxes)].float()
         plan = _plan(graph, edit)
+        if not len(self.products):
+            raise SettingsError(
+                f"these graphs hold f_token by λ alone, so {edit} cannot reach the gallery; cache it anew."
+            )
         if boxes != region_boxes(*self.size, trained_ratio):
             raise SettingsError(
                 f"the gallery's graphs are cached at λ = {trained_ratio:.3g} alone, so {edit} cannot reach the "
@@ -95,6 +103,14 @@ class GalleryGraphs:
             )
         chunks = self.products.split(CHUNK, dim=1)
         return torch.cat([_propagate(graph, plan, chunk).to(self.products.device) for chunk in chunks])
+
+    def at_ratios(self, ratios: Iterable[float]) -> GalleryGraphs:
+        """The f_token alone, at those of ``ratios`` that leave a region a cell: 1 KB an image and lambda."""
+        least = (1 - 1e-9) / min(self.size)
+        wanted = {region_boxes(*self.size, ratio) for ratio in ratios if ratio >= least}
+        rows = [row for row, ratio in enumerate(self.ratios) if region_boxes(*self.size, ratio) in wanted]
+        listed = tuple(self.ratios[row] for row in rows)
+        return replace(self, products=self.products[:0], ratios=listed, by_ratio=self.by_ratio[rows])
 
     def edit(
         self, features: BranchFeatures, edit: GraphEdit, embedding: EmbeddingSettings = EmbeddingSettings()
@@ -148,7 +164,8 @@ class GalleryGraphs:
             products, by_ratio = tensors["products"], tensors["by_ratio"]
             names, ratios, size = (tuple(header[key]) for key in ("names", "ratios", "size"))
             record = header["record"]
-            fits = products.shape == (_image_nodes(graph), len(names), graph.weights[0].out_features)
+            nodes = (0, _image_nodes(graph))
+            fits = len(products) in nodes and products.shape[1:] == (len(names), graph.weights[0].out_features)
             fits = fits and by_ratio.shape == (len(ratios), len(names), graph.weights[-1].out_features)
         except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path} holds no graphs of ssrnet ({error}); compute them again.") from error
@@ -189,6 +206,15 @@ def extract_graphs(
     batches = progress(batches, len(loader)) if progress else batches
     maps = (model.feature_map(x.to(device)) for x, _ in batches)
     return cache_graphs(model, maps, [image.name for image in images], dtype)
+
+
+def seconds_an_image(model: SSRNet, image_size: int, batch_size: int = 16) -> float:
+    """What :func:`extract_graphs` takes an image, measured on one batch of blank images, which are not read."""
+    blank = torch.zeros(batch_size, 3, image_size, image_size, device=next(model.parameters()).device)
+    began = time.perf_counter()
+    with torch.no_grad():
+        cache_graphs(model, [model.feature_map(blank)], [str(number) for number in range(batch_size)])
+    return (time.perf_counter() - began) / batch_size
 
 
 def joined(graphs: Sequence[GalleryGraphs]) -> GalleryGraphs:

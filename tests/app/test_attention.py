@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 
 from app.workbench import Workbench
@@ -236,6 +237,20 @@ def test_health_in_batches_is_that_of_the_chosen_images(project, city, checkpoin
     whole = attention_health([view.trace for view in bench.ssrnet.views(images)])
     assert health.M_s_position == pytest.approx(whole.M_s_position, rel=1e-4)
     assert health.node_cosine == pytest.approx(whole.node_cosine, rel=1e-4)
+
+
+def test_health_is_measured_once_and_read_from_the_disk_later(project, city, checkpoints, monkeypatch):
+    bench = Workbench.of(open_data(str(city)), *map(open_checkpoint, checkpoints.values()), Protocol())
+    st.cache_resource.clear()
+    measured = bench_health.health(bench.ssrnet)
+    (path,) = project.rglob("*.health.json")
+    st.cache_resource.clear()
+    monkeypatch.setattr(bench_health, "_sums", lambda *_: 1 / 0)
+    assert bench_health.health(bench.ssrnet) == measured
+    path.write_text("{}")
+    st.cache_resource.clear()
+    with pytest.raises(ZeroDivisionError):
+        bench_health.health(bench.ssrnet)
 
 
 def test_images_beside_the_query_method_and_branch_come_from_the_url(open_city):

@@ -84,6 +84,31 @@ def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_city
     assert titles(again) == titles(test) and RANK not in [each.key for each in again.button]
 
 
+def test_before_the_click_the_page_says_how_long_it_takes(open_city, monkeypatch):
+    monkeypatch.setattr(regions, "seconds_an_image", lambda *_: 0.5)
+    words = next(each.value for each in open_city("regions").caption if "goes through the network once" in each.value)
+    assert "each of its 12 images" in words and "about 6 seconds, estimated from 4 blank images" in words
+    st.cache_resource.clear()
+    monkeypatch.setattr(regions, "seconds_an_image", lambda *_: 20.0)
+    assert any("about 4 minutes" in each.value for each in open_city("regions").caption)
+
+
+def test_shipped_graphs_rank_at_their_ratios_without_a_click(open_city, project, city, checkpoints):
+    model = workbench(city, checkpoints).ssrnet
+    whole_graphs = regions.gallery_graphs(model, lambda done, total: None)
+    (path,) = project.rglob("*.graphs")
+    shipped = project / "assets/features" / path.name
+    path.unlink()
+    whole_graphs.at_ratios((2 / 3, 0.75)).save(shipped, {})
+    st.cache_resource.clear()
+    open_city("retrieval")  # embeds the test images
+    test = open_city("regions", regions_lambda="0.75")
+    assert titles(test)[1] == "λ = 0.75 at test time, query and gallery" and test.button(key=RANK)
+    assert any("stored at the λ of Fig. 4, here with the boxes of 0.5, 0.75" in each.value for each in test.caption)
+    other = open_city("regions", regions_lambda="1")
+    assert titles(other)[1] == "λ = 1 at test time, query alone"
+
+
 def test_before_that_the_query_alone_is_changed_and_the_page_says_so(open_city):
     open_city("retrieval")  # embeds the test images
     test = open_city("regions", regions_lambda="1")

@@ -4,10 +4,13 @@ import pytest
 import torch
 
 import ssrnet
+from ssrnet.analysis.health_files import find_health
 from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError
-from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
+from ssrnet.explain.gallery_graphs import GalleryGraphs
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
+from ssrnet.retrieval.feature_files import feature_record
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests import tiny
 from tests.data import layouts
@@ -86,3 +89,17 @@ def test_a_bad_image_leaves_no_file(settings, tmp_path):
     with pytest.raises(DataError, match=f"{bad} is not a JPEG"):
         write_feature_file(replace(settings, data=data))
     assert not settings.out.exists()
+
+
+def test_what_the_app_explains_is_written_beside(settings, tmp_path, capsys):
+    out = tmp_path / "features"
+    write_feature_file(replace(settings, out=out, explained=True))
+    assert sorted(path.suffixes[-1] for path in out.iterdir()) == [".graphs", ".json"]
+    checkpoint, dataset = load_checkpoint(settings.checkpoint), open_dataset(settings.data)
+    graphs, _ = GalleryGraphs.load(next(out.glob("*.graphs")), checkpoint.model)
+    assert graphs.names == tuple(image.name for image in dataset.test) and len(graphs.products) == 0
+    record = feature_record(checkpoint.record | describe(ExtractSettings(), 32), dataset, dataset.content_hash())
+    assert find_health([out], record).images == len(dataset.test)
+    assert "12 images" in capsys.readouterr().out
+    with pytest.raises(DataError, match="writes into a folder; .*features.safetensors is none"):
+        write_feature_file(replace(settings, explained=True))

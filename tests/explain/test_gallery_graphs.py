@@ -8,7 +8,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.explain import gallery_graphs
-from ssrnet.explain.gallery_graphs import GalleryGraphs, cache_graphs, distinct_ratios, extract_graphs
+from ssrnet.explain.gallery_graphs import GalleryGraphs, cache_graphs, distinct_ratios, extract_graphs, seconds_an_image
 from ssrnet.explain.graph import GraphEdit, edit_trace
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.model import EmbeddingSettings, FeatureMap
@@ -208,6 +208,21 @@ def test_graphs_on_disk_are_those_in_memory(opened, tmp_path):
     (tmp_path / "other").write_bytes(b"no graphs")
     with pytest.raises(DataError, match="holds no graphs of ssrnet"):
         GalleryGraphs.load(tmp_path / "other", model)
+
+
+def test_some_ratios_alone_are_stored_and_know_no_switch(opened, tmp_path):
+    model, _, graphs = opened
+    graphs.at_ratios((1 / 2, 1)).save(tmp_path / "some.graphs", {})
+    some, _ = GalleryGraphs.load(tmp_path / "some.graphs", model)
+    assert some.ratios == (0.5, 1) and some.names == graphs.names and (tmp_path / "some.graphs").stat().st_size < 40_000
+    for ratio in some.ratios:
+        assert torch.equal(some.tokens(GraphEdit(crop_ratio=ratio)), graphs.tokens(GraphEdit(crop_ratio=ratio)))
+    with pytest.raises(SettingsError, match="hold f_token by λ alone, so without mid cannot reach"):
+        some.tokens(GraphEdit(nodes_off=("mid",)))
+
+
+def test_the_rate_is_a_time():
+    assert 0 < seconds_an_image(tiny.network(), 32, batch_size=2) < 10
 
 
 def test_images_and_branches_that_are_not_there(opened):
