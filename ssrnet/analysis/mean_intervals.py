@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ssrnet.retrieval.metric_intervals import SEED, drawn_vehicles, percentile_interval
 
@@ -75,6 +74,8 @@ def ratio(rows: np.ndarray) -> float:
 
 def spearman(rows: np.ndarray) -> float:
     """Rank correlation of the first two columns, ties at their mean rank; NaN where one is constant."""
+    from scipy.stats import rankdata  # takes most of a second, and the pages' other intervals need none of it
+
     ranks = [rankdata(column) for column in rows.T[:2]]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return float("nan")
