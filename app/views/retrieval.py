@@ -11,10 +11,10 @@ from app.widgets.alignment_note import alignment_note, show_cautions
 from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of, toggle_parameter
 from app.widgets.evaluations import evaluations, metrics_table
+from app.widgets.figure_builder import figure_builder
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
 from app.widgets.page import explain
-from app.widgets.paper_figures import paper_figures
 from app.widgets.problems import fragment
 from app.widgets.rank_list import RAW_AND_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.ranking_options import ranking_options, say
@@ -107,8 +107,8 @@ def render(bench: Workbench) -> None:
     else:
         _forget_match_of_another(baseline.split.query[query].name)
         fragment(_ranks)(bench, scored, options, query, top_k)
-    st.subheader("Sheets of six queries", anchor=False)
-    fragment(paper_figures)(bench, options)
+    st.subheader("Figure builder", anchor=False)
+    fragment(figure_builder)(bench, options, None if query is None else baseline.split.query[query].name)
     if query is not None:
         image = baseline.split.query[query]
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from app.widgets.export import export_buttons
-from ssrnet.analysis.paper_figures import FRAME, GAP, MARGIN, MM, WIDTH_MM, DrawnFigure
+from ssrnet.analysis.figure_layout import FRAME, GAP, MARGIN, MM, WIDTH_MM
+from ssrnet.analysis.paper_figures import DrawnFigure
 from ssrnet.explain.overlay import Scale, coloured
 
 LARGEST = 42.0

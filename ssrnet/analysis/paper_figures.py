@@ -1,27 +1,39 @@
-"""Figures of six queries as the paper's Figs. 5 and 6, at print size.
+"""Figures of ranked queries at print size, as the paper's Figs. 5 and 6.
 
-Each query has a panel: the query, framed blue, and to its right the first K images of the first model above those of
-the second, framed green where they show the query's vehicle and red where they do not. The caption says how the
-queries were chosen and how they were ranked.
+Each query has a panel: the query, framed blue, and to its right a row a model, of its first K images that are not
+junk, framed green where they show the query's vehicle and red where they do not. Every photograph is whole.
 """
 
 from __future__ import annotations
 
 import io
-import textwrap
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from ssrnet.analysis.comparison import Comparison
-from ssrnet.analysis.picture_cells import cell_ratio, on_ground
+from ssrnet.analysis.figure_layout import (
+    DPI,
+    DRAWING,
+    FRAME,
+    GAP,
+    MARGIN,
+    MM,
+    PANEL_GAP,
+    ROW_GAP,
+    FigureSettings,
+    Plan,
+    label_of,
+    listed,
+    plan_figure,
+    short,
+)
+from ssrnet.analysis.picture_cells import on_ground
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import VehicleImage
-from ssrnet.errors import DataError
+from ssrnet.retrieval.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,26 +41,9 @@ if TYPE_CHECKING:
 
 BLUE, GREEN, RED, GREY = "#2563eb", "#16a34a", "#dc2626", "#9ca3af"
 """Frames of the query, of hits, of errors and of junk."""
-WIDTH_MM, HEIGHT_MM, DPI, MM = 180.0, 257.0, 300, 25.4
-"""A text block's width, and the most height on A4; dots an inch of the PNG and of all photographs; millimetres an inch."""
-MARGIN, GAP, PANEL_GAP, ROW_GAP, FRAME, LABEL, TITLE, RANK = 3.0, 1.0, 5.0, 2.5, 0.7, 3.2, 4.0, 2.8
-"""Millimetres: around the figure; between pictures, panels and rows of panels; a frame; beside, above, below pictures."""
-QUERIES = 6
-PANEL_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-RuleName = Literal["sample", "differ", "fixed"]
-RULES: dict[RuleName, str] = {
-    "sample": "drawn at random (seed {seed}) from the {count:,} queries that have a match",
-    "differ": "those whose AP differs most between the two models, either way, of the {count:,} whose AP differs",
-    "fixed": "drawn at random (seed {seed}) from the {count:,} whose first image is right with {b} alone",
-}
-"""How the queries are chosen, in the words of the caption."""
-
-_DRAWING = threading.Lock()
-"""Matplotlib is not thread-safe, and the app has one thread per viewer."""
 
 
-class FigureLayout(NamedTuple):
+class PaperFigure(NamedTuple):
     """A figure of the paper: its title, protocol, images listed per model, and panels side by side."""
 
     title: str
@@ -57,14 +52,14 @@ class FigureLayout(NamedTuple):
     columns: int
 
 
-def fig5(seed: int = 0) -> FigureLayout:
+def fig5(seed: int = 0) -> PaperFigure:
     """Single-gallery-shot, top-5."""
-    return FigureLayout("Fig. 5", Protocol("single_gallery_shot", seed=seed), 5, 2)
+    return PaperFigure("Fig. 5", Protocol("single_gallery_shot", seed=seed), 5, 2)
 
 
-def fig6(seed: int = 0) -> FigureLayout:
+def fig6(seed: int = 0) -> PaperFigure:
     """Multi-gallery-shot with n = 6, top-10."""
-    return FigureLayout("Fig. 6", Protocol("multi_gallery_shot", seed=seed, n=6), 10, 1)
+    return PaperFigure("Fig. 6", Protocol("multi_gallery_shot", seed=seed, n=6), 10, 1)
 
 
 class FramedPicture(NamedTuple):
@@ -83,156 +78,103 @@ class FramedPicture(NamedTuple):
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A figure ready for :meth:`export`. ``pictures`` says where each picture is, by panel, then by row."""
+    """A figure ready for :meth:`export`. ``pictures`` says where each picture is, by panel, then by row.
+
+    label_pt: the font size of the labels below pictures, 0 where there are none.
+    """
 
     figure: Figure
     pictures: tuple[FramedPicture, ...]
     caption: str
     height_mm: float
+    label_pt: float = 0.0
 
     def export(self, format: Literal["png", "svg", "pdf"], dpi: int = DPI) -> bytes:
-        """The figure as a file, 180 mm wide; the same figure gives the same bytes."""
+        """The figure as a file of its own size; the same figure gives the same bytes."""
         import matplotlib
 
-        # Without these, a date and random names would be in the files.
+        # Without these, a date and random names would be in the files. Type 42 embeds fonts as journals want them.
         metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[format]
         buffer = io.BytesIO()
-        with _DRAWING, matplotlib.rc_context({"svg.hashsalt": "ssrnet"}):
+        with DRAWING, matplotlib.rc_context({"svg.hashsalt": "ssrnet", "pdf.fonttype": 42}):
             self.figure.savefig(buffer, format=format, dpi=dpi, metadata=metadata)
         return buffer.getvalue()
 
 
-def choose_queries(comparison: Comparison, rule: RuleName, seed: int = 0, count: int = QUERIES) -> np.ndarray:
-    """Positions of up to ``count`` queries, at most one per vehicle, by a reproducible rule.
-
-    Random choices come from numpy's PCG64, seeded by ``seed``, over the queries in the split's order. Raises
-    :class:`DataError` where no query fits the rule.
-    """
-    candidates = _candidates(comparison, rule)
-    if not len(candidates):
-        raise DataError(f"no query fits the rule “{_rule_text(rule, comparison, seed, 0)}”; choose another rule.")
-    if rule == "differ":
-        order = np.argsort(-np.abs(comparison.delta_ap[candidates]), kind="stable")
-    else:
-        order = np.random.Generator(np.random.PCG64(seed)).permutation(len(candidates))
-    chosen: dict[str, int] = {}
-    for query in candidates[order].tolist():
-        chosen.setdefault(comparison.split.query[query].vehicle_id, query)
-        if len(chosen) == count:
-            break
-    return np.array(list(chosen.values()))
-
-
-def caption(
-    comparison: Comparison, titles: tuple[str, str], layout: FigureLayout, rule: RuleName, seed: int, queries: int
-) -> str:
-    """Everything needed to judge the figure and to reproduce it."""
-    record = comparison.a.record
-    shots = f"{layout.protocol.name.replace('_', '-')}, seed {record.seed}" + (
-        f", n = {record.shots}" if layout.protocol.name == "multi_gallery_shot" else ""
-    )
-    hashes = ", ".join(str(each.record.features.get("checkpoint_hash", "?")) for each in (comparison.a, comparison.b))
-    number = len(_candidates(comparison, rule))
-    return (
-        f"As the paper's {layout.title}, on {record.dataset}: top-{layout.top_k} of {queries} queries, {shots}, gallery "
-        f"of {record.gallery:,} images. Upper rows: {titles[0]}; lower rows: {titles[1]}. Blue: query; green ✓: the same "
-        f"vehicle; red ✗: another one; numbers: ranks. Queries: {_rule_text(rule, comparison, seed, number, titles[1])}, at "
-        f"most one a vehicle. {_ranking_text(comparison)} Checkpoints {hashes}; data {record.dataset_hash}; ssrnet "
-        f"{record.version}."
-    )
-
-
 def draw_figure(
-    comparison: Comparison,
-    titles: tuple[str, str],
-    layout: FigureLayout,
+    rows: Mapping[str, Evaluation],
     queries: Sequence[int],
-    text: str,
+    settings: FigureSettings = FigureSettings(),
+    text: str = "",
     progress_callback: Callable[[int, int], None] | None = None,
 ) -> DrawnFigure:
-    """Draws ``queries`` (positions in the split) with ``text`` beneath.
+    """Draws ``queries`` (positions in the split) with a row for each model's evaluation, and ``text`` beneath.
 
     ``progress_callback(done, total)`` is called after each query. Raises :class:`DataError` for an image that cannot
-    be read.
+    be read, and :class:`SettingsError` where the panels do not fit on a page.
     """
     from matplotlib.figure import Figure  # here: it takes a second to import, and the page opens without it
 
-    width = (WIDTH_MM - 2 * MARGIN - (layout.columns - 1) * PANEL_GAP) / layout.columns  # of a panel
-    cell = (width - LABEL - layout.top_k * GAP) / (layout.top_k + 1)
-    lines = textwrap.wrap(text, 138)
-    text_height = 2.9 * len(lines) + 1.5
-    rows = -(-len(queries) // layout.columns)
-    highest = (HEIGHT_MM - 2 * MARGIN - text_height) / rows - ROW_GAP - TITLE
-    shown = [comparison.split.query[query] for query in queries]
-    picture = min(cell / cell_ratio([read_image(image.path).size for image in shown]), highest / 2 - RANK)
-    panel = TITLE + 2 * (picture + RANK)
-    height = 2 * MARGIN + rows * (panel + ROW_GAP) + text_height
-    with _DRAWING:
-        drawn = Figure(figsize=(WIDTH_MM / MM, height / MM), facecolor="white")
+    settings = replace(settings, columns=min(settings.columns, max(1, len(queries))))
+    plan = plan_figure(rows, queries, settings, text)
+    with DRAWING:
+        drawn = Figure(figsize=(settings.width_mm / MM, plan.height / MM), facecolor="white")
         axes = drawn.add_axes((0, 0, 1, 1))
-        axes.set(xlim=(0, WIDTH_MM), ylim=(0, height))
+        axes.set(xlim=(0, settings.width_mm), ylim=(0, plan.height))
         axes.axis("off")
         axes.set_autoscale_on(False)  # else each picture would change the limits
     pictures: list[FramedPicture] = []
     for i, query in enumerate(queries):
-        row, column = divmod(i, layout.columns)
-        x = MARGIN + column * (width + PANEL_GAP)
-        top = height - MARGIN - row * (panel + ROW_GAP)
-        image = comparison.split.query[query]
-        camera = f", camera {image.camera_id}" if image.camera_id else ""
-        with _DRAWING:
-            axes.text(
-                x,
-                top - TITLE + 1.3,
-                f"({PANEL_LETTERS[i]})  vehicle {image.vehicle_id}{camera}",
-                fontsize=6,
-                va="bottom",
-                parse_math=False,
-            )
-        upper = top - TITLE - picture
-        lower = upper - RANK - picture
-        pictures.append(
-            _draw_picture(axes, image, FramedPicture("query", x, (upper + lower) / 2, cell, picture), "query")
-        )
-        for y, evaluation, title in zip((upper, lower), (comparison.a, comparison.b), titles, strict=True):
-            with _DRAWING:
-                axes.text(
-                    x + cell + LABEL / 2 + GAP / 2,
-                    y + picture / 2,
-                    short(title),
-                    fontsize=4.5,
-                    rotation=90,
-                    ha="center",
-                    va="center",
-                    parse_math=False,
-                )
-            hits = [hit for hit in evaluation.ranking.hits(query) if hit.rank is not None and hit.rank <= layout.top_k]
-            for place, hit in enumerate(hits):
-                left = x + LABEL + (place + 1) * (cell + GAP)
-                frame = FramedPicture("hit" if hit.match else "error", left, y, cell, picture)
-                label = f"{hit.rank} {'✓' if hit.match else '✗'}"
-                pictures.append(_draw_picture(axes, evaluation.split.gallery[hit.index], frame, label))
+        row, column = divmod(i, settings.columns)
+        x = MARGIN + column * (plan.panel_width + PANEL_GAP)
+        top = plan.height - MARGIN - row * (plan.panel + ROW_GAP)
+        pictures += _draw_panel(axes, x, top, plan.titles[i], rows, query, settings, plan)
         if progress_callback:
             progress_callback(i + 1, len(queries))
-    with _DRAWING:
-        top, wrapped = MARGIN + text_height - 1.5, "\n".join(lines)
-        axes.text(MARGIN, top, wrapped, fontsize=6.5, va="top", linespacing=1.25, parse_math=False)
-    return DrawnFigure(drawn, tuple(pictures), text, height)
+    with DRAWING:
+        at, wrapped = MARGIN + plan.text_height - 1.5, "\n".join(plan.lines)
+        axes.text(MARGIN, at, wrapped, fontsize=settings.font_pt, va="top", linespacing=1.25, parse_math=False)
+    return DrawnFigure(drawn, tuple(pictures), text, plan.height, plan.label_pt)
 
 
-def short(title: str) -> str:
-    """A row's label: a model's title without its branches or file name."""
-    return title.split(":")[0] if ":" in title else title.split(" (")[0]
+def _draw_panel(
+    axes: Axes,
+    x: float,
+    top: float,
+    panel_title: str,
+    rows: Mapping[str, Evaluation],
+    query: int,
+    settings: FigureSettings,
+    plan: Plan,
+) -> Iterator[FramedPicture]:
+    """Draws one query with its upper left corner at ``x`` and ``top``."""
+    image = next(iter(rows.values())).split.query[query]
+    with DRAWING:
+        axes.text(x, top - plan.title + 1.3, panel_title, fontsize=plan.title_pt, va="bottom", parse_math=False)
+    first = top - plan.title - plan.picture
+    bottom = first - (len(rows) - 1) * (plan.picture + plan.label)
+    frame = FramedPicture("query", x, (first + bottom) / 2, plan.cell, plan.picture)
+    yield _draw_picture(axes, image, frame, "query", plan.label_pt)
+    for at, (title, evaluation) in enumerate(rows.items()):
+        y = first - at * (plan.picture + plan.label)
+        with DRAWING:
+            look = {"rotation": 90, "ha": "center", "va": "center", "parse_math": False}
+            place = x + plan.cell + (plan.side + GAP) / 2, y + plan.picture / 2
+            axes.text(*place, short(title), fontsize=plan.side_pt, **look)
+        for place, (hit, stored) in enumerate(listed(evaluation, query, settings.top_k), 1):
+            left = x + plan.side + place * (plan.cell + GAP)
+            frame = FramedPicture("hit" if hit.match else "error", left, y, plan.cell, plan.picture)
+            yield _draw_picture(axes, stored, frame, label_of(hit, stored, settings), plan.label_pt)
 
 
-def _draw_picture(axes: Axes, image: VehicleImage, frame: FramedPicture, label: str) -> FramedPicture:
+def _draw_picture(axes: Axes, image: VehicleImage, frame: FramedPicture, label: str, label_pt: float) -> FramedPicture:
     """Draws the whole image within its frame, and ``label`` below; returns ``frame``."""
     from matplotlib.patches import Rectangle
 
     pixels = tuple(round(side / MM * DPI) for side in (frame.width, frame.height))
     shown = np.asarray(on_ground(read_image(image.path), pixels))
     x, y, width, height = frame[1:]
-    with _DRAWING:
+    with DRAWING:
         within = (x + FRAME / 4, x + width - FRAME / 4, y + FRAME / 4, y + height - FRAME / 4)
         axes.imshow(shown, extent=within, aspect="auto", interpolation="none", zorder=1)
         axes.add_patch(
@@ -247,34 +189,6 @@ def _draw_picture(axes: Axes, image: VehicleImage, frame: FramedPicture, label: 
                 zorder=2,
             )
         )
-        axes.text(x + width / 2, y - 0.4, label, fontsize=5, color=frame.colour, ha="center", va="top")
+        look = {"color": frame.colour, "ha": "center", "va": "top", "linespacing": 1.1, "parse_math": False}
+        axes.text(x + width / 2, y - 0.4, label, fontsize=label_pt, **look)
     return frame
-
-
-def _candidates(comparison: Comparison, rule: RuleName) -> np.ndarray:
-    if rule == "fixed":
-        return np.sort(comparison.select("fixed"))
-    delta = comparison.delta_ap
-    return np.flatnonzero(~np.isnan(delta) & (delta != 0) if rule == "differ" else ~np.isnan(delta))
-
-
-def _rule_text(rule: RuleName, comparison: Comparison, seed: int, count: int, b: str = "the second model") -> str:
-    return RULES[rule].format(seed=seed, count=count, b=short(b))
-
-
-def _ranking_text(comparison: Comparison) -> str:
-    """Distance and ranking options in words; branches per model, since they may differ."""
-    record = comparison.b.record
-    parts = [f"Distance: {record.distance}"]
-    if record.camera_alignment != "none":
-        parts.append("features aligned by camera")
-    if record.features.get("flip_test"):
-        parts.append("flip test")
-    for title, each in zip(("upper", "lower"), (comparison.a, comparison.b), strict=True):
-        if each.record.features.get("branches"):
-            parts.append(f"{title} rows only of the branches {', '.join(each.record.features['branches'])}")
-    if record.query_expansion != "none":
-        parts.append(f"query expansion ({record.query_expansion})")
-    if record.re_ranking != "none":
-        parts.append("k-reciprocal re-ranking")
-    return "; ".join(parts) + "."

@@ -1,4 +1,4 @@
-"""Figures of six queries: which ones, and what the exported files measure and show."""
+"""Figures of ranked queries: what the exported files measure and show."""
 
 import io
 import re
@@ -9,57 +9,29 @@ import pytest
 import torch
 from PIL import Image
 
-from ssrnet.analysis.comparison import Comparison
-from ssrnet.analysis.paper_figures import (
-    BLUE,
-    DPI,
-    FRAME,
-    GREEN,
-    MM,
-    RED,
-    FigureLayout,
-    caption,
-    choose_queries,
-    draw_figure,
-    fig5,
-    fig6,
-    short,
-)
+from ssrnet.analysis.figure_captions import caption
+from ssrnet.analysis.figure_layout import COLUMN_MM, DPI, FRAME, MM, FigureSettings, short
+from ssrnet.analysis.figure_queries import choose_queries
+from ssrnet.analysis.paper_figures import BLUE, GREEN, RED, draw_figure, fig5, fig6
 from ssrnet.data.datasets import open_dataset
-from ssrnet.errors import DataError
+from ssrnet.errors import DataError, SettingsError
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import FeatureSet
+from tests.analysis.toys import random_and_right
 from tests.tiny import edges_shown, shapes
 
 TITLES = ("Baseline (GB)", "SSR-Net (GB+AB+RB)")
-LAYOUT = fig5()._replace(top_k=3)
+SETTINGS = FigureSettings(top_k=3)
 
 
 @pytest.fixture(scope="module")
-def dataset(city):
-    return open_dataset(city)
+def comparison(city):
+    return random_and_right(open_dataset(city))
 
 
 @pytest.fixture(scope="module")
-def comparison(dataset):
-    """Random features against features that know the vehicle: four vehicles, single-gallery-shot."""
-    names = tuple(image.name for image in dataset.test)
-    vehicles = sorted({image.vehicle_id for image in dataset.test})
-    random = torch.randn(len(names), 4, generator=torch.Generator().manual_seed(3))
-    right = torch.eye(4)[[vehicles.index(image.vehicle_id) for image in dataset.test]]
-    return Comparison(
-        *(
-            evaluate(
-                FeatureSet(features, names, {"G": 4}),
-                dataset,
-                LAYOUT.protocol,
-                top_k=3,
-                dataset_hash="d" * 16,
-                made_by={"checkpoint_hash": name},
-            )
-            for name, features in (("aaaa", random), ("bbbb", right))
-        )
-    )
+def rows(comparison):
+    return dict(zip(TITLES, (comparison.a, comparison.b)))
 
 
 def test_the_papers_figures():
@@ -67,71 +39,11 @@ def test_the_papers_figures():
     assert (fig6(7).protocol.name, fig6(7).protocol.n, fig6().top_k) == ("multi_gallery_shot", 6, 10)
 
 
-def test_a_random_choice_is_repeatable_and_of_different_vehicles(comparison):
-    first = choose_queries(comparison, "sample", seed=0, count=3)
-    vehicles = {comparison.split.query[query].vehicle_id for query in first}
-    assert len(first) == len(vehicles) == 3
-    assert choose_queries(comparison, "sample", seed=0, count=3).tolist() == first.tolist()
-    others = [choose_queries(comparison, "sample", seed=seed, count=3).tolist() for seed in range(1, 6)]
-    assert any(other != first.tolist() for other in others)
-    # never more than there are vehicles
-    assert len(choose_queries(comparison, "sample")) == 4
-
-
-def test_where_the_models_differ_most_comes_first(comparison):
-    chosen = choose_queries(comparison, "differ")
-    change = np.abs(comparison.delta_ap)
-    assert change[chosen[0]] == change.max() > 0
-    assert (np.diff(change[chosen]) <= 0).all() and (change[chosen] > 0).all()
-
-
-def test_where_only_the_second_is_right(comparison):
-    chosen = choose_queries(comparison, "fixed")
-    assert len(chosen) and set(chosen) <= set(comparison.select("fixed").tolist())
-
-
-@pytest.mark.parametrize("rule", ["differ", "fixed"])
-def test_a_rule_that_no_query_fits_is_one_sentence(comparison, rule):
-    with pytest.raises(DataError, match="no query fits the rule"):
-        choose_queries(Comparison(comparison.a, comparison.a), rule)
-
-
-def test_the_caption_says_how_to_make_the_sheet_again(comparison):
-    text = caption(comparison, TITLES, LAYOUT, "sample", 5, 4)
-    for words in (
-        "Fig. 5",
-        "top-3 of 4 queries",
-        "single-gallery-shot, seed 0",
-        "gallery of 4 images",
-        "Baseline (GB)",
-        "drawn at random (seed 5) from the 8 queries that have a match",
-        "Distance: cosine.",
-        "aaaa, bbbb",
-        "d" * 16,
-    ):
-        assert words in text, words
-    record = replace(
-        comparison.b.record,
-        re_ranking="k-reciprocal",
-        query_expansion="average, 5 neighbours",
-        features={"flip_test": True, "branches": ("G",), "checkpoint_hash": "bbbb"},
-    )
-    text = caption(replace(comparison, b=comparison.b._replace(record=record)), TITLES, LAYOUT, "fixed", 0, 1)
-    for words in (
-        "right with SSR-Net alone",
-        "flip test",
-        "lower rows only of the branches G",
-        "query expansion (average, 5",
-        "k-reciprocal re-ranking",
-    ):
-        assert words in text, words
-
-
 @pytest.fixture(scope="module")
-def figure(comparison):
+def figure(comparison, rows):
     progress = []
     queries = choose_queries(comparison, "sample").tolist()
-    drawn = draw_figure(comparison, TITLES, LAYOUT, queries, "words " * 60, lambda *at: progress.append(at))
+    drawn = draw_figure(rows, queries, SETTINGS, "words " * 60, lambda *at: progress.append(at))
     assert progress == [(done, 4) for done in range(1, 5)]
     return drawn
 
@@ -190,21 +102,72 @@ def test_svg_and_pdf_have_the_same_size(figure):
     assert pdf == figure.export("pdf"), "no date in it"
 
 
-def test_a_full_sheet_fits_on_a4(comparison, monkeypatch):
-    """Six parts of ten images, with the longest captions: at most 257 mm, A4 within margins of 20 mm."""
-    figure = FigureLayout("Fig. 6", LAYOUT.protocol, 10, 1)
-    drawn = draw_figure(comparison, TITLES, figure, [0] * 6, caption(comparison, TITLES, figure, "differ", 0, 6))
-    assert drawn.height_mm <= 257
-    drawn = draw_figure(comparison, TITLES, fig5(), [0] * 6, "x")
-    assert drawn.height_mm <= 257
+def test_a_full_sheet_fits_on_a4(comparison, rows):
+    """Six parts of ten images, with the longest labels and caption: at most 257 mm, A4 within margins of 20 mm."""
+    settings = FigureSettings(10, 1, labels=("rank", "vehicle", "camera", "distance"))
+    text = caption(rows, settings, 6, "those whose AP differs most between the two models " * 3, "Fig. 6")
+    assert draw_figure(rows, [0] * 6, settings, text).height_mm <= 257
+    assert draw_figure(rows, [0] * 6, FigureSettings(), "x").height_mm <= 257
+
+
+def test_a_figure_that_no_page_holds_is_one_sentence(rows):
+    with pytest.raises(SettingsError, match="12 queries with 2 rows of 3 do not fit on a page.*Choose fewer"):
+        draw_figure(rows, [0] * 12, FigureSettings(3, 1, font_pt=20.0))
+
+
+def test_a_column_of_a_paper_is_85_mm_wide(rows):
+    drawn = draw_figure(rows, [0, 1], FigureSettings(3, 1, COLUMN_MM), "words")
+    image = Image.open(io.BytesIO(drawn.export("png")))
+    assert image.width / DPI * MM == pytest.approx(85, abs=0.1)
+    assert all(0 <= frame.x and frame.x + frame.width <= 85 for frame in drawn.pictures)
+    # one query takes the whole width, whatever columns there might be
+    alone = draw_figure(rows, [0], FigureSettings(3, 3), "words")
+    assert alone.pictures[0].width > 2 * draw_figure(rows, [0, 1, 2], FigureSettings(3, 3), "words").pictures[0].width
+
+
+def test_labels_are_as_large_as_fits_below_the_pictures(comparison, rows):
+    def texts(settings):
+        drawn = draw_figure(rows, [0], settings)
+        return drawn, [text.get_text() for text in drawn.figure.axes[0].texts]
+
+    hits = [hit for hit in comparison.a.ranking.hits(0) if hit.rank is not None][:3]
+    stored = [comparison.split.gallery[hit.index] for hit in hits]
+    drawn, words = texts(SETTINGS)
+    assert drawn.label_pt == SETTINGS.font_pt - 1
+    assert [f"{hit.rank} {'✓' if hit.match else '✗'}" for hit in hits] == words[3:6]
+    drawn, words = texts(replace(SETTINGS, labels=("camera", "vehicle", "distance")))
+    expected = [
+        f"{'✓' if h.match else '✗'}\n{g.vehicle_id}\n{g.camera_id}\n{h.distance:.3f}" for h, g in zip(hits, stored)
+    ]
+    assert words[3:6] == expected
+    narrow, _ = texts(FigureSettings(3, 1, COLUMN_MM, 20.0, ("distance",)))
+    widest = max(frame.width for frame in narrow.pictures)
+    assert 0 < narrow.label_pt < 19
+    title, *_ = texts = narrow.figure.axes[0].texts
+    assert title.get_window_extent().width / narrow.figure.dpi * MM <= 80
+    boxes = [text.get_window_extent() for text in texts[3:6]]
+    assert all(box.width / narrow.figure.dpi * MM <= widest + 1 for box in boxes)
+
+
+def test_a_caption_that_is_not_drawn_takes_no_room(rows):
+    drawn, bare = (draw_figure(rows, [0], FigureSettings(3, captioned=each), "words " * 90) for each in (True, False))
+    assert bare.caption == drawn.caption and bare.height_mm < drawn.height_mm - 5
+    assert not any("words" in text.get_text() for text in bare.figure.axes[0].texts)
+
+
+def test_a_third_row_stands_below_the_other_two(rows, comparison):
+    three = {**rows, "Third": comparison.a}
+    drawn = draw_figure(three, [0], SETTINGS)
+    heights = sorted({round(frame.y, 3) for frame in drawn.pictures[1:]})
+    assert len(heights) == 3 and len(drawn.pictures) == 1 + 3 * 3
 
 
 def test_pictures_of_any_shape_are_whole(tmp_path):
     dataset = open_dataset(shapes(tmp_path / "shapes"))
     names = tuple(image.name for image in dataset.test)
     random = torch.randn(len(names), 4, generator=torch.Generator().manual_seed(3))
-    evaluation = evaluate(FeatureSet(random, names, {"G": 4}), dataset, LAYOUT.protocol, top_k=3, made_by={})
-    drawn = draw_figure(Comparison(evaluation, evaluation), TITLES, LAYOUT, [0, 1], "")
+    evaluation = evaluate(FeatureSet(random, names, {"G": 4}), dataset, fig5().protocol, top_k=3, made_by={})
+    drawn = draw_figure(dict.fromkeys(TITLES, evaluation), [0, 1], SETTINGS)
     pixels = np.asarray(Image.open(io.BytesIO(drawn.export("png"))).convert("RGB"))
     assert len(drawn.pictures) == 2 * (1 + 3 + 3)
     for frame in drawn.pictures:
@@ -217,16 +180,20 @@ def test_short_titles():
     assert [short(title) for title in (*TITLES, "First: SSR-Net (GB)")] == ["Baseline", "SSR-Net", "First"]
 
 
-def test_what_looks_like_a_formula_in_a_name_is_its_letters(comparison):
+def with_query(rows, image):
+    """The rows with another image as the split's first query."""
+    split = next(iter(rows.values())).split
+    split = replace(split, query=(image, *split.query[1:]))
+    return {title: evaluation._replace(split=split) for title, evaluation in rows.items()}
+
+
+def test_what_looks_like_a_formula_in_a_name_is_its_letters(rows, comparison):
     named = replace(comparison.split.query[0], vehicle_id="$\\frac$", camera_id="$^$")
-    split = replace(comparison.split, query=(named, *comparison.split.query[1:]))
-    odd = replace(comparison, a=comparison.a._replace(split=split), b=comparison.b._replace(split=split))
-    assert draw_figure(odd, TITLES, LAYOUT, [0], "of $\\frac$").export("png").startswith(b"\x89PNG")
+    drawn = draw_figure(with_query(rows, named), [0], SETTINGS, "of $\\frac$")
+    assert drawn.export("png").startswith(b"\x89PNG")
 
 
-def test_an_image_that_cannot_be_read_is_named(comparison, tmp_path):
+def test_an_image_that_cannot_be_read_is_named(rows, comparison, tmp_path):
     missing = replace(comparison.split.query[0], path=tmp_path / "gone.jpg")
-    split = replace(comparison.split, query=(missing, *comparison.split.query[1:]))
-    broken = replace(comparison, a=comparison.a._replace(split=split), b=comparison.b._replace(split=split))
     with pytest.raises(DataError, match=r"gone\.jpg"):
-        draw_figure(broken, TITLES, LAYOUT, [0], "")
+        draw_figure(with_query(rows, missing), [0], SETTINGS)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ssrnet.analysis.comparison import Comparison
 from ssrnet.analysis.inspection import Inspection, inspect
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
@@ -52,3 +53,25 @@ def evaluation(features: FeatureSet, dataset: ReIDDataset = DATASET) -> Evaluati
 
 def inspections() -> tuple[Inspection, Inspection]:
     return inspect(WORSE, evaluation(WORSE)), inspect(BETTER, evaluation(BETTER))
+
+
+def random_and_right(dataset: ReIDDataset) -> Comparison:
+    """Random features against features that know the vehicle, of four vehicles, in a single-gallery-shot."""
+    names = tuple(image.name for image in dataset.test)
+    vehicles = sorted({image.vehicle_id for image in dataset.test})
+    random = torch.randn(len(names), 4, generator=torch.Generator().manual_seed(3))
+    right = torch.eye(4)[[vehicles.index(image.vehicle_id) for image in dataset.test]]
+    protocol = Protocol("single_gallery_shot", seed=0)
+    return Comparison(
+        *(
+            evaluate(
+                FeatureSet(features, names, {"G": 4}),
+                dataset,
+                protocol,
+                top_k=3,
+                dataset_hash="d" * 16,
+                made_by={"checkpoint_hash": name},
+            )
+            for name, features in (("aaaa", random), ("bbbb", right))
+        )
+    )

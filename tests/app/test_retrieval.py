@@ -2,13 +2,16 @@
 
 import base64
 import csv
+import io
 import re
 import time
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.widgets.alignment_note import alignment_note
@@ -268,6 +271,51 @@ def test_a_rule_without_queries_is_one_sentence(open_page, city, checkpoints):
     assert any("no query fits the rule" in each.value for each in test.info)
 
 
+def figure_caption(test) -> str:
+    (image,) = test.main.get("image")
+    return image.proto.imgs[0].alt
+
+
+def test_a_figure_of_the_pages_own_ranking_with_queries_chosen_by_hand(open_city, offered):
+    url = {"sheet": "page", "sheet_rule": "Chosen by hand", "query": QUERY}
+    test = open_city("retrieval", **url)
+    words = figure_caption(test)
+    assert (
+        "top-5 of 1 query, cross-camera, junk left out" in words and "chosen by hand" in words and "paper" not in words
+    )
+    other = "0006_c001_00000000_0.jpg"
+    whole(test.multiselect(key="sheet_queries").set_value([other]).run())
+    whole(next(each for each in test.button if each.key == "sheet_add").click().run())
+    assert test.multiselect(key="sheet_queries").value == [other, QUERY]
+    assert "top-5 of 2 queries" in figure_caption(test)
+    assert next(each for each in test.button if each.key == "sheet_add").disabled
+    archive = zipfile.ZipFile(io.BytesIO(offered["export_sheet_latex"]()))
+    (tex,) = (name for name in archive.namelist() if name not in ("document.tex",) and name.endswith(".tex"))
+    assert "top-5 of 2 queries, cross-camera" in archive.read(tex).decode()
+    assert "(GB+AB+RB)" in archive.read(tex.replace(".tex", ".json")).decode()
+
+
+def test_width_font_labels_and_images_of_a_figure_stand_in_the_url(open_city, offered):
+    url = {"sheet": "fig5", "sheet_width": "85 mm", "sheet_k_fig5": "3", "sheet_words": ["Rank", "Camera"]}
+    test = open_city("retrieval", **url, sheet_font="8.0", sheet_n="2", sheet_caption="false")
+    assert "top-3 of 2 queries" in figure_caption(test) and "below: rank, camera" in figure_caption(test)
+    (note,) = (each.value for each in test.caption if each.value.startswith("Printed size 85 × "))
+    assert figure_caption(test) in note, "the caption stands below where it is not in the figure"
+    image = Image.open(io.BytesIO(offered["export_sheet_png"]()))
+    assert image.width / 300 * 25.4 == pytest.approx(85, abs=0.1)
+
+
+def test_a_figure_that_does_not_fit_is_one_sentence(open_city):
+    test = open_city("retrieval", sheet="page", sheet_font="12.0", sheet_width="85 mm", sheet_columns_narrow="3")
+    assert any("do not fit on a page" in each.value for each in test.info) and not test.main.get("image")
+
+
+def test_rows_of_a_figure_are_chosen_where_there_are_more_than_two(open_city):
+    test = open_city("retrieval", sheet="page", align="true", sheet_rows=[RAW_AND_ALIGNED[2], RAW_AND_ALIGNED[3]])
+    assert f"Rows, from the top: {RAW_AND_ALIGNED[2]}; {RAW_AND_ALIGNED[3]}." in figure_caption(test)
+    assert not [each for each in open_city("retrieval", sheet="page").button_group if each.key == "sheet_rows"]
+
+
 TITLES = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
 RAW_AND_ALIGNED = [f"{title}{end}" for title in TITLES for end in ("", ", aligned")]
 
@@ -373,5 +421,5 @@ def test_why_this_match_says_which_cosine_it_explains(open_city):
 def test_sheets_of_aligned_models_say_so(open_city):
     test = open_city("retrieval", align="true", sheet="fig5")
     (image,) = test.main.get("image")
-    assert "Upper rows: Baseline (GB), aligned; lower rows: SSR-Net (GB+AB+RB), aligned" in image.proto.imgs[0].alt
+    assert "Rows, from the top: Baseline (GB), aligned; SSR-Net (GB+AB+RB), aligned." in image.proto.imgs[0].alt
     assert "Distance: cosine; features aligned by camera." in image.proto.imgs[0].alt

@@ -66,7 +66,10 @@ def test_retrieval_has_a_third_row_ranked_by_the_imported_features(open_three, c
     *networks, third = (record["features"] for record in records(test))
     assert third["model"] == TITLE and third["imported_from"] == "agw.npz" and len(third["imported_hash"]) == 16
     assert all("checkpoint_hash" in record for record in networks) and "flip_test" not in third
-    assert any("two networks side by side" in each.value for each in test.caption)
+    test = open_three("retrieval", query=QUERY, sheet="page", sheet_rows=[TITLES[1], TITLE])
+    (image,) = test.main.get("image")
+    words = image.proto.imgs[0].alt
+    assert f"Rows, from the top: {TITLES[1]}; {TITLE}." in words and f", {third['imported_hash']}; data" in words
 
 
 def test_ssrnet_is_compared_with_each_of_the_others(open_three):

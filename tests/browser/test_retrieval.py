@@ -1,6 +1,7 @@
 """Retrieval in a real Chromium: click a hit, read why, by mouse and by keyboard; the sheets as files; on a phone."""
 
 import re
+import zipfile
 from urllib.parse import urlencode
 
 import pytest
@@ -119,6 +120,32 @@ def test_fig_5_is_exported_at_print_size(page, address):
     image = Image.open(download.value.path())
     assert image.width / 300 * 25.4 == pytest.approx(180, abs=0.1)
     assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_the_figure_builder_draws_what_is_chosen_and_gives_latex(page, address):
+    open_retrieval(page, address)
+    page.get_by_role("button", name="Figure of this ranking").click()
+    figure = page.locator('[data-testid=stImage] img[alt*="top-5 of 4 queries, cross-camera"]')
+    figure.wait_for()
+    page.get_by_role("spinbutton", name="Images listed").fill("3")
+    page.keyboard.press("Enter")
+    figure = page.locator('[data-testid=stImage] img[alt*="top-3 of 4 queries"]')
+    figure.wait_for()
+    page.get_by_test_id("stButtonGroup").get_by_text("85 mm", exact=True).click()
+    page.get_by_text("Printed size 85 ×").wait_for()
+    page.wait_for_function("document.querySelector('[data-testid=stImage] img[alt*=\"top-3\"]').naturalWidth < 700")
+    # twice 85 mm, in CSS pixels
+    assert figure.bounding_box()["width"] == pytest.approx(2 * 85 / 25.4 * 96, abs=3)
+    assert "sheet=page" in page.url and "sheet_k_page=3" in page.url and "sheet_width=85+mm" in page.url
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="LaTeX").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        (tex,) = (name for name in archive.namelist() if name.endswith(".tex") and name != "document.tex")
+        assert "width=85mm" in archive.read(tex).decode()
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.locator('[data-testid=stImage] img[alt*="top-3 of 4 queries"]').wait_for()
 
 
 def test_on_a_phone_nothing_is_clipped(page, address):

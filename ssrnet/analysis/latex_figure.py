@@ -1,0 +1,67 @@
+"""A drawn figure for a LaTeX paper: the PDF, the figure environment with its caption, and the protocol records."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from ssrnet.analysis.figure_layout import COLUMN_MM
+from ssrnet.analysis.paper_figures import DrawnFigure
+from ssrnet.retrieval.evaluation import Evaluation
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    **{sign: "\\" + sign for sign in "{}$&#_%"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "✓": r"$\surd$",
+    "✗": r"$\times$",
+    "α": r"$\alpha$",
+    "λ": r"$\lambda$",
+}
+"""What stands in LaTeX for a character; all of it needs no package."""
+DOCUMENT = r"""\documentclass[twocolumn]{article}
+\usepackage{graphicx}
+\setlength{\textwidth}{180mm}
+\setlength{\columnsep}{10mm}
+\setlength{\oddsidemargin}{-10mm}
+\begin{document}
+\input{NAME}
+\end{document}
+"""
+
+
+def escaped(words: str) -> str:
+    """``words`` as LaTeX text."""
+    return "".join(SPECIAL.get(character, character) for character in words)
+
+
+def figure_environment(name: str, caption: str, width_mm: float) -> str:
+    """The figure of ``name.pdf``, over both columns where it is wider than one."""
+    kind = "figure" if width_mm <= COLUMN_MM else "figure*"
+    return (
+        f"% Needs \\usepackage{{graphicx}}. The protocol records are in {name}.json.\n"
+        f"\\begin{{{kind}}}[t]\n  \\centering\n  \\includegraphics[width={width_mm:g}mm]{{{name}.pdf}}\n"
+        f"  \\caption{{{escaped(caption)}}}\n  \\label{{fig:{name}}}\n\\end{{{kind}}}\n"
+    )
+
+
+def latex_archive(name: str, drawn: DrawnFigure, width_mm: float, rows: Mapping[str, Evaluation]) -> bytes:
+    """A ZIP: ``name.pdf``, ``name.tex`` to ``\\input``, ``name.json`` with each row's protocol record, and a document.
+
+    ``drawn`` must be without a drawn caption, which LaTeX sets; ``name`` of letters, digits, hyphens and underscores.
+    """
+    records = {title: asdict(evaluation.record) for title, evaluation in rows.items()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(f"{name}.pdf", drawn.export("pdf"))
+        file.writestr(f"{name}.tex", figure_environment(name, drawn.caption, width_mm))
+        file.writestr(f"{name}.json", json.dumps(records, indent=2, ensure_ascii=False) + "\n")
+        file.writestr("document.tex", DOCUMENT.replace("NAME", name))
+    return buffer.getvalue()
