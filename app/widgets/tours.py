@@ -15,7 +15,6 @@ from app.widgets.lecture import STEP, TOUR
 from app.widgets.page import as_page, linked
 from app.workbench import Workbench
 from app.workbench.failures import examples, failures
-from app.workbench.learning import PART, PARTS, SHOW, SHOWN, recorded_run
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import why_no_spatial_attention
 
@@ -118,6 +117,9 @@ def _story_tour(bench: Workbench) -> Tour:
 
 
 def _learning_tour(bench: Workbench) -> Tour:
+    # Here, since every page imports this module: the losses' library takes most of a second.
+    from app.workbench.learning import PART, PARTS, SHOW, SHOWN, recorded_run
+
     run = recorded_run()
     farthest = "Only two images count: the farthest match, the nearest other."
     steps = [Step("learning", "A batch", farthest, {PART: PARTS["batch"]}, ".st-key-learning_batch")]
