@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 from PIL import Image
 
-from app.widgets.components.image_rows import Figure, ImageRow, Layout, image_rows
+from app.widgets.components.image_rows import ACROSS, Figure, ImageRow, Layout, columns, image_rows
 from app.widgets.prints import Cell, Row, pictures_export
 from app.workbench.images import image_label, reduced, thumbnail
 from ssrnet.analysis.paper_figures import BLUE, GREEN, GREY, RED
@@ -78,14 +78,18 @@ def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[Veh
     shown = {image.path: _photograph(image) for image in listed}
     cell = PRINTED, round(PRINTED / cell_ratio([picture.size for picture in shown.values()]))
     pictures = {path: on_ground(picture, cell) for path, picture in shown.items()}
+    across = columns(1 + max(len(row.drawn) for row in rows), ACROSS[0]) - 1
     printed = []
     for row in rows:
-        cells = [Cell(pictures[query.path], f"Query {image_label(query)}", BLUE)]
+        cells = []
         for hit in row.drawn:
             image, kind = gallery[hit.index], kind_of(hit)
             words = f"{_sign(hit)} {hit.distance:.3f} {image_label(image)}"
             cells.append(Cell(pictures[image.path], words, colours[kind]))
-        printed.append(Row(f"{row.title}: {row.note}" if row.note else row.title, cells))
+        title = f"{row.title}: {row.note}" if row.note else row.title
+        printed.append(Row(title, [Cell(pictures[query.path], f"Query {image_label(query)}", BLUE), *cells[:across]]))
+        for start in range(across, len(cells), across):
+            printed.append(Row("", [Cell(Image.new("RGB", cell, "white")), *cells[start : start + across]]))
     return printed
 
 

@@ -17,6 +17,7 @@ from app.widgets.map_sheet import _printed as printed_maps
 from app.widgets.prints import Bar, Cell, Row, from_uri, print_pictures
 from app.widgets.rank_list import GREEN, GREY, RED, RankRow
 from app.widgets.rank_list import _printed as printed_ranks
+from app.workbench.images import image_label
 from ssrnet.data.datasets import open_dataset
 from ssrnet.explain.image_maps import ImageMap
 from ssrnet.explain.overlay import Scale, coloured
@@ -116,6 +117,16 @@ def test_printed_ranks_are_whole_in_cells_of_one_shape(tmp_path):
     (row,) = printed_ranks(images[0], [RankRow("SSR-Net", hits)], images)
     assert len({cell.picture.size for cell in row.cells}) == 1
     assert [edges_shown(np.asarray(cell.picture)) for cell in row.cells] == [4] * len(images)
+
+
+def test_a_long_list_is_printed_in_equal_lines_beside_its_query(city):
+    images = open_dataset(city).test
+    hits = [Hit(at % len(images), 0.01 * at, False, at + 1) for at in range(20)]
+    first, second = printed_ranks(images[0], [RankRow("SSR-Net", hits)], images)
+    assert [first.title, second.title] == ["SSR-Net", ""] and [len(row.cells) for row in (first, second)] == [11, 11]
+    assert [row.cells[0].words for row in (first, second)] == [f"Query {image_label(images[0])}", ""]
+    ranks = [cell.words.split(" ")[0] for row in (first, second) for cell in row.cells[1:]]
+    assert ranks == [str(rank) for rank in range(1, 21)]
 
 
 def test_a_row_ends_with_its_first_hit_where_that_lies_beyond(city):

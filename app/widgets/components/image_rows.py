@@ -74,7 +74,7 @@ def image_rows(
     ratio = cell_ratio([size_of(figure.uri) for row in rows for figure in row.figures])
     blocks = "".join(_row(row, y, key is not None, tooltip) for y, row in enumerate(rows))
     most = max((len(row.figures) for row in rows), default=1)
-    wide, middle = (_columns(most, across) for across in ACROSS)
+    wide, middle = (columns(most, across) for across in ACROSS)
     shape = f"--ratio: {ratio:.3f}; --wide: {wide}; --middle: {middle}"
     html = f'<div class="image-rows {layout}" style="{shape}">{blocks}</div>'
     if key is None:
@@ -89,7 +89,7 @@ def image_rows(
     return _component(data={"html": html, "chosen": chosen, "jump": jump}, key=key, on_picked_change=picked).picked
 
 
-def _columns(figures: int, across: int) -> int:
+def columns(figures: int, across: int) -> int:
     """Columns of a ranked list, the query's included, so that its lines are few and equal."""
     ranked = max(1, figures - 1)
     lines = -(-ranked // across)
