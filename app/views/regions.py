@@ -158,7 +158,7 @@ def _how_long(model: OpenedModel) -> str:
     time = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
     return (
         f"To rank it at every other λ as well, each of its {images:,} images goes through the network once: about {time}, "
-        f"estimated from {regions.BATCH} blank images. The result is stored for the next time."
+        "estimated from a blank one. The result is stored for the next time."
     )
 
 

@@ -55,6 +55,6 @@ def _figures(evaluation: Evaluation, query: int) -> list[Figure]:
         image = evaluation.split.gallery[hit.index]
         same, sign = ("same", "✓") if hit.match else ("another", "✗")
         alt = f"rank {hit.rank}, {same} vehicle: {image.vehicle_id}, {image.name}"
-        caption = f" {image_label(image)}"
+        caption = f"\n{image_label(image)}"  # a line of its own, or it would break after the rank or within the name
         figures.append(Figure(thumbnail(image), alt, caption, kind_of(hit), mark=f"{hit.rank} {sign}"))
     return figures

@@ -97,7 +97,7 @@ def has_ratio(graphs: GalleryGraphs | None, ratio: float) -> bool:
 def seconds_for_graphs(model: OpenedModel) -> float:
     """How long :func:`gallery_graphs` will take, about."""
     size = model.predictor.image_size
-    rate = cached("seconds an image", model.hash, lambda: seconds_an_image(model.network, size, BATCH))
+    rate = cached("seconds an image", model.hash, lambda: seconds_an_image(model.network, size, 1))
     return rate * len(model.data.dataset.test)
 
 

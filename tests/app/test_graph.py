@@ -158,6 +158,7 @@ def test_shares_of_the_nodes_add_up(open_city):
     test = open_city("graph", query=QUERY)
     rows = test.dataframe[-1].value
     assert rows["Node"].tolist()[-1] == "constant of the neck" and len(rows) == 8
+    assert test.dataframe[-1].proto.placeholder == "", "what a row does not have is an empty cell"
     assert rows["Switched off"].tolist()[:7] == ["removed"] * 6 + ["silenced"]
     total = rows["Share in the match's cosine"].sum()
     assert any(f"{total:.4f}" in caption.value for caption in test.caption)

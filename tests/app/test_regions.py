@@ -87,7 +87,7 @@ def test_the_gallery_is_ranked_at_lambda_once_it_is_asked_for_and_kept(open_city
 def test_before_the_click_the_page_says_how_long_it_takes(open_city, monkeypatch):
     monkeypatch.setattr(regions, "seconds_an_image", lambda *_: 0.5)
     words = next(each.value for each in open_city("regions").caption if "goes through the network once" in each.value)
-    assert "each of its 12 images" in words and "about 6 seconds, estimated from 4 blank images" in words
+    assert "each of its 12 images" in words and "about 6 seconds, estimated from a blank one" in words
     st.cache_resource.clear()
     monkeypatch.setattr(regions, "seconds_an_image", lambda *_: 20.0)
     assert any("about 4 minutes" in each.value for each in open_city("regions").caption)
