@@ -71,3 +71,17 @@ def test_a_page_cuts_no_text_and_describes_its_pictures(page, server, city, chec
         assert page.evaluate(CUT) == [], width
         assert page.evaluate(WITHOUT_WORDS) == []
         assert page.evaluate("document.querySelector('.stMain').scrollWidth <= window.innerWidth"), width
+
+
+def test_the_sidebars_picture_is_small_and_rank_labels_break_at_their_parts(page, server, city, checkpoints):
+    page.set_viewport_size({"width": 1024, "height": 900})
+    page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints})}")
+    photo = page.locator(".query-photo img")
+    photo.wait_for()
+    assert photo.bounding_box()["height"] <= 120 and photo.get_attribute("alt").startswith("Query: ")
+    page.locator(".image-rows.panel figcaption").first.wait_for()
+    lines = page.locator(".image-rows.panel figcaption").evaluate_all(
+        """(all) => all.map((each) => [each.innerText.split('\\n').length,
+          Math.round(each.getBoundingClientRect().height / parseFloat(getComputedStyle(each).lineHeight))])"""
+    )
+    assert lines and all(parts == drawn for parts, drawn in lines), lines
