@@ -133,4 +133,5 @@ def _ratio(cell: Cell) -> float:
 
 
 def _wrapped(cell: Cell, side: float) -> str:
-    return "\n".join(textwrap.wrap(cell.words, max(4, int(side / LETTER))))
+    most = max(4, int(side / LETTER))
+    return "\n".join(part for line in cell.words.split("\n") for part in textwrap.wrap(line, most))

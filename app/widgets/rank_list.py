@@ -84,10 +84,10 @@ def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[Veh
         cells = []
         for hit in row.drawn:
             image, kind = gallery[hit.index], kind_of(hit)
-            words = f"{_sign(hit)} {hit.distance:.3f} {image_label(image)}"
+            words = f"{_sign(hit)} {hit.distance:.3f}\n{image_label(image)}"
             cells.append(Cell(pictures[image.path], words, colours[kind]))
         title = f"{row.title}: {row.note}" if row.note else row.title
-        printed.append(Row(title, [Cell(pictures[query.path], f"Query {image_label(query)}", BLUE), *cells[:across]]))
+        printed.append(Row(title, [Cell(pictures[query.path], f"Query\n{image_label(query)}", BLUE), *cells[:across]]))
         for start in range(across, len(cells), across):
             printed.append(Row("", [Cell(Image.new("RGB", cell, "white")), *cells[start : start + across]]))
     return printed

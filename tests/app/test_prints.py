@@ -14,7 +14,7 @@ from app.widgets.export import with_dpi
 from app.widgets.map_colours import MapColours
 from app.widgets.map_sheet import MapColumn, _paint
 from app.widgets.map_sheet import _printed as printed_maps
-from app.widgets.prints import Bar, Cell, Row, from_uri, print_pictures
+from app.widgets.prints import Bar, Cell, Row, _wrapped, from_uri, print_pictures
 from app.widgets.rank_list import GREEN, GREY, RED, RankRow
 from app.widgets.rank_list import _printed as printed_ranks
 from app.workbench.images import image_label
@@ -124,9 +124,14 @@ def test_a_long_list_is_printed_in_equal_lines_beside_its_query(city):
     hits = [Hit(at % len(images), 0.01 * at, False, at + 1) for at in range(20)]
     first, second = printed_ranks(images[0], [RankRow("SSR-Net", hits)], images)
     assert [first.title, second.title] == ["SSR-Net", ""] and [len(row.cells) for row in (first, second)] == [11, 11]
-    assert [row.cells[0].words for row in (first, second)] == [f"Query {image_label(images[0])}", ""]
+    assert [row.cells[0].words for row in (first, second)] == [f"Query\n{image_label(images[0])}", ""]
     ranks = [cell.words.split(" ")[0] for row in (first, second) for cell in row.cells[1:]]
     assert ranks == [str(rank) for rank in range(1, 21)]
+
+
+def test_words_below_a_printed_picture_keep_their_lines():
+    cell = Cell(BLACK, "12 ✗ 0.123\n0464 · c002")
+    assert _wrapped(cell, 12.5) == cell.words and _wrapped(cell, 8).split("\n")[-2:] == ["0464 ·", "c002"]
 
 
 def test_a_row_ends_with_its_first_hit_where_that_lies_beyond(city):
