@@ -85,7 +85,7 @@ def render(bench: Workbench) -> None:
     looked = cached_suspicions(bench, pair)
     causes_of_pair = model_causes(a, looked), model_causes(b, looked)
     findings(pair, causes_of_pair)
-    metrics_table(measured, [(a, b)])
+    metrics_table(measured, [(a, b)], lead=False)
     show_cautions(bench)
     section = one_of("Show", SECTIONS, "failures_show", label_visibility="collapsed")
     if pair.gain is None and section != SECTIONS[-1]:

@@ -111,7 +111,7 @@ def _models(bench: Workbench) -> None:
     """Metrics, CMC, cosines of pairs and ROC of the models under the sidebar's protocol."""
     models = bench.with_raw
     scored = evaluations(models.values())
-    metrics_table(scored, pairs_of(bench))
+    metrics_table(scored, pairs_of(bench), lead=False)
     show_seen_in_training(bench.raw.networks.values())
     show_cautions(bench)
     verdict_details(bench)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.widgets.components import stylesheet
 from app.widgets.export import csv_button
+from app.widgets.page import page_link
 from app.widgets.progress import run_with_progress
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.verdicts import Pair, verdicts
@@ -67,20 +68,26 @@ def ensure_features(models: Iterable[OpenedModel], options: RankingOptions = Ran
 
 
 def metrics_table(
-    evaluations: Mapping[str, Evaluation], pairs: Sequence[Pair] = (), options: RankingOptions = RankingOptions()
+    evaluations: Mapping[str, Evaluation],
+    pairs: Sequence[Pair] = (),
+    options: RankingOptions = RankingOptions(),
+    lead: bool = True,
 ) -> None:
     """What each pair's differences say in a sentence; then rank-1, rank-5, mAP and mINP of each model, and the differences.
 
-    Below it the record that each number carries. ``options``: those that the evaluations were made with.
+    Below it the record that each number carries. ``options``: those that the evaluations were made with. ``lead``: a
+    link leads to the verdict in full, on Scoreboard.
     """
     found = verdicts(pairs, options)
     for verdict in found[len(found) - len(pairs) :]:  # without those of raw features, where these are aligned
-        st.markdown(f"**{verdict.sentence}**")
+        st.markdown(f"**{verdict.sentence if len(pairs) == 1 else verdict.sentence_against}**")
     with st.container(gap="xsmall"):
         _draw(evaluations, found)
     with st.container(horizontal=True, vertical_alignment="center"):
         record_popover(evaluations)
         csv_button(lambda: _rows(evaluations, found), "metrics")
+        if found and lead:
+            page_link("scoreboard", "Where, and on which queries")
 
 
 def _draw(evaluations: Mapping[str, Evaluation], found: Sequence[Verdict]) -> None:

@@ -7,6 +7,7 @@ import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas  # noqa: F401  Plotly takes it from the loaded modules, and fails on one that a thread is still loading
 import streamlit as st
 from PIL import Image
 

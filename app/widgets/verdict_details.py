@@ -44,7 +44,7 @@ def verdict_details(bench: Workbench) -> None:
     with left:
         st.markdown("**The differences**, with 95 % intervals")
         alt = "Differences of rank-1, rank-5, mAP and mINP, with 95 % intervals: " + "; ".join(
-            one.sentence for one in found
+            one.sentence_against for one in found
         )
         places = [list(bench.models).index(model.title) for model, _ in pairs]
         chart(differences_figure(found, places), "differences", alt)

@@ -65,6 +65,14 @@ class Verdict:
             return f"{second} {often.format('an image of the vehicle')}; {rest}."
         return f"{second} and {first} do not differ beyond chance: {both}."
 
+    @property
+    def sentence_against(self) -> str:
+        """:attr:`sentence` with the first model's title in any case, for several verdicts below each other."""
+        names_both = self.few or self.same_features
+        if names_both or not any(direction(self.differences[metric]) for metric in ("mAP", "rank-1")):
+            return self.sentence
+        return f"Against {short_titles(self.first, self.second)[0]}, {self.sentence}"
+
     def _finds(self, more: int) -> str:
         if self.one_match:
             return f"ranks each query's one match {'higher' if more > 0 else 'lower'}"

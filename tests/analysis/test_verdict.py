@@ -38,6 +38,13 @@ def test_the_sentence_says_what_is_beyond_chance(precision, at_first, sentence):
     assert verdict(precision, at_first).sentence == sentence
 
 
+def test_among_several_each_sentence_names_both_models():
+    better = verdict(WITHIN, BETTER_BY)
+    assert better.sentence_against == f"Against Baseline, {better.sentence}"
+    for one in (verdict(WITHIN, WITHIN), replace(better, vehicles=5), replace(better, same_features=True)):
+        assert one.sentence_against == one.sentence and "Baseline" in one.sentence
+
+
 def test_one_match_a_query_is_ranked_higher_or_lower():
     up = verdict(BETTER_BY, BETTER_BY, one_match=True).sentence
     assert up == f"SSR-Net ranks each query's one match higher (mAP {UP}) and more often lists it first (rank-1 {UP})."
