@@ -98,7 +98,7 @@ def test_attention_draws_cams_of_both_models_on_the_demo(demo, open_page):
 
 
 def test_the_scoreboard_is_not_troubled_by_the_demo(demo, open_page):
-    test = whole(open_page("scoreboard"))
+    test = whole(open_page("scoreboard", runs_open="true"))
     assert any("Choose one or several above" in text.value for text in test.markdown)
 
 
