@@ -50,13 +50,13 @@ def render(bench: Workbench) -> None:
     """One of the parts, of which only the visible one is computed."""
     if PART not in st.session_state and PART not in st.query_params:
         st.session_state[PART] = _part_of_link()
-    part = one_of("Part", PARTS, PART, label_visibility="collapsed")
-    if part == "batch":
+    part = one_of("Part", list(PARTS.values()), PART, label_visibility="collapsed")
+    if part == PARTS["batch"]:
         with st.container(key="learning_batch"):
             st.markdown(f"Training draws batches of P vehicles with K images each.\n\n$$\n{TRIPLET}\n$$")
             ensure_features(bench.models.values())
             hardest_pairs_of_batch(bench)
-    elif part == "run":
+    elif part == PARTS["run"]:
         recorded_epochs()
     elif bench.split.query:
         _scores(bench)
@@ -71,7 +71,7 @@ def render(bench: Workbench) -> None:
 
 def _part_of_link() -> str:
     """The part that a link is about which does not name one: the page once showed all three."""
-    return "run" if any(name.startswith("recorded_") for name in st.query_params) else "batch"
+    return PARTS["run" if any(name.startswith("recorded_") for name in st.query_params) else "batch"]
 
 
 def _scores(bench: Workbench) -> None:

@@ -42,26 +42,27 @@ def recorded_epochs() -> None:
     state = st.slider(epoch, 0, last, last, key="recorded_epoch", bind="query-params", help="Arrow keys move it.")
     if SHOW not in st.session_state and SHOW not in st.query_params:
         st.session_state[SHOW] = _shown_by_link()
-    shown = one_of("What of it", SHOWN, SHOW, label_visibility="collapsed")
+    shown = one_of("What of it", list(SHOWN.values()), SHOW, label_visibility="collapsed")
     number = _number(record)
     anchor = int(record.looked_at[number])
-    if shown == "inside":
+    if shown == SHOWN["inside"]:
         with st.container(key="recorded_inside"):
             _inside(run, state, number)
-    elif shown == "curves":
+    elif shown == SHOWN["curves"]:
         curves(record, state)
     else:
         branches = {branch: branch_title(branch) for branch in record.branches}
         branch = one_of("Branch of the losses", branches, "recorded_branch")
-        with st.container(key=f"recorded_{shown}"):
-            (_pair_and_ranks if shown == "ranks" else _losses)(run, state, branch, anchor)
+        ranks = shown == SHOWN["ranks"]
+        with st.container(key="recorded_ranks" if ranks else "recorded_losses"):
+            (_pair_and_ranks if ranks else _losses)(run, state, branch, anchor)
 
 
 def _shown_by_link() -> str:
     """What a link is about that does not say it: all once stood below each other."""
     if "recorded_beta" in st.query_params:
-        return "losses"
-    return "ranks" if "recorded_branch" in st.query_params else "inside"
+        return SHOWN["losses"]
+    return SHOWN["ranks" if "recorded_branch" in st.query_params else "inside"]
 
 
 def _provenance(record: LearningRecord) -> str:

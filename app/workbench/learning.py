@@ -26,7 +26,7 @@ SHOWN = {
     "losses": "Cross-entropy and β",
     "curves": "Training curves",
 }
-"""Parts of the page, and of its recorded run: their keys in the URL, and what stands there and on their buttons."""
+"""Parts of the page, and of its recorded run: their parameters in the URL, whose values are what stands on their buttons."""
 WHOLE = "embedding"
 """The features of all branches after their necks, as ranking takes them."""
 

@@ -8,6 +8,7 @@ import torch
 
 from app.widgets.hardest_pairs import K, P
 from app.widgets.score_steps import ap_sum
+from app.widgets.tours import TOURS
 from app.workbench.learning import WHOLE, mined_batch
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
@@ -186,15 +187,27 @@ def test_a_damaged_record_is_one_sentence(open_page, city, checkpoints, record, 
 @pytest.mark.parametrize(
     ("url", "part", "shown"),
     [
-        ({}, "batch", None),
-        ({"anchor": "3", "batch_margin": "1.0", "query": QUERY}, "batch", None),
-        ({"recorded_epoch": "1"}, "run", "inside"),
-        ({"recorded_branch": "Relation"}, "run", "ranks"),
-        ({"recorded_branch": "Relation", "recorded_beta": "0.5"}, "run", "losses"),
-        (SCORES, "scores", None),
+        ({}, "A batch", None),
+        ({"anchor": "3", "batch_margin": "1.0", "query": QUERY}, "A batch", None),
+        ({"recorded_epoch": "1"}, "A recorded run", "Attention and nodes"),
+        ({"recorded_branch": "Relation"}, "A recorded run", "Hardest pair and ranks"),
+        ({"recorded_branch": "Relation", "recorded_beta": "0.5"}, "A recorded run", "Cross-entropy and β"),
+        (SCORES, "AP, mAP, CMC", None),
     ],
 )
 def test_links_of_earlier_versions_open_what_they_are_about(open_city, record, url, part, shown):
     test = open_city("learning", **url)
     assert test.session_state["learning_part"] == part
     assert ("recorded_show" in test.session_state and test.session_state["recorded_show"]) == (shown or False)
+
+
+def test_every_step_of_the_tour_shows_what_its_link_would_open(open_city, city, checkpoints, record):
+    """Stepped through on one page, whose widgets hold what the step before them showed."""
+    steps = [step for step in TOURS["learning"](workbench(city, checkpoints)).steps if step.view == "learning"]
+    assert len(steps) == 6
+    test = open_city("learning", tour="learning", step="1", **steps[0].params)
+    for number, step in enumerate(steps, 1):
+        for key, value in {"step": str(number), **step.params}.items():
+            test.query_params[key] = value
+        test = whole(test.run())
+        assert {key: str(test.session_state[key]) for key in step.params} == step.params, number
