@@ -19,7 +19,7 @@ Kind = Literal["query", "hit", "error", "junk", "plain"]
 Layout = Literal["ranks", "ranks close", "cards", "grid", "panel", "batch"]
 """How rows stand; "ranks close" are smaller, so that two of them fit below other things on a small screen."""
 
-ACROSS = 12, 6
+ACROSS = 11, 6
 """Most ranked pictures a line: where the page is wide, and where it is not."""
 
 _component = component("image_rows")
