@@ -68,7 +68,7 @@ def _sheet(pair: Failures) -> None:
 
 def _slices(pair: Failures, label: str) -> None:
     ends = extremes(pair)
-    st.markdown(f"**{label} by slices of the queries**: where it is largest, and where smallest")
+    st.markdown("**mAP by slices of the queries**: largest and smallest difference")
     if not ends.best:
         st.info("There are no two slices of the queries with enough vehicles for an interval.")
         return
