@@ -56,8 +56,10 @@ def test_a_match_cell_by_cell(page, address):
     stages = page.locator(".microscope .stage")
     stages.nth(2).wait_for()
     page.wait_for_function("document.querySelector('.stMain').scrollTop > 0")
-    page.wait_for_timeout(1000)  # the page glides there
-    assert 0 < page.get_by_role("heading", name="Why this match?").bounding_box()["y"] < 450
+    # the page glides there
+    page.wait_for_function(
+        "(({ top }) => 0 < top && top < 430)(document.querySelector('.st-key-match_panel').getBoundingClientRect())"
+    )
     said = page.locator(".microscope output")
     box = stages.first.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + box["height"] * 0.01)
