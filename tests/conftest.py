@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,5 +67,7 @@ def tiny_demo(tmp_path_factory, checkpoints) -> Path:
     for role, path in checkpoints.items():
         published = folder / f"checkpoints/{role}.safetensors"
         publish_checkpoint(PublishSettings(Path(path), published))
-        write_feature_file(FeatureFileSettings(data, published, folder / "assets/features", workers=0, device="cpu"))
+        features = FeatureFileSettings(data, published, folder / "assets/features", workers=0, device="cpu")
+        for explained in (False, True):
+            write_feature_file(replace(features, explained=explained))
     return folder

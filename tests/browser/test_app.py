@@ -115,7 +115,7 @@ def test_the_menu_keeps_data_and_models(page, server, city, checkpoints):
     page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints, **shots})}")
     page.wait_for_selector(".ranks .row")
     for title, there in (
-        ("Failures", ".js-plotly-plot"),
+        ("Failures", "text=AP against AP"),
         ("Regions", ".grid rect.box"),
         ("Gallery map", ".panel canvas"),
     ):
