@@ -173,10 +173,11 @@ def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:
     left, right = st.columns([3, 1])
     linked = st.query_params.get_all("runs")
     made_by = [name for one in bench.networks.values() for name in run_files.runs_of(one.source)] if bench else []
+    kept = st.session_state.get("runs_kept", list(dict.fromkeys(made_by))[:MOST_RUNS])
     chosen = left.multiselect(
         "Training runs",
-        list(dict.fromkeys([*run_files.run_folders(), *linked])),
-        default=st.session_state.get("runs_kept", list(dict.fromkeys(made_by))[:MOST_RUNS]),
+        list(dict.fromkeys([*run_files.run_folders(), *linked, *kept])),
+        default=kept,
         key="runs",
         bind="query-params",
         accept_new_options=True,

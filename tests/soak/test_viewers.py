@@ -137,7 +137,7 @@ async def visit(visitor: Visitor) -> None:
             visitor.gestures += 1
             visitor.look()
             # Further uploads would be the same gesture at ten times the cost.
-            more = {"start": 0, "images": 1}.get(view, AT_ONE_PAGE)
+            more = {"images": 1}.get(view, AT_ONE_PAGE) if PAGES[view] else 0
             for _ in range(min(more, GESTURES - visitor.gestures)):
                 await visitor.random.choice(PAGES[view])(visitor)
                 visitor.gestures += 1
