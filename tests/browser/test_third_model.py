@@ -38,7 +38,7 @@ def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
         page.locator(".ranks .row").nth(2).wait_for()
         assert page.locator(".ranks .row").count() == 3
 
-        page.goto(link.replace("/retrieval?", "/failures?"))
+        page.goto(link.replace("/retrieval?", "/failures?failures_show=AP+against+AP&"))
         page.get_by_role("combobox", name="Compare").click()
         page.get_by_role("option", name="SSR-Net against fast-reid AGW (imported)").click()
         page.get_by_text("fast-reid AGW (imported) better").wait_for()
