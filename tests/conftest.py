@@ -1,5 +1,4 @@
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +66,5 @@ def tiny_demo(tmp_path_factory, checkpoints) -> Path:
     for role, path in checkpoints.items():
         published = folder / f"checkpoints/{role}.safetensors"
         publish_checkpoint(PublishSettings(Path(path), published))
-        features = FeatureFileSettings(data, published, folder / "assets/features", workers=0, device="cpu")
-        for explained in (False, True):
-            write_feature_file(replace(features, explained=explained))
+        write_feature_file(FeatureFileSettings(data, published, folder / "assets/features", workers=0, device="cpu"))
     return folder

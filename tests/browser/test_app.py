@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from urllib.parse import urlencode
 
+from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from tests import tiny
 from tests.browser.serving import menu, serving
 from tests.training.test_runs import line, make, scored
@@ -61,6 +63,10 @@ def test_without_data_the_page_says_what_to_do(page, server):
 def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path):
     project = tmp_path / "project"
     shutil.copytree(tiny_demo, project)
+    for checkpoint in project.glob("checkpoints/*.safetensors"):  # as the shipped demo has it
+        features = project / "assets/features"
+        settings = FeatureFileSettings(project / "assets/city", checkpoint, features, workers=0, device="cpu")
+        write_feature_file(replace(settings, explained=True))
     before = tiny.files(project)
     with serving(project) as server:
         page.goto(server)
