@@ -14,8 +14,9 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.explain.projection import project
 
 LIBRARIES = ("torchvision", "cv2", "plotly.graph_objects", "pytorch_grad_cam")
-"""Which take three seconds, and which the first page may not have needed."""
+"""Libraries that take three seconds to import together, and that the first page may not need."""
 UMAP = ("UMAP",)
+"""Stands for UMAP among what has begun, beside pairs of networks."""
 _begun: set[tuple[str, ...]] = set()
 
 

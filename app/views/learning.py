@@ -70,7 +70,7 @@ def render(bench: Workbench) -> None:
 
 
 def _part_of_link() -> str:
-    """The part that a link is about which does not name one: the page once showed all three."""
+    """The part for a link that names none, from when the page showed all three at once."""
     return PARTS["run" if any(name.startswith("recorded_") for name in st.query_params) else "batch"]
 
 

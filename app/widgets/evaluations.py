@@ -129,7 +129,7 @@ def _difference(verdict: Verdict) -> str:
 
 
 def _rows(evaluations: Mapping[str, Evaluation], found: Sequence[Verdict]) -> list[Row]:
-    """For the CSV: differences have the ends of their intervals."""
+    """The table's rows for the CSV file, where a difference also has the ends of its interval."""
     rows: list[Row] = [
         {
             "Model": title,

@@ -44,7 +44,7 @@ def show_only(part: str) -> None:
 
 
 def lecture_keys(view: str) -> None:
-    """In lecture mode and in tours the keys, which click what stands in the bar, or will once the page is drawn."""
+    """Lets the arrow keys click the bar's links in lecture mode and in tours, also before the bar is drawn."""
     tour = st.query_params.get(TOUR)
     if tour or presenting():
         _keys(data={"slide": f"{view} {tour} {st.query_params.get(STEP)}"}, key="lecture_keys")

@@ -63,7 +63,7 @@ def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str
 
 
 def _row_name(name: str) -> str:
-    """In words; where there is little room, only the first of several matrices has the words."""
+    """A row's name in words; on a narrow page only the first of several matrices spells it out."""
     words, short = escape(_words(name)), escape(name)
     return words if words == short else f'<span class="words">{words}</span><abbr title="{words}">{short}</abbr>'
 

@@ -19,7 +19,7 @@ from ssrnet.retrieval.verification import Verification
 HEIGHT, TWO_ROWS, LINE, CURVES_NAMED = 420, 520, 20, 4
 """Pixels of a chart, of one with raw and aligned features, and of each line that a legend has beyond so many curves."""
 INVISIBLE = 0.002
-"""Of a density's peak: the axis of cosines begins where it is reached."""
+"""The axis of cosines begins where a density first reaches this share of its peak."""
 
 
 def cmc_figure(scored: Mapping[str, Evaluation]) -> go.Figure:

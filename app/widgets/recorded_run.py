@@ -59,7 +59,7 @@ def recorded_epochs() -> None:
 
 
 def _shown_by_link() -> str:
-    """What a link is about that does not say it: all once stood below each other."""
+    """What to show for a link that does not say it, from when everything stood on one page."""
     if "recorded_beta" in st.query_params:
         return SHOWN["losses"]
     return SHOWN["ranks" if "recorded_branch" in st.query_params else "inside"]

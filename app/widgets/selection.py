@@ -43,7 +43,7 @@ def select(data: OpenedDataset, names: Iterable[str]) -> None:
 
 
 def current_selection() -> Selection:
-    """That of the opened data set, which the sidebar asks for on every page."""
+    """The selection in the opened data set; empty where nothing is selected."""
     return st.session_state.get(SELECTED, Selection(""))
 
 

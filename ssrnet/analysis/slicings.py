@@ -17,6 +17,8 @@ from ssrnet.errors import DataError
 from ssrnet.retrieval.query_filters import MOST_SLICES
 
 LIGHT, AZIMUTH = "light", "azimuth"
+RUNNING_NUMBERS = ("track", "frame")
+"""Attributes that number a vehicle's tracks and a track's images: a slice of equal numbers has nothing in common."""
 MOST_CAMERA_PAIRS = 60
 """Camera pairs that are scored: those with the most (query, match) pairs."""
 
@@ -41,7 +43,7 @@ def slicing_rules(split: Split) -> dict[str, SlicingRule]:
     where the attribute varies among the images of a vehicle.
     """
     images = (*split.query, *split.gallery)
-    names = attribute_names(images)
+    names = [name for name in attribute_names(images) if name not in RUNNING_NUMBERS]
     rules: dict[str, SlicingRule] = {}
     if AZIMUTH in names and _all_numbers(images, AZIMUTH):
         rules["azimuth.difference"] = SlicingRule("azimuth difference of query and match", by_view_difference, False)

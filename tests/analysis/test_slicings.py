@@ -49,3 +49,12 @@ def test_too_many_words_are_no_slices_and_as_many_numbers_are():
 
 def test_words():
     assert in_words("camera_id") == "camera" and in_words("sibling_group") == "sibling group"
+
+
+def test_numbers_of_tracks_and_frames_are_no_property():
+    numbered = [
+        dataclasses.replace(image, attributes={**image.attributes, "track": str(i % 3), "frame": str(i % 2)})
+        for i, image in enumerate(SPLIT.query)
+    ]
+    split = dataclasses.replace(SPLIT, query=tuple(numbered))
+    assert list(slicing_rules(split)) == list(slicing_rules(SPLIT))

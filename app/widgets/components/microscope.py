@@ -13,7 +13,7 @@ from app.widgets.components.image_rows import Kind
 from ssrnet.explain.overlay import Scale, coloured, scale_of
 
 STOPS = 32
-"""Colours of the scale."""
+"""Number of colours that the scale is drawn with."""
 
 _component = component("microscope")
 

@@ -26,7 +26,7 @@ REGION, BESIDE = "#0f766e", {"token": "#c2410c", "global": "#1d4ed8"}
 ON_PICTURE, EDGE = "#ffffff", "#60a5fa"
 """Colours of edges between regions, and of all others."""
 OFF_NODE, OFF_EDGE = "#6b7280", "#9ca3af"
-"""As in node_graph.css."""
+"""Grey of what is switched off, as in node_graph.css."""
 NODE_TITLES = {
     "global": "global",
     "ul": "upper left",

@@ -78,7 +78,7 @@ class Things:
     order: Sequence[str] = ()
     """Kinds in the legend's order; by name where it is empty."""
     colours: Sequence[str] = COLOURS
-    """Of the kinds, in their order."""
+    """One colour per kind, in the order of the kinds."""
 
     @property
     def kind_names(self) -> list[str]:
