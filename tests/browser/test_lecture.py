@@ -45,6 +45,7 @@ def lecture(page, server, city, checkpoints):
 
     def go(view: str, **url: str):
         page.goto(f"{server}/{view}?{urlencode({'data': str(city), **checkpoints, 'present': '1', **url})}")
+        page.wait_for_function("window.lectureKeys")  # else nothing hears the first key
         return page
 
     return go
@@ -87,7 +88,6 @@ def test_arrow_keys_lead_through_a_tour_and_escape_leaves(lecture):
 def test_steps_on_the_regions_page_move_its_slider(lecture):
     page = lecture("regions", tour="regions", step="2", regions_lambda="0.667")
     page.locator("output", has_text="λ = 0.667").wait_for()
-    page.wait_for_function("window.lectureKeys")
     page.keyboard.press("ArrowRight")
     page.get_by_text("3 of 4").wait_for()
     page.keyboard.press("ArrowRight")
@@ -179,7 +179,6 @@ def test_a_lecture_by_keys_alone_from_photograph_to_rank_row_and_on(lecture, fle
 @pytest.mark.parametrize("present", ["1", "0"])
 def test_every_press_is_one_step_also_before_the_page_is_drawn(lecture, present):
     page = lecture("story", tour="story", step="1", stage="1", present=present)
-    page.wait_for_function("window.lectureKeys")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     page.get_by_text("4 of 10").wait_for()

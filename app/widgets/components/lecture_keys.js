@@ -7,6 +7,7 @@ const TAKES_KEYS = `input, textarea, select, [contenteditable=true], [role=slide
   [role=listbox], [role=combobox], [role=grid], [role=dialog], [data-baseweb=popover], .stDataFrame, .js-plotly-plot`;
 const SCROLLED = { ArrowDown: 0.15, ArrowUp: -0.15, PageDown: 0.85, PageUp: -0.85 };  // of a screen, where nothing has the focus
 const GRACE = 500;  // milliseconds in which a click must have had an effect
+const CLICKS = 20;  // of a link for one press
 
 const control = (key) => document.querySelector(CLICKED[key]);
 const slide = () => document.querySelector(".lecture-line")?.dataset.slide;
@@ -40,8 +41,8 @@ function listen(keys) {
     } else if (keys.left === null && link && at) click();
     else if (running()) keys.busy = now;
     else if (now - keys.busy > GRACE) {
-      // A page that runs itself again may lose a click; a link at the end of a tour leads nowhere.
-      if (link && at && keys.clicks++ < 1) click();
+      // A page that runs itself again may lose a click.
+      if (link && !link.hasAttribute("disabled") && at && keys.clicks++ < CLICKS) click();
       else Object.assign(keys, { presses: [], left: null, clicks: 0 });
     }
     if (keys.presses.length) keys.timer = setTimeout(move, 25);
