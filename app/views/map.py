@@ -41,7 +41,7 @@ from app.workbench.maps import (
     usual_colouring,
 )
 from app.workbench.maps import kinds as kinds_of
-from app.workbench.workbench import LONGEST_LIST
+from app.workbench.options import LONGEST_LIST
 from ssrnet.analysis.attributes import CAMERA, in_words
 from ssrnet.analysis.neighbours import own_camera
 from ssrnet.data.records import VehicleImage

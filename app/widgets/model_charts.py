@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.widgets.export import COLOURS
-from app.workbench.workbench import ALIGNED
+from ssrnet.retrieval.alignment import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.verification import Verification
 

@@ -4,7 +4,10 @@ Nothing here imports torchvision before a network is built: it takes as long as 
 and where the features are stored none is.
 """
 
+from app.workbench.dataset import OpenedDataset
+from app.workbench.model import OpenedModel
 from app.workbench.options import RankingOptions
-from app.workbench.workbench import OpenedDataset, OpenedModel, Progress, Workbench
+from app.workbench.progress import Progress
+from app.workbench.workbench import Workbench
 
 __all__ = ["OpenedDataset", "OpenedModel", "Progress", "RankingOptions", "Workbench"]

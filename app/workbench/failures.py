@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.cache import cached, cached_value, content_key
-from app.workbench.workbench import counted
+from app.workbench.progress import counted
 from ssrnet.analysis.causes import Causes, LabelsAndCopies, causes
 from ssrnet.analysis.comparison import Comparison, DeltaHistogram, delta_histogram, largest_gain, largest_loss
 from ssrnet.analysis.confusions import confusions, worst_failure

@@ -10,7 +10,7 @@ import numpy as np
 from app.workbench import places
 from app.workbench.cache import cached
 from app.workbench.images import data_uri
-from app.workbench.workbench import OpenedModel
+from app.workbench.model import OpenedModel
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import in_image

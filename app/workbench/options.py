@@ -8,6 +8,9 @@ from ssrnet.model import EmbeddingSettings
 from ssrnet.retrieval.expansion import ExpansionSettings
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet
 
+LONGEST_LIST = 20
+"""The longest rank list that a page shows."""
+
 
 @dataclass(frozen=True)
 class RankingOptions:

@@ -11,7 +11,7 @@ import torch
 from app.workbench import OpenedDataset, OpenedModel, Progress, places
 from app.workbench.cache import cached, stored
 from app.workbench.places import file_stamp
-from app.workbench.workbench import counted
+from app.workbench.progress import counted
 from ssrnet.data.parts import folder_of, part_names
 from ssrnet.data.probes import AS_IT_IS, REMOVED, ProbeSeries, probe_series
 from ssrnet.data.records import VehicleImage

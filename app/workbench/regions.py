@@ -11,7 +11,7 @@ import numpy as np
 
 from app.workbench import OpenedModel, Progress, places
 from app.workbench.cache import cached, stored
-from app.workbench.workbench import counted
+from app.workbench.progress import counted
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.explain.gallery_graphs import (

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.widgets import source
 from app.widgets.page import VIEWS
-from app.workbench import places, workbench
+from app.workbench import model, places
 from app.workbench.opening import open_data
 from ssrnet.errors import InstallationError
 from ssrnet.retrieval import feature_files
@@ -42,7 +42,7 @@ def no_extraction(monkeypatch):
         raise AssertionError("the features were there already")
 
     start_anew()
-    monkeypatch.setattr(workbench, "extract", extract)
+    monkeypatch.setattr(model, "extract", extract)
 
 
 def sidebar(test: AppTest) -> dict[str, str | None]:
@@ -196,7 +196,7 @@ def test_a_network_that_cannot_be_built_here_is_one_sentence(demo, open_page, mo
         raise InstallationError("torch and torchvision are not from the same build.")
 
     start_anew()
-    monkeypatch.setattr(workbench, "check_installation", mixed)
+    monkeypatch.setattr(model, "check_installation", mixed)
     assert ranks(open_page("retrieval")) == 2
     test = open_page("attention")
     assert not test.exception and test.error[0].value == "torch and torchvision are not from the same build."

@@ -1,0 +1,37 @@
+"""An opened data set, with the hashes that its caches are kept by."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from app.workbench.cache import cached
+from ssrnet.data.records import ReIDDataset
+from ssrnet.data.training_sets import shared_vehicles
+
+
+@dataclass(frozen=True)
+class OpenedDataset:
+    """A data set with its content hash, which takes a while on a large one."""
+
+    dataset: ReIDDataset
+    hash: str
+    attributes_hash: str = ""
+    """Over the images' attributes, which do not shape features, and so are not in ``hash``."""
+
+    @classmethod
+    def of(cls, dataset: ReIDDataset) -> OpenedDataset:
+        digest = hashlib.sha256()
+        for image in (*dataset.train, *dataset.query, *dataset.gallery):
+            digest.update(f"{image.name}{sorted(image.attributes.items())}".encode(errors="surrogateescape"))
+        return cls(dataset, dataset.content_hash(), digest.hexdigest()[:16])
+
+    @property
+    def content_key(self) -> tuple[str, str, str]:
+        """With the root, since a copy of the folder has the same hash and other paths."""
+        return self.hash, self.attributes_hash, str(self.dataset.root)
+
+    @property
+    def shared_vehicles(self) -> str | None:
+        """A sentence where training and test images share vehicles."""
+        return cached("shared vehicles", self, lambda: shared_vehicles(self.dataset), 8)
