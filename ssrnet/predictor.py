@@ -144,6 +144,7 @@ class Predictor:
         """
         if not isinstance(dataset, ReIDDataset):
             dataset = open_dataset(dataset)
+        dataset.check_labelled("a score")
         protocol = protocol or Protocol(dataset.protocol)
         protocol.split(dataset)  # whether it can be served is known before a minute of extraction
         features = extract(self.model, dataset.test, settings, self.image_size, self.device, progress=progress)

@@ -46,6 +46,7 @@ def run_study(settings: StudySettings) -> None:
 def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
     """All cells, after checking everything that can be checked before training."""
     dataset = open_dataset(settings.data, settings.subset)
+    dataset.check_labelled("a study")
     if not dataset.train:
         raise SettingsError(f"{dataset.root} has no training images; choose a data set with a training split.")
     # A shared cache: without it each cell would decode every image again.
@@ -56,7 +57,9 @@ def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
         shared = replace(shared, data=cut)
         origin.append(cut.name)  # the name has the number of vehicles and a hash of the draw
     if settings.test_data is not None:
-        origin.append(open_dataset(settings.test_data).content_hash())
+        tested_on = open_dataset(settings.test_data)
+        tested_on.check_labelled("a study")
+        origin.append(tested_on.content_hash())
     tested = settings.test_data or settings.data
     plan = {
         study.name: {

@@ -1,16 +1,18 @@
 """Opens a re-identification data set, whatever its layout.
 
-========= ============================================ ==========================================
-layout    recognised by                                protocol that it names
-========= ============================================ ==========================================
-VeRi      image_train, image_query or image_test       cross_camera
-VehicleID image and the lists in train_test_split      single_gallery_shot
-VERI-Wild images and the lists in train_test_split     cross_camera, if vehicle_info.txt is there
-Market    bounding_box_train or bounding_box_test      cross_camera
-CSV       manifest.csv, or the path of a CSV file      cross_camera, if cameras and queries are
-========= ============================================ ==========================================
+========== =========================================== =========================================
+layout     recognised by                               protocol that it names
+========== =========================================== =========================================
+VeRi       image_train, image_query or image_test      cross_camera
+VehicleID  image and the lists in train_test_split     single_gallery_shot
+VERI-Wild  images and the lists in train_test_split    cross_camera, if vehicle_info.txt is there
+Market     bounding_box_train or bounding_box_test     cross_camera
+CSV        manifest.csv, or the path of a CSV file     cross_camera, if cameras and queries are
+unlabelled image files, in any folders                 unlabelled: it ranks, and gives no scores
+========== =========================================== =========================================
 
-They are tried in this order: a VeRi folder's manifest.csv only adds attributes.
+They are tried in this order: a VeRi folder's manifest.csv only adds attributes. A zip file named by path is unpacked and
+read as the folder that it holds.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from ssrnet.data.readers import csv_manifest, market, vehicleid, veri, veri_wild
+from ssrnet.data.readers import csv_manifest, folder, market, vehicleid, veri, veri_wild
+from ssrnet.data.readers.zip_files import unpack
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
-READERS: tuple[ModuleType, ...] = (veri, vehicleid, veri_wild, market, csv_manifest)
-ENTRIES_SHOWN = 8
+READERS: tuple[ModuleType, ...] = (veri, vehicleid, veri_wild, market, csv_manifest, folder)
 
 
 def open_dataset(root: str | Path, subset: int | None = None) -> ReIDDataset:
-    """The data set in ``root``: a folder in one of the layouts above, or a CSV file.
+    """The data set in ``root``: a folder in one of the layouts above, a zip file of one, or a CSV file.
 
     ``subset`` is the number of test vehicles for VehicleID (800, 1600, 2400) and VERI-Wild (3000, 5000,
     10000); by default the smallest that is there. Images are not opened.
@@ -40,7 +42,7 @@ def open_dataset(root: str | Path, subset: int | None = None) -> ReIDDataset:
     root = _expanded(root)
     with _readable(root):
         recognised = _recognise(root)
-        return recognised.reader.read(root, recognised.why, subset)
+        return recognised.reader.read(recognised.root, recognised.why, subset)
 
 
 def open_training_data(root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()) -> ReIDDataset:
@@ -58,8 +60,9 @@ def open_training_parts(
 ) -> tuple[ReIDDataset, ...]:
     """The separate data sets that :func:`open_training_data` joins; raises as it does."""
     parts = [open_dataset(root, subset)]
-    for folder in more:
-        further = open_dataset(folder)
+    parts[0].check_labelled("training")
+    for each in more:
+        further = open_dataset(each)
         if not further.train:
             raise DataError(f"{further.root} has no training images to add; leave it out of --more-data.")
         parts.append(further)
@@ -87,7 +90,8 @@ def available_subsets(root: str | Path) -> tuple[int, ...]:
     """
     root = _expanded(root)
     with _readable(root):
-        return _recognise(root).reader.subsets(root)
+        recognised = _recognise(root)
+        return recognised.reader.subsets(recognised.root)
 
 
 def _expanded(root: str | Path) -> Path:
@@ -100,6 +104,8 @@ def _expanded(root: str | Path) -> Path:
 @dataclass(frozen=True)
 class _Recognised:
     reader: ModuleType
+    root: Path
+    """The folder or CSV file that the reader reads: of a zip file, what it was unpacked to."""
     why: str
 
 
@@ -120,23 +126,30 @@ def _readable(root: Path) -> Iterator[None]:
 def _recognise(root: Path) -> _Recognised:
     if not root.exists():
         raise DataError(f"{root} does not exist; give the path of a data set's folder or of a CSV file.")
+    if root.is_file() and root.suffix.lower() == ".zip":
+        root = unpack(root)
     for reader in READERS:
+        if reader is folder and (inner := _inner(root)):
+            raise DataError(
+                f"{root} is no data set in a known layout, but {inner} in it is one: found {folder.describe_files(root)}; open "
+                f"{inner} instead, or read all of them without labels, as the layout {folder.LAYOUT}."
+            )
         why = reader.recognise(root)
         if why:
-            return _Recognised(reader, why)
-    if root.is_file():
-        raise DataError(f"{root} is a file but not a CSV; give a data set's folder or a file ending in .csv.")
+            return _Recognised(reader, root, why)
     raise DataError(_unrecognised(root))
 
 
+def _inner(root: Path) -> Path | None:
+    """The first folder in ``root`` that is a data set with labels: archives often unpack into a folder in a folder."""
+    folders = (entry for entry in sorted(root.iterdir()) if entry.is_dir()) if root.is_dir() else ()
+    return next((each for each in folders if any(reader.recognise(each) for reader in READERS[:-1])), None)
+
+
 def _unrecognised(root: Path) -> str:
-    entries = sorted(root.iterdir())
-    shown = entries[:ENTRIES_SHOWN]
-    names = ", ".join(entry.name for entry in shown) or "nothing"
-    if len(entries) > ENTRIES_SHOWN:
-        names += f" and {len(entries) - ENTRIES_SHOWN:,} more"
-    expected = "; ".join(f"{reader.LAYOUT}: {reader.EXPECTS}" for reader in READERS)
-    # Archives often unpack into a folder in a folder.
-    inner = next((entry for entry in shown if any(reader.recognise(entry) for reader in READERS)), None)
-    advice = f"open {inner} instead" if inner else "open the folder that holds these, or add a manifest.csv"
-    return f"{root} is no data set in a known layout: found {names}; expected one of ({expected}); {advice}."
+    if root.is_file():
+        return f"{root} is a file but neither a CSV nor a zip file; give a data set's folder, or a file ending in .csv or .zip."
+    return (
+        f"{root} holds no image: found {folder.describe_files(root)}; open a folder of JPEG, PNG, WebP, BMP or TIFF images, or "
+        "a CSV file that names them."
+    )

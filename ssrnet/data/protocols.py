@@ -9,13 +9,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.data.records import UNLABELLED, ReIDDataset, VehicleImage
 from ssrnet.errors import ProtocolError, SettingsError
 
 ProtocolName = Literal["cross_camera", "single_gallery_shot", "multi_gallery_shot"]
+"""The protocols that give scores."""
 
 JUNK_CAMERA = "same vehicle and same camera as the query"
 JUNK_NONE = "none"
+JUNK_ITSELF = "the query itself"
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,19 @@ class Split:
 
     ``excluded_vehicles`` counts vehicles with too few images for the protocol, whose images are in neither list.
     ``same_camera_is_junk`` is the junk rule: gallery images of the query's vehicle and camera are neither hits nor errors.
+    Without labels (``is_labelled`` false) no image is a match, and the query's own image is junk.
     """
 
     query: tuple[VehicleImage, ...]
     gallery: tuple[VehicleImage, ...]
     same_camera_is_junk: bool
     excluded_vehicles: int = 0
+    is_labelled: bool = True
 
     @property
     def junk_rule(self) -> str:
+        if not self.is_labelled:
+            return JUNK_ITSELF
         return JUNK_CAMERA if self.same_camera_is_junk else JUNK_NONE
 
 
@@ -46,19 +52,21 @@ class Protocol:
       gallery, all others are queries; no junk.
     - ``multi_gallery_shot`` (Sec. 4.7, n = 6): exactly ``n`` random images a vehicle form the gallery, all others are
       queries; vehicles with fewer than n + 1 images are excluded and counted.
+    - ``unlabelled``, the only one for a data set without vehicle labels: every image is a query for all the others.
+      It ranks and gives no scores.
 
     Distractors take part in no shot protocol: they are not one vehicle, so they can be neither queries nor drawn.
     The shot protocols draw with numpy's PCG64 from ``seed``, vehicles and images in sorted order,
     so a seed gives the same split on every machine. Report mean and spread over 10 seeds.
     """
 
-    name: ProtocolName = "cross_camera"
+    name: ProtocolName | Literal["unlabelled"] = "cross_camera"
     seed: int = 0
     n: int = 6
 
     def __post_init__(self) -> None:
         names = get_args(ProtocolName)
-        if self.name not in names:
+        if self.name not in (*names, UNLABELLED):
             raise SettingsError(f"the protocol is {self.name!r}; choose one of {', '.join(names)}.")
         if self.seed < 0:
             raise SettingsError(f"the protocol's seed is {self.seed}; use 0 or a positive whole number.")
@@ -72,6 +80,10 @@ class Protocol:
 
     def unavailable(self, dataset: ReIDDataset) -> str | None:
         """Why this data set cannot serve the protocol, or None where it can."""
+        if self.name == UNLABELLED:
+            return f"{dataset.name} has vehicle labels" if dataset.is_labelled else None
+        if not dataset.is_labelled:
+            return f"{dataset.name} does not say which images show the same vehicle"
         if self.name == "cross_camera":
             if not dataset.query:
                 return f"{dataset.name} has no query split"
@@ -97,6 +109,8 @@ class Protocol:
             raise ProtocolError(f"{self.name} cannot be used here: {reason}; choose another protocol.")
         if self.name == "cross_camera":
             return Split(tuple(dataset.query), tuple(dataset.gallery), same_camera_is_junk=True)
+        if self.name == UNLABELLED:
+            return Split(dataset.test, dataset.test, same_camera_is_junk=False, is_labelled=False)
         return self._draw(_by_vehicle(dataset))
 
     def _draw(self, vehicles: Mapping[str, Sequence[VehicleImage]]) -> Split:
@@ -117,7 +131,7 @@ class Protocol:
 
 
 def available_protocols(dataset: ReIDDataset, seed: int = 0, n: int = 6) -> dict[ProtocolName, str | None]:
-    """Each protocol's name with None where ``dataset`` serves it, else the reason why not."""
+    """Each scoring protocol's name with None where ``dataset`` serves it, else the reason why not."""
     names: tuple[ProtocolName, ...] = get_args(ProtocolName)
     return {name: Protocol(name, seed=seed, n=n).unavailable(dataset) for name in names}
 

@@ -10,6 +10,9 @@ from types import MappingProxyType
 
 from ssrnet.errors import DataError
 
+UNLABELLED = "unlabelled"
+"""The ``protocol`` of a data set whose images nobody has labelled with vehicles."""
+
 
 @dataclass(frozen=True)
 class VehicleImage:
@@ -17,12 +20,12 @@ class VehicleImage:
 
     ``name`` is the image's name inside its split (``0002_c002_00030600_0.jpg``; in a CSV data set
     the path as the manifest writes it). The same name in query and gallery is the same image: VeRi-776's queries are in
-    both folders.
+    both folders. ``vehicle_id`` and ``camera_id`` are None where nobody has said them.
     """
 
     path: Path
     name: str
-    vehicle_id: str
+    vehicle_id: str | None
     camera_id: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -53,7 +56,8 @@ class ReIDDataset:
 
     ``layout`` was recognised by ``why``. ``protocol`` is the protocol that its owners report
     (see :mod:`ssrnet.data.protocols`). Where the owners give no
-    query/gallery split (VehicleID), ``query`` is empty and ``gallery`` holds every test image.
+    query/gallery split (VehicleID), ``query`` is empty and ``gallery`` holds every test image. So it is where nobody has
+    said which vehicle an image shows: then ``protocol`` is :data:`UNLABELLED`, and no image has a vehicle.
     ``distractor_ids`` are gallery identities that stand for no one vehicle (Market-1501's 0000).
 
     Raises :class:`DataError` if a split names one image twice.
@@ -90,6 +94,20 @@ class ReIDDataset:
         pooled = {image.name: image for image in (*self.query, *self.gallery)}
         return tuple(pooled.values())
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the images say which vehicle they show."""
+        return self.protocol != UNLABELLED
+
+    def check_labelled(self, purpose: str) -> None:
+        """Raises :class:`DataError` where the images say no vehicle, which ``purpose`` ("a score") needs."""
+        if not self.is_labelled:
+            raise DataError(
+                f"{self.root} does not say which images show the same vehicle, and {purpose} needs that; mark it on the "
+                "app's page Label, add a manifest.csv with the columns image, vehicle_id and split, or give each vehicle "
+                "a folder of its own."
+            )
+
     def content_hash(self) -> str:
         """16 hex digits over every split's names, labels and file sizes.
 
@@ -111,7 +129,12 @@ class ReIDDataset:
     def summary(self) -> str:
         """One line for each split with its images, vehicles and cameras; then skipped files and notes."""
         lines = [f"{self.name} ({self.layout}: {self.why})"]
-        for split in ("train", "query", "gallery"):
+        if not self.is_labelled:
+            folders = len({image.path.parent for image in self.gallery})
+            lines.append(
+                f"  {len(self.gallery):,} images in {folders:,} folder{'s' if folders > 1 else ''}, no vehicle labels"
+            )
+        for split in ("train", "query", "gallery") if self.is_labelled else ():
             images = getattr(self, split)
             vehicles = len({image.vehicle_id for image in images})
             cameras = len({image.camera_id for image in images} - {None})

@@ -46,6 +46,8 @@ def measure_cost(
     whole: ExactIndex, dataset: ReIDDataset, projection: Projection, made_by: dict[str, object]
 ) -> ProjectionCost | str:
     """The cost on the data set's test images under its own protocol, or the reason why it cannot be measured."""
+    if not dataset.is_labelled:
+        return f"{dataset.name} does not say which images show the same vehicle"
     protocol = Protocol(dataset.protocol, seed=0)
     reason = protocol.unavailable(dataset)
     if reason is not None:

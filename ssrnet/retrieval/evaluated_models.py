@@ -122,9 +122,10 @@ def open_test_images(data: Path, subset: int | None, only: str | None) -> Evalua
     """The data set's test images, or those that ``only`` ("vehicle_type=car,truck") selects.
 
     Raises as :func:`open_dataset`, :class:`SettingsError` for a malformed ``only``,
-    :class:`DataError` for a value that no test image has.
+    :class:`DataError` for images without vehicle labels, and for a value that no test image has.
     """
     dataset = open_dataset(data, subset)
+    dataset.check_labelled("a score")
     if only is None:
         return EvaluatedImages(dataset, "all", dataset)
     attribute, equals, values = only.partition("=")

@@ -85,28 +85,16 @@ def evaluate(
     computing it looks at every file. ``alignment``: settings, whose statistics are measured on the split's images, or
     statistics as they are. Features are aligned first; queries are then expanded before re-ranking, which calls
     ``progress_callback(queries done, total)``.
-    Raises :class:`ProtocolError` where the data set cannot serve the protocol, :class:`ResourceError` where
-    re-ranking does not fit, :class:`SettingsError` for query expansion with another distance than the cosine.
+    Raises :class:`DataError` for images without vehicle labels, :class:`ProtocolError` where the data set cannot serve the
+    protocol, :class:`ResourceError` where re-ranking does not fit, :class:`SettingsError` for query expansion with another distance than the cosine.
     """
     if expansion is not None and distance != "cosine":
         raise SettingsError(f"query expansion averages cosine neighbours; the distance is {distance}: use cosine.")
+    dataset.check_labelled("a score")
     split = protocol.split(dataset)
-    query, gallery = features.rows(split.query), features.rows(split.gallery)
     if isinstance(alignment, AlignmentSettings):
         alignment = camera_statistics(features, split, alignment)
-    if alignment is not None:
-        for rows, of in ((query, split.query), (gallery, split.gallery)):
-            alignment.align_in_place(rows, cameras_of(of))
-    if expansion is not None:
-        check_features(query, gallery, split)
-        query = expand_queries(query, gallery, expansion)
-    top_k = min(top_k, len(split.gallery))
-    if re_rank is None:
-        ranking = rank(query, gallery, split, distance, top_k)
-    else:
-        check_features(query, gallery, split)
-        distances = k_reciprocal_distances(query, gallery, re_rank, progress_callback=progress_callback)
-        ranking = rank_blocks(distances.__getitem__, split, top_k)
+    ranking = ranked(features, split, distance, re_rank, expansion, alignment, top_k, progress_callback)
     record = ProtocolRecord(
         dataset=dataset.name,
         dataset_hash=dataset_hash or dataset.content_hash(),
@@ -128,6 +116,32 @@ def evaluate(
         camera_alignment="none" if alignment is None else str(alignment),
     )
     return Evaluation(ranking, ranking.metrics, record, split)
+
+
+def ranked(
+    features: FeatureSet,
+    split: Split,
+    distance: DistanceName = "cosine",
+    re_rank: ReRankSettings | None = None,
+    expansion: ExpansionSettings | None = None,
+    alignment: CameraStatistics | None = None,
+    top_k: int = 20,
+    progress_callback: Callable[[int, int], None] | None = None,
+) -> Ranking:
+    """The ranking that :func:`evaluate` scores; also of a split without labels, which has no scores."""
+    query, gallery = features.rows(split.query), features.rows(split.gallery)
+    if alignment is not None:
+        for rows, of in ((query, split.query), (gallery, split.gallery)):
+            alignment.align_in_place(rows, cameras_of(of))
+    if expansion is not None:
+        check_features(query, gallery, split)
+        query = expand_queries(query, gallery, expansion)
+    top_k = min(top_k, len(split.gallery))
+    if re_rank is None:
+        return rank(query, gallery, split, distance, top_k)
+    check_features(query, gallery, split)
+    distances = k_reciprocal_distances(query, gallery, re_rank, progress_callback=progress_callback)
+    return rank_blocks(distances.__getitem__, split, top_k)
 
 
 def with_seeds(name: ProtocolName, seeds: int, shots: int) -> list[Protocol]:

@@ -165,7 +165,10 @@ def rank_blocks(
 
 
 class Block(NamedTuple):
-    """Some queries against the whole gallery. ``same``: images of the query's vehicle; ``junk``: images to ignore."""
+    """Some queries against the whole gallery. ``same``: images of the query's vehicle; ``junk``: images to ignore.
+
+    Where the split has no labels, no image is ``same``, and the query's own image is ``junk``.
+    """
 
     queries: slice
     distance: Tensor  # (b, G) float
@@ -177,7 +180,7 @@ def judged_blocks(
     distances: Callable[[slice], Tensor], split: Split, device: torch.device | str = "cpu"
 ) -> Iterator[Block]:
     """All queries of ``split`` in blocks of at most :data:`BLOCK_ELEMENTS` distances."""
-    query_ids, gallery_ids = _codes(split, "vehicle_id", device)
+    query_ids, gallery_ids = _codes(split, "vehicle_id" if split.is_labelled else "name", device)
     query_cameras, gallery_cameras = _codes(split, "camera_id", device)
     Q, step = len(split.query), max(1, BLOCK_ELEMENTS // len(split.gallery))
     for start in range(0, Q, step):
@@ -186,7 +189,9 @@ def judged_blocks(
             first, together = start, distances(slice(start, min(start + PRODUCT_BLOCKS * step, Q)))
         same = query_ids[queries, None] == gallery_ids
         junk = torch.zeros_like(same)
-        if split.same_camera_is_junk:
+        if not split.is_labelled:
+            same, junk = junk, same
+        elif split.same_camera_is_junk:
             junk = same & (query_cameras[queries, None] == gallery_cameras)
         yield Block(queries, together[start - first : queries.stop - first], same, junk)
 

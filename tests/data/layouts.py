@@ -126,6 +126,13 @@ def csv_manifest(root: Path, lines: Sequence[str] = CSV_LINES, name: str = "mani
     return root
 
 
+def unlabelled(root: Path, images: Sequence[str] = ("a.jpg", "day/b.jpg", "night/c.jpg")) -> Path:
+    """Images without labels, each of another colour, at these paths in ``root``."""
+    for number, image in enumerate(images):
+        jpeg(root / image, f"hsl({60 * number}, 80%, 50%)")
+    return root
+
+
 def records(counts: dict[str, int], camera: str | None = "c1", prefix: str = "") -> list[VehicleImage]:
     """``counts[vehicle]`` images of each vehicle, without files."""
     names = [(vehicle, f"{prefix}{vehicle}_{i}.jpg") for vehicle, count in counts.items() for i in range(count)]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from ssrnet.data.datasets import open_dataset
-from ssrnet.data.protocols import JUNK_CAMERA, JUNK_NONE, Protocol, available_protocols
+from ssrnet.data.protocols import JUNK_CAMERA, JUNK_ITSELF, JUNK_NONE, Protocol, available_protocols
 from ssrnet.errors import ProtocolError, SettingsError
 from tests.data import layouts
 from tests.data.layouts import dataset, names, records
@@ -116,3 +116,13 @@ def test_the_lists_do_not_depend_on_attributes():
     described = [replace(image, attributes={"color": "red"}) for image in images]
     plain, rich = (Protocol("single_gallery_shot").split(dataset(gallery=own)) for own in (images, described))
     assert names(plain.gallery) == names(rich.gallery)
+
+
+def test_without_labels_every_image_is_a_query_for_the_others(tmp_path):
+    data, labelled = open_dataset(layouts.unlabelled(tmp_path)), dataset(gallery=records({"a": 2}))
+    split = Protocol("unlabelled").split(data)
+    assert split.query == split.gallery == data.test and split.junk_rule == JUNK_ITSELF and not split.is_labelled
+    reason = f"{data.name} does not say which images show the same vehicle"
+    assert set(available_protocols(data).values()) == {reason}
+    assert Protocol("unlabelled").unavailable(labelled) == "toys has vehicle labels"
+    assert "unlabelled" not in available_protocols(labelled)

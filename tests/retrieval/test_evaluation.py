@@ -11,12 +11,13 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import JUNK_CAMERA, JUNK_NONE, Protocol
 from ssrnet.errors import DataError, ProtocolError, SettingsError
 from ssrnet.metrics import AP_DEFINITION, Metrics
-from ssrnet.retrieval.evaluation import evaluate, over_seeds, query_scores, restrict, with_seeds
+from ssrnet.retrieval.evaluation import evaluate, over_seeds, query_scores, ranked, restrict, with_seeds
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.query_filters import QueryFilter, filter_test_images
 from ssrnet.retrieval.ranking import rank
 from ssrnet.retrieval.reranking import ReRankSettings
 from tests import naive
+from tests.data import layouts
 
 MADE_BY = {"model": "toys", "image_size": 32}
 
@@ -184,3 +185,12 @@ def test_over_the_seeds_of_the_protocol(dataset, features):
 def test_k_out_of_range(dataset, features):
     with pytest.raises(SettingsError, match="K is 0"):
         evaluate(features, dataset, Protocol(), made_by={}, top_k=0)
+
+
+def test_images_without_labels_are_ranked_and_get_no_score(tmp_path):
+    dataset = open_dataset(layouts.unlabelled(tmp_path))
+    features = FeatureSet(torch.eye(3) + 0.1, tuple(image.name for image in dataset.test), {"G": 3})
+    with pytest.raises(DataError, match="which images show the same vehicle, and a score needs that"):
+        evaluate(features, dataset, Protocol("unlabelled"), made_by={})
+    ranking = ranked(features, Protocol("unlabelled").split(dataset))
+    assert [[hit.index for hit in ranking.hits(q) if hit.rank] for q in range(3)] == [[1, 2], [0, 2], [0, 1]]

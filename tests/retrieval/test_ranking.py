@@ -182,3 +182,20 @@ def test_an_empty_split():
     split = Split((), random_split(0).gallery, True)
     with pytest.raises(DataError, match="nothing to rank: the split has 0 queries and 50 gallery images"):
         rank(torch.randn(0, 2), torch.randn(50, 2), split)
+
+
+def test_without_labels_nothing_is_right_and_the_query_leaves_itself_out():
+    """Two queries have images of their own name in the gallery, the first of them an exact copy under another name."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(6, 4, generator=generator)
+    features[3] = features[0]
+    images = tuple(VehicleImage(Path("/nowhere"), f"{i}.jpg", None) for i in range(6))
+    split = Split(images[:2], images, same_camera_is_junk=False, is_labelled=False)
+    result = rank(features[:2], features, split, top_k=5)
+    cosine = torch.nn.functional.cosine_similarity(features[:2, None], features[None], dim=2)
+    for q in range(2):
+        others = [g for g in cosine[q].argsort(descending=True, stable=True).tolist() if g != q]
+        assert [hit.index for hit in result.hits(q) if hit.rank] == others
+        assert [hit.index for hit in result.hits(q) if hit.rank is None] == [q]
+    assert not result.match.any() and np.isnan(result.average_precision).all() and not result.first_hit.any()
+    assert result.hits(0)[1].index == 3

@@ -178,10 +178,11 @@ def _links_by_name(folder: Path) -> dict[str, bool]:
     if not os.path.isdir(folder):  # unlike Path.is_dir, no error for a name longer than any folder's
         return {}
     with os.scandir(folder) as entries:
-        return {entry.name: entry.is_symlink() for entry in entries if _is_file(entry)}
+        return {entry.name: entry.is_symlink() for entry in entries if is_file(entry)}
 
 
-def _is_file(entry: os.DirEntry) -> bool:
+def is_file(entry: os.DirEntry) -> bool:
+    """Whether the entry of a folder is a file, or a link to one."""
     try:
         return entry.is_file()
     except OSError:  # a link that leads to itself

@@ -68,6 +68,7 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
     """
     evaluated = [trained_model(settings.baseline), trained_model(settings.ssrnet)]
     dataset = open_dataset(settings.data, settings.subset)
+    dataset.check_labelled("this study")
     print(dataset.summary())
     sample, left_out = draw(dataset, settings)
     record = _record(dataset, sample, settings)
