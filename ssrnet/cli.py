@@ -19,6 +19,7 @@ from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.commands.index import IndexSettings, index_command
 from ssrnet.commands.publish import PublishSettings, publish_checkpoint
+from ssrnet.commands.split import SplitSettings, split_dataset
 from ssrnet.commands.study import run_study
 from ssrnet.commands.study_alignment import study_alignment
 from ssrnet.commands.study_learning import study_learning
@@ -75,6 +76,7 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     SynthSettings: lambda settings: print(generate(settings, console_progress())),
     BenchmarkSettings: benchmark,
     DoctorSettings: doctor,
+    SplitSettings: split_dataset,
 }
 
 
@@ -105,6 +107,7 @@ def _commands(arguments: Sequence[str]) -> Any:
         | Annotated[SynthSettings, tyro.conf.subcommand("synth", default=city)]
         | Annotated[BenchmarkSettings, tyro.conf.subcommand("benchmark")]
         | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
+        | Annotated[SplitSettings, tyro.conf.subcommand("split")]
     )
 
 

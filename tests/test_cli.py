@@ -107,7 +107,7 @@ def test_a_broken_installation_is_one_sentence(monkeypatch, capsys):
     assert printed == "ssrnet: torch and torchvision are not from the same build.\n"
 
 
-COMMANDS = "train evaluate compare extract import index export publish study synth benchmark doctor".split()
+COMMANDS = "train evaluate compare extract import index export publish study synth benchmark doctor split".split()
 
 
 @pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=" ".join)

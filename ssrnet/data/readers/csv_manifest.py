@@ -3,6 +3,10 @@
 Columns: ``image`` (a path relative to the CSV's folder), ``vehicle_id``, ``split`` (train, query or gallery;
 test means gallery), optionally ``camera_id``. Every other column becomes an attribute. An image that is both query and
 gallery image, as VeRi-776's queries are, has a line for each.
+
+Labelling (:mod:`ssrnet.data.labels`) writes such files with further columns: ``image_folder`` is the folder of the
+images where it is not the CSV's own, ``same_as`` and ``not_same_as`` are its pairs, and a line whose split is
+``unlabelled`` waits for its vehicle.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ from ssrnet.errors import DataError
 LAYOUT = "CSV"
 EXPECTS = "manifest.csv with the columns image, vehicle_id, split"
 REQUIRED = ("image", "vehicle_id", "split")
-KNOWN = {*REQUIRED, "camera_id"}
+FOLDER, PAIRS, UNLABELLED = "image_folder", ("same_as", "not_same_as"), "unlabelled"
+KNOWN = {*REQUIRED, "camera_id", FOLDER, *PAIRS}
 DRIVE = re.compile("[A-Za-z]:")
 SPLITS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
 
@@ -51,14 +56,18 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     source = root if root.is_file() else root / "manifest.csv"
     listed: dict[str, list[ListedImage]] = {"train": [], "query": [], "gallery": []}
     labels: dict[str, str] = {}
+    skips, folder, written = SkipTally(), source.parent, None
     for row in read_csv(source, REQUIRED):
-        image, split = _image(source, row, labels)
+        if row.values.get(FOLDER, "") != written:
+            folder = _folder(source, row, written)
+            written = row.values.get(FOLDER, "")
+        if row.values["split"].lower() == UNLABELLED:
+            skips.add(f"not labelled yet, in {source.name}", row.values["image"])
+            continue
+        image, split = _image(source, row, folder, labels)
         listed[split].append(ListedImage(row.line, image))
     _check_labels(source, [entry for entries in listed.values() for entry in entries])
-    skips = SkipTally()
-    images = {
-        split: keep_existing(entries, source, split, skips, inside=source.parent) for split, entries in listed.items()
-    }
+    images = {split: keep_existing(entries, source, split, skips, inside=folder) for split, entries in listed.items()}
     train, query, gallery = images.values()
     check_splits(source, train, query, gallery, skips)
     notes = [f"The manifest has no {split} images." for split, of_split in images.items() if not of_split]
@@ -70,7 +79,20 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
 
 
-def _image(source: Path, row: Row, labels: dict[str, str]) -> tuple[VehicleImage, str]:
+def _folder(source: Path, row: Row, before: str | None) -> Path:
+    """The images' folder by a row; ``before``: what the rows above it have in that column, None for the first row."""
+    name = row.values.get(FOLDER, "")
+    if before is not None:
+        raise DataError(
+            f"{source}, line {row.line}: {FOLDER} is {name!r}, and {before!r} in the lines above; "
+            "write one folder that holds all images, and the way from there into the column image."
+        )
+    if ".." in Path(name).parts:
+        raise DataError(f"{source}, line {row.line}: {FOLDER} is {name!r}; write the whole path of the images' folder.")
+    return source.parent / name
+
+
+def _image(source: Path, row: Row, folder: Path, labels: dict[str, str]) -> tuple[VehicleImage, str]:
     """The image and split of a row; ``labels`` collects the labels so far, so that equal ones share memory."""
     empty = [column for column in REQUIRED if not row.values[column]]
     if empty:
@@ -90,7 +112,7 @@ def _image(source: Path, row: Row, labels: dict[str, str]) -> tuple[VehicleImage
     values = {column: labels.setdefault(value, value) for column, value in row.values.items() if column != "image"}
     attributes = {column: value for column, value in values.items() if column not in KNOWN and value}
     camera = values.get("camera_id") or None
-    image = VehicleImage(source.parent / name, name, values["vehicle_id"], camera, attributes)
+    image = VehicleImage(folder / name, name, values["vehicle_id"], camera, attributes)
     return image, SPLITS[split]
 
 

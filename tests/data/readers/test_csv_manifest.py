@@ -145,3 +145,37 @@ def test_csv_link_inside_the_folder_is_fine(tmp_path):
     root = layouts.csv_manifest(tmp_path, [HEADER, "a/link.jpg,v1,train"])
     (root / "a/link.jpg").symlink_to(root / "b/3.jpg")
     assert names(open_dataset(root).train) == ["a/link.jpg"]
+
+
+def test_csv_counts_what_nobody_has_labelled_yet_and_skips_it(tmp_path):
+    lines = [
+        "image,vehicle_id,split,same_as,not_same_as",
+        'b/3.jpg,v1,gallery,"[""b/4.jpg""]",',
+        "b/4.jpg,v1,gallery,,",
+        'a/1.jpg,,unlabelled,,"[""b/3.jpg""]"',
+        "a/2.jpg,,Unlabelled,,",
+    ]
+    data = open_dataset(layouts.csv_manifest(tmp_path, lines))
+    assert names(data.gallery) == ["b/3.jpg", "b/4.jpg"] and not data.train and not data.query
+    assert data.skipped == (Skipped("not labelled yet, in manifest.csv", 2, "a/1.jpg"),)
+    assert dict(data.gallery[0].attributes) == {}, "pairs are no attribute"
+    fails_to_open(
+        layouts.csv_manifest(tmp_path / "none", [lines[0], *lines[3:]]), "2 skipped: not labelled yet, in manifest.csv"
+    )
+
+
+def test_csv_away_from_its_images(tmp_path):
+    root = layouts.csv_manifest(tmp_path / "fleet")
+    lines = ["image,vehicle_id,split,image_folder", f"a/1.jpg,v1,gallery,{root}", f"b/3.jpg,v1,gallery,{root}"]
+    for image_folder, place in ((str(root), tmp_path / "away/labels.csv"), ("fleet", tmp_path / "fleet.csv")):
+        source = layouts.write(place, [line.replace(str(root), image_folder) for line in lines])
+        data = open_dataset(source)
+        assert names(data.gallery) == ["a/1.jpg", "b/3.jpg"] and data.gallery[0].path.samefile(root / "a/1.jpg")
+    (root / "b/5.jpg").unlink()
+    (root / "b/5.jpg").symlink_to(source)
+    away = layouts.write(tmp_path / "away/labels.csv", [*lines, f"b/5.jpg,v2,gallery,{root}"])
+    fails_to_open(away, "line 4", "b/5.jpg is a link that leads out")
+    mixed = layouts.write(tmp_path / "mixed.csv", [*lines, "b/4.jpg,v1,gallery,"])
+    fails_to_open(mixed, "line 4", "image_folder is ''", "write one folder that holds all images")
+    upwards = layouts.write(tmp_path / "away/up.csv", [lines[0], "a/1.jpg,v1,gallery,../fleet"])
+    fails_to_open(upwards, "line 2", "image_folder is '../fleet'", "write the whole path")
