@@ -68,6 +68,7 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     IndexSettings: index_command,
     ExportSettings: export_checkpoint,
     PublishSettings: publish_checkpoint,
+    SplitSettings: split_dataset,
     StudySettings: run_study,
     ReportSettings: write_report,
     ExplanationSettings: explain_checkpoints,
@@ -76,7 +77,6 @@ HANDLERS: dict[type, Callable[[Any], object]] = {
     SynthSettings: lambda settings: print(generate(settings, console_progress())),
     BenchmarkSettings: benchmark,
     DoctorSettings: doctor,
-    SplitSettings: split_dataset,
 }
 
 
@@ -103,11 +103,11 @@ def _commands(arguments: Sequence[str]) -> Any:
         | Annotated[IndexSettings, tyro.conf.subcommand("index")]
         | Annotated[ExportSettings, tyro.conf.subcommand("export")]
         | Annotated[PublishSettings, tyro.conf.subcommand("publish")]
+        | Annotated[SplitSettings, tyro.conf.subcommand("split")]
         | study
         | Annotated[SynthSettings, tyro.conf.subcommand("synth", default=city)]
         | Annotated[BenchmarkSettings, tyro.conf.subcommand("benchmark")]
         | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
-        | Annotated[SplitSettings, tyro.conf.subcommand("split")]
     )
 
 
