@@ -8,11 +8,13 @@ VehicleID  image and the lists in train_test_split     single_gallery_shot
 VERI-Wild  images and the lists in train_test_split    cross_camera, if vehicle_info.txt is there
 Market     bounding_box_train or bounding_box_test     cross_camera
 CSV        manifest.csv, or the path of a CSV file     cross_camera, if cameras and queries are
+Folders    folders with the images of a vehicle each   cross_camera, if cameras and queries are
 unlabelled image files, in any folders                 unlabelled: it ranks, and gives no scores
 ========== =========================================== =========================================
 
-They are tried in this order: a VeRi folder's manifest.csv only adds attributes. A zip file named by path is unpacked and
-read as the folder that it holds.
+They are tried in this order: a VeRi folder's manifest.csv only adds attributes. Where a layout is recognised and none of
+its images is there, manifest.csv is read in its place. Naming a layout overrides what is recognised. A zip file named by
+path is unpacked and read as the folder that it holds.
 """
 
 from __future__ import annotations
@@ -23,26 +25,45 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from ssrnet.data.readers import csv_manifest, folder, market, vehicleid, veri, veri_wild
+from ssrnet.data.readers import csv_manifest, folder, market, vehicle_folders, vehicleid, veri, veri_wild
+from ssrnet.data.readers.common import NoImagesError
 from ssrnet.data.readers.zip_files import unpack
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
-READERS: tuple[ModuleType, ...] = (veri, vehicleid, veri_wild, market, csv_manifest, folder)
+READERS: tuple[ModuleType, ...] = (veri, vehicleid, veri_wild, market, csv_manifest, vehicle_folders, folder)
 
 
-def open_dataset(root: str | Path, subset: int | None = None) -> ReIDDataset:
+def open_dataset(root: str | Path, subset: int | None = None, layout: str | None = None) -> ReIDDataset:
     """The data set in ``root``: a folder in one of the layouts above, a zip file of one, or a CSV file.
 
     ``subset`` is the number of test vehicles for VehicleID (800, 1600, 2400) and VERI-Wild (3000, 5000,
-    10000); by default the smallest that is there. Images are not opened.
+    10000); by default the smallest that is there. ``layout`` is one of the names above, in any case; by default the
+    layout is recognised. Images are not opened.
 
-    Raises :class:`DataError` if nothing is there, if no layout matches, or as the layout's reader says.
+    Raises :class:`DataError` if nothing is there, if no layout matches or has that name, or as the layout's reader says.
     """
     root = _expanded(root)
     with _readable(root):
-        recognised = _recognise(root)
-        return recognised.reader.read(recognised.root, recognised.why, subset)
+        recognised = _recognise(root, layout)
+        try:
+            return recognised.reader.read(recognised.root, recognised.why, subset)
+        except NoImagesError as error:
+            if layout is not None or recognised.reader is csv_manifest or not csv_manifest.recognise(recognised.root):
+                raise
+            return _manifest_instead(recognised, subset, error)
+
+
+def _manifest_instead(recognised: _Recognised, subset: int | None, no_images: NoImagesError) -> ReIDDataset:
+    """The data set that the manifest describes, where the recognised layout has ``no_images``."""
+    try:
+        dataset = csv_manifest.read(recognised.root, "it holds manifest.csv", subset)
+    except DataError as error:
+        raise DataError(f"{str(no_images).removesuffix('.')}; its manifest.csv does not help: {error}") from error
+    note = (
+        f"Read from manifest.csv, since as {recognised.reader.LAYOUT} ({recognised.why}) it has no image: {no_images}"
+    )
+    return replace(dataset, notes=(note, *dataset.notes))
 
 
 def open_training_data(root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()) -> ReIDDataset:
@@ -83,14 +104,14 @@ def _apart(image: VehicleImage, prefix: str) -> VehicleImage:
     return replace(image, name=prefix + image.name, vehicle_id=prefix + image.vehicle_id, camera_id=camera)
 
 
-def available_subsets(root: str | Path) -> tuple[int, ...]:
-    """The values that ``open_dataset(root, subset)`` takes, smallest first; empty for a layout without.
+def available_subsets(root: str | Path, layout: str | None = None) -> tuple[int, ...]:
+    """The values that ``open_dataset(root, subset, layout)`` takes, smallest first; empty for a layout without.
 
-    Raises :class:`DataError` if nothing is there or no layout matches.
+    Raises :class:`DataError` if nothing is there, or no layout matches or has that name.
     """
     root = _expanded(root)
     with _readable(root):
-        recognised = _recognise(root)
+        recognised = _recognise(root, layout)
         return recognised.reader.subsets(recognised.root)
 
 
@@ -123,11 +144,13 @@ def _readable(root: Path) -> Iterator[None]:
         raise DataError(f"{root} has a link in it that leads to itself ({error}); remove that link.") from error
 
 
-def _recognise(root: Path) -> _Recognised:
+def _recognise(root: Path, layout: str | None) -> _Recognised:
     if not root.exists():
         raise DataError(f"{root} does not exist; give the path of a data set's folder or of a CSV file.")
     if root.is_file() and root.suffix.lower() == ".zip":
         root = unpack(root)
+    if layout is not None:
+        return _Recognised(_reader(layout), root, "as you named it")
     for reader in READERS:
         if reader is folder and (inner := _inner(root)):
             raise DataError(
@@ -144,6 +167,14 @@ def _inner(root: Path) -> Path | None:
     """The first folder in ``root`` that is a data set with labels: archives often unpack into a folder in a folder."""
     folders = (entry for entry in sorted(root.iterdir()) if entry.is_dir()) if root.is_dir() else ()
     return next((each for each in folders if any(reader.recognise(each) for reader in READERS[:-1])), None)
+
+
+def _reader(layout: str) -> ModuleType:
+    for reader in READERS:
+        if reader.LAYOUT.casefold() == layout.casefold():
+            return reader
+    names = ", ".join(reader.LAYOUT for reader in READERS)
+    raise DataError(f"{layout!r} is no layout of a data set; name one of {names}.")
 
 
 def _unrecognised(root: Path) -> str:

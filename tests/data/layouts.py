@@ -109,6 +109,11 @@ def veri_wild(root: Path) -> Path:
     return root
 
 
+def vehicle_folders(root: Path, images: Sequence[str] = ("a.jpg", "b.jpg", "c.jpg")) -> Path:
+    """``images`` of each of two vehicles, in a folder each."""
+    return folders(root, dict.fromkeys(("0007", "truck"), images))
+
+
 CSV_LINES = (
     "image,vehicle_id,split,camera_id,color",
     "a/1.jpg,v1,train,north,red",

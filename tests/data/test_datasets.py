@@ -43,10 +43,18 @@ def test_folder_without_permission(tmp_path, monkeypatch):
     fails_to_open(root, "image_train cannot be read (Permission denied)", "check the path and its permissions")
 
 
-@pytest.mark.parametrize(
-    "make",
-    [layouts.veri, layouts.vehicleid, layouts.veri_wild, layouts.market, layouts.csv_manifest, layouts.unlabelled],
-)
+MAKERS = [
+    layouts.veri,
+    layouts.vehicleid,
+    layouts.veri_wild,
+    layouts.market,
+    layouts.csv_manifest,
+    layouts.vehicle_folders,
+    layouts.unlabelled,
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
 def test_every_layout_opens_by_text_path_hashes_and_pickles(tmp_path, make):
     data = open_dataset(str(make(tmp_path)))
     assert pickle.loads(pickle.dumps(data)) == data
@@ -55,6 +63,50 @@ def test_every_layout_opens_by_text_path_hashes_and_pickles(tmp_path, make):
     assert all(image.path.is_file() for image in (*data.train, *data.test))
     with pytest.raises(TypeError):
         data.gallery[0].attributes["color"] = "red"
+    assert open_dataset(tmp_path, layout=data.layout.lower()).gallery == data.gallery
+
+
+def test_a_named_layout_overrides_what_is_recognised(tmp_path):
+    root = layouts.csv_manifest(tmp_path)
+    data = open_dataset(root, layout="Folders")
+    assert (data.layout, data.why) == ("Folders", "as you named it")
+    assert layouts.names(data.gallery) == ["a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg", "b/5.jpg"]
+    assert open_dataset(root).layout == "CSV"
+    assert available_subsets(layouts.vehicleid(tmp_path / "two"), layout="vehicleid") == (2, 3)
+
+
+def test_an_unknown_layout_is_refused(tmp_path):
+    with pytest.raises(
+        DataError, match=r"'PKU' is no layout of a data set; name one of VeRi, .*Folders, unlabelled\.$"
+    ):
+        open_dataset(layouts.veri(tmp_path), layout="PKU")
+
+
+def test_the_manifest_is_read_where_a_recognised_layout_has_no_image(tmp_path):
+    """Folders by VeRi's names, whose images have names of their own."""
+    images = {"image_train": ["car.jpg", "van.jpg"], "image_test": ["bus.jpg"]}
+    root = layouts.folders(tmp_path, images)
+    rows = ["image,vehicle_id,split", "image_train/car.jpg,v1,train", "image_test/bus.jpg,v2,test"]
+    layouts.write(root / "manifest.csv", rows)
+    data = open_dataset(root)
+    assert (data.layout, data.why) == ("CSV", "it holds manifest.csv")
+    assert layouts.names(data.train) == ["image_train/car.jpg"]
+    assert data.notes[0].startswith(
+        "Read from manifest.csv, since as VeRi (it holds image_train, image_test) it has no"
+    )
+    assert "2 skipped: no vehicle and camera in the name, in image_train (for example car.jpg)" in data.notes[0]
+    (root / "manifest.csv").write_text("image,color\na,b\n")
+    fails_to_open(root, "neither training nor test images", "its manifest.csv does not help", "lacks the columns")
+
+
+def test_the_manifest_is_read_where_a_list_names_no_image(tmp_path):
+    root = layouts.vehicleid(tmp_path)
+    for name in ("train_list", "test_list_2"):
+        layouts.write(root / f"train_test_split/{name}.txt", ["0000090 1"])
+    layouts.write(root / "manifest.csv", ["image,vehicle_id,split", "image/0000001.jpg,v1,test"])
+    data = open_dataset(root)
+    assert data.layout == "CSV" and layouts.names(data.gallery) == ["image/0000001.jpg"]
+    assert "as VehicleID" in data.notes[0] and "not one of the 1 images of the train split was found" in data.notes[0]
 
 
 def test_training_images_of_several_data_sets_stay_apart(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,10 @@ class SkipTally:
         return tuple(self._skipped.values())
 
 
+class NoImagesError(DataError):
+    """A folder in a known layout without one image that can be used."""
+
+
 @dataclass(frozen=True)
 class ListedImage:
     """An image that a list names, and the list's 1-based line that names it."""
@@ -40,6 +44,51 @@ class ListedImage:
 def present(root: Path, names: Sequence[str]) -> list[str]:
     """Those of ``names`` that are folders in ``root``."""
     return [name for name in names if (root / name).is_dir()]
+
+
+def holds_only_folders(root: Path, names: Sequence[str]) -> bool:
+    """Whether there are folders, and no image, in those of ``names`` that are folders in ``root``."""
+    folders = [root / name for name in present(root, names)]
+    return any(map(inner_folders, folders)) and not any(map(holds_images, folders))
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether an image lies in ``folder`` itself; reads no further than the first one."""
+    return any(is_image(entry) for entry in entries_of(folder))
+
+
+def inner_folders(folder: Path) -> list[str]:
+    """The names of the folders in ``folder``, sorted, without hidden ones and what a Mac packs into a zip file."""
+    names = (entry.name for entry in entries_of(folder) if is_folder(entry))
+    return sorted(name for name in names if not name.startswith(".") and name != "__MACOSX")
+
+
+def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The entries of ``folder`` in the file system's order; none where there is no such folder."""
+    if os.path.isdir(folder):  # unlike Path.is_dir, no error for a name longer than any folder's
+        with os.scandir(folder) as entries:
+            yield from entries
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """False also for a link that leads to itself."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """False also for a link that leads to itself."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether ``entry`` is a file that its name says to be an image."""
+    return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and is_file(entry)
 
 
 def numbered_lists(folder: Path, pattern: re.Pattern[str]) -> tuple[int, ...]:
@@ -72,13 +121,18 @@ def folder_images(
     """The images of ``folder``, sorted by name; empty where there is no such folder.
 
     ``pattern`` matches the name without its suffix and has the groups ``vehicle`` and ``camera``.
-    ``attributes`` are by image name. Other files are counted in ``skips``.
+    ``attributes`` are by image name. Other files, and folders, are counted in ``skips``.
     """
     images = []
-    for name in sorted(_links_by_name(folder)):
+    for entry in sorted(entries_of(folder), key=lambda entry: entry.name):
+        name = entry.name
         stem, suffix = os.path.splitext(name)
         match = pattern.fullmatch(stem)
-        if suffix.lower() not in IMAGE_SUFFIXES:
+        if is_folder(entry):
+            skips.add(f"a folder, in {folder.name}", name)
+        elif not is_file(entry):
+            continue
+        elif suffix.lower() not in IMAGE_SUFFIXES:
             skips.add(f"not an image file, in {folder.name}", name)
         elif match is None:
             skips.add(f"no vehicle and camera in the name, in {folder.name}", name)
@@ -95,8 +149,8 @@ def keep_existing(
     """Those of ``listed`` whose files exist, in the order of the list ``source``; the rest go to ``skips``.
 
     Each folder is listed once: looking for 200,000 files one by one takes minutes on a network drive.
-    Raises :class:`DataError` if two lines name one image, if no image of the list exists, or if a
-    link leads out of the folder ``inside``.
+    Raises :class:`DataError` if two lines name one image or if a link leads out of the folder ``inside``, and
+    :class:`NoImagesError` if no image of the list exists.
     """
     first_line: dict[str, int] = {}
     folders: dict[str, dict[str, bool]] = {}
@@ -124,7 +178,7 @@ def keep_existing(
                 _refuse_outside(image.path, inside, source, line, image.name)
             existing.append(image)
     if listed and not existing:
-        raise DataError(
+        raise NoImagesError(
             f"{source}: not one of the {len(listed):,} images of the {split} split was found "
             f"(the first would be {listed[0].image.path}); unpack the images there or correct the list."
         )
@@ -138,10 +192,12 @@ def check_splits(
     gallery: Sequence[VehicleImage],
     skips: SkipTally,
 ) -> None:
-    """Raises :class:`DataError` for a data set without any image, or with queries but no gallery."""
+    """Raises :class:`NoImagesError` for a data set without any image, :class:`DataError` for queries without a gallery."""
     if not (train or query or gallery):
-        skipped = "; ".join(map(str, skips.skipped())) or "the folders or lists are empty"
-        raise DataError(f"{source} has neither training nor test images: {skipped}; add images or open another folder.")
+        skipped = "; ".join(map(str, skips.skipped())) or "its folders hold none, and no list names one"
+        raise NoImagesError(
+            f"{source} has neither training nor test images: {skipped}; add images or open another folder."
+        )
     if query and not gallery:
         raise DataError(
             f"{source} has {len(query):,} query images but an empty gallery, so nothing could be ranked; "
@@ -175,18 +231,7 @@ def usual_protocol(query: Sequence[VehicleImage], gallery: Sequence[VehicleImage
 
 def _links_by_name(folder: Path) -> dict[str, bool]:
     """Each file's name in ``folder``, and whether it is a symbolic link; empty for a missing folder."""
-    if not os.path.isdir(folder):  # unlike Path.is_dir, no error for a name longer than any folder's
-        return {}
-    with os.scandir(folder) as entries:
-        return {entry.name: entry.is_symlink() for entry in entries if is_file(entry)}
-
-
-def is_file(entry: os.DirEntry) -> bool:
-    """Whether the entry of a folder is a file, or a link to one."""
-    try:
-        return entry.is_file()
-    except OSError:  # a link that leads to itself
-        return False
+    return {entry.name: entry.is_symlink() for entry in entries_of(folder) if is_file(entry)}
 
 
 def _refuse_outside(path: Path, inside: Path | None, source: Path, line: int, name: str) -> None:

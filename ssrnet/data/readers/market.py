@@ -10,7 +10,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ssrnet.data.readers.common import SkipTally, check_splits, choose_subset, folder_images, folder_notes, present
+from ssrnet.data.readers.common import (
+    SkipTally,
+    check_splits,
+    choose_subset,
+    folder_images,
+    folder_notes,
+    holds_only_folders,
+    present,
+)
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 LAYOUT = "Market"
@@ -24,7 +32,8 @@ DISTRACTOR = "0000"
 def recognise(root: Path) -> str | None:
     # "query" alone is too common a name to tell a data set by.
     folders = present(root, FOLDERS)
-    return f"it holds {', '.join(folders)}" if set(folders) - {"query"} else None
+    named = set(folders) - {"query"} and not holds_only_folders(root, folders)
+    return f"it holds {', '.join(folders)}" if named else None
 
 
 def subsets(root: Path) -> tuple[int, ...]:

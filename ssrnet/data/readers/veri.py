@@ -12,7 +12,15 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from ssrnet.data.readers.common import SkipTally, check_splits, choose_subset, folder_images, folder_notes, present
+from ssrnet.data.readers.common import (
+    SkipTally,
+    check_splits,
+    choose_subset,
+    folder_images,
+    folder_notes,
+    holds_only_folders,
+    present,
+)
 from ssrnet.data.readers.text_files import read_csv, read_lines, read_text
 from ssrnet.data.readers.veri_index import index_notes
 from ssrnet.data.records import ReIDDataset
@@ -28,7 +36,7 @@ Attributes = dict[str, dict[str, str]]
 
 def recognise(root: Path) -> str | None:
     folders = present(root, FOLDERS)
-    return f"it holds {', '.join(folders)}" if folders else None
+    return f"it holds {', '.join(folders)}" if folders and not holds_only_folders(root, folders) else None
 
 
 def subsets(root: Path) -> tuple[int, ...]:

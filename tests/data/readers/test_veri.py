@@ -117,7 +117,7 @@ def test_veri_with_test_images_only(tmp_path):
 
 def test_veri_without_any_image(tmp_path):
     root = layouts.folders(tmp_path, {"image_train": (), "image_query": (), "image_test": ()})
-    fails_to_open(root, str(root), "neither training nor test images", "empty", "add images")
+    fails_to_open(root, str(root), "neither training nor test images", "its folders hold none", "add images")
     layouts.jpeg(root / "image_train/car.jpg")
     fails_to_open(root, "1 skipped: no vehicle and camera in the name", "car.jpg")
 
