@@ -8,24 +8,22 @@ import os.path
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ssrnet.data.readers.csv_manifest import DRIVE
+from ssrnet.data.readers.csv_manifest import DRIVE, REQUIRED
 from ssrnet.files import write_atomically
 
 
-def write_manifest(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """The rows under a header, atomically, as UTF-8; columns without any value are left out, but never the first three.
-
-    Raises :class:`ResourceError` where the file cannot be written.
-    """
-    write_atomically(path, lambda temporary: temporary.write_bytes(manifest_text(columns, rows).encode()))
+def write_manifest(path: Path, rows: Iterable[Mapping[str, str]], columns: Sequence[str] = REQUIRED) -> None:
+    """:func:`manifest_text` into ``path``, atomically; raises :class:`ResourceError` where that fails."""
+    content = manifest_text(rows, columns).encode()
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
-def manifest_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
-    """What :func:`write_manifest` writes."""
+def manifest_text(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = REQUIRED) -> str:
+    """CSV text: ``columns``, then all others that have a value in any of the rows, by name."""
     rows = list(rows)
-    used = [each for at, each in enumerate(columns) if at < 3 or any(row.get(each) for row in rows)]
+    others = sorted({column for row in rows for column, value in row.items() if value} - set(columns))
     text = io.StringIO()
-    writer = csv.DictWriter(text, used, restval="", extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, [*columns, *others], restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -21,7 +21,6 @@ Images = Mapping[str, VehicleImage]
 """By path from one folder."""
 Reasons = dict[str, list[VehicleImage]]
 """Images that are left out, by the reason."""
-COLUMNS = ("image", "vehicle_id", "split", "camera_id", "image_folder")
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,7 @@ def write_division(division: Division, out: Path) -> None:
         for name, image in getattr(division, split).items():
             own = {"image": prefix + name, "vehicle_id": image.vehicle_id, "split": split}
             rows.append({**image.attributes, **own, "camera_id": image.camera_id or "", "image_folder": where})
-    attributes = sorted({column for row in rows for column in row} - set(COLUMNS))
-    write_manifest(out, (*COLUMNS, *attributes), rows)
+    write_manifest(out, rows)
 
 
 def _usable_vehicles(dataset: ReIDDataset, named: Images, reasons: Reasons) -> dict[str, dict[str, VehicleImage]]:

@@ -24,13 +24,13 @@ from ssrnet.data.readers.common import (
     usual_protocol,
 )
 from ssrnet.data.readers.text_files import Row, read_csv
-from ssrnet.data.records import ReIDDataset, VehicleImage
+from ssrnet.data.records import UNLABELLED, ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
 LAYOUT = "CSV"
 EXPECTS = "manifest.csv with the columns image, vehicle_id, split"
 REQUIRED = ("image", "vehicle_id", "split")
-FOLDER, PAIRS, UNLABELLED = "image_folder", ("same_as", "not_same_as"), "unlabelled"
+FOLDER, PAIRS = "image_folder", ("same_as", "not_same_as")
 KNOWN = {*REQUIRED, "camera_id", FOLDER, *PAIRS}
 DRIVE = re.compile("[A-Za-z]:")
 SPLITS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
