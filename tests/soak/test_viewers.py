@@ -25,7 +25,7 @@ from tests.browser.look import served
 from tests.browser.serving import CHROMIUM, REPOSITORY
 from tests.soak.viewer import Shown, Viewer
 
-SOCKETS, CHROMIUMS = 10, 1
+SOCKETS, CHROMIUMS = 6, 1
 GESTURES = int(os.environ.get("VIEWER_GESTURES", 3))
 AT_ONE_PAGE = 12
 PATIENCE = 180_000
