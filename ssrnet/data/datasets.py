@@ -3,10 +3,13 @@
 ========== =========================================== =========================================
 layout     recognised by                               protocol that it names
 ========== =========================================== =========================================
+CityFlow   VeRi's folders and train_label.xml (query,  cross_camera, if test_label.xml is there
+           test), image names without vehicles
 VeRi       image_train, image_query or image_test      cross_camera
 VehicleID  image and the lists in train_test_split     single_gallery_shot
 VERI-Wild  images and the lists in train_test_split    cross_camera, if vehicle_info.txt is there
 Market     bounding_box_train or bounding_box_test     cross_camera
+VRIC       vric_train.txt (probe, gallery), folders    cross_camera, if cameras are in the lists
 CSV        manifest.csv, or the path of a CSV file     cross_camera, if cameras and queries are
 Folders    folders with the images of a vehicle each   cross_camera, if cameras and queries are
 unlabelled image files, in any folders                 unlabelled: it ranks, and gives no scores
@@ -25,13 +28,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from ssrnet.data.readers import csv_manifest, folder, market, vehicle_folders, vehicleid, veri, veri_wild
+from ssrnet.data.readers import (
+    cityflow,
+    csv_manifest,
+    folder,
+    market,
+    vehicle_folders,
+    vehicleid,
+    veri,
+    veri_wild,
+    vric,
+)
 from ssrnet.data.readers.common import NoImagesError
 from ssrnet.data.readers.zip_files import unpack
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
-READERS: tuple[ModuleType, ...] = (veri, vehicleid, veri_wild, market, csv_manifest, vehicle_folders, folder)
+READERS: tuple[ModuleType, ...] = (
+    cityflow,
+    veri,
+    vehicleid,
+    veri_wild,
+    market,
+    vric,
+    csv_manifest,
+    vehicle_folders,
+    folder,
+)
 
 
 def open_dataset(root: str | Path, subset: int | None = None, layout: str | None = None) -> ReIDDataset:

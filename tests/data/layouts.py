@@ -109,6 +109,44 @@ def veri_wild(root: Path) -> Path:
     return root
 
 
+def vric(root: Path) -> Path:
+    lists = {
+        "vric_train.txt": ("train_images", ["a1.jpg 15 1", "a2.jpg 15 7"]),
+        "vric_probe.txt": ("probe_images", ["MVI_20011_016_img00105.jpg 16 1", "MVI_3_1_img1.jpg 20 2"]),
+        "vric_gallery.txt": ("gallery_images", ["MVI_20012_016_img00777.jpg 16 3", "MVI_4_1_img1.jpg 20 4"]),
+    }
+    for name, (folder, lines) in lists.items():
+        write(root / name, lines)
+        for line in lines:
+            jpeg(root / folder / line.split()[0])
+    return root
+
+
+def cityflow(root: Path, test_labels: bool = True) -> Path:
+    """Three training images; two queries and three gallery images, labelled unless the challenge keeps their labels."""
+    train = {"000001.jpg": ("0269", "c026"), "000002.jpg": ("0269", "c027"), "000003.jpg": ("0270", "c026")}
+    query = {"000001.jpg": ("0001", "c001"), "000002.jpg": ("0002", "c001")}
+    gallery = {"000011.jpg": ("0001", "c002"), "000012.jpg": ("0002", "c003"), "000013.jpg": ("0002", "c001")}
+    for split, labels in {"train": train, "query": query, "test": gallery}.items():
+        for name in labels:
+            jpeg(root / f"image_{split}" / name)
+        known = test_labels or split == "train"
+        cityflow_labels(root / f"{split}_label.xml", {name: label[not known :] for name, label in labels.items()})
+    return root
+
+
+def cityflow_labels(path: Path, labels: dict[str, Sequence[str]]) -> None:
+    """A label file in gb2312 with ``labels`` (vehicle and camera, or camera alone) by image name."""
+    items = [
+        f'<Item imageName="{name}" '
+        + (f'vehicleID="{label[0]}" ' if len(label) > 1 else "")
+        + f'cameraID="{label[-1]}" 注="车"/>'
+        for name, label in labels.items()
+    ]
+    head = f'<?xml version="1.0" encoding="gb2312"?>\n<TrainingImages Version="1.0"><Items number="{len(items)}">'
+    path.write_bytes("\n".join([head, *items, "</Items></TrainingImages>"]).encode("gb2312"))
+
+
 def vehicle_folders(root: Path, images: Sequence[str] = ("a.jpg", "b.jpg", "c.jpg")) -> Path:
     """``images`` of each of two vehicles, in a folder each."""
     return folders(root, dict.fromkeys(("0007", "truck"), images))

@@ -49,6 +49,8 @@ MAKERS = [
     layouts.veri_wild,
     layouts.market,
     layouts.csv_manifest,
+    layouts.cityflow,
+    layouts.vric,
     layouts.vehicle_folders,
     layouts.unlabelled,
 ]
@@ -77,7 +79,7 @@ def test_a_named_layout_overrides_what_is_recognised(tmp_path):
 
 def test_an_unknown_layout_is_refused(tmp_path):
     with pytest.raises(
-        DataError, match=r"'PKU' is no layout of a data set; name one of VeRi, .*Folders, unlabelled\.$"
+        DataError, match=r"'PKU' is no layout of a data set; name one of CityFlow, .*Folders, unlabelled\.$"
     ):
         open_dataset(layouts.veri(tmp_path), layout="PKU")
 

@@ -157,6 +157,8 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "VehicleID": (layouts.vehicleid, "train_test_split/train_list.txt attribute/model_attr.txt"),
     "VERI-Wild": (layouts.veri_wild, "train_test_split/train_list.txt train_test_split/vehicle_info.txt"),
+    "VRIC": (layouts.vric, "vric_train.txt"),
+    "CityFlow": (layouts.cityflow, "train_label.xml"),
 }
 
 

@@ -128,15 +128,18 @@ def test_names_of_index_entries_and_of_written_files(texts):
     assert Path(written).name == written and written.isascii() and len(written) < 120
 
 
-# Lists of VeRi-776, VehicleID and VERI-Wild
+# Lists of VeRi-776, VehicleID, VERI-Wild, VRIC and CityFlow
 
 LINES = b"0000001 1|0000002 2|1 1|7 x-y|1\t\t2|v1/a|v1/a.jpg|v2/b;3;t;m;ty;c|v1/a;;;;|;|| |\r|0002_c002_00030600_0.jpg"
 LINES += (
     b"|0002_c003_1_0.jpg|1 2 3|-1|999999999999999999999999999999|1e9|\xd9\xa3|\xff|\0|\xef\xbb\xbf|../x|/etc/passwd 1"
 )
+LINES += b"|a.jpg 1 1|b.jpg,2,2|<a><Item imageName='000001.jpg' vehicleID='1'/></a>"
 LINES += b"|<TrainingImages><Items><Item imageName='0002_c002_00030600_0.jpg' colorID='1'/></Items></TrainingImages>|1 yellow"
 LISTS = st.lists(st.sampled_from(LINES.split(b"|")) | st.binary(max_size=20), max_size=8).map(b"\n".join)
 LAYOUTS = {  # the images, and the lists
+    "VRIC": (("train_images/a.jpg", "gallery_images/b.jpg"), ("vric_train.txt", "vric_gallery.txt")),
+    "CityFlow": (("image_train/000001.jpg", "image_test/000002.jpg"), ("train_label.xml", "test_label.xml")),
     "VehicleID": (
         ("image/0000001.jpg", "image/0000002.jpg", "image/0000007.jpg"),
         ("train_test_split/train_list.txt", "train_test_split/test_list_800.txt", "attribute/model_attr.txt"),

@@ -96,7 +96,7 @@ def numbered_lists(folder: Path, pattern: re.Pattern[str]) -> tuple[int, ...]:
     if not folder.is_dir():
         return ()
     matches = (pattern.fullmatch(name) for name in os.listdir(folder))
-    return tuple(sorted(int(match[1]) for match in matches if match))
+    return tuple(sorted({int(match[1]) for match in matches if match}))
 
 
 def choose_subset(root: Path, available: Sequence[int], subset: int | None) -> int | None:
@@ -120,8 +120,8 @@ def folder_images(
 ) -> list[VehicleImage]:
     """The images of ``folder``, sorted by name; empty where there is no such folder.
 
-    ``pattern`` matches the name without its suffix and has the groups ``vehicle`` and ``camera``.
-    ``attributes`` are by image name. Other files, and folders, are counted in ``skips``.
+    ``pattern`` matches the name without its suffix and has the groups ``vehicle`` and ``camera``, which is put in lower
+    case. ``attributes`` are by image name. Other files, and folders, are counted in ``skips``.
     """
     images = []
     for entry in sorted(entries_of(folder), key=lambda entry: entry.name):
@@ -138,7 +138,7 @@ def folder_images(
             skips.add(f"no vehicle and camera in the name, in {folder.name}", name)
         else:
             images.append(
-                VehicleImage(folder / name, name, match["vehicle"], match["camera"], attributes.get(name, {}))
+                VehicleImage(folder / name, name, match["vehicle"], match["camera"].lower(), attributes.get(name, {}))
             )
     return images
 
@@ -215,7 +215,11 @@ def folder_notes(root: Path, images: Mapping[str, Sequence[VehicleImage]]) -> li
 
 def list_notes(images: Mapping[str, Sequence[VehicleImage]]) -> list[str]:
     """A sentence for each split (``images`` by split) whose list is missing or has no image."""
-    return [f"There is no {split} list, or it is empty." for split, of_split in images.items() if not of_split]
+    return [
+        f"There is no {split} list, or it names no image that can be used."
+        for split, of_split in images.items()
+        if not of_split
+    ]
 
 
 def dataset_name(root: Path, subset: int | None) -> str:

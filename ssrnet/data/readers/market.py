@@ -24,7 +24,7 @@ from ssrnet.data.records import ReIDDataset, VehicleImage
 LAYOUT = "Market"
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 EXPECTS = "bounding_box_train, query and bounding_box_test"
-NAME = re.compile(r"(?P<vehicle>-1|\d+)_(?P<camera>c\d+)(?:s\d+)?_.+", re.ASCII)
+NAME = re.compile(r"(?P<vehicle>[\w-]+?)_(?P<camera>[cC][0-9]+)(?:[sS][0-9]+)?_.+")
 FALSE_DETECTION = "-1"
 DISTRACTOR = "0000"
 

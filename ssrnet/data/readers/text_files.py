@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
+from xml.parsers import expat
 
 from ssrnet.errors import DataError
 from ssrnet.files import open_regular, read_bytes
+
+FIELDS = re.compile(r"[\s,]+")
 
 
 class Row(NamedTuple):
@@ -49,6 +53,37 @@ def read_lines(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> list[tu
     """The lines of ``path`` that are not blank, stripped, with their 1-based numbers."""
     lines = enumerate(read_text(path, encodings).split("\n"), start=1)
     return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def fields_of(line: str) -> list[str]:
+    """What whitespace and commas separate in ``line``."""
+    return FIELDS.split(line)
+
+
+def read_xml_items(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line and attributes of each ``Item`` of an XML file; UTF-8, or the gb2312 that VeRi-776 and CityFlow declare.
+
+    Raises :class:`DataError` for other text, for broken XML, and for a document type: its entities may grow without end.
+    """
+    text = read_text(path, ("utf-8-sig", "gb18030"))
+    items: list[tuple[int, dict[str, str]]] = []
+    parser = expat.ParserCreate()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name == "Item":
+            items.append((parser.CurrentLineNumber, attributes))
+
+    def refuse(*declared: object) -> None:
+        raise DataError(
+            f"{path}, line {parser.CurrentLineNumber}: it declares a document type, which label files go without; remove it."
+        )
+
+    parser.StartElementHandler, parser.StartDoctypeDeclHandler = start, refuse
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
+        raise DataError(f"{path} is not well-formed XML ({error}); download it again.") from error
+    return items
 
 
 def read_csv(path: Path, required: Sequence[str]) -> Iterator[Row]:

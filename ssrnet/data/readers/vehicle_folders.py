@@ -24,6 +24,7 @@ from ssrnet.data.readers.common import (
     is_image,
     usual_protocol,
 )
+from ssrnet.data.readers.market import NAME
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 LAYOUT = "Folders"
@@ -35,7 +36,6 @@ SPLITS = {
 }
 """The folder names of each split, of which the first that holds folders is read: train_all holds train and val too."""
 CAMERA = re.compile(r"(?:c|cam|camera)[-_ ]?[0-9]+", re.IGNORECASE)
-CAMERA_IN_NAME = re.compile(r"[\w-]+?_(c[0-9]+)(?:s[0-9]+)?_.+", re.IGNORECASE)
 NO_VEHICLE = "-1"
 FEWEST = 2
 """Vehicles, and images of each in a root without splits, from which folders are taken for vehicles."""
@@ -162,5 +162,5 @@ def _cameras(found: list[_Found]) -> tuple[Callable[[_Found], str | None], list[
 
 
 def _camera_in_name(one: _Found) -> str | None:
-    match = CAMERA_IN_NAME.fullmatch(one.path.stem)
-    return match[1].lower() if match else None
+    match = NAME.fullmatch(one.path.stem)
+    return match["camera"].lower() if match else None

@@ -1,7 +1,7 @@
 """PKU VehicleID (Liu et al., CVPR 2016).
 
 ``image/0000001.jpg``; ``train_test_split/train_list.txt`` and ``test_list_800.txt`` (1600, 2400, ...) with
-lines ``imageid vehicleid``; optionally ``attribute/model_attr.txt`` and ``color_attr.txt`` with lines
+lines ``imageid vehicleid``, at spaces or commas, where the image may have a suffix and further fields are ignored; optionally ``attribute/model_attr.txt`` and ``color_attr.txt`` with lines
 ``vehicleid value``. The owners name no cameras and no queries: their protocol draws them.
 """
 
@@ -20,13 +20,14 @@ from ssrnet.data.readers.common import (
     list_notes,
     numbered_lists,
 )
-from ssrnet.data.readers.text_files import read_lines
+from ssrnet.data.readers.text_files import fields_of, read_lines
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 LAYOUT = "VehicleID"
 EXPECTS = "image and train_test_split/test_list_800.txt"
 TEST_LIST = re.compile(r"test_list_(\d+)\.txt")
-LINE = re.compile(r"(\d+)\s+([\w-]+)", re.ASCII)
+IMAGE = re.compile(r"([0-9]+)(\.[A-Za-z]+)?")
+VEHICLE = re.compile(r"[\w-]+", re.ASCII)
 
 
 def recognise(root: Path) -> str | None:
@@ -62,13 +63,14 @@ def _read_list(
     source = root / "train_test_split" / name
     folder, listed = root / "image", []
     for line, text in read_lines(source) if source.is_file() else []:
-        match = LINE.fullmatch(text)
-        if match is None:
+        number, vehicle, *_ = (*fields_of(text), "")
+        match = IMAGE.fullmatch(number)
+        if match is None or VEHICLE.fullmatch(vehicle) is None:
             skips.add(f"line without an image and a vehicle, in {name}", f"line {line}: {text[:60]}")
             continue
         # The owners pad to seven digits; lists that went through a spreadsheet have lost the zeros.
-        file_name = f"{match[1].zfill(7)}.jpg"
-        image = VehicleImage(folder / file_name, file_name, match[2], None, attributes.get(match[2], {}))
+        file_name = f"{match[1].zfill(7)}{match[2] or '.jpg'}"
+        image = VehicleImage(folder / file_name, file_name, vehicle, None, attributes.get(vehicle, {}))
         listed.append(ListedImage(line, image))
     return keep_existing(listed, source, split, skips)
 

@@ -1,14 +1,13 @@
 """VeRi-776 (Liu et al., ECCV 2016) and every folder laid out like it.
 
 ``image_train``, ``image_query`` and ``image_test`` hold images named ``0002_c002_00030600_0.jpg``: vehicle,
-camera, then frame and running number, which are ignored. Attributes come from the owners' label files and
+camera, then frame and running number, which are ignored. A vehicle may have letters (``truck0_c001_7.jpg``). Attributes come from the owners' label files and
 from a ``manifest.csv`` beside the folders, where there are any.
 """
 
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +20,7 @@ from ssrnet.data.readers.common import (
     holds_only_folders,
     present,
 )
-from ssrnet.data.readers.text_files import read_csv, read_lines, read_text
+from ssrnet.data.readers.text_files import read_csv, read_lines, read_xml_items
 from ssrnet.data.readers.veri_index import index_notes
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
@@ -29,7 +28,7 @@ from ssrnet.errors import DataError
 LAYOUT = "VeRi"
 FOLDERS = ("image_train", "image_query", "image_test")
 EXPECTS = "image_train, image_query and image_test"
-NAME = re.compile(r"(?P<vehicle>\d+)_(?P<camera>c\d+)_.+", re.ASCII)
+NAME = re.compile(r"(?P<vehicle>[\w-]+?)_(?P<camera>[cC][0-9]+)_.+")
 
 Attributes = dict[str, dict[str, str]]
 
@@ -88,16 +87,11 @@ def _read_manifest(path: Path) -> Attributes:
 
 def _read_label_xml(path: Path) -> Attributes:
     """``colorID`` and ``typeID`` of each ``Item``; as names where list_color.txt and list_type.txt are."""
-    # The owners declare gb2312, which Python's parser refuses; given text, it ignores the declaration.
-    text = read_text(path, ("utf-8-sig", "gb18030"))
-    try:
-        items = list(ElementTree.fromstring(text).iter("Item"))
-    except ElementTree.ParseError as error:
-        raise DataError(f"{path} is not well-formed XML ({error}); download it again.") from error
+    items = read_xml_items(path)
     colors = _read_names(path.with_name("list_color.txt"))
     types = _read_names(path.with_name("list_type.txt"))
     attributes: Attributes = {}
-    for item in items:
+    for _, item in items:
         color, vehicle_type = item.get("colorID"), item.get("typeID")
         named = {"color": colors.get(color, color), "vehicle_type": types.get(vehicle_type, vehicle_type)}
         attributes[item.get("imageName", "")] = {key: value for key, value in named.items() if value}

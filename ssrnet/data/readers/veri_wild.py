@@ -1,14 +1,17 @@
 """VERI-Wild (Lou et al., CVPR 2019).
 
 ``images/<vehicle>/<image>.jpg``; in ``train_test_split`` the lists ``train_list.txt``,
-``test_3000_query.txt`` and ``test_3000.txt`` (5000, 10000) with lines ``vehicle/image``, and
-``vehicle_info.txt`` with ``vehicle/image;camera;time;model;type;color`` under a header.
+``test_3000_query.txt`` and ``test_3000.txt`` (5000, 10000; or ``test_3000_id_query.txt`` and ``test_3000_id.txt``) with
+lines ``vehicle/image``, and ``vehicle_info.txt`` with ``vehicle/image;camera;time;model;type;color`` under a header. An
+image may have a suffix. Of the further fields in lines ``vehicle/image vehicle camera``, as the ``_id`` lists have them,
+the camera is taken where vehicle_info.txt does not give it; others are ignored.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from ssrnet.data.readers.common import (
     ListedImage,
@@ -21,16 +24,25 @@ from ssrnet.data.readers.common import (
     numbered_lists,
     usual_protocol,
 )
-from ssrnet.data.readers.text_files import read_lines
+from ssrnet.data.readers.text_files import fields_of, read_lines
 from ssrnet.data.records import ReIDDataset, VehicleImage
 
 LAYOUT = "VERI-Wild"
 EXPECTS = "images and train_test_split/test_3000.txt"
-TEST_LIST = re.compile(r"test_(\d+)\.txt")
-LINE = re.compile(r"(?P<key>(?P<vehicle>[\w-]+)/[\w-]+)(?:\.jpg)?", re.IGNORECASE)
+TEST_LIST = re.compile(r"test_(\d+)(?:_id)?\.txt")
+IMAGE = re.compile(r"(?P<key>(?P<vehicle>[\w-]+)/[\w-]+)(?P<suffix>\.[A-Za-z]+)?")
+CAMERA = re.compile("c?[0-9]+", re.IGNORECASE)
 INFO_FIELDS = ("time", "model", "vehicle_type", "color")
 
-Keys = list[tuple[int, str, str]]  # line, "vehicle/image", vehicle
+
+class _Listed(NamedTuple):
+    """A line of a list: its number, "vehicle/image", the image's suffix, its vehicle, and its camera if it names one."""
+
+    line: int
+    key: str
+    suffix: str
+    vehicle: str
+    camera: str | None
 
 
 def recognise(root: Path) -> str | None:
@@ -51,14 +63,16 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     """
     subset = choose_subset(root, subsets(root), subset)
     lists = root / "train_test_split"
-    names = {"train": "train_list.txt", "query": f"test_{subset}_query.txt", "gallery": f"test_{subset}.txt"}
+    test = f"test_{subset}" if (lists / f"test_{subset}.txt").is_file() else f"test_{subset}_id"
+    names = {"train": "train_list.txt", "query": f"{test}_query.txt", "gallery": f"{test}.txt"}
     skips = SkipTally()
-    keys = {split: _read_list(lists / name, skips) for split, name in names.items()}
-    info = _read_info(lists / "vehicle_info.txt", {key for lines in keys.values() for _, key, _ in lines}, skips)
+    read_lists = {split: _read_list(lists / name, skips) for split, name in names.items()}
+    wanted = {one.key for listed in read_lists.values() for one in listed}
+    info = _read_info(lists / "vehicle_info.txt", wanted, skips)
     images = {}
-    for split, lines in keys.items():
-        listed = [ListedImage(line, _image(root, key, vehicle, info)) for line, key, vehicle in lines]
-        images[split] = keep_existing(listed, lists / names[split], split, skips)
+    for split, listed in read_lists.items():
+        found = [ListedImage(one.line, _image(root, one, info)) for one in listed]
+        images[split] = keep_existing(found, lists / names[split], split, skips)
     train, query, gallery = images.values()
     check_splits(root, train, query, gallery, skips)
     notes = list_notes(images)
@@ -70,21 +84,25 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
 
 
-def _image(root: Path, key: str, vehicle: str, info: dict[str, list[str]]) -> VehicleImage:
-    camera, *values = info.get(key, [None])
+def _image(root: Path, listed: _Listed, info: dict[str, list[str]]) -> VehicleImage:
+    camera, *values = info.get(listed.key, [None])
     attributes = {field: value for field, value in zip(INFO_FIELDS, values, strict=False) if value}
-    return VehicleImage(root / "images" / f"{key}.jpg", f"{key}.jpg", vehicle, camera or None, attributes)
+    name = f"{listed.key}{listed.suffix}"
+    return VehicleImage(root / "images" / name, name, listed.vehicle, camera or listed.camera, attributes)
 
 
-def _read_list(path: Path, skips: SkipTally) -> Keys:
-    keys = []
+def _read_list(path: Path, skips: SkipTally) -> list[_Listed]:
+    listed = []
     for line, text in read_lines(path) if path.is_file() else []:
-        match = LINE.fullmatch(text)
+        image, vehicle, camera, *_ = (*fields_of(text), "", "")
+        match = IMAGE.fullmatch(image)
         if match is None:
             skips.add(f"line that is not vehicle/image, in {path.name}", f"line {line}: {text[:60]}")
         else:
-            keys.append((line, match["key"], match["vehicle"]))
-    return keys
+            named = vehicle.lstrip("0") == match["vehicle"].lstrip("0") and CAMERA.fullmatch(camera)
+            suffix = match["suffix"] or ".jpg"
+            listed.append(_Listed(line, match["key"], suffix, match["vehicle"], camera if named else None))
+    return listed
 
 
 def _read_info(path: Path, wanted: set[str], skips: SkipTally) -> dict[str, list[str]]:

@@ -77,3 +77,30 @@ def test_vehicleid_at_its_true_sizes(full_size_vehicleid, subset, queries):
     assert (len(split.query), len(split.gallery), split.excluded_vehicles) == (queries, subset, 0)
     assert len({image.vehicle_id for image in split.gallery}) == subset
     assert not split.same_camera_is_junk
+
+
+def test_vehicleid_lines_with_suffixes_commas_and_further_fields(tmp_path):
+    root = layouts.vehicleid(tmp_path)
+    layouts.jpeg(root / "image/0000020.png")
+    lines = ["0000010.jpg 100", "11,101", "0000012.jpg, 100, 7, front", "0000013 101 3", "20.png\t102"]
+    layouts.write(root / "train_test_split/test_list_2.txt", lines)
+    data = open_dataset(root)
+    assert [(image.name, image.vehicle_id) for image in data.gallery] == [
+        ("0000010.jpg", "100"),
+        ("0000011.jpg", "101"),
+        ("0000012.jpg", "100"),
+        ("0000013.jpg", "101"),
+        ("0000020.png", "102"),
+    ]
+    assert data.skipped == ()
+
+
+def test_vehicleid_list_whose_lines_cannot_be_read_is_not_called_empty(tmp_path):
+    root = layouts.vehicleid(tmp_path)
+    layouts.write(root / "train_test_split/train_list.txt", ["cars/1.jpg 100", "cars/2.jpg 100"])
+    data = open_dataset(root)
+    assert data.notes == ("There is no train list, or it names no image that can be used.",)
+    assert data.skipped[0].count == 2 and data.skipped[0].example == "line 1: cars/1.jpg 100"
+    for name in ("test_list_2", "test_list_3"):
+        (root / f"train_test_split/{name}.txt").unlink()
+    fails_to_open(root, "neither training nor test images: 2 skipped: line without an image and a vehicle")

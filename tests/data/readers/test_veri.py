@@ -33,6 +33,24 @@ def test_veri_reads_the_base_name_only_and_opens_no_image(tmp_path):
     assert [(image.vehicle_id, image.camera_id) for image in data.train] == [("0001", "c001")] * 2
 
 
+def test_veri_names_with_letters_and_capitals(tmp_path):
+    test = ["truck0_c001_1.jpg", "0002_C002_3_0.jpg", "red_van-2_c010_4.JPG", "c7_c1_2.jpg"]
+    data = open_dataset(layouts.folders(tmp_path, {"image_test": test}))
+    assert data.skipped == ()
+    assert {(image.vehicle_id, image.camera_id) for image in data.gallery} == {
+        ("truck0", "c001"),
+        ("0002", "c002"),
+        ("red_van-2", "c010"),
+        ("c7", "c1"),
+    }
+
+
+def test_veri_folders_beside_the_images_are_counted(tmp_path):
+    root = layouts.veri(tmp_path)
+    layouts.jpeg(root / "image_train/0009/a.jpg")
+    assert open_dataset(root).skipped == (Skipped("a folder, in image_train", 1, "0009"),)
+
+
 def test_veri_counts_what_it_skips(tmp_path):
     root = layouts.veri(tmp_path)
     (root / "image_train/Thumbs.db").touch()

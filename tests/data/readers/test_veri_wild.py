@@ -54,3 +54,32 @@ def test_veri_wild_with_all_images_missing(tmp_path):
     root = layouts.veri_wild(tmp_path)
     layouts.write(root / "train_test_split/test_3_query.txt", ["00099/000001"])
     fails_to_open(root, "test_3_query.txt", "not one of the 1 images of the query split", "00099/000001.jpg", "unpack")
+
+
+def test_veri_wild_lists_with_further_fields_commas_and_suffixes(tmp_path):
+    """Lines ``vehicle/image vehicle camera`` as the lists named _id have them; no vehicle_info.txt is needed then."""
+    root = layouts.veri_wild(tmp_path)
+    lists = root / "train_test_split"
+    for name in ("test_3.txt", "test_3_query.txt", "test_5.txt", "test_5_query.txt", "vehicle_info.txt"):
+        (lists / name).unlink()
+    layouts.jpeg(root / "images/00009/000031.png")
+    layouts.write(lists / "train_list.txt", ["00001/000001.jpg 1 40", "00001/000002.jpg, 1, 41, x"])
+    layouts.write(lists / "test_3_id_query.txt", ["00007/000010.jpg 7 c42"])
+    layouts.write(lists / "test_3_id.txt", ["00007/000011,7,43", "00009/000031.png 9 5", "00008/000021 8"])
+    data = open_dataset(root)
+    assert (data.name, data.skipped) == (f"{tmp_path.name} (test subset 3)", ())
+    assert [(image.name, image.camera_id) for image in (*data.train, *data.query, *data.gallery)] == [
+        ("00001/000001.jpg", "40"),
+        ("00001/000002.jpg", "41"),
+        ("00007/000010.jpg", "c42"),
+        ("00007/000011.jpg", "43"),
+        ("00009/000031.png", "5"),
+        ("00008/000021.jpg", None),
+    ]
+    assert data.notes == ("vehicle_info.txt does not give the camera of 1 images.",)
+
+
+def test_veri_wild_camera_of_the_list_yields_to_vehicle_info(tmp_path):
+    root = layouts.veri_wild(tmp_path)
+    layouts.write(root / "train_test_split/test_3.txt", ["00007/000011.jpg 7 99", "00007/000012.jpg 12 99"])
+    assert [image.camera_id for image in open_dataset(root).gallery] == ["43", "44"]
