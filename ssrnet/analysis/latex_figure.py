@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import unicodedata
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,6 +22,10 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    "′": "$'$",
+    "−": "$-$",
+    "×": r"$\times$",
     "✓": r"$\surd$",
     "✗": r"$\times$",
     "α": r"$\alpha$",
@@ -38,17 +44,26 @@ DOCUMENT = r"""\documentclass[twocolumn]{article}
 
 
 def escaped(words: str) -> str:
-    """``words`` as LaTeX text."""
-    return "".join(SPECIAL.get(character, character) for character in words)
+    """``words`` as one line of LaTeX text.
+
+    Control characters are left out and hyphens stay hyphens; a letter and its accent are one character, as pdfLaTeX
+    needs them.
+    """
+    line = " ".join(unicodedata.normalize("NFC", words).split())
+    text = "".join(SPECIAL.get(character, character) for character in line if character.isprintable())
+    return re.sub("(?<=-)-", "{}-", text)
 
 
 def figure_environment(name: str, caption: str, width_mm: float) -> str:
     """The figure of ``name.pdf``, over both columns where it is wider than one."""
     kind = "figure" if width_mm <= COLUMN_MM else "figure*"
+    text = escaped(caption)
+    beyond = "".join(sorted({character for character in text if not character.isascii()}))
+    note = f"% pdfLaTeX sets accented Latin letters; other scripts need XeLaTeX or LuaLaTeX. Here: {beyond}\n"
     return (
-        f"% Needs \\usepackage{{graphicx}}. The protocol records are in {name}.json.\n"
+        f"% Needs \\usepackage{{graphicx}}. The protocol records are in {name}.json.\n{note * bool(beyond)}"
         f"\\begin{{{kind}}}[t]\n  \\centering\n  \\includegraphics[width={width_mm:g}mm]{{{name}.pdf}}\n"
-        f"  \\caption{{{escaped(caption)}}}\n  \\label{{fig:{name}}}\n\\end{{{kind}}}\n"
+        f"  \\caption{{{text}}}\n  \\label{{fig:{name}}}\n\\end{{{kind}}}\n"
     )
 
 

@@ -15,7 +15,7 @@ from ssrnet.analysis.paper_figures import draw_figure
 from ssrnet.data.datasets import open_dataset
 from tests.analysis.toys import random_and_right
 
-ODD = r"50 % of {a_b} & $x$ #1 \o/ ~ ^ <y> | ✓ ✗ α"
+ODD = r"50 % of {a_b} & $x$ #1 \o/ ~ ^ <y> | ✓ ✗ α ′ − × `" + " Zürich łódź x--y\nz\x07"
 
 
 def balanced(text: str) -> bool:
@@ -31,9 +31,20 @@ def balanced(text: str) -> bool:
 
 def test_nothing_in_a_caption_is_taken_for_a_command():
     words = escaped(ODD)
-    plain = re.sub(r"\\(text\w+\{\}|[{}$&#_%])|\$\\\w+\$", "", words)
-    assert not set("\\{}$&#_%~^<>|✓✗α") & set(plain), plain
+    plain = re.sub(r"\\(text\w+\{\}|[{}$&#_%])|\$(\\\w+|['-])\$|-\{\}-", "", words)
+    assert not set("\\{}$&#_%~^<>|✓✗α′−×`\n\x07") & set(plain), plain
     assert balanced(words) and escaped("Fig. 5: mAP +3.6") == "Fig. 5: mAP +3.6"
+
+
+def test_a_caption_is_one_line_of_composed_letters():
+    """A paragraph would end the caption; pdfLaTeX has no combining accents; two hyphens would become a dash."""
+    assert escaped("a\n\n b\t\x07c") == "a b c" and escaped("Zu\u0308rich") == "Zürich"
+    assert escaped("veri--v2 x---y") == "veri-{}-v2 x-{}-{}-y"
+
+
+def test_letters_that_pdflatex_may_not_have_are_named():
+    assert "Here: б日\n" in figure_environment("fig-a", "日б data", 85.0)
+    assert "XeLaTeX" not in figure_environment("fig-a", "✓ λ data", 85.0)
 
 
 def test_the_environment_is_as_wide_as_the_figure():
