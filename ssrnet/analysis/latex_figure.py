@@ -32,11 +32,14 @@ SPECIAL = {
     "λ": r"$\lambda$",
 }
 """What stands in LaTeX for a character; all of it needs no package."""
-DOCUMENT = r"""\documentclass[twocolumn]{article}
+DOCUMENT = r"""\documentclass[a4paper,twocolumn]{article}
 \usepackage{graphicx}
 \setlength{\textwidth}{180mm}
+\setlength{\textheight}{270mm}
 \setlength{\columnsep}{10mm}
 \setlength{\oddsidemargin}{-10mm}
+\setlength{\topmargin}{-30mm}
+\pagestyle{empty}
 \begin{document}
 \input{NAME}
 \end{document}
