@@ -60,7 +60,7 @@ def _sheet(pair: Failures) -> None:
     def draw() -> bytes:
         from ssrnet.analysis.verdict_pdf import draw_verdict_pdf  # imports matplotlib, which takes seconds
 
-        return draw_verdict_pdf(pair.titles, pair.a, pair.b)
+        return draw_verdict_pdf(pair.titles, (pair.a, pair.b))
 
     name = f"{slug(pair.titles[1])}-against-{slug(pair.titles[0])}.pdf"
     download("This comparison to take along (PDF)", draw, name, "verdict_pdf", icon=":material/picture_as_pdf:")

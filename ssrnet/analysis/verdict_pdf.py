@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from matplotlib.axes import Axes
@@ -42,32 +42,44 @@ SENTENCE, NOTE, LABEL, TITLE = 70, 118, 38, 36
 GREY, INK = "#64748b", "#0f172a"
 
 
-def draw_verdict_pdf(titles: tuple[str, str], a: Inspection, b: Inspection) -> bytes:
-    """Three A4 pages on ``b`` against ``a``: the numbers, the pictures, both protocol records.
+def draw_verdict_pdf(titles: tuple[str, str], *pairs: tuple[Inspection, Inspection]) -> bytes:
+    """Three A4 pages for each pair, the second model against the first: numbers, pictures, both protocol records.
 
-    Raises :class:`ProtocolError` where no query has a match, or where the two did not rank the same queries.
+    A pair is of one protocol; one under which no query has a match is left out. Raises :class:`ProtocolError` where
+    all are, or where the two did not rank the same queries.
     """
-    comparison = Comparison(a.evaluation, b.evaluation)
-    verdict = compare_evaluations(titles, a.evaluation, b.evaluation)
-    if verdict is None:
+    verdicts = [compare_evaluations(titles, a.evaluation, b.evaluation) for a, b in pairs]
+    drawn = [(verdict, *pair) for verdict, pair in zip(verdicts, pairs, strict=True) if verdict is not None]
+    if not drawn:
         raise ProtocolError(
             "no query has a match in the gallery, so there is no verdict to draw; choose another protocol."
         )
-    heading, footer = f"{verdict.label} on {comparison.a.record.dataset}", protocol_line(comparison)
+    verdict, a, _ = drawn[0]
+    record = a.evaluation.record
+    heading = f"{verdict.label} on {record.dataset}"
     buffer = io.BytesIO()
-    with PdfPages(buffer, metadata={"Title": heading, "Creator": f"ssrnet {comparison.a.record.version}"}) as pdf:
-        axes = new_page(heading, footer, 1, 3)
-        _draw_numbers(axes, verdict, comparison)
-        _draw_slices(axes, verdict, a, b)
-        pdf.savefig(axes.figure)
-        axes, y = new_page("Fixed and broken at rank 1", footer, 2, 3), HEIGHT - TOP
-        for outcome in ("fixed", "broken"):
-            y = _draw_strip(axes, y, comparison, short_titles(*titles), outcome)
-        pdf.savefig(axes.figure)
-        axes = new_page("Protocol records", footer, 3, 3)
-        draw_records(axes, dict(zip(titles, (comparison.a, comparison.b), strict=True)))
-        pdf.savefig(axes.figure)
+    with PdfPages(buffer, metadata={"Title": heading, "Creator": f"ssrnet {record.version}"}) as pdf:
+        for before, (verdict, a, b) in enumerate(drawn):
+            for page in _pages(heading, verdict, a, b, 3 * before, 3 * len(drawn)):
+                pdf.savefig(page.figure)
     return buffer.getvalue()
+
+
+def _pages(heading: str, verdict: Verdict, a: Inspection, b: Inspection, before: int, total: int) -> Iterator[Axes]:
+    """The three pages of one protocol; ``before``: how many come before them."""
+    comparison, titles = Comparison(a.evaluation, b.evaluation), (verdict.first, verdict.second)
+    footer = protocol_line(comparison)
+    axes = new_page(heading, footer, before + 1, total)
+    _draw_numbers(axes, verdict, comparison)
+    _draw_slices(axes, verdict, a, b)
+    yield axes
+    axes, y = new_page("Fixed and broken at rank 1", footer, before + 2, total), HEIGHT - TOP
+    for outcome in ("fixed", "broken"):
+        y = _draw_strip(axes, y, comparison, short_titles(*titles), outcome)
+    yield axes
+    axes = new_page("Protocol records", footer, before + 3, total)
+    draw_records(axes, dict(zip(titles, (comparison.a, comparison.b), strict=True)))
+    yield axes
 
 
 def _draw_numbers(axes: Axes, verdict: Verdict, comparison: Comparison) -> None:

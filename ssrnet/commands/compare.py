@@ -60,7 +60,8 @@ class CompareSettings:
     queries_csv: Path | None = None
     """CSV file with one row per query and protocol: AP and first hit of both, the wrong vehicle at rank 1, attributes."""
     sheet: Path | None = None
-    """PDF file for the verdict on the first protocol: numbers, slices, pictures of fixed and broken queries, records."""
+    """PDF file for the verdict: numbers, slices, pictures of fixed and broken queries, records. Three pages for each
+    protocol, of a shot protocol on its first random gallery."""
     untrained: str | None = None
     """Weights (a file, or `imagenet`) that the baseline's backbone started from, for a row before training."""
     features: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...")] = ()
@@ -153,7 +154,10 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     if settings.sheet is not None:
         from ssrnet.analysis.verdict_pdf import draw_verdict_pdf  # imports matplotlib, which takes seconds
 
-        inspections = [_inspect(one, dataset, served[0][0], settings.distance) for one in features[-2:]]
+        inspections = [
+            tuple(_inspect(one, dataset, protocols[0], settings.distance) for one in features[-2:])
+            for protocols in served
+        ]
         pdf = draw_verdict_pdf((features[-2].title, features[-1].title), *inspections)
         write_atomically(settings.sheet, lambda temporary: temporary.write_bytes(pdf))
 

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from matplotlib import pyplot
@@ -8,7 +9,6 @@ from ssrnet.analysis.inspection import inspect
 from ssrnet.analysis.query_slices import Slice
 from ssrnet.analysis.slice_extremes import NamedSlice, SliceExtremes
 from ssrnet.analysis.verdict import compare_evaluations
-from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import ProtocolError
 from ssrnet.retrieval.metric_intervals import Estimate
 from tests.analysis import toys
@@ -43,14 +43,14 @@ def texts(figure) -> str:
 
 
 def test_three_a4_pages():
-    pdf = verdict_pdf.draw_verdict_pdf(TITLES, *toys.inspections())
+    pdf = verdict_pdf.draw_verdict_pdf(TITLES, toys.inspections())
     assert pdf.startswith(b"%PDF") and len(re.findall(rb"/Type /Page\b", pdf)) == 3
     assert not pyplot.get_fignums()
 
 
 def test_numbers_pictures_and_records_are_on_it(drawn):
     a, b = toys.inspections()
-    verdict_pdf.draw_verdict_pdf(TITLES, a, b)
+    verdict_pdf.draw_verdict_pdf(TITLES, (a, b))
     numbers, pictures, records = map(texts, drawn)
     verdict = compare_evaluations(TITLES, a.evaluation, b.evaluation)
     assert verdict.sentence in " ".join(numbers.split("\n")) and "SSR-Net − Baseline" in numbers
@@ -71,7 +71,7 @@ def test_the_slices_at_both_ends_are_drawn_and_nothing_leaves_the_page(drawn, mo
     monkeypatch.setattr(verdict_pdf, "look_at_slices", lambda a, b: SliceExtremes((one,), (one,), 2, 1, 3))
     monkeypatch.setattr(verdict_pdf, "STRIP", 0)  # "whose AP changes most"
     verdict_pdf.draw_verdict_pdf(
-        ("A model of another framework, aligned", "Another such model, aligned"), *toys.inspections()
+        ("A model of another framework, aligned", "Another such model, aligned"), toys.inspections()
     )
     labels = [label.get_text() for label in drawn[0].axes[2].get_yticklabels()]
     assert labels[0] == "all queries" and labels[1].replace("\n", " ").endswith("(30 queries)")
@@ -86,9 +86,16 @@ def test_the_slices_at_both_ends_are_drawn_and_nothing_leaves_the_page(drawn, mo
 
 
 def test_without_a_match_there_is_nothing_to_draw():
-    absent = ReIDDataset(
-        "toys", toys.DATASET.root, "CSV", "", (), toys.DATASET.query[3:4], toys.DATASET.gallery, "cross_camera"
-    )
+    absent = replace(toys.DATASET, query=toys.DATASET.query[3:4])
     a, b = (inspect(each, toys.evaluation(each, absent)) for each in (toys.WORSE, toys.BETTER))
     with pytest.raises(ProtocolError, match="no query has a match"):
-        verdict_pdf.draw_verdict_pdf(TITLES, a, b)
+        verdict_pdf.draw_verdict_pdf(TITLES, (a, b))
+
+
+def test_a_protocol_without_a_match_is_left_out_of_several(drawn):
+    """Its pages are missing; those of the others are numbered as one document."""
+    absent = replace(toys.DATASET, query=toys.DATASET.query[3:4])
+    nothing = tuple(inspect(each, toys.evaluation(each, absent)) for each in (toys.WORSE, toys.BETTER))
+    verdict_pdf.draw_verdict_pdf(TITLES, toys.inspections(), nothing, toys.inspections())
+    numbers = [re.search(r"\d of \d", texts(page)).group() for page in drawn]
+    assert numbers == [f"{page} of 6" for page in range(1, 7)]

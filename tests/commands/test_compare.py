@@ -1,4 +1,5 @@
 import csv
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -193,10 +194,11 @@ def test_a_line_a_query_and_protocol(settings, tmp_path):
     assert {"confused_with_a", "has_sibling", "vehicle_type"} <= set(rows[0])
 
 
-def test_a_sheet_of_the_first_protocol(settings, tmp_path):
+def test_a_sheet_with_three_pages_a_protocol(settings, tmp_path):
     sheet = tmp_path / "new/verdict.pdf"
     compare_checkpoints(replace(settings, sheet=sheet))
-    assert sheet.read_bytes().startswith(b"%PDF")
+    pages = len(re.findall(rb"/Type /Page\b", sheet.read_bytes()))
+    assert pages == 3 * len(read_scorecard(settings.out).protocols) > 3
 
 
 @pytest.mark.parametrize("name", ["out", "queries_csv", "sheet"])
