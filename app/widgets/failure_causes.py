@@ -11,12 +11,18 @@ from app.widgets.controls import one_of
 from app.widgets.export import chart, csv_button
 from app.widgets.failure_charts import causes_chart
 from app.widgets.failure_queries import query_at, query_in
+from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.query_panel import rows_of_queries
+from app.widgets.rank_list import PRINTED, photograph_for_print
 from app.workbench.failures import Failures, figure
 from app.workbench.images import image_label, thumbnail
 from ssrnet.analysis.causes import NOT_LOOKED, SIGNIFICANT, CauseCount, Causes
+from ssrnet.analysis.paper_figures import BLUE, RED
+from ssrnet.analysis.picture_cells import cell_ratio, on_ground
 
 MOST_ROWS = 24
+PAIRS_ACROSS = 4
+"""Pairs of query and first image in one row on paper."""
 NO_CAUSE = "none of these"
 CHANCE_HELP = (
     "By chance: each wrong first image drawn uniformly from the gallery images of other vehicles (none is junk); in "
@@ -98,6 +104,23 @@ def confused_rows(causes: Causes, positions: Sequence[int]) -> list[ImageRow]:
     return rows
 
 
+def printed_pairs(causes: Causes, positions: Sequence[int], heading: str) -> list[Row]:
+    """The same pairs for paper, :data:`PAIRS_ACROSS` a row: the query, then the image that took its first place."""
+    confused = causes.confusions
+    pairs = [
+        (confused.split.query[confused.query[i]], confused.split.gallery[confused.first_image[i]]) for i in positions
+    ]
+    shown = {image: photograph_for_print(image) for pair in pairs for image in pair}
+    size = PRINTED, round(PRINTED / cell_ratio([picture.size for picture in shown.values()]))
+    cells = []
+    for i, (query, image) in zip(positions, pairs, strict=True):
+        words = f"1 ✗ {image_label(image)}\n{', '.join(causes.of(i))}"
+        cells += [Cell(on_ground(shown[query], size), f"Query\n{image_label(query)}", BLUE)]
+        cells += [Cell(on_ground(shown[image], size), words, RED)]
+    starts = range(0, len(cells), 2 * PAIRS_ACROSS)
+    return [Row("" if start else heading, cells[start : start + 2 * PAIRS_ACROSS]) for start in starts]
+
+
 def _contact_sheet(pair: Failures, causes: tuple[Causes, Causes]) -> None:
     """The pairs of query and first image of one model that show one cause, lowest AP first."""
     title = one_of("Wrong first images of", pair.titles, "failures_model", default=pair.titles[-1])
@@ -116,8 +139,13 @@ def _contact_sheet(pair: Failures, causes: tuple[Causes, Causes]) -> None:
         f"the {MOST_ROWS} of {len(positions):,} with the lowest AP" if len(positions) > MOST_ROWS else "lowest AP first"
     )
     st.markdown(f"**{title}, {name}** ({cut}). A click on a query opens it in Retrieval.")
-    rows_of_queries(confused_rows(shown, positions[:MOST_ROWS]), "failures_causes_images")
-    csv_button(shown.rows, f"causes {title}")
+    positions = positions[:MOST_ROWS]
+    rows_of_queries(confused_rows(shown, positions), "failures_causes_images")
+    with st.container(horizontal=True):
+        heading = f"{title}, wrong first images: {name} ({cut})"
+        file = f"wrong first images {title} {name}"
+        pictures_export(file, lambda: printed_pairs(shown, positions, heading), key="failures_causes_export")
+        csv_button(shown.rows, f"causes {title}")
 
 
 def _against_chance(count: CauseCount) -> str:

@@ -75,7 +75,7 @@ def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], galler
 def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> list[Row]:
     colours = {"hit": GREEN, "error": RED, "junk": GREY}
     listed = [query, *(gallery[hit.index] for row in rows for hit in row.drawn)]
-    shown = {image.path: _photograph(image) for image in listed}
+    shown = {image.path: photograph_for_print(image) for image in listed}
     cell = PRINTED, round(PRINTED / cell_ratio([picture.size for picture in shown.values()]))
     pictures = {path: on_ground(picture, cell) for path, picture in shown.items()}
     across = columns(1 + max(len(row.drawn) for row in rows), ACROSS[0]) - 1
@@ -93,7 +93,7 @@ def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[Veh
     return printed
 
 
-def _photograph(image: VehicleImage) -> Image.Image:
+def photograph_for_print(image: VehicleImage) -> Image.Image:
     """The photograph, no larger than it is printed; a grey field for one that cannot be read."""
     try:
         return reduced(read_image(image.path), 2 * PRINTED)

@@ -12,11 +12,13 @@ import pytest
 
 from app.views import failures
 from app.widgets.export import COLOURS
-from app.widgets.failure_causes import finding
+from app.widgets.failure_causes import PAIRS_ACROSS, finding, printed_pairs
 from app.workbench.failures import failures as failures_of
+from app.workbench.failures import model_causes
 from ssrnet.analysis.causes import Cause, Causes
 from ssrnet.analysis.comparison import largest_loss
 from ssrnet.analysis.confusions import Confusions
+from ssrnet.analysis.paper_figures import BLUE, RED
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Split
 from tests.app.conftest import html, models_listed, rows_of_pictures, specs, whole, workbench
@@ -268,6 +270,17 @@ def test_a_contact_sheet_of_one_cause_and_the_unknown_ones(open_failures, confus
     assert [(each["kind"], each["opens"]) for each in row["pictures"]] == [("query", "q.jpg"), ("error", "")]
     chart = specs(test)[0]
     assert chart["layout"]["yaxis"]["ticktext"] == ["same camera", "suspected label", "near-duplicate"]
+
+
+def test_a_contact_sheet_on_paper_has_each_pair_in_its_frames(project, confused, checkpoints):
+    bench = workbench(confused, checkpoints)
+    causes = model_causes(bench.ssrnet, None)
+    [row] = printed_pairs(causes, [0], "SSR-Net, same camera")
+    assert row.title == "SSR-Net, same camera" and [cell.colour for cell in row.cells] == [BLUE, RED]
+    query, wrong = (cell.words.split("\n") for cell in row.cells)
+    assert query[0] == "Query" and wrong[0].startswith("1 ✗ ") and wrong[1] == ", ".join(causes.of(0))
+    many = printed_pairs(causes, [0] * (PAIRS_ACROSS + 1), "heading")
+    assert [(row.title, len(row.cells)) for row in many] == [("heading", 2 * PAIRS_ACROSS), ("", 2)]
 
 
 def test_with_many_images_labels_and_copies_are_not_looked_for_yet(open_failures, confused, many_images):
