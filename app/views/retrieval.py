@@ -31,6 +31,8 @@ from ssrnet.retrieval.ranking import rank
 from ssrnet.retrieval.reranking import k_reciprocal_distances
 
 TOP_K = (5, 10, 20)
+MOST_ROWS = 6
+"""Of the table above the rank lists; a longer one is folded."""
 OUTCOMES: dict[Outcome, str] = {
     "all": "All",
     "fixed": "SSR-Net fixes",
@@ -88,7 +90,7 @@ def render(bench: Workbench) -> None:
         options = ranking_options(model.settings for model in bench.networks.values())
     with top:
         scored = evaluations(bench.with_raw.values(), options)
-        metrics_table(scored, pairs_of(bench), options)
+        metrics_table(scored, pairs_of(bench), options, most_rows=MOST_ROWS)
         statistics = bench.ssrnet.statistics(options)
         if statistics is not None:
             st.caption(f":material/videocam: {alignment_note(bench, scored, statistics)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -15,6 +14,7 @@ from app.widgets.model_charts import bandwidths, cmc_figure, distribution_figure
 from app.widgets.page import explain
 from app.widgets.problems import fragment, open_typed
 from app.widgets.source import show_seen_in_training
+from app.widgets.study_table import study_table
 from app.widgets.training_runs import AXES, MOST_RUNS, training_runs
 from app.widgets.verdict_details import verdict_details
 from app.workbench import Workbench
@@ -25,7 +25,7 @@ from ssrnet.analysis.slice_extremes import slice_extremes
 from ssrnet.analysis.verdict import compare_evaluations
 from ssrnet.errors import ProtocolError, SSRNetError
 from ssrnet.retrieval.verification import smoothed
-from ssrnet.studies.html_report import curve_figure, table_figure
+from ssrnet.studies.html_report import curve_figure
 from ssrnet.studies.report import CAUTION
 from ssrnet.studies.tables import measured_tables, protocol_records
 from ssrnet.training.runs import Axis, TrainingRun, differing_settings, read_run, stored_metrics
@@ -160,9 +160,7 @@ def _tables(out: Path) -> None:
                 for values in protocol_records(out, row):
                     st.markdown(f"**{row.label}**")
                     st.json(values, expanded=False)
-        # The report's page links a row to its file, which a browser cannot open from here.
-        plain = replace(table, rows=tuple(replace(row, record=None) for row in table.rows))
-        chart(table_figure(plain), f"study_{table.name}", table.title, width="content")
+        study_table(table)
         if table.curve:
             chart(curve_figure(table), f"study_{table.name}_curve", f"{table.title} as curves", width="content")
         st.caption("  \n".join(table.notes))

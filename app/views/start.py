@@ -126,18 +126,18 @@ def _numbers(bench: Workbench) -> None:
 
 
 def _tours(bench: Workbench) -> None:
-    """The longest tour over the whole width, the others below it, two beside each other."""
-    (name, make), *others = TOURS.items()
-    _tour(name, make(bench), 5)
-    for pair in (others[at : at + 2] for at in range(0, len(others), 2)):
-        for column, (name, make) in zip(st.columns(2), pair):
-            with column:
-                _tour(name, make(bench), 1)
+    """The two longest tours over the whole width, the others below them, as high as each other."""
+    longest, others = list(TOURS.items())[:2], list(TOURS.items())[2:]
+    for (name, make), across in zip(longest, (5, 4), strict=True):
+        _tour(name, make(bench), across)
+    for column, (name, make) in zip(st.columns(len(others)), others, strict=True):
+        with column:
+            _tour(name, make(bench), 1)
 
 
 def _tour(name: str, tour: Tour, across: int) -> None:
     """A card with a link for each step, ``across`` of them beside each other."""
-    with st.container(border=True):
+    with st.container(border=True, height="stretch"):
         st.markdown(f"**{tour.title}**  \n{tour.intro}")
         cells = iter([cell for _ in range(0, len(tour.steps), across) for cell in st.columns(across)])
         for number, step in enumerate(tour.steps, 1):

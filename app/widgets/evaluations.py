@@ -72,16 +72,19 @@ def metrics_table(
     pairs: Sequence[Pair] = (),
     options: RankingOptions = RankingOptions(),
     lead: bool = True,
+    most_rows: int | None = None,
 ) -> None:
     """What each pair's differences say in a sentence; then rank-1, rank-5, mAP and mINP of each model, and the differences.
 
     Below it the record that each number carries. ``options``: those that the evaluations were made with. ``lead``: a
-    link leads to the verdict in full, on Scoreboard.
+    link leads to the verdict in full, on Scoreboard. ``most_rows``: a longer table is folded.
     """
     found = verdicts(pairs, options)
     for verdict in found[len(found) - len(pairs) :]:  # without those of raw features, where these are aligned
         st.markdown(f"**{verdict.sentence if len(pairs) == 1 else verdict.sentence_against}**")
-    with st.container(gap="xsmall"):
+    rows = len(evaluations) + len(found)
+    folded = most_rows is not None and rows > most_rows
+    with st.expander(f"The numbers, in {rows} rows") if folded else st.container(gap="xsmall"):
         _draw(evaluations, found)
     with st.container(horizontal=True, vertical_alignment="center"):
         record_popover(evaluations)

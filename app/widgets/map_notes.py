@@ -23,7 +23,7 @@ def tags(data: OpenedDataset, notes: GalleryNotes, chosen: Sequence[str]) -> Non
         st.form("map_tag_form", border=False, clear_on_submit=True),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
-        st.text_input("Tag for the selection", key="map_tag", placeholder="for example: odd label", max_chars=60)
+        st.text_input("Tag for the selection", key="map_tag", placeholder="a tag's name", max_chars=60)
         st.form_submit_button("Tag", on_click=_tag, args=(data,), disabled=not chosen, icon=":material/new_label:")
     if not notes.tags:
         st.caption("No tags yet.")

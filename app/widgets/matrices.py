@@ -16,8 +16,6 @@ from app.widgets.symbols import as_html
 from ssrnet.model.regions import REGION_NAMES
 
 STYLE = stylesheet("matrices")
-STRONG = 0.5
-"""Values from which the numbers are white in both themes."""
 
 
 class Matrix(NamedTuple):
@@ -54,8 +52,7 @@ def _table(title: str, panel: Matrix, names: Sequence[str], axes: tuple[str, str
     rows = []
     for name, values, texts in zip(names, panel.values.tolist(), panel.written(), strict=True):
         cells = "".join(
-            f'<td style="--value: {min(max(value, 0), 1):.3f}"{" class=strong" if value >= STRONG else ""}>'
-            f"{escape(text)}</td>"
+            f'<td style="--value: {min(max(value, 0), 1):.3f}">{escape(text)}</td>'
             for value, text in zip(values, texts, strict=True)
         )
         rows.append(f'<tr><th scope="row">{_row_name(name)}</th>{cells}</tr>')
@@ -79,7 +76,7 @@ def _figure(panels: Mapping[str, Matrix], names: Sequence[str], axes: tuple[str,
     sheet = make_subplots(1, len(panels), subplot_titles=list(map(as_html, panels)), horizontal_spacing=0.05)
     for column, panel in enumerate(panels.values(), start=1):
         words = {"text": panel.written(), "texttemplate": "%{text}", "textfont": {"size": 8}}
-        scale = {"colorscale": [[0, "#f1f5f9"], [1, "#2563eb"]], "zmin": 0, "zmax": 1, "showscale": False}
+        scale = {"colorscale": [[0, "#f1f5f9"], [1, "#7ca0f3"]], "zmin": 0, "zmax": 1, "showscale": False}
         axis = list(names)
         sheet.add_heatmap(z=panel.values, x=axis, y=axis, xgap=1, ygap=1, row=1, col=column, **words, **scale)
     sheet.update_yaxes(autorange="reversed", tickfont={"size": 8}, title=axes[0] or None, showgrid=False, ticks="")

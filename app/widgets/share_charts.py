@@ -9,7 +9,7 @@ from app.widgets.export import chart, lay_out
 from app.widgets.ranking_options import branch_title
 from app.workbench.matches import PairGraph
 
-BRANCH_COLOURS = {"G": "#0d9488", "attn": "#7c3aed", "token": "#b45309"}
+BRANCH_COLOURS = {"G": "#0f766e", "attn": "#7c3aed", "token": "#b45309"}
 
 
 def share_chart(shares: Mapping[str, Mapping[str, float]], cosine: str) -> None:
@@ -58,7 +58,7 @@ def token_chart(title: str, graph: PairGraph, cosine: str) -> None:
 
     names = [NODE_TITLES.get(name, name) for name in graph.parts]
     figure = go.Figure()
-    looks = (("query's token", "#0d9488", ""), ("this image's token", "#b45309", "/"))
+    looks = (("query's token", "#0f766e", ""), ("this image's token", "#b45309", "/"))
     for (side, colour, pattern), shares in zip(looks, graph.tokens.T):
         marker = {"color": colour, "pattern": {"shape": pattern}}
         figure.add_bar(y=names, x=shares, orientation="h", name=side, marker=marker)

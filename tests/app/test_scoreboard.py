@@ -156,8 +156,9 @@ def test_the_bundled_study_stands_beside_the_papers_numbers(open_page, project, 
     assert not test.exception and not test.error and not test.warning
     assert [each.value for each in test.subheader] == ["The paper's tables, measured"]
     assert "Measured on other data." in test.caption[0].value
-    cells = specs(test)[0]["data"][0]["cells"]["values"]
-    assert cells[0] == ["l = 1", "l = 2", "l = 3"] and "12.50" in cells[1][0] and "href" not in str(cells)
+    table = html(test)
+    assert re.findall('<th scope="row">(.*?)</th>', table) == ["l = 1", "l = 2", "l = 3"] and "href" not in table
+    assert re.search('<td class="here">(<b>)?12.50', table) and '<td class="paper">' in table
     assert len([each for each in test.json if "gallery" in each.value]) == 3
 
 

@@ -83,6 +83,7 @@ def test_the_third_model_is_aligned_too(open_three):
     test = open_three("retrieval", query=QUERY, match=OTHER, align="true", branches="Relation")
     _, *rows = html(test).split('class="title"')
     listed = [f"{title}{end}" for title in TITLES for end in ("", ", aligned")]
+    assert "The numbers, in 10 rows" in [each.label for each in test.expander]
     assert [row[1:].split("<")[0] for row in rows] == models_listed(test) == listed
     assert re.search(rf"{re.escape(TITLE)} mAP [\d.]+ → [\d.]+, rank-1", text(test))
     assert re.search(rf"\*\*{re.escape(TITLE)}, aligned\*\*: rank \d+, cosine", text(test))

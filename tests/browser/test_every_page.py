@@ -18,7 +18,7 @@ CUT = """() => {
     if (node.shadowRoot) visit(node.shadowRoot);
     // Formulas say their text twice, once for screen readers; what is wide by nature scrolls.
     if (node.closest('.katex-mathml, style, script, title')) continue;
-    if (node.closest('.katex-display, [data-testid=stDataFrame], .row, .strip, .sheet')) continue;
+    if (node.closest('.katex-display, [data-testid=stDataFrame], .row, .strip, .sheet, .study')) continue;
     const texts = [...node.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE && each.data.trim());
     const boxes = texts.flatMap((text) => {
       const range = document.createRange();
