@@ -19,7 +19,7 @@ class VehicleImage:
     """One crop of one vehicle, by path; the file is not read here.
 
     ``name`` is the image's name inside its split (``0002_c002_00030600_0.jpg``; in a CSV data set
-    the path as the manifest writes it). The same name in query and gallery is the same image: VeRi-776's queries are in
+    the path from its images' folder). The same name in query and gallery is the same image: VeRi-776's queries are in
     both folders. ``vehicle_id`` and ``camera_id`` are None where nobody has said them.
     """
 

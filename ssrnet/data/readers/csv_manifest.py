@@ -1,6 +1,6 @@
 """Anyone's folder of vehicles, described by a ``manifest.csv`` (or any CSV file) in it.
 
-Columns: ``image`` (a path relative to the CSV's folder), ``vehicle_id``, ``split`` (train, query or gallery;
+Columns: ``image`` (a path from the CSV's folder, or a whole path into it), ``vehicle_id``, ``split`` (train, query or gallery;
 test means gallery), optionally ``camera_id``. Every other column becomes an attribute. An image that is both query and
 gallery image, as VeRi-776's queries are, has a line for each.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from pathlib import Path
 
 from ssrnet.data.readers.common import (
@@ -20,6 +21,7 @@ from ssrnet.data.readers.common import (
     SkipTally,
     check_splits,
     choose_subset,
+    entries_of,
     keep_existing,
     usual_protocol,
 )
@@ -33,6 +35,8 @@ REQUIRED = ("image", "vehicle_id", "split")
 FOLDER, PAIRS = "image_folder", ("same_as", "not_same_as")
 KNOWN = {*REQUIRED, "camera_id", FOLDER, *PAIRS}
 DRIVE = re.compile("[A-Za-z]:")
+NOT_PLAIN = re.compile(r"^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)|\0")
+"""In a path: a drive, a whole path, a part that is empty or dots, NUL."""
 SPLITS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
 
 
@@ -47,7 +51,7 @@ def subsets(root: Path) -> tuple[int, ...]:
 
 
 def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
-    """``root`` is the CSV file or a folder with a ``manifest.csv``; an image's name is its path as written.
+    """``root`` is the CSV file or a folder with a ``manifest.csv``; an image's name is its path from the images' folder.
 
     Raises :class:`DataError` for a broken table, missing values, unknown splits, an image twice in a split
     or under two vehicles, and paths that lead out of the CSV's folder.
@@ -56,10 +60,10 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     source = root if root.is_file() else root / "manifest.csv"
     listed: dict[str, list[ListedImage]] = {"train": [], "query": [], "gallery": []}
     labels: dict[str, str] = {}
-    skips, folder, written = SkipTally(), source.parent, None
+    skips, folder, written = SkipTally(), _ImageFolder(source.parent), None
     for row in read_csv(source, REQUIRED):
         if row.values.get(FOLDER, "") != written:
-            folder = _folder(source, row, written)
+            folder = _ImageFolder(_folder(source, row, written))
             written = row.values.get(FOLDER, "")
         if row.values["split"].lower() == UNLABELLED:
             skips.add(f"not labelled yet, in {source.name}", row.values["image"])
@@ -67,7 +71,9 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
         image, split = _image(source, row, folder, labels)
         listed[split].append(ListedImage(row.line, image))
     _check_labels(source, [entry for entries in listed.values() for entry in entries])
-    images = {split: keep_existing(entries, source, split, skips, inside=folder) for split, entries in listed.items()}
+    images = {
+        split: keep_existing(entries, source, split, skips, inside=folder.path) for split, entries in listed.items()
+    }
     train, query, gallery = images.values()
     check_splits(source, train, query, gallery, skips)
     notes = [f"The manifest has no {split} images." for split, of_split in images.items() if not of_split]
@@ -77,6 +83,40 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     name = source.parent.resolve().name if source.name == "manifest.csv" else source.stem
     protocol = usual_protocol(query, gallery)
     return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
+
+
+class _ImageFolder:
+    """The images' folder, which gives one name to all ways of writing an image's path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._prefixes = {f"{each.as_posix().rstrip('/')}/" for each in (path.absolute(), path.resolve())}
+        self._spellings: dict[str, dict[str, str]] = {}
+
+    def name(self, written: str) -> str | None:
+        """The path from the folder, spelt as on the disk; None if it leads out of the folder."""
+        name = written
+        if NOT_PLAIN.search(written):
+            name = posixpath.normpath(written)
+            name = name.removeprefix(next((each for each in self._prefixes if name.startswith(each)), ""))
+            if name.startswith("/") or DRIVE.match(name) or name.split("/")[0] == ".." or "\0" in name:
+                return None
+        return name if name.isascii() else self._as_on_disk(name)
+
+    def _as_on_disk(self, name: str) -> str:
+        """A Mac's disk may hold an accent as a sign of its own where the manifest has one letter, or the other way round."""
+        spelt = ""
+        for part in name.split("/"):
+            if spelt not in self._spellings:
+                names = sorted(entry.name for entry in entries_of(self.path / spelt))
+                self._spellings[spelt] = {unicodedata.normalize("NFC", each): each for each in names} | dict(
+                    zip(names, names)
+                )
+            part = self._spellings[spelt].get(part) or self._spellings[spelt].get(
+                unicodedata.normalize("NFC", part), part
+            )
+            spelt = f"{spelt}/{part}" if spelt else part
+        return spelt
 
 
 def _folder(source: Path, row: Row, before: str | None) -> Path:
@@ -92,7 +132,7 @@ def _folder(source: Path, row: Row, before: str | None) -> Path:
     return source.parent / name
 
 
-def _image(source: Path, row: Row, folder: Path, labels: dict[str, str]) -> tuple[VehicleImage, str]:
+def _image(source: Path, row: Row, folder: _ImageFolder, labels: dict[str, str]) -> tuple[VehicleImage, str]:
     """The image and split of a row; ``labels`` collects the labels so far, so that equal ones share memory."""
     empty = [column for column in REQUIRED if not row.values[column]]
     if empty:
@@ -102,17 +142,17 @@ def _image(source: Path, row: Row, folder: Path, labels: dict[str, str]) -> tupl
         raise DataError(
             f"{source}, line {row.line}: the split is {row.values['split']!r}; write train, query or gallery."
         )
-    name = row.values["image"].replace("\\", "/")
-    outside = ".." in name and posixpath.normpath(name).split("/")[0] == ".."
-    if name.startswith("/") or DRIVE.match(name) or outside or "\0" in name:
+    written = row.values["image"].replace("\\", "/")
+    name = folder.name(written)
+    if name is None:
         raise DataError(
-            f"{source}, line {row.line}: {name!r} leads out of the CSV's folder; "
+            f"{source}, line {row.line}: {written!r} leads out of the CSV's folder; "
             "put the images in that folder and write paths relative to it."
         )
     values = {column: labels.setdefault(value, value) for column, value in row.values.items() if column != "image"}
     attributes = {column: value for column, value in values.items() if column not in KNOWN and value}
     camera = values.get("camera_id") or None
-    image = VehicleImage(folder / name, name, values["vehicle_id"], camera, attributes)
+    image = VehicleImage(folder.path / name, name, values["vehicle_id"], camera, attributes)
     return image, SPLITS[split]
 
 

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from ssrnet.data.datasets import open_dataset
@@ -70,6 +72,52 @@ def test_csv_skips_missing_files_and_other_files(tmp_path):
 
 
 HEADER = "image,vehicle_id,split"
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "é/Citroën.jpg") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("disk", "manifest"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_accents_composed_or_decomposed_name_one_file(tmp_path, disk, manifest):
+    root = layouts.csv_manifest(tmp_path, [HEADER, f"{manifest},v1,query", f"{disk},v1,gallery", "b/3.jpg,v1,gallery"])
+    path = layouts.jpeg(root / disk)
+    data = open_dataset(root)
+    assert names(data.query) == [disk] and data.query[0].path == path and path.is_file()
+    assert names(data.test) == [disk, "b/3.jpg"], "one picture, not two"
+    layouts.write(root / "manifest.csv", [HEADER, f"{manifest},v1,query", f"{disk},v2,gallery"])
+    fails_to_open(root, "lines 2 and 3 give", "different vehicles or cameras")
+    layouts.write(root / "manifest.csv", [HEADER, f"{manifest},v1,gallery", f"{disk},v1,gallery"])
+    fails_to_open(root, "lines 2 and 3 both name", "remove one")
+
+
+def test_two_files_that_differ_in_their_accents_alone_are_two(tmp_path):
+    root = layouts.csv_manifest(tmp_path, [HEADER, f"{COMPOSED},v1,test", f"{DECOMPOSED},v2,test"])
+    for name in (COMPOSED, DECOMPOSED):
+        layouts.jpeg(root / name)
+    if len(list(root.glob("*/*Citro*"))) == 1:
+        pytest.skip("this disk takes both names for one file")
+    assert names(open_dataset(root).gallery) == [COMPOSED, DECOMPOSED]
+
+
+def test_whole_paths_into_the_folder(tmp_path):
+    """Also through a link to it."""
+    root, link = tmp_path / "fleet", tmp_path / "link"
+    link.symlink_to(root)
+    lines = [HEADER, f"{root}/a/1.jpg,v1,train", f"{root}//b/../a/2.jpg,v1,train", f"{link}/b/3.jpg,v2,test"]
+    layouts.csv_manifest(root, lines[:-1])
+    assert names(open_dataset(root).train) == ["a/1.jpg", "a/2.jpg"]
+    layouts.write(root / "manifest.csv", lines)
+    assert names(open_dataset(link).gallery) == ["b/3.jpg"]
+    layouts.write(root / "manifest.csv", [HEADER, f"{root}/../secret/1.jpg,v1,train"])
+    fails_to_open(root, "line 2", f"{root}/../secret/1.jpg' leads out")
+    layouts.write(root / "manifest.csv", [HEADER, f"{root}-2/1.jpg,v1,train"])
+    fails_to_open(root, "line 2", f"'{root}-2/1.jpg' leads out")
+
+
+def test_ways_of_writing_one_path_name_one_picture(tmp_path):
+    lines = [HEADER, "./a/1.jpg,v1,query", "b/../a//1.jpg,v1,gallery", "a\\2.jpg,v1,gallery"]
+    data = open_dataset(layouts.csv_manifest(tmp_path, lines))
+    assert names(data.test) == ["a/1.jpg", "a/2.jpg"]
+
+
 BAD_CSV = {
     "missing columns": (
         ["image,label,split", "a/1.jpg,v1,train"],
