@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from ssrnet.errors import SSRNetError
+from ssrnet.errors import DamagedImagesError, SSRNetError
 from ssrnet.installation import check_installation
+
+SKIP_DAMAGED = "(train, evaluate, compare, extract and index build go on without such images with --skip-damaged)"
 
 
 def main() -> None:
@@ -22,6 +24,11 @@ def main() -> None:
             run(sys.argv[1:])
         finally:
             sys.stdout.flush()  # here, and not when Python ends and could no longer catch what it raises
+    except DamagedImagesError as error:
+        if len(error.problems) > 1:
+            print("images that cannot be read:", *error.problems, sep="\n  - ", file=sys.stderr)
+        print(f"ssrnet: {error} {SKIP_DAMAGED}", file=sys.stderr)
+        sys.exit(2)
     except SSRNetError as error:
         print(f"ssrnet: {error}", file=sys.stderr)
         sys.exit(2)

@@ -4,6 +4,8 @@ Every message is one sentence that names the file or setting, what it is, what w
 line prints it and exits with 2; the app shows it in place of the page.
 """
 
+from collections.abc import Sequence
+
 LONGEST = 700
 """Most characters of a message: a path may have 4,096, a line of a table as many as its file."""
 
@@ -35,6 +37,15 @@ class SettingsError(SSRNetError):
 
 class DataError(SSRNetError):
     """A data folder, list, manifest or image that cannot be used."""
+
+
+class DamagedImagesError(DataError):
+    """Images that cannot be read; ``problems`` has a sentence for each, the message the first and their number."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        several = "" if len(problems) == 1 else f"{len(problems):,} images cannot be read, the first: "
+        super().__init__(several + problems[0])
 
 
 class CheckpointError(SSRNetError):

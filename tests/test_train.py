@@ -207,6 +207,14 @@ def test_other_settings_are_not_resumed(stopped, changes, message):
     assert tiny.files(stopped.out) == before
 
 
+def test_more_epochs_are_not_resumed_but_started_from(stopped):
+    with pytest.raises(CheckpointError) as caught:
+        train(replace(stopped, resume=True, epochs=9))
+    assert str(caught.value).endswith(
+        f"give the same, or train further in another --out with --start-from {stopped.out / 'last.safetensors'}."
+    )
+
+
 def test_another_data_set_is_not_resumed(stopped, tmp_path):
     other = tiny.city(tmp_path / "other")
     next((other / "image_train").iterdir()).unlink()
@@ -277,7 +285,9 @@ def test_a_bad_training_image_is_named(tmp_path, damage, workers):
     data = tiny.city(tmp_path / "data")
     for path in (data / "image_train").iterdir():
         path.write_bytes(b"no picture" if damage == "text" else path.read_bytes()[:400])
-    with pytest.raises(DataError, match=r"^\S+/image_train/\d{4}_c00\d_\d{8}_0\.jpg is [^\n]*$"):
+    with pytest.raises(
+        DataError, match=r"^18 images cannot be read, the first: \S+/image_train/\d{4}_c00\d_\d{8}_0\.jpg is [^\n]*$"
+    ):
         train(tiny.training(data, tmp_path / "run", workers=workers))
 
 

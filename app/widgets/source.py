@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -94,7 +95,12 @@ def choose_source() -> Workbench | None:
         counts = (
             f"{len(dataset.query):,} query, {len(dataset.gallery):,} gallery and {len(dataset.train):,} training images"
         )
-        st.caption(f"**{Path(dataset.root).name}**: {counts}", help=dataset.summary().replace("\n", "  \n"))
+        st.caption(
+            f"**{Path(dataset.root).name}**: {counts}",
+            help=replace(dataset, warnings=()).summary().replace("\n", "  \n"),
+        )
+        for warning in dataset.warnings:
+            st.warning(warning, icon=":material/warning:")
         usual = protocol or Protocol()  # whether training images are among the test images does not depend on it
         both = Workbench.of(opened, *checkpoints, usual)
         show_likeness(both.baseline, both.ssrnet)
@@ -193,9 +199,6 @@ def show_seen_in_training(models: Iterable[OpenedModel]) -> None:
     Models of which the same is true share a sentence. Nothing is drawn where neither data nor checkpoints say.
     """
     models = list(models)
-    shared = models[0].data.shared_vehicles
-    if shared:
-        st.warning(shared, icon=":material/warning:")
     warnings: dict[str, list[str]] = {}
     notes: dict[str, list[str]] = {}
     for model in models:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from app.workbench.cache import cached
 from ssrnet.data.records import ReIDDataset
-from ssrnet.data.training_sets import shared_vehicles
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,3 @@ class OpenedDataset:
     def content_key(self) -> tuple[str, str, str]:
         """With the root, since a copy of the folder has the same hash and other paths."""
         return self.hash, self.attributes_hash, str(self.dataset.root)
-
-    @property
-    def shared_vehicles(self) -> str | None:
-        """A sentence where training and test images share vehicles."""
-        return cached("shared vehicles", self, lambda: shared_vehicles(self.dataset), 8)

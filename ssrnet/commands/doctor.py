@@ -14,8 +14,8 @@ import torch
 import tyro
 
 import ssrnet
+from ssrnet.data.damaged import find_damaged
 from ssrnet.data.datasets import open_dataset
-from ssrnet.data.images import read_image
 from ssrnet.errors import SSRNetError
 from ssrnet.resources import available_memory
 from ssrnet.retrieval.extraction import FeatureSet
@@ -44,6 +44,8 @@ class DoctorSettings:
     """Data folders or CSV manifests to check."""
     checkpoints: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")] = (Path("checkpoints"), Path("runs"))
     """Checkpoints, or folders to search for them."""
+    images: bool = False
+    """Read every image of the data sets, not only the first of each split, and list those that cannot be read."""
 
 
 def doctor(settings: DoctorSettings) -> None:
@@ -66,7 +68,7 @@ def doctor(settings: DoctorSettings) -> None:
         print(f"  cuda:{i}, {torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[0] / 2**30:.1f} GiB free")
     print("data sets:" if settings.data else "data sets: none named, give --data DIR")
     for root in settings.data:
-        problems += _check_data(root)
+        problems += _check_data(root, settings.images)
     checkpoints = _checkpoint_files(settings.checkpoints)
     print("checkpoints:" if checkpoints else f"checkpoints: none in {', '.join(map(str, settings.checkpoints))}")
     for path in checkpoints:
@@ -79,21 +81,19 @@ def doctor(settings: DoctorSettings) -> None:
     print("nothing wrong")
 
 
-def _check_data(root: Path) -> list[str]:
-    """Prints the data set's summary and reads the first image of each split; returns what is wrong."""
+def _check_data(root: Path, every_image: bool) -> list[str]:
+    """Prints the data set's summary and reads the first image of each split, or every one; returns what is wrong."""
     try:
         dataset = open_dataset(root)
     except SSRNetError as error:
         return [str(error)]
     print("  " + dataset.summary().replace("\n", "\n  "))
-    problems = []
-    for split in (dataset.train, dataset.query, dataset.gallery):
-        try:
-            for image in split[:1]:
-                read_image(image.path)
-        except SSRNetError as error:
-            problems.append(str(error))
-    return problems
+    splits = (dataset.train, dataset.query, dataset.gallery)
+    images = [image for split in splits for image in (split if every_image else split[:1])]
+    damaged = find_damaged(images)
+    if every_image:
+        print(f"  {len(damaged):,} of {len({image.path for image in images}):,} images cannot be read")
+    return list(damaged.values())
 
 
 def _checkpoint_files(places: Sequence[Path]) -> list[Path]:

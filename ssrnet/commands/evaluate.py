@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import tyro
 
 from ssrnet.commands.stored_features import embed_test_images, read_features
-from ssrnet.data.datasets import open_training_data
+from ssrnet.data.damaged import TRAIN, without_damaged
+from ssrnet.data.datasets import join_training_data, open_training_parts
 from ssrnet.data.holdout import hold_back
 from ssrnet.data.protocols import ProtocolName
 from ssrnet.errors import SettingsError
@@ -66,6 +67,8 @@ class EvaluateSettings:
     --more-data are then those of that run. Branches are also scored alone and at unit length."""
     more_data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...")] = ()
     """With --held-back: the --more-data folders of the run, in the same order."""
+    skip_damaged: bool = False
+    """Read every image first, and go on without those that cannot be read; the protocol record counts them."""
     only: str | None = None
     """Only test images with these values, as `vehicle_type=car,truck,bus`; reduces queries and gallery."""
     queries: str | None = None
@@ -104,7 +107,7 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     if settings.held_back:
         images = _held_back(settings)
     else:
-        images = open_test_images(settings.data, settings.subset, settings.only)
+        images = open_test_images(settings.data, settings.subset, settings.only, settings.skip_damaged)
     dataset = images.dataset
     print(dataset.summary())
     if model is not None and not settings.held_back:
@@ -188,7 +191,10 @@ def _held_back(settings: EvaluateSettings) -> EvaluatedImages:
     holdout, seed = info.training.get("holdout"), info.training.get("seed")
     if not isinstance(holdout, int) or not isinstance(seed, int) or holdout < 2:
         raise SettingsError(f"the run of {settings.checkpoint} held back no vehicles; train with --holdout.")
-    dataset = open_training_data(settings.data, settings.subset, settings.more_data)
+    parts = open_training_parts(settings.data, settings.subset, settings.more_data)
+    if settings.skip_damaged:
+        parts = [without_damaged(part, TRAIN) for part in parts]
+    dataset = join_training_data(parts)
     if dataset.content_hash() != info.dataset_hash:
         raise SettingsError(
             f"{settings.checkpoint} was trained on {info.dataset} ({info.dataset_hash}), but --data and --more-data are "

@@ -11,6 +11,7 @@ import tyro
 from tqdm import tqdm
 
 from ssrnet.analysis.health_files import evenly_spaced, save_health
+from ssrnet.data.damaged import TEST, TRAIN, without_damaged
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import DataError
@@ -41,6 +42,8 @@ class FeatureFileSettings:
     """Which images; `test` is query and gallery, each image once."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    skip_damaged: bool = False
+    """Read every image first, and go on without those that cannot be read; the features are then those of `ssrnet evaluate --skip-damaged`."""
     extraction: ExtractSettings = ExtractSettings()
     explained: bool = False
     """Write into the folder, in place of embeddings, what the app would compute of all test images: the attention
@@ -65,6 +68,9 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
         raise DataError(f"{settings.out} does not end in .safetensors; give --out such a name, or a folder.")
     checkpoint = load_checkpoint(settings.checkpoint)
     dataset = open_dataset(settings.data, settings.subset)
+    if settings.skip_damaged:
+        dataset = without_damaged(dataset, TRAIN if settings.split == "train" else TEST)
+        print(*dataset.notes, sep="\n")
     images = getattr(dataset, settings.split)
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")

@@ -14,6 +14,12 @@ In fast-reid, in ``ReidEvaluator.evaluate`` where features, pids and camids of a
     paths = [one[0] for one in items]
     np.savez("agw.npz", features=features.numpy(), paths=np.array(paths), ids=np.asarray(pids),
              cameras=np.asarray(camids))
+
+layumi's Person_reID_baseline_pytorch needs none: its ``test.py`` writes ``pytorch_result.mat``, which is imported as it
+is. It names no images, so the number of rows and their labels must be those of the data set.
+
+Where query and gallery have different photographs of one name, paths must have their folders
+(``image_test/0002_c002_00030600_0.jpg``); all other paths match by the file's name alone.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.retrieval.evaluation import evaluate
+from ssrnet.retrieval.external import layumi
 from ssrnet.retrieval.external.arrays import read_arrays
 from ssrnet.retrieval.external.matching import Matched, match_to_dataset
 from ssrnet.retrieval.external.model import FOLDER, import_record, save_import
@@ -42,11 +49,12 @@ class ImportSettings:
     """Import features of a data set's test images that another program computed, as a third model for the app.
 
     FILE.npz has features (N, D) and paths (N,), and may have ids and cameras (N,), as written by
-    numpy.savez("FILE.npz", features=..., paths=numpy.array(paths), ids=..., cameras=...).
+    numpy.savez("FILE.npz", features=..., paths=numpy.array(paths), ids=..., cameras=...). FILE.mat is layumi's
+    pytorch_result.mat.
     """
 
-    features: Annotated[Path, tyro.conf.arg(metavar="FILE.npz")]
-    """The features, and the path or file name of the image of each."""
+    features: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """The features, and the path or file name of the image of each (.npz); or a pytorch_result.mat."""
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Data folder, or the path of a CSV manifest."""
     name: str
@@ -69,7 +77,11 @@ def import_features(settings: ImportSettings) -> None:
     dataset = open_dataset(settings.data)
     if not dataset.test:
         raise DataError(f"{dataset.root} has no test images that features could be of; open another data set.")
-    matched = match_to_dataset(read_arrays(settings.features), dataset, settings.features)
+    if settings.features.suffix.lower() == layumi.SUFFIX:
+        arrays = layumi.read_result(settings.features, dataset)
+    else:
+        arrays = read_arrays(settings.features)
+    matched = match_to_dataset(arrays, dataset, settings.features)
     dataset_hash, name = dataset.content_hash(), settings.name.strip()
     dimensions = matched.features.features.shape[1]
     record = import_record(
@@ -80,7 +92,7 @@ def import_features(settings: ImportSettings) -> None:
         f"{'replaced' if saved.replaced else 'wrote'} {saved.model.path}: {name}, {len(dataset.test):,} test images of "
         f"{dataset.name}, {dimensions:,} numbers each"
     )
-    for line in _notes(matched):
+    for line in (*dataset.warnings, *_notes(matched)):
         print(f"  {line}")
     protocol = Protocol("cross_camera")
     reason = protocol.unavailable(dataset)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ssrnet.data.damaged import TEST, TRAIN, without_damaged
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError, SettingsError
@@ -46,6 +47,8 @@ class BuildSettings:
     """Which images; test is query and gallery, each image once."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    skip_damaged: bool = False
+    """Read every image first, and go on without those that cannot be read; a note counts them."""
     backend: Backend = "exact"
     """exact: a memory-mapped matrix in the folder. qdrant: a Qdrant collection, also searched exactly."""
     url: str | None = None
@@ -77,6 +80,9 @@ def build_index(settings: BuildSettings) -> None:
     """
     checkpoint = load_checkpoint(settings.checkpoint)
     dataset = open_dataset(settings.data, settings.subset)
+    if settings.skip_damaged:
+        dataset = without_damaged(dataset, {"test": TEST, "train": TRAIN, "all": (*TRAIN, *TEST)}[settings.split])
+        print(*dataset.notes, sep="\n")
     images = with_sources(dataset, settings.split)
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")

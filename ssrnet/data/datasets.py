@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+from ssrnet.data.label_checks import settle_labels
 from ssrnet.data.readers import (
     cityflow,
     csv_manifest,
@@ -55,6 +56,8 @@ READERS: tuple[ModuleType, ...] = (
     vehicle_folders,
     folder,
 )
+NUMBERED = {reader.LAYOUT for reader in (cityflow, veri, vehicleid, veri_wild, market, vric)}
+"""Layouts whose vehicles and cameras are numbers, so that 20 and 0020 are one."""
 
 
 def open_dataset(root: str | Path, subset: int | None = None, layout: str | None = None) -> ReIDDataset:
@@ -62,7 +65,8 @@ def open_dataset(root: str | Path, subset: int | None = None, layout: str | None
 
     ``subset`` is the number of test vehicles for VehicleID (800, 1600, 2400) and VERI-Wild (3000, 5000,
     10000); by default the smallest that is there. ``layout`` is one of the names above, in any case; by default the
-    layout is recognised. Images are not opened.
+    layout is recognised. Images are not opened, but for files of one name in query and gallery, whose bytes may be
+    compared. Labels are settled by :func:`ssrnet.data.label_checks.settle_labels`.
 
     Raises :class:`DataError` if nothing is there, if no layout matches or has that name, or as the layout's reader says.
     """
@@ -70,11 +74,12 @@ def open_dataset(root: str | Path, subset: int | None = None, layout: str | None
     with _readable(root):
         recognised = _recognise(root, layout)
         try:
-            return recognised.reader.read(recognised.root, recognised.why, subset)
+            dataset = recognised.reader.read(recognised.root, recognised.why, subset)
         except NoImagesError as error:
             if layout is not None or recognised.reader is csv_manifest or not csv_manifest.recognise(recognised.root):
                 raise
-            return _manifest_instead(recognised, subset, error)
+            dataset = _manifest_instead(recognised, subset, error)
+        return settle_labels(dataset, numbered=dataset.layout in NUMBERED)
 
 
 def _manifest_instead(recognised: _Recognised, subset: int | None, no_images: NoImagesError) -> ReIDDataset:
@@ -119,7 +124,9 @@ def join_training_data(parts: Sequence[ReIDDataset]) -> ReIDDataset:
     train = list(first.train)
     for number, one in enumerate(further, start=2):
         train += [_apart(image, f"{number}/") for image in one.train]
-    return replace(first, name=" + ".join(one.name for one in parts), train=train)
+    return replace(
+        first, name=" + ".join(one.name for one in parts), train=train, damaged=sum(one.damaged for one in parts)
+    )
 
 
 def _apart(image: VehicleImage, prefix: str) -> VehicleImage:

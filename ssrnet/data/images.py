@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +26,11 @@ MAX_SCANS = 64
 """Most scans of a progressive JPEG; ten are usual. Each decodes all pixels again, and may have only a few bytes."""
 BAND = 4_000_000
 """Pixels that are converted at a time."""
+TWELVE_BITS = 4095
+"""Greatest value of cameras with 12 bits, whose programs write it as it is into files of 16 bits. A picture of 16 bits
+without a greater value counts as such a picture: one of 65,535 grey levels would be below a sixteenth of white everywhere."""
+LOW_BYTES = {"RGB;16B": "RGB;16L"}
+"""By the raw mode in which Pillow unpacks a PNG's 16-bit colours to their high bytes, the one that gives the low bytes."""
 
 # MAX_PIXELS is lower and raises an error, so Pillow's warning is redundant.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -33,7 +39,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 def read_image(path: str | Path) -> Image.Image:
     """The image in ``path`` as RGB, H x W x 3 uint8, turned upright by its EXIF orientation.
 
-    Transparent parts become white. Raises :class:`DataError` for a file that is missing, unreadable, of
+    Transparent parts become white. Of 16 bits a channel the whole range is kept, which is 0 to 4,095 where no pixel is
+    above (``TWELVE_BITS``). Raises :class:`DataError` for a file that is missing, unreadable, of
     another format than JPEG, PNG, WebP, BMP or TIFF, damaged or truncated, or over ``MAX_PIXELS`` pixels
     (by its header: such an image is never decoded).
     """
@@ -96,9 +103,11 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
                 raise _too_large(name, f"{width:,} x {height:,} pixels")
             if image.info.get("progressive") and _scans(stream) > MAX_SCANS:
                 raise DataError(f"{name} is a JPEG of more than {MAX_SCANS} scans; save it anew with another program.")
+            low_bytes = LOW_BYTES.get(image.tile[0].args) if image.format == "PNG" and image.tile else None
             image.load()
-            _turn_upright(image)
-            rgb = _to_rgb(image, name)
+            upright = _with_12_bits(image, stream, low_bytes) if low_bytes else image
+            _turn_upright(upright)
+            rgb = _to_rgb(upright, name)
     except DataError:
         raise
     except UnidentifiedImageError as error:
@@ -126,6 +135,22 @@ def _scans(stream: BinaryIO) -> int:
     return count
 
 
+def _with_12_bits(image: Image.Image, stream: BinaryIO, low_bytes: str) -> Image.Image:
+    """A PNG of 16-bit colours, of which ``image`` has the high bytes, in its whole range where that is of 12 bits."""
+    if max(high for _, high in image.getextrema()) > TWELVE_BITS >> 8 or image.has_transparency_data:
+        return image
+    stream.seek(0)
+    with Image.open(stream, formats=("PNG",)) as again:
+        again.tile = [tile._replace(args=low_bytes) for tile in again.tile]
+        again.load()
+        colours = Image.new("RGB", image.size)
+        for box in _bands(image):
+            high, low = (np.asarray(one.crop(box), dtype=np.uint16) for one in (image, again))
+            colours.paste(Image.fromarray(_to_8_bits(high * 256 + low, TWELVE_BITS)), box)
+    colours.info = image.info
+    return colours
+
+
 def _turn_upright(image: Image.Image) -> None:
     """In place: a copy of a large image takes as much memory as the image."""
     try:
@@ -140,22 +165,38 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     deep, transparent = image.mode.startswith("I"), image.has_transparency_data
     if not (deep or transparent):
         return image.convert("RGB")
-    # In bands, since the conversion takes several times the memory of the image.
     rgb = Image.new("RGB", image.size)
-    height = max(1, BAND // max(1, image.width))
-    for top in range(0, image.height, height):
-        box = (0, top, image.width, min(top + height, image.height))
+    white = _white_value(image, name) if deep else 0
+    for box in _bands(image):
         band = image.crop(box)
-        rgb.paste(_from_deep(band, name) if deep else _on_white(band), box)
+        if deep:
+            rgb.paste(Image.fromarray(_to_8_bits(np.asarray(band), white)).convert("RGB"), box)
+        else:
+            rgb.paste(_on_white(band), box)
     return rgb
 
 
-def _from_deep(image: Image.Image, name: str) -> Image.Image:
-    # Pillow clips 16-bit grey at 255, which makes it white; 65535 / 257 = 255 keeps the whole range.
-    grey = np.asarray(image, dtype=np.int64)
-    if grey.min(initial=0) < 0 or grey.max(initial=0) > 65535:
+def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes that cover the image from top to bottom, since conversions take several times the memory of the pixels."""
+    height = max(1, BAND // max(1, image.width))
+    for top in range(0, image.height, height):
+        yield 0, top, image.width, min(top + height, image.height)
+
+
+def _white_value(image: Image.Image, name: str) -> int:
+    """The value of white among pixels of 16 bits; raises :class:`DataError` for values below 0 or of more bits."""
+    darkest, brightest = 0, 0
+    for box in _bands(image):
+        band = np.asarray(image.crop(box))
+        darkest, brightest = min(darkest, band.min(initial=0)), max(brightest, band.max(initial=0))
+    if darkest < 0 or brightest > 65535:
         raise DataError(f"{name} holds 32-bit pixels of unknown range; save it with 8 bits a channel.")
-    return Image.fromarray((grey / 257).round().astype(np.uint8)).convert("RGB")
+    return TWELVE_BITS if brightest <= TWELVE_BITS else 65535
+
+
+def _to_8_bits(values: np.ndarray, white: int) -> np.ndarray:
+    """uint8 of values from 0 to ``white``. Pillow clips grey of 16 bits at 255, which makes it white."""
+    return (values * (255 / white)).round().astype(np.uint8)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -89,9 +90,7 @@ class Protocol:
                 return f"{dataset.name} has no query split"
             if not dataset.gallery:
                 return f"{dataset.name} has an empty gallery"
-            if any(image.camera_id is None for image in (*dataset.query, *dataset.gallery)):
-                return f"{dataset.name} does not say which camera took each image"
-            return None
+            return _without_cameras(dataset)
         most = max((len(images) for images in _by_vehicle(dataset).values()), default=0)
         if most == 0:
             return f"{dataset.name} has no test images"
@@ -106,7 +105,9 @@ class Protocol:
         """Queries and gallery of ``dataset``; raises :class:`ProtocolError` where unavailable."""
         reason = self.unavailable(dataset)
         if reason:
-            raise ProtocolError(f"{self.name} cannot be used here: {reason}; choose another protocol.")
+            others = (name for name, why in available_protocols(dataset, n=self.n).items() if why is None)
+            advice = "choose another protocol" + "".join(f", as --protocol {name}" for name in islice(others, 1))
+            raise ProtocolError(f"{self.name} cannot be used here: {reason}; {advice}.")
         if self.name == "cross_camera":
             return Split(tuple(dataset.query), tuple(dataset.gallery), same_camera_is_junk=True)
         if self.name == UNLABELLED:
@@ -134,6 +135,25 @@ def available_protocols(dataset: ReIDDataset, seed: int = 0, n: int = 6) -> dict
     """Each scoring protocol's name with None where ``dataset`` serves it, else the reason why not."""
     names: tuple[ProtocolName, ...] = get_args(ProtocolName)
     return {name: Protocol(name, seed=seed, n=n).unavailable(dataset) for name in names}
+
+
+def _without_cameras(dataset: ReIDDataset) -> str | None:
+    """Why the cameras of ``dataset`` give no query a match; None where at least one has one."""
+    tested = (*dataset.query, *dataset.gallery)
+    unknown = sum(image.camera_id is None for image in tested)
+    if unknown:
+        which = "each image" if unknown == len(tested) else f"{unknown:,} of its {len(tested):,} test images"
+        return f"{dataset.name} does not say which camera took {which}"
+    cameras: dict[str, set[str | None]] = defaultdict(set)
+    for image in dataset.gallery:
+        cameras[image.vehicle_id].add(image.camera_id)
+    if any(cameras.get(image.vehicle_id, set()) - {image.camera_id} for image in dataset.query):
+        return None
+    if not any(image.vehicle_id in cameras for image in dataset.query):
+        return f"no query vehicle of {dataset.name} is in its gallery"
+    if len({image.camera_id for image in tested}) == 1:
+        return f"all test images of {dataset.name} are by one camera ({tested[0].camera_id}), so every match is junk"
+    return f"no query of {dataset.name} has a gallery image of its vehicle by another camera, so every match is junk"
 
 
 def _by_vehicle(dataset: ReIDDataset) -> dict[str, list[VehicleImage]]:

@@ -19,8 +19,10 @@ class VehicleImage:
     """One crop of one vehicle, by path; the file is not read here.
 
     ``name`` is the image's name inside its split (``0002_c002_00030600_0.jpg``; in a CSV data set
-    the path from its images' folder). The same name in query and gallery is the same image: VeRi-776's queries are in
-    both folders. ``vehicle_id`` and ``camera_id`` are None where nobody has said them.
+    the path from its images' folder). The same name in query and gallery is the same image, as VeRi-776's queries are in
+    both folders; where two folders have different photographs of one name, the gallery's is named with its folder
+    (``image_test/0002_c002_00030600_0.jpg``; see :mod:`ssrnet.data.label_checks`). ``vehicle_id`` and ``camera_id`` are
+    None where nobody has said them.
     """
 
     path: Path
@@ -59,6 +61,8 @@ class ReIDDataset:
     query/gallery split (VehicleID), ``query`` is empty and ``gallery`` holds every test image. So it is where nobody has
     said which vehicle an image shows: then ``protocol`` is :data:`UNLABELLED`, and no image has a vehicle.
     ``distractor_ids`` are gallery identities that stand for no one vehicle (Market-1501's 0000).
+    ``damaged`` counts the images left out since they cannot be read (:mod:`ssrnet.data.damaged`).
+    ``warnings`` are sentences on labels with which numbers may be wrong or too high.
 
     Raises :class:`DataError` if a split names one image twice.
     """
@@ -74,9 +78,11 @@ class ReIDDataset:
     skipped: Sequence[Skipped] = ()
     notes: Sequence[str] = ()
     distractor_ids: frozenset[str] = frozenset()
+    warnings: Sequence[str] = ()
+    damaged: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("train", "query", "gallery", "skipped", "notes"):
+        for name in ("train", "query", "gallery", "skipped", "notes", "warnings"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for split in ("train", "query", "gallery"):
             seen: set[str] = set()
@@ -127,7 +133,7 @@ class ReIDDataset:
         return digest.hexdigest()[:16]
 
     def summary(self) -> str:
-        """One line for each split with its images, vehicles and cameras; then skipped files and notes."""
+        """One line for each split with its images, vehicles and cameras; then skipped files, notes and warnings."""
         lines = [f"{self.name} ({self.layout}: {self.why})"]
         if not self.is_labelled:
             folders = len({image.path.parent for image in self.gallery})
@@ -139,5 +145,5 @@ class ReIDDataset:
             vehicles = len({image.vehicle_id for image in images})
             cameras = len({image.camera_id for image in images} - {None})
             lines.append(f"  {split:8}{len(images):>8,} images {vehicles:>7,} vehicles {cameras:>4} cameras")
-        lines += [f"  {note}" for note in (*self.skipped, *self.notes)]
+        lines += [f"  {note}" for note in (*self.skipped, *self.notes, *self.warnings)]
         return "\n".join(lines)

@@ -143,19 +143,6 @@ class SeenInTraining:
         return {"test_vehicles_in_training": self.vehicles}
 
 
-def shared_vehicles(dataset: ReIDDataset) -> str | None:
-    """One sentence where a data set's training split has vehicles of its test images; None where not."""
-    train = {image.vehicle_id for image in dataset.train}
-    test = {image.vehicle_id for image in dataset.test} - set(dataset.distractor_ids)
-    shared = len(train & test)
-    if not shared:
-        return None
-    return (
-        f"{shared:,} of the {len(test):,} test vehicles are in this data set's training split too: "
-        "no model that is trained on it is tested on new vehicles alone."
-    )
-
-
 def seen_in_training(sets: Sequence[TrainingSet], dataset: ReIDDataset) -> SeenInTraining | None:
     """How much of ``dataset`` is in a model's training sets; None where the model has none.
 

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, v2
 
+from ssrnet.data.damaged import find_damaged
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
-from ssrnet.errors import DataError
+from ssrnet.errors import DamagedImagesError, DataError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -66,18 +67,20 @@ class ImageTensors(Dataset):
 
 
 def read_batches(loader: DataLoader) -> Iterator[list[Tensor]]:
-    """The batches of a loader of :class:`ImageTensors`, with the :class:`DataError` of a bad image as one sentence.
+    """The batches of a loader of :class:`ImageTensors`.
 
-    PyTorch raises errors of a worker process again with the worker's traceback in the message, which is removed here.
+    Raises :class:`DamagedImagesError` where an image cannot be read, after looking at all others of the loader, so that
+    it names all that are bad.
     """
     batches = iter(loader)
     try:
         yield from batches
         return
     except DataError as error:
+        # PyTorch raises errors of a worker process again with the worker's traceback in the message.
         marker = f"{DataError.__module__}.{DataError.__name__}: "
         sentence = str(error).rpartition(marker)[2].strip()
         # The traceback holds the worker processes, and the garbage collector would wait five seconds for each.
         error.__traceback__ = None
     del batches
-    raise DataError(sentence)
+    raise DamagedImagesError(list(find_damaged(loader.dataset.images).values()) or [sentence])

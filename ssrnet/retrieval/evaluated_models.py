@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from ssrnet.data.damaged import without_damaged
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import CheckpointError, SettingsError
@@ -118,14 +119,18 @@ def untrained_model(weights: str, settings: ModelSettings, image_size: int) -> E
     return EvaluatedModel(lambda: network, image_size, f"Untrained {settings.backbone}", made_by, by_content=by_content)
 
 
-def open_test_images(data: Path, subset: int | None, only: str | None) -> EvaluatedImages:
+def open_test_images(data: Path, subset: int | None, only: str | None, skip_damaged: bool = False) -> EvaluatedImages:
     """The data set's test images, or those that ``only`` ("vehicle_type=car,truck") selects.
+
+    ``skip_damaged`` reads every image first, and leaves out those that cannot be read.
 
     Raises as :func:`open_dataset`, :class:`SettingsError` for a malformed ``only``,
     :class:`DataError` for images without vehicle labels, and for a value that no test image has.
     """
     dataset = open_dataset(data, subset)
     dataset.check_labelled("a score")
+    if skip_damaged:
+        dataset = without_damaged(dataset)
     if only is None:
         return EvaluatedImages(dataset, "all", dataset)
     attribute, equals, values = only.partition("=")

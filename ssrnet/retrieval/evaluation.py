@@ -49,6 +49,8 @@ class ProtocolRecord:
     query_expansion: str = "none"
     camera_alignment: str = "none"
     """What was done, over which images."""
+    damaged_images: int = 0
+    """Test images left out since they cannot be read."""
 
     def json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
@@ -114,6 +116,7 @@ def evaluate(
         version=ssrnet.__version__,
         query_expansion="none" if expansion is None else str(expansion),
         camera_alignment="none" if alignment is None else str(alignment),
+        damaged_images=dataset.damaged,
     )
     return Evaluation(ranking, ranking.metrics, record, split)
 

@@ -39,6 +39,7 @@ NOT_PART_OF_A_CELL = {
     "network",
     "cache",
     "cache_images",
+    "skip_damaged",
 }
 """Settings that do not affect the numbers: paths, devices, and the names of recipe and network."""
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ssrnet.data.augment import augment, draw
+from ssrnet.data.damaged import TRAIN, without_damaged
 from ssrnet.data.datasets import join_training_data, open_training_parts
 from ssrnet.data.holdout import hold_back
 from ssrnet.data.pixels import (
@@ -40,6 +41,8 @@ class TrainingData:
         self._settings, self._group = settings, group
         self._pixels: tuple[int, Pixels] | None = None
         parts = open_training_parts(settings.data, settings.subset, settings.more_data)
+        if settings.skip_damaged:
+            parts = [without_damaged(part, TRAIN) for part in parts]
         self.dataset = join_training_data(parts)
         self.content_hash = self.dataset.content_hash()
         self.images, self.held_back = hold_back(self.dataset, settings.holdout, settings.seed)

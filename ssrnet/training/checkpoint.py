@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os.path
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -25,6 +27,11 @@ from ssrnet.training.pickles import is_state_dict, read_pickle
 FORMAT = "ssrnet 1"
 DRAWS = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_}
 """What draws the random weights of torch's and torchvision's layers."""
+CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
+"""Under what names frameworks put the weights into a .pth/.pt file with more in it."""
+WRAPPERS = re.compile(r"(?:(?:module|_orig_mod|model|base|backbone)\.)*")
+"""What frameworks put before the names of a backbone's weights: DataParallel, torch.compile, layumi's baseline,
+reid-strong-baseline, fast-reid and this package."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +130,6 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     with _buildable(path), Undrawn():
         model = SSRNet(info.model, info.num_classes if has_classifiers else None)
     notes = load_weights(model, file.tensors, path)
-    infinite = next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None)
-    if infinite is not None:
-        raise CheckpointError(f"{path} holds NaN or infinity in {infinite}; train anew, or give an earlier checkpoint.")
     model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Checkpoint(info, path, file.hash, model, tuple(notes))
 
@@ -134,7 +138,7 @@ def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> lis
     """Copies ``tensors`` into the model, strictly; returns one sentence on what was dropped, if anything.
 
     Classifiers belong to a data set's identities: those of another size, or that the model lacks, are dropped.
-    Everything else must match by name and shape; else raises :class:`CheckpointError`.
+    Everything else must match by name and shape, and be finite; else raises :class:`CheckpointError`.
     """
     expected = model.state_dict()
     dropped = [
@@ -163,6 +167,7 @@ def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> lis
             f"{source} does not fit {network}: {name} is {tuple(kept[name].shape)} "
             f"where {tuple(expected[name].shape)} was expected; give a checkpoint of this network."
         )
+    _check_finite(kept, source)
     model.load_state_dict(kept, strict=False)
     if not dropped:
         return []
@@ -173,9 +178,10 @@ def load_weights(model: SSRNet, tensors: dict[str, Tensor], source: Path) -> lis
 def load_backbone(model: SSRNet, source: str) -> str:
     """Starts the backbone from ``source``: a file, ``imagenet`` or ``none``; returns one sentence on what it did.
 
-    A file is a .safetensors, or a .pth of tensors alone. ``imagenet`` downloads the backbone's published weights.
-    Raises :class:`CheckpointError` for a file or download that fails, or is of another backbone, and
-    :class:`SettingsError` where this backbone has no published weights, or none with these strides.
+    A file is a .safetensors, or a .pth of tensors and plain values: of the backbone alone, or of a whole Re-ID network
+    whose backbone's names begin with :data:`WRAPPERS`. ``imagenet`` downloads the backbone's published weights.
+    Raises :class:`CheckpointError` for a file or download that fails, is of another backbone, or holds NaN or infinity,
+    and :class:`SettingsError` where this backbone has no published weights, or none with these strides.
     """
     settings = model.settings
     if source == "none":
@@ -192,8 +198,8 @@ def load_backbone(model: SSRNet, source: str) -> str:
     else:
         tensors, metadata, _ = read_weights(Path(source))
         title = Path(source).name
-    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    tensors = model.backbone.backbone_tensors(tensors)
+    unwrapped, left_out = _unwrapped(tensors)
+    tensors = model.backbone.backbone_tensors(unwrapped)
     expected = model.backbone.state_dict()
     # Files from before PyTorch counted batches lack num_batches_tracked, which nothing here reads.
     needed = [name for name in expected if name in tensors or not name.endswith("num_batches_tracked")]
@@ -206,9 +212,34 @@ def load_backbone(model: SSRNet, source: str) -> str:
             f"{'absent or of another shape' if wrong else 'not part of it'}; "
             "give weights of this backbone or change --model.backbone."
         )
+    _check_finite(tensors, source)
     model.backbone.load_state_dict(tensors, strict=False)
-    warning = model.backbone.warning(metadata)
-    return f"backbone: {title} ({warning})" if warning else f"backbone: {title}"
+    outside = f"{left_out:,} tensors of other parts are not used" if left_out else ""
+    remarks = "; ".join(filter(None, (model.backbone.warning(metadata), outside)))
+    return f"backbone: {title} ({remarks})" if remarks else f"backbone: {title}"
+
+
+def _unwrapped(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], int]:
+    """The tensors of the backbone without the wrappers before their names, and how many others there are.
+
+    A whole network's classifiers and necks stand beside the backbone, under fewer or other wrappers: the backbone has
+    the most tensors.
+    """
+    groups: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    for name, tensor in tensors.items():
+        wrappers = WRAPPERS.match(name)[0]
+        groups[wrappers][name.removeprefix(wrappers)] = tensor
+    largest = max(groups.values(), key=len, default={})
+    return largest, len(tensors) - len(largest)
+
+
+def _check_finite(tensors: dict[str, Tensor], source: Path | str) -> None:
+    """Raises :class:`CheckpointError` for NaN or infinity, with which training would fail at its first step."""
+    infinite = next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
+    if infinite is not None:
+        raise CheckpointError(
+            f"{source} holds NaN or infinity in {infinite}; train anew, or give an earlier checkpoint."
+        )
 
 
 def read_weights(path: Path) -> TensorFile:
@@ -226,9 +257,11 @@ def read_weights(path: Path) -> TensorFile:
                 f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
             ) from error
     content = read_pickle(path)
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    while isinstance(content, dict):
+        inner = next((content[key] for key in CONTAINERS if isinstance(content.get(key), dict)), None)
+        if inner is None:
+            break
+        content = inner
     if not is_state_dict(content):
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
     return TensorFile(content, {}, file_hash(path))

@@ -28,8 +28,9 @@ MAY_CHANGE = (
     "cache",
     "cache_images",
     "resume",
+    "skip_damaged",
 )
-"""Settings that may differ when a run is resumed."""
+"""Settings that may differ when a run is resumed; the hash of the data tells whether other images are left out."""
 
 KEYS = {"model", "optimiser", "progress", "run"}
 
@@ -86,9 +87,11 @@ def load_progress(
     now = json.loads(as_json(_identity(settings, dataset_hash)))
     changed = [f"{name} was {before.get(name)} and is {now[name]}" for name in now if before.get(name) != now[name]]
     if changed:
-        raise CheckpointError(
-            f"{path} belongs to a run with other settings ({'; '.join(changed)}); give the same, or another --out."
-        )
+        advice = "give the same, or another --out"
+        if before.get("epochs") != now["epochs"]:
+            # The learning rate falls to its end at the last epoch, so that a longer run is another run from the start.
+            advice = f"give the same, or train further in another --out with --start-from {settings.out / 'last.safetensors'}"
+        raise CheckpointError(f"{path} belongs to a run with other settings ({'; '.join(changed)}); {advice}.")
     load_weights(model, state["model"], path)
     try:
         optimiser.load_state_dict(state["optimiser"])

@@ -110,6 +110,8 @@ class TrainSettings:
     """Folder for decoded images, shared by runs and kept; by default in --out, and removed at the last epoch."""
     cache_images: bool = True
     """Decode the images once (3 x side x side bytes each); without, anew each epoch, for disks without the room."""
+    skip_damaged: bool = False
+    """Read every image first, and go on without those that cannot be read; the summary counts them."""
     workers: int = 4
     """Processes that decode images."""
     device: DeviceName = "auto"

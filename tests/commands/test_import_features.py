@@ -214,6 +214,24 @@ def test_labels_are_compared_as_groups_since_frameworks_renumber_them(arrays, ma
     assert matched(arrays | {"ids": names, "cameras": arrays["cameras"] * 10}).verified == ("ids", "cameras")
 
 
+def test_different_photographs_of_one_name_are_told_by_their_folders(arrays, city, tmp_path):
+    root = tiny.city(tmp_path / "city")
+    (root / "image_test" / FIRST).write_bytes((root / "image_query/0007_c001_00000000_0.jpg").read_bytes())
+    dataset = open_dataset(root)
+    assert len(dataset.test) == 13
+    features = np.random.default_rng(0).normal(size=(13, 8)).astype(np.float32)
+    paths = [f"veri/{image.path.parent.name}/{image.path.name}" for image in dataset.test]
+    order = np.random.default_rng(1).permutation(13)
+    path = tmp_path / "f.npz"
+    np.savez(path, features=features[order], paths=np.array(paths)[order])
+    found = match_to_dataset(read_arrays(path), dataset, path).features
+    assert {FIRST, f"image_test/{FIRST}"} < set(found.names)
+    assert np.array_equal(found.features.numpy(), unit_scale(features)), "each of the two has its own"
+    np.savez(path, features=features, paths=np.array([each.split("/")[-1] for each in paths]))
+    with pytest.raises(DataError, match="2 of 13 paths match several images .*; write paths with their folders"):
+        match_to_dataset(read_arrays(path), dataset, path)
+
+
 def test_a_path_that_fits_two_images(arrays, tmp_path):
     root = tmp_path / "data"
     layouts.write(

@@ -6,6 +6,7 @@ import sys
 import warnings
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
@@ -81,6 +82,29 @@ def test_16_bit_grey_is_scaled_not_clipped():
     grey = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
     for format in ("PNG", "TIFF"):
         assert np.asarray(read_image_bytes(encode(grey, format), "deep"))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_12_bits_in_a_grey_file_of_16_are_not_nearly_black():
+    grey = Image.fromarray(np.array([[0, 16, 2048, 4095]], dtype=np.uint16))
+    for format in ("PNG", "TIFF"):
+        assert np.asarray(read_image_bytes(encode(grey, format), "deep"))[0, :, 0].tolist() == [0, 1, 128, 255]
+    brighter = Image.fromarray(np.array([[0, 16, 2048, 4096]], dtype=np.uint16))
+    assert np.asarray(read_image_bytes(encode(brighter), "deep"))[0, :, 0].tolist() == [0, 0, 8, 16]
+
+
+def deep_png(pixels: np.ndarray) -> bytes:
+    """A PNG of 16 bits a colour from (H, W, 3) uint16 in RGB."""
+    return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
+
+
+def test_12_bits_in_a_colour_png_of_16_are_not_nearly_black():
+    pixels = np.array([[[0, 16, 4095], [2048, 255, 256]]], dtype=np.uint16)
+    assert np.asarray(read_image_bytes(deep_png(pixels), "deep")).tolist() == [[[0, 1, 255], [128, 16, 16]]]
+    noise = np.random.default_rng(0).integers(0, 4096, (37, 21, 3), dtype=np.uint16)
+    read = np.asarray(read_image_bytes(deep_png(noise), "deep"))
+    assert np.array_equal(read, (noise / 4095 * 255).round().astype(np.uint8))
+    pixels[0, 0, 2] = 4096
+    assert np.asarray(read_image_bytes(deep_png(pixels), "deep")).tolist() == [[[0, 0, 16], [8, 0, 1]]]
 
 
 def test_32_bit_and_float_pixels_are_refused():

@@ -63,7 +63,7 @@ def test_distractors_stay_out_of_the_shot_protocols():
 
 
 def test_two_images_a_vehicle_serve_single_but_not_multi():
-    data = dataset(query=records({"a": 2, "b": 2}), gallery=records({"a": 2, "b": 2}))
+    data = dataset(query=records({"a": 2, "b": 2}), gallery=records({"a": 2, "b": 2}, camera="c2"))
     reasons = available_protocols(data)
     assert reasons["cross_camera"] is None and reasons["single_gallery_shot"] is None
     assert reasons["multi_gallery_shot"] == (
@@ -80,7 +80,7 @@ def test_two_images_a_vehicle_serve_single_but_not_multi():
         (dataset(gallery=records({"a": 2})), "cross_camera", "toys has no query split"),
         (dataset(query=records({"a": 2})), "cross_camera", "toys has an empty gallery"),
         (
-            dataset(query=records({"a": 1}), gallery=records({"a": 2}, camera=None)),
+            dataset(query=records({"a": 1}, camera=None), gallery=records({"a": 2}, camera=None)),
             "cross_camera",
             "toys does not say which camera took each image",
         ),

@@ -5,7 +5,7 @@ import pytest
 
 from ssrnet.data.datasets import join_training_data, open_dataset, open_training_parts
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.training_sets import describe_training, seen_in_training, shared_vehicles, union, unpack
+from ssrnet.data.training_sets import describe_training, seen_in_training, union, unpack
 from tests.data import layouts
 
 
@@ -114,13 +114,6 @@ def test_another_data_set_that_numbers_alike_is_not_taken_for_this_one(sets, tmp
 def test_a_gallerys_distractors_are_no_vehicle(sets, train):
     seen = seen_in_training(sets, layouts.dataset(query=train[2:], gallery=train, distractor_ids=["1"]))
     assert (seen.vehicles, seen.test_vehicles) == (2, 2)
-
-
-def test_vehicles_in_both_halves_of_a_data_set(train):
-    test = layouts.records({"2": 2, "8": 2, "9": 1})
-    sentence = shared_vehicles(layouts.dataset(train, test, test, distractor_ids=["9"]))
-    assert sentence.startswith("1 of the 2 test vehicles are in this data set's training split too: no model")
-    assert shared_vehicles(layouts.dataset(train, test[2:], test[2:])) is None
 
 
 def test_a_model_that_names_no_training_set(train):

@@ -198,10 +198,15 @@ def test_a_pytorch_file_of_something_else(tmp_path, content):
     fails(path, "holds no dictionary of tensors", "save a state_dict", load=read_weights)
 
 
-@pytest.mark.parametrize("key", [None, "state_dict", "model"])
+@pytest.mark.parametrize(
+    "key", [None, "state_dict", "model", "net", "model_state_dict", "net model", "model state_dict"]
+)
 def test_a_state_dict_is_found_in_its_wrapping(tmp_path, key):
     state = {"a": torch.arange(3)}
-    torch.save(state if key is None else {key: state, "epoch": 3}, tmp_path / "a.pth")
+    content = state
+    for each in reversed((key or "").split()):
+        content = {each: content, "epoch": 3}
+    torch.save(content, tmp_path / "a.pth")
     tensors, metadata, _ = read_weights(tmp_path / "a.pth")
     assert tensors.keys() == {"a"} and torch.equal(tensors["a"], state["a"]) and metadata == {}
 
@@ -362,6 +367,31 @@ def test_backbone_weights_from_a_file(resnet, tmp_path, name):
     assert load_backbone(model, str(path)) == f"backbone: {name}"
     assert holds(model, resnet)
     assert all(torch.equal(model.state_dict()[k], v) for k, v in head.items())
+
+
+@pytest.mark.parametrize(
+    "wrappers",
+    ["backbone.", "base.", "model.", "module.", "_orig_mod.", "module.base.", "_orig_mod.backbone.", "module.model."],
+)
+def test_the_backbone_of_a_whole_network(resnet, tmp_path, wrappers):
+    """fast-reid, reid-strong-baseline, layumi's baseline, DataParallel and torch.compile name it so."""
+    heads = {"classifier.weight": torch.zeros(9, 512), "bottleneck.bias": torch.zeros(512)}
+    path = tmp_path / "reid.pth"
+    torch.save({"net": {f"{wrappers}{name}": tensor for name, tensor in resnet.items()} | heads}, path)
+    model = tiny.network()
+    assert load_backbone(model, str(path)) == "backbone: reid.pth (2 tensors of other parts are not used)"
+    assert holds(model, resnet)
+
+
+def test_backbone_weights_with_nan_are_refused(resnet, tmp_path):
+    path = tmp_path / "r.pth"
+    bad = resnet["layer1.0.conv1.weight"].clone()
+    bad[0, 0, 0, 0] = float("nan")
+    torch.save(resnet | {"layer1.0.conv1.weight": bad}, path)
+    model = tiny.network()
+    before = model.state_dict()["backbone.conv1.weight"].clone()
+    fails(path, "holds NaN or infinity in layer1.0.conv1.weight", load=lambda path: load_backbone(model, str(path)))
+    assert torch.equal(model.state_dict()["backbone.conv1.weight"], before)
 
 
 def test_backbone_weights_from_before_batches_were_counted(resnet, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,12 @@ def read_arrays(path: Path) -> Arrays:
         raise DataError(
             f"{path}: paths holds {type(paths[0]).__name__}, not text; write numpy.array(paths) of a list of paths."
         )
+    check_vectors(path, features, paths)
+    return Arrays(features, paths, columns["ids"], columns["cameras"])
+
+
+def check_vectors(path: Path, features: np.ndarray, paths: Sequence[str]) -> None:
+    """Raises :class:`DataError` for rows (N, D) that are NaN, infinite or a zero vector; ``paths`` names their images."""
     for problem, bad in (
         ("NaN or infinity", ~np.isfinite(features).all(1)),
         ("only zeros, which have no direction", ~features.any(1)),
@@ -54,7 +61,6 @@ def read_arrays(path: Path) -> Arrays:
                 f"{path}: {bad.sum():,} of {len(bad):,} features hold {problem} (the first is that of "
                 f"{paths[int(bad.argmax())]}); compute these again."
             )
-    return Arrays(features, paths, columns["ids"], columns["cameras"])
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -82,8 +82,8 @@ def unit_scale(features: np.ndarray) -> np.ndarray:
 def _test_positions(paths: Sequence[str], dataset: ReIDDataset, source: Path) -> np.ndarray:
     """(N,) int64: the position in the test split of each path's image, -1 for images outside of it.
 
-    A path matches by its longest ending that the data set knows: an image's name, or the last one or two parts of an
-    image's path.
+    A path matches by its longest ending that the data set knows: an image's name, alone and with the folder before it, or
+    the last one or two parts of an image's path.
     """
     position = {image.name: i for i, image in enumerate(dataset.test)}
     tested = (*dataset.query, *dataset.gallery)
@@ -93,7 +93,8 @@ def _test_positions(paths: Sequence[str], dataset: ReIDDataset, source: Path) ->
         for image in images:
             if outside and image.path in test_files:  # a manifest may train and test on one image
                 continue
-            for ending in {image.name, image.path.name, "/".join(image.path.parts[-2:])}:
+            folder_and_name = "/".join(image.path.parts[-2 - image.name.count("/") :])
+            for ending in {image.name, image.path.name, "/".join(image.path.parts[-2:]), folder_and_name}:
                 known[ending].add(-1 if outside else position[image.name])
     deepest = max((ending.count("/") for ending in known), default=0) + 1
     positions, unknown, ambiguous = [], [], []
