@@ -15,6 +15,8 @@ from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import ProtocolError
 from ssrnet.metrics import Metrics
 from ssrnet.retrieval.evaluation import evaluate
+from ssrnet.retrieval.external.arrays import Arrays
+from ssrnet.retrieval.external.matching import match_to_dataset
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.data import layouts
 from tests.data.layouts import names
@@ -213,3 +215,27 @@ def test_distractors_are_no_shared_vehicle_and_follow_their_label(tmp_path):
     assert "One vehicle is written in several ways (0000 and 0) and read as one, 0000." in data.notes
     assert data.distractor_ids == {"0000"} and data.warnings == ()
     assert sum(image.vehicle_id == "0000" for image in data.gallery) == 3
+
+
+def test_numbered_files_in_each_vehicles_folder_are_different_photographs(tmp_path):
+    """Every folder begins at 1.png, so that all names of queries occur in the gallery."""
+    data = open_dataset(
+        painted(
+            tmp_path,
+            {
+                "query/v1/1.png": RED,
+                "query/v2/1.png": GREEN,
+                "gallery/v1/1.png": GREEN,
+                "gallery/v1/2.png": ORANGE,
+                "gallery/v2/1.png": YELLOW,
+                "gallery/v2/2.png": YELLOW,
+            },
+        )
+    )
+    assert names(data.gallery) == ["gallery/v1/1.png", "v1/2.png", "gallery/v2/1.png", "v2/2.png"]
+    assert "gallery has other photographs than query under 2 of the same names (v1/1.png)" in data.notes[-1]
+    assert len(data.test) == 6
+    features = np.eye(6, dtype=np.float32)
+    paths = [image.path.relative_to(tmp_path).as_posix() for image in data.test]
+    found = match_to_dataset(Arrays(features, paths, None, None), data, tmp_path / "f.npz").features
+    assert np.array_equal(found.features.argmax(1).numpy(), np.arange(6))
