@@ -41,7 +41,7 @@ def test_veri_names_with_letters_and_capitals(tmp_path):
         ("truck0", "c001"),
         ("0002", "c002"),
         ("red_van-2", "c010"),
-        ("c7", "c1"),
+        ("c7", "c001"),
     }
 
 
