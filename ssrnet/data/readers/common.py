@@ -191,10 +191,14 @@ def check_splits(
     query: Sequence[VehicleImage],
     gallery: Sequence[VehicleImage],
     skips: SkipTally,
+    nothing: str = "its folders hold none",
 ) -> None:
-    """Raises :class:`NoImagesError` for a data set without any image, :class:`DataError` for queries without a gallery."""
+    """Raises :class:`NoImagesError` for a data set without any image, :class:`DataError` for queries without a gallery.
+
+    ``nothing`` is the reason for no image where none was skipped.
+    """
     if not (train or query or gallery):
-        skipped = "; ".join(map(str, skips.skipped())) or "its folders hold none, and no list names one"
+        skipped = "; ".join(map(str, skips.skipped())) or nothing
         raise NoImagesError(
             f"{source} has neither training nor test images: {skipped}; add images or open another folder."
         )

@@ -75,7 +75,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
         split: keep_existing(entries, source, split, skips, inside=folder.path) for split, entries in listed.items()
     }
     train, query, gallery = images.values()
-    check_splits(source, train, query, gallery, skips)
+    check_splits(source, train, query, gallery, skips, "no line names one")
     notes = [f"The manifest has no {split} images." for split, of_split in images.items() if not of_split]
     shared = {image.name for image in train} & {image.name for image in (*query, *gallery)}
     if shared:

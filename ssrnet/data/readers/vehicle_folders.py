@@ -119,6 +119,8 @@ def _vehicles_in(root: Path) -> list[str]:
 
 def _read_split(folder: Path, skips: SkipTally) -> list[_Found]:
     found = []
+    for entry in sorted(filter(is_image, entries_of(folder)), key=lambda entry: entry.name):
+        skips.add(f"an image outside a vehicle's folder, in {folder.name}", entry.name)
     for vehicle in inner_folders(folder):
         if vehicle == NO_VEHICLE:
             skips.add(f"no vehicle (folder {NO_VEHICLE}), in {folder.name}", vehicle)

@@ -51,7 +51,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     attributes = _read_attributes(root / "attribute", skips)
     train = _read_list(root, "train_list.txt", "train", attributes, skips)
     gallery = _read_list(root, f"test_list_{subset}.txt", "gallery", attributes, skips)
-    check_splits(root, train, [], gallery, skips)
+    check_splits(root, train, [], gallery, skips, "its lists name none")
     notes = list_notes({"train": train, "test": gallery})
     name = dataset_name(root, subset)
     return ReIDDataset(name, root, LAYOUT, why, train, [], gallery, "single_gallery_shot", skips.skipped(), notes)

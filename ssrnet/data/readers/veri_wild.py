@@ -74,7 +74,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
         found = [ListedImage(one.line, _image(root, one, info)) for one in listed]
         images[split] = keep_existing(found, lists / names[split], split, skips)
     train, query, gallery = images.values()
-    check_splits(root, train, query, gallery, skips)
+    check_splits(root, train, query, gallery, skips, "its lists name none")
     notes = list_notes(images)
     unknown = sum(image.camera_id is None for image in (*train, *query, *gallery))
     if unknown:

@@ -47,7 +47,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
         for split, (name, folder) in SPLITS.items()
     }
     train, query, gallery = images.values()
-    check_splits(root, train, query, gallery, skips)
+    check_splits(root, train, query, gallery, skips, "its lists name none")
     notes = list_notes(images)
     protocol = usual_protocol(query, gallery)
     return ReIDDataset(root.resolve().name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)

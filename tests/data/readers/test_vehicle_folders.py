@@ -82,6 +82,12 @@ def test_cameras_from_names_as_layumi_prepares_market_and_veri(tmp_path):
     assert data.notes == ("Not read: multi-query.",) and data.protocol == "cross_camera"
 
 
+def test_images_outside_vehicles_are_counted(tmp_path):
+    root = tree(tmp_path / "flat", "a.jpg", "b.jpg")
+    with pytest.raises(DataError, match="2 skipped: an image outside a vehicle's folder, in flat .for example a.jpg"):
+        open_dataset(root, layout="Folders")
+
+
 def test_what_is_no_image_or_lies_too_deep_is_counted(tmp_path):
     root = layouts.vehicle_folders(tmp_path / "gallery").parent
     (root / "gallery/0007/notes.txt").touch()

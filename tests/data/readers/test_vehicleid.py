@@ -104,3 +104,5 @@ def test_vehicleid_list_whose_lines_cannot_be_read_is_not_called_empty(tmp_path)
     for name in ("test_list_2", "test_list_3"):
         (root / f"train_test_split/{name}.txt").unlink()
     fails_to_open(root, "neither training nor test images: 2 skipped: line without an image and a vehicle")
+    layouts.write(root / "train_test_split/train_list.txt", [])
+    fails_to_open(root, "neither training nor test images: its lists name none", "add images")
