@@ -13,7 +13,8 @@ from app.widgets.components import stylesheet
 from app.widgets.export import COLOURS, DASHES, chart, lay_out, table
 from app.workbench import runs as run_files
 from ssrnet.errors import SSRNetError
-from ssrnet.training.runs import HELD_BACK, Axis, Panel, StoredMetrics, TrainingRun, differing_settings, panels
+from ssrnet.training.run_panels import Panel, panels
+from ssrnet.training.runs import HELD_BACK, Axis, StoredMetrics, TrainingRun, differing_settings
 
 MOST_RUNS = len(COLOURS)
 HEIGHT = 330

@@ -35,7 +35,8 @@ from ssrnet.studies.tables import measured_tables, protocol_records, report_tabl
 from ssrnet.training.checkpoint import FORMAT, load_backbone, load_checkpoint
 from ssrnet.training.pickles import read_pickle
 from ssrnet.training.resume import Progress, load_progress, save_progress
-from ssrnet.training.runs import find_runs, find_studies, panels, read_run
+from ssrnet.training.run_panels import panels
+from ssrnet.training.runs import find_runs, find_studies, read_run
 from tests import tiny
 from tests.data import layouts
 from tests.index import galleries

@@ -7,7 +7,7 @@ import pytest
 
 from ssrnet.errors import CheckpointError, DataError
 from ssrnet.training.checkpoint import file_hash, save_checkpoint
-from ssrnet.training.runs import differing_settings, find_runs, find_studies, panels, read_run, stored_metrics
+from ssrnet.training.runs import differing_settings, find_runs, find_studies, read_run, stored_metrics
 from tests import tiny
 
 
@@ -43,11 +43,6 @@ def test_a_real_run_is_read_as_train_wrote_it(run):
     assert read.series("loss") == ([1, 2], [each["loss"] for each in log])
     assert read.series("held_back/rank-1", "step") == ([log[1]["step"]], [log[1]["held_back"]["cmc"][0]])
     assert read.settings["model.backbone"] == "resnet18" and read.settings["optimiser.name"] == "sgd"
-    titles = [panel.title for panel in panels([read])]
-    common = ["Loss", "Held-back mAP", "Held-back rank-1", "Training accuracy", "Learning rate", "Images per second"]
-    assert titles[:8] == [*common, "Loss: cross entropy", "Loss: triplet"]
-    assert list(panels([read])[7].curves.values()) == ["G", "attn", "token"]
-    assert titles[8] == "Attention health" and "images" not in panels([read])[8].curves.values()
 
 
 def test_series_over_epochs_steps_and_minutes(tmp_path):
@@ -87,11 +82,6 @@ def test_what_is_no_finite_number_is_left_out(tmp_path):
     assert run.series("loss")[0] == [2] and "note" not in run.epochs[0] and "flag" not in run.epochs[0]
 
 
-def test_a_number_that_this_version_does_not_know_is_drawn_too(tmp_path):
-    run = read_run(make(tmp_path / "a", [line(1, loader_share=0.25)]), NOW)
-    assert panels([run])[-1].title == "Loader share" and list(panels([run])[-1].curves) == ["loader_share"]
-
-
 @pytest.mark.parametrize(
     ("epochs", "age", "settings", "state"),
     [
@@ -122,7 +112,7 @@ def test_a_run_before_its_first_line(tmp_path):
     folder = make(tmp_path / "a", [])
     (folder / "log.jsonl").unlink()
     run = read_run(folder, NOW)
-    assert run.state == "starting" and run.last == {} and panels([run]) == []
+    assert run.state == "starting" and run.last == {} and run.epochs == ()
 
 
 def test_a_log_without_settings_has_curves(tmp_path):
