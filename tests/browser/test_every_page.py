@@ -1,5 +1,5 @@
-"""Every page: no text is cut at the end of a line or behind an edge, on a laptop's screen or on a telephone's; every picture says
-in words what it shows."""
+"""Every page: no text is cut at the end of a line or behind an edge, on a laptop's screen or on a telephone's, none is too pale to
+read; every picture says in words what it shows."""
 
 from urllib.parse import urlencode
 
@@ -54,6 +54,44 @@ WITHOUT_WORDS = """() => {
   visit(document);
   return found;
 }"""
+PALE = r"""() => {
+  const found = [];
+  const parent = (node) => node.parentElement ?? node.getRootNode().host;
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+  const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, share, i) => {
+    const v = c[i] / 255;
+    return sum + share * (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const visit = (root) => { for (const node of root.querySelectorAll('*')) {
+    if (node.shadowRoot) visit(node.shadowRoot);
+    // Words in a drawing lie on its shapes, a slider's number beside the thumb that it belongs to; icons are no words.
+    if (node.closest('svg, style, script, .katex-mathml, :disabled, [aria-disabled=true], [data-testid=stSlider], '
+      + '[data-testid=stIconMaterial]')) continue;
+    const text = [...node.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE).map((each) => each.data).join('').trim();
+    if (!/[\p{L}\p{N}]/u.test(text) || !node.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    let opacity = 1;
+    const grounds = [];
+    for (let at = node; at; at = parent(at)) {
+      const style = getComputedStyle(at);
+      opacity *= style.opacity;
+      grounds.unshift(rgba(style.backgroundColor));
+    }
+    const ground = grounds.reduce((below, top) => over(top, below), [255, 255, 255, 1]);
+    const style = getComputedStyle(node), colour = rgba(style.color);
+    colour[3] *= opacity;
+    const [low, high] = [light(over(colour, ground)), light(ground)].sort((a, b) => a - b);
+    const contrast = (high + 0.05) / (low + 0.05), large = parseFloat(style.fontSize) >= 24;
+    if (contrast < (large ? 3 : 4.48)) found.push(`${text}: ${contrast.toFixed(2)} ${style.color} on ${ground}`);
+  } };
+  visit(document.querySelector('.stApp'));
+  return found;
+}"""
 PARTS = [(view, {}) for view in VIEWS]
 PARTS += [("story", {"stage": str(stage)}) for stage in range(2, 11)]
 PARTS += [("learning", {"learning_part": part}) for part in ("A recorded run", "AP, mAP, CMC")]
@@ -71,6 +109,12 @@ def test_a_page_cuts_no_text_and_describes_its_pictures(page, server, city, chec
         assert page.evaluate(CUT) == [], width
         assert page.evaluate(WITHOUT_WORDS) == []
         assert page.evaluate("document.querySelector('.stMain').scrollWidth <= window.innerWidth"), width
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_function(
+            "(theme) => getComputedStyle(document.querySelector('.stApp')).colorScheme === theme", arg=theme
+        )
+        assert page.evaluate(PALE) == [], f"{theme}: WCAG 2 asks for a contrast of 4.5"
 
 
 def test_the_sidebars_picture_is_small_and_rank_labels_break_at_their_parts(page, server, city, checkpoints):
