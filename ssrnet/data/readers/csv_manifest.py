@@ -6,7 +6,7 @@ gallery image, as VeRi-776's queries are, has a line for each.
 
 Labelling (:mod:`ssrnet.data.labels`) writes such files with further columns: ``image_folder`` is the folder of the
 images where it is not the CSV's own, ``same_as`` and ``not_same_as`` are its pairs, and a line whose split is
-``unlabelled`` waits for its vehicle.
+``unlabelled`` waits for its vehicle: it is counted and skipped, unless all lines do, which is a data set without labels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KNOWN = {*REQUIRED, "camera_id", FOLDER, *PAIRS}
 DRIVE = re.compile("[A-Za-z]:")
 NOT_PLAIN = re.compile(r"^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)|\0")
 """In a path: a drive, a whole path, a part that is empty or dots, NUL."""
-SPLITS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery"}
+SPLITS = {"train": "train", "query": "query", "gallery": "gallery", "test": "gallery", UNLABELLED: UNLABELLED}
 
 
 def recognise(root: Path) -> str | None:
@@ -58,30 +58,33 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     """
     choose_subset(root, subsets(root), subset)
     source = root if root.is_file() else root / "manifest.csv"
-    listed: dict[str, list[ListedImage]] = {"train": [], "query": [], "gallery": []}
+    listed: dict[str, list[ListedImage]] = {"train": [], "query": [], "gallery": [], UNLABELLED: []}
     labels: dict[str, str] = {}
     skips, folder, written = SkipTally(), _ImageFolder(source.parent), None
     for row in read_csv(source, REQUIRED):
         if row.values.get(FOLDER, "") != written:
             folder = _ImageFolder(_folder(source, row, written))
             written = row.values.get(FOLDER, "")
-        if row.values["split"].lower() == UNLABELLED:
-            skips.add(f"not labelled yet, in {source.name}", row.values["image"])
-            continue
         image, split = _image(source, row, folder, labels)
         listed[split].append(ListedImage(row.line, image))
+    unlabelled = listed.pop(UNLABELLED)
+    is_labelled = any(listed.values())
+    if not is_labelled:
+        listed["gallery"] = unlabelled
+    for entry in unlabelled if is_labelled else ():
+        skips.add(f"not labelled yet, in {source.name}", entry.image.name)
     _check_labels(source, [entry for entries in listed.values() for entry in entries])
     images = {
         split: keep_existing(entries, source, split, skips, inside=folder.path) for split, entries in listed.items()
     }
     train, query, gallery = images.values()
     check_splits(source, train, query, gallery, skips, "no line names one")
-    notes = [f"The manifest has no {split} images." for split, of_split in images.items() if not of_split]
+    notes = [f"The manifest has no {split} images." for split, of in images.items() if is_labelled and not of]
     shared = {image.name for image in train} & {image.name for image in (*query, *gallery)}
     if shared:
         notes.append(f"{len(shared):,} images are in the train split and in the test split ({min(shared)}).")
     name = source.parent.resolve().name if source.name == "manifest.csv" else source.stem
-    protocol = usual_protocol(query, gallery)
+    protocol = usual_protocol(query, gallery) if is_labelled else UNLABELLED
     return ReIDDataset(name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
 
 
@@ -134,10 +137,10 @@ def _folder(source: Path, row: Row, before: str | None) -> Path:
 
 def _image(source: Path, row: Row, folder: _ImageFolder, labels: dict[str, str]) -> tuple[VehicleImage, str]:
     """The image and split of a row; ``labels`` collects the labels so far, so that equal ones share memory."""
-    empty = [column for column in REQUIRED if not row.values[column]]
-    if empty:
-        raise DataError(f"{source}, line {row.line}: {empty[0]} is empty; fill it in or remove the line.")
     split = row.values["split"].lower()
+    empty = [column for column in REQUIRED if not row.values[column]]
+    if empty and (split, empty) != (UNLABELLED, ["vehicle_id"]):
+        raise DataError(f"{source}, line {row.line}: {empty[0]} is empty; fill it in or remove the line.")
     if split not in SPLITS:
         raise DataError(
             f"{source}, line {row.line}: the split is {row.values['split']!r}; write train, query or gallery."
@@ -152,7 +155,8 @@ def _image(source: Path, row: Row, folder: _ImageFolder, labels: dict[str, str])
     values = {column: labels.setdefault(value, value) for column, value in row.values.items() if column != "image"}
     attributes = {column: value for column, value in values.items() if column not in KNOWN and value}
     camera = values.get("camera_id") or None
-    image = VehicleImage(folder.path / name, name, values["vehicle_id"], camera, attributes)
+    vehicle = None if split == UNLABELLED else values["vehicle_id"]
+    image = VehicleImage(folder.path / name, name, vehicle, camera, attributes)
     return image, SPLITS[split]
 
 

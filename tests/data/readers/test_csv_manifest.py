@@ -207,9 +207,9 @@ def test_csv_counts_what_nobody_has_labelled_yet_and_skips_it(tmp_path):
     assert names(data.gallery) == ["b/3.jpg", "b/4.jpg"] and not data.train and not data.query
     assert data.skipped == (Skipped("not labelled yet, in manifest.csv", 2, "a/1.jpg"),)
     assert dict(data.gallery[0].attributes) == {}, "pairs are no attribute"
-    fails_to_open(
-        layouts.csv_manifest(tmp_path / "none", [lines[0], *lines[3:]]), "2 skipped: not labelled yet, in manifest.csv"
-    )
+    data = open_dataset(layouts.csv_manifest(tmp_path / "none", [lines[0], *lines[3:]]))
+    assert not data.is_labelled and names(data.gallery) == ["a/1.jpg", "a/2.jpg"] and not data.notes
+    assert {image.vehicle_id for image in data.gallery} == {None} and not data.skipped
 
 
 def test_csv_away_from_its_images(tmp_path):
