@@ -123,13 +123,16 @@ def vric(root: Path) -> Path:
 
 
 def cityflow(root: Path, test_labels: bool = True) -> Path:
-    """Three training images; two queries and three gallery images, labelled unless the challenge keeps their labels."""
+    """Three training images, two queries and three gallery images, numbered anew in each folder as CityFlow's are.
+
+    Queries and gallery are labelled unless the challenge keeps their labels.
+    """
     train = {"000001.jpg": ("0269", "c026"), "000002.jpg": ("0269", "c027"), "000003.jpg": ("0270", "c026")}
     query = {"000001.jpg": ("0001", "c001"), "000002.jpg": ("0002", "c001")}
-    gallery = {"000011.jpg": ("0001", "c002"), "000012.jpg": ("0002", "c003"), "000013.jpg": ("0002", "c001")}
-    for split, labels in {"train": train, "query": query, "test": gallery}.items():
+    gallery = {"000001.jpg": ("0001", "c002"), "000002.jpg": ("0002", "c003"), "000003.jpg": ("0002", "c001")}
+    for split, labels, color in (("train", train, "red"), ("query", query, "green"), ("test", gallery, "blue")):
         for name in labels:
-            jpeg(root / f"image_{split}" / name)
+            jpeg(root / f"image_{split}" / name, color)
         known = test_labels or split == "train"
         cityflow_labels(root / f"{split}_label.xml", {name: label[not known :] for name, label in labels.items()})
     return root

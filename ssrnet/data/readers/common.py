@@ -49,7 +49,7 @@ def present(root: Path, names: Sequence[str]) -> list[str]:
 def holds_only_folders(root: Path, names: Sequence[str]) -> bool:
     """Whether there are folders, and no image, in those of ``names`` that are folders in ``root``."""
     folders = [root / name for name in present(root, names)]
-    return any(map(inner_folders, folders)) and not any(map(holds_images, folders))
+    return not any(map(holds_images, folders)) and any(map(inner_folders, folders))
 
 
 def holds_images(folder: Path) -> bool:

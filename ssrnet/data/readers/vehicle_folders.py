@@ -86,7 +86,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
     """The folder of each split that has folders and no image in it; the root as the gallery where there is no such."""
     named = {
         split: next(
-            (root / name for name in names if inner_folders(root / name) and not holds_images(root / name)), None
+            (root / name for name in names if not holds_images(root / name) and inner_folders(root / name)), None
         )
         for split, names in SPLITS.items()
     }
@@ -107,8 +107,8 @@ def _holds_vehicles(folder: Path) -> bool:
 
 def _vehicles_in(root: Path) -> list[str]:
     """The folders in ``root`` if each is a vehicle's: two images or more, nothing deeper, no image beside them."""
-    names = inner_folders(root)
-    if len(names) < FEWEST or all(CAMERA.fullmatch(name) for name in names) or holds_images(root):
+    names = [] if holds_images(root) else inner_folders(root)
+    if len(names) < FEWEST or all(CAMERA.fullmatch(name) for name in names):
         return []
     for name in names:
         entries = list(entries_of(root / name))

@@ -21,7 +21,20 @@ def test_cityflow(tmp_path):
         ("0002", "c003"),
         ("0002", "c001"),
     ]
-    assert (data.skipped, data.notes) == ((), ())
+    assert data.skipped == ()
+
+
+def test_cityflow_numbers_its_images_anew_in_each_folder(tmp_path):
+    data = open_dataset(layouts.cityflow(tmp_path))
+    assert names(data.test) == [
+        "000001.jpg",
+        "000002.jpg",
+        "image_test/000001.jpg",
+        "image_test/000002.jpg",
+        "000003.jpg",
+    ]
+    assert data.notes[0].startswith("image_test has other photographs than image_query under 2 of the same names")
+    assert (data.gallery[0].vehicle_id, data.gallery[0].camera_id) == ("0001", "c002")
 
 
 def test_cityflow_as_the_challenge_hands_it_out(tmp_path):
