@@ -12,20 +12,16 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.controls import one_of
-from app.widgets.evaluations import ensure_features, evaluations, record_popover
-from app.widgets.export import table
+from app.widgets.evaluations import ensure_features
 from app.widgets.index_search import index_search
-from app.widgets.map_colours import choose_map_colours, map_figure, show_maps
-from app.widgets.match import pair_scales
 from app.widgets.page import explain
-from app.widgets.prints import Cell, Row, from_uri, pictures_export
+from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
-from app.widgets.source import PROTOCOL_TITLES
+from app.widgets.uploaded_pair import compare_uploads
 from app.workbench import Workbench
 from app.workbench.cache import forget_pictures
 from app.workbench.images import uploaded_thumbnail, uploads
-from app.workbench.matches import uploaded_pair, verification
 from ssrnet.analysis.paper_figures import BLUE
 from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.uploads import Uploads
@@ -44,20 +40,19 @@ TOP_K = 10
 PAPER = (400, 400)
 """Pixels of a picture in an export, at most."""
 INTRO = r"""
-Compare pictures of your own: a query with a gallery, or two pictures with each other. Two pictures pass as one vehicle if
-${s(a, b) = \cos\big(f(a), f(b)\big) \ge \tau}$.
+Compare pictures of your own: a query with a gallery, or two pictures with each other, by
+${s(a, b) = \cos\big(f(a), f(b)\big)}$.
 """
 EQUATIONS = (
-    r"s(a, b) = \frac{f(a) \cdot f(b)}{\lVert f(a) \rVert \, \lVert f(b) \rVert}, \qquad "
-    r"\text{same vehicle} \iff s \ge \tau",
+    r"s(a, b) = \frac{f(a) \cdot f(b)}{\lVert f(a) \rVert \, \lVert f(b) \rVert}",
     r"\mathrm{FMR}(\tau) = P(s \ge \tau \mid \text{two vehicles}), \qquad "
     r"\mathrm{FNMR}(\tau) = P(s < \tau \mid \text{one vehicle})",
 )
 LOOK_FOR = """
 Both models embed the pictures as they do the data set's; nothing is written to the disk, and the pictures are gone once this
-page is closed. The **threshold** is the one at which the two error rates are equal on the data set of the sidebar, under its
-protocol: on pictures of another kind (other cameras, other crops) the rates will be others, so take the verdict as a
-demonstration. Crop to the vehicle, as a detector would: both models have seen nothing but crops.
+page is closed. The chart shows where their cosine lies among those of the sidebar's data set, under its protocol, not what
+it means: on pictures of other cameras and other crops both curves lie elsewhere, so no threshold of theirs gives a verdict here.
+Crop to the vehicle, as a detector would: both models have seen nothing but crops.
 
 **Align cameras** in the sidebar aligns these pictures too. A camera that the gallery's folders or its CSV file name gets
 statistics of its own, measured on its pictures here, once there are enough of them; the data set's whole statistics count
@@ -93,7 +88,7 @@ def render(bench: Workbench) -> None:
         chosen = _ranks(bench, query, many, ranked) if mode == RANK else next(iter(many.pictures))
         index = list(many.pictures).index(chosen)
         cosines = {title: next(each.cosine for each in found if each.index == index) for title, found in ranked.items()}
-        _compare(bench, query, many.pictures[chosen], chosen, cosines)
+        compare_uploads(bench, query, many.pictures[chosen], chosen, cosines)
     else:
         st.info("Upload both to see what the two models make of them.")
     forget_pictures((one.pictures | many.pictures).values())
@@ -186,51 +181,3 @@ def _reduced(rows: list[Row]) -> list[Row]:
         row._replace(cells=[cell._replace(picture=ImageOps.contain(cell.picture, PAPER)) for cell in row.cells])
         for row in rows
     ]
-
-
-def _compare(
-    bench: Workbench, first: Image.Image, second: Image.Image, name: str, cosines: Mapping[str, float]
-) -> None:
-    """Maps in both directions, cosine, threshold and error rates of each model; ``cosines`` by the models' titles."""
-    st.subheader(f"Is {name} the same vehicle?", anchor=False)
-    scored = evaluations(bench.networks.values())
-    colours = choose_map_colours("both models' maps")
-    pictures = [uploaded_pair(model, first, second, "grad-cam") for model in bench.networks.values()]
-    columns, rows, printed = st.columns(len(bench.networks), gap="medium"), [], []
-    for column, (title, model), pair, scale in zip(
-        columns, bench.networks.items(), pictures, pair_scales(pictures, colours), strict=True
-    ):
-        pairs = verification(model)
-        threshold, rate = pairs.equal_error()
-        cosine = cosines[title]
-        errors = pairs.rates(cosine)
-        with column:
-            verdict = "same vehicle" if cosine >= threshold else "two vehicles"
-            heading = f"{title}: cosine {cosine:.3f}, threshold {threshold:.3f}: {verdict}"
-            st.markdown(f"**{title}**: cosine {cosine:.3f}, threshold {threshold:.3f}: **{verdict}**")
-            captions = "what resembles the other in the first", "what resembles the first in the other"
-            uris, bar = pair.painted(scale, colours.name), colours.bar(scale)
-            show_maps([map_figure(uri, f"{caption}, by {title}", caption, bar) for uri, caption in zip(uris, captions)])
-            cells = [Cell(from_uri(uri), caption, bar=bar) for uri, caption in zip(uris, captions)]
-            printed.append(Row(heading, cells))
-        rows.append(
-            {"Model": title, "Cosine": cosine, "Threshold": threshold, "Verdict": verdict}
-            | {
-                "Errors at the threshold": 100 * rate,
-                "Two vehicles at least as similar": 100 * errors.false_match,
-                "Same vehicle less similar": 100 * errors.false_non_match,
-            }
-        )
-
-    pictures_export("comparison of your images", lambda: printed, key="images_pair_export")
-    share = st.column_config.NumberColumn(format="%.2f %%")
-    number = st.column_config.NumberColumn(format="%.3f")
-    columns_config = dict.fromkeys(("Cosine", "Threshold"), number) | dict.fromkeys(list(rows[0])[4:], share)
-    table(rows, "verification", columns_config)
-    st.caption(
-        f"Shares are of all pairs of query and gallery of {bench.dataset.name} under "
-        f"{PROTOCOL_TITLES[bench.protocol.name].lower()} (without junk, cosine, no flip test): how many pairs of two "
-        "vehicles are at least as similar as these two pictures, how many of one vehicle less. Errors at the threshold: "
-        "both rates where they are equal."
-    )
-    record_popover(scored)

@@ -18,6 +18,7 @@ from ssrnet.retrieval.verification import Verification
 
 HEIGHT, TWO_ROWS, LINE, CURVES_NAMED = 420, 520, 20, 4
 """Pixels of a chart, of one with raw and aligned features, and of each line that a legend has beyond so many curves."""
+PAIR_HEIGHT, PAIR_COLOUR = 230, "#db2777"
 INVISIBLE = 0.002
 """The axis of cosines begins where a density first reaches this share of its peak."""
 
@@ -54,6 +55,30 @@ def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
     figure.update_xaxes(title="cosine of a pair", row=2 if with_aligned else 1)
     figure.update_yaxes(title="density")
     return _laid_out(figure, pairs, top=26 if with_aligned else 10)
+
+
+def pair_figure(verification: Verification, cosine: float, colour: str) -> go.Figure:
+    """Both densities of :func:`distribution_figure` for one model, and the ``cosine`` of another pair as a line."""
+    figure = go.Figure()
+    lowest, highest = cosine, 0.0
+    for one, words, dash in zip(verification.densities(), ("one vehicle", "two vehicles"), ("solid", "dot")):
+        lowest = min(lowest, float(one.at[one.density > INVISIBLE * one.density.max()][0]))
+        highest = max(highest, float(one.density.max()))
+        figure.add_scatter(x=one.at, y=one.density, name=words, line={"color": colour, "dash": dash}, fill="tozeroy")
+    figure.add_scatter(
+        x=[cosine, cosine],
+        y=[0, 1.05 * highest],
+        name=f"your pair, {cosine:.3f}",
+        mode="lines",
+        line={"color": PAIR_COLOUR, "width": 3},
+    )
+    figure.update_xaxes(title="cosine of a pair", range=[max(-1, lowest - 0.05), 1])
+    figure.update_yaxes(title="density", rangemode="tozero")
+    return figure.update_layout(
+        height=PAIR_HEIGHT,
+        margin={"t": 8, "b": 0, "l": 0, "r": 8},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
+    )
 
 
 def bandwidths(pairs: Mapping[str, Verification]) -> str:

@@ -8,7 +8,7 @@ from PIL import Image
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image, read_image_bytes
 from ssrnet.retrieval.verification import verify
-from tests.app.conftest import pictures_across, rows_of_pictures, workbench
+from tests.app.conftest import pictures_across, rows_of_pictures, specs, workbench
 
 
 @pytest.fixture
@@ -64,19 +64,25 @@ def test_a_zip_is_a_gallery_and_what_is_no_image_is_said(open_city, photographs)
     assert all(len(row["pictures"]) == 4 for row in rows_of_pictures(test))
 
 
-def test_two_images_have_a_verdict_with_the_data_sets_error_rates(open_city, city, checkpoints, photographs):
+def test_a_pair_lies_among_the_data_sets_pairs_and_has_no_verdict_by_them(open_city, city, checkpoints, photographs):
     test = open_city("images", images_mode="Compare two images")
     upload(test, first=photographs[0], second=photographs[2])
     assert not test.exception and not test.error
-    shown = test.dataframe[0].value
+    shown, charts = test.dataframe[0].value, specs(test)
     models = workbench(city, checkpoints).networks.values()
-    for (_, row), model in zip(shown.iterrows(), models, strict=True):
+    captions = [each.value for each in test.caption if each.value.endswith("no verdict follows.")]
+    for (_, row), model, spec, caption in zip(shown.iterrows(), models, charts, captions, strict=True):
         found = verify(model.features(), model.split)
-        assert row["Threshold"] == pytest.approx(found.equal_error().threshold)
         rates = found.rates(row["Cosine"])
         assert row["Two vehicles at least as similar"] == pytest.approx(100 * rates.false_match)
         assert row["Same vehicle less similar"] == pytest.approx(100 * rates.false_non_match)
-        assert row["Verdict"] == ("same vehicle" if row["Cosine"] >= row["Threshold"] else "two vehicles")
+        assert f"{rates.false_match:.2%} of two vehicles are at least as similar" in caption
+        assert f"{rates.false_non_match:.2%} of one vehicle less" in caption
+        one, two, pair = spec["data"]
+        assert [one["name"], two["name"]] == ["one vehicle", "two vehicles"]
+        assert pair["x"] == pytest.approx([row["Cosine"]] * 2) and f"{row['Cosine']:.3f}" in pair["name"]
+    words = " ".join(each.value for each in test.markdown)
+    assert "**same vehicle**" not in words and "**two vehicles**" not in words and "Verdict" not in shown
 
 
 CAMERAS = ["north"] * 9 + ["south"] * 8 + ["few"] * 3
@@ -121,8 +127,8 @@ def test_uploads_are_aligned_by_the_cameras_that_their_folders_name(
             labels = {f"{by}{at}.jpg": cosine[at] for at, by in enumerate(CAMERAS)}
             assert [float(labels[label]) for *_, label in captions] == pytest.approx(best, abs=1e-5)
         assert line["Model"] == aligned["heading"]
-        threshold = verify(model.compared_features(), model.split).equal_error().threshold
-        assert line["Threshold"] == pytest.approx(threshold)
+        rates = verify(model.compared_features(), model.split).rates(line["Cosine"])
+        assert line["Two vehicles at least as similar"] == pytest.approx(100 * rates.false_match)
         chosen = int(test.subheader[0].value.split()[1].removesuffix(".jpg"))
         assert line["Cosine"] == pytest.approx(float(cosine[chosen]), abs=1e-5)
     caption = next(each.value for each in test.caption if each.value.startswith("Aligned by camera"))
