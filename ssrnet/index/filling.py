@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ssrnet.data.records import VehicleImage
-from ssrnet.errors import DataError
+from ssrnet.errors import DamagedImagesError, DataError
 from ssrnet.index.entries import Entry, GalleryIndex
 from ssrnet.index.exact_store import ExactIndex
 from ssrnet.retrieval.extraction import FeatureSet
@@ -83,18 +83,21 @@ def fill(
     """Brings the index up to date with ``images``, each with its source; every batch is committed before the next.
 
     ``stored_features(split)``: the features of a split from a file, or None. ``extract(images)`` yields batches of
-    positions (B,) and features (B, D). Raises :class:`DataError` for an image that cannot be read.
+    positions (B,) and features (B, D). Raises :class:`DamagedImagesError` for images that cannot be read.
     """
     if isinstance(index, ExactIndex):
         index.verify()  # before hours are added to a damaged one
     tally = Tally()
-    jobs = []
+    jobs: list[Job] = []
+    unreadable: list[str] = []
     with tqdm(total=len(images), desc="comparing", unit="image") as bar:
         for source in dict.fromkeys(source for source, _ in images):
             of_source = [image for other, image in images if other == source]
             for batch in _batches(of_source):
-                jobs += missing_jobs(index, source, [Job(image, entry_of(source, image)) for image in batch], tally)
+                jobs += missing_jobs(index, source, _jobs(source, batch, unreadable), tally)
                 bar.update(len(batch))
+    if unreadable:
+        raise DamagedImagesError(unreadable)
     for split in ("test", "train"):
         of_split = [job for job in jobs if job.entry.source.endswith(f"/{split}")]
         features = stored_features(split) if of_split else None
@@ -111,6 +114,17 @@ def fill(
                 tally.added += index.add([jobs[i].entry for i in positions.tolist()], features.cpu().numpy())
                 bar.update(len(positions))
     return tally
+
+
+def _jobs(source: str, images: Sequence[VehicleImage], unreadable: list[str]) -> list[Job]:
+    """The jobs of the images; ``unreadable`` gets a sentence for each file that cannot be opened."""
+    jobs = []
+    for image in images:
+        try:
+            jobs.append(Job(image, entry_of(source, image)))
+        except DataError as error:
+            unreadable.append(str(error))
+    return jobs
 
 
 def copy_entries(whole: ExactIndex, index: GalleryIndex) -> None:

@@ -1,5 +1,4 @@
 import re
-from dataclasses import replace
 
 import pytest
 from matplotlib import pyplot
@@ -86,16 +85,14 @@ def test_the_slices_at_both_ends_are_drawn_and_nothing_leaves_the_page(drawn, mo
 
 
 def test_without_a_match_there_is_nothing_to_draw():
-    absent = replace(toys.DATASET, query=toys.DATASET.query[3:4])
-    a, b = (inspect(each, toys.evaluation(each, absent)) for each in (toys.WORSE, toys.BETTER))
+    a, b = (inspect(each, toys.without_match(each)) for each in (toys.WORSE, toys.BETTER))
     with pytest.raises(ProtocolError, match="no query has a match"):
         verdict_pdf.draw_verdict_pdf(TITLES, (a, b))
 
 
 def test_a_protocol_without_a_match_is_left_out_of_several(drawn):
     """Its pages are missing; those of the others are numbered as one document."""
-    absent = replace(toys.DATASET, query=toys.DATASET.query[3:4])
-    nothing = tuple(inspect(each, toys.evaluation(each, absent)) for each in (toys.WORSE, toys.BETTER))
+    nothing = tuple(inspect(each, toys.without_match(each)) for each in (toys.WORSE, toys.BETTER))
     verdict_pdf.draw_verdict_pdf(TITLES, toys.inspections(), nothing, toys.inspections())
     numbers = [re.search(r"\d of \d", texts(page)).group() for page in drawn]
     assert numbers == [f"{page} of 6" for page in range(1, 7)]

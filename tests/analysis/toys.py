@@ -10,8 +10,9 @@ from ssrnet.analysis.comparison import Comparison
 from ssrnet.analysis.inspection import Inspection, inspect
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.retrieval.evaluation import Evaluation, evaluate
+from ssrnet.retrieval.evaluation import Evaluation, evaluate, restrict
 from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.query_filters import QueryFilter
 
 
 def image(name: str, vehicle: str, camera: str | None, **attributes: str) -> VehicleImage:
@@ -49,6 +50,11 @@ BETTER = FeatureSet(torch.tensor([2.9, 4.1, 5.6, 0.0, 8.8, *GALLERY.values()])[:
 
 def evaluation(features: FeatureSet, dataset: ReIDDataset = DATASET) -> Evaluation:
     return evaluate(features, dataset, Protocol(), made_by={}, distance="euclidean", dataset_hash="0")
+
+
+def without_match(features: FeatureSet) -> Evaluation:
+    """Of the query alone whose vehicle is not in the gallery."""
+    return restrict(evaluation(features), QueryFilter("type", ("van",)))
 
 
 def inspections() -> tuple[Inspection, Inspection]:

@@ -7,6 +7,7 @@ import pytest
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
 from tests.app.conftest import html, whole
+from tests.data import layouts
 
 
 @pytest.fixture
@@ -49,3 +50,24 @@ def test_the_query_is_a_small_picture_with_words(open_city):
     test = open_city("quiz", query="0006_c001_00000000_0.jpg")
     (picture,) = re.findall(r'<figure class="query-photo"><img src="data:image/jpeg[^"]*" alt="([^"]*)">', html(test))
     assert picture == "Query: 0006_c001_00000000_0.jpg"
+
+
+def test_labels_that_mislead_are_said_once_and_rule_out_the_protocol(open_page, checkpoints, tmp_path, monkeypatch):
+    """One camera alone, vehicle v2 in both splits, and v3 written in two ways."""
+    from app.workbench import OpenedModel
+
+    monkeypatch.setattr(OpenedModel, "stored_features", lambda *a: None)
+    rows = ["a/1.jpg,v2,train", "b/3.jpg,v2,query", "b/4.jpg,v2,gallery", "a/2.jpg,v3,query", "b/5.jpg,v03,gallery"]
+    lines = ["image,vehicle_id,split,camera_id", *(f"{row},c1" for row in rows)]
+    test = open_page("start", data=str(layouts.csv_manifest(tmp_path, lines)), **checkpoints)
+    assert not test.exception
+    spelt, shared = said(test)
+    assert spelt.startswith(
+        "One vehicle may be written in several ways (v03 and v3). Here they count as different vehicles"
+    )
+    assert shared.startswith("1 of the 3 test vehicles are in this data set's training split too: scores of a model")
+    usable, unusable = test.sidebar.radio(key="protocol"), test.sidebar.radio(key="unusable_protocols")
+    assert usable.value == "single_gallery_shot" and unusable.disabled
+    assert list(unusable.proto.captions)[0] == (
+        f"all test images of {tmp_path.name} are by one camera (c1), so every match is junk."
+    )

@@ -120,6 +120,20 @@ def test_an_index_names_all(broken, checkpoints, tmp_path):
     assert names_both(caught.value)
 
 
+def test_an_index_names_all_files_that_cannot_be_opened(city, checkpoints, tmp_path, monkeypatch):
+    """They were there when the folder was listed."""
+    root = shutil.copytree(city, tmp_path / "city")
+    data = open_dataset(root)
+    monkeypatch.setattr("ssrnet.commands.index_build.open_dataset", lambda *_: data)
+    for name in BAD:
+        (root / name).unlink()
+    with pytest.raises(
+        DamagedImagesError, match="2 images cannot be read, the first: .*0007_c002.* cannot be read"
+    ) as caught:
+        build_index(BuildSettings(root, checkpoints["ssrnet"], tmp_path / "index", workers=0, device="cpu"))
+    assert names_both(caught.value)
+
+
 def test_training_names_all_and_goes_on_without_them(broken, tmp_path):
     settings = tiny.training(broken, tmp_path / "run", max_steps=1)
     with pytest.raises(DamagedImagesError) as caught:

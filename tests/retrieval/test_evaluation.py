@@ -54,6 +54,7 @@ def test_cross_camera_and_its_record(dataset, features):
         "version": ssrnet.__version__,
         "query_expansion": "none",
         "camera_alignment": "none",
+        "damaged_images": 0,
     }
     assert json.loads(result.record.json()) == dataclasses.asdict(result.record)
     assert result.metrics == result.ranking.metrics and result.metrics.queries == 4
