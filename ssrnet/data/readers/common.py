@@ -87,8 +87,9 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def is_image(entry: os.DirEntry[str]) -> bool:
-    """Whether ``entry`` is a file that its name says to be an image."""
-    return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and is_file(entry)
+    """Whether ``entry`` is a file that its name says to be an image, and not hidden: a Mac puts a ``._a.jpg`` beside a.jpg."""
+    suffix = os.path.splitext(entry.name)[1].lower()
+    return suffix in IMAGE_SUFFIXES and not entry.name.startswith(".") and is_file(entry)
 
 
 def numbered_lists(folder: Path, pattern: re.Pattern[str]) -> tuple[int, ...]:

@@ -91,11 +91,12 @@ def test_images_outside_vehicles_are_counted(tmp_path):
 def test_what_is_no_image_or_lies_too_deep_is_counted(tmp_path):
     root = layouts.vehicle_folders(tmp_path / "gallery").parent
     (root / "gallery/0007/notes.txt").touch()
+    (root / "gallery/0007/._a.jpg").touch()
     layouts.jpeg(root / "gallery/truck/c1/x/a.jpg")
     data = open_dataset(root)
     assert len(data.gallery) == 6
     assert data.skipped == (
-        Skipped("not an image file, in gallery", 1, "0007/notes.txt"),
+        Skipped("not an image file, in gallery", 2, "0007/._a.jpg"),
         Skipped("a folder deeper than vehicle/camera, in gallery", 1, "truck/c1/x"),
     )
 
