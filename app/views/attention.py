@@ -11,6 +11,7 @@ from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart
 from app.widgets.health_notes import health_notes
+from app.widgets.images_beside import images_beside
 from app.widgets.map_captions import PartMasses, map_captions, part_masses
 from app.widgets.map_colours import MapColours, choose_map_colours
 from app.widgets.map_sheet import MapColumn, map_sheet
@@ -22,7 +23,6 @@ from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench
 from app.workbench.attention import similarity_maps, study_verdicts
 from app.workbench.images import SIDE, image_label, thumbnail
-from ssrnet.analysis.attributes import SIBLING, same_vehicle
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.attention import (
@@ -39,7 +39,6 @@ from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import MapVerdict, ModelVerdicts
 
 BRANCHES = {"": "All branches", "G": "Global", "attn": "Attention", "token": "Relation"}
-COUNTS = (1, 3, 6, 12)
 CHANNELS = 8
 MOST_PARTS = 12
 
@@ -75,7 +74,7 @@ def render(bench: Workbench) -> None:
     bench = with_raw_features(bench)
     images = bench.dataset.test
     image = image_picker("query", images)
-    shown = _choose_images(image, images)
+    shown = images_beside(bench, image)
     verdicts, measured_on = _verdicts(bench)
     left, middle, right = st.columns([2, 3, 2])
     first = list(CAMS).index(_first_cam(verdicts))
@@ -91,7 +90,7 @@ def render(bench: Workbench) -> None:
     if verdicts:
         st.caption(typeset(_claim(verdicts, measured_on)))
     columns, absent = _columns(bench, shown, method, branch, verdicts)
-    captions = [f"{'Query · ' * (each == image)}{image_label(each)} · {each.name}" for each in shown]
+    captions = [f"{'Query · ' * (each == image)}{_caption(each)}" for each in shown]
     map_sheet(
         "shown", {caption: thumbnail(one, SIDE) for caption, one in zip(captions, shown)}, columns, opacity, colours
     )
@@ -170,22 +169,8 @@ def _claim(verdicts: dict[str, ModelVerdicts], dataset: str) -> str:
     )
 
 
-def _choose_images(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
-    """The query first, then the images to set beside it."""
-    same = same_vehicle(image, images)
-    group = image.attributes.get(SIBLING)
-    alike = {} if group is None else {o.vehicle_id: o for o in reversed(images) if o.attributes.get(SIBLING) == group}
-    alike.pop(image.vehicle_id, None)
-    others = list({o.vehicle_id: o for o in reversed(images) if o.vehicle_id != image.vehicle_id}.values())
-    sets = {"Its vehicle": same, "Its look-alikes": list(alike.values()), "Other vehicles": others}
-    offered = [name for name, members in sets.items() if members or members is same]
-    left, right = st.columns([3, 2])
-    beside = one_of("Beside the query", offered, "attention_set", place=left)
-    count = one_of("Images", COUNTS, "attention_images", default=3, place=right)
-    members = sets[beside][: count - 1]
-    if len(members) < count - 1:
-        st.caption(f"{beside}: {len(members)} of the {count - 1} asked for, since the test images have no more.")
-    return [image, *members]
+def _caption(image: VehicleImage) -> str:
+    return image.name if image.vehicle_id is None else f"{image_label(image)} · {image.name}"
 
 
 def _columns(

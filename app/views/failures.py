@@ -15,8 +15,9 @@ from app.widgets.export import chart, table
 from app.widgets.failure_causes import causes_section, findings
 from app.widgets.failure_charts import METRICS, MOST_SLICES_DRAWN, forest, histogram, largest_slices, scatter
 from app.widgets.failure_confusions import first_places
-from app.widgets.failure_labels import labels_and_copies
+from app.widgets.failure_labels import copies_alone, labels_and_copies
 from app.widgets.failure_queries import all_tables, queries_table, query_at, query_in
+from app.widgets.needs_labels import needs_labels
 from app.widgets.page import QUERY_LINKED, explain
 from app.widgets.problems import fragment
 from app.workbench import OpenedModel, Workbench
@@ -75,6 +76,10 @@ FUNCTIONS = (Comparison, inspect, differences, by_attribute, confusions, causes,
 
 def render(bench: Workbench) -> None:
     """The strongest finding, metrics of two models, then one of the sections, of which only the visible one is computed."""
+    if not bench.dataset.is_labelled:
+        needs_labels("A failure")
+        copies_alone(bench)
+        return
     a, b = _pair(bench)
     titles = a.raw.title, b.raw.title
     with_raw = [model for model in bench.with_raw.values() if model.raw.title in titles]

@@ -12,7 +12,7 @@ from torch import Tensor
 from app.widgets.components.image_picker import image_picker
 from app.widgets.components.node_graph import NODE_TITLES, Switches, node_graph
 from app.widgets.controls import one_of
-from app.widgets.evaluations import evaluations
+from app.widgets.evaluations import ensure_features
 from app.widgets.export import table
 from app.widgets.health_notes import health_notes
 from app.widgets.matrices import Matrix, matrices
@@ -33,7 +33,6 @@ from ssrnet.model.graph import adjacency, normalised_adjacency, with_self_loops
 from ssrnet.model.health import attention_health
 from ssrnet.model.regions import REGION_NAMES
 from ssrnet.retrieval.alignment import ALIGNED
-from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.ranking import Ranking
 
 TOP_K = 5
@@ -89,18 +88,18 @@ def render(bench: Workbench) -> None:
 
 def _page(bench: Workbench, model: OpenedModel) -> DeltaGenerator:
     """All but the sentence that takes seconds, and the place where it belongs, below this image's cosines."""
-    evaluation = evaluations(bench.networks.values())[model.title]
-    image = image_picker("query", evaluation.split.query)
-    query = evaluation.split.query.index(image)
-    fragment(_switchboard)(model, evaluation, query)
+    ensure_features(bench.networks.values())
+    image = image_picker("query", model.split.query)
+    query = model.split.query.index(image)
+    fragment(_switchboard)(model, query)
     place = st.container()
     _single_nodes(model, query)
     return place
 
 
-def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None:
+def _switchboard(model: OpenedModel, query: int) -> None:
     """The drawing with what its switches do, matrices and ranks; nodes of several images; this image's cosines."""
-    image = evaluation.split.query[query]
+    image = model.split.query[query]
     trace = model.view(image).trace
     variant = one_of("Show the graph of", _variants(model.settings), "graph_variant")
     graph = model.network.graph if variant == CHECKPOINT else variant_graph(variant)
@@ -127,9 +126,9 @@ def _switchboard(model: OpenedModel, evaluation: Evaluation, query: int) -> None
         return
     edited = graphs.edited_query(model, query, edit)
     with right:
-        _effects(edited, evaluation, str(edit))
+        _effects(edited, model, str(edit))
         _matrices(graph.nodes, edited.after.trace.A.cpu())
-    _ranks(model, evaluation, query, edited, edit)
+    _ranks(model, query, edited, edit)
     node_maps(model, query)
     _cosines(edited.after.trace, edit.switches)
 
@@ -167,23 +166,28 @@ def _keep_switches(switches: Switches) -> None:
             del st.query_params[key]
 
 
-def _effects(edited: EditedQuery, evaluation: Evaluation, edit: str) -> None:
+def _effects(edited: EditedQuery, model: OpenedModel, edit: str) -> None:
     before, after = edited.ranking, edited.edited_ranking
-    precision = f"Average precision of this query; {before.average_precision[0]:.3f} unedited."
-    metrics = (
+    metrics = [
         (typeset("f_token"), f"{edited.token_cosine:.3f}", "Cosine of the edited to the unedited token."),
         ("Embedding", f"{edited.embedding_cosine:.3f}", "Cosine of the whole embedding to the unedited one."),
-        ("First hit", _first(after), f"Rank of the first match; {_first(before)} unedited."),
-        ("AP", f"{after.average_precision[0]:.3f}", precision),
-    )
+    ]
+    if model.split.is_labelled:
+        precision = f"Average precision of this query; {before.average_precision[0]:.3f} unedited."
+        metrics += [
+            ("First hit", _first(after), f"Rank of the first match; {_first(before)} unedited."),
+            ("AP", f"{after.average_precision[0]:.3f}", precision),
+        ]
     with st.container(horizontal=True, gap="medium"):  # of as many lines as the width takes
         for label, value, help in metrics:
             st.metric(label, value, help=help, width="content")
     with st.container(horizontal=True, vertical_alignment="center"):
         sentences = edited.after.label.sentences or ("Unedited: cosines to the graph as it is are 1.",)
         st.caption(" ".join(sentences), width="stretch")
-        with st.popover("Protocol record", icon=":material/receipt_long:", type="tertiary"):
-            st.json(asdict(evaluation.record) | {"graph": edit, "graph_edited_on": edited.after.label.sides})
+        if model.split.is_labelled:
+            with st.popover("Protocol record", icon=":material/receipt_long:", type="tertiary"):
+                record = asdict(model.evaluation().record)
+                st.json(record | {"graph": edit, "graph_edited_on": edited.after.label.sides})
 
 
 def _first(ranking: Ranking) -> str:
@@ -204,16 +208,17 @@ def _matrices(nodes: Sequence[str], A: Tensor) -> None:
     matrices(panels, nodes, "graph_matrices", alt)
 
 
-def _ranks(model: OpenedModel, evaluation: Evaluation, query: int, edited: EditedQuery, edit: GraphEdit) -> None:
+def _ranks(model: OpenedModel, query: int, edited: EditedQuery, edit: GraphEdit) -> None:
     """The query's top 5 as it is and, where something is off, after the edit."""
-    split = evaluation.split
+    split = model.split
     how = ALIGNED * model.is_aligned
     rows = [RankRow(f"Graph as it is{how}", edited.ranking.top(0, TOP_K), standing(edited.ranking, 0))]
     if edit.switches:
-        note = f"{standing(edited.edited_ranking, 0)}, asymmetric: the gallery's graphs are not edited"
+        notes = standing(edited.edited_ranking, 0), "asymmetric: the gallery's graphs are not edited"
+        note = ", ".join(filter(None, notes))
         rows.append(RankRow(f"Edited: {edit}{how}", edited.edited_ranking.top(0, TOP_K), note))
     rank_list(split.query[query], rows, split.gallery)
-    legend(EDITS_ALIGNED * model.is_aligned)
+    legend(EDITS_ALIGNED * model.is_aligned, split.is_labelled)
     ranks_export(f"ranks_graph_{split.query[query].name}", split.query[query], rows, split.gallery)
 
 
@@ -250,17 +255,20 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
         return
     rows = graphs.single_nodes(model, query, hit.index)
     other = model.split.gallery[hit.index]
+    first = "match" if model.split.is_labelled else "image"
     listed = [
         {
             "Node": "constant of the neck" if row.node == NECK else _named(row.node),
             "Switched off": row.off,
             "f_token's cosine without it": row.token_cosine,
             "First hit without it": row.first_hit,
-            "Share in the match's cosine": row.share,
-            "Fall of the match's cosine": row.fall,
+            f"Share in the {first}'s cosine": row.share,
+            f"Fall of the {first}'s cosine": row.fall,
         }
         for row in rows
     ]
+    if not model.split.is_labelled:
+        listed = [{name: value for name, value in row.items() if "hit" not in name} for row in listed]
     cosines = [name for name in listed[0] if "cosine" in name]
     columns = dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f"))
     table(listed, "graph_nodes", columns | {"Node": st.column_config.TextColumn(help=NECK_HELP)})
@@ -268,7 +276,7 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
     st.markdown(typeset(turning_caption(turned)))
     constant = " Alignment takes the camera's mean off the constant of the neck." * model.is_aligned
     st.caption(
-        f"The match is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "
+        f"The {first} is rank 1, {other.name}, with cosine {1 - hit.distance:.4f}. Shares are exact: they add up to the "
         f"token branch's share, {sum(row.share for row in rows):.4f}, and say what the last layer's sum is made of. "
         "The fall is what happens when the query loses the node from the first layer on (asymmetric); falls do not add up."
         + constant

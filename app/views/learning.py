@@ -8,6 +8,7 @@ from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.hardest_pairs import hardest_pairs_of_batch
+from app.widgets.needs_labels import needs_labels
 from app.widgets.page import explain
 from app.widgets.recorded_run import recorded_epochs
 from app.widgets.score_steps import score_steps
@@ -51,7 +52,9 @@ def render(bench: Workbench) -> None:
     if PART not in st.session_state and PART not in st.query_params:
         st.session_state[PART] = _part_of_link()
     part = one_of("Part", list(PARTS.values()), PART, label_visibility="collapsed")
-    if part == PARTS["batch"]:
+    if part != PARTS["run"] and not bench.dataset.is_labelled:
+        needs_labels("A batch" if part == PARTS["batch"] else "A score")
+    elif part == PARTS["batch"]:
         with st.container(key="learning_batch"):
             st.markdown(f"Training draws batches of P vehicles with K images each.\n\n$$\n{TRIPLET}\n$$")
             ensure_features(bench.models.values())

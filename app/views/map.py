@@ -22,7 +22,7 @@ from app.widgets.problems import fragment
 from app.widgets.progress import progress
 from app.widgets.selection import link_selection, select, selected
 from app.workbench import OpenedModel, Workbench
-from app.workbench.images import image_label, thumbnail
+from app.workbench.images import image_title, thumbnail
 from app.workbench.maps import (
     CHANGE_COLOURS,
     CHANGES,
@@ -150,7 +150,7 @@ def _page(bench: Workbench) -> None:
 
 def _colour(images: Sequence[VehicleImage], pair: bool) -> str:
     """The control of the colours; what a legend can name, and cameras before and after alignment, where none is chosen."""
-    offered = [*colourings(images), *([MOVED] if len(images) <= MOST_COMPARED else []), TAG]
+    offered = list(dict.fromkeys([*colourings(images), *([MOVED] if len(images) <= MOST_COMPARED else []), TAG]))
     usual = CAMERA if pair and CAMERA in offered else usual_colouring(images)
     offered = [usual, *(each for each in offered if each != usual)]
     before = st.session_state.get("map_usual_colour", usual)
@@ -201,7 +201,7 @@ def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Pan
     chosen = selected(data)
     place = {image.name: i for i, image in enumerate(images)}
     rows = [place[name] for name in chosen]
-    labels = [_label(image) for image in images]
+    labels = [image_title(image) for image in images]
     things = Things(labels, kinds, marked=[place[query.name]], selected=rows)
     if colouring == MOVED:
         things = replace(things, order=CHANGES, colours=CHANGE_COLOURS)
@@ -274,7 +274,3 @@ def _compared(models: Sequence[OpenedModel], branch: str) -> str:
         "another vehicle is by the same camera (cosine of the features, not distance in the map); it would be for "
         f"{aligned.expected:.1%} if cameras made no difference. {placed}"
     )
-
-
-def _label(image: VehicleImage) -> str:
-    return f"vehicle {image_label(image)} · {image.name}"

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.widgets.components.focus_button import focus_button
 from app.widgets.evaluations import ensure_features
+from app.widgets.needs_labels import needs_labels
 from app.widgets.page import explain, page_link
 from app.widgets.problems import fragment
 from app.widgets.quiz_board import answers_table, board, by_number, explained_table, score_line, verdict
@@ -39,9 +40,12 @@ same rounds. Answers stay in this session alone.
 
 def render(bench: Workbench) -> None:
     """A query with five images to choose from; after the answer what is known of them; after ten rounds the score."""
-    ensure_features(bench.networks.values())
-    with st.container(key="quiz_round"):
-        fragment(_quiz)(bench)
+    if bench.dataset.is_labelled:
+        ensure_features(bench.networks.values())
+        with st.container(key="quiz_round"):
+            fragment(_quiz)(bench)
+    else:
+        needs_labels("The quiz")
     explain(EQUATIONS, LOOK_FOR, (draw_rounds, Round, differences, score))
 
 

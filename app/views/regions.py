@@ -12,6 +12,7 @@ from app.widgets.components.region_boxes import chosen_ratio, crop_ratios, print
 from app.widgets.evaluations import ensure_features, metrics_table
 from app.widgets.lambda_curves import cosine_curves, score_curves
 from app.widgets.matrices import Matrix, matrices
+from app.widgets.needs_labels import needs_labels
 from app.widgets.page import explain
 from app.widgets.prints import pictures_export
 from app.widgets.problems import fragment
@@ -136,7 +137,7 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
         rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}{how}", changed.hits, standing(changed.ranking, 0)))
         sentences = changed.label.sentences
     rank_list(image, rows, split.gallery)
-    legend(EDITS_ALIGNED * model.is_aligned)
+    legend(EDITS_ALIGNED * model.is_aligned, split.is_labelled)
     ranks_export(f"ranks_lambda_{ratio:.3f}_{image.name}", image, rows, split.gallery)
     as_trained = (
         f"These are the boxes that {model.raw.title} was trained with; move λ to see what other regions would list."
@@ -198,7 +199,8 @@ def _over_lambda(
     st.subheader("Over all λ", anchor=False)
     listed, means = regions.smoothness_over_ratios(model, image)
     reached = [each for each in listed if regions.has_ratio(graphs, each)]
-    measured = _measure(model, graphs, reached) if reached else {}
+    labelled = model.split.is_labelled
+    measured = _measure(model, graphs, reached) if reached and labelled else {}
     left, right = st.columns(2)
     with left:
         cosine_curves(listed, means, ratio, image.name)
@@ -209,6 +211,8 @@ def _over_lambda(
             curves = {"Rank-1": [each.rank(1) for each in scores], "mAP": [each.mAP for each in scores]}
             heading = f"{model.title}, λ changed at test time"
             score_curves({model.title: (list(measured), curves)}, ratio, "regions-test-time", heading)
+        elif not labelled:
+            needs_labels("Rank-1 and mAP over λ")
         elif graphs is None:
             st.info("Rank-1 and mAP of this network over λ appear here once the gallery is ranked at every λ (above).")
     if measured:

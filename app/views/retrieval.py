@@ -10,10 +10,11 @@ import streamlit as st
 from app.widgets.alignment_note import alignment_note, show_cautions
 from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of, toggle_parameter
-from app.widgets.evaluations import evaluations, metrics_table
+from app.widgets.evaluations import ensure_features, evaluations, metrics_table
 from app.widgets.figure_builder import figure_builder
 from app.widgets.index_search import index_search
 from app.widgets.match import why_this_match
+from app.widgets.needs_labels import needs_labels
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.rank_list import RAW_AND_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
@@ -23,6 +24,7 @@ from app.workbench.verdicts import pairs_of
 from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.analysis.paper_figures import short
 from ssrnet.data.images import read_image
+from ssrnet.data.protocols import Split
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics
 from ssrnet.retrieval.evaluation import Evaluation
@@ -88,31 +90,29 @@ def render(bench: Workbench) -> None:
         left, middle, right = st.columns([5, 2, 2], vertical_alignment="bottom")
     with right:
         options = ranking_options(model.settings for model in bench.networks.values())
+    split, group = bench.split, list(range(len(bench.split.query)))
     with top:
-        scored = evaluations(bench.with_raw.values(), options)
-        metrics_table(scored, pairs_of(bench), options, most_rows=MOST_ROWS)
-        statistics = bench.ssrnet.statistics(options)
-        if statistics is not None:
-            st.caption(f":material/videocam: {alignment_note(bench, scored, statistics)}")
-        show_cautions(bench)
-        if options.touched:
-            st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
-        if bench.third and (options.flip_test or options.branches or options.unit_length):
-            st.caption(f"{bench.third.raw.title} has no network and no branches: these options leave it as it is.")
-    baseline = scored[bench.baseline.title]
-    with left:
-        group = _choose_group(bench, scored)
+        if split.is_labelled:
+            scored = _scores(bench, options)
+        else:
+            _without_scores(bench, options)
+    if split.is_labelled:
+        with left:
+            group = _choose_group(bench, scored)
     top_k = one_of("Images listed", TOP_K, "top_k", place=middle)
-    query = _choose_query(baseline, group)
+    query = _choose_query(split, group)
     if query is None:
         st.info("No query in this group: choose another.")
     else:
-        _forget_match_of_another(baseline.split.query[query].name)
-        fragment(_ranks)(bench, scored, options, query, top_k)
+        _forget_match_of_another(split.query[query].name)
+        fragment(_ranks)(bench, options, query, top_k)
     st.subheader("Figure builder", anchor=False)
-    fragment(figure_builder)(bench, options, None if query is None else baseline.split.query[query].name)
+    if split.is_labelled:
+        fragment(figure_builder)(bench, options, None if query is None else split.query[query].name)
+    else:
+        needs_labels("A figure with right and wrong ranks")
     if query is not None:
-        image = baseline.split.query[query]
+        image = split.query[query]
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):
             if bench.is_aligned:
                 st.caption("An index holds features as they are; they are not aligned here.")
@@ -124,26 +124,54 @@ def render(bench: Workbench) -> None:
     )
 
 
-def _ranks(bench: Workbench, scored: Mapping[str, Evaluation], options: RankingOptions, query: int, top_k: int) -> None:
+def _scores(bench: Workbench, options: RankingOptions) -> Mapping[str, Evaluation]:
+    """The table of metrics, and what its numbers depend on."""
+    scored = evaluations(bench.with_raw.values(), options)
+    metrics_table(scored, pairs_of(bench), options, most_rows=MOST_ROWS)
+    statistics = bench.ssrnet.statistics(options)
+    if statistics is not None:
+        st.caption(f":material/videocam: {alignment_note(bench, scored, statistics)}")
+    show_cautions(bench)
+    if options.touched:
+        st.caption(f":material/tune: Ranked with {say(options)}; the protocol record names it.")
+    _third_stays(bench, options)
+    return scored
+
+
+def _without_scores(bench: Workbench, options: RankingOptions) -> None:
+    """What is ranked, where nobody has said what is right; the features are there afterwards."""
+    ensure_features(bench.models.values(), options)
+    needs_labels("A score")
+    how = f", with {say(options)}" if options.touched else ""
+    st.caption(f"Ranked: each of the {len(bench.split.gallery):,} images for all the others, by cosine distance{how}.")
+    _third_stays(bench, options)
+
+
+def _third_stays(bench: Workbench, options: RankingOptions) -> None:
+    if bench.third and (options.flip_test or options.branches or options.unit_length):
+        st.caption(f"{bench.third.raw.title} has no network and no branches: these options leave it as it is.")
+
+
+def _ranks(bench: Workbench, options: RankingOptions, query: int, top_k: int) -> None:
     """The rows, and the panel of the image that was clicked; a fragment, so that a click draws these alone."""
-    split = bench.split
-    if top_k > len(split.gallery):
-        st.caption(f"The gallery has only {len(split.gallery):,} images, so fewer than {top_k} are listed.")
-    help = (
-        "A row whose first hit stands farther down ends with it. The focus goes there: Enter says why it stands there."
-    )
-    first_hit = st.toggle("Jump to the first hit", key="first_hit", bind="query-params", on_change=_jump, help=help)
+    split, first_hit = bench.split, False
+    listed = len(split.gallery) - (not split.is_labelled)
+    if top_k > listed:
+        st.caption(f"The gallery has only {listed:,} images, so fewer than {top_k} are listed.")
+    if split.is_labelled:
+        help = "A row whose first hit stands farther down ends with it. The focus goes there: Enter says why it stands there."
+        first_hit = st.toggle("Jump to the first hit", key="first_hit", bind="query-params", on_change=_jump, help=help)
     rows = []
     for title, model in bench.with_raw.items():
-        ranking, before = scored[title].ranking, scored[model.raw.title].ranking if model.is_aligned else None
-        note = standing(ranking, query, before)
-        first = ranking.first(query) if first_hit else None
-        rows.append(RankRow(title, ranking.top(query, top_k), note, joined=model.is_aligned, first=first))
+        ranking = model.ranking(query, options)
+        note = standing(ranking, 0, model.raw.ranking(query, options) if model.is_aligned else None)
+        first = ranking.first(0) if first_hit else None
+        rows.append(RankRow(title, ranking.top(0, top_k), note, joined=model.is_aligned, first=first))
     clicked = st.query_params.get(MATCH)
     toggle = partial(toggle_parameter, MATCH)
     jump = st.session_state.get("jumps", 0)
     rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=toggle, jump=jump)
-    legend(RAW_AND_ALIGNED * bench.is_aligned)
+    legend(RAW_AND_ALIGNED * bench.is_aligned, split.is_labelled)
     ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == clicked), None)
     if match is None:
@@ -181,8 +209,8 @@ def _choose_group(bench: Workbench, scored: Mapping[str, Evaluation]) -> list[in
     return groups[one_of("Queries", titles, "outcome", help=help)].tolist()
 
 
-def _choose_query(evaluation: Evaluation, group: list[int]) -> int | None:
+def _choose_query(split: Split, group: list[int]) -> int | None:
     """The position of the chosen query among the split's queries; None where the group is empty."""
-    images = [evaluation.split.query[i] for i in group]
+    images = [split.query[i] for i in group]
     image = image_picker("query", images)
     return None if image is None else group[images.index(image)]

@@ -11,6 +11,7 @@ from app.widgets.controls import one_of
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.export import chart
 from app.widgets.model_charts import bandwidths, cmc_figure, distribution_figure, roc_figure
+from app.widgets.needs_labels import needs_labels
 from app.widgets.page import explain
 from app.widgets.problems import fragment, open_typed
 from app.widgets.source import show_seen_in_training
@@ -78,8 +79,10 @@ they were trained.
 
 def render(bench: Workbench | None) -> None:
     """The chosen models' numbers; a choice of runs with their curves, redrawn while one is running; studies."""
-    if bench is not None:
+    if bench is not None and bench.dataset.is_labelled:
         _models(bench)
+    elif bench is not None:
+        needs_labels("A score")
     fragment(_training)(bench)
     _studies()
     explain((), LOOK_FOR, (compare_evaluations, slice_extremes, smoothed, read_run, differing_settings, stored_metrics))

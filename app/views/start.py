@@ -12,6 +12,7 @@ from app.widgets.components.image_picker import chosen_image
 from app.widgets.components.network_diagram import Picture, network_diagram
 from app.widgets.evaluations import evaluations, metrics_table
 from app.widgets.map_colours import map_colours_button
+from app.widgets.needs_labels import needs_labels
 from app.widgets.network_pictures import network_pictures
 from app.widgets.page import VIEWS, as_page, explain
 from app.widgets.source import guide, show_seen_in_training
@@ -71,7 +72,10 @@ def render(bench: Workbench | None) -> None:
     if bench is not None:
         st.subheader("The loaded models", anchor=False)
         show_seen_in_training(bench.raw.networks.values())
-        _numbers(bench)
+        if bench.dataset.is_labelled:
+            _numbers(bench)
+        else:
+            needs_labels("A score")
         st.subheader("Guided tours", anchor=False)
         _tours(bench)
     else:

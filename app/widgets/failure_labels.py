@@ -7,13 +7,15 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.components.image_rows import Figure, ImageRow
+from app.widgets.evaluations import ensure_features
 from app.widgets.export import table
 from app.widgets.progress import run_with_progress
 from app.widgets.query_panel import rows_of_queries
 from app.workbench import Workbench
-from app.workbench.failures import Failures, Suspicions, cached_suspicions, suspicions
+from app.workbench.failures import Failures, Suspicions, cached_copies, cached_suspicions, copies, suspicions
 from app.workbench.images import image_label, thumbnail
 from ssrnet.analysis.csv_rows import Row
+from ssrnet.analysis.duplicates import NearDuplicate
 from ssrnet.data.records import VehicleImage
 
 MOST_SHOWN = 24
@@ -57,6 +59,28 @@ def labels_and_copies(bench: Workbench, pair: Failures) -> None:
     )
 
 
+def copies_alone(bench: Workbench) -> None:
+    """Duplicate photographs where nobody has labelled the images, after a click where there are many."""
+    ensure_features([bench.ssrnet])
+    st.subheader("Duplicate photographs", anchor=False)
+    done, key = cached_copies(bench), bench.ssrnet.content_key
+    if done is None and st.session_state.get(REQUESTED) == key:
+        done = run_with_progress("Looking through the images", "failures_labels", partial(copies, bench))
+        st.session_state.pop(REQUESTED)
+    if done is None:
+        st.markdown(
+            f"{bench.ssrnet.title}'s features name the nearest pairs; then all {len(bench.dataset.test):,} files are read."
+        )
+        st.button("Look for them", type="primary", on_click=_look, args=(key,), icon=":material/search:")
+    elif not done:
+        st.caption(f"None among {len(bench.dataset.test):,} images.")
+    else:
+        queries = {image.name for image in bench.split.query}
+        rows_of_queries([_copy(one, queries) for one in done[:MOST_SHOWN]], "failures_near_duplicates")
+        with st.expander(f"Table of all {len(done):,}"):
+            table([one.row() for one in done], "near duplicates")
+
+
 def _look(key: tuple) -> None:
     st.session_state[REQUESTED] = key
     st.session_state.pop("failures_labels_cancelled", None)
@@ -91,15 +115,17 @@ def _pairs(done: Suspicions, queries: set[str]) -> list[ImageRow]:
 
 
 def _copies(done: Suspicions, queries: set[str]) -> list[ImageRow]:
-    return [
-        ImageRow(
-            f"{one.a.name} and {one.b.name}",
-            f"{one.different:.1%} of their hash bits differ; "
-            + ("same label" if one.a.vehicle_id == one.b.vehicle_id else "different labels"),
-            (_picture(one.a, one.split_a, queries), _picture(one.b, one.split_b, queries)),
-        )
-        for one in done.copies[:MOST_SHOWN]
-    ]
+    return [_copy(one, queries) for one in done.copies[:MOST_SHOWN]]
+
+
+def _copy(one: NearDuplicate, queries: set[str]) -> ImageRow:
+    labels = {None: "", True: "; same label", False: "; different labels"}[one.row()["same_vehicle"]]
+    role_a, role_b = (one.split_a, one.split_b) if labels else ("", "")
+    return ImageRow(
+        f"{one.a.name} and {one.b.name}",
+        f"{one.different:.1%} of their hash bits differ{labels}",
+        (_picture(one.a, role_a, queries), _picture(one.b, role_b, queries)),
+    )
 
 
 def _sibling(row: Row) -> str:

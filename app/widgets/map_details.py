@@ -26,10 +26,10 @@ def pictures(chosen: Sequence[VehicleImage], query: VehicleImage) -> None:
     if not chosen:
         st.caption("Lasso points in a map to see their images here; click one to see its neighbours.")
         return
-    vehicles = len({image.vehicle_id for image in chosen})
+    vehicles = len({image.vehicle_id for image in chosen} - {None})
     more = f" The first {MOST_SHOWN} are shown." if len(chosen) > MOST_SHOWN else ""
-    whose = "1 vehicle" if vehicles == 1 else f"{vehicles:,} vehicles"
-    st.caption(f"Of {whose}. A click on a picture makes it the query.{more}")
+    whose = f"Of {vehicles:,} vehicle{'s' if vehicles > 1 else ''}. " if vehicles else ""
+    st.caption(f"{whose}A click on a picture makes it the query.{more}")
     figures = [_figure(image) for image in chosen[:MOST_SHOWN]]
     image_rows([ImageRow("", "", figures)], "grid", "map_pictures", query.name, lambda name: choose("query", name))
 
@@ -41,11 +41,13 @@ def neighbours_of(models: Sequence[OpenedModel], branch: str, images: Sequence[V
         figures = [_figure(image, "query")]
         for one in nearest(model, branch, row, LISTED):
             other = images[one.index]
-            same = other.vehicle_id == image.vehicle_id
-            figures.append(_figure(other, "hit" if same else "error", f"{one.rank} {'✓' if same else '✗'}", one.cosine))
+            same = None if image.vehicle_id is None else other.vehicle_id == image.vehicle_id
+            kind, sign = {None: ("plain", ""), True: ("hit", " ✓"), False: ("error", " ✗")}[same]
+            figures.append(_figure(other, kind, f"{one.rank}{sign}", one.cosine))
         rows.append(ImageRow(model.title, "", figures))
     st.markdown(
-        f"**Nearest to {image.name}** by the cosine of the features, not by places in the map; junk is among them."
+        f"**Nearest to {image.name}** by the cosine of the features, not by places in the map"
+        + ("." if image.vehicle_id is None else "; junk is among them.")
     )
     image_rows(rows, "ranks", "map_neighbours", None, lambda name: choose("query", name))
 

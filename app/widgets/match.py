@@ -172,6 +172,8 @@ def pulled(branch: str, ranks: int) -> str:
 
 
 def _describe(query: VehicleImage, other: VehicleImage, same_camera_is_junk: bool) -> str:
+    if query.vehicle_id is None:
+        return f"Query {_name(query)}, gallery image {_name(other)}. Nobody has said whether they show one vehicle."
     if other.vehicle_id != query.vehicle_id:
         verdict = ":red[✗ another vehicle]"
     elif same_camera_is_junk and other.camera_id == query.camera_id:
@@ -182,6 +184,8 @@ def _describe(query: VehicleImage, other: VehicleImage, same_camera_is_junk: boo
 
 
 def _name(image: VehicleImage) -> str:
+    if image.vehicle_id is None:
+        return f"`{image.name}`"
     camera = f", camera {image.camera_id}" if image.camera_id else ""
     return f"`{image.name}` (vehicle `{image.vehicle_id}`{camera})"
 

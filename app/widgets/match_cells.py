@@ -66,6 +66,8 @@ def _choose(bench: Workbench) -> tuple[OpenedModel, str]:
 
 def _kind(split: Split, query: int, gallery: int) -> Kind:
     asked, image = split.query[query], split.gallery[gallery]
+    if not split.is_labelled:
+        return "plain"
     if image.vehicle_id != asked.vehicle_id:
         return "error"
     return "junk" if split.same_camera_is_junk and image.camera_id == asked.camera_id else "hit"

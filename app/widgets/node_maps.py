@@ -18,7 +18,7 @@ from app.widgets.export import COLOURS, DASHES, chart, export_buttons, print_fig
 from app.widgets.progress import progress, run_with_progress
 from app.widgets.symbols import layer_in_chart
 from app.workbench import OpenedModel, graphs
-from app.workbench.images import image_label, thumbnail
+from app.workbench.images import image_title, thumbnail
 from app.workbench.maps import projected
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
@@ -32,7 +32,10 @@ CHOICES = {
     graphs.ALIKE: "Its look-alikes",
     graphs.WRONG: "First wrong hits",
     graphs.RANDOM: "Random vehicles",
+    graphs.NEAREST: "Its nearest",
 }
+UNLABELLED = {graphs.RANDOM: "Random images"}
+"""Other titles where nobody has said which vehicle an image shows."""
 METHODS = ("PCA", "UMAP", "t-SNE")
 COLOURINGS = ("node", "identity", "camera")
 
@@ -42,11 +45,12 @@ def node_maps(model: OpenedModel, query: int) -> None:
     st.subheader("Nodes of several images, layer by layer", anchor=False)
     image = model.split.query[query]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        offered = {each: CHOICES[each] for each in graphs.choices(image)}
+        titles = CHOICES if image.vehicle_id else CHOICES | UNLABELLED
+        offered = {each: titles[each] for each in graphs.choices(image)}
         first = graphs.ALIKE if graphs.ALIKE in offered else graphs.QUERY
         choice = one_of("Images", offered, "graph_images", default=first)
         method = one_of("Projection", METHODS, "graph_method")
-        colouring = one_of("Colour", COLOURINGS, "graph_colour")
+        colouring = one_of("Colour", COLOURINGS if image.vehicle_id else ("node", "image"), "graph_colour")
         most, seed = 12, 0
         if choice != graphs.QUERY:
             most = st.number_input("Images at most", 2, 48, 12, key="graph_most", bind="query-params", width=140)
@@ -94,11 +98,12 @@ def _things(trace: Trace, images: Sequence[VehicleImage], colouring: str) -> Thi
     for at, image in enumerate(images):
         for node in trace.nodes:
             what = "token (learned, no crop)" if node == "token" else NODE_TITLES[node]
-            labels.append(f"{what} · vehicle {image_label(image)} · {image.name}")
+            labels.append(f"{what} · {image_title(image)}")
             kinds.append(
                 {
                     "node": NODE_TITLES[node],
                     "identity": f"vehicle {image.vehicle_id}",
+                    "image": image.name,
                     "camera": image.camera_id or "none",
                 }[colouring]
             )

@@ -73,7 +73,7 @@ def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], galler
 
 
 def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> list[Row]:
-    colours = {"hit": GREEN, "error": RED, "junk": GREY}
+    colours = {"hit": GREEN, "error": RED, "junk": GREY, "plain": None}
     listed = [query, *(gallery[hit.index] for row in rows for hit in row.drawn)]
     shown = {image.path: photograph_for_print(image) for image in listed}
     cell = PRINTED, round(PRINTED / cell_ratio([picture.size for picture in shown.values()]))
@@ -102,7 +102,12 @@ def photograph_for_print(image: VehicleImage) -> Image.Image:
 
 
 def standing(ranking: Ranking, query: int, before: Ranking | None = None) -> str:
-    """First hit and average precision of one query, in words; the AP's change from ``before`` in brackets."""
+    """First hit and average precision of one query, in words; the AP's change from ``before`` in brackets.
+
+    Empty where there are no labels.
+    """
+    if not ranking.is_labelled:
+        return ""
     first, precision = int(ranking.first_hit[query]), ranking.average_precision[query]
     if first == 0:
         return "the gallery has no image that counts as a match"
@@ -110,8 +115,14 @@ def standing(ranking: Ranking, query: int, before: Ranking | None = None) -> str
     return f"first hit at rank {first}, AP {precision:.3f}{change}"
 
 
-def legend(note: str = "") -> None:
+def legend(note: str = "", is_labelled: bool = True) -> None:
     """What the frames mean, in words and signs as well as colours, and a ``note``."""
+    if not is_labelled:
+        st.caption(
+            ":blue[■] query, which is left out of its own row. Nobody has said which images show its vehicle, so none is "
+            f"right or wrong. Numbers: rank and distance. {note}"
+        )
+        return
     st.caption(
         ":blue[■] query  :green[■] ✓ same vehicle  :red[■] ✗ another vehicle  :grey[■] junk: the query's vehicle seen "
         f"by the query's camera, which counts neither way. Numbers: rank and distance. {note}"
@@ -119,12 +130,14 @@ def legend(note: str = "") -> None:
 
 
 def kind_of(hit: Hit) -> str:
-    """hit, error or junk."""
+    """hit, error or junk; plain where there are no labels."""
+    if hit.match is None:
+        return "plain"
     return "junk" if hit.rank is None else "hit" if hit.match else "error"
 
 
 def _sign(hit: Hit) -> str:
-    return {"junk": "junk", "hit": f"{hit.rank} ✓", "error": f"{hit.rank} ✗"}[kind_of(hit)]
+    return {"junk": "junk", "hit": f"{hit.rank} ✓", "error": f"{hit.rank} ✗", "plain": f"{hit.rank}"}[kind_of(hit)]
 
 
 def _row(query: VehicleImage, row: RankRow, gallery: Sequence[VehicleImage], clickable: bool) -> ImageRow:
@@ -143,4 +156,6 @@ def _row(query: VehicleImage, row: RankRow, gallery: Sequence[VehicleImage], cli
 
 
 def _alt(kind: str, image: VehicleImage, reason: str = "") -> str:
+    if image.vehicle_id is None:
+        return f"{'query: ' * (kind == 'query')}{image.name}"
     return f"{kind}: vehicle {image.vehicle_id}, {image.name}{f' ({reason})' if reason else ''}"

@@ -25,6 +25,7 @@ from app.workbench.opening import (
     telling_query,
 )
 from ssrnet.data.protocols import Protocol, available_protocols
+from ssrnet.data.records import UNLABELLED
 
 PROTOCOL_TITLES = {
     "cross_camera": "Cross-camera",
@@ -49,6 +50,7 @@ DEMO_CAPTION = (
     "The bundled demo: a synthetic city, with no real photograph in it; its data card is "
     "`assets/README.md`. Name another folder to look at your own vehicles."
 )
+UNLABELLED_CAPTION = "No labels: every image is a query for all the others, and nothing counts as right or wrong, so there are no scores."
 ALIGN_HELP = (
     "Each feature minus its camera's mean, over its camera's standard deviation, before features are compared. For cameras "
     "that the models were not trained on. Needs the cameras' names and no vehicle labels; the statistics are those of the "
@@ -90,10 +92,12 @@ def choose_source() -> Workbench | None:
         imported = imported_models(opened)
         third = _choose_third(list(imported))
         protocol = _choose_protocol(opened)
-        aligned = st.toggle("Align cameras", key="align", bind="query-params", help=ALIGN_HELP)
         dataset = opened.dataset
+        aligned = dataset.is_labelled and st.toggle("Align cameras", key="align", bind="query-params", help=ALIGN_HELP)
         counts = (
             f"{len(dataset.query):,} query, {len(dataset.gallery):,} gallery and {len(dataset.train):,} training images"
+            if dataset.is_labelled
+            else f"{len(dataset.gallery):,} images, no labels"
         )
         st.caption(
             f"**{Path(dataset.root).name}**: {counts}",
@@ -145,6 +149,9 @@ def _choose_third(imported: list[str]) -> str | None:
 
 def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
     """The protocols that the data set serves; the others stand below, disabled, each with its reason."""
+    if not opened.dataset.is_labelled:
+        st.caption(UNLABELLED_CAPTION)
+        return Protocol(UNLABELLED)
     reasons = available_protocols(opened.dataset)
     usable = [name for name, reason in reasons.items() if reason is None]
     unusable = [name for name in reasons if name not in usable]

@@ -154,7 +154,7 @@ def ranks(story: Story, bench: Workbench) -> None:
         models = bench.networks.values()
         rows = [_row(model, story.query) for model in models]
         rank_list(story.picture, rows, bench.split.gallery, layout="ranks close")
-        legend()
+        legend(is_labelled=bench.split.is_labelled)
         return
     rows = []
     for title, model in bench.networks.items():
@@ -172,9 +172,11 @@ def ranks(story: Story, bench: Workbench) -> None:
 
 def _first_in_words(story: Story, bench: Workbench) -> str:
     """What each network ranks first; without labels, whether that is the same image."""
+    if story.query is not None and not bench.split.is_labelled:
+        rankings = [model.ranking(story.query).top(0, 1) for model in bench.networks.values()]
+        return _same_first({hits[0].index for hits in rankings if hits})
     if story.query is None:
-        first = {story.of(model).ranked(1)[0].index for model in bench.networks.values()}
-        return "The networks rank the same image first." if len(first) == 1 else "The networks differ on who is first."
+        return _same_first({story.of(model).ranked(1)[0].index for model in bench.networks.values()})
     first = {title: int(model.evaluation().ranking.first_hit[story.query]) for title, model in bench.networks.items()}
     if not any(first.values()):  # the protocol leaves the same matches to all
         return "No image of the gallery counts as a match for this query."
@@ -182,9 +184,13 @@ def _first_in_words(story: Story, bench: Workbench) -> str:
     return f"The query's vehicle comes {', '.join(places)}."
 
 
+def _same_first(first: set[int]) -> str:
+    return "The networks rank the same image first." if len(first) == 1 else "The networks differ on who is first."
+
+
 def _row(model: OpenedModel, query: int) -> RankRow:
-    ranking = model.evaluation().ranking
-    return RankRow(model.title, ranking.top(query, TOP_K), standing(ranking, query))
+    ranking = model.ranking(query)
+    return RankRow(model.title, ranking.top(0, TOP_K), standing(ranking, 0))
 
 
 def _percent(part: float) -> str:

@@ -122,7 +122,8 @@ def _learning_tour(bench: Workbench) -> Tour:
 
     run = recorded_run()
     farthest = "Only two images count: the farthest match, the nearest other."
-    steps = [Step("learning", "A batch", farthest, {PART: PARTS["batch"]}, ".st-key-learning_batch")]
+    batch = Step("learning", "A batch", farthest, {PART: PARTS["batch"]}, ".st-key-learning_batch")
+    steps = [batch] if bench.split.is_labelled else []
     if run is not None:
         last, source = str(run.record.states - 1), ".st-key-recorded_source, .st-key-recorded_epoch, .st-key-recorded_"
         at = {PART: PARTS["run"]}
@@ -135,10 +136,12 @@ def _learning_tour(bench: Workbench) -> Tour:
                 ("A pair after training", "And at the last epoch: is the margin kept?", last, "ranks"),
             )
         ]
-    if bench.split.query:
+    if bench.split.query and bench.split.is_labelled:
         score = "AP: the share of right images at each match, on average."
         steps.append(Step("learning", "A ranking's score", score, {PART: PARTS["scores"]}, ".st-key-learning_scores"))
     answer = "Which of the five is it? Keys 1 to 5 answer, Enter goes on."
+    if not bench.split.is_labelled:
+        return Tour("How it learns", "A training run; a batch, a score and the quiz need labels.", steps)
     steps.append(Step("quiz", "You against both models", answer, {}, ".st-key-quiz_round"))
     return Tour("How it learns", "A batch, its hardest pair, a training run, a score; then a quiz.", steps)
 
@@ -199,6 +202,8 @@ def _token_tour(bench: Workbench) -> Tour:
 
 
 def _failure_tour(bench: Workbench) -> Tour:
+    if not bench.split.is_labelled:
+        return Tour("A failure", "Nobody has said which images show the same vehicle, so nothing is known to go wrong.")
     if not _measured(bench):
         return Tour("A failure", "Measure both models first: the tour looks for a query that goes wrong.")
     _, worst = _examples(bench)
@@ -249,4 +254,5 @@ def _measured(bench: Workbench) -> bool:
 
 def _examples(bench: Workbench) -> tuple[VehicleImage | None, VehicleImage | None]:
     """Queries of the largest gain and of the worst failure; None where there is none, or nothing is measured."""
-    return examples(failures(bench.baseline, bench.ssrnet)) if _measured(bench) else (None, None)
+    known = bench.split.is_labelled and _measured(bench)
+    return examples(failures(bench.baseline, bench.ssrnet)) if known else (None, None)

@@ -12,9 +12,10 @@ from app.widgets.export import COLOURS, chart, table
 from app.widgets.map_colours import choose_map_colours, map_figure, show_maps
 from app.widgets.match import pair_scales
 from app.widgets.model_charts import pair_figure
+from app.widgets.needs_labels import needs_labels
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.source import PROTOCOL_TITLES
-from app.workbench import Workbench
+from app.workbench import OpenedModel, Workbench
 from app.workbench.matches import uploaded_pair, verification
 
 
@@ -23,18 +24,19 @@ def compare_uploads(
 ) -> None:
     """Maps in both directions, and the pair's cosine among the data set's; ``cosines`` by the models' titles.
 
-    The data set's threshold gives no verdict: its pairs are of other cameras and other crops.
+    The data set's threshold gives no verdict: its pairs are of other cameras and other crops. Without labels there are no
+    pairs to set it among.
     """
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
-    scored = evaluations(bench.networks.values())
+    scored = evaluations(bench.networks.values()) if bench.dataset.is_labelled else {}
     colours = choose_map_colours("both models' maps")
     pictures = [uploaded_pair(model, first, second, "grad-cam") for model in bench.networks.values()]
     columns, rows, printed = st.columns(len(bench.networks), gap="medium"), [], []
     for at, ((title, model), pair, scale) in enumerate(
         zip(bench.networks.items(), pictures, pair_scales(pictures, colours), strict=True)
     ):
-        pairs, cosine = verification(model), cosines[title]
-        errors = pairs.rates(cosine)
+        cosine = cosines[title]
+        row = {"Model": title, "Cosine": cosine}
         with columns[at]:
             st.markdown(f"**{title}**: cosine {cosine:.3f}")
             captions = "what resembles the other in the first", "what resembles the first in the other"
@@ -42,30 +44,14 @@ def compare_uploads(
             show_maps([map_figure(uri, f"{caption}, by {title}", caption, bar) for uri, caption in zip(uris, captions)])
             cells = [Cell(from_uri(uri), caption, bar=bar) for uri, caption in zip(uris, captions)]
             printed.append(Row(f"{title}: cosine {cosine:.3f}", cells))
-            sentence = (
-                f"Of {bench.dataset.name}'s pairs, {errors.false_match:.2%} of two vehicles are at least as similar as "
-                f"these two pictures, and {errors.false_non_match:.2%} of one vehicle less."
-            )
-            chart(
-                pair_figure(pairs, cosine, COLOURS[at]),
-                f"your pair among {bench.dataset.name}'s, {title}",
-                f"Densities of the cosines of {bench.dataset.name}'s pairs of one vehicle and of two, by {title}; the "
-                f"cosine of your pair, {cosine:.3f}, as a line. {sentence}",
-                key=f"images_pair_chart_{at}",
-            )
-            st.caption(
-                f"{sentence} That holds for {bench.dataset.name}'s cameras and crops, not for others: no verdict follows."
-            )
-        rows.append(
-            {
-                "Model": title,
-                "Cosine": cosine,
-                "Two vehicles at least as similar": 100 * errors.false_match,
-                "Same vehicle less similar": 100 * errors.false_non_match,
-            }
-        )
+            if scored:
+                row |= _among_pairs(bench.dataset.name, at, model, cosine)
+        rows.append(row)
 
     pictures_export("comparison of your images", lambda: printed, key="images_pair_export")
+    if not scored:
+        needs_labels("Where a cosine lies among pairs")
+        return
     share = st.column_config.NumberColumn(format="%.2f %%")
     columns_config = {"Cosine": st.column_config.NumberColumn(format="%.3f")} | dict.fromkeys(list(rows[0])[2:], share)
     table(rows, "verification", columns_config)
@@ -75,3 +61,25 @@ def compare_uploads(
         "vehicles are at least as similar as these two pictures, how many of one vehicle less."
     )
     record_popover(scored)
+
+
+def _among_pairs(dataset: str, at: int, model: OpenedModel, cosine: float) -> dict[str, float]:
+    """The cosine among the data set's pairs, drawn and in words; its shares for the table."""
+    pairs = verification(model)
+    errors = pairs.rates(cosine)
+    sentence = (
+        f"Of {dataset}'s pairs, {errors.false_match:.2%} of two vehicles are at least as similar as "
+        f"these two pictures, and {errors.false_non_match:.2%} of one vehicle less."
+    )
+    chart(
+        pair_figure(pairs, cosine, COLOURS[at]),
+        f"your pair among {dataset}'s, {model.title}",
+        f"Densities of the cosines of {dataset}'s pairs of one vehicle and of two, by {model.title}; the "
+        f"cosine of your pair, {cosine:.3f}, as a line. {sentence}",
+        key=f"images_pair_chart_{at}",
+    )
+    st.caption(f"{sentence} That holds for {dataset}'s cameras and crops, not for others: no verdict follows.")
+    return {
+        "Two vehicles at least as similar": 100 * errors.false_match,
+        "Same vehicle less similar": 100 * errors.false_non_match,
+    }

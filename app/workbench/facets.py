@@ -57,4 +57,4 @@ def _natural(text: str) -> tuple:
 
 
 def _searched(image: VehicleImage) -> str:
-    return " ".join((image.name, image.vehicle_id, image.camera_id or "", *image.attributes.values())).lower()
+    return " ".join((image.name, image.vehicle_id or "", image.camera_id or "", *image.attributes.values())).lower()

@@ -170,6 +170,22 @@ def suspicions(bench: Workbench, pair: Failures, progress_callback: Progress | N
     return cached("suspicions", pair.key, compute, 4)
 
 
+def copies(bench: Workbench, progress_callback: Progress | None = None) -> tuple[NearDuplicate, ...]:
+    """Duplicates among test images without labels, by the second network's features and all their pixels."""
+
+    def compute() -> tuple[NearDuplicate, ...]:
+        images = pool(bench.dataset)
+        near = neighbours(images.images, images.features(bench.ssrnet.compared_features()))
+        return near_duplicates(images, near, difference_hashes(images.images, counted(progress_callback)))
+
+    return cached("copies", bench.ssrnet, compute, 4)
+
+
+def cached_copies(bench: Workbench) -> tuple[NearDuplicate, ...] | None:
+    """The result of an earlier :func:`copies`; where there are few images, one that is made now; else None."""
+    return copies(bench) if len(bench.dataset.test) <= FEW_IMAGES else cached_value("copies", bench.ssrnet)
+
+
 def cached_pdf(pair: Failures, group: tuple) -> Any:
     """The result of an earlier :func:`query_pdf`; else None."""
     return cached_value("query PDFs", (group, pair.key))

@@ -18,7 +18,7 @@ from ssrnet.model import Trace
 from ssrnet.retrieval.alignment import standardised
 from ssrnet.retrieval.ranking import Hit, Ranking
 
-QUERY, VEHICLE, ALIKE, WRONG, RANDOM = "query", "vehicle", "alike", "wrong", "random"
+QUERY, VEHICLE, ALIKE, WRONG, RANDOM, NEAREST = "query", "vehicle", "alike", "wrong", "random", "nearest"
 """Whose nodes the page looks at."""
 RANDOM_IMAGES = 3
 """Images of each random vehicle."""
@@ -101,19 +101,22 @@ def nodes(
 
 
 def choices(image: VehicleImage) -> list[str]:
-    """Whose nodes can be looked at beside this image's."""
+    """Whose nodes can be looked at beside this image's; without labels its nearest, or any."""
+    if image.vehicle_id is None:
+        return [QUERY, NEAREST, RANDOM]
     return [QUERY, VEHICLE, *([ALIKE] if image.attributes.get(SIBLING) else []), WRONG, RANDOM]
 
 
 def chosen_images(model: OpenedModel, query: int, choice: str, most: int = 12, seed: int = 0) -> list[VehicleImage]:
-    """The query itself and up to ``most`` in all, of the test images or, for WRONG, of the ranked gallery."""
+    """The query itself and up to ``most`` in all, of the test images or, for WRONG and NEAREST, of the ranked gallery."""
     split, test = model.split, model.data.dataset.test
     image = split.query[query]
 
     def of(wanted: Callable[[VehicleImage], bool]) -> list[VehicleImage]:
         return [other for other in test if wanted(other) and other.name != image.name]
 
-    same = of(lambda other: other.vehicle_id == image.vehicle_id)
+    labelled = image.vehicle_id is not None
+    same = of(lambda other: labelled and other.vehicle_id == image.vehicle_id)
     others: list[VehicleImage] = []
     if choice == VEHICLE:
         others = same
@@ -121,11 +124,11 @@ def chosen_images(model: OpenedModel, query: int, choice: str, most: int = 12, s
         group = image.attributes.get(SIBLING)
         alike = of(lambda o: o.attributes.get(SIBLING) == group and o.vehicle_id != image.vehicle_id)
         others = _in_turn([same, *_by_vehicle(alike)])
-    elif choice == WRONG:
+    elif choice in (WRONG, NEAREST):
         hits = edited_query(model, query, GraphEdit()).ranking.hits(0)
         others = [split.gallery[hit.index] for hit in hits if hit.rank is not None and not hit.match]
     elif choice == RANDOM:
-        drawn = _by_vehicle(of(lambda other: other.vehicle_id != image.vehicle_id))
+        drawn = _by_vehicle(of(lambda other: not labelled or other.vehicle_id != image.vehicle_id))
         order = np.random.default_rng(seed).permutation(len(drawn))
         others = [other for i in order for other in drawn[i][:RANDOM_IMAGES]]
         return [image, *same[: RANDOM_IMAGES - 1], *others][:most]
@@ -138,9 +141,10 @@ def first_listed(ranking: Ranking) -> Hit | None:
 
 
 def _by_vehicle(images: Sequence[VehicleImage]) -> list[list[VehicleImage]]:
+    """Images without a vehicle are a group each."""
     groups: dict[str, list[VehicleImage]] = {}
     for image in images:
-        groups.setdefault(image.vehicle_id, []).append(image)
+        groups.setdefault(image.vehicle_id or image.name, []).append(image)
     return list(groups.values())
 
 

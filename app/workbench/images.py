@@ -14,10 +14,11 @@ from app.workbench.cache import cached, session_cached, session_values
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import Uploads, read_uploads
-from ssrnet.errors import DataError
+from ssrnet.errors import DataError, one_line
 
 SIDE = 224
 """Pixels of a square picture's side."""
+LONGEST_LABEL = 24
 HEADER = 2000
 """Letters of a data URI, a multiple of four, that hold its picture's size."""
 Picture = VehicleImage | Image.Image
@@ -25,8 +26,14 @@ Picture = VehicleImage | Image.Image
 
 
 def image_label(image: VehicleImage) -> str:
-    """Vehicle and camera, "0007 · c001"; the vehicle alone where the data set does not say which camera it was."""
-    return " · ".join(filter(None, (image.vehicle_id, image.camera_id)))
+    """Vehicle and camera, "0007 · c001", of these what is known; where neither is, the file's name, cut to its ends."""
+    known = " · ".join(filter(None, (image.vehicle_id, image.camera_id)))
+    return known or one_line(image.name.rpartition("/")[2], LONGEST_LABEL)
+
+
+def image_title(image: VehicleImage) -> str:
+    """What is known of the image, and its name: "vehicle 0007 · c001 · a.jpg"."""
+    return image.name if image.vehicle_id is None else f"vehicle {image_label(image)} · {image.name}"
 
 
 def data_uri(picture: Image.Image | np.ndarray, kind: Literal["jpeg", "png"] = "jpeg") -> str:

@@ -107,9 +107,11 @@ def nearest(model: OpenedModel, branch: str | None, row: int, count: int) -> lis
 def matches(model: OpenedModel, branch: str | None, query: VehicleImage) -> tuple[set[str], set[str]]:
     """Names of the query's matches: those that the model lists among the first, and those beyond.
 
-    Both empty for an image that is no query of the protocol.
+    Both empty for an image that is no query of the protocol, and where nobody has said which images match.
     """
     split = model.split
+    if not split.is_labelled:
+        return set(), set()
     places = [q for q, image in enumerate(split.query) if image.name == query.name]
     if not places:
         return set(), set()
@@ -121,7 +123,9 @@ def matches(model: OpenedModel, branch: str | None, query: VehicleImage) -> tupl
 
 
 def usual_colouring(images: Sequence[VehicleImage]) -> str:
-    """Vehicles while a legend can name them, else types, else cameras."""
+    """Vehicles while a legend can name them, else types, else cameras; without labels the folder or what is tagged."""
+    if images[0].vehicle_id is None:
+        return colourings(images)[0]
     if len({image.vehicle_id for image in images}) <= MOST_KINDS:
         return VEHICLE
     names = attribute_names(images)
@@ -134,8 +138,9 @@ def change_kinds(change: np.ndarray) -> list[str]:
 
 
 def colourings(images: Sequence[VehicleImage]) -> list[str]:
-    """What points may be coloured by, the vehicle first."""
-    return [VEHICLE, *attribute_names(images)]
+    """What points may be coloured by, the vehicle first where one is named, and tags where nothing is."""
+    names = [*([VEHICLE] if images[0].vehicle_id else []), *attribute_names(images)]
+    return names or [TAG]
 
 
 def kinds(images: Sequence[VehicleImage], colouring: str) -> list[str]:

@@ -188,9 +188,10 @@ def find_rival(model: OpenedModel, options: RankingOptions, query: int, gallery:
     """The rival of a gallery image for one query, as positions in the split; None for junk, and where all others are alike."""
     ranking = model.branch_features(options).rank(query)
     hits = {hit.index: hit for hit in ranking.hits(0)}
-    if hits[gallery].rank is None:
+    own = hits.get(gallery)  # without labels the query's own image is not among them
+    if own is None or own.rank is None:
         return None
-    others = (hit for hit in hits.values() if hit.rank is not None and hit.match != hits[gallery].match)
+    others = (hit for hit in hits.values() if hit.rank is not None and hit.match != own.match)
     first = next(others, None)
     return None if first is None else Rival(first.index, first.rank, first.match)
 

@@ -25,11 +25,11 @@ from ssrnet.model import ModelSettings, SSRNet
 from ssrnet.predictor import BATCH, ImageView, Predictor
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings, CameraStatistics, Standardisation, camera_statistics
-from ssrnet.retrieval.evaluation import Evaluation, evaluate
+from ssrnet.retrieval.evaluation import Evaluation, evaluate, ranked
 from ssrnet.retrieval.external.model import ImportedModel
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
 from ssrnet.retrieval.feature_files import KEPT, Record, feature_record, find_features
-from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
+from ssrnet.retrieval.ranking import RankedImage, Ranking, rank_by_cosine
 from ssrnet.retrieval.reranking import ReRankSettings
 from ssrnet.training.checkpoint import StoredCheckpoint, load_checkpoint
 from ssrnet.training.trained_on import seen_by
@@ -193,6 +193,15 @@ class OpenedModel:
         spinner = None if options.re_rank else "Ranking"
         return cached("evaluations", (self, options), lambda: self._evaluate(options, progress_callback), 16, spinner)
 
+    def ranking(self, query: int, options: RankingOptions = RankingOptions()) -> Ranking:
+        """The ranking of the split's query at that position, alone: the only row is row 0.
+
+        Without labels it is made for this query when it is asked for, since there is nothing to score over all of them.
+        """
+        if self.split.is_labelled:
+            return self.evaluation(options).ranking.take([query])
+        return cached("rankings", (self, options, query), lambda: self._rank_alone(query, options), 64, "Ranking")
+
     @property
     def made_evaluation(self) -> Evaluation | None:
         """The :meth:`evaluation` where it has been made."""
@@ -278,6 +287,17 @@ class OpenedModel:
                 progress=counted(progress_callback),
                 partial=partial,
             ),
+        )
+
+    def _rank_alone(self, query: int, options: RankingOptions) -> Ranking:
+        split = self.split
+        return ranked(
+            options.ranked_features(self.features(settings=options.extraction)),
+            replace(split, query=(split.query[query],)),
+            re_rank=ReRankSettings() if options.re_rank else None,
+            expansion=options.expansion,
+            alignment=self.statistics(options),
+            top_k=LONGEST_LIST,
         )
 
     def _evaluate(self, options: RankingOptions, progress_callback: Progress | None) -> Evaluation:

@@ -51,11 +51,11 @@ def open_checkpoint(path: str) -> StoredCheckpoint:
 def telling_query(bench: Workbench) -> VehicleImage | None:
     """The query of :data:`~ssrnet.analysis.comparison.LARGEST_GAIN` of the two networks, from stored features.
 
-    None where it has not been computed that SSR-Net puts a query right: without stored features of both networks,
+    None where it has not been computed that SSR-Net puts a query right: without labels, without stored features of both networks,
     without such a query, and where the protocol has more than :data:`MOST_DISTANCES`.
     """
     models = list(bench.networks.values())
-    if any(model.stored_features() is None for model in models):
+    if not bench.split.is_labelled or any(model.stored_features() is None for model in models):
         return None
     if len(bench.split.query) * len(bench.split.gallery) > MOST_DISTANCES:
         return None

@@ -90,7 +90,9 @@ def binned(values: Sequence[str | None], bins: int) -> list[str | None] | None:
 
 
 def same_vehicle(image: VehicleImage, images: Sequence[VehicleImage]) -> list[VehicleImage]:
-    """The other images of the vehicle, those by other cameras first."""
+    """The other images of the vehicle, those by other cameras first; none where nobody has said the vehicle."""
+    if image.vehicle_id is None:
+        return []
     others = [other for other in images if other.vehicle_id == image.vehicle_id and other.name != image.name]
     return sorted(others, key=lambda other: (other.camera_id == image.camera_id, other.name))
 

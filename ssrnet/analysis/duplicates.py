@@ -39,7 +39,7 @@ class NearDuplicate:
             "camera_b": self.b.camera_id,
             "split_a": self.split_a,
             "split_b": self.split_b,
-            "same_vehicle": self.a.vehicle_id == self.b.vehicle_id,
+            "same_vehicle": None if self.a.vehicle_id is None else self.a.vehicle_id == self.b.vehicle_id,
             "distance": self.distance,
             "different_bits": self.different,
         }
@@ -50,8 +50,8 @@ def near_duplicates(
 ) -> tuple[NearDuplicate, ...]:
     """Pairs of images of ``pool`` that show the same photograph, the most similar first.
 
-    Features give the candidates: the ``candidates`` nearest pairs of one vehicle and as many of two, among
-    each image and its nearest neighbours, so that each of several copies is in some pair. The pixels
+    Features give the candidates: the ``candidates`` nearest pairs of one vehicle and as many of two (without labels, of
+    all), among each image and its nearest neighbours, so that each of several copies is in some pair. The pixels
     decide: ``hashes`` are :func:`difference_hashes`.
 
     The limit of 1/8: of the 861,708 pairs of different photographs in the bundled city and in twocam (real road

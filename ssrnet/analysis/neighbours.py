@@ -77,7 +77,7 @@ def pool(dataset: ReIDDataset, train: bool = False) -> Pool:
 def neighbours(
     images: Sequence[VehicleImage], features: Tensor, distance: DistanceName = "cosine", other_cameras: bool = False
 ) -> Neighbours:
-    """The nearest images by features (N, D) of ``images``, in order.
+    """The nearest images by features (N, D) of ``images``, in order. Images without a vehicle count as the same one.
 
     With ``other_cameras`` images of the same camera are skipped, whichever vehicle they show: frames of one pass
     are near for other reasons than identity, and often share a label error. All N x N distances

@@ -194,9 +194,10 @@ def _recognise(root: Path, layout: str | None) -> _Recognised:
 
 
 def _inner(root: Path) -> Path | None:
-    """The first folder in ``root`` that is a data set with labels: archives often unpack into a folder in a folder."""
+    """The first folder in ``root`` whose content has a layout's names: archives often unpack into a folder in a folder."""
     folders = (entry for entry in sorted(root.iterdir()) if entry.is_dir()) if root.is_dir() else ()
-    return next((each for each in folders if any(reader.recognise(each) for reader in READERS[:-1])), None)
+    named = [reader for reader in READERS if reader not in (vehicle_folders, folder)]
+    return next((each for each in folders if any(reader.recognise(each) for reader in named)), None)
 
 
 def _reader(layout: str) -> ModuleType:

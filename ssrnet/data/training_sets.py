@@ -144,12 +144,12 @@ class SeenInTraining:
 
 
 def seen_in_training(sets: Sequence[TrainingSet], dataset: ReIDDataset) -> SeenInTraining | None:
-    """How much of ``dataset`` is in a model's training sets; None where the model has none.
+    """How much of ``dataset`` is in a model's training sets; None where the model has none, or the images have no labels.
 
     A test vehicle was seen where a training vehicle's example is among its images, or where its identity is in the
     training set and both sets share a numbering. Images that were renamed or saved anew are not recognised.
     """
-    if not sets:
+    if not sets or not dataset.is_labelled:
         return None
     test = [image for image in dataset.test if image.vehicle_id not in dataset.distractor_ids]
     vehicles = {image.vehicle_id: _identity(image.vehicle_id) for image in test}

@@ -32,6 +32,7 @@ class Ranking:
     (Q, L) float32. match, junk: (Q, L) bool. average_precision, inp: (Q,) float64, NaN without a
     match. first_hit: (Q,) int64 rank of the first match among images that are not junk, 0 without. first_match: (Q,)
     int64 its index in the gallery, -1 without, and first_distance: (Q,) float32, however far beyond the list it lies.
+    is_labelled: whether the split says which images match; where not, nothing is scored, and the query's own image is junk.
     """
 
     top_k: int
@@ -44,6 +45,7 @@ class Ranking:
     first_hit: np.ndarray
     first_match: np.ndarray
     first_distance: np.ndarray
+    is_labelled: bool = True
 
     def __post_init__(self) -> None:
         shape = self.order.shape
@@ -58,7 +60,8 @@ class Ranking:
     def take(self, queries: Sequence[int]) -> Ranking:
         """The rows of some queries, in that order."""
         rows = np.asarray(queries, dtype=np.int64)
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "top_k"})
+        per_query = [f.name for f in fields(self) if f.name not in ("top_k", "is_labelled")]
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_query})
 
     def top(self, query: int, k: int) -> list[Hit]:
         """The images of one query up to rank ``k``, with the junk among them."""
@@ -73,27 +76,31 @@ class Ranking:
         return Hit(int(self.first_match[query]), float(self.first_distance[query]), True, int(self.first_hit[query]))
 
     def hits(self, query: int) -> list[Hit]:
-        """The ranked images of one query, nearest first."""
+        """The ranked images of one query, nearest first; without its own image where there are no labels."""
         listed = int((self.order[query] >= 0).sum())
         rank = np.cumsum(~self.junk[query, :listed])
         return [
             Hit(
                 int(self.order[query, i]),
                 float(self.distance[query, i]),
-                bool(self.match[query, i]),
+                bool(self.match[query, i]) if self.is_labelled else None,
                 None if self.junk[query, i] else int(rank[i]),
             )
             for i in range(listed)
+            if self.is_labelled or not self.junk[query, i]
         ]
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One ranked gallery image. ``rank`` counts from 1 over images that are not junk, and is None for junk."""
+    """One ranked gallery image.
+
+    ``rank`` counts from 1 over images that are not junk, and is None for junk. ``match`` is None where there are no labels.
+    """
 
     index: int
     distance: float
-    match: bool
+    match: bool | None
     rank: int | None
 
 
@@ -161,7 +168,7 @@ def rank_blocks(
     columns = [
         np.concatenate([_pad(row[i], width, pads[i]) if i < 4 else row[i] for row in rows]) for i in range(len(rows[0]))
     ]
-    return Ranking(top_k, *columns)
+    return Ranking(top_k, *columns, is_labelled=split.is_labelled)
 
 
 class Block(NamedTuple):

@@ -195,7 +195,7 @@ def test_without_labels_nothing_is_right_and_the_query_leaves_itself_out():
     cosine = torch.nn.functional.cosine_similarity(features[:2, None], features[None], dim=2)
     for q in range(2):
         others = [g for g in cosine[q].argsort(descending=True, stable=True).tolist() if g != q]
-        assert [hit.index for hit in result.hits(q) if hit.rank] == others
-        assert [hit.index for hit in result.hits(q) if hit.rank is None] == [q]
+        assert [hit.index for hit in result.hits(q)] == others
+        assert [(hit.rank, hit.match) for hit in result.hits(q)] == [(rank, None) for rank in range(1, 6)]
     assert not result.match.any() and np.isnan(result.average_precision).all() and not result.first_hit.any()
-    assert result.hits(0)[1].index == 3
+    assert result.hits(0)[0].index == 3 and result.take([1]).hits(0) == result.hits(1)

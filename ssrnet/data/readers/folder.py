@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ssrnet.data.images import IMAGE_SUFFIXES
-from ssrnet.data.readers.common import SkipTally, check_splits, choose_subset, is_file
+from ssrnet.data.readers.common import SkipTally, check_splits, choose_subset, is_file, is_folder
 from ssrnet.data.records import UNLABELLED, ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
 
@@ -97,7 +97,7 @@ def _files(root: Path, skips: SkipTally) -> Iterator[tuple[str, str]]:
                 path = _joined(folder, entry.name)
                 if entry.name.startswith(".") or entry.name.lower() in SYSTEM:
                     skips.add(HIDDEN, path)
-                elif _is_folder(entry):
+                elif is_folder(entry):
                     (links if entry.is_symlink() else folders).append(path)
                 elif is_file(entry):
                     yield folder, entry.name
@@ -111,10 +111,3 @@ def _joined(folder: str, name: str) -> str:
 
 def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False

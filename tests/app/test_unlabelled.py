@@ -1,0 +1,119 @@
+"""The pages on a folder of images that nobody has labelled, through Streamlit's own test runner."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.widgets.page import VIEWS
+from ssrnet.data.protocols import Protocol
+from tests.app.conftest import components, html, rows_of_pictures, specs, whole, workbench
+
+NAMES = ("a.jpg", "b.jpg", "c.jpg", "night/d.jpg", "night/gate/e.jpg", "night/gate/copy of a.jpg")
+NEEDS = re.compile(r"(.*) needs to know which images show the same vehicle, and nobody has said so of this data set\.")
+SILENT_ON = {
+    "start": ["A score"],
+    "learning": ["A batch"],
+    "regions": ["Rank-1 and mAP over λ"],
+    "retrieval": ["A score", "A figure with right and wrong ranks"],
+    "failures": ["A failure"],
+    "scoreboard": ["A score"],
+    "quiz": ["The quiz"],
+}
+"""What needs labels on each page; the other pages need none."""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for name in NAMES[:-1]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (40, 48, 3), dtype=np.uint8)).save(root / name)
+    shutil.copy(root / "a.jpg", root / NAMES[-1])
+    return root
+
+
+@pytest.fixture
+def open_photos(open_page, photos, checkpoints):
+    """``open_photos(view, **url)`` runs a page on the photographs with both networks, and sees that it shows no error."""
+
+    def run(view: str, **url: str):
+        return whole(open_page(view, **{"data": str(photos), **checkpoints, **url}))
+
+    return run
+
+
+def needs(test) -> list[str]:
+    return [match[1] for each in test.info if (match := NEEDS.fullmatch(each.value))]
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "label"])
+def test_each_page_draws_what_it_can_and_says_what_needs_labels(open_photos, view):
+    test = open_photos(view)
+    assert needs(test) == SILENT_ON.get(view, [])
+    words = html(test) + "".join(each.value for each in (*test.markdown, *test.caption))
+    words = re.sub("base64,[^\"')]*", "", words)
+    assert not re.search(r"(vehicle|labelled|·) None|None and|\bnan\b", words), (
+        "what nobody has said is not shown as a value"
+    )
+    assert "Align cameras" not in [each.label for each in test.toggle]
+    assert any("No labels: every image is a query" in each.value for each in test.caption)
+
+
+def test_retrieval_ranks_all_others_without_right_and_wrong(open_photos, photos, checkpoints):
+    test = open_photos("retrieval", query="a.jpg")
+    bench = workbench(photos, checkpoints, Protocol("unlabelled"))
+    for row, model in zip(rows_of_pictures(test), bench.networks.values(), strict=True):
+        query, *listed = row["pictures"]
+        assert (row["heading"], row["note"], query["kind"]) == (model.title, "", "query")
+        assert {each["kind"] for each in listed} == {"plain"} and len(listed) == len(NAMES) - 1
+        assert listed[0]["opens"] == NAMES[-1] and listed[0]["caption"].startswith("1 · 0.000")
+        features = model.features().features
+        at = model.features().names.index("a.jpg")
+        cosine = (features @ features[at] / (features.norm(dim=1) * features[at].norm())).numpy()
+        expected = [name for _, name in sorted(zip(-cosine, model.features().names)) if name != "a.jpg"]
+        assert [each["opens"] for each in listed] == expected
+    assert not test.json and "metrics" not in html(test)
+
+
+def test_why_this_match_gives_no_verdict(open_photos):
+    test = open_photos("retrieval", query="a.jpg", match="b.jpg")
+    (described,) = [each.value for each in test.markdown if each.value.startswith("Query `a.jpg`")]
+    assert described == "Query `a.jpg`, gallery image `b.jpg`. Nobody has said whether they show one vehicle."
+
+
+def test_retrieval_re_ranks_and_expands(open_photos):
+    plain = rows_of_pictures(open_photos("retrieval", query="a.jpg"))
+    expanded = open_photos("retrieval", query="a.jpg", expansion="Average (AQE)")
+    assert any("with query expansion" in each.value for each in expanded.caption)
+    captions = [[each["caption"] for each in row["pictures"]] for row in rows_of_pictures(expanded)]
+    assert captions != [[each["caption"] for each in row["pictures"]] for row in plain]
+
+
+def test_the_maps_colours_are_folders_and_a_point_lists_its_nearest(open_photos):
+    test = open_photos("map", selected="a.jpg")
+    assert (
+        test.selectbox(key="map_colour").options[0] == "folder"
+        and "vehicle_id" not in test.selectbox(key="map_colour").options
+    )
+    (shown,) = components(test, "scatter")
+    assert "a.jpg" in str(shown) and not any(panel.get("listed") for panel in shown.get("panels", []))
+
+
+def test_copies_are_found_without_labels(open_photos):
+    test = open_photos("failures")
+    assert [row["heading"] for row in rows_of_pictures(test)] == ["a.jpg and night/gate/copy of a.jpg"]
+    assert "label" not in rows_of_pictures(test)[0]["note"]
+
+
+def test_tours_leave_out_what_needs_labels(open_photos):
+    text = "".join(each.value for each in open_photos("start").markdown)
+    assert "a batch, a score and the quiz need labels" in text and "so nothing is known to go wrong" in text
+
+
+def test_the_parts_of_pages_that_need_no_labels_are_there(open_photos):
+    assert needs(open_photos("learning", learning_part="A recorded run")) == []
+    assert specs(open_photos("graph", graph_images="nearest"))
