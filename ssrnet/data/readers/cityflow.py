@@ -59,8 +59,10 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     """Raises :class:`DataError` for label files that are broken or contradict themselves, and if no image can be used."""
     choose_subset(root, subsets(root), subset)
     skips = SkipTally()
-    notes: list[str] = []
-    images = {folder: _read_folder(root, folder, skips, notes) for folder in LABELS}
+    unlabelled: dict[str, str] = {}
+    images = {folder: _read_folder(root, folder, skips, unlabelled) for folder in LABELS}
+    others = {folder: of_folder for folder, of_folder in images.items() if folder not in unlabelled}
+    notes = [*folder_notes(root, others), *unlabelled.values()]
     train, query, gallery = images.values()
     if query and not gallery:
         notes.append(
@@ -68,7 +70,6 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
         )
         query = []
     check_splits(root, train, query, gallery, skips)
-    notes = [*folder_notes(root, images), *notes]
     protocol = usual_protocol(query, gallery)
     return ReIDDataset(root.resolve().name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
 
@@ -78,8 +79,8 @@ def _any_image(folder: Path) -> str | None:
     return next((entry.name for entry in entries_of(folder) if is_image(entry)), None)
 
 
-def _read_folder(root: Path, folder: str, skips: SkipTally, notes: list[str]) -> list[VehicleImage]:
-    """The labelled images of a folder, sorted by name; a note where there are images and none is labelled."""
+def _read_folder(root: Path, folder: str, skips: SkipTally, notes: dict[str, str]) -> list[VehicleImage]:
+    """The labelled images of a folder, sorted by name; a note by the folder's name where none of its images is labelled."""
     source = root / LABELS[folder]
     labels = _read_labels(source) if source.is_file() else {}
     images, unlabelled = [], 0
@@ -98,7 +99,7 @@ def _read_folder(root: Path, folder: str, skips: SkipTally, notes: list[str]) ->
         skips.add(f"named in {source.name} but missing", name)
     if unlabelled and not images:
         why = f"{source.name} names no vehicle of theirs" if source.is_file() else f"there is no {source.name}"
-        notes.append(f"The {unlabelled:,} images of {folder} are left out, since {why}{KEPT_BACK[folder]}.")
+        notes[folder] = f"The {unlabelled:,} images of {folder} are left out, since {why}{KEPT_BACK[folder]}."
     return images
 
 
