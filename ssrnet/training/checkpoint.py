@@ -257,11 +257,9 @@ def read_weights(path: Path) -> TensorFile:
                 f"{path} is damaged or no safetensors file ({error}); copy it again or train anew."
             ) from error
     content = read_pickle(path)
-    while isinstance(content, dict):
-        inner = next((content[key] for key in CONTAINERS if isinstance(content.get(key), dict)), None)
-        if inner is None:
-            break
-        content = inner
+    for _ in CONTAINERS:  # each inside another at most, since a pickle may hold itself
+        if isinstance(content, dict):
+            content = next((content[key] for key in CONTAINERS if isinstance(content.get(key), dict)), content)
     if not is_state_dict(content):
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a state_dict and give that.")
     return TensorFile(content, {}, file_hash(path))

@@ -211,6 +211,13 @@ def test_a_state_dict_is_found_in_its_wrapping(tmp_path, key):
     assert tensors.keys() == {"a"} and torch.equal(tensors["a"], state["a"]) and metadata == {}
 
 
+def test_a_container_that_holds_itself_ends(tmp_path):
+    content = {"epoch": 3}
+    content["model"] = content
+    torch.save(content, tmp_path / "a.pth")
+    fails(tmp_path / "a.pth", "holds no dictionary of tensors", load=read_weights)
+
+
 def test_weights_without_ssrnets_metadata(saved, tmp_path):
     save_file(load_file(saved), tmp_path / "a.safetensors")
     fails(tmp_path / "a.safetensors", "not which network they are for", "ssrnet train")
