@@ -117,7 +117,9 @@ def test_a_page_cuts_no_text_and_describes_its_pictures(page, server, city, chec
         assert page.evaluate(PALE) == [], f"{theme}: WCAG 2 asks for a contrast of 4.5"
 
 
-def test_the_sidebars_picture_is_small_and_rank_labels_break_at_their_parts(page, server, city, checkpoints):
+def test_the_sidebars_picture_is_small_rank_labels_break_at_their_parts_and_the_focus_is_outlined(
+    page, server, city, checkpoints
+):
     page.set_viewport_size({"width": 1024, "height": 900})
     page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints})}")
     photo = page.locator(".query-photo img")
@@ -129,3 +131,7 @@ def test_the_sidebars_picture_is_small_and_rank_labels_break_at_their_parts(page
           Math.round(each.getBoundingClientRect().height / parseFloat(getComputedStyle(each).lineHeight))])"""
     )
     assert lines and all(parts == drawn for parts, drawn in lines), lines
+    page.keyboard.press("Tab")  # so that the focus is shown as a keyboard's
+    link = page.get_by_test_id("stSidebarNavLink").first
+    link.focus()
+    assert link.evaluate("(link) => getComputedStyle(link).outlineStyle") == "solid"
