@@ -45,7 +45,7 @@ VIEWS = {
 }
 """Every page by the name of its module in ``app/views`` and of its URL, in the order of the menu."""
 HOME = "start"
-SOURCE = ("data", "baseline", "ssrnet", "third", "protocol", "seed", "n", "align")
+SOURCE = ("data", "layout", "baseline", "ssrnet", "third", "protocol", "seed", "n", "align")
 """The sidebar's keys in the URL."""
 QUERY_LINKED = "query_linked"
 """The session state's key for whether the link to the page named a query, before the sidebar names the current one."""

@@ -10,13 +10,24 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitDuplicateElementKey
 
+from app.workbench import places
+from app.workbench.opening import UnreadableError
 from app.workbench.roots import OutsideError, may_open, open_root
+from ssrnet.data.datasets import Ways
 from ssrnet.errors import SSRNetError
+
+READ_AS = {"Folders": "Read as one folder a vehicle", "unlabelled": "Read as images without labels"}
+"""Buttons by the layout that they name."""
+GO_TO = "go_to"
+"""The session state's key for a page that a button leads to, since what it sets stands in the sidebar."""
 
 
 def show_problem(error: SSRNetError) -> None:
-    """The sentence; below one on a folder that is not open yet, a button that opens it."""
+    """The sentence; below one on a folder that is not open yet, or is no data set as it is, buttons for what can be done."""
     st.error(str(error), icon=":material/error:")
+    if isinstance(error, UnreadableError):
+        with suppress(StreamlitDuplicateElementKey):
+            _other_ways(error.ways)
     if isinstance(error, OutsideError) and may_open():
         with suppress(StreamlitDuplicateElementKey):  # another part of the page offers the same
             st.button(
@@ -27,6 +38,21 @@ def show_problem(error: SSRNetError) -> None:
                 args=(error.folder,),
                 help=str(error.folder).replace("`", "'").join("``"),
             )
+
+
+def _other_ways(ways: Ways) -> None:
+    """A button for each way in which the path can be read, and the page that takes pictures without one."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if ways.inner:
+            choose = {"on_click": st.session_state.update, "args": ({"data": str(ways.inner), "layout": None},)}
+            st.button(f"Open {ways.inner.name}", key="open_inner", icon=":material/folder_open:", **choose)
+        for layout in ways.layouts:
+            choose = {"on_click": st.session_state.update, "args": ({"layout": layout},)}
+            st.button(READ_AS[layout], key=f"read_as_{layout}", icon=":material/photo_library:", **choose)
+        demo = places.demo().get("data")  # that page needs a data set too, beside the pictures
+        if demo:
+            choose = {"on_click": st.session_state.update, "args": ({"data": demo, "layout": None, GO_TO: "images"},)}
+            st.button("Upload pictures on Your images", key="upload_instead", icon=":material/upload:", **choose)
 
 
 def fragment(draw: Callable[..., object], run_every: float | None = None) -> Callable[..., object]:

@@ -11,8 +11,8 @@ import streamlit as st
 
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.lecture import lecture_switch
-from app.widgets.page import SHARED
-from app.widgets.problems import choose_path, open_typed
+from app.widgets.page import SHARED, as_page
+from app.widgets.problems import GO_TO, choose_path, open_typed
 from app.widgets.selection import selected
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
@@ -24,6 +24,7 @@ from app.workbench.opening import (
     open_data,
     telling_query,
 )
+from ssrnet.data.datasets import LAYOUTS
 from ssrnet.data.protocols import Protocol, available_protocols
 from ssrnet.data.records import UNLABELLED
 
@@ -36,8 +37,9 @@ PROTOCOL_TITLES = {
 GUIDE = """
 #### Three things are needed to start
 
-1. **A data folder**: VeRi-776, VehicleID, VERI-Wild, a Market-style folder, or any folder with a CSV manifest
-   (columns `image`, `vehicle_id`, `split`, and `camera_id` where cameras are known).
+1. **A data folder**: any folder of vehicle pictures, or a zip file of them. With labels (VeRi-776, VehicleID, VERI-Wild, a
+   Market-style folder, one folder a vehicle, or a CSV manifest with the columns `image`, `vehicle_id`, `split`, and `camera_id`
+   where cameras are known) there are scores too.
 2. **A baseline checkpoint** and
 3. **an SSR-Net checkpoint**. Both are trained with the same command and recipe:
 """
@@ -51,6 +53,14 @@ DEMO_CAPTION = (
     "`assets/README.md`. Name another folder to look at your own vehicles."
 )
 UNLABELLED_CAPTION = "No labels: every image is a query for all the others, and nothing counts as right or wrong, so there are no scores."
+UNLABELLED_HELP = (
+    "To give labels: mark them on the page *Label*, give each vehicle a folder of its own, or add a `manifest.csv` with the "
+    "columns `image`, `vehicle_id`, `split`, and `camera_id` where cameras are known."
+)
+LAYOUT_HELP = (
+    "What the folder is taken for. *Folders* are those of a vehicle each; *unlabelled* are images in any folders, of which "
+    "nobody has said which vehicles they show."
+)
 ALIGN_HELP = (
     "Each feature minus its camera's mean, over its camera's standard deviation, before features are compared. For cameras "
     "that the models were not trained on. Needs the cameras' names and no vehicle labels; the statistics are those of the "
@@ -65,6 +75,8 @@ def choose_source() -> Workbench | None:
     Fields start with the bundled demo, where it is there; what the URL says goes before.
     Raises :class:`SSRNetError` for what is named but cannot be used.
     """
+    if GO_TO in st.session_state:
+        st.switch_page(as_page(st.session_state.pop(GO_TO)))
     demo = places.demo()
     with st.sidebar:
         lecture_switch()
@@ -75,17 +87,27 @@ def choose_source() -> Workbench | None:
             key="data",
             bind="query-params",
             placeholder="path of a data set",
-            on_change=open_typed,
-            args=("data",),
+            on_change=_data_typed,
         )
+        layout = None
         if is_demo_data(data):
             st.caption(DEMO_CAPTION)
+        elif data:
+            layout = st.selectbox(
+                "Read as",
+                LAYOUTS,
+                index=None,
+                key="layout",
+                bind="query-params",
+                placeholder="as recognised",
+                help=LAYOUT_HELP,
+            )
         files = checkpoint_files()
         baseline = choose_path("Baseline checkpoint", files, "baseline", demo.get("baseline"))
         ssrnet = choose_path("SSR-Net checkpoint", files, "ssrnet", demo.get("ssrnet"))
     if not (data and baseline and ssrnet):
         return None
-    opened = open_data(data)
+    opened = open_data(data, layout)
     selected(opened)
     checkpoints = [open_checkpoint(path) for path in (baseline, ssrnet)]
     with st.sidebar:
@@ -130,6 +152,12 @@ def choose_source() -> Workbench | None:
     return bench.aligned if aligned else bench
 
 
+def _data_typed() -> None:
+    """Another folder is read as it is recognised, whatever the one before was read as."""
+    open_typed("data")
+    st.session_state["layout"] = None
+
+
 def _choose_third(imported: list[str]) -> str | None:
     """The name of an import for this data set, or what the URL says; nothing is drawn where there is none to offer."""
     linked = st.query_params.get("third")
@@ -150,7 +178,7 @@ def _choose_third(imported: list[str]) -> str | None:
 def _choose_protocol(opened: OpenedDataset) -> Protocol | None:
     """The protocols that the data set serves; the others stand below, disabled, each with its reason."""
     if not opened.dataset.is_labelled:
-        st.caption(UNLABELLED_CAPTION)
+        st.caption(UNLABELLED_CAPTION, help=UNLABELLED_HELP)
         return Protocol(UNLABELLED)
     reasons = available_protocols(opened.dataset)
     usable = [name for name, reason in reasons.items() if reason is None]

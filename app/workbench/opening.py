@@ -12,7 +12,7 @@ from app.workbench import OpenedDataset, Workbench, places
 from app.workbench.cache import cached
 from app.workbench.roots import check_images, further_roots
 from ssrnet.analysis.comparison import Comparison, largest_gain
-from ssrnet.data.datasets import open_dataset
+from ssrnet.data.datasets import Ways, open_dataset, ways_to_read
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.external.model import FOLDER, ImportedModel, read_import
@@ -25,17 +25,33 @@ MOST_DISTANCES = 25_000_000
 """Query times gallery images that are ranked, in a second or two, to find the query that pages open on."""
 
 
-def open_data(root: str) -> OpenedDataset:
-    """The data set in a folder or CSV; opened again when the folder, a folder in it, or a table in it changes.
+class UnreadableError(DataError):
+    """A path that is no data set as it is, and the ``ways`` in which it could be read."""
 
-    Raises :class:`DataError` as :func:`open_dataset`, and for images that lie outside the folders that may be read.
+    def __init__(self, message: object, ways: Ways) -> None:
+        super().__init__(message)
+        self.ways = ways
+
+
+def open_data(root: str, layout: str | None = None) -> OpenedDataset:
+    """The data set in a folder, CSV or zip file; opened again when the folder, a folder in it, or a table in it changes.
+
+    Raises :class:`UnreadableError` where :func:`open_dataset` raises, and :class:`DataError` for images that lie outside
+    the folders that may be read.
     """
     path = places.readable_path(root)
     below: list[Path] = []
     with suppress(OSError), os.scandir(path) as entries:  # no folder, or none that can be read: opening it says so
         below = sorted(Path(each) for each in entries if each.name.lower().endswith(TABLES) or each.is_dir())
-    key = [path, *below]
-    opened = cached("data sets", key, lambda: OpenedDataset.of(open_dataset(path)), 4, "Opening the data set")
+    key = [path, layout, *below]
+
+    def opening() -> OpenedDataset:
+        return OpenedDataset.of(open_dataset(path, layout=layout))
+
+    try:
+        opened = cached("data sets", key, opening, 4, "Opening the data set")
+    except DataError as error:
+        raise UnreadableError(error, ways_to_read(path)) from error
     dataset = opened.dataset
     images = (*dataset.train, *dataset.query, *dataset.gallery)
     cached("checked links", (key, further_roots()), lambda: check_images(images, places.default_roots()), 16)

@@ -1,4 +1,4 @@
-"""``ssrnet benchmark training | extraction | ranking | cost | edits``."""
+"""``ssrnet benchmark training | extraction | ranking | cost | edits | opening``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tyro
 from ssrnet.benchmarks.cost import CostBenchmarkSettings, benchmark_cost
 from ssrnet.benchmarks.edits import EditsBenchmarkSettings, benchmark_edits
 from ssrnet.benchmarks.extraction import ExtractionBenchmarkSettings, benchmark_extraction
+from ssrnet.benchmarks.opening import OpeningBenchmarkSettings, benchmark_opening
 from ssrnet.benchmarks.ranking import RankingBenchmarkSettings, benchmark_ranking
 from ssrnet.benchmarks.training import TrainingBenchmarkSettings, benchmark_training
 
@@ -24,7 +25,8 @@ class BenchmarkSettings:
         | Annotated[ExtractionBenchmarkSettings, tyro.conf.subcommand("extraction")]
         | Annotated[RankingBenchmarkSettings, tyro.conf.subcommand("ranking")]
         | Annotated[CostBenchmarkSettings, tyro.conf.subcommand("cost")]
-        | Annotated[EditsBenchmarkSettings, tyro.conf.subcommand("edits")],
+        | Annotated[EditsBenchmarkSettings, tyro.conf.subcommand("edits")]
+        | Annotated[OpeningBenchmarkSettings, tyro.conf.subcommand("opening")],
         tyro.conf.arg(name=""),
     ]
 
@@ -37,5 +39,6 @@ def benchmark(settings: BenchmarkSettings) -> None:
         RankingBenchmarkSettings: benchmark_ranking,
         CostBenchmarkSettings: benchmark_cost,
         EditsBenchmarkSettings: benchmark_edits,
+        OpeningBenchmarkSettings: benchmark_opening,
     }
     commands[type(settings.what)](settings.what)

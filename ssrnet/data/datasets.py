@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from ssrnet.data.label_checks import settle_labels
 from ssrnet.data.readers import (
@@ -58,6 +59,7 @@ READERS: tuple[ModuleType, ...] = (
 )
 NUMBERED = {reader.LAYOUT for reader in (cityflow, veri, vehicleid, veri_wild, market, vric)}
 """Layouts whose vehicles and cameras are numbers, so that 20 and 0020 are one."""
+LAYOUTS = tuple(reader.LAYOUT for reader in READERS)
 
 
 def open_dataset(root: str | Path, subset: int | None = None, layout: str | None = None) -> ReIDDataset:
@@ -145,6 +147,22 @@ def available_subsets(root: str | Path, layout: str | None = None) -> tuple[int,
         return recognised.reader.subsets(recognised.root)
 
 
+class Ways(NamedTuple):
+    """What a path that is no data set as it is can be read as: layouts to name, and a data set inside it."""
+
+    layouts: tuple[str, ...]
+    inner: Path | None
+
+
+def ways_to_read(root: Path) -> Ways:
+    """Of the layouts that are told by no name those that would find images in ``root``; empty where it cannot be read."""
+    try:
+        layouts = tuple(reader.LAYOUT for reader in (vehicle_folders, folder) if reader.recognise(root))
+        return Ways(layouts, _inner(root))
+    except (OSError, DataError):
+        return Ways((), None)
+
+
 def _expanded(root: str | Path) -> Path:
     try:
         return Path(root).expanduser()
@@ -204,8 +222,7 @@ def _reader(layout: str) -> ModuleType:
     for reader in READERS:
         if reader.LAYOUT.casefold() == layout.casefold():
             return reader
-    names = ", ".join(reader.LAYOUT for reader in READERS)
-    raise DataError(f"{layout!r} is no layout of a data set; name one of {names}.")
+    raise DataError(f"{layout!r} is no layout of a data set; name one of {', '.join(LAYOUTS)}.")
 
 
 def _unrecognised(root: Path) -> str:

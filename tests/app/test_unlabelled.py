@@ -10,6 +10,7 @@ from PIL import Image
 from app.widgets.page import VIEWS
 from ssrnet.data.protocols import Protocol
 from tests.app.conftest import components, html, rows_of_pictures, specs, whole, workbench
+from tests.data import layouts
 
 NAMES = ("a.jpg", "b.jpg", "c.jpg", "night/d.jpg", "night/gate/e.jpg", "night/gate/copy of a.jpg")
 NEEDS = re.compile(r"(.*) needs to know which images show the same vehicle, and nobody has said so of this data set\.")
@@ -117,3 +118,49 @@ def test_tours_leave_out_what_needs_labels(open_photos):
 def test_the_parts_of_pages_that_need_no_labels_are_there(open_photos):
     assert needs(open_photos("learning", learning_part="A recorded run")) == []
     assert specs(open_photos("graph", graph_images="nearest"))
+
+
+def test_a_folder_around_a_data_set_offers_the_ways_to_read_it(open_page, tmp_path, checkpoints):
+    inner = layouts.veri(tmp_path / "around/VeRi")
+    test = open_page("quiz", data=str(inner.parent), **checkpoints)
+    assert f"{inner} in it is one: found 10 .jpg files in 3 folders" in test.error[0].value
+    assert [test.button(key=key).label for key in ("open_inner", "read_as_unlabelled")] == [
+        "Open VeRi",
+        "Read as images without labels",
+    ]
+    assert test.selectbox(key="layout").value is None
+    test.button(key="read_as_unlabelled").click().run()
+    assert not test.error and needs(test) == ["The quiz"] and test.selectbox(key="layout").value == "unlabelled"
+
+
+def test_the_inner_data_set_opens_by_its_button(open_page, tmp_path, checkpoints):
+    inner = layouts.veri(tmp_path / "around/VeRi")
+    test = open_page("quiz", data=str(inner.parent), **checkpoints)
+    test.button(key="open_inner").click().run()
+    assert test.text_input(key="data").value == str(inner) and not test.error and not needs(test)
+
+
+def test_a_link_says_what_the_folder_is_read_as(open_page, tmp_path, checkpoints):
+    root = layouts.unlabelled(tmp_path / "fleet", ("7/a.jpg", "7/b.jpg", "8/a.jpg", "8/b.jpg"))
+    assert needs(whole(open_page("quiz", data=str(root), **checkpoints))) == []
+    test = whole(open_page("quiz", data=str(root), layout="unlabelled", **checkpoints))
+    assert needs(test) == ["The quiz"]
+    test.text_input(key="data").set_value(str(root.parent)).run()
+    assert test.selectbox(key="layout").value is None, "another folder is read as it is recognised"
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: path.mkdir(), "holds no image: found no file; open a folder of JPEG"),
+        (
+            lambda path: layouts.write(path / "a.pdf", ["x"]),
+            "holds no image: found 1 .pdf file in 1 folder; open a folder",
+        ),
+        (lambda path: layouts.write(path, ["no zip"]), "cannot be unpacked (File is not a zip file)"),
+    ],
+)
+def test_what_holds_no_image_is_one_sentence(open_page, tmp_path, checkpoints, make, sentence):
+    make(path := tmp_path / "mine.zip")
+    (error,) = open_page("retrieval", data=str(path), **checkpoints).error
+    assert sentence in error.value
