@@ -39,6 +39,7 @@ VIEWS = {
     "failures": View("Failures", ":material/error_outline:"),
     "probes": View("Probes", ":material/science:"),
     "images": View("Your images", ":material/upload:"),
+    "label": View("Label", ":material/new_label:"),
     "map": View("Gallery map", ":material/scatter_plot:"),
     "scoreboard": View("Scoreboard", ":material/monitoring:"),
     "quiz": View("Quiz", ":material/quiz:"),

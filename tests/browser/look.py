@@ -7,6 +7,7 @@ python -m tests.browser.look memory       # assets/figures/pages/memory.md: the 
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import tempfile
@@ -23,11 +24,13 @@ from tests.browser.serving import CHROMIUM, PATIENCE, REPOSITORY, menu, started
 OUT = REPOSITORY / "assets/figures/pages"
 TIMES = 10
 VISITS = 8
-"""Visits of every page but Start and Your images, with :data:`TIMES` gestures each."""
+"""Visits of every page but Start, Your images and Label, with :data:`TIMES` gestures each."""
 QUIET = 700
 """Milliseconds without a change after which a page counts as painted."""
 SIZE = {"width": 1440, "height": 1000}
-SHOWN = {"story": {"stage": "6"}, "map": {"map_method": "UMAP"}}
+UNLABELLED = "unlabelled"
+"""A folder beside the app with some of the demo's photographs, which nobody has labelled there."""
+SHOWN = {"story": {"stage": "6"}, "label": {"data": UNLABELLED}, "map": {"map_method": "UMAP"}}
 """URL parameters of screenshots that do not show the page's default."""
 
 WATCH = """() => {
@@ -157,6 +160,11 @@ GESTURES = {
     "failures": Gesture("another section", one_of("Slices", "AP against AP")),
     "probes": Gesture("another reference view", _point),
     "images": Gesture("another second picture", _second_picture, {"images_mode": "Compare two images"}),
+    "label": Gesture(
+        "an answer, until both rows follow",
+        lambda page, turn: page.locator("[data-answer=o]").nth(turn).click(),
+        {"data": UNLABELLED},
+    ),
     "map": Gesture("one branch, then the whole embedding", one_of("G", "whole embedding")),
     "scoreboard": Gesture(
         "training runs unfolded, or folded",
@@ -193,7 +201,7 @@ def times(browser: Browser, server: str, pid: int) -> None:
 def memory(browser: Browser, server: str, pid: int) -> None:
     """A table of the server's resident memory after every visit of all pages, with new queries in each."""
     lines = ["| gestures | resident memory, MB |", "|---|---|"]
-    pages = [view for view in GESTURES if view not in ("start", "images")]
+    pages = [view for view in GESTURES if view not in ("start", "images", "label")]
     page, done = open_page(browser, server, HOME), 0
     for visit in range(VISITS):
         for view in pages:
@@ -233,6 +241,9 @@ def served() -> Iterator[tuple[str, int]]:
         project = Path(folder)
         for name in ("assets", "checkpoints"):
             (project / name).symlink_to(REPOSITORY / name)
+        (project / UNLABELLED).mkdir()
+        for photograph in _photographs("image_test")[::7][:60]:
+            shutil.copy(photograph, project / UNLABELLED)
         with started(project) as server:
             yield server
 

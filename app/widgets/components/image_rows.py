@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import count
+from types import MappingProxyType
 from typing import Literal
 
 import streamlit as st
@@ -16,8 +17,11 @@ from ssrnet.analysis.picture_cells import cell_ratio
 
 Kind = Literal["query", "hit", "error", "junk", "plain"]
 """The colour of a frame: blue, green, red, grey, or none."""
-Layout = Literal["ranks", "ranks close", "cards", "grid", "panel", "batch"]
+Layout = Literal["ranks", "ranks close", "cards", "grid", "panel", "batch", "pair"]
 """How rows stand; "ranks close" are smaller, so that two of them fit below other things on a small screen."""
+
+Answers = Mapping[str, tuple[str, str]]
+"""By the letter that gives this answer about a picture: what stands on the button, and its words."""
 
 ACROSS = 11, 6
 """Most ranked pictures a line: where the page is wide, and where it is not."""
@@ -43,6 +47,8 @@ class Figure:
     note: str = ""
     apart: bool = False
     bar: str = ""
+    answered: bool = False
+    """Where pictures are answered for: this one is, so that the focus passes over it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ def image_rows(
     on_pick: Callable[[str], None] | None = None,
     tooltip: str = "",
     jump: tuple[int, str] | None = None,
+    answers: Answers = MappingProxyType({}),
+    on_answer: Callable[[str, str], None] | None = None,
 ) -> str | None:
     """Draws the rows; what a clicked picture ``picks``, in the run after the click, else None.
 
@@ -70,9 +78,13 @@ def image_rows(
     and End, and picked by a click or Enter; without a ``key`` none can be. ``chosen`` is the name that is marked,
     ``on_pick`` is called with the picked one before the page runs again. ``jump``: a name that the focus moves to, once
     for each number beside it.
+
+    With ``answers`` a picture is not picked but answered for, by the buttons below it or by their letters, also while
+    nothing on the page has the focus: ``on_answer`` is called with the letter and what the picture ``picks``. A press while the page
+    is still being drawn counts once it is.
     """
     ratio = cell_ratio([size_of(figure.uri) for row in rows for figure in row.figures])
-    blocks = "".join(_row(row, y, key is not None, tooltip) for y, row in enumerate(rows))
+    blocks = "".join(_row(row, y, key is not None, tooltip, answers) for y, row in enumerate(rows))
     most = max((len(row.figures) for row in rows), default=1)
     wide, middle = (columns(most, across) for across in ACROSS)
     shape = f"--ratio: {ratio:.3f}; --wide: {wide}; --middle: {middle}"
@@ -86,7 +98,18 @@ def image_rows(
         if name and on_pick:
             on_pick(name)
 
-    return _component(data={"html": html, "chosen": chosen, "jump": jump}, key=key, on_picked_change=picked).picked
+    def answered() -> None:
+        answer = st.session_state[key].answered
+        if answer and on_answer:
+            on_answer(*answer)
+
+    data = {"html": html, "chosen": chosen, "jump": jump}
+    if not answers:
+        return _component(data=data, key=key, on_picked_change=picked).picked
+    turn = st.session_state[f"{key}_turn"] = st.session_state.get(f"{key}_turn", 0) + 1
+    data |= {"answers": "".join(answers), "turn": turn}
+    _component(data=data, key=key, on_picked_change=picked, on_answered_change=answered)
+    return None
 
 
 def columns(figures: int, across: int) -> int:
@@ -96,23 +119,32 @@ def columns(figures: int, across: int) -> int:
     return 1 + -(-ranked // lines)
 
 
-def _row(row: ImageRow, y: int, clickable: bool, tooltip: str) -> str:
+def _row(row: ImageRow, y: int, clickable: bool, tooltip: str, answers: Answers) -> str:
     title = f'<p class="title">{escape(row.title)}<span>{escape(row.note)}</span></p>' if row.title else ""
     numbers = count()
     places = [f"{y}.{next(numbers)}" if clickable and figure.picks else "" for figure in row.figures]
-    figures = [_figure(figure, at, tooltip) for figure, at in zip(row.figures, places)]
+    figures = [_figure(figure, at, tooltip, answers) for figure, at in zip(row.figures, places)]
     return f'<div class="block{" joined" * row.joined}">{title}<div class="row">{"".join(figures)}</div></div>'
 
 
-def _figure(figure: Figure, at: str, tooltip: str) -> str:
+def _figure(figure: Figure, at: str, tooltip: str, answers: Answers) -> str:
     alt, picks = escape(figure.alt, quote=True), escape(figure.picks, quote=True)
-    button = f' title="{escape(tooltip, quote=True) or picks or alt}"'
+    button, buttons = f' title="{escape(tooltip, quote=True) or picks or alt}"', ""
     if at:
-        button += f' role="button" data-at="{at}" data-name="{picks}" aria-label="{alt}"'
+        role = "group" if answers else "button"
+        button += (
+            f' role="{role}" data-at="{at}" data-name="{picks}" aria-label="{alt}"{" data-answered" * figure.answered}'
+        )
+    if at and not figure.answered:
+        buttons = "".join(
+            f'<button tabindex="-1" data-answer="{letter}" title="{escape(words)}" aria-label="{escape(words)}">'
+            f"{escape(sign)}</button>"
+            for letter, (sign, words) in answers.items()
+        )
     lines = [f"<b>{escape(figure.mark)}</b>" if figure.mark else ""]
     lines[0] += escape(figure.caption).replace("\n", "<br>")
     lines += [f"<i>{escape(figure.note)}</i>"] if figure.note else []
     return (
         f'<figure class="{figure.kind}"{" data-apart" * figure.apart}{button}><img src="{figure.uri}" alt="{alt}">{figure.bar}'
-        f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
+        f"<figcaption>{'<br>'.join(lines)}</figcaption>{buttons}</figure>"
     )

@@ -1,0 +1,113 @@
+"""From a flat folder over twelve labelled images to a manifest that `ssrnet evaluate` reads, in a real Chromium."""
+
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssrnet.commands.evaluate import EvaluateSettings, evaluate_model
+from ssrnet.data.label_files import read_labels
+from tests import tiny
+from tests.browser.serving import started
+
+PROGRESS = "{} of 14 images labelled"
+
+
+@pytest.fixture(scope="module")
+def at_home(tmp_path_factory, checkpoints):
+    """The app for someone at this computer alone, with checkpoints in its folder."""
+    project = tmp_path_factory.mktemp("home")
+    shutil.copytree(Path(checkpoints["ssrnet"]).parent, project / "checkpoints", copy_function=os.link)
+    with started(project, roots=False) as (address, _):
+        yield address, project
+
+
+def flat_folder(folder: Path) -> Path:
+    """Fourteen images of five colours, named by their number alone; the last two have a colour of their own."""
+    generator = np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(14):
+        colour = tiny.COLOURS[number % 3 if number < 12 else number - 6]
+        pixels = np.clip(np.array(colour) + generator.normal(0, 30, (40, 48, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02d}.jpg")
+    return folder
+
+
+def open_label(page, at_home, data: str, **url: str) -> None:
+    models = {role: f"checkpoints/{role}.safetensors" for role in ("baseline", "ssrnet")}
+    page.goto(f"{at_home[0]}/label?{urlencode({'data': data, **models, **url})}")
+    page.get_by_text("images labelled").wait_for()
+    stands_still(page)
+
+
+def stands_still(page) -> None:
+    page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
+
+
+def focused(page) -> str | None:
+    """The name of the image that has the focus."""
+    return page.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.name ?? null")
+
+
+def scores(manifest: Path, checkpoints, monkeypatch, capsys) -> str:
+    """What `ssrnet evaluate` prints."""
+    monkeypatch.chdir(manifest.parent)
+    evaluate_model(EvaluateSettings(manifest, Path(checkpoints["baseline"]), device="cpu", workers=0))
+    return capsys.readouterr().out
+
+
+def test_twelve_images_by_mouse(page, at_home, checkpoints, monkeypatch, capsys):
+    folder = flat_folder(at_home[1] / "mouse")
+    open_label(page, at_home, "mouse")
+    for query in range(3):
+        for step, other in enumerate(range(query + 3, 12, 3)):
+            page.locator(f"[data-name='{other:02d}.jpg'] [data-answer=s]").first.click()
+            page.get_by_text(PROGRESS.format(4 * query + 2 + step)).wait_for()
+        if query == 0:
+            page.locator("[data-name='01.jpg'] [data-answer=o]").first.click()
+            page.get_by_text("1 refused pair").wait_for()
+        stands_still(page)
+        page.get_by_role("button", name="Next query").click()
+        page.locator(f".query img[alt='query: {[1, 2, 12][query]:02d}.jpg']").first.wait_for()
+        stands_still(page)
+    kept = read_labels(at_home[1] / "mouse.csv").labels
+    assert sorted(kept.vehicles.values()) == [tuple(f"{n:02d}.jpg" for n in range(v, 12, 3)) for v in range(3)]
+    assert kept.relation("03.jpg", "04.jpg") == "other" and len(list(folder.iterdir())) == 14
+    printed = scores(at_home[1] / "mouse.csv", checkpoints, monkeypatch, capsys)
+    assert "2 skipped: not labelled yet" in printed and "single_gallery_shot" in printed and "(9 queries)" in printed
+
+
+def test_twelve_images_without_a_mouse(page, at_home, checkpoints, monkeypatch, capsys):
+    flat_folder(at_home[1] / "keys")
+    open_label(page, at_home, "keys", label_length="20")
+    for query in range(3):
+        page.locator(f".query img[alt='query: {query:02d}.jpg']").first.wait_for()
+        stands_still(page)
+        page.wait_for_function("document.activeElement.shadowRoot?.activeElement?.dataset.name")
+        found = 0
+        while found < 3:
+            name = focused(page)
+            if int(name[:2]) < 12 and int(name[:2]) % 3 == query:
+                found += 1
+                page.keyboard.press("s")
+                page.get_by_text(PROGRESS.format(4 * query + 1 + found)).wait_for()
+                stands_still(page)
+            else:
+                page.keyboard.press("ArrowRight")
+        if query == 0:  # the last answer is taken back, and given once more
+            page.keyboard.press("u")
+            page.get_by_text(PROGRESS.format(3)).wait_for()
+            stands_still(page)
+            page.locator(f"[data-name='{name}'][data-at^='0.']").focus()
+            page.keyboard.press("s")
+            page.get_by_text(PROGRESS.format(4)).wait_for()
+            stands_still(page)
+        page.keyboard.press("n")
+    page.locator(".query img[alt='query: 12.jpg']").first.wait_for()
+    kept = read_labels(at_home[1] / "keys.csv").labels
+    assert sorted(kept.vehicles.values()) == [tuple(f"{n:02d}.jpg" for n in range(v, 12, 3)) for v in range(3)]
+    assert "(9 queries)" in scores(at_home[1] / "keys.csv", checkpoints, monkeypatch, capsys)
