@@ -15,22 +15,24 @@ from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.index_search import index_search
 from app.widgets.page import explain
+from app.widgets.pair_marks import mark_uploads
 from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.widgets.uploaded_pair import compare_uploads
+from app.widgets.uploader import uploader
 from app.workbench import Workbench
 from app.workbench.cache import forget_pictures
-from app.workbench.images import uploaded_thumbnail, uploads
+from app.workbench.images import all_uploads, uploaded_thumbnail
+from ssrnet.analysis.marked_pairs import marked_threshold
 from ssrnet.analysis.paper_figures import BLUE
-from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.data.uploads import Uploads
 from ssrnet.retrieval.alignment import CameraStatistics
 from ssrnet.retrieval.ranking import RankedImage
 from ssrnet.retrieval.verification import verify
 
-RANK, COMPARE, SEARCH = "Rank a gallery", "Compare two images", "Search an index"
-TYPES = sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
+RANK, COMPARE, SEARCH, CALIBRATE = "Rank a gallery", "Compare two images", "Search an index", "Calibrate"
+KNOWN_HELP = "Mark pairs of these pictures as one vehicle or two, to get a threshold for pictures like these."
 GALLERY_HELP = (
     "To name cameras for *Align cameras* in the sidebar, put the pictures of each camera into a folder of its own in the "
     "zip file (`cam1/0001.jpg`), or add a CSV file with the columns `image` and `camera`, beside the zip file or in it; "
@@ -40,19 +42,21 @@ TOP_K = 10
 PAPER = (400, 400)
 """Pixels of a picture in an export, at most."""
 INTRO = r"""
-Compare pictures of your own: a query with a gallery, or two pictures with each other, by
+Compare pictures of your own: a query with a gallery, or two pictures with each other, and calibrate on pairs that you mark, by
 ${s(a, b) = \cos\big(f(a), f(b)\big)}$.
 """
 EQUATIONS = (
-    r"s(a, b) = \frac{f(a) \cdot f(b)}{\lVert f(a) \rVert \, \lVert f(b) \rVert}",
+    r"s(a, b) = \frac{f(a) \cdot f(b)}{\lVert f(a) \rVert \, \lVert f(b) \rVert}, \qquad "
+    r"\text{same vehicle} \iff s \ge \tau \text{ of pairs like these}",
     r"\mathrm{FMR}(\tau) = P(s \ge \tau \mid \text{two vehicles}), \qquad "
     r"\mathrm{FNMR}(\tau) = P(s < \tau \mid \text{one vehicle})",
 )
 LOOK_FOR = """
 Both models embed the pictures as they do the data set's; nothing is written to the disk, and the pictures are gone once this
-page is closed. The chart shows where their cosine lies among those of the sidebar's data set, under its protocol, not what
+browser tab is closed or reloaded. The chart shows where their cosine lies among those of the sidebar's data set, under its protocol, not what
 it means: on pictures of other cameras and other crops both curves lie elsewhere, so no threshold of theirs gives a verdict here.
-Crop to the vehicle, as a detector would: both models have seen nothing but crops.
+**Calibrate** has you mark pairs of your own pictures, and gives a threshold with its interval and error rates; only then is there
+a verdict. Crop to the vehicle, as a detector would: both models have seen nothing but crops.
 
 **Align cameras** in the sidebar aligns these pictures too. A camera that the gallery's folders or its CSV file name gets
 statistics of its own, measured on its pictures here, once there are enough of them; the data set's whole statistics count
@@ -65,44 +69,50 @@ Look for: whether both maps light the same part of the vehicle; a high cosine th
 
 
 def render(bench: Workbench) -> None:
-    """Three things to do, each with its uploads; below, the models' results."""
-    mode = one_of("What to do", (RANK, COMPARE, SEARCH), "images_mode")
-    left, right = st.columns(2)
-    if mode == COMPARE:
-        one = _upload(left, "First picture: cropped to the vehicle", "images_first")
-        many = _upload(right, "Second picture: cropped to the vehicle", "images_second")
+    """Four things to do, each with its uploads; below, the models' results."""
+    mode = one_of("What to do", (RANK, COMPARE, SEARCH, CALIBRATE), "images_mode")
+    if mode == CALIBRATE:
+        _calibrate(bench)
     else:
-        one, many = _upload(left, "Query: one picture, cropped to the vehicle", "images_query"), Uploads({}, ())
-    if mode == RANK:
-        many = _upload(right, "Gallery: pictures, or a zip file of them", "images_gallery", GALLERY_HELP)
-    if mode == SEARCH:
-        if one.pictures:
-            query = next(iter(one.pictures.values()))
-            fragment(index_search)(bench, "images", lambda: query)
+        left, right = st.columns(2)
+        if mode == COMPARE:
+            one = uploader("First picture: cropped to the vehicle", "images_first", place=left)
+            many = uploader("Second picture: cropped to the vehicle", "images_second", place=right)
         else:
-            st.info("Upload a query to search for.")
-    elif one.pictures and many.pictures:
-        query = next(iter(one.pictures.values()))
-        camera = _query_camera(left, many.cameras) if bench.is_aligned and many.cameras else None
-        ranked = _rank(bench, query, camera, many)
-        chosen = _ranks(bench, query, many, ranked) if mode == RANK else next(iter(many.pictures))
-        index = list(many.pictures).index(chosen)
-        cosines = {title: next(each.cosine for each in found if each.index == index) for title, found in ranked.items()}
-        compare_uploads(bench, query, many.pictures[chosen], chosen, cosines)
+            one = uploader("Query: one picture, cropped to the vehicle", "images_query", place=left)
+            many = Uploads({}, ())
+        if mode == RANK:
+            many = uploader("Gallery: pictures, or a zip file of them", "images_gallery", GALLERY_HELP, right)
+        query = next(iter(one.pictures.values()), None)
+        if mode == SEARCH:
+            if query:
+                fragment(index_search)(bench, "images", lambda: query)
+            else:
+                st.info("Upload a query to search for.")
+        elif query and many.pictures:
+            camera = _query_camera(left, many.cameras) if bench.is_aligned and many.cameras else None
+            ranked, by_own_cameras = _rank(bench, query, camera, many)
+            chosen = _ranks(bench, query, many, ranked) if mode == RANK else next(iter(many.pictures))
+            index = list(many.pictures).index(chosen)
+            cosines = {
+                title: next(each.cosine for each in found if each.index == index) for title, found in ranked.items()
+            }
+            compare_uploads(bench, query, many.pictures[chosen], chosen, cosines, by_own_cameras)
+        else:
+            st.info("Upload both to see what the two models make of them.")
+    forget_pictures()
+    explain(EQUATIONS, LOOK_FOR, [verify, marked_threshold])
+
+
+def _calibrate(bench: Workbench) -> None:
+    """Pairs of all uploads to mark."""
+    uploader("Photographs of your vehicles, most of them twice or more; or a zip file", "images_known", KNOWN_HELP)
+    pictures = all_uploads()
+    if len(pictures) < 2:
+        st.info("Upload photographs of which you know which ones show the same vehicle.")
     else:
-        st.info("Upload both to see what the two models make of them.")
-    forget_pictures((one.pictures | many.pictures).values())
-    explain(EQUATIONS, LOOK_FOR, [verify])
-
-
-def _upload(place: DeltaGenerator, label: str, key: str, several: str | None = None) -> Uploads:
-    """The pictures of one uploader, each refused file as a sentence below it; ``several``: help where it takes many."""
-    types = [*TYPES, "zip", "csv"] if several else TYPES
-    files = place.file_uploader(label, type=types, accept_multiple_files=bool(several), key=key, help=several)
-    read = uploads(key, files if isinstance(files, list) else [files] if files else [])
-    for sentence in read.refused:
-        place.warning(sentence, icon=":material/block:")
-    return read
+        st.caption(f"Pairs of {len(pictures):,} pictures: all that you have uploaded, here and elsewhere, each once.")
+        mark_uploads(bench, pictures)
 
 
 def _query_camera(place: DeltaGenerator, cameras: Mapping[str, str]) -> str | None:
@@ -117,8 +127,11 @@ def _query_camera(place: DeltaGenerator, cameras: Mapping[str, str]) -> str | No
 
 def _rank(
     bench: Workbench, query: Image.Image, camera: str | None, gallery: Uploads
-) -> dict[str, Sequence[RankedImage]]:
-    """The whole gallery as each network ranks it, by row title; where features are aligned, raw before aligned."""
+) -> tuple[dict[str, Sequence[RankedImage]], bool]:
+    """The whole gallery as each network ranks it, by row title; where features are aligned, raw before aligned.
+
+    Then whether cameras that are named here have statistics of their own.
+    """
     ranked, cameras = {}, [gallery.cameras.get(name) for name in gallery.pictures]
     if bench.is_aligned:
         ensure_features(bench.networks.values())
@@ -129,7 +142,7 @@ def _rank(
         statistics = model.upload_statistics(embeddings[1:], cameras)
     if statistics is not None:
         st.caption(_how_aligned(bench, statistics, camera))
-    return ranked
+    return ranked, statistics is not None and bool(statistics.cameras)
 
 
 def _how_aligned(bench: Workbench, of_uploads: CameraStatistics, camera: str | None) -> str:

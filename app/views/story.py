@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import streamlit as st
-from PIL import Image
 
 from app.widgets import story_maps, story_vectors
 from app.widgets.components.image_picker import image_picker
@@ -19,11 +18,10 @@ from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.story_frame import handed
 from app.widgets.tours import opened_step
+from app.widgets.uploader import uploader
 from app.workbench import OpenedModel, Workbench
 from app.workbench.cache import forget_pictures
-from app.workbench.images import uploads
 from app.workbench.story import Story
-from ssrnet.data.images import IMAGE_SUFFIXES
 from ssrnet.explain.attention import why_no_spatial_attention
 from ssrnet.explain.graph import no_graph
 from ssrnet.explain.shares import BranchProducts
@@ -79,24 +77,16 @@ def render(bench: Workbench) -> None:
         networks = list(bench.networks)
         title = one_of("Network", networks, "story_network", default=networks[-1]) if len(networks) > 1 else networks[0]
         image = image_picker("query", split.query)
-        uploaded = _upload()
+        read = uploader("Or a picture of your own, cropped to the vehicle", "story_upload")
+        uploaded = next(iter(read.pictures.values()), None)
     model = bench.networks[title]
     picture = uploaded or image
     story = Story(model, picture, None if uploaded else split.query.index(image))
-    forget_pictures([uploaded] if uploaded else [])
+    forget_pictures()
     with place:
         fragment(_stage)(bench, story)
     functions = (Trace, largest_means, channel_weights, messages, length_shares, BranchProducts.shares)
     explain((), LOOK_FOR, functions)
-
-
-def _upload() -> Image.Image | None:
-    types = sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
-    file = st.file_uploader("Or a picture of your own, cropped to the vehicle", type=types, key="story_upload")
-    read = uploads("story_upload", [file] if file else [])
-    for sentence in read.refused:
-        st.warning(sentence, icon=":material/block:")
-    return next(iter(read.pictures.values()), None)
 
 
 def _stage(bench: Workbench, story: Story) -> None:

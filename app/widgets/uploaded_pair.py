@@ -13,24 +13,38 @@ from app.widgets.map_colours import choose_map_colours, map_figure, show_maps
 from app.widgets.match import pair_scales
 from app.widgets.model_charts import pair_figure
 from app.widgets.needs_labels import needs_labels
+from app.widgets.pair_marks import verdict
 from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.source import PROTOCOL_TITLES
 from app.workbench import OpenedModel, Workbench
+from app.workbench.images import all_uploads
 from app.workbench.matches import uploaded_pair, verification
+from app.workbench.pair_marks import marks, pair_of, threshold_of_marks
+
+BY_OWN_CAMERAS = "this cosine is aligned by your pictures' own cameras, and those of the pairs that you mark are not"
 
 
 def compare_uploads(
-    bench: Workbench, first: Image.Image, second: Image.Image, name: str, cosines: Mapping[str, float]
+    bench: Workbench,
+    first: Image.Image,
+    second: Image.Image,
+    name: str,
+    cosines: Mapping[str, float],
+    by_own_cameras: bool = False,
 ) -> None:
     """Maps in both directions, and the pair's cosine among the data set's; ``cosines`` by the models' titles.
 
     The data set's threshold gives no verdict: its pairs are of other cameras and other crops. Without labels there are no
-    pairs to set it among.
+    pairs to set it among. Pairs that the viewer has marked give one, unless the cosine is aligned ``by_own_cameras``, which
+    theirs are not.
     """
     st.subheader(f"Is {name} the same vehicle?", anchor=False)
     scored = evaluations(bench.networks.values()) if bench.dataset.is_labelled else {}
     colours = choose_map_colours("both models' maps")
     pictures = [uploaded_pair(model, first, second, "grad-cam") for model in bench.networks.values()]
+    uploaded = list(all_uploads().values()) if marks() else []
+    is_marked = marks().get(pair_of(first, second), "not sure") != "not sure"
+    why_none = BY_OWN_CAMERAS if by_own_cameras else "too few pairs of your pictures are marked (*Calibrate*)"
     columns, rows, printed = st.columns(len(bench.networks), gap="medium"), [], []
     for at, ((title, model), pair, scale) in enumerate(
         zip(bench.networks.items(), pictures, pair_scales(pictures, colours), strict=True)
@@ -39,6 +53,8 @@ def compare_uploads(
         row = {"Model": title, "Cosine": cosine}
         with columns[at]:
             st.markdown(f"**{title}**: cosine {cosine:.3f}")
+            threshold = None if by_own_cameras else threshold_of_marks(model, uploaded)
+            st.markdown(verdict(threshold, cosine, is_marked) if threshold else f"No verdict: {why_none}.")
             captions = "what resembles the other in the first", "what resembles the first in the other"
             uris, bar = pair.painted(scale, colours.name), colours.bar(scale)
             show_maps([map_figure(uri, f"{caption}, by {title}", caption, bar) for uri, caption in zip(uris, captions)])

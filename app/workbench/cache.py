@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,9 +101,16 @@ def session_values() -> dict[Hashable, Any]:
     return st.session_state.setdefault(SESSION, {})
 
 
-def forget_pictures(uploaded: Iterable[Image.Image]) -> None:
-    """Drops what this session has computed of pictures that are no longer ``uploaded``."""
-    digests, values = {content_key(picture) for picture in uploaded}, session_values()
+def kept_pictures() -> list[tuple[str, Image.Image]]:
+    """Name and picture of all that this session's uploaders hold."""
+    return [
+        named for key, value in session_values().items() if key[0] == "uploads" for named in value[1].pictures.items()
+    ]
+
+
+def forget_pictures() -> None:
+    """Drops what this session has computed of pictures that no uploader holds any more."""
+    digests, values = {content_key(picture) for _, picture in kept_pictures()}, session_values()
     for key in [key for key in list(values) if key[0] != "uploads" and not digests & set(key)]:
         del values[key]
 

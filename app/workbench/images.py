@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from app.workbench.cache import cached, session_cached, session_values
+from app.workbench.cache import cached, content_key, kept_pictures, session_cached, session_values
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.uploads import Uploads, read_uploads
+from ssrnet.data.uploads import Uploads, distinct_name, read_uploads
 from ssrnet.errors import DataError, one_line
 
 SIDE = 224
@@ -67,12 +67,28 @@ def uploaded_thumbnail(picture: Image.Image, height: int = 160) -> str:
 def uploads(key: str, files: Sequence) -> Uploads:
     """The images in the files of the uploader ``key``, in the viewer's session alone and never on the disk.
 
-    They are read again only when the files change; those from before are dropped.
+    They are read again only when the files change; those from before are dropped. Without files, as when a page is opened again,
+    they are those from before, which :func:`remove_uploads` drops.
     """
     values, ids = session_values(), tuple(file.file_id for file in files)
-    if values.get(("uploads", key), (None, None))[0] != ids:
+    if ids and values.get(("uploads", key), (None, None))[0] != ids:
         values["uploads", key] = ids, read_uploads((file.name, file.getvalue()) for file in files)
-    return values["uploads", key][1]
+    return values["uploads", key][1] if ("uploads", key) in values else Uploads({}, ())
+
+
+def remove_uploads(key: str) -> None:
+    session_values().pop(("uploads", key), None)
+
+
+def all_uploads() -> dict[str, Image.Image]:
+    """The pictures of all of this session's uploaders by name, each once; a name that two have gets a number."""
+    pictures, seen = {}, set()
+    for name, picture in kept_pictures():
+        digest = content_key(picture)
+        if digest not in seen:
+            seen.add(digest)
+            pictures[distinct_name(name, pictures)] = picture
+    return pictures
 
 
 def size_of(uri: str) -> tuple[int, int]:

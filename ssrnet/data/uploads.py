@@ -96,7 +96,7 @@ def read_uploads(files: Iterable[tuple[str, bytes]], limit: int = MAX_PICTURES) 
             )
             break
         try:
-            name = _distinct(one_line(path.name, MAX_NAME), pictures)
+            name = distinct_name(one_line(path.name, MAX_NAME), pictures)
             pictures[name] = read_image_bytes(data, path.name)
             paths[name] = path
         except DataError as error:
@@ -194,7 +194,8 @@ def _camera(path: PurePosixPath, table: Mapping[str, str] | None) -> str:
     return table.get(str(path), "") or table.get(path.name, "")
 
 
-def _distinct(name: str, taken: Iterable[str]) -> str:
+def distinct_name(name: str, taken: Iterable[str]) -> str:
+    """The name, with a number where it is ``taken``."""
     number, distinct = 1, name
     while distinct in taken:
         number += 1

@@ -1,10 +1,16 @@
+import csv
 import io
+import itertools
+import re
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from app.workbench.cache import content_key
+from ssrnet.analysis.marked_pairs import marked_threshold
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image, read_image_bytes
 from ssrnet.retrieval.verification import verify
@@ -82,7 +88,81 @@ def test_a_pair_lies_among_the_data_sets_pairs_and_has_no_verdict_by_them(open_c
         assert [one["name"], two["name"]] == ["one vehicle", "two vehicles"]
         assert pair["x"] == pytest.approx([row["Cosine"]] * 2) and f"{row['Cosine']:.3f}" in pair["name"]
     words = " ".join(each.value for each in test.markdown)
-    assert "**same vehicle**" not in words and "**two vehicles**" not in words and "Verdict" not in shown
+    assert not re.search(r"\*\*(same vehicle|two vehicles)\*\*", words, re.IGNORECASE) and "Verdict" not in shown
+    assert words.count("No verdict: too few pairs of your pictures are marked") == 2
+
+
+@pytest.fixture
+def known(city):
+    """All test images as uploads, and the marks of 9 pairs of one vehicle and of 12 of two."""
+    images = open_dataset(city).test
+    digests = {content_key(read_image(image.path)): image for image in images}
+    assert len(digests) == len(images)
+    marked, most = {}, {"one vehicle": 9, "two vehicles": 12}
+    for pair in itertools.combinations(sorted(digests), 2):
+        mark = "one vehicle" if len({digests[one].vehicle_id for one in pair}) == 1 else "two vehicles"
+        if list(marked.values()).count(mark) < most[mark]:
+            marked[pair] = mark
+    return [(image.name, image.path.read_bytes(), "image/jpeg") for image in images], marked, digests
+
+
+def press(test, label):
+    next(each for each in test.button if each.label == label).click()
+    return test.run()
+
+
+def test_pairs_are_marked_and_unmarked_and_stay_for_the_session(open_city, known, offered):
+    test = open_city("images", images_mode="Calibrate")
+    upload(test, photographs=known[0])
+    assert not test.exception and "at least 5 pairs of one vehicle and 5 of two" in test.info[0].value
+    assert "Pairs of 12 pictures" in test.caption[0].value
+    for label in ("Same vehicle", "Other vehicle", "Not sure"):
+        press(test, label)
+    bar = test.get("progress")[-1]
+    assert bar.proto.text == "2 of 20 pairs marked: 1 of one vehicle, 1 of two"
+    first, second, third = csv.DictReader(io.StringIO(offered["marked pairs_csv"]()))
+    assert [each["mark"] for each in (first, second, third)] == ["one vehicle", "two vehicles", "not sure"]
+    cosine = "cosine, SSR-Net (GB+AB+RB)"
+    assert float(first[cosine]) > float(third[cosine]) > float(second[cosine])
+    press(test, "Undo")
+    assert len(test.session_state["pair_marks"]) == 2
+    test.segmented_control(key="images_mode").set_value("Rank a gallery").run()
+    test.segmented_control(key="images_mode").set_value("Calibrate").run()
+    assert any("From before" in each.value and "and 9 more" in each.value for each in test.caption)
+    assert test.get("progress")[-1].proto.text.startswith("2 of 20")
+    press(test, "Remove")
+    assert "Upload photographs of which you know" in test.info[0].value
+
+
+@pytest.mark.parametrize("align", ["false", "true"])
+def test_marks_give_a_threshold_and_only_then_a_verdict(open_city, city, checkpoints, known, align):
+    photographs, marked, digests = known
+    test = open_city("images", images_mode="Calibrate", align=align)
+    test.session_state["pair_marks"] = marked
+    upload(test, photographs=photographs)
+    bench = workbench(city, checkpoints)
+    bench = bench.aligned if align == "true" else bench
+    thresholds = []
+    for (_, row), model in zip(test.dataframe[0].value.iterrows(), bench.networks.values(), strict=True):
+        rows = model.predictor.embed([read_image(image.path) for image in digests.values()])
+        if align == "true":
+            rows = model.statistics().align(rows, [None] * len(rows))
+        at, kinds = list(digests), {"one vehicle": [], "two vehicles": []}
+        for (a, b), mark in marked.items():
+            kinds[mark].append(float(torch.cosine_similarity(rows[at.index(a)], rows[at.index(b)], dim=0)))
+        found = marked_threshold(*map(np.array, kinds.values()))
+        assert row["Model"] == model.title and row["Threshold"] == pytest.approx(found.threshold, abs=1e-5)
+        assert row["95 % interval"] == f"{found.low:.3f} to {found.high:.3f}"
+        assert f"({found.false_match.errors} of 12; " in row["Two vehicles accepted"]
+        assert f"({found.false_non_match.errors} of 9; " in row["One vehicle rejected"]
+        thresholds.append(found)
+    test.segmented_control(key="images_mode").set_value("Compare two images").run()
+    upload(test, first=photographs[0], second=photographs[-1])
+    verdicts = [each.value for each in test.markdown if "of the 21 pairs that you marked" in each.value]
+    for (_, row), found, words in zip(test.dataframe[0].value.iterrows(), thresholds, verdicts, strict=True):
+        verdict = {True: "**Same vehicle**", False: "**Two vehicles**", None: "**No verdict**"}
+        assert words.startswith(verdict[found.is_same(row["Cosine"])]), row["Cosine"]
+        assert f"the threshold {found.threshold:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})" in words
 
 
 CAMERAS = ["north"] * 9 + ["south"] * 8 + ["few"] * 3
@@ -128,6 +208,7 @@ def test_uploads_are_aligned_by_the_cameras_that_their_folders_name(
             assert [float(labels[label]) for *_, label in captions] == pytest.approx(best, abs=1e-5)
         assert line["Model"] == aligned["heading"]
         rates = verify(model.compared_features(), model.split).rates(line["Cosine"])
+        assert any("aligned by your pictures' own cameras" in each.value for each in test.markdown)
         assert line["Two vehicles at least as similar"] == pytest.approx(100 * rates.false_match)
         chosen = int(test.subheader[0].value.split()[1].removesuffix(".jpg"))
         assert line["Cosine"] == pytest.approx(float(cosine[chosen]), abs=1e-5)
