@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,13 +11,14 @@ import streamlit as st
 from PIL import Image
 
 from app.widgets.evaluations import ensure_features
-from app.widgets.export import csv_button, table
+from app.widgets.export import download, table
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.workbench import Workbench
 from app.workbench.cache import content_key
 from app.workbench.images import uploaded_thumbnail
 from app.workbench.pair_marks import Mark, marked_rows, marks, pair_to_mark, threshold_of_marks, upload_cosines
+from ssrnet.analysis.csv_rows import Row, csv_text
 from ssrnet.analysis.marked_pairs import ASKED, LEAST, ErrorRate, MarkedThreshold
 
 BUTTONS: Mapping[Mark, tuple[str, str, str]] = {
@@ -52,7 +53,7 @@ def _board(bench: Workbench, pictures: Mapping[str, Image.Image], cosines: Mappi
     st.progress(
         min(1.0, (one + two) / ASKED), f"{one + two} of {ASKED} pairs marked: {one} of one vehicle, {two} of two"
     )
-    _ask(pictures, cosines)
+    _ask(pictures, cosines, rows)
     thresholds = {title: threshold_of_marks(model, list(pictures.values())) for title, model in bench.networks.items()}
     if all(thresholds.values()):
         _thresholds(thresholds)
@@ -61,12 +62,10 @@ def _board(bench: Workbench, pictures: Mapping[str, Image.Image], cosines: Mappi
             f"A threshold needs at least {LEAST} pairs of one vehicle and {LEAST} of two; {ASKED} in all make it less "
             "uncertain. Until then there is no verdict."
         )
-    if rows:
-        csv_button(lambda: rows, "marked pairs")
 
 
-def _ask(pictures: Mapping[str, Image.Image], cosines: Mapping[str, np.ndarray]) -> None:
-    """The pair to mark next, and the buttons, which have keys."""
+def _ask(pictures: Mapping[str, Image.Image], cosines: Mapping[str, np.ndarray], rows: Sequence[Row]) -> None:
+    """The pair to mark next; the buttons, which have keys; ``rows``, the marks, as a file."""
     digests = [content_key(picture) for picture in pictures.values()]
     pair = pair_to_mark(list(cosines.values()), digests)
     if pair is None:
@@ -97,6 +96,9 @@ def _ask(pictures: Mapping[str, Image.Image], cosines: Mapping[str, np.ndarray])
             on_click=marks().popitem,
             disabled=not marks(),
         )
+        if rows:
+            options = {"icon": ":material/download:", "type": "tertiary"}
+            download("Marks as CSV", lambda: csv_text(rows), "marked_pairs.csv", "marked_pairs_csv", **options)
 
 
 def _thresholds(thresholds: Mapping[str, MarkedThreshold]) -> None:
@@ -116,8 +118,9 @@ def _thresholds(thresholds: Mapping[str, MarkedThreshold]) -> None:
 
 
 def rate_words(rate: ErrorRate) -> str:
+    """With its 95 % interval."""
     low, high = 100 * rate.low, 100 * rate.high
-    return f"{rate.value:.1%} ({rate.errors} of {rate.pairs}; {low:.1f} to {high:.1f} %)"
+    return f"{100 * rate.value:.1f} % ({rate.errors} of {rate.pairs}; {low:.1f} to {high:.1f} %)"
 
 
 def verdict(threshold: MarkedThreshold, cosine: float, is_marked: bool) -> str:

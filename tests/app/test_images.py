@@ -120,7 +120,7 @@ def test_pairs_are_marked_and_unmarked_and_stay_for_the_session(open_city, known
         press(test, label)
     bar = test.get("progress")[-1]
     assert bar.proto.text == "2 of 20 pairs marked: 1 of one vehicle, 1 of two"
-    first, second, third = csv.DictReader(io.StringIO(offered["marked pairs_csv"]()))
+    first, second, third = csv.DictReader(io.StringIO(offered["marked_pairs_csv"]()))
     assert [each["mark"] for each in (first, second, third)] == ["one vehicle", "two vehicles", "not sure"]
     cosine = "cosine, SSR-Net (GB+AB+RB)"
     assert float(first[cosine]) > float(third[cosine]) > float(second[cosine])
