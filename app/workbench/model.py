@@ -290,6 +290,8 @@ class OpenedModel:
         )
 
     def _rank_alone(self, query: int, options: RankingOptions) -> Ranking:
+        if options.expansion is None and not options.re_rank:
+            return self.branch_features(options).rank(query)
         split = self.split
         return ranked(
             options.ranked_features(self.features(settings=options.extraction)),

@@ -42,6 +42,8 @@ class FeatureFileSettings:
     """Which images; `test` is query and gallery, each image once."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
     skip_damaged: bool = False
     """Read every image first, and go on without those that cannot be read; the features are then those of `ssrnet evaluate --skip-damaged`."""
     extraction: ExtractSettings = ExtractSettings()
@@ -67,7 +69,7 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
     if not is_folder and settings.out.suffix != ".safetensors":
         raise DataError(f"{settings.out} does not end in .safetensors; give --out such a name, or a folder.")
     checkpoint = load_checkpoint(settings.checkpoint)
-    dataset = open_dataset(settings.data, settings.subset)
+    dataset = open_dataset(settings.data, settings.subset, settings.layout)
     if settings.skip_damaged:
         dataset = without_damaged(dataset, TRAIN if settings.split == "train" else TEST)
         print(*dataset.notes, sep="\n")

@@ -47,6 +47,8 @@ class BuildSettings:
     """Which images; test is query and gallery, each image once."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
     skip_damaged: bool = False
     """Read every image first, and go on without those that cannot be read; a note counts them."""
     backend: Backend = "exact"
@@ -79,7 +81,7 @@ def build_index(settings: BuildSettings) -> None:
     checkpoint or other settings; images added by then stay. Otherwise as :func:`make_index`.
     """
     checkpoint = load_checkpoint(settings.checkpoint)
-    dataset = open_dataset(settings.data, settings.subset)
+    dataset = open_dataset(settings.data, settings.subset, settings.layout)
     if settings.skip_damaged:
         dataset = without_damaged(dataset, {"test": TEST, "train": TRAIN, "all": (*TRAIN, *TEST)}[settings.split])
         print(*dataset.notes, sep="\n")

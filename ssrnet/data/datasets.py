@@ -203,7 +203,7 @@ def _recognise(root: Path, layout: str | None) -> _Recognised:
         if reader is folder and (inner := _inner(root)):
             raise DataError(
                 f"{root} is no data set in a known layout, but {inner} in it is one: found {folder.describe_files(root)}; open "
-                f"{inner} instead, or read all of them without labels, as the layout {folder.LAYOUT}."
+                f"{inner} instead, or read all of them without labels, by --layout {folder.LAYOUT} or Read as in the app."
             )
         why = reader.recognise(root)
         if why:

@@ -55,6 +55,12 @@ def test_extract_takes_every_image(photos, checkpoint, tmp_path):
     assert list(FeatureSet.load(out)[0].names) == names(open_dataset(photos).test)
 
 
+def test_a_named_layout_goes_before_the_recognised_one(checkpoint, tmp_path):
+    root, out = layouts.veri(tmp_path / "VeRi"), tmp_path / "features.safetensors"
+    write_feature_file(FeatureFileSettings(root, checkpoint, out, layout="unlabelled", workers=0, device="cpu"))
+    assert len(FeatureSet.load(out)[0].names) == len([*root.rglob("*.jpg")])
+
+
 def test_an_index_takes_every_image_and_finds_them(photos, checkpoint, tmp_path, capsys):
     build_index(BuildSettings(photos, checkpoint, tmp_path / "index", pca=2, workers=0, device="cpu"))
     assert "not measured: photos does not say which images show the same vehicle" in capsys.readouterr().out
