@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
+from app import ahead
 from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart
 from app.widgets.health_notes import health_notes
-from app.widgets.images_beside import images_beside
+from app.widgets.images_beside import images_ahead, images_beside
 from app.widgets.map_captions import PartMasses, map_captions, part_masses
 from app.widgets.map_colours import MapColours, choose_map_colours
 from app.widgets.map_sheet import MapColumn, map_sheet
@@ -107,6 +108,12 @@ def render(bench: Workbench) -> None:
     explain(EQUATIONS, LOOK_FOR, functions)
     with place:
         health_notes(bench.networks.values(), ("M_c", "M_s", "F_G"), "attention")
+
+
+def prepare(bench: Workbench) -> None:
+    """Takes what the viewer may look at next through both networks."""
+    networks, images = bench.networks.values(), images_ahead(bench.raw)
+    ahead.begin(lambda m=model, i=image: m.view(i).trace for image in images for model in networks)
 
 
 def _verdicts(bench: Workbench) -> tuple[dict[str, ModelVerdicts], str]:

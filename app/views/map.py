@@ -47,7 +47,7 @@ from ssrnet.analysis.neighbours import own_camera
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
-from ssrnet.explain.projection import Projection, project, turned_onto
+from ssrnet.explain.projection import FEWEST, Projection, project, turned_onto
 from ssrnet.retrieval.alignment import AlignmentSettings, align_cameras
 from ssrnet.retrieval.extraction import extract
 
@@ -104,6 +104,12 @@ def render(bench: Workbench) -> None:
         explain(EQUATIONS, LOOK_FOR, functions)
 
 
+def prepare(bench: Workbench) -> None:
+    """Loads UMAP, which the viewer may choose next."""
+    if len(bench.dataset.test) >= FEWEST:
+        warm_up_umap()
+
+
 def _page(bench: Workbench) -> None:
     images = bench.dataset.test
     if len(images) < 2:
@@ -124,8 +130,6 @@ def _page(bench: Workbench) -> None:
         help = "One branch alone; a model that does not have it is drawn with its whole embedding."
         branch = one_of("Features", [WHOLE, *branches], "map_branch", help=help)
         colouring = _colour(images, pair)
-    if method == METHODS[0]:
-        warm_up_umap()
     projections = []
     try:
         for at, model in enumerate(models):

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
+from app.widgets.components.image_picker import chosen_image, images_in_view
 from app.widgets.controls import one_of
 from app.workbench import Workbench
 from ssrnet.analysis.attributes import SIBLING, same_vehicle
 from ssrnet.data.records import VehicleImage
 
-COUNTS = (1, 3, 6, 12)
+COUNTS, FEW = (1, 3, 6, 12), 3
+"""Images that are shown, the query among them, and how many at first."""
+AHEAD = 24
+"""Images that are taken through both networks before a click asks for them; the cache holds the views of 32."""
+BESIDE, COUNT = "attention_set", "attention_images"
+"""The keys, in session state and URL, of what stands beside the query and of how many images there are."""
 
 
 def images_beside(bench: Workbench, image: VehicleImage) -> list[VehicleImage]:
     """The query first, then the images to set beside it."""
-    images = bench.dataset.test
-    if image.vehicle_id is None:
-        sets = _sets_without_labels(bench, image)
-    else:
-        sets = _sets(image, images)
+    sets = _sets(bench, image)
     left, right = st.columns([3, 2])
-    beside = one_of("Beside the query", list(sets), "attention_set", place=left)
-    count = one_of("Images", COUNTS, "attention_images", default=3, place=right)
+    beside = one_of("Beside the query", list(sets), BESIDE, place=left)
+    count = one_of("Images", COUNTS, COUNT, default=FEW, place=right)
     members = sets[beside][: count - 1]
     if len(members) < count - 1:
         st.caption(f"{beside}: {len(members)} of the {count - 1} asked for, since the test images have no more.")
     return [image, *members]
+
+
+def images_ahead(bench: Workbench) -> Iterator[VehicleImage]:
+    """What a click on a picture in view would show, from the picture after the query on; an image may come again."""
+    images = bench.dataset.test
+    query, in_view = chosen_image("query", images), images_in_view("query", images)
+    at = in_view.index(query) if query in in_view else len(in_view)
+    beside, count = st.session_state.get(BESIDE), st.session_state.get(COUNT, FEW)
+
+    def shown() -> Iterator[VehicleImage]:
+        for image in (in_view[at + 1 :] + in_view[:at])[: AHEAD // count]:
+            yield image
+            yield from _sets(bench, image).get(beside, ())[: count - 1]
+
+    return shown()
+
+
+def _sets(bench: Workbench, image: VehicleImage) -> dict[str, list[VehicleImage]]:
+    """What may stand beside an image, by title."""
+    if image.vehicle_id is None:
+        return _sets_without_labels(bench, image)
+    return _sets_by_label(image, bench.dataset.test)
 
 
 def _sets_without_labels(bench: Workbench, image: VehicleImage) -> dict[str, list[VehicleImage]]:
@@ -39,7 +63,7 @@ def _sets_without_labels(bench: Workbench, image: VehicleImage) -> dict[str, lis
     return {"Its nearest": [bench.split.gallery[hit.index] for hit in hits]} | sets
 
 
-def _sets(image: VehicleImage, images: Sequence[VehicleImage]) -> dict[str, list[VehicleImage]]:
+def _sets_by_label(image: VehicleImage, images: Sequence[VehicleImage]) -> dict[str, list[VehicleImage]]:
     same = same_vehicle(image, images)
     group = image.attributes.get(SIBLING)
     alike = {} if group is None else {o.vehicle_id: o for o in reversed(images) if o.attributes.get(SIBLING) == group}

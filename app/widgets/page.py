@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from app import ahead
 from app.widgets.components import stylesheet
 from app.widgets.lecture import LECTURE_STYLE, PRESENT, lecture_keys, presenting
 from ssrnet.errors import InstallationError, SSRNetError
@@ -57,7 +58,8 @@ SHARED = (*SOURCE, "map_colours", "same_scale", PRESENT)
 def as_page(view: str) -> StreamlitPage:
     """``app/views/<view>.py`` as a page; its ``render(bench)`` runs once both models and data are there.
 
-    A view that says ``NEEDS_SOURCE = False`` is drawn without them too, with None for the workbench. Its ``INTRO``,
+    Its ``prepare(bench)``, where it has one, is called once the page stands, to load in the background. A view that says
+    ``NEEDS_SOURCE = False`` is drawn without models and data too, with None for the workbench. Its ``INTRO``,
     one or two sentences with an equation (Markdown), stands below the heading. Also what ``st.switch_page`` and
     ``st.page_link`` take to lead to the page.
     """
@@ -66,13 +68,16 @@ def as_page(view: str) -> StreamlitPage:
 
 
 def _serve(view: str, title: str) -> None:
-    """Draws the page, then loads for the next one."""
+    """Draws the page, then loads for the next one, and for the page's own next gestures what its ``prepare`` begins."""
+    ahead.stop()
     bench = run_view(view, title)
     if bench is not None and bench.dataset.test:
         from app.warmup import warm_up
         from app.widgets.components.image_picker import chosen_image
 
         warm_up(bench, chosen_image("query", bench.dataset.test))
+        if prepare := getattr(import_module(f"app.views.{view}"), "prepare", None):
+            prepare(bench)
 
 
 def run_view(view: str, title: str) -> Workbench | None:

@@ -10,7 +10,9 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -135,6 +137,7 @@ def _umap(components: np.ndarray, progress_callback: ProgressCallback | None, se
     import torch
     from umap import UMAP  # loads numba, which takes seconds, and a minute the first time
 
+    _keep_what_numba_compiles()
     threads = torch.get_num_threads()
     epochs = EPOCHS if len(components) < LARGE else EPOCHS_LARGE
     start = _start(components, 10.0)
@@ -154,6 +157,22 @@ def _umap(components: np.ndarray, progress_callback: ProgressCallback | None, se
             return reducer.fit_transform(components)
         finally:
             torch.set_num_threads(threads)  # numba sets OpenMP's number, which is torch's too
+
+
+@cache
+def _keep_what_numba_compiles() -> None:
+    """Lets later processes load UMAP's compiled functions from the disk: each else compiles them, ten seconds and more.
+
+    Of them umap-learn stores one. Numba compiles those again whose source file has changed.
+    """
+    from numba.core.dispatcher import Dispatcher
+    from umap import distances, layouts, umap_, utils
+
+    for module in (distances, layouts, umap_, utils):
+        for function in vars(module).values():
+            if isinstance(function, Dispatcher):
+                with suppress(RuntimeError):  # neither the package's folder nor the user's cache can be written
+                    function.enable_caching()
 
 
 def _tsne(components: np.ndarray, progress_callback: ProgressCallback | None, seed: int) -> np.ndarray:

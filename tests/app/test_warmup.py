@@ -2,14 +2,18 @@
 
 import logging
 import sys
+import threading
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import warmup
+from app.widgets import images_beside
+from app.widgets.components.image_picker import PAGE
 from app.workbench.cache import cached_value
-from tests.app.conftest import REPOSITORY, workbench
+from ssrnet.analysis.attributes import same_vehicle
+from tests.app.conftest import REPOSITORY, whole, workbench
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +59,55 @@ def test_the_served_app_begins_once_its_page_stands(project, city, checkpoints, 
     assert [(str(root), name) for root, name in seen] == [(str(city), query)]
 
 
-def test_umap_is_compiled_once_while_the_map_shows_pca(open_city, monkeypatch):
+def serve(view, **url):
+    """The page as the served app draws it, and what it begins once it stands."""
+
+    def page(view):
+        from app.widgets.page import _serve
+
+        _serve(view, view.title())
+
+    test = AppTest.from_function(page, kwargs={"view": view}, default_timeout=120)
+    for key, value in url.items():
+        test.query_params[key] = value
+    return whole(test.run())
+
+
+def joined(name):
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join()
+
+
+def test_umap_is_compiled_once_the_map_stands(project, city, checkpoints, monkeypatch):
     compiled = []
+    monkeypatch.setattr(warmup, "warm_up", lambda *_: None)
     monkeypatch.setattr(warmup, "project", lambda vectors, method: compiled.append((vectors.shape, method)))
-    open_city("map")
-    open_city("map")
+    for _ in range(2):
+        serve("map", data=str(city), **checkpoints)
+    joined("warm-up")
     assert compiled == [((64, 64), "UMAP")]
+
+
+def test_attention_takes_the_pictures_in_view_and_what_stands_beside_them_ahead(
+    project, city, checkpoints, monkeypatch
+):
+    monkeypatch.setattr(warmup, "warm_up", lambda *_: None)
+    bench = workbench(city, checkpoints)
+    images = bench.dataset.test
+    serve("attention", data=str(city), query=images[4].name, attention_images="1", **checkpoints)
+    joined("ahead")
+    in_view = images[:PAGE]
+    for model in bench.networks.values():
+        assert all("trace" in vars(cached_value("views", (model.hash, image))) for image in in_view)
+        assert not any(cached_value("views", (model.hash, image)) for image in images[PAGE:])
+
+    st.cache_resource.clear()
+    last = images[PAGE - 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(images_beside, "AHEAD", 3)
+        serve("attention", data=str(city), query=images[PAGE - 2].name, **checkpoints)
+        joined("ahead")
+    beside = [last, *same_vehicle(last, images)[:2]]
+    for model in bench.networks.values():
+        assert all(cached_value("views", (model.hash, image)) for image in beside)

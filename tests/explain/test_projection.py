@@ -1,5 +1,7 @@
 """Projections of vectors whose principal components are known by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -110,6 +112,14 @@ def test_a_report_can_end_the_work(groups):
 
     with pytest.raises(Cancelled):
         project(groups, "UMAP", report)
+
+
+def test_numba_keeps_what_it_compiled_of_umap_for_later_processes(groups):
+    from umap import layouts, umap_
+
+    project(groups, "UMAP")
+    for function in (umap_.smooth_knn_dist, layouts._nb_optimize_layout_euclidean_single_epoch):
+        assert list(Path(function.stats.cache_path).glob(f"*.{function.__name__}-*.nbc"))
 
 
 def distances(points):

@@ -54,6 +54,7 @@ def image_picker(key: str, images: Sequence[VehicleImage]) -> VehicleImage | Non
     size = MORE if more else PAGE
     start = _start(key, matching, chosen, size, (words, tuple(wanted.items()), bool(among)))
     visible = matching[start : start + size]
+    st.session_state[f"{key}_in_view"] = [image.name for image in visible]
     items = [{"key": image.name, "label": image_label(image), "uri": thumbnail(image)} for image in visible]
     ratio = cell_ratio([size_of(item["uri"]) for item in items])
     place = {"from": start + 1, "to": start + len(visible), "total": len(matching)}
@@ -81,6 +82,12 @@ def chosen_image(
         name = (opening() or images[0]).name
     choose(key, name)
     return by_name[name]
+
+
+def images_in_view(key: str, images: Sequence[VehicleImage]) -> list[VehicleImage]:
+    """Those of ``images`` that the picker shows, which one click chooses."""
+    names = set(st.session_state.get(f"{key}_in_view", ()))
+    return [image for image in images if image.name in names]
 
 
 def choose(key: str, name: str) -> None:
