@@ -13,7 +13,7 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.explain.cam import CAMS, CamSettings
 from ssrnet.explain.image_maps import ImageMap, SimilarityMap
 from ssrnet.explain.image_maps import similarity_maps as compute_maps
-from ssrnet.explain.overlay import DEFAULT_COLOURS, Scale, coloured, scale_of
+from ssrnet.explain.overlay import DEFAULT_COLOURS, Scale, coloured_image, scale_of
 from ssrnet.model import EmbeddingSettings
 from ssrnet.predictor import joined
 from ssrnet.studies.verdicts import ExplanationVerdicts, read_verdicts
@@ -53,4 +53,4 @@ def similarity_maps(
 def map_uri(one: ImageMap, scale: Scale | None = None, colours: str = DEFAULT_COLOURS) -> str:
     """A map in colours as a data URI, on its own range where no ``scale`` is given."""
     scale = scale or scale_of([one.cells])
-    return data_uri(coloured(scale.fractions(one.at(MAP_SIDE)), colours), "png")
+    return data_uri(coloured_image(scale.fractions(one.at(MAP_SIDE)), colours), "png")

@@ -121,22 +121,30 @@ def has_trained_boxes(network: SSRNet, size: tuple[int, int], ratio: float) -> b
 
 def rank_as_trained(model: OpenedModel, query: int, top_k: int) -> RankedAt:
     """The query's gallery from the stored features."""
-    ranking = model.branch_features().rank(query)
-    return RankedAt(ranking.top(0, top_k), ranking, edit_label(model.network, GraphEdit(), "both"))
+
+    def rank() -> RankedAt:
+        ranking = model.branch_features().rank(query)
+        return RankedAt(ranking.top(0, top_k), ranking, edit_label(model.network, GraphEdit(), "both"))
+
+    return cached("ranks as trained", (model, query, top_k), rank)
 
 
 def rank_at(model: OpenedModel, query: int, ratio: float, top_k: int, graphs: GalleryGraphs | None) -> RankedAt:
     """The query's gallery at ``ratio``: on both sides with ``graphs``, else the query alone, and labelled so."""
-    features, edit = model.branch_features(), GraphEdit(crop_ratio=ratio)
-    if graphs is None:
-        ranked = rank_edited_query(model.view(features.split.query[query]).edit(edit), features, query)
-    else:
-        listed = ratio_at_boxes(graphs.ratios, *graphs.size, ratio)
-        key = (model, listed)
-        edited = cached("edited galleries", key, lambda: graphs.edit(features, GraphEdit(crop_ratio=listed)), 4)
-        ranked = edited.rank(query)
-    label = edit_label(model.network, edit, ranked.label.sides, ratio)
-    return RankedAt(ranked.ranking.top(0, top_k), ranked.ranking, label)
+
+    def rank() -> RankedAt:
+        features, edit = model.branch_features(), GraphEdit(crop_ratio=ratio)
+        if graphs is None:
+            ranked = rank_edited_query(model.view(features.split.query[query]).edit(edit), features, query)
+        else:
+            listed = ratio_at_boxes(graphs.ratios, *graphs.size, ratio)
+            key = (model, listed)
+            edited = cached("edited galleries", key, lambda: graphs.edit(features, GraphEdit(crop_ratio=listed)), 4)
+            ranked = edited.rank(query)
+        label = edit_label(model.network, edit, ranked.label.sides, ratio)
+        return RankedAt(ranked.ranking.top(0, top_k), ranked.ranking, label)
+
+    return cached("ranks at a ratio", (model, query, ratio, top_k, graphs is None), rank)
 
 
 def metrics_at(model: OpenedModel, graphs: GalleryGraphs, ratio: float) -> Evaluation:

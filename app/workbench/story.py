@@ -17,7 +17,7 @@ from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain import stages
 from ssrnet.explain.image_maps import ImageMap
-from ssrnet.explain.overlay import DEFAULT_COLOURS, Scale, coloured, overlay, scale_of
+from ssrnet.explain.overlay import DEFAULT_COLOURS, Scale, coloured_image, overlay, scale_of
 from ssrnet.explain.shares import BranchProducts
 from ssrnet.model import Trace
 from ssrnet.retrieval.alignment import Standardisation
@@ -112,7 +112,7 @@ class Story:
         scale = self._scale(values, map(_numbers, of_a_kind))
 
         def paint() -> str:
-            return data_uri(coloured(scale.fractions(values), self.colours), "png")
+            return data_uri(coloured_image(scale.fractions(values), self.colours), "png")
 
         return Painted(self.kept("strips", paint, name, scale, self.colours), scale, self.colours)
 

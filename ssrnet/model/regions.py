@@ -54,4 +54,5 @@ def pool_regions(F_attn: Tensor, boxes: tuple[Box, ...]) -> list[Tensor]:
     rows = F_attn.movedim(1, -1)  # (B, H, W, C)
     # One dimension at a time and channels last, as they lie in memory: PyTorch takes ten times as long over a part of
     # a map in two dimensions at once.
-    return [rows[:, box.top : box.bottom, box.left : box.right].mean(1).mean(1) for box in boxes]
+    bands = {side: rows[:, slice(*side)].mean(1) for side in dict.fromkeys((box.top, box.bottom) for box in boxes)}
+    return [bands[box.top, box.bottom][:, box.left : box.right].mean(1) for box in boxes]

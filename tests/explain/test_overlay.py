@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ssrnet.explain.overlay import COLOUR_MAPS, DEFAULT_COLOURS, Scale, coloured, overlay, scale_of
+from ssrnet.explain.overlay import COLOUR_MAPS, DEFAULT_COLOURS, Scale, coloured, coloured_image, overlay, scale_of
 
 RAMP = np.linspace(0, 1, 256)[None]
 DEUTERANOPIA = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
@@ -24,6 +24,13 @@ def test_lightness_rises_from_low_to_high_also_without_green_receptors(name):
     assert (np.diff(seen[::8]) > 0).all() and seen[-1] - seen[0] > 60
     simulated = np.clip(colours**2.2 @ DEUTERANOPIA.T, 0, 1) ** (1 / 2.2)
     assert (np.diff(lightness(simulated)[::16]) > 0).all()
+
+
+@pytest.mark.parametrize("name", COLOUR_MAPS)
+def test_an_image_with_a_palette_has_the_same_pixels(name):
+    heatmap = np.random.default_rng(0).random((9, 40))
+    heatmap[0, :2] = 0, 1
+    np.testing.assert_array_equal(np.asarray(coloured_image(heatmap, name).convert("RGB")), coloured(heatmap, name))
 
 
 def test_the_ends_are_what_their_words_say():
