@@ -9,6 +9,7 @@ from importlib import import_module
 
 import numpy as np
 
+from app.garbage import set_aside_what_is_loaded
 from app.workbench import OpenedModel, Workbench
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.projection import project
@@ -38,9 +39,14 @@ def _once(key: tuple[str, ...], work: Callable[..., None], *arguments: object) -
     if key in _begun:
         return None
     _begun.add(key)
-    thread = threading.Thread(target=work, args=arguments, daemon=True, name="warm-up")
+    thread = threading.Thread(target=_work, args=(work, *arguments), daemon=True, name="warm-up")
     thread.start()
     return thread
+
+
+def _work(work: Callable[..., None], *arguments: object) -> None:
+    work(*arguments)
+    set_aside_what_is_loaded()
 
 
 def _compile() -> None:

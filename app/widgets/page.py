@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +11,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from app import ahead
+from app.garbage import set_aside_what_is_loaded
 from app.widgets.components import stylesheet
 from app.widgets.lecture import LECTURE_STYLE, PRESENT, lecture_keys, presenting
 from ssrnet.errors import InstallationError, SSRNetError
@@ -125,7 +123,7 @@ def run_view(view: str, title: str) -> Workbench | None:
     except SSRNetError as error:
         show_problem(error)
     else:
-        _set_aside(len(sys.modules))
+        set_aside_what_is_loaded()
         return bench
     return None
 
@@ -145,18 +143,6 @@ def bring_along(view: str) -> None:
         if other_page and key in st.session_state.get("source_url", {}):
             st.query_params[key] = st.session_state["source_url"][key]
     st.session_state["source_view"] = view
-
-
-@st.cache_resource(show_spinner=False)
-def _set_aside(modules: int) -> None:
-    """Exempts all that is loaded from garbage collection, again whenever more ``modules`` are loaded.
-
-    Streamlit collects all generations after every run, which takes a fifth of a second over PyTorch's objects; the
-    browser waits that long for what the run has drawn.
-    """
-    gc.collect()
-    gc.freeze()
-    atexit.register(gc.unfreeze)  # else libraries complain, when the server ends, of what was never collected
 
 
 def linked(**parameters: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What is loaded in the background, before a page needs it."""
 
+import gc
 import logging
 import sys
 import threading
@@ -8,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import warmup
+from app import garbage, warmup
 from app.widgets import images_beside
 from app.widgets.components.image_picker import PAGE
 from app.workbench.cache import cached_value
@@ -23,6 +24,7 @@ def nothing_loaded(monkeypatch):
     monkeypatch.setattr(warmup, "LIBRARIES", ("no_such_library", "colorsys"))
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     monkeypatch.setattr(warmup, "_begun", set())
+    garbage._set_aside.cache_clear()
 
 
 @pytest.fixture
@@ -38,6 +40,15 @@ def test_the_viewers_networks_and_query_are_there_for_the_next_page(bench, caplo
     assert all(cached_value("views", (model.hash, image)) for model in bench.networks.values())
     assert "warm-up" not in caplog.text, "the thread has no page to draw on"
     assert warmup.warm_up(bench, image) is None, "once is enough"
+
+
+def test_what_was_loaded_is_kept_from_the_collection_after_every_run(bench, monkeypatch):
+    seen = []
+    monkeypatch.setattr(gc, "freeze", lambda: seen.append("colorsys" in sys.modules))
+    garbage.set_aside_what_is_loaded()
+    garbage.set_aside_what_is_loaded()
+    warmup.warm_up(bench, bench.dataset.test[0]).join()
+    assert seen == [False, True], "once for what is loaded, and again for more"
 
 
 def test_a_network_that_cannot_be_loaded_is_left_to_its_page(bench, monkeypatch):
