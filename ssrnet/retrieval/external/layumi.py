@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.io import loadmat
 
 from ssrnet.data.records import ReIDDataset, VehicleImage
 from ssrnet.errors import DataError
-from ssrnet.files import read_bytes
+from ssrnet.files import open_regular
 from ssrnet.retrieval.external.arrays import Arrays, check_vectors
-from ssrnet.retrieval.external.mat_files import arrays_in
 
 SUFFIX = ".mat"
 NAMES = tuple(f"{split}_{kind}" for split in ("query", "gallery") for kind in ("f", "label", "cam"))
@@ -45,13 +45,12 @@ def read_result(path: Path, dataset: ReIDDataset) -> Arrays:
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        arrays = arrays_in(read_bytes(path))
+        with open_regular(path) as stream:
+            arrays = loadmat(stream, variable_names=NAMES)
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}; check the path.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} is no .mat file that can be read ({error}); write it with scipy.io.savemat."
-        ) from error
+    except Exception as error:  # on damaged files scipy raises anything from TypeError to zlib.error
+        raise DataError(f"{path} is no .mat file that scipy.io reads ({error}); write it with savemat.") from error
     absent = [name for name in NAMES if name not in arrays]
     if absent:
         raise DataError(
