@@ -7,7 +7,7 @@ import streamlit as st
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
-from app.widgets.label_board import disagreeing, ranked_images, selection, vehicles
+from app.widgets.label_board import TASKS, disagreeing, ranked_images, selection, vehicles
 from app.widgets.label_file import label_file, progress_line
 from app.widgets.page import explain
 from app.widgets.problems import fragment
@@ -17,13 +17,6 @@ from ssrnet.analysis.disagreements import disagreements
 from ssrnet.data.label_files import write_labels
 from ssrnet.data.labels import Labels
 from ssrnet.retrieval.feedback import asked_again
-
-TASKS = {
-    "ranks": "Ranked images",
-    "pairs": "Pairs the models disagree on",
-    "map": "Selected on the map",
-    "vehicles": "Vehicles",
-}
 
 INTRO = r"""
 Mark which images show the same vehicle. Each answer asks the query again, nearer to what was confirmed and farther

@@ -14,10 +14,11 @@ from app.widgets.components.scatter import Motion, Panel, Things, figure, projec
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.export import csv_button, export_buttons, print_figure
+from app.widgets.label_board import TASKS
 from app.widgets.map_details import moved_most, neighbours_of, pictures
 from app.widgets.map_exports import map_record, map_rows
 from app.widgets.map_notes import current_notes, notes_file, tags
-from app.widgets.page import explain
+from app.widgets.page import explain, page_link
 from app.widgets.problems import fragment
 from app.widgets.progress import progress
 from app.widgets.selection import link_selection, select, selected
@@ -241,6 +242,8 @@ def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Pan
         )
     left, right = st.columns([5, 3], gap="large")
     with left:
+        if chosen and not bench.dataset.is_labelled:
+            page_link("label", "Label as one vehicle", label_task=TASKS["map"])
         pictures([images[place[name]] for name in chosen], query)
         if len(rows) == 1:
             neighbours_of(models, view.branch or WHOLE, images, rows[0])

@@ -21,6 +21,13 @@ from ssrnet.data.records import VehicleImage
 from ssrnet.retrieval.feedback import FeedbackSettings
 from ssrnet.retrieval.ranking import RankedImage
 
+TASKS = {
+    "ranks": "Ranked images",
+    "pairs": "Pairs the models disagree on",
+    "map": "Selected on the map",
+    "vehicles": "Vehicles",
+}
+"""What is answered for, by its name in the code."""
 SAME, OTHER, FORGET = "s", "o", "f"
 ANSWERS = {SAME: ("✓ S", "same vehicle"), OTHER: ("✗ O", "other vehicle")}
 KEYS = "Keys: ← → ↑ ↓ move · **S** same vehicle · **O** other vehicle · **U** undo · **N** next query"

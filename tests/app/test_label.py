@@ -1,6 +1,7 @@
 """The Label page: what it shows, what it keeps and where, and that it writes over nothing."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -195,10 +196,12 @@ def test_pairs_that_the_models_disagree_on_come_one_after_the_other(open_label, 
     assert shown(test.run()) == left[0]
 
 
-def test_a_selection_of_the_map_is_named_as_one_vehicle(open_label, at_home, images, checkpoints):
+def test_a_selection_of_the_map_is_named_as_one_vehicle(open_page, open_label, at_home, images, checkpoints):
     data = workbench(images, checkpoints).data
-    url = {SELECTED: as_text([0, 1, 5], 12, data.hash), "label_task": "Selected on the map"}
-    test = open_label(**url)
+    url = {SELECTED: as_text([0, 1, 5], 12, data.hash)}
+    links = whole(open_page("map", data=str(images), **checkpoints, **url)).get("page_link")
+    assert any(each.proto.page == "label" and "label_task=Selected" in each.proto.query_string for each in links)
+    test = open_label(**url, label_task="Selected on the map")
     test.text_input(key="label_name").set_value("bus 12")
     test = whole(next(each for each in test.button if "These 3 images show" in each.label).click().run())
     assert labelling(test).labels.vehicles == {"bus 12": ("c0_0.jpg", "c0_1.jpg", "c1_2.jpg")}
@@ -218,3 +221,16 @@ def test_the_next_query_is_the_next_image_without_a_vehicle(open_label, at_home)
 def test_data_with_labels_says_that_there_is_nothing_to_label(open_city):
     test = open_city("label")
     assert "says which images show the same vehicle" in test.info[0].value and not components(test, "image_rows")
+
+
+def test_labels_of_a_zip_file_are_kept_beside_it(open_label, at_home, images):
+    packed = images.with_name("packed.zip")
+    with zipfile.ZipFile(packed, "w") as archive:
+        for image in sorted(images.iterdir()):
+            archive.write(image, f"below/{image.name}")
+        archive.writestr("__MACOSX/below/._c0_0.jpg", b"no image")
+    roots.open_root(packed)
+    answer(open_label(packed), "c0_0", "c0_1", True)
+    kept = images.with_name("packed.csv")
+    assert [image.vehicle_id for image in open_dataset(kept).gallery] == ["v1", "v1"]
+    assert "2 of 12" in progress(open_label(packed))
