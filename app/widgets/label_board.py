@@ -64,16 +64,13 @@ def ranked_images(bench: Workbench, now: Labelling, key: str, drawn: str) -> Non
         args=(key, images, query, now),
     )
     st.caption(KEYS)
-    turn, before = st.session_state.get("label_jump", (0, query.name))
-    turn += before != query.name
-    st.session_state["label_jump"] = turn, query.name
     rows = _rows(bench.models[title], query, now, length)
-    first = next((figure.picks for figure in rows[0].figures if figure.picks and not figure.answered), None)
+    first = next((figure.picks for figure in rows[0].figures if figure.picks and not figure.answered), "")
     image_rows(
         rows,
         "ranks",
         "label_ranks",
-        jump=(1 + turn, first) if first else None,
+        jump=_jump(query, now, first),
         answers=ANSWERS,
         on_answer=lambda letter, name: now.relate(query.name, name, letter == SAME),
     )
@@ -83,6 +80,15 @@ def ranked_images(bench: Workbench, now: Labelling, key: str, drawn: str) -> Non
         f"with the mean of what was confirmed (weight {weights.beta:g}) and of what was refused (−{weights.gamma:g}), and leaves out "
         "both: it lists what nobody has answered for yet."
     )
+
+
+def _jump(query: VehicleImage, now: Labelling, first: str) -> tuple[int, str]:
+    """Where the focus goes: with a new query to the first image without an answer, after undo back to its image."""
+    turn, before, undone = st.session_state.get("label_jump", (0, "", 0))
+    goal = first if before != query.name else now.taken_back[1]
+    turn += (before, undone) != (query.name, now.taken_back[0])
+    st.session_state["label_jump"] = turn, query.name, now.taken_back[0]
+    return turn, goal
 
 
 def _next_query(key: str, images: Sequence[VehicleImage], query: VehicleImage, now: Labelling) -> None:

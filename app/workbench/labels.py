@@ -36,7 +36,8 @@ class Labelling:
     """One viewer's labels of one folder; ``path`` is where they are kept, None where they stay in the session.
 
     history: the labels after each answer, the present ones last. problem: why the last answer was not taken or not
-    written. skipped: pairs and queries that the viewer passed over.
+    written. skipped: pairs that the viewer passed over. given: for each answer in ``history``, the image that it was about, ""
+    where it was about several; taken_back: how many were undone, and the image of the last of these.
     """
 
     images: OpenedDataset
@@ -45,6 +46,8 @@ class Labelling:
     history: list[Labels] = field(default_factory=lambda: [Labels()])
     problem: str = ""
     skipped: set[tuple[str, str]] = field(default_factory=set)
+    given: list[str] = field(default_factory=list)
+    taken_back: tuple[int, str] = (0, "")
 
     @property
     def labels(self) -> Labels:
@@ -55,7 +58,7 @@ class Labelling:
         root = self.images.dataset.root
         return root if root.is_dir() else root.parent  # of a manifest that names images without a vehicle
 
-    def answer(self, change: Callable[[Labels], Labels]) -> None:
+    def answer(self, change: Callable[[Labels], Labels], about: str = "") -> None:
         """Takes what ``change`` makes of the labels, and writes it; what contradicts earlier answers is a problem, no answer."""
         try:
             labels = change(self.labels)
@@ -65,6 +68,7 @@ class Labelling:
         self.problem = ""
         if labels is not self.labels:
             self.history.append(labels)
+            self.given.append(about)
             self._write()
 
     def relate(self, a: str, b: str, are_same: bool) -> None:
@@ -73,13 +77,14 @@ class Labelling:
         if unwritable is not None:
             self.problem = str(DataError(f"{unwritable!r} is a name that no manifest can hold; rename the file."))
             return
-        self.answer(lambda labels: labels.confirm(a, b) if are_same else labels.refuse(a, b))
+        self.answer(lambda labels: labels.confirm(a, b) if are_same else labels.refuse(a, b), about=b)
 
     def undo(self) -> None:
         """The labels before the last answer of this session."""
         self.problem = ""
         if len(self.history) > 1:
             del self.history[-1]
+            self.taken_back = self.taken_back[0] + 1, self.given.pop()
             self._write()
 
     def keep_at(self, path: Path | None) -> None:
@@ -96,13 +101,13 @@ class Labelling:
             raise DataError(f"{path} has other labels of these images than the ones given here; choose another place.")
         self.path, self.state, self.problem = path, kept.state if kept else NO_FILE, ""
         if kept:
-            self.history = [kept.labels]
+            self.history, self.given = [kept.labels], []
         elif self.labels != Labels():
             self._write()
 
     def take_file(self) -> None:
         """Gives up this session's labels for those in the file."""
-        self.history = [Labels()]
+        self.history, self.given = [Labels()], []
         self.keep_at(self.path)
 
     def text(self) -> str:

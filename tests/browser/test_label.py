@@ -102,12 +102,19 @@ def test_twelve_images_without_a_mouse(page, at_home, checkpoints, monkeypatch, 
             page.keyboard.press("u")
             page.get_by_text(PROGRESS.format(3)).wait_for()
             stands_still(page)
-            page.locator(f"[data-name='{name}'][data-at^='0.']").focus()
+            page.wait_for_function(
+                "name => document.activeElement.shadowRoot?.activeElement?.dataset.name === name", arg=name
+            )
             page.keyboard.press("s")
             page.get_by_text(PROGRESS.format(4)).wait_for()
             stands_still(page)
         page.keyboard.press("n")
     page.locator(".query img[alt='query: 12.jpg']").first.wait_for()
+    stands_still(page)
+    page.wait_for_function("document.activeElement.shadowRoot?.activeElement?.dataset.name")
+    page.keyboard.press("o")
+    page.keyboard.press("o")  # before the first answer is drawn: it is for the next image that has none
+    page.get_by_text("2 refused pairs").wait_for()
     kept = read_labels(at_home[1] / "keys.csv").labels
     assert sorted(kept.vehicles.values()) == [tuple(f"{n:02d}.jpg" for n in range(v, 12, 3)) for v in range(3)]
     assert "(9 queries)" in scores(at_home[1] / "keys.csv", checkpoints, monkeypatch, capsys)
