@@ -76,7 +76,7 @@ def choose_source() -> Workbench | None:
     Raises :class:`SSRNetError` for what is named but cannot be used.
     """
     if GO_TO in st.session_state:
-        st.switch_page(as_page(st.session_state.pop(GO_TO)))
+        st.switch_page(as_page(st.session_state.pop(GO_TO)), query_params={})  # those of the sidebar stay
     demo = places.demo()
     with st.sidebar:
         lecture_switch()
