@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import ahead
-from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of
 from app.widgets.export import COLOURS, chart
 from app.widgets.health_notes import health_notes
@@ -19,6 +18,7 @@ from app.widgets.map_sheet import MapColumn, map_sheet
 from app.widgets.page import explain
 from app.widgets.problems import show_problem
 from app.widgets.progress import run_with_progress
+from app.widgets.query_picker import query_picker
 from app.widgets.source import with_raw_features
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench
@@ -74,7 +74,7 @@ def render(bench: Workbench) -> None:
     """A picker, a grid of maps over up to twelve images, the channels of M_c, and the maps' mass by part."""
     bench = with_raw_features(bench)
     images = bench.dataset.test
-    image = image_picker("query", images)
+    image = query_picker(images)
     shown = images_beside(bench, image)
     verdicts, measured_on = _verdicts(bench)
     left, middle, right = st.columns([2, 3, 2])

@@ -9,26 +9,29 @@ import streamlit as st
 from app.widgets.components.image_picker import chosen_image, images_in_view
 from app.widgets.controls import one_of
 from app.workbench import Workbench
+from app.workbench.images import uploaded_images
 from ssrnet.analysis.attributes import SIBLING, same_vehicle
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 
 COUNTS, FEW = (1, 3, 6, 12), 3
 """Images that are shown, the query among them, and how many at first."""
 AHEAD = 24
 """Images that are taken through both networks before a click asks for them; the cache holds the views of 32."""
-BESIDE, COUNT = "attention_set", "attention_images"
-"""The keys, in session state and URL, of what stands beside the query and of how many images there are."""
+BESIDE, BESIDE_UPLOAD, COUNT = "attention_set", "attention_upload_set", "attention_images"
+"""The keys, in session state and URL, of what stands beside the query, beside an upload, and of how many images there are."""
 
 
 def images_beside(bench: Workbench, image: VehicleImage) -> list[VehicleImage]:
     """The query first, then the images to set beside it."""
-    sets = _sets(bench, image)
+    is_upload = isinstance(image, UploadedImage)
+    sets = _sets_of_upload(bench, image) if is_upload else _sets(bench, image)
     left, right = st.columns([3, 2])
-    beside = one_of("Beside the query", list(sets), BESIDE, place=left)
+    beside = one_of("Beside the query", list(sets), BESIDE_UPLOAD if is_upload else BESIDE, place=left)
     count = one_of("Images", COUNTS, COUNT, default=FEW, place=right)
     members = sets[beside][: count - 1]
     if len(members) < count - 1:
-        st.caption(f"{beside}: {len(members)} of the {count - 1} asked for, since the test images have no more.")
+        st.caption(f"{beside}: {len(members)} of the {count - 1} asked for, since there are no more.")
     return [image, *members]
 
 
@@ -52,6 +55,17 @@ def _sets(bench: Workbench, image: VehicleImage) -> dict[str, list[VehicleImage]
     if image.vehicle_id is None:
         return _sets_without_labels(bench, image)
     return _sets_by_label(image, bench.dataset.test)
+
+
+def _sets_of_upload(bench: Workbench, image: UploadedImage) -> dict[str, list[VehicleImage]]:
+    """The other uploads, and the gallery's nearest by the second network, where its features are stored."""
+    others: list[VehicleImage] = [each for each in uploaded_images() if each != image]
+    sets = {"Your other images": others} if others else {}
+    if bench.ssrnet.stored_features() is not None:
+        (embedding,) = bench.ssrnet.embed([image.picture])
+        nearest = bench.ssrnet.branch_features().upload_products(embedding).nearest(max(COUNTS))
+        sets["Nearest in the gallery"] = [bench.split.gallery[each.index] for each in nearest]
+    return sets or {"Test images": list(bench.dataset.test)}
 
 
 def _sets_without_labels(bench: Workbench, image: VehicleImage) -> dict[str, list[VehicleImage]]:

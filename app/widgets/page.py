@@ -49,8 +49,9 @@ SOURCE = ("data", "layout", "baseline", "ssrnet", "third", "protocol", "seed", "
 """The sidebar's keys in the URL."""
 QUERY_LINKED = "query_linked"
 """The session state's key for whether the link to the page named a query, before the sidebar names the current one."""
-SHARED = (*SOURCE, "map_colours", "same_scale", PRESENT)
-"""The keys in the URL that go from page to page: the sidebar's, how heat maps are coloured, and lecture mode."""
+SHARED = (*SOURCE, "map_colours", "same_scale", "query_mine", PRESENT)
+"""The keys in the URL that go from page to page: the sidebar's, how heat maps are coloured, whether the query is an upload, and
+lecture mode."""
 
 
 def as_page(view: str) -> StreamlitPage:

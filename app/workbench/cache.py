@@ -21,6 +21,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.workbench.places import file_stamp
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 
 T = TypeVar("T")
 SESSION = "session_cache"
@@ -57,8 +58,11 @@ def cached(kind: str, key: object, make: Callable[[], T], most: int = 64, spinne
     """The value of this ``kind`` and ``key``, computed by the first caller, then shared by all sessions.
 
     key: anything that :func:`content_key` takes. most: values of the kind to hold, as the first call says. What ``make`` raises is raised
-    here, and the next call tries again. Callers must not change what they get: all sessions share it.
+    here, and the next call tries again. Callers must not change what they get: all sessions share it. What is computed from an
+    uploaded picture stays in the viewer's session.
     """
+    if digests := _uploaded(key):
+        return _in_session(kind, key, digests, make, most)
     entry = _store(kind, most).entry(content_key(key))
     if entry.made:  # without waiting for a lock
         return entry.value
@@ -73,6 +77,8 @@ def cached(kind: str, key: object, make: Callable[[], T], most: int = 64, spinne
 
 def cached_value(kind: str, key: object) -> Any:
     """The value if it has been made, else None."""
+    if digests := _uploaded(key):
+        return session_values().get((kind, content_key(key), *digests))
     store = _stores().get(kind)
     entry = store.entries.get(content_key(key)) if store else None
     return entry.value if entry and entry.made else None
@@ -96,6 +102,25 @@ def session_cached(key: tuple, make: Callable[[], T]) -> T:
     return values[key]
 
 
+def _in_session(kind: str, key: object, digests: tuple[str, ...], make: Callable[[], T], most: int) -> T:
+    """The ``most`` last made values of the kind; a view of a picture holds megabytes."""
+    values, key = session_values(), (kind, content_key(key), *digests)
+    if key not in values:
+        values[key] = make()
+        for oldest in [each for each in values if each[0] == kind][:-most]:
+            del values[oldest]
+    return values[key]
+
+
+def _uploaded(key: object) -> tuple[str, ...]:
+    """The digests of the uploaded pictures in a key."""
+    if isinstance(key, UploadedImage):
+        return (key.digest,)
+    if isinstance(key, tuple | list):
+        return tuple(digest for each in key for digest in _uploaded(each))
+    return ()
+
+
 def session_values() -> dict[Hashable, Any]:
     """All that :func:`session_cached` has made, by content key."""
     return st.session_state.setdefault(SESSION, {})
@@ -117,6 +142,8 @@ def forget_pictures() -> None:
 
 def content_key(thing: object) -> Hashable:
     """A hashable key that changes when the content of ``thing`` does: hashes of models and data, stamps of files."""
+    if isinstance(thing, UploadedImage):
+        return thing.digest
     if isinstance(thing, VehicleImage | Path):
         path = thing.path if isinstance(thing, VehicleImage) else thing
         return str(path), file_stamp(path)

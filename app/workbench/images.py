@@ -13,7 +13,7 @@ from PIL import Image
 from app.workbench.cache import cached, content_key, kept_pictures, session_cached, session_values
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.uploads import Uploads, distinct_name, read_uploads
+from ssrnet.data.uploads import UploadedImage, Uploads, distinct_name, read_uploads
 from ssrnet.errors import DataError, one_line
 
 SIDE = 224
@@ -46,6 +46,8 @@ def data_uri(picture: Image.Image | np.ndarray, kind: Literal["jpeg", "png"] = "
 
 def thumbnail(image: Picture, height: int = 160) -> str:
     """A small JPEG as a data URI; a grey field for an image that cannot be read."""
+    if isinstance(image, UploadedImage):
+        return uploaded_thumbnail(image.picture, height)
     if isinstance(image, Image.Image):
         return uploaded_thumbnail(image, height)
 
@@ -82,13 +84,18 @@ def remove_uploads(key: str) -> None:
 
 def all_uploads() -> dict[str, Image.Image]:
     """The pictures of all of this session's uploaders by name, each once; a name that two have gets a number."""
-    pictures, seen = {}, set()
+    return {image.name: image.picture for image in uploaded_images()}
+
+
+def uploaded_images() -> list[UploadedImage]:
+    """As :func:`all_uploads`, for what takes an image of a data set."""
+    images: dict[str, UploadedImage] = {}
     for name, picture in kept_pictures():
         digest = content_key(picture)
-        if digest not in seen:
-            seen.add(digest)
-            pictures[distinct_name(name, pictures)] = picture
-    return pictures
+        if digest not in images:
+            name = distinct_name(name, [image.name for image in images.values()])
+            images[digest] = UploadedImage.of(name, picture, digest)
+    return list(images.values())
 
 
 def size_of(uri: str) -> tuple[int, int]:

@@ -13,12 +13,13 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from PIL.Image import Image
 
 from ssrnet.data.images import IMAGE_SUFFIXES, pixels_of, read_image_bytes
 from ssrnet.data.readers.text_files import csv_rows, decode
+from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError, one_line
 
 MAX_PICTURES = 500
@@ -57,6 +58,24 @@ class Uploads:
     pictures: dict[str, Image]
     refused: tuple[str, ...]
     cameras: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UploadedImage(VehicleImage):
+    """An uploaded picture (RGB) where an image of a data set is wanted; it has no file, and nobody has said its vehicle.
+
+    digest: of the picture's content, by which two are the same.
+    """
+
+    picture: Image | None = field(default=None, compare=False)
+    digest: str = ""
+
+    @classmethod
+    def of(cls, name: str, picture: Image, digest: str) -> UploadedImage:
+        return cls(Path(), name, None, picture=picture, digest=digest)
+
+    def __reduce__(self) -> tuple:
+        return UploadedImage, (self.path, self.name, None, None, {}, self.picture, self.digest)
 
 
 def read_uploads(files: Iterable[tuple[str, bytes]], limit: int = MAX_PICTURES) -> Uploads:

@@ -3,14 +3,18 @@ import re
 import numpy as np
 import pytest
 import streamlit as st
+import torch
 from PIL import Image
 
 from app.workbench import Workbench
 from app.workbench import health as bench_health
 from app.workbench.attention import VERDICTS
+from app.workbench.cache import SESSION, _stores, content_key
 from app.workbench.opening import open_checkpoint, open_data
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
+from ssrnet.data.uploads import Uploads
 from ssrnet.explain.cam import CAMS, Cam
 from ssrnet.explain.captions import map_caption, map_shares
 from ssrnet.explain.image_maps import ImageMap, mass_by_part, network_map
@@ -18,7 +22,7 @@ from ssrnet.model.health import attention_health
 from ssrnet.studies.verdicts import ExplanationVerdicts, MapVerdict, ModelVerdicts, write_verdicts
 from ssrnet.training.checkpoint import file_hash
 from tests import tiny
-from tests.app.conftest import html, specs
+from tests.app.conftest import html, specs, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -307,3 +311,35 @@ def test_mass_is_shared_among_the_parts_of_the_masks(masked):
     mass, area = mass_by_part(dataset, [image], [ImageMap(cells, None)])
     assert mass["paint"] > 0.95 and sum(mass.values()) == pytest.approx(1)
     assert area == pytest.approx({"background": 0.5, "paint": 0.5}, abs=0.02)
+
+
+@pytest.mark.parametrize("align", ["false", "true"])
+def test_an_uploaded_picture_is_a_query_and_stays_in_the_session(open_city, city, checkpoints, align):
+    images = open_dataset(city).test
+    test = open_city("attention", align=align)
+    assert not [each for each in test.toggle if "your images" in each.label]
+    mine = {f"mine-{at}.jpg": read_image(image.path).rotate(180) for at, image in enumerate(images[:3])}
+    test.session_state[SESSION] = {("uploads", "images_gallery"): ((), Uploads(mine, ()))}
+    test.run().toggle(key="query_mine").set_value(True).run()
+    assert not test.exception and not test.error
+    assert [each.partition("Query · ")[2] or each for each in photographs(test)] == list(mine)
+    columns, model = grid(test), workbench(city, checkpoints).ssrnet
+    first, second, third = model.predictor.embed(list(mine.values()))
+    cosines = [float(torch.cosine_similarity(first, other, dim=0)) for other in (second, second, third)]
+    captions = [caption for _, _, caption in columns["SSR-Net (GB+AB+RB): Grad-CAM"]]
+    for caption, name, cosine in zip(captions, ("mine-1.jpg", "mine-0.jpg", "mine-0.jpg"), cosines, strict=True):
+        assert caption.startswith(f"similarity to {name}: {cosine:.3f}")
+    M_s = network_map(model.predictor.set_image(mine["mine-0.jpg"]).trace, "M_s").cells
+    assert columns["SSR-Net (GB+AB+RB): M_s"][0][:2] == pytest.approx((M_s.min(), M_s.max()), rel=0.01)
+    shared = [key for store in _stores().values() for key in store.entries]
+    assert not [digest for digest in map(content_key, mine.values()) if digest in repr(shared)]
+    kinds = {key[0] for key in test.session_state[SESSION]}
+    assert {"views", "similarity maps"} <= kinds
+
+    test.segmented_control(key="attention_upload_set").set_value("Nearest in the gallery").run()
+    assert not test.exception and not test.error
+    gallery = torch.stack(list(model.features().rows(model.split.gallery)))
+    nearest = [
+        model.split.gallery[at].name for at in torch.cosine_similarity(first[None], gallery).argsort(descending=True)
+    ]
+    assert [each.rpartition(" · ")[2] for each in photographs(test)] == ["mine-0.jpg", *nearest[:2]]
