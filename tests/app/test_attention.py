@@ -315,7 +315,8 @@ def test_mass_is_shared_among_the_parts_of_the_masks(masked):
 
 @pytest.mark.parametrize("align", ["false", "true"])
 def test_an_uploaded_picture_is_a_query_and_stays_in_the_session(open_city, city, checkpoints, align):
-    images = open_dataset(city).test
+    images, model = open_dataset(city).test, workbench(city, checkpoints).ssrnet
+    features = model.features()
     test = open_city("attention", align=align)
     assert not [each for each in test.toggle if "your images" in each.label]
     mine = {f"mine-{at}.jpg": read_image(image.path).rotate(180) for at, image in enumerate(images[:3])}
@@ -323,7 +324,7 @@ def test_an_uploaded_picture_is_a_query_and_stays_in_the_session(open_city, city
     test.run().toggle(key="query_mine").set_value(True).run()
     assert not test.exception and not test.error
     assert [each.partition("Query · ")[2] or each for each in photographs(test)] == list(mine)
-    columns, model = grid(test), workbench(city, checkpoints).ssrnet
+    columns = grid(test)
     first, second, third = model.predictor.embed(list(mine.values()))
     cosines = [float(torch.cosine_similarity(first, other, dim=0)) for other in (second, second, third)]
     captions = [caption for _, _, caption in columns["SSR-Net (GB+AB+RB): Grad-CAM"]]
@@ -338,7 +339,7 @@ def test_an_uploaded_picture_is_a_query_and_stays_in_the_session(open_city, city
 
     test.segmented_control(key="attention_upload_set").set_value("Nearest in the gallery").run()
     assert not test.exception and not test.error
-    gallery = torch.stack(list(model.features().rows(model.split.gallery)))
+    gallery = features.rows(model.split.gallery)
     nearest = [
         model.split.gallery[at].name for at in torch.cosine_similarity(first[None], gallery).argsort(descending=True)
     ]
