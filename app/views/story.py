@@ -9,19 +9,20 @@ from typing import NamedTuple
 import streamlit as st
 
 from app.widgets import story_maps, story_vectors
-from app.widgets.components.image_picker import image_picker
 from app.widgets.components.stages import stages
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.map_colours import map_colours_button
 from app.widgets.page import explain
 from app.widgets.problems import fragment
+from app.widgets.query_picker import query_picker
 from app.widgets.story_frame import handed
 from app.widgets.tours import opened_step
 from app.widgets.uploader import uploader
 from app.workbench import OpenedModel, Workbench
 from app.workbench.cache import forget_pictures
 from app.workbench.story import Story
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.explain.attention import why_no_spatial_attention
 from ssrnet.explain.graph import no_graph
 from ssrnet.explain.shares import BranchProducts
@@ -76,12 +77,13 @@ def render(bench: Workbench) -> None:
     with st.expander("Another image, or another network", icon=":material/image_search:"):
         networks = list(bench.networks)
         title = one_of("Network", networks, "story_network", default=networks[-1]) if len(networks) > 1 else networks[0]
-        image = image_picker("query", split.query)
+        image = query_picker(split.query)
         read = uploader("Or a picture of your own, cropped to the vehicle", "story_upload")
         uploaded = next(iter(read.pictures.values()), None)
     model = bench.networks[title]
-    picture = uploaded or image
-    story = Story(model, picture, None if uploaded else split.query.index(image))
+    if isinstance(image, UploadedImage):
+        uploaded = image.picture
+    story = Story(model, uploaded or image, None if uploaded else split.query.index(image))
     forget_pictures()
     with place:
         fragment(_stage)(bench, story)

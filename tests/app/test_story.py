@@ -12,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from app.workbench.cache import SESSION
 from app.workbench.images import reduced, square
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image
+from ssrnet.data.uploads import Uploads
 from ssrnet.explain.shares import branch_products
 from ssrnet.explain.stages import messages
 from ssrnet.model.regions import region_boxes
@@ -298,6 +300,18 @@ def test_an_upload_takes_the_querys_place(story, city, checkpoints, align):
     assert all(each["kind"] in ("query", "plain") for row in rows for each in row["pictures"])
     (data,) = components(story(6), "node_graph")
     assert data["image"].startswith("data:image/jpeg")
+
+
+def test_a_picture_uploaded_on_another_page_takes_the_querys_place(open_city, city, checkpoints):
+    picture = read_image(next(image.path for image in open_dataset(city).test if image.vehicle_id == "0008")).rotate(90)
+    test = open_city("story", stage="9")
+    test.session_state[SESSION] = {("uploads", "images_gallery"): ((), Uploads({"mine.jpg": picture}, ()))}
+    whole(test.run().toggle(key="query_mine").set_value(True).run())
+    model = workbench(city, checkpoints).ssrnet
+    (embedding,) = model.predictor.embed([picture])
+    gallery = model.features().rows(model.split.gallery)
+    cosine = torch.cosine_similarity(embedding[None], gallery).max()
+    assert f"together {cosine:.3f}" in said(test) and "the uploaded picture" in html(test)
 
 
 @pytest.mark.parametrize(("named", "stage"), [("0", 1), ("99", 10), ("three", 1)])
