@@ -26,7 +26,8 @@ export default function (component) {
 }
 
 function listen(keys) {
-  /* Clicks for one press at a time, once the bar of the slide that it is meant for stands, until another slide does. */
+  /* Clicks for one press at a time, once the slide that it is meant for stands, until another one does. A page that is
+     still being drawn would set its own step in the URL again after the click. */
   const move = () => {
     const now = performance.now(), link = control(keys.presses[0]), at = slide();
     const click = () => {
@@ -38,8 +39,8 @@ function listen(keys) {
       keys.presses.shift();
       keys.left = null;
       keys.clicks = 0;
-    } else if (keys.left === null && link && at) click();
-    else if (running()) keys.busy = now;
+    } else if (running()) keys.busy = now;
+    else if (keys.left === null && link && at) click();
     else if (now - keys.busy > GRACE) {
       // A page that runs itself again may lose a click.
       if (link && !link.hasAttribute("disabled") && at && keys.clicks++ < CLICKS) click();
