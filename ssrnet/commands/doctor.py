@@ -90,7 +90,7 @@ def _check_data(root: Path, every_image: bool) -> list[str]:
     print("  " + dataset.summary().replace("\n", "\n  "))
     splits = (dataset.train, dataset.query, dataset.gallery)
     images = [image for split in splits for image in (split if every_image else split[:1])]
-    damaged = find_damaged(images)
+    damaged = find_damaged(images, show_progress=True)
     if every_image:
         print(f"  {len(damaged):,} of {len({image.path for image in images}):,} images cannot be read")
     return list(damaged.values())

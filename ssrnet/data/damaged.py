@@ -17,17 +17,22 @@ from ssrnet.errors import DataError
 TEST, TRAIN = ("query", "gallery"), ("train",)
 
 
-def find_damaged(images: Iterable[VehicleImage]) -> dict[Path, str]:
-    """By path, a sentence for each image that cannot be read; every file is decoded once, by as many threads as CPUs."""
+def find_damaged(images: Iterable[VehicleImage], show_progress: bool = False) -> dict[Path, str]:
+    """By path, a sentence for each image that cannot be read; every file is decoded once, by as many threads as CPUs.
+
+    ``show_progress``: with a bar on the terminal, whose lock is shared with forked processes, so for commands alone.
+    """
     paths = list(dict.fromkeys(image.path for image in images))
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        problems = tqdm(threads.map(_problem, paths), total=len(paths), desc="reading", unit="image", leave=False)
+        problems = threads.map(_problem, paths)
+        if show_progress:
+            problems = tqdm(problems, total=len(paths), desc="reading", unit="image", leave=False)
         return {path: problem for path, problem in zip(paths, problems, strict=True) if problem is not None}
 
 
 def without_damaged(dataset: ReIDDataset, splits: Sequence[str] = TEST) -> ReIDDataset:
     """``dataset`` without the images of ``splits`` that cannot be read, which are counted and named in a note."""
-    damaged = find_damaged(image for split in splits for image in getattr(dataset, split))
+    damaged = find_damaged((image for split in splits for image in getattr(dataset, split)), show_progress=True)
     if not damaged:
         return dataset
     kept = {split: [image for image in getattr(dataset, split) if image.path not in damaged] for split in splits}
