@@ -1,5 +1,6 @@
 """Guided tours and lecture mode in Chromium: arrow keys, Esc, and text that can be read from the last row."""
 
+import re
 from urllib.parse import urlencode
 
 import pytest
@@ -174,6 +175,19 @@ def test_a_lecture_by_keys_alone_from_photograph_to_rank_row_and_on(lecture, fle
     page.keyboard.press("ArrowLeft")
     page.get_by_text("How it learns · 2 of 3").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_press_waits_for_links_whose_script_the_browser_has_yet_to_load(lecture, page):
+    held = []
+    page.route(re.compile(r"/PageLink\.[^/]+\.js$"), lambda route: held.append(route))
+    lecture("graph", tour="token", step="2")
+    page.wait_for_selector("g.node")
+    assert held and not page.locator(".st-key-lecture_next a").count()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("window.lectureKeys.tries > 1")
+    for route in held:
+        route.continue_()
+    page.get_by_text("3 of 4").wait_for()
 
 
 @pytest.mark.parametrize("present", ["1", "0"])

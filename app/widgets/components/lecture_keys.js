@@ -6,8 +6,8 @@ const CLICKED = {
 const TAKES_KEYS = `input, textarea, select, [contenteditable=true], [role=slider], [role=radiogroup], [role=tablist],
   [role=listbox], [role=combobox], [role=grid], [role=dialog], [data-baseweb=popover], .stDataFrame, .js-plotly-plot`;
 const SCROLLED = { ArrowDown: 0.15, ArrowUp: -0.15, PageDown: 0.85, PageUp: -0.85 };  // of a screen, where nothing has the focus
-const GRACE = 500;  // milliseconds in which a click must have had an effect
-const CLICKS = 20;  // of a link for one press
+const GRACE = 500;  // milliseconds in which a link must be there, or a click have had an effect
+const TRIES = 20;  // such times for one press
 
 const control = (key) => document.querySelector(CLICKED[key]);
 const slide = () => document.querySelector(".lecture-line")?.dataset.slide;
@@ -20,7 +20,7 @@ const leading = () => {
 export default function (component) {
   const { data } = component;
   // One for all slides: a press may come after a slide has gone, with this component, and before the next is there.
-  const keys = (window.lectureKeys ??= listen({ presses: [], left: null, clicks: 0, busy: 0 }));
+  const keys = (window.lectureKeys ??= listen({ presses: [], left: null, tries: 0, busy: 0 }));
   if (keys.slide !== data.slide) document.querySelector(".stMain")?.scrollTo(0, 0);
   keys.slide = data.slide;
 }
@@ -38,13 +38,14 @@ function listen(keys) {
     if (keys.left !== null && at && at !== keys.left) {
       keys.presses.shift();
       keys.left = null;
-      keys.clicks = 0;
+      keys.tries = 0;
     } else if (running()) keys.busy = now;
     else if (keys.left === null && link && at) click();
     else if (now - keys.busy > GRACE) {
-      // A page that runs itself again may lose a click.
-      if (link && !link.hasAttribute("disabled") && at && keys.clicks++ < CLICKS) click();
-      else Object.assign(keys, { presses: [], left: null, clicks: 0 });
+      // The browser may still be loading what draws links, and a page that runs itself again may lose a click.
+      keys.busy = now;
+      if (keys.tries++ === TRIES || link?.hasAttribute("disabled")) Object.assign(keys, { presses: [], left: null, tries: 0 });
+      else if (link && at) click();
     }
     if (keys.presses.length) keys.timer = setTimeout(move, 25);
   };
@@ -60,7 +61,6 @@ function listen(keys) {
     const taken = event.composedPath().some((each) => each instanceof ShadowRoot || each.matches?.(TAKES_KEYS));
     if (taken || !CLICKED[event.key] || !leading()) return;
     if (event.key === "Escape") return control("Escape")?.click();
-    if (!control(event.key) && !running()) return;
     event.preventDefault();
     keys.presses.push(event.key);
     clearTimeout(keys.timer);
