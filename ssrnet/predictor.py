@@ -27,7 +27,6 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image, upright_rgb
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.data.uploads import UploadedImage
 from ssrnet.errors import DataError
 from ssrnet.explain.attention import spatial_attention, to_image_frame
 from ssrnet.explain.graph import EditedTrace, GraphEdit, edit_trace
@@ -227,8 +226,8 @@ def as_image(picture: Picture) -> Image.Image:
     """
     if isinstance(picture, Image.Image):
         return upright_rgb(picture, "the picture")
-    if isinstance(picture, UploadedImage):
-        return picture.picture
+    if isinstance(picture, VehicleImage):
+        return picture.read()
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
             raise DataError(
@@ -236,7 +235,7 @@ def as_image(picture: Picture) -> Image.Image:
                 "give (height, width, 3) uint8, in the order red, green, blue."
             )
         return Image.fromarray(picture)
-    return read_image(picture.path if isinstance(picture, VehicleImage) else picture)
+    return read_image(picture)
 
 
 def joined(views: Sequence[ImageView]) -> FeatureMap:

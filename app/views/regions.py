@@ -22,7 +22,6 @@ from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench, regions
 from app.workbench.runs import StudyCurve, study_curves
 from ssrnet.analysis.attributes import same_vehicle
-from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.captions import ratio_caption, smoothing_caption
 from ssrnet.explain.gallery_graphs import GalleryGraphs
@@ -88,7 +87,7 @@ def _explore(model: OpenedModel, image: VehicleImage, studies: Mapping[str, Stud
     region_boxes_slider(SLIDER, image, size, listed, ratio, trained)
     pictures_export(
         f"regions_lambda_{ratio:.3f}_{image.name}",
-        lambda: printed_regions(read_image(image.path), size, ratio),
+        lambda: printed_regions(image.read(), size, ratio),
         key="regions_boxes",
     )
     if listed[0] > regions.LEAST_RATIO + 1e-9:

@@ -23,7 +23,6 @@ from app.workbench import RankingOptions, Workbench
 from app.workbench.verdicts import pairs_of
 from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.analysis.paper_figures import short
-from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Split
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics
@@ -116,7 +115,7 @@ def render(bench: Workbench) -> None:
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):
             if bench.is_aligned:
                 st.caption("An index holds features as they are; they are not aligned here.")
-            fragment(index_search)(bench, "retrieval", lambda: read_image(image.path), image.camera_id)
+            fragment(index_search)(bench, "retrieval", image.read, image.camera_id)
     explain(
         EQUATIONS,
         LOOK_FOR,

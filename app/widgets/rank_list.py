@@ -13,7 +13,6 @@ from app.widgets.prints import Cell, Row, pictures_export
 from app.workbench.images import image_label, reduced, thumbnail
 from ssrnet.analysis.paper_figures import BLUE, GREEN, GREY, RED
 from ssrnet.analysis.picture_cells import cell_ratio, on_ground
-from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.ranking import Hit, Ranking
@@ -75,9 +74,9 @@ def ranks_export(name: str, query: VehicleImage, rows: Sequence[RankRow], galler
 def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[VehicleImage]) -> list[Row]:
     colours = {"hit": GREEN, "error": RED, "junk": GREY, "plain": None}
     listed = [query, *(gallery[hit.index] for row in rows for hit in row.drawn)]
-    shown = {image.path: photograph_for_print(image) for image in listed}
+    shown = {image: photograph_for_print(image) for image in listed}
     cell = PRINTED, round(PRINTED / cell_ratio([picture.size for picture in shown.values()]))
-    pictures = {path: on_ground(picture, cell) for path, picture in shown.items()}
+    pictures = {image: on_ground(picture, cell) for image, picture in shown.items()}
     across = columns(1 + max(len(row.drawn) for row in rows), ACROSS[0]) - 1
     printed = []
     for row in rows:
@@ -85,9 +84,9 @@ def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[Veh
         for hit in row.drawn:
             image, kind = gallery[hit.index], kind_of(hit)
             words = f"{_sign(hit)} {hit.distance:.3f}\n{image_label(image)}"
-            cells.append(Cell(pictures[image.path], words, colours[kind]))
+            cells.append(Cell(pictures[image], words, colours[kind]))
         title = f"{row.title}: {row.note}" if row.note else row.title
-        printed.append(Row(title, [Cell(pictures[query.path], f"Query\n{image_label(query)}", BLUE), *cells[:across]]))
+        printed.append(Row(title, [Cell(pictures[query], f"Query\n{image_label(query)}", BLUE), *cells[:across]]))
         for start in range(across, len(cells), across):
             printed.append(Row("", [Cell(Image.new("RGB", cell, "white")), *cells[start : start + across]]))
     return printed
@@ -96,7 +95,7 @@ def _printed(query: VehicleImage, rows: Sequence[RankRow], gallery: Sequence[Veh
 def photograph_for_print(image: VehicleImage) -> Image.Image:
     """The photograph, no larger than it is printed; a grey field for one that cannot be read."""
     try:
-        return reduced(read_image(image.path), 2 * PRINTED)
+        return reduced(image.read(), 2 * PRINTED)
     except DataError:
         return Image.new("RGB", (PRINTED, PRINTED), (128, 128, 128))
 

@@ -5,7 +5,6 @@ Streamlit's own caches replay what is drawn inside a cached function, so cached 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
@@ -14,18 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import streamlit as st
 from PIL import Image
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.workbench.places import file_stamp
 from ssrnet.data.records import VehicleImage
-from ssrnet.data.uploads import UploadedImage
+from ssrnet.data.uploads import PictureInMemory, Uploads, picture_digest
 
 T = TypeVar("T")
 SESSION = "session_cache"
 """The session state's key for what is computed from a viewer's uploads; it goes when the page is closed."""
+OPENED_UPLOADS = ("uploads as a data set",)
+"""The key among them of the uploads that are open as a data set."""
 
 
 @dataclass
@@ -113,9 +113,11 @@ def _in_session(kind: str, key: object, digests: tuple[str, ...], make: Callable
 
 
 def _uploaded(key: object) -> tuple[str, ...]:
-    """The digests of the uploaded pictures in a key."""
-    if isinstance(key, UploadedImage):
+    """The digests of the uploaded pictures, and of data sets of them, in a key."""
+    if isinstance(key, PictureInMemory):
         return (key.digest,)
+    if digest := getattr(key, "uploaded_digest", ""):
+        return (digest,)
     if isinstance(key, tuple | list):
         return tuple(digest for each in key for digest in _uploaded(each))
     return ()
@@ -126,29 +128,31 @@ def session_values() -> dict[Hashable, Any]:
     return st.session_state.setdefault(SESSION, {})
 
 
-def kept_pictures() -> list[tuple[str, Image.Image]]:
-    """Name and picture of all that this session's uploaders hold."""
-    return [
-        named for key, value in session_values().items() if key[0] == "uploads" for named in value[1].pictures.items()
-    ]
+def held_uploads() -> list[Uploads]:
+    """What this session's uploaders hold."""
+    return [value[1] for key, value in session_values().items() if key[0] == "uploads"]
 
 
 def forget_pictures() -> None:
-    """Drops what this session has computed of pictures that no uploader holds any more."""
-    digests, values = {content_key(picture) for _, picture in kept_pictures()}, session_values()
-    for key in [key for key in list(values) if key[0] != "uploads" and not digests & set(key)]:
+    """Drops what this session has computed of pictures that no uploader holds any more, and no data set that is open."""
+    values, digests = session_values(), {digest for one in held_uploads() for digest in one.digests.values()}
+    if opened := values.get(OPENED_UPLOADS):
+        digests |= {opened.uploaded_digest, *(image.digest for image in opened.dataset.gallery)}
+    for key in [
+        key for key in list(values) if key[0] != "uploads" and key != OPENED_UPLOADS and not digests & set(key)
+    ]:
         del values[key]
 
 
 def content_key(thing: object) -> Hashable:
     """A hashable key that changes when the content of ``thing`` does: hashes of models and data, stamps of files."""
-    if isinstance(thing, UploadedImage):
+    if isinstance(thing, PictureInMemory):
         return thing.digest
     if isinstance(thing, VehicleImage | Path):
         path = thing.path if isinstance(thing, VehicleImage) else thing
         return str(path), file_stamp(path)
     if isinstance(thing, Image.Image):
-        return hashlib.sha256(np.asarray(thing).tobytes() + f"{thing.size}{thing.mode}".encode()).hexdigest()
+        return picture_digest(thing)
     if isinstance(thing, tuple | list):
         return tuple(content_key(each) for each in thing)
     if isinstance(thing, Mapping):

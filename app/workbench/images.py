@@ -10,8 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from app.workbench.cache import cached, content_key, kept_pictures, session_cached, session_values
-from ssrnet.data.images import read_image
+from app.workbench.cache import cached, held_uploads, session_cached, session_values
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import UploadedImage, Uploads, distinct_name, read_uploads
 from ssrnet.errors import DataError, one_line
@@ -46,14 +45,12 @@ def data_uri(picture: Image.Image | np.ndarray, kind: Literal["jpeg", "png"] = "
 
 def thumbnail(image: Picture, height: int = 160) -> str:
     """A small JPEG as a data URI; a grey field for an image that cannot be read."""
-    if isinstance(image, UploadedImage):
-        return uploaded_thumbnail(image.picture, height)
     if isinstance(image, Image.Image):
         return uploaded_thumbnail(image, height)
 
     def make() -> str:
         try:
-            picture = read_image(image.path)
+            picture = image.read()
         except DataError:
             picture = Image.new("RGB", (height, height), (128, 128, 128))
         return data_uri(reduced(picture, height))
@@ -90,11 +87,11 @@ def all_uploads() -> dict[str, Image.Image]:
 def uploaded_images() -> list[UploadedImage]:
     """As :func:`all_uploads`, for what takes an image of a data set."""
     images: dict[str, UploadedImage] = {}
-    for name, picture in kept_pictures():
-        digest = content_key(picture)
+    for uploads, name in ((one, name) for one in held_uploads() for name in one.pictures):
+        digest = uploads.digests[name]
         if digest not in images:
-            name = distinct_name(name, [image.name for image in images.values()])
-            images[digest] = UploadedImage.of(name, picture, digest)
+            distinct = distinct_name(name, [image.name for image in images.values()])
+            images[digest] = UploadedImage.of(distinct, uploads.pictures[name], digest)
     return list(images.values())
 
 
@@ -121,7 +118,7 @@ def aspect_ratio(image: Picture) -> float:
         return image.width / image.height
 
     def compute() -> float:
-        width, height = read_image(image.path).size
+        width, height = image.read().size
         return width / height
 
     return cached("aspect ratios", image, compute, 1000)

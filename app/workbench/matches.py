@@ -16,7 +16,6 @@ from PIL import Image
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.cache import cached, session_cached
 from app.workbench.images import aspect_ratio, data_uri, reduced, square, thumbnail
-from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.attention import warped
 from ssrnet.explain.lead import NodeLead, branch_lead, node_lead
@@ -149,7 +148,7 @@ def pair_pictures(
     """Similarity maps of the two images in both directions; ``options`` say what is compared."""
 
     def compute() -> PairPictures:
-        pictures = read_image(query.path), read_image(gallery.path)
+        pictures = query.read(), gallery.read()
         standardisation = model.standardisation([query, gallery], options)
         return _pictures(
             model, model.views([query, gallery]), pictures, method, _embedding(model, options), standardisation
@@ -279,4 +278,4 @@ def _as_the_cells_lie(image: VehicleImage, theta: torch.Tensor | None) -> tuple[
     """The picture as a data URI, and its width over height; warped as a spatial transformer with ``theta`` shows it."""
     if theta is None:
         return thumbnail(image, CELL_PICTURE), aspect_ratio(image)
-    return data_uri(warped(square(read_image(image.path), CELL_PICTURE), theta)), 1.0
+    return data_uri(warped(square(image.read(), CELL_PICTURE), theta)), 1.0

@@ -13,7 +13,6 @@ from app.workbench import OpenedModel, RankingOptions
 from app.workbench.cache import cached, session_cached
 from app.workbench.images import SIDE, Picture, data_uri, reduced, square
 from app.workbench.matches import pair_shares
-from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain import stages
 from ssrnet.explain.image_maps import ImageMap
@@ -70,7 +69,7 @@ class Story:
         """Width and height of the file's picture in pixels."""
         if self.query is None:
             return self.picture.size
-        return self.kept("sizes", lambda: read_image(self.picture.path).size)
+        return self.kept("sizes", lambda: self.picture.read().size)
 
     @property
     def standardisation(self) -> Standardisation | None:
@@ -89,7 +88,7 @@ class Story:
 
     def square(self, side: int = SIDE) -> np.ndarray:
         """(side, side, 3) uint8: the picture stretched as the network sees it."""
-        picture = self.picture if self.query is None else read_image(self.picture.path)
+        picture = self.picture if self.query is None else self.picture.read()
         return self.kept("square", lambda: square(picture, side), side)
 
     def square_uri(self) -> str:
@@ -100,7 +99,7 @@ class Story:
         scale = self._scale(cells, of_a_kind)
 
         def paint() -> str:
-            pixels = np.asarray(reduced(self.picture if self.query is None else read_image(self.picture.path)))
+            pixels = np.asarray(reduced(self.picture if self.query is None else self.picture.read()))
             heat = scale.fractions(ImageMap(cells, self.trace.theta).at(pixels.shape[:2]))
             return data_uri(overlay(pixels, heat, colours=self.colours))
 

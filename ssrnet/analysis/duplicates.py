@@ -10,7 +10,6 @@ from PIL import Image
 
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.neighbours import Neighbours, Pool
-from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 
 HASH_SIDE = 16
@@ -80,7 +79,7 @@ def difference_hashes(
     ``progress(images, total)`` wraps the iteration, as tqdm does.
     """
     read = progress(images, len(images)) if progress else images
-    return {image.name: difference_hash(read_image(image.path)) for image in read}
+    return {image.name: difference_hash(image.read()) for image in read}
 
 
 def difference_hash(image: Image.Image) -> np.ndarray:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from PIL.Image import Image
+
+from ssrnet.data.images import read_image
 from ssrnet.errors import DataError
 
 UNLABELLED = "unlabelled"
@@ -38,6 +41,18 @@ class VehicleImage:
         # A mapping proxy cannot be pickled, and loader processes and caches pickle images.
         fields = (self.path, self.name, self.vehicle_id, self.camera_id, dict(self.attributes))
         return VehicleImage, fields
+
+    def read(self) -> Image:
+        """The photograph, as :func:`ssrnet.data.images.read_image` returns it; raises as it does."""
+        return read_image(self.path)
+
+    @property
+    def stamp(self) -> int | str:
+        """What stands for the pixels in :meth:`ReIDDataset.content_hash`: the file's size; -1 where it is missing."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return -1
 
 
 @dataclass(frozen=True)
@@ -117,17 +132,12 @@ class ReIDDataset:
     def content_hash(self) -> str:
         """16 hex digits over every split's names, labels and file sizes.
 
-        Sizes stand for the pixels, since hashing 50,000 files would take minutes at each start. A missing file counts
-        as size -1.
+        Sizes stand for the pixels, since hashing 50,000 files would take minutes at each start.
         """
         digest = hashlib.sha256()
         for split in ("train", "query", "gallery"):
             for image in sorted(getattr(self, split), key=lambda image: image.name):
-                try:
-                    size = image.path.stat().st_size
-                except OSError:
-                    size = -1
-                line = f"{split}\0{image.name}\0{image.vehicle_id}\0{image.camera_id}\0{size}\n"
+                line = f"{split}\0{image.name}\0{image.vehicle_id}\0{image.camera_id}\0{image.stamp}\n"
                 # File names that are not UTF-8 reach Python as surrogates.
                 digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()[:16]
@@ -136,7 +146,7 @@ class ReIDDataset:
         """One line for each split with its images, vehicles and cameras; then skipped files, notes and warnings."""
         lines = [f"{self.name} ({self.layout}: {self.why})"]
         if not self.is_labelled:
-            folders = len({image.path.parent for image in self.gallery})
+            folders = len({image.name.rpartition("/")[0] for image in self.gallery})
             lines.append(
                 f"  {len(self.gallery):,} images in {folders:,} folder{'s' if folders > 1 else ''}, no vehicle labels"
             )

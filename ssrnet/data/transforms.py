@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, v2
 
 from ssrnet.data.damaged import find_damaged
-from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DamagedImagesError, DataError
 
@@ -63,7 +62,7 @@ class ImageTensors(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(read_image(self.images[index].path)), index
+        return self.transform(self.images[index].read()), index
 
 
 def read_batches(loader: DataLoader) -> Iterator[list[Tensor]]:

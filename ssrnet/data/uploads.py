@@ -5,6 +5,7 @@ All limits here guard against hostile uploads; see :mod:`ssrnet.files`.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import lzma
 import posixpath
@@ -13,8 +14,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from PIL.Image import Image
 
 from ssrnet.data.images import IMAGE_SUFFIXES, pixels_of, read_image_bytes
@@ -52,17 +55,25 @@ UNPACKING = (
 class Uploads:
     """``pictures`` (RGB) by name, in order; ``refused``: a sentence for each file that could not be read.
 
-    cameras: by the name of a picture, where its folder or a table says which camera took it.
+    cameras: by the name of a picture, where its folder or a table says which camera took it; by_table: whether a table does.
+    paths: in the zip file, by the name of a picture; those of a picture outside one are its name.
     """
 
     pictures: dict[str, Image]
     refused: tuple[str, ...]
     cameras: Mapping[str, str] = field(default_factory=dict)
+    by_table: bool = False
+    paths: Mapping[str, PurePosixPath] = field(default_factory=dict)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """:func:`picture_digest` by the name of a picture."""
+        return {name: picture_digest(picture) for name, picture in self.pictures.items()}
 
 
 @dataclass(frozen=True)
-class UploadedImage(VehicleImage):
-    """An uploaded picture (RGB) where an image of a data set is wanted; it has no file, and nobody has said its vehicle.
+class PictureInMemory(VehicleImage):
+    """An uploaded picture (RGB) as an image of a data set; it has no file, and nobody has said its vehicle.
 
     digest: of the picture's content, by which two are the same.
     """
@@ -70,12 +81,25 @@ class UploadedImage(VehicleImage):
     picture: Image | None = field(default=None, compare=False)
     digest: str = ""
 
+    def __reduce__(self) -> tuple:
+        fields = (self.path, self.name, None, self.camera_id, dict(self.attributes), self.picture, self.digest)
+        return type(self), fields
+
+    def read(self) -> Image:
+        return self.picture
+
+    @property
+    def stamp(self) -> str:
+        return self.digest
+
+
+@dataclass(frozen=True)
+class UploadedImage(PictureInMemory):
+    """An uploaded picture that is in no data set, where an image of one is wanted."""
+
     @classmethod
     def of(cls, name: str, picture: Image, digest: str) -> UploadedImage:
         return cls(Path(), name, None, picture=picture, digest=digest)
-
-    def __reduce__(self) -> tuple:
-        return UploadedImage, (self.path, self.name, None, None, {}, self.picture, self.digest)
 
 
 def read_uploads(files: Iterable[tuple[str, bytes]], limit: int = MAX_PICTURES) -> Uploads:
@@ -121,7 +145,13 @@ def read_uploads(files: Iterable[tuple[str, bytes]], limit: int = MAX_PICTURES) 
         except DataError as error:
             refused.append(str(error))
     cameras = {name: one_line(_camera(path, table), MAX_NAME) for name, path in paths.items()}
-    return Uploads(pictures, tuple(refused), {name: camera for name, camera in cameras.items() if camera})
+    cameras = {name: camera for name, camera in cameras.items() if camera}
+    return Uploads(pictures, tuple(refused), cameras, table is not None, paths)
+
+
+def picture_digest(picture: Image) -> str:
+    """64 hex digits over the pixels, the size and the mode."""
+    return hashlib.sha256(np.asarray(picture).tobytes() + f"{picture.size}{picture.mode}".encode()).hexdigest()
 
 
 def _unpacked(files: Iterable[tuple[str, bytes]], refused: list[str]) -> Iterable[tuple[PurePosixPath, bytes]]:
