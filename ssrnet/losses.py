@@ -2,7 +2,8 @@
 
 The triplet loss sets that library's defaults aside: its distances L2-normalise and its reducers average over
 non-zero terms only, while Eq. 6 takes Euclidean distances of the features as they are and all P x K anchors.
-Contrastive and lifted L2-normalise as the library does; circle and instance are losses of cosines.
+Contrastive and lifted L2-normalise as the library does, unless told otherwise; circle and instance are losses of
+cosines. Table 6 names its losses and no more: the settings of each are listed in ``ssrnet/studies/readings.json``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from pytorch_metric_learning import distances, losses, reducers
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ssrnet.errors import SettingsError
 
@@ -42,15 +44,36 @@ class LossSettings:
     """Over the batch, for metric losses and circle. Eq. 6 sums; the mean keeps beta = 1 meaningful beside Eq. 5."""
     label_smoothing: float = 0.0
     """Share of each target spread over all classes; 0 is Eq. 5 as written."""
+    circle_level: Literal["pair", "class"] = "pair"
+    """Circle loss on the cosines of a batch's pairs, or of its images and the classifiers' weights (Sun et al. [55])."""
+    circle_margin: float = 0.4
+    """m of the circle loss. Its authors: 0.4 for fine-grained retrieval, 0.25 for person Re-ID."""
+    circle_scale: float = 80.0
+    """Gamma of the circle loss. Its authors: 80 for fine-grained retrieval, 128 for person Re-ID."""
+    normalise_pairs: bool = True
+    """Whether the contrastive and lifted losses L2-normalise the features first."""
+    instance_classes: Literal["image", "vehicle"] = "image"
+    """What the instance loss tells apart: a batch's images, each from all others, or its vehicles."""
 
     def __post_init__(self) -> None:
-        choices = {"classification": ClassificationName, "metric": MetricName, "reduction": ReductionName}
+        choices = {
+            "classification": get_args(ClassificationName),
+            "metric": get_args(MetricName),
+            "reduction": get_args(ReductionName),
+            "circle_level": ("pair", "class"),
+            "instance_classes": ("image", "vehicle"),
+        }
         for name, known in choices.items():
-            if getattr(self, name) not in get_args(known):
-                raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(known))}.")
+            if getattr(self, name) not in known:
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(known)}.")
         if self.classification == self.metric:
             raise SettingsError(f"classification and metric are both {self.metric}; set one of them to another loss.")
-        for name in ("beta", "margin"):
+        if self.metric == "circle" and self.circle_level == "class":
+            raise SettingsError(
+                "circle_level is class and circle is the metric loss; a circle loss over classes takes the place of "
+                "cross-entropy: set classification to circle."
+            )
+        for name in ("beta", "margin", "circle_margin", "circle_scale"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} is {getattr(self, name):g}; give a number of at least 0.")
         if not 0 <= self.label_smoothing < 1:
@@ -70,12 +93,18 @@ class LossSettings:
     @property
     def trains_classifiers(self) -> bool:
         """Whether classifiers and necks get a gradient."""
-        return self.classification == "cross_entropy"
+        return self.classification == "cross_entropy" or self.compares_classes
+
+    @property
+    def compares_classes(self) -> bool:
+        """Whether the classification term is a circle loss over classes, whose logits are cosines."""
+        return self.classification == "circle" and self.circle_level == "class"
 
     @property
     def needs_pairs(self) -> bool:
         """Whether a batch must show two images of each vehicle, and two vehicles."""
-        return not self.weights.keys() <= {"cross_entropy", "instance"}
+        alone = {"cross_entropy"} | ({"instance"} if self.instance_classes == "image" else set())
+        return not self.weights.keys() <= alone | ({"circle"} if self.compares_classes else set())
 
 
 class HardestPairs(NamedTuple):
@@ -131,15 +160,39 @@ class InstanceLoss(nn.Module):
 
     [82] trains a classifier with one class an image group; inside a Re-ID batch that is a softmax over
     cosine similarities to all images of the batch (temperature 1/64, the library's default), whose
-    target is the image itself.
+    target is the image itself. With vehicles as classes the targets are the other images of its vehicle, and the
+    image itself is left out (Khosla et al., "Supervised Contrastive Learning", 2020).
     """
 
-    def __init__(self, reducer: reducers.BaseReducer) -> None:
+    def __init__(self, classes: Literal["image", "vehicle"], reducer: reducers.BaseReducer) -> None:
         super().__init__()
         self.loss = losses.InstanceLoss(reducer=reducer)
+        if classes == "vehicle":
+            self.loss = losses.SupConLoss(temperature=1 / self.loss.gamma, reducer=reducer)
+        self.classes = classes
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        return self.loss(features, torch.arange(len(labels), device=labels.device))
+        if self.classes == "image":
+            labels = torch.arange(len(labels), device=labels.device)
+        return self.loss(features, labels)
+
+
+class ClassCircleLoss(nn.Module):
+    """Circle loss over classes (Sun et al., CVPR 2020; the paper's [55]) of cosines (B, classes) with the classifiers.
+
+    With one positive an image it is the cross-entropy of gamma * alpha * (cosine - Delta). Delta is 1 - m for the image's
+    class and m for the others; alpha, the distance from the optimum (1 + m, and -m), passes on no gradient.
+    """
+
+    def __init__(self, settings: LossSettings) -> None:
+        super().__init__()
+        self.margin, self.scale, self.reduction = settings.circle_margin, settings.circle_scale, settings.reduction
+
+    def forward(self, cosines: Tensor, labels: Tensor) -> Tensor:
+        own = F.one_hot(labels, cosines.shape[1]).bool()
+        weight = torch.where(own, 1 + self.margin - cosines.detach(), cosines.detach() + self.margin).relu()
+        logits = self.scale * weight * (cosines - torch.where(own, 1 - self.margin, self.margin))
+        return F.cross_entropy(logits, labels, reduction=self.reduction)
 
 
 def reducer(settings: LossSettings) -> reducers.BaseReducer:
@@ -147,12 +200,19 @@ def reducer(settings: LossSettings) -> reducers.BaseReducer:
     return reducers.MeanReducer() if settings.reduction == "mean" else reducers.SumReducer()
 
 
+def pair_distance(settings: LossSettings) -> distances.LpDistance:
+    """Euclidean, of unit vectors or of the features as they are."""
+    return distances.LpDistance(normalize_embeddings=settings.normalise_pairs, p=2)
+
+
 FEATURE_LOSSES: dict[str, Callable[[LossSettings], nn.Module]] = {
     "triplet": lambda settings: BatchHardTriplet(settings.margin, settings.reduction),
-    "circle": lambda settings: losses.CircleLoss(reducer=reducer(settings)),  # the library's m = 0.4, gamma = 80
-    "contrastive": lambda settings: losses.ContrastiveLoss(reducer=reducer(settings)),
-    "lifted": lambda settings: losses.LiftedStructureLoss(reducer=reducer(settings)),
-    "instance": lambda settings: InstanceLoss(reducer(settings)),
+    "circle": lambda settings: losses.CircleLoss(
+        settings.circle_margin, settings.circle_scale, reducer=reducer(settings)
+    ),
+    "contrastive": lambda settings: losses.ContrastiveLoss(reducer=reducer(settings), distance=pair_distance(settings)),
+    "lifted": lambda settings: losses.LiftedStructureLoss(reducer=reducer(settings), distance=pair_distance(settings)),
+    "instance": lambda settings: InstanceLoss(settings.instance_classes, reducer(settings)),
 }
 """Losses of (features (B, D), labels (B,)) -> scalar. One more needs an entry here and in :data:`MetricName`."""
 
@@ -167,16 +227,20 @@ class Objective(NamedTuple):
 class ReIDLoss(nn.Module):
     """Eq. 7 over any set of branches: sum of classification terms plus beta times the metric terms.
 
-    Cross-entropy acts on the logits after the neck; circle and every metric loss on the features before it
-    (paper, Sec. 3.5).
+    Cross-entropy acts on the logits after the neck, as does circle over classes; circle over pairs and every metric loss
+    act on the features before it (paper, Sec. 3.5).
     """
 
     def __init__(self, settings: LossSettings = LossSettings()) -> None:
         super().__init__()
         self.weights = settings.weights
-        self.cross_entropy = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+        self.on_logits = nn.ModuleDict()
+        if settings.classification == "cross_entropy":
+            self.on_logits["cross_entropy"] = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+        elif settings.compares_classes:
+            self.on_logits["circle"] = ClassCircleLoss(settings)
         self.on_features = nn.ModuleDict(
-            {name: FEATURE_LOSSES[name](settings) for name in self.weights if name != "cross_entropy"}
+            {name: FEATURE_LOSSES[name](settings) for name in self.weights if name not in self.on_logits}
         )
 
     def forward(
@@ -186,14 +250,17 @@ class ReIDLoss(nn.Module):
         labels: Tensor,
         branch_weights: Mapping[str, float] | None = None,
     ) -> Objective:
-        """features: by branch (B, dim), before the neck. logits: by branch (B, classes). labels: (B,) int64."""
+        """features: by branch (B, dim), before the neck. logits: by branch (B, classes); see ``SSRNet.cosine_logits``.
+
+        labels: (B,) int64.
+        """
         total = labels.new_zeros((), dtype=torch.float32)
         terms = {}
         for branch, feature in features.items():
             branch_weight = 1.0 if branch_weights is None else branch_weights[branch]
             for name, weight in self.weights.items():
-                if name == "cross_entropy":
-                    term = self.cross_entropy(logits[branch], labels)
+                if name in self.on_logits:
+                    term = self.on_logits[name](logits[branch], labels)
                 else:
                     term = self.on_features[name](feature, labels)
                 terms[f"{name}/{branch}"] = term.detach()

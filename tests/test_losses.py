@@ -153,6 +153,50 @@ def test_contrastive_by_hand(reduction):
     assert loss(*vectors()).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_circle_over_classes_by_hand():
+    """Every cosine with a classifier is a pair: one positive an image, the other classes its negatives."""
+    s, (m, gamma) = np.array([[0.9, 0.2, -0.3], [0.1, 0.6, 0.5], [0.4, 0.0, 0.7]]), (0.25, 64)
+    terms = []
+    for row, label in zip(s, (0, 1, 1)):
+        p = -gamma * max(0, 1 + m - row[label]) * (row[label] - (1 - m))
+        n = [gamma * max(0, x + m) * (x - m) for j, x in enumerate(row) if j != label]
+        terms.append(np.logaddexp(0, p + np.logaddexp.reduce(n)))
+    for reduction in ("mean", "sum"):
+        settings = LossSettings(
+            "circle", "none", reduction=reduction, circle_level="class", circle_margin=m, circle_scale=gamma
+        )
+        assert settings.trains_classifiers and not settings.needs_pairs and settings.title == "circle"
+        objective = ReIDLoss(settings)({"G": torch.zeros(3, 4)}, {"G": torch.tensor(s)}, torch.tensor([0, 1, 1]))
+        assert objective.total.item() == pytest.approx(getattr(np, reduction)(terms), rel=1e-5)
+
+
+def test_circles_margin_and_scale_are_settings():
+    x, labels = vectors()
+    loss = FEATURE_LOSSES["circle"](LossSettings(circle_margin=0.25, circle_scale=128))
+    assert loss(x, labels).item() == pytest.approx(np.mean(circle(0.25, 128)), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["contrastive", "lifted"])
+def test_pairs_as_they_are_or_of_unit_length(name):
+    x, labels = vectors()
+    unit, plain = (FEATURE_LOSSES[name](LossSettings(normalise_pairs=normalise)) for normalise in (True, False))
+    normalised = torch.nn.functional.normalize(x)
+    assert plain(normalised, labels).item() == pytest.approx(unit(x, labels).item(), rel=1e-5)
+    assert plain(x, labels).item() != pytest.approx(unit(x, labels).item(), rel=1e-2)
+
+
+def test_instance_loss_over_vehicles_by_hand():
+    """Softmax over the cosines to the other images; the targets are those of the vehicle, on average."""
+    s, terms = 64 * cosines(), []
+    for a in range(5):
+        others = [i for i in range(5) if i != a]
+        log = {i: s[a, i] - np.logaddexp.reduce(s[a, others]) for i in others}
+        terms.append(-np.mean([log[i] for i in others if LABELS[i] == LABELS[a]]))
+    settings = LossSettings(metric="instance", instance_classes="vehicle")
+    assert FEATURE_LOSSES["instance"](settings)(*vectors()).item() == pytest.approx(np.mean(terms), rel=1e-4)
+    assert settings.needs_pairs
+
+
 def test_instance_loss_does_not_read_the_labels():
     x, labels = vectors()
     loss = FEATURE_LOSSES["instance"](LossSettings())
@@ -242,6 +286,10 @@ def test_the_defaults_are_the_papers():
         ({"beta": float("nan")}, "beta is nan; give a number of at least 0"),
         ({"margin": -0.5}, "margin is -0.5; give a number of at least 0"),
         ({"reduction": "average"}, "reduction is 'average'; choose one of mean, sum"),
+        ({"circle_level": "image"}, "circle_level is 'image'; choose one of pair, class"),
+        ({"circle_scale": -1}, "circle_scale is -1; give a number of at least 0"),
+        ({"instance_classes": "x"}, "instance_classes is 'x'; choose one of image, vehicle"),
+        ({"metric": "circle", "circle_level": "class"}, "circle is the metric loss; .*: set classification to circle"),
         ({"label_smoothing": 1}, r"label_smoothing is 1; it must lie in \[0, 1\)"),
         ({"label_smoothing": -0.1}, "label_smoothing is -0.1"),
     ],

@@ -53,7 +53,7 @@ $\lambda = \frac{2}{3}$.
 
 - **Small λ**: the regions see little, and below $\frac{1}{2}$ cells between them belong to none.
 - **Large λ**: the regions become one and the same, at $\lambda = 1$ with cosines of 1. Each layer of the graph takes up the
-  neighbours: where that makes the regions still more alike, the paper calls it over-smoothing (Sec. 4.3). The sentences
+  neighbours: where that makes the regions still more alike, the paper calls it over-smoothing (Sec. 4.4). The sentences
   below the matrices and the curve say whether it does on this image.
 - **The ranks at another λ** come from a network trained at one λ and used at another. The paper's Fig. 4 trains a
   network from the start for each λ, so the two curves answer different questions.

@@ -190,7 +190,8 @@ def edit_trace(model: SSRNet, trace: Trace, edit: GraphEdit) -> EditedTrace:
     if edit.crop_ratio is not None:
         ratio = edit.crop_ratio
         boxes = region_boxes(trace.F_attn.shape[2], trace.F_attn.shape[3], ratio)
-        H0 = graph.initial_nodes(trace.f_G, pool_regions(trace.F_attn, boxes))
+        of_global_node = (trace.after if model.settings.global_node_from == "after" else trace.before)["G"]
+        H0 = graph.initial_nodes(of_global_node, pool_regions(trace.F_attn, boxes))
     if edit.nodes_silenced:
         H0 = H0.clone()
         H0[:, [graph.nodes.index(node) for node in edit.nodes_silenced]] = 0

@@ -1,7 +1,7 @@
 """Overlap of the five regions of Eq. 2, from their boxes alone; no network is needed.
 
 The paper wants overlap (Sec. 3.4, lambda > 1/2). Too much of it makes regions alike and leads to over-smoothing
-(Sec. 4.3).
+(Sec. 4.4).
 """
 
 from __future__ import annotations

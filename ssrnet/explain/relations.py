@@ -2,7 +2,7 @@
 
 Over-smoothing (paper Sec. 3.4 and 4.4): every layer averages a node with its neighbours, until all are alike.
 Where F_G ends in a ReLU (a backbone's ``non_negative``), H(0) of a region and every later row have no negative entries
-and their cosines lie in [0, 1]; only the learned token's row of H(0) may be negative. A row of zeros has cosine 0 with
+and their cosines lie in [0, 1]; only the learned token's row of H(0) may be negative, and the global node's if it comes from after the neck. A row of zeros has cosine 0 with
 everything.
 """
 

@@ -37,6 +37,8 @@ class ModelSettings:
     """Five regions in a graph, or PCB's stripes in its place (Table 3)."""
     global_node: bool = True
     """Off: "w/o GN" of Table 1."""
+    global_node_from: Literal["before", "after"] = "before"
+    """The global node's row of H(0): f_G before its batch-norm neck, as the regions have none, or after it (Sec. 3.2)."""
     token_node: bool = True
     """Off: "w/o token" of Table 1."""
     gcn_depth: int = 2
@@ -58,6 +60,7 @@ class ModelSettings:
             ("padding", get_args(PaddingName)),
             ("attention", get_args(AttentionName)),
             ("parts", get_args(PartsName)),
+            ("global_node_from", ("before", "after")),
         ):
             if getattr(self, name) not in choices:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}.")
@@ -96,6 +99,8 @@ class ModelSettings:
         if self.has_graph:
             if not self.global_node:
                 details.append("w/o GN")
+            elif self.global_node_from == "after":
+                details.append("GN after BN")
             if not self.token_node:
                 details.append("w/o token")
             if self.gcn_depth != 2:

@@ -111,6 +111,8 @@ class SSRNet(nn.Module):
         super().__init__()
         self.settings = settings
         self.num_classes = num_classes
+        self.cosine_logits = False
+        """Whether :meth:`forward` gives cosines with the classifiers' weights, which a circle loss over classes compares."""
         family = BACKBONES[settings.backbone].family
         self.backbone = family(settings.backbone, settings.last_stride, settings.stride_position)
         channels = self.backbone.channels
@@ -171,6 +173,8 @@ class SSRNet(nn.Module):
         """
         F_G, theta = feature_map
         before = {"G": F_G.mean((2, 3))}
+        after = {"G": self.necks["G"](before["G"])}
+        of_global_node = (after if self.settings.global_node_from == "after" else before)["G"]
         attended = self.attention(F_G)
         if self.attention_head is not None:
             before["attn"] = self.attention_head(attended.F_attn)
@@ -183,11 +187,11 @@ class SSRNet(nn.Module):
             boxes = region_boxes(F_G.shape[2], F_G.shape[3], ratio)
             nodes = self.graph.nodes
             A = self.graph.A if A is None else A
-            H = self.graph(self.graph.initial_nodes(before["G"], pool_regions(attended.F_attn, boxes)), A)
+            H = self.graph(self.graph.initial_nodes(of_global_node, pool_regions(attended.F_attn, boxes)), A)
             before["token"] = H[-1][:, self.graph.readout]
         if self.stripes is not None:
             before |= {f"part{i + 1}": part for i, part in enumerate(self.stripes(attended.F_attn))}
-        after = {branch: self.necks[branch](feature) for branch, feature in before.items()}
+        after |= {branch: self.necks[branch](feature) for branch, feature in before.items() if branch != "G"}
         return Trace(
             F_G,
             attended.F_attn,
@@ -210,5 +214,10 @@ class SSRNet(nn.Module):
     def forward(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What training needs: features before the neck (B, dim) and logits (B, num_classes), by branch."""
         trace = self.trace(x)
-        logits = {branch: layer(trace.after[branch]) for branch, layer in self.classifiers.items()}
+        logits = {}
+        for branch, classifier in self.classifiers.items():
+            if self.cosine_logits:
+                logits[branch] = F.linear(F.normalize(trace.after[branch]), F.normalize(classifier.weight))
+            else:
+                logits[branch] = classifier(trace.after[branch])
         return dict(trace.before), logits

@@ -44,6 +44,7 @@ class RunState:
         torch.manual_seed(settings.seed)
         self.data = TrainingData(settings, group)
         self.model = SSRNet(settings.model, num_classes=self.data.vehicles)
+        self.model.cosine_logits = settings.loss.compares_classes
         note, imprint = load_start(self.model, settings)
         group.say(note)
         place(self.model, settings, group)

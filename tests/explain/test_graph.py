@@ -16,7 +16,7 @@ from ssrnet.model.graph import RelationGraph, normalised_adjacency
 from ssrnet.retrieval.extraction import FeatureSet
 from tests import tiny
 
-GRAPHS = [dict(), dict(global_node=False), dict(token_node=False)]
+GRAPHS = [dict(), dict(global_node=False), dict(token_node=False), dict(global_node_from="after")]
 
 
 def split_of(trace, **changes) -> tuple[Split, FeatureSet]:
@@ -63,7 +63,7 @@ def test_a_node_that_is_off_is_a_smaller_graph():
 
 @torch.no_grad()
 @pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize("graph", GRAPHS, ids=["full", "without global", "without token"])
+@pytest.mark.parametrize("graph", GRAPHS, ids=["full", "without global", "without token", "global after BN"])
 def test_an_edit_gives_the_output_of_the_network_with_that_graph(graph, depth):
     model = tiny.network(gcn_depth=depth, **graph)
     feature_map = model.feature_map(tiny.images())

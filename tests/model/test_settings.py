@@ -13,7 +13,7 @@ def test_the_defaults_are_the_papers():
         "regions",
     )
     assert (settings.crop_ratio, settings.gcn_depth, settings.branch_dim) == (2 / 3, 2, 512)
-    assert settings.global_node and settings.token_node
+    assert settings.global_node and settings.token_node and settings.global_node_from == "before"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,8 @@ def test_the_defaults_are_the_papers():
         (TABLE_1["+AB+RB"], "SSR-Net (GB+AB+RB)"),
         ({"attention": "se", "gcn_depth": 3, "crop_ratio": 0.5}, "GB+AB+RB, se, l = 3, λ = 0.5"),
         ({"parts": "pcb"}, "GB+AB+PCB"),
+        ({"global_node_from": "after"}, "GB+AB+RB, GN after BN"),
+        ({"global_node_from": "after", "global_node": False}, "GB+AB+RB, w/o GN"),
     ],
 )
 def test_titles_are_the_rows_of_the_tables(changes, title):
@@ -73,7 +75,14 @@ def test_a_branch_needs_a_channel():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"backbone": "vgg16"}, {"attention": "transformer"}, {"parts": "wheels"}, {"stride_position": "conv3"}]
+    "changes",
+    [
+        {"backbone": "vgg16"},
+        {"attention": "transformer"},
+        {"parts": "wheels"},
+        {"stride_position": "conv3"},
+        {"global_node_from": "beside"},
+    ],
 )
 def test_a_name_that_is_none_of_the_choices_is_refused(changes):
     ((name, value),) = changes.items()  # a checkpoint's metadata may say anything

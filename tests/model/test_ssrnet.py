@@ -101,6 +101,31 @@ def test_the_trace_holds_what_the_paper_names():
 
 
 @torch.no_grad()
+def test_the_global_node_comes_from_before_or_after_the_neck():
+    before, after = tiny.network(num_classes=5), tiny.network(num_classes=5, global_node_from="after")
+    x = tiny.images()
+    a, b = before.trace(x), after.trace(x)
+    assert torch.equal(a.H[0][:, 0], a.f_G) and torch.equal(b.H[0][:, 0], b.after["G"])
+    assert torch.equal(a.H[0][:, 1:], b.H[0][:, 1:]) and not torch.allclose(a.f_token, b.f_token)
+    assert torch.equal(a.f_G, b.f_G) and torch.equal(a.after["G"], b.after["G"])
+    for model in (before, after):  # the neck sees each batch once
+        counted = model.train().necks["G"].num_batches_tracked.clone()
+        model(x)
+        assert model.necks["G"].num_batches_tracked == counted + 1
+
+
+@torch.no_grad()
+def test_cosine_logits_are_those_of_the_features_after_the_neck_and_the_classifiers():
+    model = tiny.network(num_classes=5)
+    model.cosine_logits = True
+    _, logits = model(tiny.images())
+    trace = model.trace(tiny.images())
+    for branch, classifier in model.classifiers.items():
+        expected = torch.nn.functional.cosine_similarity(trace.after[branch][:, None], classifier.weight[None], dim=2)
+        assert torch.allclose(logits[branch], expected, atol=1e-5)
+
+
+@torch.no_grad()
 def test_the_neck_is_batch_norm_without_shift():
     model = tiny.network()
     trace = model.trace(tiny.images())
