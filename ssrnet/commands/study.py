@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 
 import ssrnet
+from ssrnet.commands.study_report import publish_numbers
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.protocols import Protocol
 from ssrnet.errors import DivergedError, SettingsError, SSRNetError, TrainingError
 from ssrnet.files import read_json
 from ssrnet.model import SSRNet
 from ssrnet.studies.cell_results import write_json
-from ssrnet.studies.cells import Cell, make_cell, protocols_of, run_cell, test_sets
+from ssrnet.studies.cells import Cell, is_done, make_cell, run_cell, test_sets, usual_protocols
 from ssrnet.studies.complexity import measure_complexity
 from ssrnet.studies.definitions import STUDIES, STUDY_NAMES, Study
 from ssrnet.studies.settings import StudySettings
@@ -28,16 +30,25 @@ Plan = dict[str, dict[str, Cell]]
 def run_study(settings: StudySettings) -> None:
     """Runs the study that ``settings`` name, or all; finished cells and measurements are not repeated.
 
-    Writes only to ``settings.out``: ``studies/NAME.json`` (the cell of each row), ``cells/*/cell.json``
+    Writes to ``settings.out``: ``studies/NAME.json`` (the cell of each row), ``cells/*/cell.json``
     (numbers and their protocol records) with the checkpoints beside them, ``slices/`` with --train-identities, and
-    ``cache/`` with decoded images, which may be deleted once the studies are done.
+    ``cache/`` with decoded images, which may be deleted once the studies are done; the first two also to
+    ``settings.publish``, after each cell.
     Raises :class:`TrainingError` at the end where cells diverged, and immediately the errors of bad
     settings, bad data or a full disk.
     """
     names = STUDY_NAMES if settings.study == "all" else (settings.study,)
     studies = [STUDIES[name] for name in names if name in STUDIES]
     if studies:
-        _run_cells(make_plan(settings, studies), settings)
+        plan = make_plan(settings, studies)
+        if settings.publish is not None:
+            _adopt_published(distinct(plan), settings.publish)
+        if settings.dry_run:
+            _list_cells(plan)
+        else:
+            _run_cells(plan, settings)
+    if settings.dry_run:
+        return
     if "complexity" in names:
         _run_complexity(settings)
     print(f"ssrnet study report --out {settings.out} shows the tables beside the paper's.")
@@ -61,17 +72,21 @@ def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
         tested_on.check_labelled("a study")
         origin.append(tested_on.content_hash())
     tested = settings.test_data or settings.data
+    tests = test_sets(tested, settings.subset)
+    protocols = settings.protocol or usual_protocols(tests[0])
+    for test_set in tests:
+        for name in protocols:
+            Protocol(name).split(test_set)
+    cells = settings.out / "cells"
     plan = {
         study.name: {
-            row.label: make_cell(shared, row, settings.out / "cells", tested, origin, settings.galleries)
-            for row in study.rows
+            row.label: make_cell(shared, row, cells, tested, origin, settings.galleries, protocols)
+            for row in (*study.rows, *study.readings)
         }
         for study in studies
     }
     for cell in distinct(plan):
         check_sizes(cell)
-    for test_set in test_sets(distinct(plan)[0]):
-        protocols_of(test_set, settings.galleries)
     return plan
 
 
@@ -97,7 +112,7 @@ def _run_cells(plan: Plan, settings: StudySettings) -> None:
     cells = distinct(plan)
     failed, busy = [], []
     for number, cell in enumerate(cells, 1):
-        done = cell.result.exists()
+        done = is_done(cell)
         print(f"[{number}/{len(cells)}] {cell.title}: {'done before' if done else 'training'} ({cell.folder})")
         try:
             if not done and not run_cell(cell):
@@ -110,6 +125,8 @@ def _run_cells(plan: Plan, settings: StudySettings) -> None:
             raise TrainingError(f"stopped at {cell.title} ({error}) The same study command resumes there.") from error
         except SSRNetError as error:
             raise type(error)(f"{cell.title}: {error}") from error
+        if settings.publish is not None and is_done(cell):
+            publish_numbers(settings.out, settings.publish)
     if busy:
         print(f"{len(busy)} cells are in use by another process; run the same command again once it is done.")
     if failed:
@@ -117,6 +134,26 @@ def _run_cells(plan: Plan, settings: StudySettings) -> None:
         raise TrainingError(
             f"{len(failed)} of {len(cells)} cells could not be trained; the first, {cell.title}: {error}"
         )
+
+
+def _adopt_published(cells: list[Cell], published: Path) -> None:
+    """Copies the numbers of published cells to where the study looks for them, so that they count as done."""
+    for cell in cells:
+        path = published / "cells" / cell.name / cell.result.name
+        if path.exists() and not cell.result.exists():
+            write_json(cell.result, read_json(path))
+
+
+def _list_cells(plan: Plan) -> None:
+    """Prints each cell with its tables, and how many remain."""
+    cells = distinct(plan)
+    for number, cell in enumerate(cells, 1):
+        tables = [name for name, rows in plan.items() if cell.name in {row.name for row in rows.values()}]
+        state = "done" if is_done(cell) else "to do"
+        print(f"[{number}/{len(cells)}] {state}: {cell.title} ({', '.join(tables)}; {cell.name})")
+    print(
+        f"{len(cells)} networks, {sum(not is_done(cell) for cell in cells)} to do, under {', '.join(cells[0].protocols)}."
+    )
 
 
 def _run_complexity(settings: StudySettings) -> None:
@@ -133,6 +170,8 @@ def _run_complexity(settings: StudySettings) -> None:
         return
     measured = measure_complexity(settings)
     write_json(path, {"study": "complexity", "key": key, **asdict(measured)})
+    if settings.publish is not None:
+        publish_numbers(settings.out, settings.publish)
     print(f"complexity: SSR-Net takes {measured.ratio:.3f} times GB's time ({path})")
 
 

@@ -34,7 +34,8 @@ def write_report(settings: ReportSettings) -> tuple[Path, Path]:
 def publish_numbers(out: Path, to: Path) -> None:
     """Copies a study's plans and its cells' numbers, with directories stripped from paths in the training settings.
 
-    Raises :class:`DataError` for a cell that cannot be read.
+    A plan that is there already stays until the new one has as many rows with numbers. Raises :class:`DataError` for a
+    cell that cannot be read.
     """
     plans, cells = sorted(out.glob("studies/*.json")), sorted(out.glob("cells/*/cell.json"))
     for path in cells:
@@ -42,5 +43,13 @@ def publish_numbers(out: Path, to: Path) -> None:
         values = json.loads(path.read_text(encoding="utf-8"))
         write_json(to / path.relative_to(out), values | {"training": without_folders(values["training"])})
     for path in plans:
-        write_json(to / path.relative_to(out), json.loads(path.read_text(encoding="utf-8")))
-    print(f"{to}: {len(plans)} studies, {len(cells)} rows")
+        published = to / path.relative_to(out)
+        if not published.exists() or measured_rows(out, path) >= measured_rows(to, published):
+            write_json(published, json.loads(path.read_text(encoding="utf-8")))
+    print(f"{to}: {len(plans)} studies, {len(cells)} cells")
+
+
+def measured_rows(out: Path, plan: Path) -> int:
+    """How many of a plan's rows have numbers in ``out``; 0 for complexity's, which has no cells."""
+    rows = json.loads(plan.read_text(encoding="utf-8")).get("rows", [])
+    return sum((out / "cells" / row["cell"] / "cell.json").exists() for row in rows)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ssrnet.data.datasets import available_subsets, open_dataset
-from ssrnet.data.protocols import Protocol
+from ssrnet.data.protocols import Protocol, ProtocolName, available_protocols
 from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import ResourceError
 from ssrnet.losses import LossSettings
@@ -21,10 +21,10 @@ from ssrnet.model import ModelSettings
 from ssrnet.resources import resolve_device
 from ssrnet.retrieval.evaluation import evaluate, over_seeds, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
-from ssrnet.studies.cell_results import CellResult, Score, write_json
+from ssrnet.studies.cell_results import CellResult, Score, read_cell, write_json
 from ssrnet.studies.definitions import Row
 from ssrnet.train import train
-from ssrnet.training.checkpoint import Checkpoint, load_checkpoint
+from ssrnet.training.checkpoint import Checkpoint, file_hash, load_checkpoint
 from ssrnet.training.settings import TrainSettings
 
 NOT_PART_OF_A_CELL = {
@@ -42,18 +42,25 @@ NOT_PART_OF_A_CELL = {
     "skip_damaged",
 }
 """Settings that do not affect the numbers: paths, devices, and the names of recipe and network."""
+LATER = {
+    "model": ("global_node_from",),
+    "loss": ("circle_level", "circle_margin", "circle_scale", "normalise_pairs", "instance_classes"),
+}
+"""Settings younger than published cells, which count where they differ from their default: other cells keep their names."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One variant to train. ``data`` is the test data; ``training.data`` may be a part of it, or other data.
 
-    ``training.out`` is the cell's folder of checkpoints; its numbers are beside it in ``cell.json``.
+    ``training.out`` is the cell's folder of checkpoints; its numbers, under each of ``protocols``, are beside it in
+    ``cell.json``.
     """
 
     training: TrainSettings
     data: Path
     galleries: int
+    protocols: tuple[ProtocolName, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,13 +79,23 @@ class Cell:
         """The variant in words, as "GB+AB, se; cross_entropy+triplet"."""
         loss = self.training.loss
         beta = f", β = {loss.beta:g}" if loss.metric != "none" and loss.beta != 1 else ""
-        return f"{self.training.model.title}; {loss.title}{beta}"
+        summed = ", summed" if loss.reduction == "sum" else ""
+        return f"{self.training.model.title}; {loss.title}{beta}{summed}"
 
 
-def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, origin: Sequence[str], galleries: int) -> Cell:
+def make_cell(
+    shared: TrainSettings,
+    row: Row,
+    cells: Path,
+    data: Path,
+    origin: Sequence[str],
+    galleries: int,
+    protocols: tuple[ProtocolName, ...] = (),
+) -> Cell:
     """The cell of a table's row, in a folder of ``cells`` named by the variant and a hash of what affects its numbers.
 
-    ``data`` is the test data; ``origin`` identifies training and test data.
+    ``data`` is the test data; ``origin`` identifies training and test data. Starting weights count by their content, so
+    that a cell has one name on every machine; protocols do not count, since a trained cell is evaluated under any.
 
     Settings without effect on the variant are set to their defaults first, so that a variant has
     one cell, whichever tables it is in: full SSR-Net, or beta = 0 and cross-entropy alone.
@@ -91,10 +108,17 @@ def make_cell(shared: TrainSettings, row: Row, cells: Path, data: Path, origin: 
     # As the loss was written up to version 0.1, so that cells of that time keep their names.
     pair = ("classification", "metric")
     shaping["loss"] = {k: v for k, v in shaping["loss"].items() if k not in pair} | {"name": loss.title}
+    for part, defaults in (("model", asdict(ModelSettings())), ("loss", asdict(LossSettings()))):
+        for name in LATER[part]:
+            if shaping[part][name] == defaults[name]:
+                del shaping[part][name]
+    for name in ("backbone_weights", "start_from"):
+        if shaping[name] is not None and Path(shaping[name]).is_file():
+            shaping[name] = file_hash(Path(shaping[name]))
     shaping |= {"data": list(origin), "galleries": galleries}
     digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()[:8]
     words = re.findall(r"[A-Za-z0-9.]+", f"{model.title} {loss.title}")
-    return Cell(replace(training, out=cells / "-".join([*words, digest]) / "run"), data, galleries)
+    return Cell(replace(training, out=cells / "-".join([*words, digest]) / "run"), data, galleries, protocols)
 
 
 def effective_model(model: ModelSettings) -> ModelSettings:
@@ -106,31 +130,53 @@ def effective_model(model: ModelSettings) -> ModelSettings:
         idle.append("parts")
     if not model.has_graph:
         idle += ["global_node", "token_node", "gcn_depth", "crop_ratio"]
+    if not (model.has_graph and model.global_node):
+        idle.append("global_node_from")
     return replace(model, **{name: getattr(ModelSettings(), name) for name in idle})
 
 
 def effective_loss(loss: LossSettings) -> LossSettings:
-    """``loss`` without a metric loss whose weight is 0, and with the default beta where there is no metric loss."""
+    """``loss`` without a metric loss whose weight is 0, and with every setting without effect at its default."""
+    idle = []
     if loss.metric == "none" or loss.beta == 0:
-        return replace(loss, metric="none", beta=LossSettings().beta)
-    return loss
+        loss = replace(loss, metric="none")
+        idle.append("beta")
+    if loss.weights.keys() == {"cross_entropy"}:
+        idle.append("reduction")
+    if "circle" not in loss.weights:
+        idle += ["circle_level", "circle_margin", "circle_scale"]
+    if not loss.weights.keys() & {"contrastive", "lifted"}:
+        idle.append("normalise_pairs")
+    if "instance" not in loss.weights:
+        idle.append("instance_classes")
+    return replace(loss, **{name: getattr(LossSettings(), name) for name in idle})
 
 
 def run_cell(cell: Cell) -> bool:
     """Trains and evaluates the cell unless it is done; False where another process is working on it.
 
-    A killed cell resumes from its last checkpoint. Raises what training and evaluation raise.
+    A killed cell resumes from its last checkpoint; one that was measured under other protocols is evaluated again.
+    Raises what training and evaluation raise.
     """
     with _locked(cell.folder) as locked:
         if not locked:
             return False
-        if not cell.result.exists():
-            checkpoint = load_checkpoint(_train(cell.training))
+        if not is_done(cell):
+            weights = cell.training.out / "last.safetensors"
+            trained = cell.result.exists() and weights.exists()
+            checkpoint = load_checkpoint(weights if trained else _train(cell.training))
             result = evaluate_cell(cell, checkpoint)
             write_json(cell.result, asdict(result))
             # The weights stay; the optimiser's state is twice as large and no longer needed.
             (cell.training.out / "resume.pt").unlink(missing_ok=True)
     return True
+
+
+def is_done(cell: Cell) -> bool:
+    """Whether the cell's file has its numbers under every protocol; raises :class:`DataError` for a damaged one."""
+    if not cell.result.exists():
+        return False
+    return set(cell.protocols) <= {score.record["protocol"] for score in read_cell(cell.result).scores}
 
 
 def _train(training: TrainSettings) -> Path:
@@ -141,7 +187,7 @@ def _train(training: TrainSettings) -> Path:
 
 
 def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
-    """The cell's numbers on every test set of its data, each under the protocol that the data's authors report."""
+    """The cell's numbers on every test set of its data, each under every protocol."""
     info = checkpoint.info
     trained_on = open_dataset(cell.training.data, None if cell.training.data != cell.data else cell.training.subset)
     training_set = {
@@ -152,7 +198,7 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
         "held_back": cell.training.holdout,
     }
     made_by = checkpoint.record | describe(ExtractSettings(), info.image_size) | {"training_set": training_set}
-    datasets = test_sets(cell)
+    datasets = test_sets(cell.data, cell.training.subset)
     pooled = {image.name: image for dataset in datasets for image in dataset.test}
     features = extract(
         checkpoint.model,
@@ -164,30 +210,30 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
     )
     scores = []
     for dataset in datasets:
-        protocols = protocols_of(dataset, cell.galleries)
-        evaluations = [evaluate(features, dataset, protocol, made_by=made_by, top_k=1) for protocol in protocols]
-        spread = over_seeds([evaluation.metrics for evaluation in evaluations])
-        seeds = tuple(protocol.seed for protocol in protocols)
-        record = asdict(evaluations[0].record)
-        scores.append(Score(dataset.name, record, seeds, spread.mean, spread.deviation if len(seeds) > 1 else None))
+        for name in cell.protocols:
+            protocols = with_seeds(name, cell.galleries, Protocol.n)
+            evaluations = [evaluate(features, dataset, protocol, made_by=made_by, top_k=1) for protocol in protocols]
+            spread = over_seeds([evaluation.metrics for evaluation in evaluations])
+            seeds = tuple(protocol.seed for protocol in protocols)
+            record = asdict(evaluations[0].record)
+            scores.append(Score(dataset.name, record, seeds, spread.mean, spread.deviation if len(seeds) > 1 else None))
     return CellResult(
         cell.name, cell.title, info.image_size, info.epoch, info.step, info.training, training_set, tuple(scores)
     )
 
 
-def test_sets(cell: Cell) -> list[ReIDDataset]:
-    """The data's test set, or all its test subsets (VehicleID-800, 1600 and 2400) unless --subset names one."""
-    subsets: Sequence[int | None] = available_subsets(cell.data) or (None,)
-    if cell.training.subset is not None:
-        subsets = (cell.training.subset,)
-    return [open_dataset(cell.data, subset) for subset in subsets]
+def test_sets(data: Path, subset: int | None) -> list[ReIDDataset]:
+    """The test set of ``data``, or all its test subsets (VehicleID-800, 1600 and 2400) unless ``subset`` is one."""
+    subsets: Sequence[int | None] = available_subsets(data) or (None,)
+    if subset is not None:
+        subsets = (subset,)
+    return [open_dataset(data, subset) for subset in subsets]
 
 
-def protocols_of(dataset: ReIDDataset, galleries: int) -> list[Protocol]:
-    """The authors' protocol, once per random gallery; raises :class:`ProtocolError` where unusable."""
-    protocols = with_seeds(dataset.protocol, galleries, Protocol.n)
-    protocols[0].split(dataset)
-    return protocols
+def usual_protocols(dataset: ReIDDataset) -> tuple[ProtocolName, ...]:
+    """The protocol that the data's authors report, then single-gallery-shot, the paper's (Sec. 4.7), if the data serve it."""
+    serves = available_protocols(dataset)["single_gallery_shot"] is None
+    return tuple(dict.fromkeys((dataset.protocol, *(["single_gallery_shot"] if serves else []))))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from ssrnet.losses import ReductionName
 from ssrnet.model import TABLE_1
 
 TrainedStudyName = Literal["components", "attention", "parts", "depth", "crop-ratio", "beta", "losses"]
@@ -16,11 +17,15 @@ SSR_NET: Mapping[str, object] = {"attention_branch": True, "relation_branch": Tr
 
 @dataclass(frozen=True)
 class Row:
-    """One variant: its label in the paper, and its changes to the model's and the loss's settings."""
+    """One variant: its label in the paper, and its changes to the model's and the loss's settings.
+
+    ``printed``: the paper's row beside which it stands, for a variant that has none of its own.
+    """
 
     label: str
     model: Mapping[str, object] = field(default_factory=dict)
     loss: Mapping[str, object] = field(default_factory=dict)
+    printed: str | None = None
 
     @property
     def model_changes(self) -> dict[str, object]:
@@ -30,11 +35,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Study:
-    """One table or figure of the paper. ``notes``: where we had to interpret it."""
+    """One table or figure of the paper. ``notes``: where we had to interpret it.
+
+    ``readings``: further rows, some of the paper's in another reading of it.
+    """
 
     name: TrainedStudyName
     paper: str
     rows: tuple[Row, ...]
+    readings: tuple[Row, ...] = ()
     metrics: tuple[str, ...] = ("Rank-1", "mAP")
     notes: tuple[str, ...] = ()
 
@@ -43,6 +52,12 @@ CROP_RATIOS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/3": 1 / 3, "1/2": 1 / 2, "2/3": 2 
 """Of these the paper's text names 1/8 and 2/3; the others are our choice of points."""
 
 BETAS = (0, 0.2, 0.5, 0.8, 1, 1.2, 1.5)
+
+
+def balanced(beta: float, reduction: ReductionName = "mean") -> dict[str, object]:
+    """Eq. 7 with that weight of Eq. 6, whose terms are averaged or, as printed, summed."""
+    return {"classification": "cross_entropy", "metric": "triplet", "beta": float(beta), "reduction": reduction}
+
 
 LOSSES = {
     "Cross-Entropy": ("cross_entropy", "none"),
@@ -58,7 +73,12 @@ LOSSES = {
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
-        Study("components", "Table 1", tuple(Row(label, changes) for label, changes in TABLE_1.items())),
+        Study(
+            "components",
+            "Table 1",
+            tuple(Row(label, changes) for label, changes in TABLE_1.items()),
+            (Row("+AB+RB (GN after BN)", {"global_node_from": "after"}, printed="+AB+RB"),),
+        ),
         Study(
             "attention",
             "Table 2",
@@ -87,9 +107,11 @@ STUDIES: dict[str, Study] = {
         Study(
             "beta",
             "Table 5",
+            tuple(Row(f"β = {beta:g}", loss=balanced(beta)) for beta in BETAS),
             tuple(
-                Row(f"β = {beta:g}", loss={"classification": "cross_entropy", "metric": "triplet", "beta": float(beta)})
+                Row(f"β = {beta:g}, Eq. 6 summed", loss=balanced(beta, "sum"), printed=f"β = {beta:g}")
                 for beta in BETAS
+                if beta
             ),
         ),
         Study(

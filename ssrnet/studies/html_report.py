@@ -11,8 +11,8 @@ from ssrnet.studies.report import CAUTION, HEADING, best, heading, is_measured, 
 from ssrnet.studies.tables import ReportTable
 
 ROW_HEIGHT = 28
-HEAD_HEIGHT = 66
-LABEL_WIDTH, NUMBER_WIDTH, SOURCE_WIDTH = 180, 96, 200
+HEAD_HEIGHT = 84
+LABEL_WIDTH, NUMBER_WIDTH, SOURCE_WIDTH = 180, 104, 200
 
 LABEL_COLOURS = ("#f1f3f5", "#ffffff")
 MEASURED_COLOURS = ("#1b6e53", "#e8f4ef")

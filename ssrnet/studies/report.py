@@ -34,8 +34,8 @@ def reference_list() -> list[str]:
 
 
 def heading(column: Column) -> tuple[str, ...]:
-    """A column's heading, line by line: source, test set, metric."""
-    return tuple(line for line in (column.origin, column.test_set, column.metric) if line)
+    """A column's heading, line by line: source, test set, protocol, metric."""
+    return tuple(line for line in (column.origin, column.test_set, column.protocol, column.metric) if line)
 
 
 def best(table: ReportTable) -> set[tuple[int, int]]:

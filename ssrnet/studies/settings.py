@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ssrnet.data.protocols import ProtocolName
 from ssrnet.errors import SettingsError
 from ssrnet.explain.cam import map_names
 from ssrnet.resources import DeviceName
@@ -59,8 +60,15 @@ class StudySettings(TrainSettings):
     resume: Annotated[bool, tyro.conf.Suppress] = False
     train_identities: int | None = None
     """Train on this many vehicles, drawn by the seed, instead of all: to try out the studies."""
+    protocol: tuple[ProtocolName, ...] = ()
+    """How a trained network is tested; by default the data's own protocol (VeRi-776: cross_camera) and the paper's,
+    single_gallery_shot (Sec. 4.7). A trained cell is tested again, not trained again, for another."""
     galleries: int = 10
-    """Random galleries of a single-gallery-shot test set; mean and spread are reported."""
+    """Random galleries of a shot protocol; mean and spread are reported."""
+    publish: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Copy each cell's numbers there as soon as it ends, as `ssrnet study report --publish`; what is there counts as done."""
+    dry_run: bool = False
+    """List the cells, and which are done, and train nothing."""
     latency: LatencySettings = field(default_factory=LatencySettings)
 
     def __post_init__(self) -> None:

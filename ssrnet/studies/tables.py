@@ -22,11 +22,12 @@ HERE, PAPER = "here", "paper"
 
 @dataclass(frozen=True)
 class Column:
-    """``origin``: :data:`HERE` or :data:`PAPER`, the source of the column's numbers."""
+    """``origin``: :data:`HERE` or :data:`PAPER`, the source of the column's numbers. ``protocol``: of a measured column."""
 
     origin: str
     test_set: str
     metric: str
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A measured point of Fig. 4: crop ratio, and Rank-1 and mAP in percent on one test set."""
+    """A measured point of Fig. 4: crop ratio, and Rank-1 and mAP in percent on one test set under one protocol."""
 
     test_set: str
     ratio: float
@@ -99,11 +100,15 @@ def protocol_records(out: Path, row: TableRow) -> list[dict[str, Any]]:
 def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
     """A trained study's rows, measured columns first."""
     results = _cell_results(study, out)
-    here = [Column(HERE, test_set, metric) for test_set in _test_sets(results.values()) for metric in study.metrics]
+    here = [
+        Column(HERE, test_set, metric, protocol)
+        for test_set, protocol in _tests(results.values())
+        for metric in study.metrics
+    ]
     there = [Column(PAPER, test_set, metric) for test_set, metric in paper.columns] if paper.rows else []
     rows = []
-    for row in study.rows:
-        result, printed = results.get(row.label), paper.row(row.label)
+    for row in (*study.rows, *study.readings):
+        result, printed = results.get(row.label), paper.row(row.printed or row.label)
         values = [_measured(result, column) for column in here]
         values += [_number(value) for value in printed.values] if printed else [ABSENT] * len(there)
         rows.append(TableRow(row.label, tuple(values), f"cells/{result.cell}/cell.json" if result else None))
@@ -182,16 +187,22 @@ def _json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not a file of a study ({error}); remove it and run the study again.") from error
 
 
-def _test_sets(results: Iterable[CellResult]) -> list[str]:
-    return list(dict.fromkeys(score.test_set for result in results for score in result.scores))
+def _tests(results: Iterable[CellResult]) -> list[tuple[str, str]]:
+    """Every test set and protocol, under which a cell was measured."""
+    return list(dict.fromkeys(_test(score) for result in results for score in result.scores))
 
 
-def _score(result: CellResult | None, test_set: str) -> Score | None:
-    return next((score for score in result.scores if score.test_set == test_set), None) if result else None
+def _test(score: Score) -> tuple[str, str]:
+    return score.test_set, str(score.record["protocol"]).replace("_", " ")
+
+
+def _score(result: CellResult | None, column: Column) -> Score | None:
+    test = (column.test_set, column.protocol)
+    return next((score for score in result.scores if _test(score) == test), None) if result else None
 
 
 def _measured(result: CellResult | None, column: Column) -> str:
-    score = _score(result, column.test_set)
+    score = _score(result, column)
     if score is None:
         return ABSENT
     mean = _number(metric(score.mean, column.metric))
@@ -218,11 +229,12 @@ def _protocol_notes(study: Study, results: dict[str, CellResult]) -> list[str]:
     if not results:
         return [_not_run(f"{study.name} --data DIR")]
     notes = []
-    missing = len(study.rows) - len(results)
-    if missing:
-        notes.append(f"Not measured yet: {missing} of {len(study.rows)} rows; run the same command to resume.")
+    rows = len(study.rows) + len(study.readings)
+    if len(results) < rows:
+        notes.append(f"Not measured yet: {rows - len(results)} of {rows} rows; run the same command to resume.")
     result = next(iter(results.values()))
-    notes += [_test_note(score) for score in result.scores]
+    scores = {_test(score): score for result in results.values() for score in result.scores}
+    notes += [_test_note(score) for score in scores.values()]
     settings, trained_on = result.training, result.training_set
     start = Path(str(settings["start_from"] or settings["backbone_weights"])).name.replace("none", "random")
     held = f", {trained_on['held_back']} of them held back" if trained_on["held_back"] else ""
@@ -230,7 +242,8 @@ def _protocol_notes(study: Study, results: dict[str, CellResult]) -> list[str]:
         f"Every row here: trained on {trained_on['images']:,} images of {trained_on['vehicles']:,} vehicles{held} "
         f"({trained_on['name']}, content {trained_on['hash']}), recipe {settings['recipe']}, "
         f"{settings['model']['backbone']} from {start} weights, "
-        f"{result.image_size} px, epochs: {result.epochs}, steps: {result.steps:,}, seed {settings['seed']}."
+        f"{result.image_size} px, epochs: {result.epochs}, steps: {result.steps:,}, seed {settings['seed']}; "
+        f"metric losses: the {settings['loss']['reduction']} over the batch, unless the row says otherwise."
     )
     return notes
 
@@ -251,7 +264,7 @@ def _test_note(score: Score) -> str:
 def _curve(results: dict[str, CellResult]) -> tuple[CurvePoint, ...]:
     points = [
         CurvePoint(
-            score.test_set,
+            ", ".join(_test(score)),
             result.training["model"]["crop_ratio"],
             metric(score.mean, "Rank-1"),
             metric(score.mean, "mAP"),

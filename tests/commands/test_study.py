@@ -1,6 +1,6 @@
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -39,7 +39,7 @@ def quick_cells(monkeypatch):
 
 def test_all_eight_studies_train_each_variant_once(city, tmp_path, quick_cells):
     run_study(small.study("all", city, tmp_path / "out", sizes=((0, 128),)))
-    assert len(quick_cells) == len(set(quick_cells)) == 30
+    assert len(quick_cells) == len(set(quick_cells)) == 37
     plans = sorted(os.listdir(tmp_path / "out/studies"))
     names = "attention beta complexity components crop-ratio depth losses parts".split()
     assert plans == [f"{name}.json" for name in names]
@@ -61,6 +61,29 @@ def test_a_killed_study_goes_on_at_the_unfinished_cell(city, tmp_path, quick_cel
     quick_cells.clear()
     run_study(small.study("parts", city, tmp_path / "out"))
     assert quick_cells == ["GB+AB+PCB; cross_entropy+triplet"]  # full SSR-Net is there already
+
+
+def test_each_cell_is_published_when_it_ends_and_then_counts_as_done(city, tmp_path, quick_cells, capsys):
+    """Also where nothing is left but what was published; a table is replaced by one with as many numbers."""
+    published = tmp_path / "tables"
+    kept = {"study": "depth", "rows": [{"label": "l = 1", "cell": "a"}, {"label": "l = 2", "cell": "b"}]}
+    write_json(published / "studies/depth.json", kept)
+    for name in "ab":
+        write_json(published / f"cells/{name}/cell.json", {})
+    settings = small.study("depth", city, tmp_path / "out", publish=published)
+    quick_cells.fail = {"SSR-Net (GB+AB+RB); cross_entropy+triplet": MemoryError()}
+    with pytest.raises(MemoryError):
+        run_study(settings)
+    assert json.loads((published / "studies/depth.json").read_text()) == kept
+    quick_cells.clear()
+    quick_cells.fail = {}
+    again = small.study("depth", city, tmp_path / "elsewhere", publish=published)
+    run_study(replace(again, dry_run=True))
+    assert not quick_cells and "3 networks, 2 to do, under cross_camera." in capsys.readouterr().out
+    run_study(again)
+    assert len(quick_cells) == 2
+    rows = json.loads((published / "studies/depth.json").read_text())["rows"]
+    assert [read_cell(published / "cells" / row["cell"] / "cell.json").variant for row in rows][1:] == quick_cells
 
 
 def test_a_loss_that_diverges_does_not_stop_the_others(city, tmp_path, quick_cells):

@@ -18,14 +18,17 @@ def study(name: str, data: Path, out: Path, **changes) -> StudySettings:
     shared = tiny.training(data, out, max_steps=4)
     values = {entry.name: getattr(shared, entry.name) for entry in fields(TrainSettings)}
     latency = LatencySettings(image_size=32, batch_size=2, rounds=2)
-    return StudySettings(**{**values, "study": name, "train_identities": 4, "latency": latency, **changes})
+    few = {"train_identities": 4, "latency": latency, "protocol": ("cross_camera",)}
+    return StudySettings(**{**values, "study": name, **few, **changes})
 
 
-def result(cell: Cell, rank_1: float = 0.5, mAP: float = 0.25, test_sets=("toys",), seeds=(0,)) -> CellResult:
+def result(
+    cell: Cell, rank_1: float = 0.5, mAP: float = 0.25, test_sets=("toys",), seeds=(0,), protocol="cross_camera"
+) -> CellResult:
     """What a cell might have measured, without running it."""
     record = {
         "dataset_hash": "abc",
-        "protocol": "cross_camera",
+        "protocol": protocol,
         "gallery": 9,
         "junk_rule": "same vehicle and camera",
         "average_precision": "non-interpolated",
@@ -43,6 +46,7 @@ def result(cell: Cell, rank_1: float = 0.5, mAP: float = 0.25, test_sets=("toys"
         "backbone_weights": "/w/r50.safetensors",
         "start_from": None,
         "model": {"backbone": "resnet18", "crop_ratio": cell.training.model.crop_ratio},
+        "loss": {"classification": "cross_entropy", "metric": "triplet", "reduction": "mean"},
     }
     trained_on = {"name": "toys", "hash": "def", "images": 12, "vehicles": 4, "held_back": 0}
     return CellResult(cell.name, cell.title, 32, 2, 4, training, trained_on, scores)

@@ -14,11 +14,13 @@ from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
 from ssrnet.studies.cell_results import read_cell, write_json
 from ssrnet.studies.cells import effective_loss, effective_model, make_cell, run_cell
-from ssrnet.studies.definitions import STUDIES
+from ssrnet.studies.definitions import STUDIES, Row
 from ssrnet.training.checkpoint import load_checkpoint
 from ssrnet.training.settings import recipe
 from tests.data import layouts
 from tests.studies import small
+
+CIRCLE = {"classification": "circle"}
 
 
 def plan(data, out, studies=tuple(STUDIES), **changes):
@@ -46,7 +48,7 @@ def test_a_variant_that_stands_in_several_tables_has_one_cell(planned):
     }
     assert len(whole) == 1
     assert planned["beta"]["β = 0"].name == planned["losses"]["Cross-Entropy"].name
-    assert sum(map(len, planned.values())) == 37 and len(distinct(planned)) == 30
+    assert sum(map(len, planned.values())) == 44 and len(distinct(planned)) == 37
 
 
 def test_data_recipe_seed_and_steps_are_the_same_for_all(planned):
@@ -76,7 +78,14 @@ def test_what_shapes_a_number_makes_another_cell(planned, city, tmp_path, change
 
 
 @pytest.mark.parametrize(
-    "change", [{"workers": 2}, {"evaluate_every": 1}, {"recipe": "paper"}, {"network": "baseline"}]
+    "change",
+    [
+        {"workers": 2},
+        {"evaluate_every": 1},
+        {"recipe": "paper"},
+        {"network": "baseline"},
+        {"protocol": ("single_gallery_shot",)},
+    ],
 )
 def test_what_shapes_no_number_does_not(planned, city, tmp_path, change):
     assert plan(city, tmp_path, ["parts"], **change)["parts"]["SSR-Net"].name == planned["parts"]["SSR-Net"].name
@@ -96,6 +105,34 @@ def test_cells_of_version_0_1_keep_their_names(study, row, name):
     rows = {each.label: each for each in STUDIES[study].rows}
     shared = replace(recipe("quick"), data=Path("city"))
     assert make_cell(shared, rows[row], Path("cells"), Path("city"), ["city", "abc"], 10).name == name
+
+
+@pytest.mark.parametrize(
+    ("changed", "plain", "same"),
+    [
+        (Row("", {"global_node_from": "after"}), Row(""), False),
+        (Row("", {"global_node_from": "after", "global_node": False}), Row("", {"global_node": False}), True),
+        (Row("", loss={"circle_margin": 0.25}), Row(""), True),
+        (Row("", loss={"classification": "circle", "circle_margin": 0.25}), Row("", loss=CIRCLE), False),
+        (Row("", loss={"metric": "none", "reduction": "sum"}), Row("", loss={"metric": "none"}), True),
+        (Row("", loss={"reduction": "sum"}), Row(""), False),
+    ],
+)
+def test_a_later_setting_makes_another_cell_only_where_it_changes_the_variant(changed, plain, same):
+    shared = replace(recipe("quick"), data=Path("city"))
+    made = [make_cell(shared, row, Path("cells"), Path("city"), ["abc"], 10).name for row in (changed, plain)]
+    assert (made[0] == made[1]) == same
+
+
+def test_starting_weights_count_by_their_content(tmp_path):
+    names = set()
+    for folder, content in (("here", b"a"), ("there", b"a"), ("other", b"b")):
+        path = tmp_path / folder / "weights.safetensors"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        shared = replace(recipe("quick"), data=Path("city"), backbone_weights=str(path))
+        names.add(make_cell(shared, STUDIES["parts"].rows[0], Path("cells"), Path("city"), ["abc"], 10).name)
+    assert len(names) == 2
 
 
 def test_settings_without_effect_are_set_aside():
@@ -143,6 +180,17 @@ def test_a_finished_cell_is_not_run_again(finished, monkeypatch):
     monkeypatch.setattr(cells, "train", None)
     before = finished.result.read_bytes()
     assert run_cell(finished) and finished.result.read_bytes() == before
+
+
+def test_another_protocol_evaluates_again_and_trains_nothing(finished, city, monkeypatch):
+    monkeypatch.setattr(cells, "train", None)
+    before = read_cell(finished.result)
+    both = replace(finished, protocols=("cross_camera", "single_gallery_shot"), galleries=2)
+    assert run_cell(both)
+    first, second = read_cell(both.result).scores
+    assert first == before.scores[0]
+    assert (second.record["protocol"], second.seeds) == ("single_gallery_shot", (0, 1)) and second.deviation is not None
+    write_json(finished.result, asdict(before))
 
 
 def test_a_killed_cell_goes_on_inside(finished, city, tmp_path, monkeypatch):
@@ -200,7 +248,8 @@ def test_two_processes_do_not_train_one_cell(city, tmp_path, monkeypatch):
 
 def test_vehicleid_is_tested_on_each_of_its_subsets(city, tmp_path, monkeypatch):
     root = layouts.vehicleid(tmp_path / "vehicleid")
-    made = plan(root, tmp_path / "out", ["parts"], sizes=((0, 32),), train_identities=None, galleries=3, max_steps=1)
+    few = dict(train_identities=None, galleries=3, max_steps=1, protocol=())
+    made = plan(root, tmp_path / "out", ["parts"], sizes=((0, 32),), **few)
     cell = made["parts"]["SSR-Net"]
     assert run_cell(cell)
     scores = read_cell(cell.result).scores

@@ -18,9 +18,22 @@ def test_the_rows_are_the_papers():
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_a_studys_rows_differ(study):
     variants = {
-        (replace(ModelSettings(), **row.model_changes), replace(LossSettings(), **row.loss)) for row in study.rows
+        (replace(ModelSettings(), **row.model_changes), replace(LossSettings(), **row.loss))
+        for row in (*study.rows, *study.readings)
     }
-    assert len(variants) == len(study.rows)
+    assert len(variants) == len(study.rows) + len(study.readings)
+
+
+def test_a_row_in_another_reading_stands_beside_one_of_the_papers():
+    readings = {study.name: study.readings for study in STUDIES.values() if study.readings}
+    for name, rows in readings.items():
+        assert {row.printed for row in rows} <= {row.label for row in STUDIES[name].rows}
+    assert [row.model for row in readings["components"]] == [{"global_node_from": "after"}]
+    summed = readings["beta"]
+    assert len(summed) == 6 and {row.loss["reduction"] for row in summed} == {"sum"}
+    assert [row.loss["beta"] for row in summed] == [
+        row.loss["beta"] for row in STUDIES["beta"].rows if row.loss["beta"]
+    ]
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
