@@ -22,7 +22,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.widgets.page import HOME, VIEWS
-from tests.browser.serving import CHROMIUM, PATIENCE, REPOSITORY, menu, started
+from tests.browser.serving import CHROMIUM, NOTHING_RUNS, PATIENCE, REPOSITORY, menu, started
 
 OUT = REPOSITORY / "assets/figures/pages"
 TIMES = 10
@@ -62,8 +62,7 @@ WATCH = """() => {
   }
   window.lookStart = window.lookLast = performance.now();
 }"""
-IDLE = """(quiet) => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
-  && performance.now() - window.lookLast > quiet"""
+IDLE = f"(quiet) => {NOTHING_RUNS} && performance.now() - window.lookLast > quiet"
 
 
 def settle(page: Page, quiet: int = QUIET) -> float:

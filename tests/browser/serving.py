@@ -19,6 +19,13 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 PATIENCE = 120_000
 """Milliseconds: a shared machine may be slow, and a missing row is what should fail."""
 REPOSITORY = Path(__file__).resolve().parents[2]
+NOTHING_RUNS = "document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"
+"""JavaScript; true before the first run as well, so wait for something on the page first."""
+WIDER = """() => {
+  const [width, window] = [document.querySelector('.stMain').scrollWidth, innerWidth];
+  return width > window ? [`the page is ${width} wide, the window ${window}`] : [];
+}"""
+"""For :func:`listed`: whether the page reaches beyond the window's right edge."""
 
 
 @contextmanager
@@ -62,6 +69,34 @@ def started(
         process.wait(20)
 
 
+def stand_still(page) -> None:
+    """Waits until no script runs: a run may still move or replace what the next gesture or look is meant for."""
+    page.wait_for_function(NOTHING_RUNS)
+
+
+def loaded(pictures) -> None:
+    """Waits for all pictures of a locator; one that is broken is an error."""
+    pictures.evaluate_all("images => Promise.all(images.map(image => image.decode()))")
+
+
+def listed(page, script: str, argument: object = None) -> list:
+    """What ``script`` finds, and finds again seconds later: a page may be drawn again while it is looked at."""
+    for wait in (1000, 2000, 4000, 8000, 0):
+        found = page.evaluate(script, argument)
+        if not found:
+            break
+        page.wait_for_timeout(wait)
+    return found
+
+
 def menu(page, title):
     """Opens a page by its entry in the menu; pages contain links too."""
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
+
+
+def type_into(page, label: str, text: str) -> None:
+    """Replaces a field's text, which a run that sets the field would undo before it is sent."""
+    stand_still(page)
+    field = page.get_by_label(label)
+    field.fill(text)
+    field.press("Enter")

@@ -32,12 +32,16 @@ function inside(x, y, polygon) {
   return hit;
 }
 
-export default function (component) {
+export default function scatter(component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".scatter");
   const state = (root._state ??= { mode: "lasso", views: {}, pictures: {}, small: {}, way: 1, began: null });
+  state.latest = component;
+  const end = () => state.end?.();
+  if (state.held) return end;  // another canvas would take the line from under the hand; it comes once that lets go
+  end();
   const selectable = data.selectable;
-  let selected = new Set(data.selected), hover = -1, drag = null, asking = 0;
+  let selected = new Set(data.selected), hover = -1, drag = null, sent = false, asking = 0;
   const wanted = new Set();
   for (const [i, uri] of Object.entries(data.asked)) {
     const image = (state.small[data.labels[i]] ??= Object.assign(new Image(), { src: uri }));
@@ -180,7 +184,10 @@ export default function (component) {
     tip.style.left = `${Math.max(0, left + tip.offsetWidth > frame.width ? left - tip.offsetWidth - 32 : left)}px`;
     tip.style.top = `${own.top - frame.top + Math.max(0, Math.min(y + 12, data.height - tip.offsetHeight))}px`;
   }
-  const send = () => setTriggerValue("selected", [...selected]);
+  const send = () => {
+    sent = true;
+    setTriggerValue("selected", [...selected]);
+  };
 
   for (const p of panels) {
     const place = (event) => {
@@ -191,6 +198,7 @@ export default function (component) {
     p.canvas.onpointerdown = (event) => {
       drag = { p, line: [place(event)], length: 0, last: place(event), from: { ...p.view }, scale: at(p).scale, add: event.shiftKey };
       p.canvas.setPointerCapture(event.pointerId);
+      state.held = true;
     };
     p.canvas.onpointermove = (event) => {
       const [x, y] = place(event);
@@ -224,6 +232,11 @@ export default function (component) {
       }
       drag = null;
       drawAll();
+    };
+    p.canvas.onlostpointercapture = () => {
+      state.held = false;
+      drag = null;
+      if (state.latest !== component && !sent) scatter(state.latest);  // else the answer to it comes
     };
     p.canvas.onpointerleave = () => { if (hover >= 0) { hover = -1; tip.hidden = true; drawAll(); } };
     p.canvas.onwheel = (event) => {
@@ -316,5 +329,6 @@ export default function (component) {
   const watch = new ResizeObserver(drawAll);
   panels.forEach((p) => watch.observe(p.canvas));
   drawAll();
-  return () => { cancelAnimationFrame(frame); clearTimeout(asking); watch.disconnect(); };
+  state.end = () => { cancelAnimationFrame(frame); clearTimeout(asking); watch.disconnect(); };
+  return end;
 }
