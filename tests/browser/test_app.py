@@ -6,9 +6,11 @@ import shutil
 from dataclasses import replace
 from urllib.parse import urlencode
 
+from playwright.sync_api import expect
+
 from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
 from tests import tiny
-from tests.browser.serving import menu, serving
+from tests.browser.serving import loaded, menu, serving, stand_still, type_into
 from tests.training.test_runs import line, make, scored
 
 
@@ -16,6 +18,7 @@ def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, 
     page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
     page.wait_for_selector(".ranks .row")
     assert page.locator(".ranks .row").count() == 2
+    stand_still(page)
 
     chosen = page.get_by_role("button", name="0008 · c001").first
     chosen.click()
@@ -24,9 +27,7 @@ def test_a_picked_query_is_ranked_in_two_rows_and_kept_in_the_url(page, server, 
     assert page.locator(".ranks .hit, .ranks .error").count() == 10
     assert page.locator(".ranks .junk").count() >= 1
     assert "query=0008_c001" in page.url
-    # the pictures are really there, not broken
-    widths = page.eval_on_selector_all(".ranks img", "images => images.map(image => image.naturalWidth)")
-    assert min(widths) > 0
+    loaded(page.locator(".ranks img"))
 
     link = page.url
     page.goto("about:blank")
@@ -38,19 +39,20 @@ def test_attention_draws_its_maps_in_colours_that_other_pages_keep(page, server,
     page.goto(f"{server}/attention?{urlencode({'data': str(city), **checkpoints})}")
     page.locator(".sheet").get_by_text("Ms", exact=True).wait_for()
     page.locator(".sheet").get_by_text("Grad-CAM", exact=True).wait_for()
-    assert page.locator("[data-testid=stException]").count() == 0
-    page.wait_for_function("[...document.querySelectorAll('.sheet .picture img')].every(i => i.naturalWidth > 0)")
     # of both models' CAMs, |F_G| and |F_attn|, and SSR-Net's M_s, over three images each, and of eight channels
-    assert page.locator(".sheet .picture img").count() == 5 * 3 + 8
-    assert page.locator(".sheet .bar[aria-label^='Colours from black']").count() == 5 * 3 + 8
+    expect(page.locator(".sheet .picture img")).to_have_count(5 * 3 + 8)
+    expect(page.locator(".sheet .bar[aria-label^='Colours from black']")).to_have_count(5 * 3 + 8)
+    loaded(page.locator(".sheet .picture img"))
     page.get_by_text("Measured on all images").wait_for()
+    stand_still(page)  # a list that is open closes when what stands around it is drawn again
+    assert page.locator("[data-testid=stException]").count() == 0
     page.get_by_role("combobox", name="Colours of the maps").click()
     page.get_by_role("option", name="Cividis").click()
     page.locator(".sheet .bar[aria-label^='Colours from dark blue']").first.wait_for()
     assert "map_colours=Cividis" in page.url
     for title in ("Scoreboard", "Attention"):
         menu(page, title)
-        page.wait_for_url("**map_colours=Cividis**")
+        page.wait_for_url(f"**/{title.lower()}?*map_colours=Cividis*")
     page.locator(".sheet .bar[aria-label^='Colours from dark blue']").first.wait_for()
 
 
@@ -84,15 +86,14 @@ def test_the_demo_opens_by_itself_and_extracts_nothing(page, tiny_demo, tmp_path
         menu(page, "Retrieval")
         page.wait_for_selector(".ranks .row")
 
-        field = page.get_by_label("Data folder")
-        field.fill("")
-        field.press("Enter")
+        type_into(page, "Data folder", "")
         page.get_by_text("Still missing: a data folder.").wait_for()
         menu(page, "Attention")
         page.get_by_role("heading", name="Attention").wait_for()
         page.get_by_text("Still missing: a data folder.").wait_for()
         page.goto(link)
         page.wait_for_selector(".ranks .row")
+        stand_still(page)
         assert page.locator("[data-testid=stException]").count() == 0
         after = tiny.files(project)
     assert {name: after.get(name) for name in before} == before
@@ -129,11 +130,10 @@ def test_the_menu_keeps_data_and_models(page, server, city, checkpoints):
         page.wait_for_selector(there)
         page.wait_for_url("**data=*")
         assert "protocol=Single-gallery-shot" in page.url and "seed=3" in page.url
-    field = page.get_by_label("Data folder")
-    field.fill("")
-    field.press("Enter")
+    type_into(page, "Data folder", "")
     page.get_by_text("Still missing: a data folder").wait_for()
     menu(page, "Failures")
+    page.get_by_role("heading", name="Failures", exact=True).wait_for()
     page.get_by_text("Still missing: a data folder").wait_for()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from app.widgets.page import HOME, VIEWS
 from tests.browser.look import WATCH, settle
+from tests.browser.serving import WIDER, listed, stand_still
 
 CUT = """() => {
   const found = [];
@@ -97,16 +98,6 @@ PARTS += [("story", {"stage": str(stage)}) for stage in range(2, 11)]
 PARTS += [("learning", {"learning_part": part}) for part in ("A recorded run", "AP, mAP, CMC")]
 
 
-def listed(page, script: str) -> list[str]:
-    """What ``script`` finds, and finds again seconds later: a page may be drawn again while it is looked at."""
-    for wait in (1000, 2000, 4000, 0):
-        found = page.evaluate(script)
-        if not found:
-            break
-        page.wait_for_timeout(wait)
-    return found
-
-
 @pytest.mark.parametrize(("view", "url"), PARTS)
 def test_a_page_cuts_no_text_and_describes_its_pictures(page, server, city, checkpoints, view, url):
     page.set_viewport_size({"width": 1024, "height": 900})
@@ -118,7 +109,7 @@ def test_a_page_cuts_no_text_and_describes_its_pictures(page, server, city, chec
         settle(page)
         assert listed(page, CUT) == [], width
         assert listed(page, WITHOUT_WORDS) == []
-        assert page.evaluate("document.querySelector('.stMain').scrollWidth <= window.innerWidth"), width
+        assert listed(page, WIDER) == [], width
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(
@@ -136,6 +127,7 @@ def test_the_sidebars_picture_is_small_rank_labels_break_at_their_parts_and_the_
     photo.wait_for()
     assert photo.bounding_box()["height"] <= 120 and photo.get_attribute("alt").startswith("Query: ")
     page.locator(".image-rows.panel figcaption").first.wait_for()
+    stand_still(page)
     lines = page.locator(".image-rows.panel figcaption").evaluate_all(
         """(all) => all.map((each) => [each.innerText.split('\\n').length,
           Math.round(each.getBoundingClientRect().height / parseFloat(getComputedStyle(each).lineHeight))])"""

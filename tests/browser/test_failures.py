@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.browser.serving import menu
+from tests.browser.serving import menu, stand_still
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -46,6 +46,7 @@ def test_a_point_opens_its_query_here_and_in_retrieval(page, server, exchanged, 
     )
     page.wait_for_selector(".js-plotly-plot .point")
     page.wait_for_function(CHOSEN, arg=first)
+    stand_still(page)
     for _ in range(20):  # until the chart stands still: what is drawn below may still move it
         spots = {name: page.evaluate(POINT, name) for name in page.evaluate(OTHERS)}
         assert len(spots) == 4
@@ -60,6 +61,7 @@ def test_a_point_opens_its_query_here_and_in_retrieval(page, server, exchanged, 
         pytest.fail(f"no click on a point chose it: {spots}")
     name = page.locator(".query-head b").inner_text()
     page.wait_for_url(f"**query={name}*")
+    stand_still(page)  # the link below still leads to the first query
     assert page.locator("[data-testid=stException]").count() == 0
 
     page.get_by_role("link", name="Open this query in Retrieval").click()
@@ -80,6 +82,7 @@ def test_the_menu_opens_the_largest_loss_with_causes_and_a_sheet_leads_to_its_qu
     loss = page.locator(".query-head b").inner_text()
     page.wait_for_url(f"**query={loss}*")
     page.get_by_text("Unknown here: sibling").wait_for()
+    stand_still(page)
 
     query = page.locator(".cards .query[data-name]").first
     name = query.get_attribute("data-name")
@@ -93,6 +96,7 @@ def test_a_deep_link_to_slices_and_the_archive(page, server, city, checkpoints):
     section = {"failures_show": "Slices", "failures_by": "vehicle type", "failures_metric": "Rank-1"}
     page.goto(f"{server}/failures?{urlencode({'data': str(city), **checkpoints, **section})}")
     page.locator(".js-plotly-plot").get_by_text("motorcycle (1)").wait_for()
+    stand_still(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="All queries and confusions").click()
     archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
@@ -103,10 +107,12 @@ def test_a_block_of_the_network_leads_to_its_page(page, server, city, checkpoint
     page.goto(f"{server}/start?{urlencode({'data': str(city), **checkpoints})}")
     block = page.locator("svg.wide a[data-view=retrieval]")
     block.wait_for()
+    stand_still(page)
     assert page.locator("svg.tall").is_hidden()
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()  # a phone's first visit: the sidebar is closed, which would cover the page
     page.locator("svg.tall").wait_for()
+    stand_still(page)
     assert page.locator("svg.wide").is_hidden()
     page.locator("svg.tall a[data-view=retrieval]").click()
     page.wait_for_selector(".ranks .row")

@@ -3,15 +3,19 @@
 import zipfile
 from urllib.parse import urlencode
 
+from playwright.sync_api import expect
+
+from tests.browser.serving import stand_still
+
 
 def upload(page, first, last):
     """One file after the other on a page that stands still, as a hand does it."""
-    stands = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
-    for place, file in ((page.locator("input[type=file]").first, first), (page.locator("input[type=file]").last, last)):
+    places = page.locator("input[type=file]")
+    for chips, (place, file) in enumerate(((places.first, first), (places.last, last)), 1):
         page.wait_for_timeout(500)  # a run may be requested and not yet begun
-        page.wait_for_function(stands)
+        stand_still(page)
         place.set_input_files(file)
-        page.get_by_test_id("stFileChip").first.wait_for()
+        expect(page.get_by_test_id("stFileChip")).to_have_count(chips)
 
 
 def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, checkpoints, tmp_path):

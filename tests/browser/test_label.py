@@ -12,7 +12,7 @@ from PIL import Image
 from ssrnet.commands.evaluate import EvaluateSettings, evaluate_model
 from ssrnet.data.label_files import read_labels
 from tests import tiny
-from tests.browser.serving import started
+from tests.browser.serving import stand_still, started
 
 PROGRESS = "{} of 14 images labelled"
 
@@ -41,16 +41,15 @@ def open_label(page, at_home, data: str, **url: str) -> None:
     models = {role: f"checkpoints/{role}.safetensors" for role in ("baseline", "ssrnet")}
     page.goto(f"{at_home[0]}/label?{urlencode({'data': data, **models, **url})}")
     page.get_by_text("images labelled").wait_for()
-    stands_still(page)
+    stand_still(page)
 
 
-def stands_still(page) -> None:
-    page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
-
-
-def focused(page) -> str | None:
-    """The name of the image that has the focus."""
-    return page.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.name ?? null")
+def focused(page, but: str = "") -> str:
+    """The name of the image that has the focus, once one has it other than ``but``."""
+    script = (
+        "(but) => [document.activeElement.shadowRoot?.activeElement?.dataset.name].find(name => name && name !== but)"
+    )
+    return page.wait_for_function(script, arg=but).json_value()
 
 
 def scores(manifest: Path, checkpoints, monkeypatch, capsys) -> str:
@@ -67,13 +66,14 @@ def test_twelve_images_by_mouse(page, at_home, checkpoints, monkeypatch, capsys)
         for step, other in enumerate(range(query + 3, 12, 3)):
             page.locator(f"[data-name='{other:02d}.jpg'] [data-answer=s]").first.click()
             page.get_by_text(PROGRESS.format(4 * query + 2 + step)).wait_for()
+            stand_still(page)
         if query == 0:
             page.locator("[data-name='01.jpg'] [data-answer=o]").first.click()
             page.get_by_text("1 refused pair").wait_for()
-        stands_still(page)
+        stand_still(page)
         page.get_by_role("button", name="Next query").click()
         page.locator(f".query img[alt='query: {[1, 2, 12][query]:02d}.jpg']").first.wait_for()
-        stands_still(page)
+        stand_still(page)
     kept = read_labels(at_home[1] / "mouse.csv").labels
     assert sorted(kept.vehicles.values()) == [tuple(f"{n:02d}.jpg" for n in range(v, 12, 3)) for v in range(3)]
     assert kept.relation("03.jpg", "04.jpg") == "other" and len(list(folder.iterdir())) == 14
@@ -86,32 +86,31 @@ def test_twelve_images_without_a_mouse(page, at_home, checkpoints, monkeypatch, 
     open_label(page, at_home, "keys", label_length="20")
     for query in range(3):
         page.locator(f".query img[alt='query: {query:02d}.jpg']").first.wait_for()
-        stands_still(page)
-        page.wait_for_function("document.activeElement.shadowRoot?.activeElement?.dataset.name")
-        found = 0
+        stand_still(page)
+        found, answered = 0, ""
         while found < 3:
-            name = focused(page)
+            name = focused(page, answered)
             if int(name[:2]) < 12 and int(name[:2]) % 3 == query:
-                found += 1
+                found, answered = found + 1, name
                 page.keyboard.press("s")
                 page.get_by_text(PROGRESS.format(4 * query + 1 + found)).wait_for()
-                stands_still(page)
+                stand_still(page)
             else:
                 page.keyboard.press("ArrowRight")
         if query == 0:  # the last answer is taken back, and given once more
             page.keyboard.press("u")
             page.get_by_text(PROGRESS.format(3)).wait_for()
-            stands_still(page)
+            stand_still(page)
             page.wait_for_function(
                 "name => document.activeElement.shadowRoot?.activeElement?.dataset.name === name", arg=name
             )
             page.keyboard.press("s")
             page.get_by_text(PROGRESS.format(4)).wait_for()
-            stands_still(page)
+            stand_still(page)
         page.keyboard.press("n")
     page.locator(".query img[alt='query: 12.jpg']").first.wait_for()
-    stands_still(page)
-    page.wait_for_function("document.activeElement.shadowRoot?.activeElement?.dataset.name")
+    stand_still(page)
+    focused(page)
     page.keyboard.press("o")
     page.keyboard.press("o")  # before the first answer is drawn: it is for the next image that has none
     page.get_by_text("2 refused pairs").wait_for()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests import tiny
-from tests.browser.serving import serving
+from tests.browser.serving import serving, stand_still
 
 COPIES = 300
 SECONDS = 30
@@ -81,6 +81,7 @@ def test_an_error_removes_the_bar_and_the_button(page, server, slow_city, checkp
     if view == "regions":
         page.get_by_text("Rank the gallery at this λ").click()
     page.locator("[data-testid=stAlert]").get_by_text(broken.name).wait_for()
+    stand_still(page)
     assert page.get_by_role("button", name="Cancel").count() == 0
     assert page.locator("[data-testid=stProgress]").count() == 0
     assert page.locator("[data-testid=stException]").count() == 0

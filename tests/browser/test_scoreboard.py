@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.serving import REPOSITORY, serving
+from tests.browser.serving import REPOSITORY, serving, stand_still
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,13 @@ def test_the_verdict_leads_on(page, demo):
     page.get_by_text("SSR-Net finds more of each vehicle's images (mAP +7.6, 5.9 to 9.1)").wait_for()
     assert page.locator(".metrics tr.difference th").inner_text() == "SSR-Net − Baseline"
 
+    stand_still(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="This comparison to take along (PDF)").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
 
     page.get_by_text("Curves", exact=True).wait_for()
+    stand_still(page)
     page.get_by_text("Training runs", exact=True).first.click()
     page.get_by_text("Held-back mAP").first.wait_for()
     page.wait_for_function(
@@ -32,6 +34,7 @@ def test_the_verdict_leads_on(page, demo):
         ".filter(plot => plot.getBoundingClientRect().width > 400).length >= 8"
     )
 
+    stand_still(page)
     query = page.locator(".cards figure.query").first
     name = query.get_attribute("data-name")
     query.focus()
@@ -46,5 +49,6 @@ def test_the_table_fits_on_a_small_screen(page, demo, view, width):
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{demo}/{view}?align=true")
     page.locator(".metrics tr.difference").nth(1).wait_for()
-    reach = "document.querySelector('.metrics').scrollWidth <= document.querySelector('.metrics').clientWidth"
-    assert page.evaluate(reach)
+    page.wait_for_function(
+        "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.metrics'))"
+    )

@@ -6,7 +6,7 @@ import numpy as np
 
 from ssrnet import cli
 from ssrnet.data.datasets import open_dataset
-from tests.browser.serving import serving
+from tests.browser.serving import serving, stand_still
 
 
 def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
@@ -22,7 +22,7 @@ def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
     with serving(project) as server:
         page.goto(f"{server}/retrieval?{urlencode({'data': str(city), **checkpoints})}")
         page.locator(".ranks .row").nth(1).wait_for()
-        page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
+        stand_still(page)
         field = page.get_by_role("combobox", name="Third model")
         field.scroll_into_view_if_needed()  # a list that is open closes when the sidebar scrolls
         page.wait_for_timeout(500)
@@ -39,9 +39,12 @@ def test_an_import_becomes_a_third_row(page, city, checkpoints, tmp_path):
         assert page.locator(".ranks .row").count() == 3
 
         page.goto(link.replace("/retrieval?", "/failures?failures_show=AP+against+AP&"))
+        page.get_by_role("combobox", name="Compare").wait_for()
+        stand_still(page)
         page.get_by_role("combobox", name="Compare").click()
         page.get_by_role("option", name="SSR-Net against fast-reid AGW (imported)").click()
         page.get_by_text("fast-reid AGW (imported) better").wait_for()
+        stand_still(page)
         assert "failures_compare=SSR-Net" in page.url
         page.get_by_role("link", name="Open this query in Retrieval").click()
         page.locator(".ranks .row").nth(2).wait_for()
