@@ -21,6 +21,7 @@ from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.widgets.uploaded_pair import compare_uploads
 from app.widgets.uploader import uploader
+from app.widgets.uploads_open import offer_uploads
 from app.workbench import Workbench
 from app.workbench.cache import forget_pictures
 from app.workbench.images import all_uploads, uploaded_thumbnail
@@ -83,6 +84,7 @@ def render(bench: Workbench) -> None:
             many = Uploads({}, ())
         if mode == RANK:
             many = uploader("Gallery: pictures, or a zip file of them", "images_gallery", GALLERY_HELP, right)
+        offer_uploads("images_open_uploads", leads_to="retrieval")
         query = next(iter(one.pictures.values()), None)
         if mode == SEARCH:
             if query:
@@ -107,6 +109,7 @@ def render(bench: Workbench) -> None:
 def _calibrate(bench: Workbench) -> None:
     """Pairs of all uploads to mark."""
     uploader("Photographs of your vehicles, most of them twice or more; or a zip file", "images_known", KNOWN_HELP)
+    offer_uploads("images_open_uploads", leads_to="retrieval")
     pictures = all_uploads()
     if len(pictures) < 2:
         st.info("Upload photographs of which you know which ones show the same vehicle.")

@@ -156,9 +156,10 @@ def _how_long(model: OpenedModel) -> str:
     """What ranking at every other lambda takes, before the click."""
     images, seconds = len(model.data.dataset.test), regions.seconds_for_graphs(model)
     time = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    where = "kept in this session" if model.data.is_uploaded else "stored for the next time"
     return (
         f"To rank it at every other λ as well, each of its {images:,} images goes through the network once: about {time}, "
-        "estimated from a blank one. The result is stored for the next time."
+        f"estimated from a blank one. The result is {where}."
     )
 
 

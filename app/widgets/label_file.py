@@ -31,6 +31,11 @@ def label_file(now: Labelling) -> None:
     st.subheader("The labels", anchor=False)
     if now.path:
         st.caption(f":material/save: Saved after every answer in `{now.path}`; the images are not touched.")
+    elif now.images.is_uploaded:
+        st.caption(
+            ":material/download: Nothing of uploads is written on the server: download the labels before you close this tab, and put "
+            "the file into the folder that you packed."
+        )
     elif not roots.may_open():
         st.caption(
             ":material/download: Others can reach this page, so nothing is written on the server: download the labels before you "
@@ -39,12 +44,12 @@ def label_file(now: Labelling) -> None:
     else:
         st.caption(":material/warning: Not saved: choose a place below, or download the labels.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        download("Download the labels", now.text, beside(now.folder).name, "label_download", icon=":material/download:")
+        download("Download the labels", now.text, now.place.name, "label_download", icon=":material/download:")
         if now.path and now.problem:
             st.button(
                 "Take the labels of the file", key="label_take", on_click=_take, args=(now,), icon=":material/sync:"
             )
-    if roots.may_open():
+    if now.may_be_saved:
         st.text_input(
             "Save in",
             value=str(now.path or beside(now.folder)),

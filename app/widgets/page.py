@@ -70,7 +70,8 @@ def _serve(view: str, title: str) -> None:
     """Draws the page, then loads for the next one, and for the page's own next gestures what its ``prepare`` begins."""
     ahead.stop()
     bench = run_view(view, title)
-    if bench is not None and bench.dataset.test:
+    # A background thread has no session, where alone what is computed of uploads may stay.
+    if bench is not None and bench.dataset.test and not bench.data.is_uploaded:
         from app.warmup import warm_up
         from app.widgets.components.image_picker import chosen_image
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from app.widgets.components.image_picker import image_picker
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
-from app.workbench.images import thumbnail, uploaded_images
+from app.workbench.images import thumbnail
+from app.workbench.uploaded_data import uploads_beside
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import UploadedImage
 
@@ -21,7 +22,7 @@ UPLOAD = "query_upload"
 
 def query_picker(images: Sequence[VehicleImage]) -> VehicleImage | None:
     """One of ``images``, or of the uploads where the viewer has some and takes the query from them."""
-    uploaded = {image.name: image for image in uploaded_images()}
+    uploaded = {image.name: image for image in uploads_beside()}
     if uploaded and st.toggle(f"One of your images ({len(uploaded):,})", key=MINE, bind="query-params"):
         return _choose(uploaded)
     return image_picker("query", images)

@@ -14,6 +14,7 @@ from app.widgets.lecture import lecture_switch
 from app.widgets.page import SHARED, as_page
 from app.widgets.problems import GO_TO, choose_path, open_typed
 from app.widgets.selection import selected
+from app.widgets.uploads_open import offer_uploads, uploads_caption
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
 from app.workbench.images import thumbnail
 from app.workbench.opening import (
@@ -24,6 +25,7 @@ from app.workbench.opening import (
     open_data,
     telling_query,
 )
+from app.workbench.uploaded_data import close_uploads, is_uploaded
 from ssrnet.data.datasets import LAYOUTS
 from ssrnet.data.protocols import Protocol, available_protocols
 from ssrnet.data.records import UNLABELLED
@@ -92,6 +94,8 @@ def choose_source() -> Workbench | None:
         layout = None
         if is_demo_data(data):
             st.caption(DEMO_CAPTION)
+        elif is_uploaded(data):
+            uploads_caption()
         elif data:
             layout = st.selectbox(
                 "Read as",
@@ -102,12 +106,15 @@ def choose_source() -> Workbench | None:
                 placeholder="as recognised",
                 help=LAYOUT_HELP,
             )
+        offer_uploads("sidebar_open_uploads")
         files = checkpoint_files()
         baseline = choose_path("Baseline checkpoint", files, "baseline", demo.get("baseline"))
         ssrnet = choose_path("SSR-Net checkpoint", files, "ssrnet", demo.get("ssrnet"))
     if not (data and baseline and ssrnet):
         return None
     opened = open_data(data, layout)
+    if not opened.is_uploaded:
+        close_uploads()
     selected(opened)
     checkpoints = [open_checkpoint(path) for path in (baseline, ssrnet)]
     with st.sidebar:

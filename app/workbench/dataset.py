@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from ssrnet.data.records import ReIDDataset
+from ssrnet.data.uploads import PictureInMemory
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class OpenedDataset:
         for image in (*dataset.train, *dataset.query, *dataset.gallery):
             digest.update(f"{image.name}{sorted(image.attributes.items())}".encode(errors="surrogateescape"))
         return cls(dataset, dataset.content_hash(), digest.hexdigest()[:16])
+
+    @property
+    def is_uploaded(self) -> bool:
+        """Whether its images are uploads, of which nothing is read from the disk or written to it."""
+        return isinstance(next(iter(self.dataset.gallery), None), PictureInMemory)
+
+    @property
+    def uploaded_digest(self) -> str:
+        """For the caches: what is computed of uploads stays in the viewer's session; empty for other images."""
+        return self.hash if self.is_uploaded else ""
 
     @property
     def content_key(self) -> tuple[str, str, str]:

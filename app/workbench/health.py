@@ -26,7 +26,11 @@ def health(model: OpenedModel, progress_callback: Progress | None = None) -> Att
     ``progress_callback(done, total)`` is called after each batch; batches are cached.
     """
     images, record = health_images(model.data), feature_record(model.made_by(), model.data.dataset, model.data.hash)
-    known = stored("health", (model.hash, model.data), lambda: find_health(places.feature_folders(), record))
+
+    def find() -> AttentionHealth | None:
+        return None if model.data.is_uploaded else find_health(places.feature_folders(), record)
+
+    known = stored("health", (model.hash, model.data), find)
     if known is not None and known.images == len(images):
         return known
     sums = HealthSums()
@@ -36,8 +40,9 @@ def health(model: OpenedModel, progress_callback: Progress | None = None) -> Att
         if progress_callback:
             progress_callback(done, len(batches))
     result = sums.result()
-    with suppress(ResourceError):  # a full or read-only disk only costs the next start
-        save_health(places.ROOT / KEPT, result, record)
+    if not model.data.is_uploaded:
+        with suppress(ResourceError):  # a full or read-only disk only costs the next start
+            save_health(places.ROOT / KEPT, result, record)
     return result
 
 

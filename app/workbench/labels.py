@@ -56,7 +56,19 @@ class Labelling:
     @property
     def folder(self) -> Path:
         root = self.images.dataset.root
-        return root if root.is_dir() else root.parent  # of a manifest that names images without a vehicle
+        if root.is_dir() or self.images.is_uploaded:
+            return root
+        return root.parent  # of a manifest that names images without a vehicle
+
+    @property
+    def may_be_saved(self) -> bool:
+        """Whether the viewer may name a file here; nothing of uploads is written."""
+        return roots.may_open() and not self.images.is_uploaded
+
+    @property
+    def place(self) -> Path:
+        """Where a downloaded file belongs: beside the folder; for uploads in the folder that was packed, wherever it is."""
+        return self.folder / "manifest.csv" if self.images.is_uploaded else beside(self.folder)
 
     def answer(self, change: Callable[[Labels], Labels], about: str = "") -> None:
         """Takes what ``change`` makes of the labels, and writes it; what contradicts earlier answers is a problem, no answer."""
@@ -111,8 +123,8 @@ class Labelling:
         self.keep_at(self.path)
 
     def text(self) -> str:
-        """The file as a download, to be put beside the folder."""
-        return labels_text(beside(self.folder), self.folder, self.images.dataset.test, self.labels)
+        """The file as a download, for its :attr:`place`."""
+        return labels_text(self.place, self.folder, self.images.dataset.test, self.labels)
 
     def _write(self) -> None:
         if self.path is None:
@@ -138,6 +150,8 @@ def labelling(bench: Workbench) -> Labelling | None:
     current = st.session_state.get(SESSION)
     if current is None or current.images.content_key != images.content_key:
         current = st.session_state[SESSION] = Labelling(images)
+        if images.is_uploaded:
+            return current
         try:
             current.keep_at(_usual_place(current.folder) if manifest is None else manifest)
         except SSRNetError as error:

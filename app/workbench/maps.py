@@ -59,9 +59,12 @@ def gallery_map(
 ) -> Projection:
     """All test images as one model compares them, in the data set's order; of one branch where the model has it."""
     options = _options(model, branch)
+    features = model.compared_features(
+        options
+    )  # here, since the work's thread has no session, where those of uploads are
 
     def vectors() -> np.ndarray:
-        return model.compared_features(options).rows(model.data.dataset.test).numpy()
+        return features.rows(model.data.dataset.test).numpy()
 
     return projected(_key(model, options), vectors, method, progress_callback)
 

@@ -13,6 +13,7 @@ from app.workbench.cache import cached, cached_value, content_key, session_cache
 from app.workbench.dataset import OpenedDataset
 from app.workbench.options import LONGEST_LIST, RankingOptions
 from app.workbench.progress import Progress, counted
+from app.workbench.uploaded_data import RowsInSession
 from ssrnet.analysis.camera_facts import camera_facts, cautions
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import VehicleImage
@@ -27,7 +28,7 @@ from ssrnet.resources import resolve_device
 from ssrnet.retrieval.alignment import ALIGNED, AlignmentSettings, CameraStatistics, Standardisation, camera_statistics
 from ssrnet.retrieval.evaluation import Evaluation, evaluate, ranked
 from ssrnet.retrieval.external.model import ImportedModel
-from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, describe, extract
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, RestorableFeatures, describe, extract
 from ssrnet.retrieval.feature_files import KEPT, Record, feature_record, find_features
 from ssrnet.retrieval.ranking import RankedImage, Ranking, rank_by_cosine
 from ssrnet.retrieval.reranking import ReRankSettings
@@ -49,6 +50,10 @@ class OpenedModel:
     @property
     def content_key(self) -> tuple:
         return self.source.hash, self.data.content_key, self.protocol, self.alignment
+
+    @property
+    def uploaded_digest(self) -> str:
+        return self.data.uploaded_digest
 
     @property
     def aligned(self) -> OpenedModel:
@@ -209,8 +214,8 @@ class OpenedModel:
 
     @property
     def seen_in_training(self) -> SeenInTraining | None:
-        """How much of the data set the network was trained on; None where its checkpoint does not say."""
-        if not self.has_network:
+        """How much of the data set the network was trained on; None where its checkpoint, or the uploads, do not say."""
+        if not self.has_network or self.data.is_uploaded:
             return None
         key = (self.hash, self.data)
         return cached("seen", key, lambda: seen_by(self.source.info, self.data.dataset, self.data.hash))
@@ -268,17 +273,16 @@ class OpenedModel:
     def _features_on_disk(self, settings: ExtractSettings) -> FeatureSet | None:
         if isinstance(self.source, ImportedModel):
             return self.source.features()
+        if self.data.is_uploaded:
+            return None
         return find_features(places.feature_folders(), self._record(settings))
 
     def _record(self, settings: ExtractSettings) -> Record:
         return feature_record(self.made_by(settings), self.data.dataset, self.data.hash)
 
     def _extract(self, settings: ExtractSettings, progress_callback: Progress | None) -> FeatureSet:
-        return extract_and_keep(
-            places.ROOT / KEPT,
-            self._record(settings),
-            self.made_by(settings),
-            lambda partial: extract(
+        def extraction(partial: RestorableFeatures) -> FeatureSet:
+            return extract(
                 self.network,
                 self.data.dataset.test,
                 settings,
@@ -286,8 +290,11 @@ class OpenedModel:
                 self.predictor.device,
                 progress=counted(progress_callback),
                 partial=partial,
-            ),
-        )
+            )
+
+        if self.data.is_uploaded:
+            return extraction(RowsInSession(self.hash, settings)).rounded()
+        return extract_and_keep(places.ROOT / KEPT, self._record(settings), self.made_by(settings), extraction)
 
     def _rank_alone(self, query: int, options: RankingOptions) -> Ranking:
         if options.expansion is None and not options.re_rank:

@@ -11,6 +11,7 @@ from pathlib import Path
 from app.workbench import OpenedDataset, Workbench, places
 from app.workbench.cache import cached
 from app.workbench.roots import check_images, further_roots
+from app.workbench.uploaded_data import is_uploaded, open_uploads
 from ssrnet.analysis.comparison import Comparison, largest_gain
 from ssrnet.data.datasets import Ways, open_dataset, ways_to_read
 from ssrnet.data.records import VehicleImage
@@ -36,9 +37,14 @@ class UnreadableError(DataError):
 def open_data(root: str, layout: str | None = None) -> OpenedDataset:
     """The data set in a folder, CSV or zip file; opened again when the folder, a folder in it, or a table in it changes.
 
-    Raises :class:`UnreadableError` where :func:`open_dataset` raises, and :class:`DataError` for images that lie outside
-    the folders that may be read.
+    Or the viewer's uploads, where ``root`` is their name. Raises :class:`UnreadableError` where :func:`open_dataset` raises,
+    and for uploads that are not there, and :class:`DataError` for images that lie outside the folders that may be read.
     """
+    if is_uploaded(root):
+        try:
+            return open_uploads()
+        except DataError as error:
+            raise UnreadableError(error, Ways((), None)) from error
     path = places.readable_path(root)
     below: list[Path] = []
     with suppress(OSError), os.scandir(path) as entries:  # no folder, or none that can be read: opening it says so

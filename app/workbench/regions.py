@@ -176,6 +176,8 @@ def _extract(model: OpenedModel, progress_callback: Progress) -> GalleryGraphs:
         parts.append(extract_graphs(model.network, some, model.predictor.image_size, BATCH, progress=done))
     graphs = joined(parts)
     parts.clear()
+    if model.data.is_uploaded:
+        return graphs
     with suppress(ResourceError, OSError):  # a full or read-only disk only costs the next start
         path = places.ROOT / GRAPH_FOLDER / _file_name(model)
         graphs.save(path, _record(model))
@@ -185,7 +187,7 @@ def _extract(model: OpenedModel, progress_callback: Progress) -> GalleryGraphs:
 
 def _graphs_on_disk(model: OpenedModel, folder: Path | None = None) -> GalleryGraphs | None:
     path = (folder or places.ROOT / GRAPH_FOLDER) / _file_name(model)
-    if not path.is_file():
+    if model.data.is_uploaded or not path.is_file():
         return None
     try:
         graphs, _ = GalleryGraphs.load(path, model.network)

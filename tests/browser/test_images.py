@@ -1,4 +1,4 @@
-"""Your images in Chromium: pictures are uploaded, compared and ranked, and are gone after a reload."""
+"""Your images in Chromium: pictures are uploaded, compared, ranked and opened as a data set, and are gone after a reload."""
 
 import zipfile
 from urllib.parse import urlencode
@@ -45,3 +45,26 @@ def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, check
 
     page.reload()
     page.get_by_text("Upload both to see").wait_for()
+
+
+def test_a_zip_is_a_data_set_on_every_page_until_a_reload(page, server, city, checkpoints, tmp_path):
+    photographs = sorted((city / "image_test").glob("*.jpg"))[:6]
+    archive = tmp_path / "fleet.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for at, photograph in enumerate(photographs):
+            packed.write(photograph, f"fleet/{'north' if at % 2 else 'south'}/{photograph.name}")
+            packed.writestr(f"__MACOSX/fleet/._{photograph.name}", "a resource fork")
+    page.goto(f"{server}/images?{urlencode({'data': str(city), **checkpoints})}")
+    page.locator("input[type=file]").nth(1).wait_for(state="attached")
+    page.locator("input[type=file]").last.set_input_files(archive)
+    page.get_by_role("button", name="Open your 6 pictures as a data set").first.click()
+    page.wait_for_url("**/retrieval?**")
+    page.get_by_text("6 images, no labels").wait_for()
+    page.locator(".ranks .row").nth(1).wait_for()
+    assert "data=uploaded+pictures" in page.url and str(city) not in page.url
+    page.get_by_role("link", name="Gallery map").click()
+    page.locator(".panel canvas").nth(1).wait_for()
+    page.get_by_text("north", exact=True).wait_for()  # the folders are the points' colours
+    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+    page.reload()
+    page.get_by_text("These pictures were uploaded in another session").wait_for()
