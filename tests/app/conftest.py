@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from html import unescape
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import streamlit as st
 import torch
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app.workbench import OpenedModel, Workbench, places, roots
@@ -23,6 +25,14 @@ from ssrnet.retrieval.extraction import FeatureSet
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CELLS = re.compile(r"<td[^>]*>([^<]*)</td>")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed_packages_searched_once():
+    """Every new AppTest would search all of them for components: an eighth of a second each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture
