@@ -28,8 +28,9 @@ BUTTONS: Mapping[Mark, tuple[str, str, str]] = {
 }
 """Label, key and icon of each."""
 RATES = (
-    "Threshold: where both error rates of the marked pairs are closest; its interval is a bootstrap over the pairs "
-    "(seed 0). Each error rate judges every pair by the threshold of the others, with an exact interval. The pairs "
+    "Threshold: where both error rates of the marked pairs are closest; its interval is a bootstrap over the pictures "
+    "(seed 0), since pairs that share a picture err together. Each error rate judges every pair by the threshold of the others; "
+    "its exact interval takes the pairs as independent, so it is too narrow where pictures recur. The pairs "
     "proposed are spread evenly over the cosines, so hard ones are more frequent among them than among all pairs: rates "
     "and threshold are of these pairs, and of pictures by the same cameras, cropped alike."
 )
@@ -59,8 +60,8 @@ def _board(bench: Workbench, pictures: Mapping[str, Image.Image], cosines: Mappi
         _thresholds(thresholds)
     else:
         st.info(
-            f"A threshold needs at least {LEAST} pairs of one vehicle and {LEAST} of two; {ASKED} in all make it less "
-            "uncertain. Until then there is no verdict."
+            f"A threshold needs {ASKED} marked pairs, at least {LEAST} of one vehicle and {LEAST} of two. Until then there is no "
+            "verdict."
         )
 
 
@@ -69,7 +70,10 @@ def _ask(pictures: Mapping[str, Image.Image], cosines: Mapping[str, np.ndarray],
     digests = [content_key(picture) for picture in pictures.values()]
     pair = pair_to_mark(list(cosines.values()), digests)
     if pair is None:
-        st.success("All pairs of these pictures are marked.")
+        few = f" {ASKED} pairs need at least seven pictures: upload more." * (
+            len(digests) * (len(digests) - 1) // 2 < ASKED
+        )
+        st.success(f"All pairs of these pictures are marked.{few}")
     else:
         with st.container(horizontal=True, key="images_pair_to_mark"):
             for at, which in zip(pair, ("first", "second")):

@@ -20,6 +20,7 @@ from app.workbench import OpenedModel, Workbench
 from app.workbench.images import all_uploads
 from app.workbench.matches import uploaded_pair, verification
 from app.workbench.pair_marks import marks, pair_of, threshold_of_marks
+from ssrnet.analysis.marked_pairs import ASKED, LEAST
 
 BY_OWN_CAMERAS = "this cosine is aligned by your pictures' own cameras, and those of the pairs that you mark are not"
 
@@ -44,7 +45,11 @@ def compare_uploads(
     pictures = [uploaded_pair(model, first, second, "grad-cam") for model in bench.networks.values()]
     uploaded = list(all_uploads().values()) if marks() else []
     is_marked = marks().get(pair_of(first, second), "not sure") != "not sure"
-    why_none = BY_OWN_CAMERAS if by_own_cameras else "too few pairs of your pictures are marked (*Calibrate*)"
+    why_none = (
+        BY_OWN_CAMERAS
+        if by_own_cameras
+        else f"fewer than {ASKED} pairs of your pictures, or {LEAST} of a kind, are marked (*Calibrate*)"
+    )
     columns, rows, printed = st.columns(len(bench.networks), gap="medium"), [], []
     for at, ((title, model), pair, scale) in enumerate(
         zip(bench.networks.items(), pictures, pair_scales(pictures, colours), strict=True)

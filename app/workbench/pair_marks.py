@@ -70,10 +70,9 @@ def threshold_of_marks(model: OpenedModel, pictures: Sequence[Image.Image]) -> M
     def compute() -> MarkedThreshold | None:
         digests = sorted({digest for pair in here for digest in pair})
         cosines = upload_cosines(model, [by_digest[digest] for digest in digests])
-        of_kind = {"one vehicle": [], "two vehicles": []}
-        for (a, b), mark in here.items():
-            of_kind[mark].append(cosines[digests.index(a), digests.index(b)])
-        return marked_threshold(*map(np.array, of_kind.values()))
+        pairs = np.array([[digests.index(digest) for digest in pair] for pair in here])
+        is_same = np.array([mark == "one vehicle" for mark in here.values()])
+        return marked_threshold(cosines[tuple(pairs.T)], is_same, pairs)
 
     if not here:
         return None

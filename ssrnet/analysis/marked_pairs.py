@@ -8,10 +8,8 @@ import numpy as np
 
 from ssrnet.retrieval.metric_intervals import CONFIDENCE, SEED, percentile_interval
 
-ASKED = 20
-"""Pairs that one should mark."""
-LEAST = 5
-"""Pairs of each kind below which there is no threshold."""
+ASKED, LEAST = 20, 5
+"""Marked pairs in all, and of each kind, below which there is no threshold."""
 REPLICATES = 1000
 
 
@@ -61,21 +59,29 @@ class MarkedThreshold:
 
 
 def marked_threshold(
-    same: np.ndarray, different: np.ndarray, replicates: int = REPLICATES, seed: int = SEED
+    cosines: np.ndarray, is_same: np.ndarray, pictures: np.ndarray, replicates: int = REPLICATES, seed: int = SEED
 ) -> MarkedThreshold | None:
-    """``same`` (n,) and ``different`` (m,): cosines of the marked pairs; None with fewer than :data:`LEAST` of a kind.
+    """None with fewer than :data:`ASKED` marked pairs, or fewer than :data:`LEAST` of a kind.
 
-    The interval is a percentile bootstrap that draws pairs of each kind apart. Each pair is judged by the threshold of
-    the others, since by its own the rates would be too low. Pairs that share a picture are taken as independent, which makes
-    the intervals somewhat narrow.
+    cosines: (P,) of the marked pairs. is_same: (P,) bool, whether one vehicle. pictures: (P, 2) int, those of each pair,
+    numbered from 0.
+
+    Pairs that share a picture err together, so the interval is a percentile bootstrap over the pictures (pigeonhole
+    bootstrap, Owen, Annals of Applied Statistics 1, 2007): a pair counts as often as the product of the times that its two
+    pictures are drawn. It is rather too wide than too narrow. Each pair is judged by the threshold of the others, since by
+    its own the rates would be too low; the exact intervals of the rates take pairs as independent, so they are too narrow
+    where pictures recur.
     """
-    if min(len(same), len(different)) < LEAST:
+    same, different = cosines[is_same], cosines[~is_same]
+    if len(cosines) < ASKED or min(len(same), len(different)) < LEAST:
         return None
-    random = np.random.Generator(np.random.PCG64(seed))
-    drawn = [
-        equal_error_threshold(*(random.choice(cosines, len(cosines)) for cosines in (same, different)))
-        for _ in range(replicates)
-    ]
+    random, count = np.random.Generator(np.random.PCG64(seed)), pictures.max() + 1
+    drawn: list[float] = []
+    while len(drawn) < replicates:
+        times = np.bincount(random.integers(count, size=count), minlength=count)[pictures].prod(axis=1)  # (P,)
+        kinds = [np.repeat(cosines[kind], times[kind]) for kind in (is_same, ~is_same)]
+        if all(map(len, kinds)):  # else there is no threshold
+            drawn.append(equal_error_threshold(*kinds))
     low, high = percentile_interval(np.array(drawn))
     accepted = [cosine >= equal_error_threshold(same, np.delete(different, i)) for i, cosine in enumerate(different)]
     rejected = [cosine < equal_error_threshold(np.delete(same, i), different) for i, cosine in enumerate(same)]

@@ -89,7 +89,7 @@ def test_a_pair_lies_among_the_data_sets_pairs_and_has_no_verdict_by_them(open_c
         assert pair["x"] == pytest.approx([row["Cosine"]] * 2) and f"{row['Cosine']:.3f}" in pair["name"]
     words = " ".join(each.value for each in test.markdown)
     assert not re.search(r"\*\*(same vehicle|two vehicles)\*\*", words, re.IGNORECASE) and "Verdict" not in shown
-    assert words.count("No verdict: too few pairs of your pictures are marked") == 2
+    assert words.count("No verdict: fewer than 20 pairs of your pictures, or 5 of a kind, are marked") == 2
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def press(test, label):
 def test_pairs_are_marked_and_unmarked_and_stay_for_the_session(open_city, known, offered):
     test = open_city("images", images_mode="Calibrate")
     upload(test, photographs=known[0])
-    assert not test.exception and "at least 5 pairs of one vehicle and 5 of two" in test.info[0].value
+    assert not test.exception and "needs 20 marked pairs, at least 5 of one vehicle and 5 of two" in test.info[0].value
     assert "Pairs of 12 pictures" in test.caption[0].value
     for label in ("Same vehicle", "Other vehicle", "Not sure"):
         press(test, label)
@@ -147,10 +147,13 @@ def test_marks_give_a_threshold_and_only_then_a_verdict(open_city, city, checkpo
         rows = model.predictor.embed([read_image(image.path) for image in digests.values()])
         if align == "true":
             rows = model.statistics().align(rows, [None] * len(rows))
-        at, kinds = list(digests), {"one vehicle": [], "two vehicles": []}
-        for (a, b), mark in marked.items():
-            kinds[mark].append(float(torch.cosine_similarity(rows[at.index(a)], rows[at.index(b)], dim=0)))
-        found = marked_threshold(*map(np.array, kinds.values()))
+        at = sorted({digest for pair in marked for digest in pair})
+        rows = dict(zip(digests, rows, strict=True))
+        cosines = [float(torch.cosine_similarity(rows[a], rows[b], dim=0)) for a, b in marked]
+        pairs = np.array([[at.index(digest) for digest in pair] for pair in marked])
+        found = marked_threshold(
+            np.array(cosines), np.array([mark == "one vehicle" for mark in marked.values()]), pairs
+        )
         assert row["Model"] == model.title and row["Threshold"] == pytest.approx(found.threshold, abs=1e-5)
         assert row["95 % interval"] == f"{found.low:.3f} to {found.high:.3f}"
         assert f"({found.false_match.errors} of 12; " in row["Two vehicles accepted"]
