@@ -10,7 +10,7 @@ import streamlit as st
 from app.widgets.export import download
 from app.workbench import roots
 from app.workbench.labels import Labelling, beside
-from ssrnet.errors import SSRNetError
+from ssrnet.errors import SSRNetError, one_line
 
 
 def progress_line(now: Labelling) -> None:
@@ -27,7 +27,7 @@ def progress_line(now: Labelling) -> None:
 
 
 def label_file(now: Labelling) -> None:
-    """The place of the file, a download, and the command that reads it."""
+    """The place of the file or, where nothing is written, an upload; a download, and the command that reads it."""
     st.subheader("The labels", anchor=False)
     if now.path:
         st.caption(f":material/save: Saved after every answer in `{now.path}`; the images are not touched.")
@@ -49,7 +49,16 @@ def label_file(now: Labelling) -> None:
             st.button(
                 "Take the labels of the file", key="label_take", on_click=_take, args=(now,), icon=":material/sync:"
             )
-    if now.may_be_saved:
+    if not now.may_be_saved:
+        st.file_uploader(
+            "Go on with labels that you downloaded before",
+            type="csv",
+            key="label_upload",
+            on_change=_take_upload,
+            args=(now,),
+            help="They take the place of the labels above; *Undo* brings those back.",
+        )
+    else:
         st.text_input(
             "Save in",
             value=str(now.path or beside(now.folder)),
@@ -77,6 +86,12 @@ def _keep_at(now: Labelling) -> None:
         now.keep_at(path)
     except SSRNetError as error:
         now.problem = str(error)
+
+
+def _take_upload(now: Labelling) -> None:
+    uploaded = st.session_state["label_upload"]
+    if uploaded:
+        now.take_upload(one_line(uploaded.name, 60), uploaded.getvalue())
 
 
 def _take(now: Labelling) -> None:

@@ -13,10 +13,11 @@ from app.workbench import places, roots
 from app.workbench.cache import cached
 from app.workbench.dataset import OpenedDataset
 from app.workbench.model import OpenedModel
+from app.workbench.opening import watched
 from app.workbench.progress import Progress
 from app.workbench.workbench import Workbench
 from ssrnet.analysis.disagreements import Disagreement, disagreements
-from ssrnet.data.label_files import NO_FILE, is_of_folder, labels_text, read_labels, write_labels
+from ssrnet.data.label_files import NO_FILE, is_of_folder, labels_in, labels_text, read_labels, write_labels
 from ssrnet.data.labels import Labels
 from ssrnet.data.manifest_files import can_be_written
 from ssrnet.data.protocols import Protocol
@@ -29,6 +30,8 @@ from ssrnet.retrieval.ranking import RankedImage
 
 SESSION = "labelling"
 """The session state's key."""
+MOST_BYTES = 16 * 2**20
+"""The largest file of labels that is uploaded."""
 
 
 @dataclass
@@ -116,6 +119,24 @@ class Labelling:
             self.history, self.given = [kept.labels], []
         elif self.labels != Labels():
             self._write()
+
+    def take_upload(self, name: str, content: bytes) -> None:
+        """The labels in a file of this name that was downloaded before, as one answer; what is none is a problem."""
+
+        def downloaded(labels: Labels) -> Labels:
+            if len(content) > MOST_BYTES:
+                raise DataError(
+                    f"{name} has more than {MOST_BYTES // 2**20} MB; choose the labels that were downloaded here."
+                )
+            taken = labels_in(content, Path(name)).labels
+            images = {image for pair in (*taken.same, *taken.other) for image in pair} | set(taken.named)
+            if not images & {image.name for image in self.images.dataset.test}:
+                raise DataError(
+                    f"{name} has no label of an image in this folder; choose the labels that were downloaded for these images."
+                )
+            return labels if taken == labels else taken
+
+        self.answer(downloaded)
 
     def take_file(self) -> None:
         """Gives up this session's labels for those in the file."""
@@ -223,8 +244,7 @@ def _images_of(manifest: Path) -> OpenedDataset | None:
     def read() -> OpenedDataset:
         return OpenedDataset.of(folder.read(place, "its labels are in a manifest"))
 
-    below = sorted(Path(each) for each in place.iterdir() if each.is_dir())
-    return cached("labelled images", (place, *below), read, 4)
+    return cached("labelled images", watched(place), read, 4)
 
 
 def _usual_place(root: Path) -> Path | None:

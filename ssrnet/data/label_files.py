@@ -44,13 +44,15 @@ def read_labels(path: Path) -> KeptLabels | None:
 
     Raises :class:`DataError` for a file that labelling has not written, and for answers that contradict each other.
     """
-    if not path.exists():
-        return None
-    content = _content(path)
+    return labels_in(_content(path), path) if path.exists() else None
+
+
+def labels_in(content: bytes, path: Path) -> KeptLabels:
+    """The labels in the content of such a file, which messages call ``path``; raises as :func:`read_labels`."""
     rows = list(csv_rows(io.StringIO(decode(content, path), newline=""), path, REQUIRED))
     if not rows or any(column not in rows[0].values for column in PAIRS):
         raise DataError(
-            f"{path} is no file of labels: it lacks the columns {' and '.join(PAIRS)}; choose another place."
+            f"{path} is no file of labels: it lacks the columns {' and '.join(PAIRS)}; choose another file."
         )
     pairs = [{(row.values["image"], other) for row in rows for other in _names(path, row, column)} for column in PAIRS]
     of_vehicle: dict[str, list[str]] = defaultdict(list)

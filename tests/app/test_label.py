@@ -10,7 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.widgets.selection import SELECTED
-from app.workbench import roots
+from app.workbench import OpenedDataset, roots
 from app.workbench.labels import SESSION, Labelling
 from app.workbench.selections import as_text
 from ssrnet.analysis.disagreements import disagreements
@@ -134,6 +134,43 @@ def test_where_others_reach_the_page_nothing_is_written_and_the_labels_are_a_dow
     path.write_text(offered["label_download"]())
     assert read_labels(path).labels == labelling(test).labels
     assert len(open_dataset(path).gallery) == 2 and str(images.parent) not in path.read_text()
+
+
+def test_downloaded_labels_are_uploaded_to_go_on_and_undo_brings_back_what_was_there(open_label, images, offered):
+    answer(open_label(), "c0_0", "c0_1", True)
+    content = offered["label_download"]().encode()
+    test = answer(open_label(), "c3_0", "c3_1", True)
+    upload = next(each for each in test.get("file_uploader") if "downloaded before" in each.label)
+    whole(upload.set_value(("fleet.csv", content, "text/csv")).run())
+    assert labelling(test).labels == Labels().confirm("c0_0.jpg", "c0_1.jpg") and "2 of 12" in progress(test)
+    whole(test.button(key="label_undo").click().run())
+    assert labelling(test).labels == Labels().confirm("c3_0.jpg", "c3_1.jpg")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            "image,camera\na.jpg,c1\n",
+            "lacks the columns vehicle_id, split (found: image, camera); name them in the first line, separated by commas.",
+        ),
+        (
+            "image,vehicle_id,split\nc0_0.jpg,v1,gallery\n",
+            "is no file of labels: it lacks the columns same_as and not_same_as; choose another file.",
+        ),
+        (
+            'image,vehicle_id,split,same_as,not_same_as\nx.jpg,v1,gallery,"[""y.jpg""]",\n',
+            "has no label of an image in this folder; choose the labels that were downloaded for these images.",
+        ),
+        ("\udcff", "line 1: the text is not UTF-8; save the file as UTF-8."),
+        (17 * 2**20 * " ", "has more than 16 MB; choose the labels that were downloaded here."),
+    ],
+)
+def test_a_foreign_upload_is_one_sentence_and_no_answer(images, content, sentence):
+    now = Labelling(OpenedDataset.of(open_dataset(images)))
+    now.take_upload("mine.csv", content.encode(errors="surrogateescape"))
+    assert now.problem.startswith("mine.csv") and now.problem.endswith(sentence), now.problem
+    assert len(now.history) == 1
 
 
 def test_two_viewers_do_not_write_over_each_other(open_label, at_home, images):
