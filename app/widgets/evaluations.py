@@ -14,10 +14,12 @@ from app.widgets.export import csv_button
 from app.widgets.page import page_link
 from app.widgets.progress import run_with_progress
 from app.workbench import OpenedModel, RankingOptions
+from app.workbench.opening import damaged_images
 from app.workbench.verdicts import Pair, verdicts
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.query_slices import FEW_VEHICLES
 from ssrnet.analysis.verdict import MINUS, Verdict, direction, interval, signed
+from ssrnet.errors import DamagedImagesError
 from ssrnet.retrieval.evaluation import Evaluation
 from ssrnet.retrieval.extraction import FeatureSet
 
@@ -55,16 +57,25 @@ def evaluations(models: Iterable[OpenedModel], options: RankingOptions = Ranking
 
 
 def ensure_features(models: Iterable[OpenedModel], options: RankingOptions = RankingOptions()) -> dict[str, FeatureSet]:
-    """Each model's embeddings of the data set's test images, by row title."""
+    """Each model's embeddings of the data set's test images, by row title.
+
+    Raises :class:`DamagedImagesError`, which names all images that cannot be read.
+    """
     mirrored = " and their mirror images" if options.flip_test else ""
-    return {
-        model.title: run_with_progress(
-            f"Embedding the test images{mirrored} with {model.title}",
-            f"{'flip' if options.flip_test else 'embed'}_{at}",
-            partial(model.features, settings=options.extraction),
-        )
-        for at, model in enumerate(models)
-    }
+    models = list(models)
+    try:
+        return {
+            model.title: run_with_progress(
+                f"Embedding the test images{mirrored} with {model.title}",
+                f"{'flip' if options.flip_test else 'embed'}_{at}",
+                partial(model.features, settings=options.extraction),
+            )
+            for at, model in enumerate(models)
+        }
+    except DamagedImagesError as error:
+        look = partial(damaged_images, models[0].data)
+        problems = run_with_progress("Looking for all images that cannot be read", "damaged", look)
+        raise DamagedImagesError(problems or error.problems) from None
 
 
 def metrics_table(

@@ -290,6 +290,7 @@ class OpenedModel:
                 self.predictor.device,
                 progress=counted(progress_callback),
                 partial=partial,
+                among=(),  # what else is bad is looked for behind a bar of its own
             )
 
         if self.data.is_uploaded:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import os.path
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from app.workbench import OpenedDataset, Workbench, places
 from app.workbench.cache import cached
+from app.workbench.progress import Progress, counted
 from app.workbench.roots import check_images, further_roots
 from app.workbench.uploaded_data import is_uploaded, open_uploads
 from ssrnet.analysis.comparison import Comparison, largest_gain
+from ssrnet.data.damaged import find_damaged
 from ssrnet.data.datasets import Ways, open_dataset, ways_to_read
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
@@ -22,6 +24,8 @@ from ssrnet.training.checkpoint import StoredCheckpoint, read_checkpoint
 
 TABLES = (".csv", ".txt", ".xml")
 """Files in a data set's folder that say what its images show."""
+MOST_WATCHED = 2_000
+"""Folders whose changes are noticed; looking at so many takes some 20 ms."""
 MOST_DISTANCES = 25_000_000
 """Query times gallery images that are ranked, in a second or two, to find the query that pages open on."""
 
@@ -35,7 +39,7 @@ class UnreadableError(DataError):
 
 
 def open_data(root: str, layout: str | None = None) -> OpenedDataset:
-    """The data set in a folder, CSV or zip file; opened again when the folder, a folder in it, or a table in it changes.
+    """The data set in a folder, CSV or zip file; opened again when the folder, or a folder or table below it, changes.
 
     Or the viewer's uploads, where ``root`` is their name. Raises :class:`UnreadableError` where :func:`open_dataset` raises,
     and for uploads that are not there, and :class:`DataError` for images that lie outside the folders that may be read.
@@ -46,10 +50,7 @@ def open_data(root: str, layout: str | None = None) -> OpenedDataset:
         except DataError as error:
             raise UnreadableError(error, Ways((), None)) from error
     path = places.readable_path(root)
-    below: list[Path] = []
-    with suppress(OSError), os.scandir(path) as entries:  # no folder, or none that can be read: opening it says so
-        below = sorted(Path(each) for each in entries if each.name.lower().endswith(TABLES) or each.is_dir())
-    key = [path, layout, *below]
+    key = [layout, *watched(path)]
 
     def opening() -> OpenedDataset:
         return OpenedDataset.of(open_dataset(path, layout=layout))
@@ -62,6 +63,44 @@ def open_data(root: str, layout: str | None = None) -> OpenedDataset:
     images = (*dataset.train, *dataset.query, *dataset.gallery)
     cached("checked links", (key, further_roots()), lambda: check_images(images, places.default_roots()), 16)
     return opened
+
+
+def damaged_images(data: OpenedDataset, progress_callback: Progress | None = None) -> list[str]:
+    """A sentence for each test image that cannot be read."""
+
+    def look() -> list[str]:
+        return list(find_damaged(data.dataset.test, counted(progress_callback)).values())
+
+    return cached("damaged images", data, look, 4)
+
+
+def watched(root: Path) -> list[Path]:
+    """The tables in ``root``, and it and the folders below it, the highest first, up to :data:`MOST_WATCHED`.
+
+    A folder is listed again only where it has changed, so that this takes a moment each time a page is drawn. What a link
+    leads to is not listed, since it may lead back.
+    """
+    folders = [root]
+    for folder in folders:  # which grows
+        if len(folders) >= MOST_WATCHED:
+            break
+        if folder is root or not folder.is_symlink():
+            below = cached(
+                "folders", folder, lambda folder=folder: _entries(folder, os.DirEntry.is_dir), 2 * MOST_WATCHED
+            )
+            folders += below
+    return [*cached("tables", root, lambda: _entries(root, _is_table), 16), *folders[:MOST_WATCHED]]
+
+
+def _entries(folder: Path, wanted: Callable[[os.DirEntry], bool]) -> list[Path]:
+    """By name; none where there is no such folder, or where it cannot be read: opening it says so."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(Path(each) for each in entries if wanted(each))
+    return []
+
+
+def _is_table(entry: os.DirEntry) -> bool:
+    return entry.name.lower().endswith(TABLES)
 
 
 def open_checkpoint(path: str) -> StoredCheckpoint:

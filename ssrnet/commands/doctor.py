@@ -14,7 +14,7 @@ import torch
 import tyro
 
 import ssrnet
-from ssrnet.data.damaged import find_damaged
+from ssrnet.data.damaged import find_damaged, reading_bar
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import SSRNetError
 from ssrnet.resources import available_memory
@@ -44,6 +44,8 @@ class DoctorSettings:
     """Data folders or CSV manifests to check."""
     checkpoints: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")] = (Path("checkpoints"), Path("runs"))
     """Checkpoints, or folders to search for them."""
+    layout: str | None = None
+    """Read the data folders as this layout, as `Folders` or `unlabelled`, whatever they are recognised as."""
     images: bool = False
     """Read every image of the data sets, not only the first of each split, and list those that cannot be read."""
 
@@ -68,7 +70,7 @@ def doctor(settings: DoctorSettings) -> None:
         print(f"  cuda:{i}, {torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[0] / 2**30:.1f} GiB free")
     print("data sets:" if settings.data else "data sets: none named, give --data DIR")
     for root in settings.data:
-        problems += _check_data(root, settings.images)
+        problems += _check_data(root, settings.layout, settings.images)
     checkpoints = _checkpoint_files(settings.checkpoints)
     print("checkpoints:" if checkpoints else f"checkpoints: none in {', '.join(map(str, settings.checkpoints))}")
     for path in checkpoints:
@@ -81,16 +83,16 @@ def doctor(settings: DoctorSettings) -> None:
     print("nothing wrong")
 
 
-def _check_data(root: Path, every_image: bool) -> list[str]:
+def _check_data(root: Path, layout: str | None, every_image: bool) -> list[str]:
     """Prints the data set's summary and reads the first image of each split, or every one; returns what is wrong."""
     try:
-        dataset = open_dataset(root)
+        dataset = open_dataset(root, layout=layout)
     except SSRNetError as error:
         return [str(error)]
     print("  " + dataset.summary().replace("\n", "\n  "))
     splits = (dataset.train, dataset.query, dataset.gallery)
     images = [image for split in splits for image in (split if every_image else split[:1])]
-    damaged = find_damaged(images, show_progress=True)
+    damaged = find_damaged(images, reading_bar)
     if every_image:
         print(f"  {len(damaged):,} of {len({image.path for image in images}):,} images cannot be read")
     return list(damaged.values())

@@ -65,11 +65,11 @@ class ImageTensors(Dataset):
         return self.transform(self.images[index].read()), index
 
 
-def read_batches(loader: DataLoader) -> Iterator[list[Tensor]]:
+def read_batches(loader: DataLoader, among: Sequence[VehicleImage] | None = None) -> Iterator[list[Tensor]]:
     """The batches of a loader of :class:`ImageTensors`.
 
-    Raises :class:`DamagedImagesError` where an image cannot be read, after looking at all others of the loader, so that
-    it names all that are bad.
+    Raises :class:`DamagedImagesError` where an image cannot be read, after looking at all images ``among``, by default
+    those of the loader, so that it names all that are bad.
     """
     batches = iter(loader)
     try:
@@ -82,4 +82,5 @@ def read_batches(loader: DataLoader) -> Iterator[list[Tensor]]:
         # The traceback holds the worker processes, and the garbage collector would wait five seconds for each.
         error.__traceback__ = None
     del batches
-    raise DamagedImagesError(list(find_damaged(loader.dataset.images).values()) or [sentence])
+    among = loader.dataset.images if among is None else among
+    raise DamagedImagesError(list(find_damaged(among).values()) or [sentence])

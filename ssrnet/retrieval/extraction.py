@@ -156,6 +156,7 @@ def extract(
     progress: Callable[[Iterable, int], Iterable] | None = None,
     group: Processes | None = None,
     partial: RestorableFeatures | None = None,
+    among: Sequence[VehicleImage] | None = None,
 ) -> FeatureSet:
     """Embeddings of ``images``, in order, as float32 on the CPU.
 
@@ -163,7 +164,8 @@ def extract(
     (tqdm in the shell, a bar in the app). The model is put in evaluation mode, channels last.
     The processes of ``group`` share the images and all return all embeddings; each must call this.
     Rows stored in ``partial`` by an earlier run are not computed again, and each new batch is stored there; in a
-    group only by the first process. Raises as :func:`embed_batches`.
+    group only by the first process. Raises as :func:`embed_batches`, of whichever process, naming all images that are bad
+    ``among`` these, by default all ``images``.
     """
     check_precision(settings, device)
     group = group or Processes(device)
@@ -177,7 +179,8 @@ def extract(
         group.from_first(features)
     missing = (restored == 0).nonzero().flatten()
     mine = missing[shard(len(missing), group.rank, group.world)]
-    batches = embed_batches(model, [images[i] for i in mine.tolist()], settings, image_size, device, workers)
+    among = images if among is None else among
+    batches = embed_batches(model, [images[i] for i in mine.tolist()], settings, image_size, device, workers, among)
     total = -(-len(mine) // batch_size(settings, device))
     for positions, rows in progress(batches, total) if progress else batches:
         # By position: an image that two processes computed fills one row.
@@ -196,10 +199,12 @@ def embed_batches(
     image_size: int,
     device: torch.device,
     workers: int = 0,
+    among: Sequence[VehicleImage] | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The images batch by batch, in order: their positions (B,) on the CPU, and embeddings (B, D) float32 on the device.
 
-    ``workers`` processes decode. Raises :class:`DataError` for an image that cannot be read, :class:`ResourceError`
+    ``workers`` processes decode. Raises :class:`DamagedImagesError` for images that cannot be read (``among`` as
+    :func:`ssrnet.data.transforms.read_batches`), :class:`ResourceError`
     where a batch of the requested size does not fit in the GPU's memory, :class:`SettingsError` as
     :func:`check_precision` and for a branch that the model lacks.
     """
@@ -211,7 +216,7 @@ def embed_batches(
     most = batch_size(settings, device)
     loader = DataLoader(data, most, num_workers=workers, pin_memory=device.type == "cuda")
     model.eval().to(device, memory_format=torch.channels_last)
-    for pixels, positions in read_batches(loader):
+    for pixels, positions in read_batches(loader, among):
         pixels = pixels.to(device, non_blocking=True)  # (B, S, S, 3) uint8
         while (rows := _if_memory_allows(model, pixels, settings, most)) is None:
             most //= 2

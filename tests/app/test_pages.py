@@ -7,6 +7,7 @@ from importlib import import_module
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.widgets import evaluations
 from app.widgets.page import VIEWS
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.protocols import Protocol
@@ -126,14 +127,20 @@ def test_pages_that_need_no_source_stand_when_it_is_broken(
         assert heading in [*(each.value for each in test.subheader), *(each.label for each in test.expander)]
 
 
-def test_a_truncated_image_is_one_sentence_that_names_it(open_page, city, checkpoints, tmp_path):
+def test_damaged_images_are_one_sentence_that_counts_them(open_page, city, checkpoints, tmp_path, monkeypatch):
     root = tmp_path / "damaged"
     shutil.copytree(city, root)
-    victim = next((root / "image_test").glob("*.jpg"))
-    victim.write_bytes(victim.read_bytes()[:300])
+    victims = sorted((root / "image_test").glob("*.jpg"))[-2:]
+    for victim in victims:
+        victim.write_bytes(victim.read_bytes()[:300])
+    labels, run = [], evaluations.run_with_progress
+    monkeypatch.setattr(
+        evaluations, "run_with_progress", lambda label, *arguments: labels.append(label) or run(label, *arguments)
+    )
     test = open_page("retrieval", data=str(root), **checkpoints)
     assert not test.exception
-    assert victim.name in test.error[0].value
+    assert test.error[0].value.startswith(f"2 images cannot be read, the first: {victims[0]} is damaged")
+    assert labels[-1] == "Looking for all images that cannot be read", "behind a bar of its own"
 
 
 def test_a_name_with_markup_is_shown_as_text(open_page, checkpoints, tmp_path):

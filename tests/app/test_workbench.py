@@ -14,7 +14,7 @@ from PIL import Image
 from app.workbench import OpenedModel, opening
 from app.workbench.cache import cached, cached_value, content_key, session_values
 from app.workbench.images import uploads
-from app.workbench.opening import checkpoint_files, telling_query
+from app.workbench.opening import checkpoint_files, open_data, telling_query
 from app.workbench.places import file_stamp
 from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
@@ -23,6 +23,7 @@ from ssrnet.retrieval import extraction
 from ssrnet.retrieval.evaluation import evaluate
 from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
 from tests.app.conftest import workbench
+from tests.data import layouts
 
 
 def test_the_telling_query_is_the_largest_gain_of_stored_features(project, city, checkpoints, monkeypatch):
@@ -68,6 +69,21 @@ def test_another_file_of_the_same_size_is_noticed(tmp_path, how):
     assert file_stamp(path) != before and file_stamp(path)[1] == before[1] == 3
     path.unlink()
     assert file_stamp(path) == (0, 0, 0, 0)
+
+
+def test_a_picture_added_however_deep_is_noticed(project, tmp_path, monkeypatch):
+    root = layouts.unlabelled(tmp_path / "photos", ("a.jpg", "2024/may/b.jpg", "2024/june/c.jpg"))
+    os.symlink(root, root / "2024/may/round")  # a link that leads back
+    before = open_data(str(root))
+    assert open_data(str(root)) is before and len(before.dataset.test) == 3
+    layouts.jpeg(root / "2024/may/d.jpg")
+    assert len(open_data(str(root)).dataset.test) == 4
+    (root / "2024/june/new").mkdir()
+    assert len(open_data(str(root)).dataset.test) == 4
+    layouts.jpeg(root / "2024/june/new/e.jpg")  # in a folder that was empty when it was opened last
+    assert len(open_data(str(root)).dataset.test) == 5
+    monkeypatch.setattr(opening, "MOST_WATCHED", 3)
+    assert opening.watched(root) == [root, root / "2024", root / "2024/june"]
 
 
 class Cancelled(BaseException):

@@ -18,8 +18,9 @@ from ssrnet.data.damaged import find_damaged, without_damaged
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.transforms import ImageTensors, pixel_transform, read_batches
 from ssrnet.errors import DamagedImagesError, SSRNetError
-from ssrnet.retrieval.extraction import FeatureSet
+from ssrnet.retrieval.extraction import ExtractSettings, FeatureSet, extract
 from ssrnet.train import train
+from ssrnet.training.distributed import Processes
 from tests import tiny
 
 BAD = ("image_test/0007_c002_00000001_0.jpg", "image_test/0009_c002_00000002_0.jpg")
@@ -58,6 +59,23 @@ def test_reading_names_all_that_are_bad(broken, workers):
     loader = DataLoader(ImageTensors(open_dataset(broken).gallery, pixel_transform(16)), 4, num_workers=workers)
     with pytest.raises(DamagedImagesError, match="^2 images cannot be read, the first: .*0007_c002") as caught:
         list(read_batches(loader))
+    assert names_both(caught.value)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_names_what_is_bad_in_every_share(broken, rank, monkeypatch):
+    """Of two processes that share the images, each of which meets another damaged one."""
+    monkeypatch.setattr(Processes, "gather", lambda self, rows: rows)
+    images = sorted(open_dataset(broken).gallery, key=lambda image: f"image_test/{image.name}" not in BAD)
+    with pytest.raises(DamagedImagesError) as caught:
+        extract(
+            tiny.network(),
+            images,
+            ExtractSettings(),
+            32,
+            torch.device("cpu"),
+            group=Processes(torch.device("cpu"), rank, 2),
+        )
     assert names_both(caught.value)
 
 
