@@ -14,6 +14,7 @@ from app.workbench import places
 from app.workbench.opening import UnreadableError
 from app.workbench.roots import OutsideError, may_open, open_root
 from ssrnet.data.datasets import Ways
+from ssrnet.data.records import ReIDDataset
 from ssrnet.errors import SSRNetError
 
 READ_AS = {"Folders": "Read as one folder a vehicle", "unlabelled": "Read as images without labels"}
@@ -38,6 +39,20 @@ def show_problem(error: SSRNetError) -> None:
                 args=(error.folder,),
                 help=str(error.folder).replace("`", "'").join("``"),
             )
+
+
+def show_reading(dataset: ReIDDataset) -> None:
+    """What a folder was taken for that no name tells, and both ways to read it, of which one is then named in *Read as*."""
+    if dataset.reading is None:
+        return
+    st.info(f"{dataset.reading.taken_for} {dataset.reading.otherwise}.", icon=":material/folder_open:")
+    with st.container(horizontal=True):
+        for layout, label in (
+            (dataset.reading.layout, READ_AS[dataset.reading.layout]),
+            (dataset.layout, "That is right"),
+        ):
+            choose = {"on_click": st.session_state.update, "args": ({"layout": layout},)}
+            st.button(label, key=f"read_as_{layout}", **choose)
 
 
 def _other_ways(ways: Ways) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.lecture import lecture_switch
 from app.widgets.page import SHARED, as_page
-from app.widgets.problems import GO_TO, choose_path, open_typed
+from app.widgets.problems import GO_TO, choose_path, open_typed, show_reading
 from app.widgets.selection import selected
 from app.widgets.uploads_open import offer_uploads, uploads_caption
 from app.workbench import OpenedDataset, OpenedModel, Workbench, places, roots
@@ -115,6 +115,7 @@ def choose_source() -> Workbench | None:
     opened = open_data(data, layout)
     if not opened.is_uploaded:
         close_uploads()
+    show_reading(opened.dataset)
     selected(opened)
     checkpoints = [open_checkpoint(path) for path in (baseline, ssrnet)]
     with st.sidebar:

@@ -44,6 +44,8 @@ class ExtractionBenchmarkSettings:
 
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("assets/city")
     """Data folder, whose test images are decoded."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
     model: ModelSettings = ModelSettings()
     """SSR-Net; its baseline has neither branch. Weights are random."""
     image_size: int = 256
@@ -100,7 +102,7 @@ def benchmark_extraction(settings: ExtractionBenchmarkSettings) -> ExtractionSpe
     """
     device = resolve_device(settings.device)
     check_precision(_extraction(settings, None), device)
-    dataset = open_dataset(settings.data)
+    dataset = open_dataset(settings.data, layout=settings.layout)
     if not dataset.test:
         raise DataError(f"{dataset.root} has no test images; name another --data.")
     images = [dataset.test[i % len(dataset.test)] for i in range(settings.decoded)]

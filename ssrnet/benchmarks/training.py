@@ -105,7 +105,7 @@ def benchmark_training(settings: TrainingBenchmarkSettings) -> TrainingSpeed:
 
 def measure(settings: TrainingBenchmarkSettings, training: TrainSettings, group: Processes) -> TrainingSpeed:
     """Times all ways in turn, so that a slower machine slows all of them."""
-    dataset = open_dataset(training.data, training.subset)
+    dataset = open_dataset(training.data, training.subset, training.layout)
     dataset.check_labelled("training")
     fit, _ = hold_back(dataset, 0, training.seed)
     size, sampler = training.final_image_size, build_sampler(fit, training)

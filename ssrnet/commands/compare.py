@@ -75,6 +75,8 @@ class CompareSettings:
     """Gallery images per vehicle in multi-gallery-shot (n of the paper's Fig. 6)."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
     skip_damaged: bool = False
     """Read every image first, and go on without those that cannot be read; the protocol records count them."""
     only: str | None = None
@@ -112,7 +114,7 @@ def compare_checkpoints(settings: CompareSettings) -> None:
     if settings.untrained is not None:
         start = replace(models[0].info.model, attention_branch=False, relation_branch=False)
         models.insert(0, untrained_model(settings.untrained, start, models[0].image_size))
-    images = open_test_images(settings.data, settings.subset, settings.only, settings.skip_damaged)
+    images = open_test_images(settings.data, settings.subset, settings.only, settings.skip_damaged, settings.layout)
     dataset = images.dataset
     print(dataset.summary())
     models = [model._replace(title=title) for model, title in zip(models, distinct_titles(models), strict=True)]

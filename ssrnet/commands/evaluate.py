@@ -62,6 +62,8 @@ class EvaluateSettings:
     """Gallery images per vehicle in multi-gallery-shot (n of the paper's Fig. 6)."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
     held_back: bool = False
     """Instead of the test images, the training vehicles that the checkpoint's run held back (--holdout); --data and
     --more-data are then those of that run. Branches are also scored alone and at unit length."""
@@ -107,7 +109,7 @@ def evaluate_model(settings: EvaluateSettings) -> None:
     if settings.held_back:
         images = _held_back(settings)
     else:
-        images = open_test_images(settings.data, settings.subset, settings.only, settings.skip_damaged)
+        images = open_test_images(settings.data, settings.subset, settings.only, settings.skip_damaged, settings.layout)
     dataset = images.dataset
     print(dataset.summary())
     if model is not None and not settings.held_back:
@@ -191,7 +193,7 @@ def _held_back(settings: EvaluateSettings) -> EvaluatedImages:
     holdout, seed = info.training.get("holdout"), info.training.get("seed")
     if not isinstance(holdout, int) or not isinstance(seed, int) or holdout < 2:
         raise SettingsError(f"the run of {settings.checkpoint} held back no vehicles; train with --holdout.")
-    parts = open_training_parts(settings.data, settings.subset, settings.more_data)
+    parts = open_training_parts(settings.data, settings.subset, settings.more_data, settings.layout)
     if settings.skip_damaged:
         parts = [without_damaged(part, TRAIN) for part in parts]
     dataset = join_training_data(parts)

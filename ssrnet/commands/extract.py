@@ -68,11 +68,11 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
     is_folder = settings.out.is_dir() or not settings.out.suffix
     if not is_folder and settings.out.suffix != ".safetensors":
         raise DataError(f"{settings.out} does not end in .safetensors; give --out such a name, or a folder.")
-    checkpoint = load_checkpoint(settings.checkpoint)
+    checkpoint, group = load_checkpoint(settings.checkpoint), processes(settings.device)
     dataset = open_dataset(settings.data, settings.subset, settings.layout)
     if settings.skip_damaged:
         dataset = without_damaged(dataset, TRAIN if settings.split == "train" else TEST)
-        print(*dataset.notes, sep="\n")
+    group.say(dataset.summary())
     images = getattr(dataset, settings.split)
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")
@@ -81,7 +81,6 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
         return _explain(settings, checkpoint, dataset, made_by)
     record = feature_record(made_by, dataset, dataset.content_hash(), settings.split)
     out = settings.out / file_name(record) if is_folder else settings.out
-    group = processes(settings.device)
     if group.first:
         check_writable(out)  # before hours of work, not after
     beside = settings.out / part_name(record) if is_folder else out.with_name(f"{out.name}.part")

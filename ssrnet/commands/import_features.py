@@ -61,6 +61,8 @@ class ImportSettings:
     """What the app calls this model; an earlier import of this name and data is replaced."""
     out: Path = Path(FOLDER)
     """Folder in which the app looks for imported models."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable() or len(self.name) > MAX_NAME:
@@ -74,7 +76,7 @@ def import_features(settings: ImportSettings) -> None:
 
     Raises :class:`DataError` for a damaged file, a missing array, or features that do not match the data set.
     """
-    dataset = open_dataset(settings.data)
+    dataset = open_dataset(settings.data, layout=settings.layout)
     if not dataset.test:
         raise DataError(f"{dataset.root} has no test images that features could be of; open another data set.")
     if settings.features.suffix.lower() == layumi.SUFFIX:
@@ -92,7 +94,7 @@ def import_features(settings: ImportSettings) -> None:
         f"{'replaced' if saved.replaced else 'wrote'} {saved.model.path}: {name}, {len(dataset.test):,} test images of "
         f"{dataset.name}, {dimensions:,} numbers each"
     )
-    for line in (*dataset.warnings, *_notes(matched)):
+    for line in (*[dataset.reading] * (dataset.reading is not None), *dataset.warnings, *_notes(matched)):
         print(f"  {line}")
     protocol = Protocol("cross_camera")
     reason = protocol.unavailable(dataset)

@@ -84,7 +84,7 @@ def build_index(settings: BuildSettings) -> None:
     dataset = open_dataset(settings.data, settings.subset, settings.layout)
     if settings.skip_damaged:
         dataset = without_damaged(dataset, {"test": TEST, "train": TRAIN, "all": (*TRAIN, *TEST)}[settings.split])
-        print(*dataset.notes, sep="\n")
+    print(dataset.summary())
     images = with_sources(dataset, settings.split)
     if not images:
         raise DataError(f"{dataset.root} has an empty {settings.split} split; choose another with --split.")

@@ -26,11 +26,15 @@ class SplitSettings:
     """Which vehicles train, and which images are queries; a seed gives the same file on every machine."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
 
 
 def split_dataset(settings: SplitSettings) -> None:
     """Runs the command; raises as :func:`divide` and :func:`write_division`."""
-    dataset = open_dataset(settings.data, settings.subset)
+    dataset = open_dataset(settings.data, settings.subset, settings.layout)
+    if dataset.reading:
+        print(dataset.reading)
     division = divide(dataset, settings.train_share, settings.seed)
     write_division(division, settings.out)
     print(f"{settings.out} (seed {settings.seed}, {settings.train_share:.0%} of the vehicles train)")

@@ -56,8 +56,9 @@ def run_study(settings: StudySettings) -> None:
 
 def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
     """All cells, after checking everything that can be checked before training."""
-    dataset = open_dataset(settings.data, settings.subset)
+    dataset = open_dataset(settings.data, settings.subset, settings.layout)
     dataset.check_labelled("a study")
+    print(dataset.summary())
     if not dataset.train:
         raise SettingsError(f"{dataset.root} has no training images; choose a data set with a training split.")
     # A shared cache: without it each cell would decode every image again.
@@ -65,14 +66,14 @@ def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
     origin = [dataset.content_hash()]
     if settings.train_identities is not None:
         cut = training_slice(dataset, settings.train_identities, settings.seed, settings.out / "slices")
-        shared = replace(shared, data=cut)
+        shared = replace(shared, data=cut, layout=None)
         origin.append(cut.name)  # the name has the number of vehicles and a hash of the draw
     if settings.test_data is not None:
         tested_on = open_dataset(settings.test_data)
         tested_on.check_labelled("a study")
         origin.append(tested_on.content_hash())
-    tested = settings.test_data or settings.data
-    tests = test_sets(tested, settings.subset)
+    tested, layout = (settings.test_data, None) if settings.test_data else (settings.data, settings.layout)
+    tests = test_sets(tested, settings.subset, layout)
     protocols = settings.protocol or usual_protocols(tests[0])
     for test_set in tests:
         for name in protocols:
@@ -80,7 +81,7 @@ def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
     cells = settings.out / "cells"
     plan = {
         study.name: {
-            row.label: make_cell(shared, row, cells, tested, origin, settings.galleries, protocols)
+            row.label: make_cell(shared, row, cells, tested, origin, settings.galleries, protocols, layout)
             for row in (*study.rows, *study.readings)
         }
         for study in studies

@@ -43,8 +43,8 @@ from ssrnet.data.readers import (
 )
 from ssrnet.data.readers.common import NoImagesError
 from ssrnet.data.readers.zip_files import unpack
-from ssrnet.data.records import ReIDDataset, VehicleImage
-from ssrnet.errors import DataError
+from ssrnet.data.records import Reading, ReIDDataset, VehicleImage
+from ssrnet.errors import DataError, one_line
 
 READERS: tuple[ModuleType, ...] = (
     cityflow,
@@ -60,6 +60,8 @@ READERS: tuple[ModuleType, ...] = (
 NUMBERED = {reader.LAYOUT for reader in (cityflow, veri, vehicleid, veri_wild, market, vric)}
 """Layouts whose vehicles and cameras are numbers, so that 20 and 0020 are one."""
 LAYOUTS = tuple(reader.LAYOUT for reader in READERS)
+NAMES_SHOWN, LONGEST_SHOWN = 3, 40
+"""Folders that a sentence names, and the most characters of each."""
 
 
 def open_dataset(root: str | Path, subset: int | None = None, layout: str | None = None) -> ReIDDataset:
@@ -81,7 +83,28 @@ def open_dataset(root: str | Path, subset: int | None = None, layout: str | None
             if layout is not None or recognised.reader is csv_manifest or not csv_manifest.recognise(recognised.root):
                 raise
             dataset = _manifest_instead(recognised, subset, error)
+        if layout is None:
+            dataset = replace(dataset, reading=_reading(dataset))
         return settle_labels(dataset, numbered=dataset.layout in NUMBERED)
+
+
+def _reading(dataset: ReIDDataset) -> Reading | None:
+    """What a tree of images was taken for, where it may be the other of the two layouts that are told by no name."""
+    if dataset.layout == vehicle_folders.LAYOUT:
+        vehicles = sorted({image.vehicle_id for image in (*dataset.train, *dataset.test)})
+        taken_for = f"Read as one folder a vehicle: {len(vehicles):,} vehicles ({_some(vehicles)})."
+        return Reading(taken_for, "If these folders are not vehicles, read it as unlabelled", folder.LAYOUT)
+    if dataset.layout == folder.LAYOUT and vehicle_folders.may_hold_vehicles(dataset.root):
+        inner = sorted({image.name.partition("/")[0] for image in dataset.gallery if "/" in image.name})
+        taken_for = f"Read as images without labels, in {len(inner):,} folders ({_some(inner)})."
+        return Reading(taken_for, "If each of these folders is a vehicle, read it as such", vehicle_folders.LAYOUT)
+    return None
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of ``names``, and whether there are more."""
+    shown = [one_line(name, LONGEST_SHOWN) for name in names[:NAMES_SHOWN]]
+    return ", ".join([*shown, *["..."] * (len(names) > NAMES_SHOWN)])
 
 
 def _manifest_instead(recognised: _Recognised, subset: int | None, no_images: NoImagesError) -> ReIDDataset:
@@ -96,21 +119,24 @@ def _manifest_instead(recognised: _Recognised, subset: int | None, no_images: No
     return replace(dataset, notes=(note, *dataset.notes))
 
 
-def open_training_data(root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()) -> ReIDDataset:
-    """``open_dataset(root, subset)`` with the training images of further data sets added.
+def open_training_data(
+    root: str | Path, subset: int | None = None, more: Sequence[str | Path] = (), layout: str | None = None
+) -> ReIDDataset:
+    """``open_dataset(root, subset, layout)`` with the training images of further data sets added.
 
     Vehicles and cameras of different data sets stay different: the second data set's images, vehicles and cameras
-    get ``2/`` before their names, the third's ``3/``. Query and gallery stay those of ``root``.
+    get ``2/`` before their names, the third's ``3/``. Query and gallery stay those of ``root``, and
+    further data sets are read as they are recognised.
     Raises as :func:`open_dataset`, and :class:`DataError` for further data without training images.
     """
-    return join_training_data(open_training_parts(root, subset, more))
+    return join_training_data(open_training_parts(root, subset, more, layout))
 
 
 def open_training_parts(
-    root: str | Path, subset: int | None = None, more: Sequence[str | Path] = ()
+    root: str | Path, subset: int | None = None, more: Sequence[str | Path] = (), layout: str | None = None
 ) -> tuple[ReIDDataset, ...]:
     """The separate data sets that :func:`open_training_data` joins; raises as it does."""
-    parts = [open_dataset(root, subset)]
+    parts = [open_dataset(root, subset, layout)]
     parts[0].check_labelled("training")
     for each in more:
         further = open_dataset(each)

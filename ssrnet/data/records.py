@@ -68,6 +68,18 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a folder was taken for that no name in it and no manifest tells, and the ``layout`` that it may be instead."""
+
+    taken_for: str
+    otherwise: str
+    layout: str
+
+    def __str__(self) -> str:
+        return f"{self.taken_for} {self.otherwise} (--layout {self.layout})."
+
+
+@dataclass(frozen=True)
 class ReIDDataset:
     """A re-identification data set as its owners split it.
 
@@ -77,7 +89,8 @@ class ReIDDataset:
     said which vehicle an image shows: then ``protocol`` is :data:`UNLABELLED`, and no image has a vehicle.
     ``distractor_ids`` are gallery identities that stand for no one vehicle (Market-1501's 0000).
     ``damaged`` counts the images left out since they cannot be read (:mod:`ssrnet.data.damaged`).
-    ``warnings`` are sentences on labels with which numbers may be wrong or too high.
+    ``warnings`` are sentences on labels with which numbers may be wrong or too high. ``reading`` is None where the
+    layout was named, or is told by names or a manifest.
 
     Raises :class:`DataError` if a split names one image twice.
     """
@@ -95,6 +108,7 @@ class ReIDDataset:
     distractor_ids: frozenset[str] = frozenset()
     warnings: Sequence[str] = ()
     damaged: int = 0
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "query", "gallery", "skipped", "notes", "warnings"):
@@ -143,7 +157,7 @@ class ReIDDataset:
         return digest.hexdigest()[:16]
 
     def summary(self) -> str:
-        """One line for each split with its images, vehicles and cameras; then skipped files, notes and warnings."""
+        """One line for each split with its images, vehicles and cameras; then what it was taken for, skipped files, notes and warnings."""
         lines = [f"{self.name} ({self.layout}: {self.why})"]
         if not self.is_labelled:
             folders = len({image.name.rpartition("/")[0] for image in self.gallery})
@@ -155,5 +169,6 @@ class ReIDDataset:
             vehicles = len({image.vehicle_id for image in images})
             cameras = len({image.camera_id for image in images} - {None})
             lines.append(f"  {split:8}{len(images):>8,} images {vehicles:>7,} vehicles {cameras:>4} cameras")
-        lines += [f"  {note}" for note in (*self.skipped, *self.notes, *self.warnings)]
+        reading = [self.reading] if self.reading else []
+        lines += [f"  {note}" for note in (*reading, *self.skipped, *self.notes, *self.warnings)]
         return "\n".join(lines)

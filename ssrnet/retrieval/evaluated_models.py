@@ -119,7 +119,9 @@ def untrained_model(weights: str, settings: ModelSettings, image_size: int) -> E
     return EvaluatedModel(lambda: network, image_size, f"Untrained {settings.backbone}", made_by, by_content=by_content)
 
 
-def open_test_images(data: Path, subset: int | None, only: str | None, skip_damaged: bool = False) -> EvaluatedImages:
+def open_test_images(
+    data: Path, subset: int | None, only: str | None, skip_damaged: bool = False, layout: str | None = None
+) -> EvaluatedImages:
     """The data set's test images, or those that ``only`` ("vehicle_type=car,truck") selects.
 
     ``skip_damaged`` reads every image first, and leaves out those that cannot be read.
@@ -127,7 +129,7 @@ def open_test_images(data: Path, subset: int | None, only: str | None, skip_dama
     Raises as :func:`open_dataset`, :class:`SettingsError` for a malformed ``only``,
     :class:`DataError` for images without vehicle labels, and for a value that no test image has.
     """
-    dataset = open_dataset(data, subset)
+    dataset = open_dataset(data, subset, layout)
     dataset.check_labelled("a score")
     if skip_damaged:
         dataset = without_damaged(dataset)

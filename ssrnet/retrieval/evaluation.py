@@ -51,6 +51,8 @@ class ProtocolRecord:
     """What was done, over which images."""
     damaged_images: int = 0
     """Test images left out since they cannot be read."""
+    layout: str = ""
+    """What the data folder was read as; empty in records of before it was kept."""
 
     def json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
@@ -117,6 +119,7 @@ def evaluate(
         query_expansion="none" if expansion is None else str(expansion),
         camera_alignment="none" if alignment is None else str(alignment),
         damaged_images=dataset.damaged,
+        layout=dataset.layout,
     )
     return Evaluation(ranking, ranking.metrics, record, split)
 

@@ -19,7 +19,7 @@ from ssrnet.tensors import read_metadata
 Record = dict[str, object]
 """What made a file's features: data set, checkpoint and settings; stored in the file's metadata."""
 
-DESCRIPTIVE = {"model", "checkpoint", "dataset", "version"}
+DESCRIPTIVE = {"model", "checkpoint", "dataset", "layout", "version"}
 """Entries for readers alone: records that differ in nothing else stand for the same features."""
 
 SHIPPED, KEPT = Path("assets/features"), Path("runs/features")
@@ -42,6 +42,7 @@ def feature_record(made_by: Record, dataset: ReIDDataset, dataset_hash: str, spl
     return {
         **made_by,
         "dataset": dataset.name,
+        "layout": dataset.layout,
         "dataset_hash": dataset_hash,
         "split": split,
         "version": ssrnet.__version__,

@@ -30,6 +30,7 @@ from ssrnet.training.settings import TrainSettings
 NOT_PART_OF_A_CELL = {
     "data",
     "more_data",
+    "layout",
     "out",
     "resume",
     "workers",
@@ -51,7 +52,8 @@ LATER = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant to train. ``data`` is the test data; ``training.data`` may be a part of it, or other data.
+    """One variant to train. ``data`` is the test data, read as ``layout`` where one is named; ``training.data`` may be a
+    part of it, or other data.
 
     ``training.out`` is the cell's folder of checkpoints; its numbers, under each of ``protocols``, are beside it in
     ``cell.json``.
@@ -61,6 +63,7 @@ class Cell:
     data: Path
     galleries: int
     protocols: tuple[ProtocolName, ...] = ()
+    layout: str | None = None
 
     @property
     def name(self) -> str:
@@ -91,11 +94,13 @@ def make_cell(
     origin: Sequence[str],
     galleries: int,
     protocols: tuple[ProtocolName, ...] = (),
+    layout: str | None = None,
 ) -> Cell:
     """The cell of a table's row, in a folder of ``cells`` named by the variant and a hash of what affects its numbers.
 
-    ``data`` is the test data; ``origin`` identifies training and test data. Starting weights count by their content, so
-    that a cell has one name on every machine; protocols do not count, since a trained cell is evaluated under any.
+    ``data`` is the test data, read as ``layout`` where one is named; ``origin`` identifies training and test data.
+    Starting weights count by their content, so that a cell has one name on every machine; protocols do not count, since a
+    trained cell is evaluated under any.
 
     Settings without effect on the variant are set to their defaults first, so that a variant has
     one cell, whichever tables it is in: full SSR-Net, or beta = 0 and cross-entropy alone.
@@ -118,7 +123,7 @@ def make_cell(
     shaping |= {"data": list(origin), "galleries": galleries}
     digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()[:8]
     words = re.findall(r"[A-Za-z0-9.]+", f"{model.title} {loss.title}")
-    return Cell(replace(training, out=cells / "-".join([*words, digest]) / "run"), data, galleries, protocols)
+    return Cell(replace(training, out=cells / "-".join([*words, digest]) / "run"), data, galleries, protocols, layout)
 
 
 def effective_model(model: ModelSettings) -> ModelSettings:
@@ -189,7 +194,8 @@ def _train(training: TrainSettings) -> Path:
 def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
     """The cell's numbers on every test set of its data, each under every protocol."""
     info = checkpoint.info
-    trained_on = open_dataset(cell.training.data, None if cell.training.data != cell.data else cell.training.subset)
+    subset = None if cell.training.data != cell.data else cell.training.subset
+    trained_on = open_dataset(cell.training.data, subset, cell.training.layout)
     training_set = {
         "name": trained_on.name,
         "hash": trained_on.content_hash(),
@@ -198,7 +204,7 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
         "held_back": cell.training.holdout,
     }
     made_by = checkpoint.record | describe(ExtractSettings(), info.image_size) | {"training_set": training_set}
-    datasets = test_sets(cell.data, cell.training.subset)
+    datasets = test_sets(cell.data, cell.training.subset, cell.layout)
     pooled = {image.name: image for dataset in datasets for image in dataset.test}
     features = extract(
         checkpoint.model,
@@ -222,12 +228,12 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
     )
 
 
-def test_sets(data: Path, subset: int | None) -> list[ReIDDataset]:
+def test_sets(data: Path, subset: int | None, layout: str | None = None) -> list[ReIDDataset]:
     """The test set of ``data``, or all its test subsets (VehicleID-800, 1600 and 2400) unless ``subset`` is one."""
-    subsets: Sequence[int | None] = available_subsets(data) or (None,)
+    subsets: Sequence[int | None] = available_subsets(data, layout) or (None,)
     if subset is not None:
         subsets = (subset,)
-    return [open_dataset(data, subset) for subset in subsets]
+    return [open_dataset(data, subset, layout) for subset in subsets]
 
 
 def usual_protocols(dataset: ReIDDataset) -> tuple[ProtocolName, ...]:

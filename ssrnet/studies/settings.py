@@ -153,6 +153,8 @@ class ExplanationSettings:
     """Side of the square input in pixels; by default the size a checkpoint was trained at."""
     subset: int | None = None
     """Test subset of VehicleID or VERI-Wild."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
     device: DeviceName = "auto"
     """Where to run."""
 
@@ -239,6 +241,8 @@ class LearningStudySettings:
     """Side of the square input in pixels."""
     seed: int = 0
     """Of vehicles, weights and batches."""
+    layout: str | None = None
+    """Read the folder as this layout, as `Folders` or `unlabelled`, whatever it is recognised as."""
 
     def __post_init__(self) -> None:
         for name, least in {"vehicles": 8, "epochs": 1, "image_size": 32, "seed": 0}.items():

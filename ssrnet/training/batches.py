@@ -40,7 +40,7 @@ class TrainingData:
     def __init__(self, settings: TrainSettings, group: Processes) -> None:
         self._settings, self._group = settings, group
         self._pixels: tuple[int, Pixels] | None = None
-        parts = open_training_parts(settings.data, settings.subset, settings.more_data)
+        parts = open_training_parts(settings.data, settings.subset, settings.more_data, settings.layout)
         if settings.skip_damaged:
             parts = [without_damaged(part, TRAIN) for part in parts]
         self.dataset = join_training_data(parts)

@@ -20,6 +20,7 @@ from ssrnet.training.settings import TrainSettings
 MAY_CHANGE = (
     "data",
     "more_data",
+    "layout",
     "out",
     "max_steps",
     "evaluate_every",

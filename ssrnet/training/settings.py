@@ -78,6 +78,8 @@ class TrainSettings:
     """Backbone stages that are not trained: 1 freezes the stem, 3 up to layer2."""
     subset: int | None = None
     """Test subset of VehicleID (800, 1600, 2400) or VERI-Wild (3000, 5000, 10000)."""
+    layout: str | None = None
+    """Read --data as this layout, as `Folders`, whatever it is recognised as; other folders are read as recognised."""
     epochs: int = 60
     """The paper names no number."""
     epoch_over: Literal["images", "identities"] = "images"

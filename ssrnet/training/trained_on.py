@@ -30,8 +30,13 @@ def state_training_sets(info: CheckpointInfo, folders: Sequence[Path], source: P
     Raises :class:`SettingsError` unless their content is what ``info.dataset_hash`` says; as :func:`open_dataset`
     where one cannot be opened.
     """
-    subset = info.training.get("subset")
-    parts = open_training_parts(folders[0], subset if isinstance(subset, int) else None, folders[1:])
+    subset, layout = info.training.get("subset"), info.training.get("layout")
+    parts = open_training_parts(
+        folders[0],
+        subset if isinstance(subset, int) else None,
+        folders[1:],
+        layout if isinstance(layout, str) else None,
+    )
     joined = join_training_data(parts)
     if joined.content_hash() != info.dataset_hash:
         raise SettingsError(

@@ -140,6 +140,27 @@ def test_the_inner_data_set_opens_by_its_button(open_page, tmp_path, checkpoints
     assert test.text_input(key="data").value == str(inner) and not test.error and not needs(test)
 
 
+def test_what_a_tree_was_taken_for_is_said_on_the_page_with_both_ways(open_page, tmp_path, checkpoints):
+    root = layouts.unlabelled(tmp_path / "fleet", ("day/a.jpg", "day/b.jpg", "night/a.jpg", "night/b.jpg"))
+    test = whole(open_page("quiz", data=str(root), **checkpoints))
+    said = "Read as images without labels, in 2 folders (day, night). If each of these folders is a vehicle, read it as such."
+    assert test.main.info[0].value == said
+    test.button(key="read_as_Folders").click().run()
+    assert needs(test) == [] and test.selectbox(key="layout").value == "Folders"
+    assert not [each for each in test.main.info if "Read as" in each.value], "what was chosen needs no word"
+
+
+def test_a_tree_that_was_read_rightly_is_confirmed_by_a_button(open_page, tmp_path, checkpoints):
+    root = layouts.unlabelled(tmp_path / "fleet", ("7/a.jpg", "7/b.jpg", "8/a.jpg", "8/b.jpg"))
+    test = whole(open_page("quiz", data=str(root), **checkpoints))
+    assert test.main.info[0].value.startswith(
+        "Read as one folder a vehicle: 2 vehicles (7, 8). If these folders are not"
+    )
+    assert test.button(key="read_as_unlabelled").label == "Read as images without labels"
+    whole(test.button(key="read_as_Folders").click().run())
+    assert needs(test) == [] and not [each for each in test.main.info if "Read as" in each.value]
+
+
 def test_a_link_says_what_the_folder_is_read_as(open_page, tmp_path, checkpoints):
     root = layouts.unlabelled(tmp_path / "fleet", ("7/a.jpg", "7/b.jpg", "8/a.jpg", "8/b.jpg"))
     assert needs(whole(open_page("quiz", data=str(root), **checkpoints))) == []

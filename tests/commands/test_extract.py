@@ -42,6 +42,7 @@ def test_the_file_holds_the_splits_embeddings_and_what_made_them(settings, split
         "branches": [],
         "dataset": dataset.name,
         "dataset_hash": dataset.content_hash(),
+        "layout": "VeRi",
         "split": split,
         "version": ssrnet.__version__,
     }

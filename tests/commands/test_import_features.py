@@ -301,6 +301,7 @@ def test_the_command_keeps_the_features_with_their_record_and_replaces_them(arra
         "name": "fast-reid AGW",
         "dataset": dataset.name,
         "dataset_hash": dataset.content_hash(),
+        "layout": "VeRi",
         "split": "test",
         "version": ssrnet.__version__,
     }

@@ -55,6 +55,7 @@ def test_cross_camera_and_its_record(dataset, features):
         "query_expansion": "none",
         "camera_alignment": "none",
         "damaged_images": 0,
+        "layout": "VeRi",
     }
     assert json.loads(result.record.json()) == dataclasses.asdict(result.record)
     assert result.metrics == result.ranking.metrics and result.metrics.queries == 4

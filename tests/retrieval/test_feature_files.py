@@ -45,7 +45,9 @@ def record(settings=ExtractSettings(), **changes):
 def test_the_record_names_model_settings_data_and_split(city):
     dataset = open_dataset(city)
     found = feature_record(record(), dataset, "0" * 16, "train")
-    assert found == record(dataset=dataset.name, dataset_hash="0" * 16, split="train", version=ssrnet.__version__)
+    assert found == record(
+        dataset=dataset.name, layout="VeRi", dataset_hash="0" * 16, split="train", version=ssrnet.__version__
+    )
 
 
 def test_what_was_kept_is_found_as_float32_in_any_of_the_folders(features, tmp_path):

@@ -186,6 +186,20 @@ def keep_existing(
     return existing
 
 
+def check_flat(root: Path, images: Mapping[str, Sequence[VehicleImage]]) -> None:
+    """Raises :class:`DataError` where the images of one split lie in its folder, and those of another in folders in it.
+
+    ``images`` are those found in each split's folder itself, by its name.
+    """
+    flat = [name for name, of_folder in images.items() if of_folder]
+    nested = [name for name in images if name not in flat and holds_only_folders(root, [name])]
+    if flat and nested:
+        raise DataError(
+            f"{root} has the images of {flat[0]} side by side, and those of {nested[0]} in folders; move them into "
+            f"{nested[0]} itself, or give each vehicle a folder of its own in {flat[0]} too."
+        )
+
+
 def check_splits(
     source: Path,
     train: Sequence[VehicleImage],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ssrnet.data.readers.common import (
     SkipTally,
+    check_flat,
     check_splits,
     choose_subset,
     folder_images,
@@ -46,6 +47,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     skips = SkipTally()
     images = {folder: _read_folder(root / folder, skips) for folder in FOLDERS}
     train, query, gallery = images.values()
+    check_flat(root, images)
     check_splits(root, train, query, gallery, skips)
     notes = folder_notes(root, images)
     # A data set that numbers its vehicles from 0000 has 0000 among its queries or training images; Market-1501 has not.

@@ -9,7 +9,7 @@ layumi's ``pytorch`` folders are. Otherwise no camera is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,13 @@ SPLITS = {
 }
 """The folder names of each split, of which the first that holds folders is read: train_all holds train and val too."""
 CAMERA = re.compile(r"(?:c|cam|camera)[-_ ]?[0-9]+", re.IGNORECASE)
+WHEN_OR_WHERE = frozenset(
+    "day night dawn dusk morning noon afternoon evening sun sunny cloud cloudy rain rainy fog foggy snow snowy front rear "
+    "back side left right top north south east west entry entrance exit in out inside outside gate lane road street view "
+    "camera cam image images img photo photos picture pictures frame frames crop crops old new good bad misc".split()
+)
+"""Words of which a tree's folders may all be named, and then are no vehicles: unless the layout is named, it has no labels."""
+DATE = re.compile(r"\d{4}[-_.]\d{2}[-_.]\d{2}")
 NO_VEHICLE = "-1"
 FEWEST = 2
 """Vehicles, and images of each in a root without splits, from which folders are taken for vehicles."""
@@ -52,7 +59,7 @@ class _Found(NamedTuple):
 
 def recognise(root: Path) -> str | None:
     splits = [folder for folder in _split_folders(root).values() if folder != root]
-    if any(_holds_vehicles(folder) for folder in splits):
+    if any(may_hold_vehicles(folder) and not holds_images(folder) for folder in splits):
         return f"in {', '.join(folder.name for folder in splits)} each vehicle has a folder"
     vehicles = [] if splits else _vehicles_in(root)
     return f"each of its {len(vehicles):,} folders holds images of one vehicle" if vehicles else None
@@ -79,21 +86,46 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     if root not in folders.values() and unread:
         notes.append(f"Not read: {', '.join(unread)}.")
     protocol = usual_protocol(query, gallery)
-    return ReIDDataset(root.resolve().name, root, LAYOUT, why, train, query, gallery, protocol, skips.skipped(), notes)
+    return ReIDDataset(
+        root.resolve().name,
+        root,
+        LAYOUT,
+        why,
+        train,
+        query,
+        gallery,
+        protocol,
+        skips.skipped(),
+        notes,
+        warnings=_outside(root, folders),
+    )
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split that has folders and no image in it; the root as the gallery where there is no such."""
+    """The folder of each split that has folders in it; the root as the gallery where there is no such."""
     named = {
-        split: next(
-            (root / name for name in names if not holds_images(root / name) and inner_folders(root / name)), None
-        )
+        split: next((root / name for name in names if inner_folders(root / name)), None)
         for split, names in SPLITS.items()
     }
     return {split: folder for split, folder in named.items() if folder} or {"gallery": root}
 
 
-def _holds_vehicles(folder: Path) -> bool:
+def _outside(root: Path, folders: Mapping[str, Path]) -> list[str]:
+    """A sentence for each split with images that lie in no vehicle's folder, where others have vehicles' folders."""
+    if root in folders.values():
+        return []
+    places = [folders.get(split) or root / names[0] for split, names in SPLITS.items()]
+    places += [root / name for split, names in SPLITS.items() if split not in folders for name in names[1:]]
+    counts = {place.name: sum(map(is_image, entries_of(place))) for place in places}
+    return [
+        f"Left out of {name}: {count:,} image{'s' * (count != 1)} in no vehicle's folder; give each vehicle a folder of its own "
+        "there."
+        for name, count in counts.items()
+        if count
+    ]
+
+
+def may_hold_vehicles(folder: Path) -> bool:
     """Whether two folders in ``folder`` hold images, in themselves or in the folders in them, and are no cameras."""
     count = 0
     for name in inner_folders(folder):
@@ -108,13 +140,18 @@ def _holds_vehicles(folder: Path) -> bool:
 def _vehicles_in(root: Path) -> list[str]:
     """The folders in ``root`` if each is a vehicle's: two images or more, nothing deeper, no image beside them."""
     names = [] if holds_images(root) else inner_folders(root)
-    if len(names) < FEWEST or all(CAMERA.fullmatch(name) for name in names):
+    if len(names) < FEWEST or all(CAMERA.fullmatch(name) or _says_when_or_where(name) for name in names):
         return []
     for name in names:
         entries = list(entries_of(root / name))
         if any(is_folder(entry) for entry in entries) or sum(is_image(entry) for entry in entries) < FEWEST:
             return []
     return names
+
+
+def _says_when_or_where(name: str) -> bool:
+    words = re.findall(r"[^\W\d_]+", name.casefold())
+    return bool(DATE.fullmatch(name) or words and WHEN_OR_WHERE.issuperset(words))
 
 
 def _read_split(folder: Path, skips: SkipTally) -> list[_Found]:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from ssrnet.data.readers.common import (
     SkipTally,
+    check_flat,
     check_splits,
     choose_subset,
     folder_images,
@@ -49,6 +50,7 @@ def read(root: Path, why: str, subset: int | None = None) -> ReIDDataset:
     attributes, notes = _read_attributes(root)
     images = {folder: folder_images(root / folder, NAME, skips, attributes) for folder in FOLDERS}
     train, query, gallery = images.values()
+    check_flat(root, images)
     check_splits(root, train, query, gallery, skips)
     notes = [*folder_notes(root, images), *notes, *index_notes(root, NAME)]
     return ReIDDataset(

@@ -16,7 +16,7 @@ from ssrnet.retrieval.feature_files import Record, feature_record, read_record, 
 FOLDER = "runs/imported"
 BRANCH = "imported"
 """The only branch of imported features; no network of ssrnet has it."""
-DATA_ENTRIES = {"dataset", "dataset_hash", "split", "version", "name"}
+DATA_ENTRIES = {"dataset", "layout", "dataset_hash", "split", "version", "name"}
 """The entries of a file's record that do not identify the model."""
 
 

@@ -38,7 +38,7 @@ from ssrnet.studies.explanations.summary import ModelSummary, summarise
 from ssrnet.studies.settings import ExplanationSettings
 from ssrnet.studies.verdicts import ExplanationVerdicts, write_verdicts
 
-NOT_RECORDED = ("study", "data", "baseline", "ssrnet", "out", "publish", "device")
+NOT_RECORDED = ("study", "data", "baseline", "ssrnet", "out", "publish", "device", "layout")
 """Paths and the like: the record names checkpoints and data by their hashes instead."""
 
 
@@ -67,7 +67,7 @@ def explain_checkpoints(settings: ExplanationSettings) -> None:
     :class:`DataError` where no test vehicle has two photographs, or where explanations.json is another file.
     """
     evaluated = [trained_model(settings.baseline), trained_model(settings.ssrnet)]
-    dataset = open_dataset(settings.data, settings.subset)
+    dataset = open_dataset(settings.data, settings.subset, settings.layout)
     dataset.check_labelled("this study")
     print(dataset.summary())
     sample, left_out = draw(dataset, settings)

@@ -55,7 +55,8 @@ def record_run(settings: LearningStudySettings) -> tuple[LearningRecord, Image.I
 
     Raises as :func:`ssrnet.train.train` and :func:`ssrnet.studies.training_slice.training_slice`.
     """
-    data = training_slice(open_dataset(settings.data), settings.vehicles, settings.seed, settings.out / "slices")
+    dataset = open_dataset(settings.data, layout=settings.layout)
+    data = training_slice(dataset, settings.vehicles, settings.seed, settings.out / "slices")
     run = training_settings(settings, data)
     dataset = open_dataset(data)
     images = draw_batch(dataset.train, run.identities_per_batch, run.images_per_identity, settings.seed)

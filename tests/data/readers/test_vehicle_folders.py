@@ -124,6 +124,72 @@ def test_folders_that_are_not_taken_for_vehicles_unless_named(tmp_path, case):
     assert open_dataset(root, layout="Folders").gallery or open_dataset(root, layout="Folders").train
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("day", "night"),
+        ("Day 1", "night_2"),
+        ("2024-05-01", "2024-05-02"),
+        ("gate 3", "lane 1"),
+        ("front", "rear left"),
+    ],
+)
+def test_folders_that_say_when_or_where_are_no_vehicles(tmp_path, names):
+    data = open_dataset(tree(tmp_path, *(f"{name}/{letter}.jpg" for name in names for letter in "ab")))
+    assert (data.layout, len(data.gallery)) == ("unlabelled", 4)
+    first, second = sorted(names)
+    assert str(data.reading) == (
+        f"Read as images without labels, in 2 folders ({first}, {second}). If each of these folders is a vehicle, read it as "
+        "such (--layout Folders)."
+    )
+    assert str(data.reading) in data.summary()
+
+
+def test_what_no_name_tells_is_said_with_the_other_way(tmp_path):
+    root = layouts.folders(tmp_path / "trucks", dict.fromkeys(("depot", "1", "2", "day"), ("a.jpg", "b.jpg")))
+    data = open_dataset(root)
+    assert str(data.reading) == (
+        "Read as one folder a vehicle: 4 vehicles (1, 2, day, ...). If these folders are not vehicles, read it as unlabelled "
+        "(--layout unlabelled)."
+    )
+    assert open_dataset(root, layout="Folders").reading is None, "named by the user"
+    assert open_dataset(root, layout="unlabelled").reading is None
+    assert open_dataset(layouts.veri(tmp_path / "VeRi")).reading is None, "told by its folders' names"
+    assert open_dataset(layouts.unlabelled(tmp_path / "flat", ("a.jpg", "b.jpg"))).reading is None, (
+        "there is no other way"
+    )
+
+
+def test_images_beside_vehicles_folders_are_left_out_with_a_warning(tmp_path):
+    root = tree(
+        tmp_path / "a", "train/s.jpg", "train/1/a.jpg", "train/2/a.jpg", "query/3/a.jpg", "test/3/b.jpg", "test/4/a.jpg"
+    )
+    data = open_dataset(root)
+    assert [names(images) for images in (data.train, data.query)] == [["1/a.jpg", "2/a.jpg"], ["3/a.jpg"]]
+    assert data.warnings == (
+        "Left out of train: 1 image in no vehicle's folder; give each vehicle a folder of its own there.",
+    )
+    flat = open_dataset(tree(tmp_path / "b", "query/q.jpg", "query/r.jpg", "gallery/1/a.jpg", "gallery/2/a.jpg"))
+    assert (flat.query, len(flat.gallery)) == ((), 2)
+    assert flat.warnings[0].startswith("Left out of query: 2 images in no vehicle's folder;")
+    alone = open_dataset(tree(tmp_path / "c", "gallery/q.jpg", "gallery/1/a.jpg", "gallery/2/a.jpg"))
+    assert alone.layout == "unlabelled", "no folder named by split has vehicles alone"
+
+
+@pytest.mark.parametrize(
+    ("images", "flat", "nested"),
+    [
+        (("image_query/0002_c002_1_0.jpg", "image_test/0002/0002_c003_2_0.jpg"), "image_query", "image_test"),
+        (("bounding_box_test/0002_c1s1_1_1.jpg", "query/0002/0002_c2s1_1_1.jpg"), "bounding_box_test", "query"),
+    ],
+)
+def test_splits_of_which_one_has_folders_are_one_sentence(tmp_path, images, flat, nested):
+    layouts.fails_to_open(
+        tree(tmp_path, *images),
+        f"has the images of {flat} side by side, and those of {nested} in folders; move them into {nested} itself, or",
+    )
+
+
 def test_a_manifest_wins_over_folders(tmp_path):
     root = tree(tmp_path, "image_train/1/a.jpg", "image_train/2/b.jpg")
     layouts.write(root / "manifest.csv", ["image,vehicle_id,split", "image_train/1/a.jpg,v9,test"])
