@@ -9,7 +9,6 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
-from app.widgets.components.image_picker import image_picker
 from app.widgets.components.node_graph import NODE_TITLES, Switches, node_graph
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
@@ -19,10 +18,12 @@ from app.widgets.matrices import Matrix, matrices
 from app.widgets.node_maps import node_maps
 from app.widgets.page import explain
 from app.widgets.problems import fragment
+from app.widgets.query_picker import query_picker
 from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery
+from app.workbench.queries import Query, query_image, query_of
 from ssrnet.explain.captions import smoothing_caption, turning_caption
 from ssrnet.explain.graph import VARIANTS, GraphEdit, edit_trace, no_graph, variant_graph
 from ssrnet.explain.projection import project
@@ -89,17 +90,16 @@ def render(bench: Workbench) -> None:
 def _page(bench: Workbench, model: OpenedModel) -> DeltaGenerator:
     """All but the sentence that takes seconds, and the place where it belongs, below this image's cosines."""
     ensure_features(bench.networks.values())
-    image = image_picker("query", model.split.query)
-    query = model.split.query.index(image)
+    query = query_of(model.split, query_picker(model.split.query))
     fragment(_switchboard)(model, query)
     place = st.container()
     _single_nodes(model, query)
     return place
 
 
-def _switchboard(model: OpenedModel, query: int) -> None:
+def _switchboard(model: OpenedModel, query: Query) -> None:
     """The drawing with what its switches do, matrices and ranks; nodes of several images; this image's cosines."""
-    image = model.split.query[query]
+    image = query_image(model.split, query)
     trace = model.view(image).trace
     variant = one_of("Show the graph of", _variants(model.settings), "graph_variant")
     graph = model.network.graph if variant == CHECKPOINT else variant_graph(variant)
@@ -172,7 +172,7 @@ def _effects(edited: EditedQuery, model: OpenedModel, edit: str) -> None:
         (typeset("f_token"), f"{edited.token_cosine:.3f}", "Cosine of the edited to the unedited token."),
         ("Embedding", f"{edited.embedding_cosine:.3f}", "Cosine of the whole embedding to the unedited one."),
     ]
-    if model.split.is_labelled:
+    if before.is_labelled:
         precision = f"Average precision of this query; {before.average_precision[0]:.3f} unedited."
         metrics += [
             ("First hit", _first(after), f"Rank of the first match; {_first(before)} unedited."),
@@ -184,7 +184,7 @@ def _effects(edited: EditedQuery, model: OpenedModel, edit: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         sentences = edited.after.label.sentences or ("Unedited: cosines to the graph as it is are 1.",)
         st.caption(" ".join(sentences), width="stretch")
-        if model.split.is_labelled:
+        if before.is_labelled:
             with st.popover("Protocol record", icon=":material/receipt_long:", type="tertiary"):
                 record = asdict(model.evaluation().record)
                 st.json(record | {"graph": edit, "graph_edited_on": edited.after.label.sides})
@@ -208,18 +208,18 @@ def _matrices(nodes: Sequence[str], A: Tensor) -> None:
     matrices(panels, nodes, "graph_matrices", alt)
 
 
-def _ranks(model: OpenedModel, query: int, edited: EditedQuery, edit: GraphEdit) -> None:
+def _ranks(model: OpenedModel, query: Query, edited: EditedQuery, edit: GraphEdit) -> None:
     """The query's top 5 as it is and, where something is off, after the edit."""
-    split = model.split
+    split, image = model.split, query_image(model.split, query)
     how = ALIGNED * model.is_aligned
     rows = [RankRow(f"Graph as it is{how}", edited.ranking.top(0, TOP_K), standing(edited.ranking, 0))]
     if edit.switches:
         notes = standing(edited.edited_ranking, 0), "asymmetric: the gallery's graphs are not edited"
         note = ", ".join(filter(None, notes))
         rows.append(RankRow(f"Edited: {edit}{how}", edited.edited_ranking.top(0, TOP_K), note))
-    rank_list(split.query[query], rows, split.gallery)
-    legend(EDITS_ALIGNED * model.is_aligned, split.is_labelled)
-    ranks_export(f"ranks_graph_{split.query[query].name}", split.query[query], rows, split.gallery)
+    rank_list(image, rows, split.gallery)
+    legend(EDITS_ALIGNED * model.is_aligned, split.is_labelled, image)
+    ranks_export(f"ranks_graph_{image.name}", image, rows, split.gallery)
 
 
 def _cosines(trace: Trace, edited: bool) -> None:
@@ -246,16 +246,17 @@ def _named(node: str) -> str:
     return f"{NODE_TITLES[node]} ({node})" if node in REGION_NAMES else NODE_TITLES[node]
 
 
-def _single_nodes(model: OpenedModel, query: int) -> None:
+def _single_nodes(model: OpenedModel, query: Query) -> None:
     """A table of what each node does alone."""
-    hit = graphs.first_listed(graphs.edited_query(model, query, GraphEdit()).ranking)
+    ranking = graphs.edited_query(model, query, GraphEdit()).ranking
+    hit = graphs.first_listed(ranking)
     st.subheader("Every node by itself", anchor=False)
     if hit is None:
         st.info("Every gallery image for this query is junk; there is no match to explain.")
         return
     rows = graphs.single_nodes(model, query, hit.index)
     other = model.split.gallery[hit.index]
-    first = "match" if model.split.is_labelled else "image"
+    first = "match" if ranking.is_labelled else "image"
     listed = [
         {
             "Node": "constant of the neck" if row.node == NECK else _named(row.node),
@@ -267,7 +268,7 @@ def _single_nodes(model: OpenedModel, query: int) -> None:
         }
         for row in rows
     ]
-    if not model.split.is_labelled:
+    if not ranking.is_labelled:
         listed = [{name: value for name, value in row.items() if "hit" not in name} for row in listed]
     cosines = [name for name in listed[0] if "cosine" in name]
     columns = dict.fromkeys(cosines, st.column_config.NumberColumn(format="%.4f"))

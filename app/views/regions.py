@@ -7,7 +7,6 @@ from functools import partial
 
 import streamlit as st
 
-from app.widgets.components.image_picker import image_picker
 from app.widgets.components.region_boxes import chosen_ratio, crop_ratios, printed_regions, region_boxes_slider
 from app.widgets.evaluations import ensure_features, metrics_table
 from app.widgets.lambda_curves import cosine_curves, score_curves
@@ -17,12 +16,16 @@ from app.widgets.page import explain
 from app.widgets.prints import pictures_export
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
+from app.widgets.query_picker import query_picker
 from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench, regions
+from app.workbench.images import uploaded_images
+from app.workbench.queries import query_of
 from app.workbench.runs import StudyCurve, study_curves
 from ssrnet.analysis.attributes import same_vehicle
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.explain.captions import ratio_caption, smoothing_caption
 from ssrnet.explain.gallery_graphs import GalleryGraphs
 from ssrnet.explain.graph import edit_trace, no_graph
@@ -34,7 +37,7 @@ from ssrnet.retrieval.alignment import ALIGNED
 from ssrnet.retrieval.evaluation import Evaluation
 
 TOP_K = 5
-SLIDER, WITH = "regions_slider", "regions_with"
+SLIDER, WITH, WITH_UPLOAD = "regions_slider", "regions_with", "regions_with_upload"
 AT_ONCE = 5e10
 """Multiply-adds up to which the whole split is ranked at every lambda without a click: twice the demo's."""
 INTRO = r"""
@@ -72,7 +75,7 @@ def render(bench: Workbench) -> None:
     elif not split.query:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
     else:
-        _explore(model, image_picker("query", split.query), study_curves())
+        _explore(model, query_picker(split.query), study_curves())
     signed = model is not None and not BACKBONES[model.settings.backbone].family.non_negative
     look_for = LOOK_FOR if signed else LOOK_FOR + NON_NEGATIVE
     explain(EQUATIONS, look_for, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
@@ -124,7 +127,7 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
     else:
         ensure_features([model])
     split = model.split
-    query = next(i for i, each in enumerate(split.query) if each.name == image.name)
+    query = query_of(split, image)
     trained = regions.rank_as_trained(model, query, TOP_K)
     how = ALIGNED * model.is_aligned
     rows = [RankRow(f"λ = {trained_ratio:.3g}, as trained{how}", trained.hits, standing(trained.ranking, 0))]
@@ -136,7 +139,7 @@ def _ranks(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[in
         rows.append(RankRow(f"λ = {ratio:.3g} at test time, {where}{how}", changed.hits, standing(changed.ranking, 0)))
         sentences = changed.label.sentences
     rank_list(image, rows, split.gallery)
-    legend(EDITS_ALIGNED * model.is_aligned, split.is_labelled)
+    legend(EDITS_ALIGNED * model.is_aligned, split.is_labelled, image)
     ranks_export(f"ranks_lambda_{ratio:.3f}_{image.name}", image, rows, split.gallery)
     as_trained = (
         f"These are the boxes that {model.raw.title} was trained with; move λ to see what other regions would list."
@@ -166,15 +169,18 @@ def _how_long(model: OpenedModel) -> str:
 def _matrices(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple[int, int]) -> None:
     """Overlap of the boxes beside the cosines of what they hold, layer by layer."""
     st.subheader("How alike the regions are", anchor=False)
-    others = {"itself": image} | {other.name: other for other in same_vehicle(image, model.data.dataset.test)}
-    if st.session_state.get(WITH) not in others:
-        st.session_state.pop(WITH, None)  # of the query before
+    others = {"itself": image} | {other.name: other for other in _others(model, image)}
+    is_upload = isinstance(image, UploadedImage)
+    key = WITH_UPLOAD if is_upload else WITH
+    if st.session_state.get(key) not in others:
+        st.session_state.pop(key, None)  # of the query before
+    beside = "another of yours" if is_upload else "same vehicle"
     name = st.selectbox(
         f"Regions of {image.name} (rows) against those of (columns)",
         others,
-        key=WITH,
-        bind="query-params",
-        format_func=lambda each: "itself" if each == "itself" else f"{each} (same vehicle)",
+        key=key,
+        bind=None if is_upload else "query-params",
+        format_func=lambda each: "itself" if each == "itself" else f"{each} ({beside})",
     )
     layers = regions.region_cosines_at(model, image, others[name], ratio).cosine[:, 0].cpu()
     panels = {"Overlap of the boxes (IoU)": Matrix(overlap(region_boxes(*size, ratio)))}
@@ -186,6 +192,13 @@ def _matrices(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple
     whose = "of this image" if name == "itself" else "of the two images"
     st.markdown(typeset(smoothing_caption(by_layer, f"Different regions {whose}")))
     st.caption("Means over all pairs of different regions. At 1 the regions are the same to the network.")
+
+
+def _others(model: OpenedModel, image: VehicleImage) -> Sequence[VehicleImage]:
+    """Images whose regions may stand beside this image's: of its vehicle; of an upload, whose vehicle nobody knows, the others."""
+    if isinstance(image, UploadedImage):
+        return [other for other in uploaded_images() if other != image]
+    return same_vehicle(image, model.data.dataset.test)
 
 
 def _over_lambda(

@@ -63,7 +63,7 @@ def _sets_of_upload(bench: Workbench, image: UploadedImage) -> dict[str, list[Ve
     sets = {"Your other images": others} if others else {}
     if bench.ssrnet.stored_features() is not None:
         (embedding,) = bench.ssrnet.embed([image.picture])
-        nearest = bench.ssrnet.branch_features().upload_products(embedding).nearest(max(COUNTS))
+        nearest = bench.ssrnet.branch_features().products(None, embedding).nearest(max(COUNTS))
         sets["Nearest in the gallery"] = [bench.split.gallery[each.index] for each in nearest]
     return sets or {"Test images": list(bench.dataset.test)}
 

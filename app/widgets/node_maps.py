@@ -20,7 +20,9 @@ from app.widgets.symbols import layer_in_chart
 from app.workbench import OpenedModel, graphs
 from app.workbench.images import image_title, thumbnail
 from app.workbench.maps import projected
+from app.workbench.queries import Query, query_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.errors import DataError
 from ssrnet.explain.relations import smoothness
 from ssrnet.model import Trace
@@ -33,6 +35,7 @@ CHOICES = {
     graphs.WRONG: "First wrong hits",
     graphs.RANDOM: "Random vehicles",
     graphs.NEAREST: "Its nearest",
+    graphs.UPLOADS: "Your other images",
 }
 UNLABELLED = {graphs.RANDOM: "Random images"}
 """Other titles where nobody has said which vehicle an image shows."""
@@ -40,17 +43,19 @@ METHODS = ("PCA", "UMAP", "t-SNE")
 COLOURINGS = ("node", "identity", "camera")
 
 
-def node_maps(model: OpenedModel, query: int) -> None:
-    """Nodes of several images, layer by layer, in the plane; ``query`` is a position in the split."""
+def node_maps(model: OpenedModel, query: Query) -> None:
+    """Nodes of several images, layer by layer, in the plane."""
     st.subheader("Nodes of several images, layer by layer", anchor=False)
-    image = model.split.query[query]
+    image = query_image(model.split, query)
+    # Of an upload under keys of their own: its choices are others.
+    key = "graph_upload" if isinstance(image, UploadedImage) else "graph"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        titles = CHOICES if image.vehicle_id else CHOICES | UNLABELLED
+        titles = CHOICES if model.split.is_labelled else CHOICES | UNLABELLED
         offered = {each: titles[each] for each in graphs.choices(image)}
         first = graphs.ALIKE if graphs.ALIKE in offered else graphs.QUERY
-        choice = one_of("Images", offered, "graph_images", default=first)
+        choice = one_of("Images", offered, f"{key}_images", default=first)
         method = one_of("Projection", METHODS, "graph_method")
-        colouring = one_of("Colour", COLOURINGS if image.vehicle_id else ("node", "image"), "graph_colour")
+        colouring = one_of("Colour", COLOURINGS if image.vehicle_id else ("node", "image"), f"{key}_colour")
         most, seed = 12, 0
         if choice != graphs.QUERY:
             most = st.number_input("Images at most", 2, 48, 12, key="graph_most", bind="query-params", width=140)

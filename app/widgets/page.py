@@ -49,7 +49,9 @@ SOURCE = ("data", "layout", "baseline", "ssrnet", "third", "protocol", "seed", "
 """The sidebar's keys in the URL."""
 QUERY_LINKED = "query_linked"
 """The session state's key for whether the link to the page named a query, before the sidebar names the current one."""
-SHARED = (*SOURCE, "map_colours", "same_scale", "query_mine", PRESENT)
+QUERY_MINE = "query_mine"
+"""The key, in session state and URL, of whether the query is an upload."""
+SHARED = (*SOURCE, "map_colours", "same_scale", QUERY_MINE, PRESENT)
 """The keys in the URL that go from page to page: the sidebar's, how heat maps are coloured, whether the query is an upload, and
 lecture mode."""
 
@@ -131,10 +133,16 @@ def run_view(view: str, title: str) -> Workbench | None:
 
 
 def bring_along(view: str) -> None:
-    """Restores what was chosen on another page: the menu's links carry no parameters."""
+    """Restores what was chosen on another page: the menu's links carry no parameters.
+
+    A link that names a query takes the place of an upload.
+    """
     other_page = st.session_state.get("source_view") != view
     if other_page:
         st.session_state[QUERY_LINKED] = "query" in st.query_params
+        if st.session_state[QUERY_LINKED] and QUERY_MINE not in st.query_params:
+            st.session_state[QUERY_MINE] = False
+            st.session_state.get("source_url", {}).pop(QUERY_MINE, None)
     for key in SHARED:
         if key in st.query_params:
             continue
@@ -150,9 +158,11 @@ def bring_along(view: str) -> None:
 def linked(**parameters: str) -> dict[str, str]:
     """The URL's parameters for ``st.page_link``: those of all pages as they stand, and ``parameters``.
 
+    With a query among these the link is to that, and not to an upload.
     ``st.switch_page`` takes ``parameters`` alone: it refuses those that widgets are bound to, and keeps them.
     """
-    return {key: st.query_params[key] for key in SHARED if key in st.query_params} | parameters
+    shared = [key for key in SHARED if not (key == QUERY_MINE and "query" in parameters)]
+    return {key: st.query_params[key] for key in shared if key in st.query_params} | parameters
 
 
 def page_link(view: str, label: str, **parameters: str) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.widgets.components.image_picker import image_picker
+from app.widgets.components.image_picker import choose, image_picker
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
+from app.widgets.page import QUERY_MINE
 from app.workbench.images import thumbnail
 from app.workbench.uploaded_data import uploads_beside
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import UploadedImage
 
-MINE = "query_mine"
-"""The key, in session state and URL, of whether the query is an upload."""
 MOST = 45
 """Uploaded pictures to click on; more are a list of names."""
 UPLOAD = "query_upload"
@@ -22,16 +21,35 @@ UPLOAD = "query_upload"
 
 def query_picker(images: Sequence[VehicleImage]) -> VehicleImage | None:
     """One of ``images``, or of the uploads where the viewer has some and takes the query from them."""
+    uploaded = take_uploads()
+    return _choose(uploaded) if uploaded else image_picker("query", images)
+
+
+def take_uploads() -> dict[str, UploadedImage]:
+    """The uploads by name where the viewer takes the query from them; draws the switch where there are any."""
     uploaded = {image.name: image for image in uploads_beside()}
-    if uploaded and st.toggle(f"One of your images ({len(uploaded):,})", key=MINE, bind="query-params"):
-        return _choose(uploaded)
-    return image_picker("query", images)
+    mine = uploaded and st.toggle(f"One of your images ({len(uploaded):,})", key=QUERY_MINE, bind="query-params")
+    return uploaded if mine else {}
+
+
+def chosen_upload(uploaded: Mapping[str, UploadedImage]) -> UploadedImage:
+    """The upload that was chosen last, here or on another page, else the first."""
+    return uploaded.get(st.session_state.get(UPLOAD)) or next(iter(uploaded.values()))
+
+
+def choose_query(name: str) -> None:
+    """Makes an image of the data set the query, in place of an upload too; before the page runs again."""
+    choose("query", name)
+    st.session_state[QUERY_MINE] = False
+
+
+def choose_upload(name: str) -> None:
+    """Makes an upload the query; before the page runs again."""
+    st.session_state[UPLOAD], st.session_state[QUERY_MINE] = name, True
 
 
 def _choose(uploaded: dict[str, UploadedImage]) -> UploadedImage:
-    names = list(uploaded)
-    chosen = st.session_state.get(UPLOAD)
-    chosen = chosen if chosen in uploaded else names[0]
+    names, chosen = list(uploaded), chosen_upload(uploaded).name
     if len(uploaded) > MOST:
         chosen = st.selectbox("Your picture", names, names.index(chosen))
     else:

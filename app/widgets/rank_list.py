@@ -14,6 +14,7 @@ from app.workbench.images import image_label, reduced, thumbnail
 from ssrnet.analysis.paper_figures import BLUE, GREEN, GREY, RED
 from ssrnet.analysis.picture_cells import cell_ratio, on_ground
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.errors import DataError
 from ssrnet.retrieval.ranking import Hit, Ranking
 
@@ -114,8 +115,14 @@ def standing(ranking: Ranking, query: int, before: Ranking | None = None) -> str
     return f"first hit at rank {first}, AP {precision:.3f}{change}"
 
 
-def legend(note: str = "", is_labelled: bool = True) -> None:
-    """What the frames mean, in words and signs as well as colours, and a ``note``."""
+def legend(note: str = "", is_labelled: bool = True, query: VehicleImage | None = None) -> None:
+    """What the frames mean, in words and signs as well as colours, and a ``note``; of an uploaded ``query``, that none is right."""
+    if isinstance(query, UploadedImage):
+        st.caption(
+            ":blue[■] query, a picture of yours. Nothing says which vehicle it shows, so no image is right or wrong, and none "
+            f"is junk. Numbers: rank and distance. {note}"
+        )
+        return
     if not is_labelled:
         st.caption(
             ":blue[■] query, which is left out of its own row. Nobody has said which images show its vehicle, so none is "
@@ -157,4 +164,6 @@ def _row(query: VehicleImage, row: RankRow, gallery: Sequence[VehicleImage], cli
 def _alt(kind: str, image: VehicleImage, reason: str = "") -> str:
     if image.vehicle_id is None:
         return f"{'query: ' * (kind == 'query')}{image.name}"
+    if kind == "plain":
+        return f"vehicle {image.vehicle_id}, {image.name}"
     return f"{kind}: vehicle {image.vehicle_id}, {image.name}{f' ({reason})' if reason else ''}"

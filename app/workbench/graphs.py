@@ -10,15 +10,26 @@ import torch
 
 from app.workbench import OpenedModel, Progress
 from app.workbench.cache import cached
+from app.workbench.images import uploaded_images
+from app.workbench.queries import Query, query_image, query_position
 from ssrnet.analysis.attributes import SIBLING
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.explain.graph import EditedTrace, GraphEdit, rank_edited_query
 from ssrnet.explain.token_shares import NECK, ablate_nodes, token_shares
 from ssrnet.model import Trace
 from ssrnet.retrieval.alignment import standardised
 from ssrnet.retrieval.ranking import Hit, Ranking
 
-QUERY, VEHICLE, ALIKE, WRONG, RANDOM, NEAREST = "query", "vehicle", "alike", "wrong", "random", "nearest"
+QUERY, VEHICLE, ALIKE, WRONG, RANDOM, NEAREST, UPLOADS = (
+    "query",
+    "vehicle",
+    "alike",
+    "wrong",
+    "random",
+    "nearest",
+    "uploads",
+)
 """Whose nodes the page looks at."""
 RANDOM_IMAGES = 3
 """Images of each random vehicle."""
@@ -55,9 +66,9 @@ class NodeRow:
     fall: float | None
 
 
-def edited_query(model: OpenedModel, query: int, edit: GraphEdit) -> EditedQuery:
-    """A query of the split, by position, before and after ``edit``; some ten milliseconds once its F_G is there."""
-    image = model.split.query[query]
+def edited_query(model: OpenedModel, query: Query, edit: GraphEdit) -> EditedQuery:
+    """A query before and after ``edit``; some ten milliseconds once its F_G is there."""
+    image, position = query_image(model.split, query), query_position(query)
 
     def compute() -> EditedQuery:
         view, features = model.view(image), model.branch_features()
@@ -71,16 +82,16 @@ def edited_query(model: OpenedModel, query: int, edit: GraphEdit) -> EditedQuery
             after,
             float(torch.cosine_similarity(after.trace.f_token, before.f_token)[0]),
             float(torch.cosine_similarity(*embeddings)[0]),
-            rank_edited_query(unedited, features, query).ranking,
-            rank_edited_query(after, features, query).ranking,
+            rank_edited_query(unedited, features, position).ranking,
+            rank_edited_query(after, features, position).ranking,
         )
 
     return cached("edited queries", (model, image, edit), compute)
 
 
-def single_nodes(model: OpenedModel, query: int, gallery: int) -> list[NodeRow]:
-    """Every node by itself, for a query and a gallery image, by their positions in the split."""
-    images = model.split.query[query], model.split.gallery[gallery]
+def single_nodes(model: OpenedModel, query: Query, gallery: int) -> list[NodeRow]:
+    """Every node by itself, for a query and a gallery image, by its position in the split."""
+    images = query_image(model.split, query), model.split.gallery[gallery]
     return cached("single nodes", (model, images), lambda: _single_nodes(model, query, gallery), 128)
 
 
@@ -101,16 +112,17 @@ def nodes(
 
 
 def choices(image: VehicleImage) -> list[str]:
-    """Whose nodes can be looked at beside this image's; without labels its nearest, or any."""
+    """Whose nodes can be looked at beside this image's; without labels its nearest, or any; beside an upload the others."""
     if image.vehicle_id is None:
-        return [QUERY, NEAREST, RANDOM]
+        others = isinstance(image, UploadedImage) and len(uploaded_images()) > 1
+        return [QUERY, *([UPLOADS] if others else []), NEAREST, RANDOM]
     return [QUERY, VEHICLE, *([ALIKE] if image.attributes.get(SIBLING) else []), WRONG, RANDOM]
 
 
-def chosen_images(model: OpenedModel, query: int, choice: str, most: int = 12, seed: int = 0) -> list[VehicleImage]:
+def chosen_images(model: OpenedModel, query: Query, choice: str, most: int = 12, seed: int = 0) -> list[VehicleImage]:
     """The query itself and up to ``most`` in all, of the test images or, for WRONG and NEAREST, of the ranked gallery."""
     split, test = model.split, model.data.dataset.test
-    image = split.query[query]
+    image = query_image(split, query)
 
     def of(wanted: Callable[[VehicleImage], bool]) -> list[VehicleImage]:
         return [other for other in test if wanted(other) and other.name != image.name]
@@ -124,6 +136,8 @@ def chosen_images(model: OpenedModel, query: int, choice: str, most: int = 12, s
         group = image.attributes.get(SIBLING)
         alike = of(lambda o: o.attributes.get(SIBLING) == group and o.vehicle_id != image.vehicle_id)
         others = _in_turn([same, *_by_vehicle(alike)])
+    elif choice == UPLOADS:
+        others = [other for other in uploaded_images() if other.digest != image.digest]
     elif choice in (WRONG, NEAREST):
         hits = edited_query(model, query, GraphEdit()).ranking.hits(0)
         others = [split.gallery[hit.index] for hit in hits if hit.rank is not None and not hit.match]
@@ -154,9 +168,9 @@ def _in_turn(groups: Sequence[Sequence[VehicleImage]]) -> list[VehicleImage]:
     return [group[i] for i in range(longest) for group in groups if i < len(group)]
 
 
-def _single_nodes(model: OpenedModel, query: int, gallery: int) -> list[NodeRow]:
+def _single_nodes(model: OpenedModel, query: Query, gallery: int) -> list[NodeRow]:
     network, split = model.network, model.split
-    images = split.query[query], split.gallery[gallery]
+    images = query_image(split, query), split.gallery[gallery]
     a, b = (model.view(image).trace for image in images)
     aligned = tuple(model.standardisation([image]) for image in images)
     shares = token_shares(network, a, b, standardisations=aligned)

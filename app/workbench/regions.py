@@ -12,7 +12,9 @@ import numpy as np
 from app.workbench import OpenedModel, Progress, places
 from app.workbench.cache import cached, stored
 from app.workbench.progress import counted
+from app.workbench.queries import Query, query_image, query_position
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.errors import DataError, ResourceError
 from ssrnet.explain.gallery_graphs import (
     GRAPHS,
@@ -119,30 +121,35 @@ def has_trained_boxes(network: SSRNet, size: tuple[int, int], ratio: float) -> b
     return region_boxes(*size, ratio) == region_boxes(*size, network.settings.crop_ratio)
 
 
-def rank_as_trained(model: OpenedModel, query: int, top_k: int) -> RankedAt:
+def rank_as_trained(model: OpenedModel, query: Query, top_k: int) -> RankedAt:
     """The query's gallery from the stored features."""
 
     def rank() -> RankedAt:
-        ranking = model.branch_features().rank(query)
+        image = query_image(model.split, query)
+        embedding = model.view(image).embedding() if isinstance(query, UploadedImage) else None
+        ranking = model.branch_features().rank(query_position(query), embedding=embedding)
         return RankedAt(ranking.top(0, top_k), ranking, edit_label(model.network, GraphEdit(), "both"))
 
     return cached("ranks as trained", (model, query, top_k), rank)
 
 
-def rank_at(model: OpenedModel, query: int, ratio: float, top_k: int, graphs: GalleryGraphs | None) -> RankedAt:
+def rank_at(model: OpenedModel, query: Query, ratio: float, top_k: int, graphs: GalleryGraphs | None) -> RankedAt:
     """The query's gallery at ``ratio``: on both sides with ``graphs``, else the query alone, and labelled so."""
 
     def rank() -> RankedAt:
-        features, edit = model.branch_features(), GraphEdit(crop_ratio=ratio)
-        if graphs is None:
-            ranked = rank_edited_query(model.view(features.split.query[query]).edit(edit), features, query)
-        else:
+        features, edit, sides = model.branch_features(), GraphEdit(crop_ratio=ratio), "query"
+        if graphs is not None:
             listed = ratio_at_boxes(graphs.ratios, *graphs.size, ratio)
-            key = (model, listed)
-            edited = cached("edited galleries", key, lambda: graphs.edit(features, GraphEdit(crop_ratio=listed)), 4)
-            ranked = edited.rank(query)
-        label = edit_label(model.network, edit, ranked.label.sides, ratio)
-        return RankedAt(ranked.ranking.top(0, top_k), ranked.ranking, label)
+            both = GraphEdit(crop_ratio=listed)
+            features = cached("edited galleries", (model, listed), lambda: graphs.edit(features, both), 4).features
+            sides = "both"
+        if graphs is None or isinstance(query, UploadedImage):
+            view = model.view(query_image(model.split, query))
+            ranking = rank_edited_query(view.edit(edit), features, query_position(query)).ranking
+        else:
+            ranking = features.rank(query)
+        label = edit_label(model.network, edit, sides, ratio)
+        return RankedAt(ranking.top(0, top_k), ranking, label)
 
     return cached("ranks at a ratio", (model, query, ratio, top_k, graphs is None), rank)
 

@@ -151,7 +151,7 @@ class Story:
     def _products(self) -> BranchProducts:
         def compute() -> BranchProducts:
             (embedding,) = self.model.embed([self.picture])
-            return self.model.branch_features().upload_products(embedding)
+            return self.model.branch_features().products(None, embedding)
 
         return self.kept("products", compute)
 

@@ -226,13 +226,14 @@ def edit_label(model: SSRNet, edit: GraphEdit, sides: Sides, crop_ratio: float |
 def rank_edited_query(
     edited: EditedTrace,
     features: BranchFeatures,
-    query: int,
+    query: int | None,
     embedding: EmbeddingSettings = EmbeddingSettings(),
     distance: DistanceName = "cosine",
 ) -> EditedRanking:
     """The stored gallery, ranked for an edited query: asymmetric, as its label states.
 
-    edited: one image. features: made with the same ``embedding``. query: its position in the split.
+    edited: one image. features: made with the same ``embedding``. query: its position in the split; None for a picture
+    from elsewhere.
     """
     ranking = features.rank(query, distance=distance, embedding=edited.trace.embedding(embedding)[0])
     return EditedRanking(ranking, edited.label)

@@ -12,16 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ssrnet.data.protocols import Split
+from ssrnet.data.records import VehicleImage
 from ssrnet.errors import SettingsError
 from ssrnet.retrieval.alignment import CameraStatistics, cameras_of
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import DistanceName, RankedImage, Ranking, check_features, rank_blocks
+
+ELSEWHERE = VehicleImage(Path(), "", None)
+"""Stands for a picture from elsewhere among a split's queries: no image of the gallery has its name, so none is junk."""
 
 
 @dataclass(frozen=True)
@@ -136,35 +141,36 @@ class BranchFeatures:
         """(D,): the embedding of one query."""
         return torch.cat([x[query] for x in self.query.values()])
 
-    def products(self, query: int, embedding: Tensor | None = None) -> BranchProducts:
-        """One query, or an ``embedding`` (D,), not aligned, in its place, against the gallery."""
+    def products(self, query: int | None, embedding: Tensor | None = None) -> BranchProducts:
+        """One query, or an ``embedding`` (D,), not aligned, in its place, against the gallery.
+
+        Where ``query`` is None, the embedding is of a picture from elsewhere, and aligned by the whole set's statistics.
+        """
         vector = self.embedding(query) if embedding is None else embedding
         if embedding is not None and self.statistics is not None:
-            vector = self.statistics.align(embedding[None].cpu(), cameras_of([self.split.query[query]]))[0]
+            camera = None if query is None else self.split.query[query].camera_id
+            vector = self.statistics.align(embedding[None].cpu(), [camera])[0]
         return _products(vector, self.gallery, self.squared)
-
-    def upload_products(self, embedding: Tensor) -> BranchProducts:
-        """A picture from elsewhere, its ``embedding`` (D,) not aligned, against the gallery; by the whole set's statistics."""
-        if self.statistics is not None:
-            embedding = self.statistics.align(embedding[None].cpu(), [None])[0]
-        return _products(embedding, self.gallery, self.squared)
 
     def rank(
         self,
-        query: int,
+        query: int | None,
         branches: Sequence[str] = (),
         distance: DistanceName = "cosine",
         embedding: Tensor | None = None,
     ) -> Ranking:
         """The gallery ranked for one query, or for an ``embedding`` (D,), not aligned, in its place, with some branches.
 
-        Ties and junk count as in every ranking. Raises :class:`SettingsError` for a branch that the features lack.
+        Ties and junk count as in every ranking. For a picture from elsewhere (``query`` None) no image is a match or junk.
+        Raises :class:`SettingsError` for a branch that the features lack.
         """
         return self._rank(query, self.products(query, embedding), branches, distance)
 
-    def branch_ranks(self, query: int, distance: DistanceName = "cosine") -> BranchRanks:
-        """The rank of each gallery image with all branches, and without each of them."""
-        products = self.products(query)
+    def branch_ranks(
+        self, query: int | None, distance: DistanceName = "cosine", embedding: Tensor | None = None
+    ) -> BranchRanks:
+        """The rank of each gallery image with all branches, and without each of them; the rest is as in :meth:`rank`."""
+        products = self.products(query, embedding)
 
         def ranks(branches: Sequence[str]) -> np.ndarray:
             return image_ranks(self._rank(query, products, branches, distance))
@@ -173,9 +179,11 @@ class BranchFeatures:
         without = {left: ranks([b for b in names if b != left]) for left in names} if len(names) > 1 else {}
         return BranchRanks(ranks(names), without)
 
-    def _rank(self, query: int, products: BranchProducts, branches: Sequence[str], distance: DistanceName) -> Ranking:
+    def _rank(
+        self, query: int | None, products: BranchProducts, branches: Sequence[str], distance: DistanceName
+    ) -> Ranking:
         row = products.distance(distance, branches)[None]  # (1, G)
-        split = replace(self.split, query=(self.split.query[query],))
+        split = of_one_query(self.split, query)
         return rank_blocks(row.__getitem__, split, len(split.gallery), row.device)
 
 
@@ -192,6 +200,13 @@ class BranchRanks:
     def pulled_up(self, branch: str) -> np.ndarray:
         """(G,): ranks by which a branch pulls each image up, negative where it pushes it down; 0 for junk."""
         return self.without[branch] - self.whole
+
+
+def of_one_query(split: Split, query: int | None) -> Split:
+    """The split with one of its queries alone, or with a picture from elsewhere, which has no labels."""
+    if query is None:
+        return replace(split, query=(ELSEWHERE,), same_camera_is_junk=False, is_labelled=False)
+    return replace(split, query=(split.query[query],))
 
 
 def image_ranks(ranking: Ranking, query: int = 0) -> np.ndarray:

@@ -17,9 +17,12 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app.workbench import OpenedModel, Workbench, places, roots
+from app.workbench.cache import SESSION, _stores, content_key
 from app.workbench.opening import open_checkpoint, open_data
+from ssrnet.data.images import read_image
 from ssrnet.data.protocols import Protocol
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage, Uploads
 from ssrnet.retrieval.alignment import AlignmentSettings
 from ssrnet.retrieval.extraction import FeatureSet
 
@@ -90,6 +93,23 @@ def workbench(data: Path, checkpoints: Mapping[str, str], protocol: Protocol = P
     """What the sidebar opens for these paths."""
     models = (open_checkpoint(checkpoints[role]) for role in ("baseline", "ssrnet"))
     return Workbench.of(open_data(str(data)), *models, protocol)
+
+
+def as_upload(image: VehicleImage, name: str = "mine.jpg") -> UploadedImage:
+    """An image of a data set as a viewer would upload it."""
+    picture = read_image(image.path)
+    return UploadedImage.of(name, picture, content_key(picture))
+
+
+def with_uploads(test: AppTest, pictures: Mapping[str, Image.Image]) -> AppTest:
+    """The page again, with ``pictures`` uploaded before on *Your images*, and the query one of them."""
+    test.session_state[SESSION] = {("uploads", "images_gallery"): ((), Uploads(dict(pictures), ()))}
+    return whole(test.run().toggle(key="query_mine").set_value(True).run())
+
+
+def shared_keys() -> str:
+    """All keys of what the pages cache for all viewers."""
+    return repr([key for store in _stores().values() for key in store.entries])
 
 
 def aligned(model: OpenedModel) -> OpenedModel:
@@ -179,6 +199,11 @@ def rows_of_pictures(test: AppTest) -> list[dict]:
         heading, note = map(unescape, title.groups()) if title else ("", "")
         rows.append({"heading": heading, "note": note, "pictures": pictures})
     return rows
+
+
+def ranked_rows(test: AppTest) -> list[dict]:
+    """The rows of pictures that have a heading; what one may click on to choose it has none."""
+    return [row for row in rows_of_pictures(test) if row["heading"]]
 
 
 def pictures_across(sheet: bytes) -> int:

@@ -10,6 +10,7 @@ import torch
 from app.widgets.components.node_graph import Switches, _figure, graph_edges
 from app.widgets.symbols import typeset
 from app.workbench import graphs
+from ssrnet.data.images import read_image
 from ssrnet.explain.captions import smoothing_caption
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.explain.relations import smoothness
@@ -19,7 +20,19 @@ from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.retrieval.ranking import rank
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import align_by_hand, aligned, components, html, matrices, whole, workbench
+from tests.app.conftest import (
+    align_by_hand,
+    aligned,
+    as_upload,
+    components,
+    html,
+    matrices,
+    ranked_rows,
+    shared_keys,
+    whole,
+    with_uploads,
+    workbench,
+)
 
 QUERY = "0007_c001_00000000_0.jpg"
 NODES = ["global", "ul", "ur", "mid", "dl", "dr", "token"]
@@ -270,3 +283,47 @@ def test_choices_of_images(project, city, checkpoints):
     assert {other.vehicle_id for other in names("wrong")} > {image.vehicle_id}, "itself and its first wrong hits"
     drawn = names("random", 12)
     assert len({other.vehicle_id for other in drawn}) == 4 and names("random", 12) == drawn != names("random", 12, 1)
+
+
+def test_an_upload_of_a_test_image_has_its_nodes_its_token_and_its_ranks(project, city, checkpoints):
+    raw, edit = workbench(city, checkpoints).ssrnet, GraphEdit(nodes_off=("ul",))
+    by_whole_set = replace(raw.aligned, alignment=replace(raw.aligned.alignment, min_images=99))
+    upload = as_upload(raw.split.query[1])
+    for model in (raw, by_whole_set):
+        mine, member = (graphs.edited_query(model, query, edit) for query in (upload, 1))
+        for name in ("token_cosine", "embedding_cosine"):
+            assert getattr(mine, name) == pytest.approx(getattr(member, name), abs=1e-6)
+        for name in ("ranking", "edited_ranking"):
+            found, expected = getattr(mine, name), getattr(member, name)
+            assert found.order.tolist() == expected.order.tolist() and not found.is_labelled
+            np.testing.assert_allclose(found.distance, expected.distance, atol=1e-5)
+        nodes, expected = (graphs.single_nodes(model, query, 2) for query in (upload, 1))
+        assert [(row.node, row.off) for row in nodes] == [(row.node, row.off) for row in expected]
+        for name in ("token_cosine", "share", "fall"):
+            values = ([getattr(row, name) or 0 for row in rows] for rows in (nodes, expected))
+            np.testing.assert_allclose(*values, atol=1e-6)
+    nearest = graphs.chosen_images(raw, upload, graphs.NEAREST, 4)
+    listed = graphs.edited_query(raw, 1, GraphEdit()).ranking.order[0, :3]
+    assert nearest == [upload, *(raw.split.gallery[at] for at in listed)]
+    for layer, expected in zip(graphs.nodes(raw, [upload]), graphs.nodes(raw, [raw.split.query[1]]), strict=True):
+        np.testing.assert_allclose(layer, expected, atol=1e-6)
+    assert upload.digest not in shared_keys()
+
+
+def test_the_page_edits_the_graph_of_an_upload(open_city, city, checkpoints):
+    queries = workbench(city, checkpoints).split.query
+    image = next(image for image in queries if image.name == QUERY)
+    test = open_city("graph", query=QUERY, graph_off="ul")
+    before, metrics = ranked_rows(test), [metric.value for metric in test.metric[:2]]
+    with_uploads(test, {"mine.jpg": read_image(image.path), "other.jpg": read_image(queries[0].path)})
+    assert [metric.value for metric in test.metric] == metrics, "no first hit and no AP, since nobody knows the vehicle"
+    for row, known in zip(ranked_rows(test), before, strict=True):
+        assert row["heading"] == known["heading"]
+        assert {each["kind"] for each in row["pictures"][1:]} == {"plain"}
+    columns = test.dataframe[-1].value.columns
+    assert "Share in the image's cosine" in columns and not any("hit" in name for name in columns)
+    offered = {each.key: each.options for each in test.get("button_group")}
+    assert list(offered["graph_upload_images"]) == ["This image", "Your other images", "Its nearest", "Random vehicles"]
+    test.segmented_control(key="graph_upload_images").set_value("uploads").run()
+    assert not test.exception and any("2 images, 7 nodes each" in each.value for each in test.caption)
+    assert "mine.jpg" not in str(test.query_params)

@@ -11,12 +11,24 @@ import streamlit as st
 from app.widgets.components.region_boxes import crop_ratios
 from app.workbench import regions
 from app.workbench.opening import checkpoint_files
+from ssrnet.data.images import read_image
 from ssrnet.explain.graph import GraphEdit
 from ssrnet.model.regions import region_boxes
 from ssrnet.retrieval.ranking import rank
 from ssrnet.training.checkpoint import save_checkpoint
 from tests import tiny
-from tests.app.conftest import align_by_hand, aligned, components, html, whole, workbench
+from tests.app.conftest import (
+    align_by_hand,
+    aligned,
+    as_upload,
+    components,
+    html,
+    ranked_rows,
+    shared_keys,
+    whole,
+    with_uploads,
+    workbench,
+)
 
 RANK = "regions_rank"
 
@@ -196,3 +208,58 @@ def test_a_pass_that_was_broken_off_goes_on(project, city, checkpoints, monkeypa
 def test_a_model_without_regions_is_one_sentence(open_page, city, checkpoints):
     test = whole(open_page("regions", data=str(city), baseline=checkpoints["baseline"], ssrnet=checkpoints["baseline"]))
     assert "no relation branch" in test.info[0].value
+
+
+def test_an_upload_of_a_test_image_has_its_cosines_and_its_ranks(project, city, checkpoints):
+    raw = workbench(city, checkpoints).ssrnet
+    graphs, images = regions.gallery_graphs(raw, lambda done, total: None), raw.split.query
+    upload = as_upload(images[1], images[1].name)
+    for first, second in ((upload, images[1]), (upload, upload), (images[0], upload)):
+        other = images[1] if second is upload else second
+        expected = regions.region_cosines_at(raw, images[1] if first is upload else first, other, 0.75)
+        np.testing.assert_allclose(
+            regions.region_cosines_at(raw, first, second, 0.75).cosine, expected.cosine, atol=1e-6
+        )
+    (listed, means), (own, expected) = (regions.smoothness_over_ratios(raw, each) for each in (upload, images[1]))
+    assert listed == own and means == pytest.approx(expected, abs=1e-6)
+    split = raw.split
+    for model in (
+        raw,
+        replace(raw.aligned, alignment=replace(raw.aligned.alignment, min_images=99)),
+    ):  # by the whole set
+        for ratio in (None, 0.75, 1.0):
+            for given in (graphs, None):
+                ranked = [
+                    regions.rank_as_trained(model, query, 5)
+                    if ratio is None
+                    else regions.rank_at(model, query, ratio, 5, given)
+                    for query in (upload, 1)
+                ]
+                mine, member = (each.ranking for each in ranked)
+                assert mine.order[0].tolist() == member.order[0].tolist()
+                np.testing.assert_allclose(mine.distance, member.distance, atol=2e-3)  # stored features are float16
+                assert ranked[0].label == ranked[1].label
+                assert not mine.is_labelled and [hit.rank for hit in mine.hits(0)] == list(
+                    range(1, len(split.gallery) + 1)
+                )
+    assert upload.digest not in shared_keys()
+
+
+def test_the_page_ranks_an_upload_at_a_lambda(open_city, city, checkpoints):
+    query, other = workbench(city, checkpoints).split.query[:2]
+    open_city("retrieval")
+    test = open_city("regions", regions_lambda="1")
+    expected, cosines = ranked_rows(test), html(test).partition('class="matrices"')[2]
+    names = [query.name, "mine.jpg"]
+    with_uploads(test, {name: read_image(image.path) for name, image in zip(names, (query, other))})
+    assert titles(test) == ["λ = 0.667, as trained", "λ = 1 at test time, query alone"]
+    rows = ranked_rows(test)
+    assert [each["kind"] for each in rows[0]["pictures"]] == ["query", *["plain"] * 5]
+    for row, before in zip(rows, expected, strict=True):
+        listed = [each["alt"].rpartition(", ")[2] for each in row["pictures"][1:]]
+        assert listed == [each["alt"].rpartition(", ")[2].split(" (")[0] for each in before["pictures"][1:]][:5]
+    assert html(test).partition('class="matrices"')[2].partition("</table>")[0] == cosines.partition("</table>")[0]
+    assert any("Nothing says which vehicle it shows" in each.value for each in test.caption)
+    assert any(each.value.startswith("Asymmetric") for each in test.caption)
+    test.selectbox(key="regions_with_upload").select("mine.jpg").run()
+    assert not test.exception and "mine.jpg" not in str(test.query_params), "what is uploaded stands in no link"

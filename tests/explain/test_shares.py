@@ -140,12 +140,23 @@ def test_a_picture_from_elsewhere_is_ranked_by_its_cosines_and_aligned_by_the_wh
     )
     aligned = statistics.align(upload[None], [None]), statistics.align(gallery, cameras_of(split.gallery))
     for stats, (query, images) in ((None, (upload[None], gallery)), (statistics, aligned)):
-        products = BranchFeatures.of(features, split, stats).upload_products(upload)
+        products = BranchFeatures.of(features, split, stats).products(None, upload)
         expected = rank_by_cosine(query[0], images, 4)
         found = products.nearest(4)
         assert [each[:2] for each in found] == [each[:2] for each in expected]
         assert [each.cosine for each in found] == pytest.approx([each.cosine for each in expected], abs=1e-5)
         assert products.shares().sum(0)[found[0].index].item() == pytest.approx(found[0].cosine)
+
+
+def test_no_image_is_junk_or_a_match_for_a_picture_from_elsewhere():
+    split = split_of(2, 12)
+    by_branch = BranchFeatures.of(features_of(split, np.random.default_rng(3).normal(size=(14, 4))), split)
+    embedding = by_branch.embedding(1)
+    found, known = by_branch.rank(None, embedding=embedding), by_branch.rank(1)
+    assert known.junk.any() and not found.junk.any() and not found.match.any() and not found.is_labelled
+    np.testing.assert_array_equal(found.order, known.order)
+    ranks = by_branch.branch_ranks(None, embedding=embedding)
+    assert ranks.whole[found.order[0]].tolist() == list(range(1, 13)) and list(ranks.without) == ["G", "attn", "token"]
 
 
 def test_features_that_cannot_be_ranked():
