@@ -10,14 +10,16 @@ import streamlit as st
 
 from app.warmup import warm_up_umap
 from app.widgets.components.image_picker import chosen_image
-from app.widgets.components.scatter import Motion, Panel, Things, figure, projection_panel, scatter
+from app.widgets.components.scatter import Panel, Things, figure, scatter
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.export import csv_button, export_buttons, print_figure
 from app.widgets.label_board import TASKS
-from app.widgets.map_details import moved_most, neighbours_of, pictures
+from app.widgets.map_details import moved_most, neighbours_of, neighbours_of_upload, pictures
 from app.widgets.map_exports import map_record, map_rows
 from app.widgets.map_notes import current_notes, notes_file, tags
+from app.widgets.map_panels import LINES, LINES_OF_UPLOAD, compared, map_panels
+from app.widgets.map_uploads import YOURS, MapUploads, map_uploads
 from app.widgets.page import explain, page_link
 from app.widgets.problems import fragment
 from app.widgets.progress import progress
@@ -36,26 +38,19 @@ from app.workbench.maps import (
     change_kinds,
     colourings,
     gallery_map,
-    matches,
     moved,
-    nearest_by_own_camera,
     usual_colouring,
 )
 from app.workbench.maps import kinds as kinds_of
-from app.workbench.options import LONGEST_LIST
 from ssrnet.analysis.attributes import CAMERA, in_words
 from ssrnet.analysis.neighbours import own_camera
 from ssrnet.data.records import VehicleImage
 from ssrnet.errors import DataError
 from ssrnet.explain.gallery_notes import GalleryNotes, View, read_notes
-from ssrnet.explain.projection import FEWEST, Projection, project, turned_onto
+from ssrnet.explain.projection import FEWEST, project, turned_onto
 from ssrnet.retrieval.alignment import AlignmentSettings, align_cameras
 from ssrnet.retrieval.extraction import extract
 
-LINES = (
-    f"Lines lead from the query to its matches: green where the model lists them among its first {LONGEST_LIST} images, "
-    "dotted where not. Junk has none."
-)
 PAIR, SIDE_BY_SIDE = "Before and after alignment", "Models side by side"
 SMALL = 96
 """Height in pixels of the pictures that stand for points."""
@@ -77,7 +72,8 @@ two axes can; its title says how much of the variance they hold. **UMAP** (50 pr
 one camera in place of one vehicle; single points amid another vehicle's. The same images are marked in every map. Zoomed
 in, pictures stand for points. A click on a point lists its nearest images by each model; **change of neighbours** colours
 the points whose nearest images differ most between two models. The URL holds the selection, and Retrieval's gallery of
-queries and Failures' table can show it alone.
+queries and Failures' table can show it alone. What you have uploaded stands in the maps by PCA, as stars: PCA's axes, which
+are the test images' alone, have one place for any further picture. Where UMAP would put it depends on what is put there with it.
 """
 ALIGNMENT = (
     r"\hat f_i = \frac{f_i - m_{c(i)}}{s_{c(i)}}, \qquad m_c = \frac{n_c \mu_c + k \mu}{n_c + k}, \qquad "
@@ -131,6 +127,7 @@ def _page(bench: Workbench) -> None:
         help = "One branch alone; a model that does not have it is drawn with its whole embedding."
         branch = one_of("Features", [WHOLE, *branches], "map_branch", help=help)
         colouring = _colour(images, pair)
+    uploads = map_uploads(bench, method)
     projections = []
     try:
         for at, model in enumerate(models):
@@ -142,15 +139,10 @@ def _page(bench: Workbench) -> None:
     except DataError as error:
         st.info(str(error))
         return
-    alone = [f", {branch} alone" if branch in model.features().branch_dims else "" for model in models]
-    if pair:
-        panels = _before_and_after(models, projections, alone[0], branch)
-    else:
-        panels = [projection_panel(*each) for each in zip([m.title + a for m, a in zip(models, alone)], projections)]
     query = chosen_image("query", images)
-    panels = [_with_lines(*each, branch, query) for each in zip(panels, models)]
+    panels = map_panels(models, projections, pair, branch, query, uploads)
     view = View(method, None if branch == WHOLE else branch, colouring, query.name)
-    fragment(_board)(bench, models, panels, view)
+    fragment(_board)(bench, models, panels, view, uploads)
 
 
 def _colour(images: Sequence[VehicleImage], pair: bool) -> str:
@@ -165,38 +157,13 @@ def _colour(images: Sequence[VehicleImage], pair: bool) -> str:
     return st.selectbox("Colour", offered, key="map_colour", bind="query-params", format_func=in_words, width=220)
 
 
-def _with_lines(panel: Panel, model: OpenedModel, branch: str, query: VehicleImage) -> Panel:
-    """The panel with lines from the query to its matches."""
-    place = {image.name: i for i, image in enumerate(model.data.dataset.test)}
-    listed, unlisted = (sorted(place[name] for name in names) for names in matches(model, branch, query))
-    return replace(panel, listed=listed, unlisted=unlisted)
-
-
-def _before_and_after(
-    models: Sequence[OpenedModel], projections: Sequence[Projection], alone: str, branch: str
-) -> list[Panel]:
-    """One model's raw and aligned map; the points of the second can come from their places in the first."""
-    raw, aligned = (projection.points for projection in projections)
-    aligned, ends, panels = turned_onto(aligned, raw), ("raw", "aligned"), []
-    for model, points, projection, end in zip(models, (raw, aligned), projections, ends):
-        nearest = nearest_by_own_camera(model, branch)
-        panels.append(
-            Panel(
-                f"{model.raw.title}, {end}{alone}",
-                points,
-                f"{sum(projection.variance):.0%} of the variance" if projection.variance else "",
-                f"Nearest image of another vehicle by the same camera: {nearest.share:.1%}" if nearest else "",
-                Motion(raw, ends) if end == ends[1] else None,
-            )
-        )
-    return panels
-
-
-def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Panel], view: View) -> None:
+def _board(
+    bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Panel], view: View, uploads: MapUploads
+) -> None:
     """The maps, and what is done with a selection."""
     data, images, colouring = bench.data, bench.dataset.test, view.colouring
     query = chosen_image("query", images)
-    if query.name != view.query:
+    if (query.name, uploads.query_now) != (view.query, uploads.query):
         st.rerun()  # a picture was clicked, and the sidebar shows the query too
     notes = current_notes(data)
     change = None
@@ -206,31 +173,28 @@ def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Pan
     chosen = selected(data)
     place = {image.name: i for i, image in enumerate(images)}
     rows = [place[name] for name in chosen]
-    labels = [image_title(image) for image in images]
-    things = Things(labels, kinds, marked=[place[query.name]], selected=rows)
+    things = _things(images, kinds, place[query.name], rows, uploads)
     if colouring == MOVED:
         things = replace(things, order=CHANGES, colours=CHANGE_COLOURS)
-    alt = f"{len(images):,} test images by {view.method}, coloured by {in_words(colouring)}; the query is marked"
-    scatter(
-        "map_scatter",
-        panels,
-        things,
-        alt,
-        lambda points: select(data, [images[i].name for i in points]),
-        430,
-        lambda i: thumbnail(images[i], SMALL),
-    )
-    if any(panel.listed or panel.unlisted for panel in panels):
-        st.caption(LINES)
+    shown, mine = (*images, *uploads.images), f" and {len(uploads.images):,} of yours" * bool(uploads.images)
+    alt = f"{len(images):,} test images{mine} by {view.method}, coloured by {in_words(colouring)}; the query is marked"
+
+    def choose_points(points: Sequence[int]) -> None:
+        select(data, [images[i].name for i in points if i < len(images)])
+        uploads.select([i - len(images) for i in points if i >= len(images)])
+
+    scatter("map_scatter", panels, things, alt, choose_points, 430, lambda i: thumbnail(shown[i], SMALL))
+    if any(panel.listed or panel.unlisted or panel.ranked for panel in panels):
+        st.caption(LINES_OF_UPLOAD if uploads.query else LINES)
     if not link_selection():
         st.caption("This selection is too long for a link: keep it as a tag or a view, and save the file.")
     if panels[-1].motion:
-        st.caption(_compared(models, view.branch or WHOLE))
+        st.caption(compared(models, view.branch or WHOLE))
     with st.container(horizontal=True, vertical_alignment="center"):
         export_buttons("gallery_map", lambda format: print_figure(figure(panels, things), format), key="map_scatter")
-        csv_button(lambda: map_rows(images, models, panels, kinds, notes), "gallery_map")
+        csv_button(lambda: map_rows(shown, models, panels, things.kinds, notes), "gallery_map")
         with st.popover("Record of this map", icon=":material/receipt_long:", type="tertiary"):
-            st.json(map_record(bench, models, panels, view))
+            st.json(map_record(bench, models, panels, view, len(uploads.images)))
     if colouring != TAG:  # the list of tags stands below
         key = f"map_kinds_{colouring}"
         st.multiselect(
@@ -244,9 +208,12 @@ def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Pan
     with left:
         if chosen and not bench.dataset.is_labelled:
             page_link("label", "Label as one vehicle", label_task=TASKS["map"])
-        pictures([images[place[name]] for name in chosen], query)
-        if len(rows) == 1:
+        mine = uploads.selected
+        pictures([*(images[row] for row in rows), *mine], uploads.query or query)
+        if len(rows) == 1 and not mine:
             neighbours_of(models, view.branch or WHOLE, images, rows[0])
+        if len(mine) == 1 and not rows:
+            neighbours_of_upload(models, view.branch or WHOLE, images, mine[0])
     with right:
         tags(data, notes, chosen)
         notes_file(data, notes, replace(view, selected=tuple(chosen)))
@@ -257,6 +224,23 @@ def _board(bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Pan
             moved_most((models[0].title, models[1].title), change, images)
 
 
+def _things(
+    images: Sequence[VehicleImage], kinds: Sequence[str], query: int, rows: Sequence[int], uploads: MapUploads
+) -> Things:
+    """The test images and, behind them, the uploads; ``query`` and the selected ``rows`` are positions of test images."""
+    labels = [image_title(image) for image in images]
+    if not uploads.images:
+        return Things(labels, kinds, marked=[query], selected=rows)
+    mine, count = uploads.images, len(images)
+    return Things(
+        [*labels, *(f"your image · {image.name}" for image in mine)],
+        [*kinds, *[YOURS] * len(mine)],
+        marked=[count + mine.index(uploads.query) if uploads.query else query],
+        selected=[*rows, *(count + mine.index(image) for image in uploads.selected)],
+        starred=YOURS,
+    )
+
+
 def _kinds(images: Sequence[VehicleImage], colouring: str, notes: GalleryNotes, change: np.ndarray | None) -> list[str]:
     """Each image's kind. change: of its neighbours, where points are coloured by it."""
     if colouring == TAG:
@@ -265,19 +249,3 @@ def _kinds(images: Sequence[VehicleImage], colouring: str, notes: GalleryNotes, 
     if colouring == MOVED:
         return change_kinds(change)
     return kinds_of(images, colouring)
-
-
-def _compared(models: Sequence[OpenedModel], branch: str) -> str:
-    """The number below each of two maps in words, and how the second was placed."""
-    placed = (
-        "The aligned map is shifted, turned and mirrored onto the raw one, which changes no distance within it; both have "
-        "one scale."
-    )
-    raw, aligned = (nearest_by_own_camera(model, branch) for model in models)
-    if not (raw and aligned):
-        return placed
-    return (
-        f"For {raw.share:.1%} of {aligned.images:,} images raw, and for {aligned.share:.1%} aligned, the most similar image of "
-        "another vehicle is by the same camera (cosine of the features, not distance in the map); it would be for "
-        f"{aligned.expected:.1%} if cameras made no difference. {placed}"
-    )

@@ -13,14 +13,16 @@ from ssrnet.explain.projection import NEIGHBOURS, REDUCED
 
 
 def map_record(
-    bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Panel], view: View
+    bench: Workbench, models: Sequence[OpenedModel], panels: Sequence[Panel], view: View, uploads: int = 0
 ) -> dict[str, object]:
-    """How the maps were made."""
+    """How the maps were made; ``uploads``: how many images of the viewer's are placed on them."""
     settings = {"length": "unit", "seed": 0}
     if view.method == "UMAP":
         settings |= {"principal_components": REDUCED, "neighbours": NEIGHBOURS}
     if panels[-1].motion:
         settings["placed"] = "the aligned map by orthogonal Procrustes onto the raw one"
+    if uploads:
+        settings["uploads"] = f"{uploads:,}, placed by the axes of the test images"
     return {
         "dataset": bench.dataset.name,
         "dataset_hash": bench.data.hash,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.widgets.components.image_picker import choose
 from app.widgets.export import download
+from app.widgets.query_picker import choose_query
 from app.widgets.selection import select, selected
 from app.workbench import OpenedDataset
 from app.workbench.maps import METHODS, TAG, WHOLE, colourings
@@ -103,7 +103,7 @@ def _open(data: OpenedDataset, view: View) -> None:
     st.session_state["map_branch"] = view.branch or WHOLE
     if view.colouring in (*colourings(data.dataset.test), TAG):
         st.session_state["map_colour"] = view.colouring
-    choose("query", view.query)
+    choose_query(view.query)
     select(data, view.selected)
 
 

@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from torch import Tensor
 
 from app.workbench import OpenedModel, Progress, RankingOptions
 from app.workbench.background import Job, SharedJob
 from app.workbench.cache import cached
+from app.workbench.queries import upload_embeddings
 from ssrnet.analysis.attributes import CAMERA, TYPES, attribute_names, binned, values
 from ssrnet.analysis.neighbours import OwnCamera, neighbourhood_change, neighbourhoods, own_camera, pool
 from ssrnet.data.records import VehicleImage
-from ssrnet.explain.projection import Projection, ProjectionName, project
+from ssrnet.data.uploads import UploadedImage
+from ssrnet.explain.projection import PCAAxes, Projection, ProjectionName, project
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine
 
 METHODS = ("PCA", "UMAP")
@@ -105,6 +108,38 @@ def nearest(model: OpenedModel, branch: str | None, row: int, count: int) -> lis
         return [one._replace(rank=rank) for rank, one in enumerate(others[:count], 1)]
 
     return cached("nearest", (*_key(model, options), row, count), rank, 256)
+
+
+def placed_uploads(model: OpenedModel, branch: str | None, images: Sequence[UploadedImage]) -> np.ndarray:
+    """(M, 2): where the axes of :func:`gallery_map` by PCA put uploads."""
+    options = _options(model, branch)
+
+    def measure() -> PCAAxes:
+        vectors = model.compared_features(options).rows(model.data.dataset.test).numpy()
+        return PCAAxes.of(vectors, gallery_map(model, "PCA", branch).points)
+
+    axes = cached("axes", _key(model, options), measure, 16)
+    return axes.place(_compared_uploads(model, branch, images).numpy())
+
+
+def nearest_to_upload(
+    model: OpenedModel, branch: str | None, image: UploadedImage, count: int, in_gallery: bool = False
+) -> list[RankedImage]:
+    """As :func:`nearest`, of an upload, by positions in the test images or, ``in_gallery``, in the protocol's gallery."""
+
+    def rank() -> list[RankedImage]:
+        among = model.split.gallery if in_gallery else model.data.dataset.test
+        features = model.compared_features(_options(model, branch)).rows(among)
+        return rank_by_cosine(_compared_uploads(model, branch, [image])[0], features, count)
+
+    return cached("nearest to an upload", (model, branch, image, count, in_gallery), rank, 64)
+
+
+def _compared_uploads(model: OpenedModel, branch: str | None, images: Sequence[UploadedImage]) -> Tensor:
+    """(M, D): uploads as :meth:`OpenedModel.compared_features` has test images, aligned by the whole set's statistics."""
+    options = _options(model, branch)
+    rows, statistics = upload_embeddings(model, images, options), model.statistics(options)
+    return rows if statistics is None else statistics.align(rows, [None] * len(images))
 
 
 def matches(model: OpenedModel, branch: str | None, query: VehicleImage) -> tuple[set[str], set[str]]:

@@ -87,20 +87,41 @@ def project(
     return Projection(points, method)
 
 
+@dataclass(frozen=True)
+class PCAAxes:
+    """Of a PCA map the mean of its vectors, (D,), and its two axes, (D, 2), both for vectors at unit length."""
+
+    mean: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, points: np.ndarray) -> PCAAxes:
+        """The axes of the ``points`` (N, 2) that :func:`project` made of vectors (N, D) by PCA."""
+        x = unit_rows(vectors)
+        mean = x.mean(0)
+        squares = np.square(points, dtype=np.float64).sum(0)  # the eigenvalues
+        return cls(mean, (x - mean).T @ points / np.maximum(squares, 1e-30))
+
+    def place(self, vectors: np.ndarray) -> np.ndarray:
+        """(M, 2) float32: where further vectors (M, D) lie in the map."""
+        return ((unit_rows(vectors) - self.mean) @ self.axes).astype(np.float32)
+
+
 def turned_onto(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """(N, 2) points shifted, turned and mirrored as near as they come to a reference (N, 2), the same things in order.
 
     Least squares without a scale (orthogonal Procrustes), so that distances between the points stay as they were: where
-    a map's axes point to is arbitrary, and two maps differ in more than that only where neighbours do.
-    Raises :class:`DataError` where the two are not of the same number of points.
+    a map's axes point to is arbitrary, and two maps differ in more than that only where neighbours do. Points of further
+    things, behind those of the reference, go along. Raises :class:`DataError` for fewer points than the reference has.
     """
-    if points.shape != reference.shape:
+    count = len(reference)
+    if len(points) < count:
         raise DataError(
             f"a map of {len(points):,} points cannot be turned onto one of {len(reference):,}; draw both of the same images."
         )
     centre = reference.mean(0, dtype=np.float64)
-    centred = points - points.mean(0, dtype=np.float64)
-    rotation, _ = orthogonal_procrustes(centred, reference - centre)
+    centred = points - points[:count].mean(0, dtype=np.float64)
+    rotation, _ = orthogonal_procrustes(centred[:count], reference - centre)
     return (centred @ rotation + centre).astype(np.float32)
 
 

@@ -19,10 +19,11 @@ from app.workbench.background import Abandoned, Job
 from app.workbench.selections import as_text
 from ssrnet.analysis.attributes import CAMERA
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.gallery_notes import GalleryNotes
-from ssrnet.explain.projection import Projection, project, turned_onto
-from tests.app.conftest import components, rows_of_pictures, whole, workbench
+from ssrnet.explain.projection import PCAAxes, Projection, project, turned_onto
+from tests.app.conftest import as_upload, components, rows_of_pictures, shared_keys, whole, with_uploads, workbench
 
 QUERY = "0007_c001_00000000_0.jpg"
 
@@ -374,3 +375,83 @@ def test_pictures_travel_for_the_points_that_the_browser_asks_for(opened, city):
     whole(opened.run())
     [(row, uri)] = drawn(opened)["asked"].items()
     assert row == "3" and uri.startswith("data:image/jpeg;base64,")
+
+
+@pytest.mark.parametrize("align", ["false", "true"])
+def test_uploads_stand_in_the_map_where_the_same_test_images_do(open_city, city, checkpoints, align):
+    bench = workbench(city, checkpoints)
+    images = bench.dataset.test
+    test = open_city("map", query=QUERY, align=align)
+    before = drawn(test)
+    with_uploads(test, {"mine.jpg": read_image(images[1].path), images[7].name: read_image(images[7].path)})
+    data, model = drawn(test), bench.ssrnet
+    assert [kind["label"] for kind in data["kinds"]] == [*(kind["label"] for kind in before["kinds"]), "your images"]
+    assert data["kinds"][-1]["shape"] == "star" and data["kinds"][-1]["named"]
+    assert data["labels"][12:] == ["your image · mine.jpg", f"your image · {images[7].name}"] and data["marked"] == [12]
+    if align == "false":
+        shown = list(zip(data["panels"], before["panels"], (bench.baseline, model)))
+        for panel, alone, _ in shown:
+            assert panel["x"][:12] == alone["x"] and panel["y"][:12] == alone["y"]
+            np.testing.assert_allclose(as_points(panel)[12:], as_points(panel)[[1, 7]], atol=2e-3)  # stored as float16
+    else:  # as by the whole set's statistics, then with the aligned map onto the raw one
+        raw, after = data["panels"]
+        shown = [(raw, None, model), (after, None, model.aligned)]
+        vectors = model.aligned.compared_features().rows(images).numpy()
+        uploads = [as_upload(image) for image in (images[1], images[7])]
+        axes = PCAAxes.of(vectors, project(vectors, "PCA").points)
+        mine = model.aligned.statistics().align(model.embed([each.picture for each in uploads]), [None, None])
+        expected = turned_onto(np.vstack([axes.place(vectors), axes.place(mine.numpy())]), as_points(raw)[:12])
+        np.testing.assert_allclose(as_points(after), expected, atol=1e-3)
+        assert after["start"] == {"x": raw["x"], "y": raw["y"]}
+        assert any("aligned by the whole set's statistics" in each.value for each in test.caption)
+    for panel, _, of in shown:
+        mine = maps._compared_uploads(of, maps.WHOLE, [as_upload(images[1])])
+        gallery = of.compared_features().rows(of.split.gallery)
+        first = torch.cosine_similarity(mine, gallery).argsort(descending=True)[:5]
+        assert [images[i].name for i in panel["ranked"]] == [of.split.gallery[i].name for i in first]
+        assert panel["listed"] == panel["unlisted"] == []
+    assert any("nothing says whether one of them shows its vehicle" in each.value for each in test.caption)
+    assert as_upload(images[1]).digest not in shared_keys() and "mine.jpg" not in str(test.query_params)
+
+
+def test_a_selected_upload_lists_its_nearest_and_a_click_makes_it_the_query(open_city, city, checkpoints):
+    bench = workbench(city, checkpoints)
+    images = bench.dataset.test
+    test = open_city("map", query=QUERY)
+    with_uploads(test, {"mine.jpg": read_image(images[1].path), "other.jpg": read_image(images[2].path)})
+    digest = as_upload(images[2]).digest
+    test.session_state["map_selected_uploads"] = [digest]
+    whole(test.run())
+    assert drawn(test)["selected"] == [13] and "Selected: 1" in [each.value for each in test.subheader]
+    lists = {each["heading"]: each["pictures"] for each in rows_of_pictures(test) if "(" in each["heading"]}
+    for model in bench.models.values():
+        own, *others = lists[model.title]
+        mine = model.embed([read_image(images[2].path)])
+        cosines = torch.cosine_similarity(mine, model.features().rows(images))
+        nearest = [images[i].name for i in cosines.argsort(descending=True, stable=True)[:8]]
+        assert own["opens"] == digest and [each["opens"] for each in others] == nearest
+        assert {each["kind"] for each in others} == {"plain"}
+    assert drawn(test)["marked"] == [12]
+    test.session_state["query_upload"] = "other.jpg"
+    assert drawn(whole(test.run()))["marked"] == [13]
+    test.toggle(key="query_mine").set_value(False).run()
+    assert [drawn(test)["labels"][i] for i in drawn(test)["marked"]] == [f"vehicle 0007 · c001 · {QUERY}"]
+
+
+def test_without_uploads_nothing_is_added_and_umap_has_none(open_city, city, opened):
+    assert not [each for each in opened.toggle if "your images" in each.label] and "star" not in str(drawn(opened))
+    picture = read_image(open_dataset(city).test[1].path)
+    with_uploads(opened, {"mine.jpg": picture})
+    whole(opened.segmented_control(key="map_method").set_value("UMAP").run())
+    assert "Your image is shown with PCA only." in [each.value for each in opened.caption]
+    assert len(drawn(opened)["panels"][0]["x"]) == 12 and "star" not in str(drawn(opened)["kinds"])
+
+
+def test_stars_are_printed_and_a_panel_may_lack_a_place():
+    points = np.array([[0.0, 0.0], [1.0, 2.0], [np.nan, np.nan]])
+    things = Things(list("abc"), ["k", "k", "your images"], marked=[2], starred="your images")
+    sheet = figure([Panel("map", points, ranked=[0])], things)
+    stars = next(trace for trace in sheet.data if trace.name == "your images")
+    assert stars.marker.symbol == "star" and stars.showlegend and stars.marker.size > 5
+    line = [trace for trace in sheet.data if trace.mode == "lines"][2]
+    assert line.line.color == "#3b82f6" and len(line.x) == 3

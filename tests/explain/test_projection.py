@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.explain.projection import FEWEST, principal_components, project, turned_onto, unit_rows
+from ssrnet.explain.projection import FEWEST, PCAAxes, principal_components, project, turned_onto, unit_rows
 
 GROUPS = np.repeat(np.arange(3), 8)
 
@@ -143,6 +143,28 @@ def test_turning_one_map_onto_another_changes_no_distance_and_no_scale(groups):
     away = points - points.mean(0) + reference.mean(0)
     assert np.square(turned - reference).sum() < np.square(away - reference).sum(), "nearer than without turning it"
     assert not turned_onto(np.zeros((24, 2), np.float32), np.zeros((24, 2), np.float32)).any()
+
+
+def test_further_points_go_along_and_change_nothing(groups):
+    reference = project(groups, "PCA").points
+    points = np.random.default_rng(1).normal(size=(26, 2)).astype(np.float32)
+    turned = turned_onto(points, reference)
+    np.testing.assert_allclose(turned[:24], turned_onto(points[:24], reference), atol=1e-6)
+    np.testing.assert_allclose(distances(turned), distances(points), atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [slice(0, 8), slice(None)])
+def test_axes_place_a_maps_own_vectors_where_they_are_and_a_mean_in_the_middle(groups, rows):
+    vectors = np.vstack([groups] * 2)[rows]  # fewer than dimensions, and more
+    points = project(vectors, "PCA").points
+    axes = PCAAxes.of(vectors, points)
+    np.testing.assert_allclose(axes.place(7 * vectors), points, atol=1e-5)
+    np.testing.assert_allclose(axes.axes.T @ axes.axes, np.eye(2), atol=1e-5)
+    new = unit_rows(np.random.default_rng(2).normal(size=(3, 12)))
+    between = axes.place(new)[0] - axes.place(new)[1]
+    np.testing.assert_allclose(between, (new[0] - new[1]) @ axes.axes, atol=1e-6)
+    same = PCAAxes.of(np.ones((4, 12)), project(np.ones((4, 12)), "PCA").points)
+    assert not same.place(new).any()
 
 
 def test_maps_of_different_images_are_not_turned(groups):

@@ -8,8 +8,11 @@ const draws = {
   cross: (c, x, y, r) => { const w = r * 0.45, l = r * 1.25;
     path(c, [[x-w,y-l],[x+w,y-l],[x+w,y-w],[x+l,y-w],[x+l,y+w],[x+w,y+w],[x+w,y+l],[x-w,y+l],[x-w,y+w],[x-l,y+w],[x-l,y-w],[x-w,y-w]]); },
   x: (c, x, y, r) => { c.save(); c.translate(x, y); c.rotate(Math.PI / 4); draws.cross(c, 0, 0, r); c.restore(); },
+  star: (c, x, y, r) => path(c, [...Array(10).keys()].map((i) => {
+    const d = r * (i % 2 ? 0.65 : 1.55), angle = (i * Math.PI) / 5;
+    return [x + d * Math.sin(angle), y - d * Math.cos(angle)]; })),
 };
-const HIT = "#16a34a", SMALL = 48;  // a picture's longer side in pixels
+const HIT = "#16a34a", RANKED = "#3b82f6", SMALL = 48;  // a picture's longer side in pixels
 const CLICK = 5;  // pixels of path, below which it is a click
 const WAIT = 700, LASTS = 2600;  // milliseconds: the first place is seen before points leave it
 function path(c, points) {
@@ -55,10 +58,13 @@ export default function scatter(component) {
 
   const moving = data.panels.some((panel) => panel.start);
   // Each panel's own frame, so that a change of colours keeps where the reader has zoomed to; one frame where points move.
-  const panels = data.panels.map((panel) => {
+  const placed = (of) => ({ ...of, x: of.x.map((v) => v ?? NaN), y: of.y.map((v) => v ?? NaN) });  // null: no place here
+  const drawn = data.panels.map((panel) => ({ ...placed(panel), ...(panel.start ? { start: placed(panel.start) } : {}) }));
+  const panels = drawn.map((panel) => {
     const { x, y } = panel;
     let lowX = Infinity, highX = -Infinity, lowY = Infinity, highY = -Infinity;
-    for (const { x, y } of moving ? data.panels : [panel]) for (let i = 0; i < x.length; i++) {
+    for (const { x, y } of moving ? drawn : [panel]) for (let i = 0; i < x.length; i++) {
+      if (Number.isNaN(x[i])) continue;
       lowX = Math.min(lowX, x[i]); highX = Math.max(highX, x[i]); lowY = Math.min(lowY, y[i]); highY = Math.max(highY, y[i]);
     }
     const home = { x: (lowX + highX) / 2, y: (lowY + highY) / 2, w: Math.max(highX - lowX, 1e-9), h: Math.max(highY - lowY, 1e-9), zoom: 1 };
@@ -93,7 +99,7 @@ export default function scatter(component) {
     }
     const order = [...p.sx.keys()].sort((a, b) => selected.has(a) - selected.has(b));
     const from = data.marked[0];
-    for (const [targets, ink, dash] of [[p.panel.unlisted, text, [3, 4]], [p.panel.listed, HIT, []]]) {
+    for (const [targets, ink, dash] of [[p.panel.unlisted, text, [3, 4]], [p.panel.listed, HIT, []], [p.panel.ranked, RANKED, []]]) {
       c.globalAlpha = 0.75; c.strokeStyle = ink; c.lineWidth = 1.5; c.setLineDash(dash);
       for (const i of targets) { c.beginPath(); c.moveTo(p.sx[from], p.sy[from]); c.lineTo(p.sx[i], p.sy[i]); c.stroke(); }
       c.setLineDash([]);
@@ -104,7 +110,8 @@ export default function scatter(component) {
       if (pictured.has(i)) { drawPicture(c, p, i, k.colour, some && !selected.has(i) ? 0.4 : 1); continue; }
       c.globalAlpha = some && !selected.has(i) ? 0.22 : 0.88;
       c.fillStyle = k.colour;
-      c.beginPath(); draws[k.shape](c, p.sx[i], p.sy[i], small); c.fill();
+      c.beginPath(); draws[k.shape](c, p.sx[i], p.sy[i], k.shape === "star" ? small + 2.5 : small); c.fill();
+      if (k.shape === "star") { c.strokeStyle = text; c.lineWidth = 1.2; c.stroke(); }
       if (same === data.kind[i] && data.kinds.length > 8) {
         c.globalAlpha = 0.9; c.strokeStyle = text; c.lineWidth = 1;
         c.beginPath(); c.arc(p.sx[i], p.sy[i], small + 2.5, 0, 7); c.stroke();
@@ -295,6 +302,7 @@ export default function scatter(component) {
 
   function zoomIn(p) {
     const i = data.marked[0], { x, y } = p.panel;
+    if (Number.isNaN(x[i])) return;
     Object.assign(p.view, { x: x[i], y: y[i], zoom: Math.min(200, p.view.zoom * 2) });
   }
   const tools = root.querySelector(".tools");
@@ -323,6 +331,7 @@ export default function scatter(component) {
     const entry = document.createElement("span"), sign = document.createElement("canvas");
     const c = sized(sign, 14, 14);
     c.fillStyle = k.colour; c.beginPath(); draws[k.shape](c, 7, 7, 4.5); c.fill();
+    if (k.shape === "star") { c.strokeStyle = colour("--st-text-color"); c.stroke(); }
     entry.append(sign, k.label);
     return entry;
   }));

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,7 +21,8 @@ from app.widgets.export import COLOURS
 from app.widgets.symbols import as_html
 from ssrnet.explain.projection import Projection
 
-HIT = "#16a34a"
+HIT, RANKED = "#16a34a", "#3b82f6"
+STAR = "#facc15"
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x")
 """Seven beside eight colours: 56 kinds of points before one comes again."""
 LONGEST_LEGEND = 24
@@ -46,8 +48,9 @@ class Motion:
 class Panel:
     """points: (N, 2); the same N things in every panel. note: beside the title; foot: below the points.
 
-    ``listed`` and ``unlisted`` are positions of points that lines lead to from the marked one, green and dashed.
-    Where one panel has a motion, all share one frame, so that places can be compared across them.
+    A panel that has no place for a thing has NaN. ``listed``, ``unlisted`` and ``ranked`` are positions of points that
+    lines lead to from the marked one, green, dashed and blue. Where one panel has a motion, all share one frame, so that
+    places can be compared across them.
     """
 
     title: str
@@ -57,6 +60,16 @@ class Panel:
     motion: Motion | None = None
     listed: Sequence[int] = ()
     unlisted: Sequence[int] = ()
+    ranked: Sequence[int] = ()
+
+    @property
+    def lines(self) -> list[tuple[Sequence[int], dict[str, str]]]:
+        """Where lines lead to, and their look."""
+        return [
+            (self.listed, {"color": HIT}),
+            (self.unlisted, {"color": "grey", "dash": "dot"}),
+            (self.ranked, {"color": RANKED}),
+        ]
 
 
 @dataclass(frozen=True)
@@ -80,9 +93,28 @@ class Things:
     colours: Sequence[str] = COLOURS
     """One colour per kind, in the order of the kinds."""
 
+    starred: str = ""
+    """A kind that is drawn apart from all others, as stars; the legend names it last and in any case."""
+
     @property
     def kind_names(self) -> list[str]:
-        return list(self.order) or sorted(set(self.kinds))
+        return list(self.order) or sorted(set(self.kinds) - {self.starred})
+
+    @property
+    def looks(self) -> list[dict[str, Any]]:
+        """Each kind as the legend has it: label, colour, shape, and whether it is named there."""
+        names = self.kind_names
+        looks = [
+            {
+                "label": name,
+                "colour": self.colours[i % len(self.colours)],
+                "shape": SHAPES[i % len(SHAPES)],
+                "named": len(names) <= LONGEST_LEGEND,
+            }
+            for i, name in enumerate(names)
+        ]
+        star = {"label": self.starred, "colour": STAR, "shape": "star", "named": True}
+        return [*looks, star] if self.starred else looks
 
 
 def projection_panel(title: str, projection: Projection) -> Panel:
@@ -104,9 +136,8 @@ def scatter(
 
     picture_of: the URI of a point's picture, for those that the browser asks for.
     """
-    names = things.kind_names
-    place = {name: i for i, name in enumerate(names)}
-    named, colours = len(names) <= LONGEST_LEGEND, things.colours
+    looks = things.looks
+    place = {look["label"]: i for i, look in enumerate(looks)}
     data = {
         "panels": [
             {
@@ -116,16 +147,13 @@ def scatter(
                 "foot": panel.foot,
                 **_places(panel.points),
             }
-            | {"listed": list(panel.listed), "unlisted": list(panel.unlisted)}
+            | {name: list(getattr(panel, name)) for name in ("listed", "unlisted", "ranked")}
             | ({"start": _places(panel.motion.start), "ends": list(panel.motion.ends)} if panel.motion else {})
             for panel in panels
         ],
         "labels": list(things.labels),
         "kind": [place[kind] for kind in things.kinds],
-        "kinds": [
-            {"label": name, "colour": colours[i % len(colours)], "shape": SHAPES[i % len(SHAPES)], "named": named}
-            for i, name in enumerate(names)
-        ],
+        "kinds": looks,
     }
     crops = [list(box) for box in things.crop] or None
     data |= {"pictures": list(things.pictures) or None, "picture": list(things.picture), "crop": crops}
@@ -145,25 +173,29 @@ def scatter(
             on_select([int(i) for i in chosen])
 
     _component(key=key, data=data, on_selected_change=changed, on_wanted_change=ask)
-    if not named:
-        st.caption(f"{len(names):,} kinds of points; hover one to see its name, and rings on all others of its kind.")
+    if not looks[0]["named"]:
+        st.caption(
+            f"{len(things.kind_names):,} kinds of points; hover one to see its name, and rings on all others of its kind."
+        )
 
 
 def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
     """The same for print, as :func:`app.widgets.export.print_figure` takes it."""
-    names = things.kind_names
+    looks = things.looks
     sheet = make_subplots(1, len(panels), subplot_titles=[as_html(panel.title) for panel in panels])
     kinds = np.array(things.kinds)
     for column, panel in enumerate(panels, start=1):
-        for targets, line in ((panel.listed, {"color": HIT}), (panel.unlisted, {"color": "grey", "dash": "dot"})):
+        for targets, line in panel.lines:
             ends = [[panel.points[i], panel.points[j], (None, None)] for i in things.marked[:1] for j in targets]
             x, y = zip(*(end for three in ends for end in three)) if ends else ((), ())
             sheet.add_scatter(x=x, y=y, mode="lines", line=line, showlegend=False, row=1, col=column)
-        for i, name in enumerate(names):
-            rows = kinds == name
-            x, y = panel.points[rows].T
-            legend = {"name": name, "legendgroup": name, "showlegend": column == 1 and len(names) <= LONGEST_LEGEND}
-            marker = {"color": things.colours[i % len(things.colours)], "symbol": SHAPES[i % len(SHAPES)], "size": 5}
+        for look in looks:
+            name = look["label"]
+            x, y = panel.points[kinds == name].T
+            legend = {"name": name, "legendgroup": name, "showlegend": column == 1 and look["named"]}
+            marker = {"color": look["colour"], "symbol": look["shape"], "size": 5}
+            if name == things.starred:
+                marker |= {"size": 12, "line": {"color": "black", "width": 1}}
             sheet.add_scatter(x=x, y=y, mode="markers", marker=marker, row=1, col=column, **legend)
         for i in things.marked:
             sheet.add_scatter(
@@ -180,16 +212,16 @@ def figure(panels: Sequence[Panel], things: Things) -> go.Figure:
     sheet.update_xaxes(showticklabels=False, zeroline=False).update_yaxes(showticklabels=False, zeroline=False)
     if any(panel.motion for panel in panels):
         sheet.update_xaxes(matches="x").update_yaxes(matches="y")
-    lines = -(-len(names) // KINDS_A_LINE) if len(names) <= LONGEST_LEGEND else 0
+    lines = -(-sum(look["named"] for look in looks) // KINDS_A_LINE)
     sheet.update_layout(width=900, height=360 + 32 * lines, margin={"l": 10, "r": 10, "t": 30, "b": 10})
     sheet.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -0.02})
     return sheet
 
 
-def _places(points: np.ndarray) -> dict[str, list[float]]:
+def _places(points: np.ndarray) -> dict[str, list[float | None]]:
     return {"x": _short(points[:, 0]), "y": _short(points[:, 1])}
 
 
-def _short(values: np.ndarray) -> list[float]:
-    """Five digits are enough for any screen, and a third of the bytes."""
-    return [float(f"{value:.5g}") for value in values.tolist()]
+def _short(values: np.ndarray) -> list[float | None]:
+    """Five digits are enough for any screen, and a third of the bytes; None for NaN, which JSON lacks."""
+    return [None if value != value else float(f"{value:.5g}") for value in values.tolist()]
