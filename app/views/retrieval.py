@@ -8,7 +8,6 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.alignment_note import alignment_note, show_cautions
-from app.widgets.components.image_picker import image_picker
 from app.widgets.controls import one_of, toggle_parameter
 from app.widgets.evaluations import ensure_features, evaluations, metrics_table
 from app.widgets.figure_builder import figure_builder
@@ -17,13 +16,16 @@ from app.widgets.match import why_this_match
 from app.widgets.needs_labels import needs_labels
 from app.widgets.page import explain
 from app.widgets.problems import fragment
+from app.widgets.query_picker import query_picker
 from app.widgets.rank_list import RAW_AND_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.ranking_options import ranking_options, say
 from app.workbench import RankingOptions, Workbench
+from app.workbench.queries import Query, query_image, query_ranking
 from app.workbench.verdicts import pairs_of
 from ssrnet.analysis.comparison import Comparison, Outcome
 from ssrnet.analysis.paper_figures import short
 from ssrnet.data.protocols import Split
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.retrieval.alignment import AlignmentSettings, CameraStatistics
 from ssrnet.retrieval.evaluation import Evaluation
@@ -103,15 +105,15 @@ def render(bench: Workbench) -> None:
     if query is None:
         st.info("No query in this group: choose another.")
     else:
-        _forget_match_of_another(split.query[query].name)
+        _forget_match_of_another(query_image(split, query).name)
         fragment(_ranks)(bench, options, query, top_k)
     st.subheader("Figure builder", anchor=False)
     if split.is_labelled:
-        fragment(figure_builder)(bench, options, None if query is None else split.query[query].name)
+        fragment(figure_builder)(bench, options, split.query[query].name if isinstance(query, int) else None)
     else:
         needs_labels("A figure with right and wrong ranks")
     if query is not None:
-        image = split.query[query]
+        image = query_image(split, query)
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):
             if bench.is_aligned:
                 st.caption("An index holds features as they are; they are not aligned here.")
@@ -151,27 +153,32 @@ def _third_stays(bench: Workbench, options: RankingOptions) -> None:
         st.caption(f"{bench.third.raw.title} has no network and no branches: these options leave it as it is.")
 
 
-def _ranks(bench: Workbench, options: RankingOptions, query: int, top_k: int) -> None:
+def _ranks(bench: Workbench, options: RankingOptions, query: Query, top_k: int) -> None:
     """The rows, and the panel of the image that was clicked; a fragment, so that a click draws these alone."""
-    split, first_hit = bench.split, False
-    listed = len(split.gallery) - (not split.is_labelled)
+    split, first_hit, of_split = bench.split, False, isinstance(query, int)
+    listed = len(split.gallery) - (of_split and not split.is_labelled)
     if top_k > listed:
         st.caption(f"The gallery has only {listed:,} images, so fewer than {top_k} are listed.")
-    if split.is_labelled:
+    if of_split and split.is_labelled:
         help = "A row whose first hit stands farther down ends with it. The focus goes there: Enter says why it stands there."
         first_hit = st.toggle("Jump to the first hit", key="first_hit", bind="query-params", on_change=_jump, help=help)
     rows = []
-    for title, model in bench.with_raw.items():
-        ranking = model.ranking(query, options)
-        note = standing(ranking, 0, model.raw.ranking(query, options) if model.is_aligned else None)
+    for model in bench.with_raw.values():
+        if not (of_split or model.has_network):
+            continue
+        ranking = query_ranking(model, query, options)
+        note = standing(ranking, 0, query_ranking(model.raw, query, options) if model.is_aligned else None)
         first = ranking.first(0) if first_hit else None
-        rows.append(RankRow(title, ranking.top(0, top_k), note, joined=model.is_aligned, first=first))
+        rows.append(RankRow(model.title, ranking.top(0, top_k), note, joined=model.is_aligned, first=first))
+    if bench.third and not of_split:
+        st.caption(f"{bench.third.raw.title} has no network, so it cannot rank for your image.")
+    image = query_image(split, query)
     clicked = st.query_params.get(MATCH)
     toggle = partial(toggle_parameter, MATCH)
     jump = st.session_state.get("jumps", 0)
-    rank_list(split.query[query], rows, split.gallery, chosen=clicked, on_pick=toggle, jump=jump)
-    legend(RAW_AND_ALIGNED * bench.is_aligned, split.is_labelled)
-    ranks_export(f"ranks_{split.query[query].name}", split.query[query], rows, split.gallery)
+    rank_list(image, rows, split.gallery, chosen=clicked, on_pick=toggle, jump=jump)
+    legend(RAW_AND_ALIGNED * bench.is_aligned, split.is_labelled, image)
+    ranks_export(f"ranks_{image.name}", image, rows, split.gallery)
     match = next((at for at, image in enumerate(split.gallery) if image.name == clicked), None)
     if match is None:
         st.caption("Click an image, or reach it with Tab, the arrows and Enter, to see why it stands where it does.")
@@ -208,8 +215,10 @@ def _choose_group(bench: Workbench, scored: Mapping[str, Evaluation]) -> list[in
     return groups[one_of("Queries", titles, "outcome", help=help)].tolist()
 
 
-def _choose_query(split: Split, group: list[int]) -> int | None:
-    """The position of the chosen query among the split's queries; None where the group is empty."""
+def _choose_query(split: Split, group: list[int]) -> Query | None:
+    """The chosen query, one of the group or an upload; None where the group is empty."""
     images = [split.query[i] for i in group]
-    image = image_picker("query", images)
-    return None if image is None else group[images.index(image)]
+    image = query_picker(images)
+    if image is None or isinstance(image, UploadedImage):
+        return image
+    return group[images.index(image)]

@@ -64,7 +64,7 @@ def map_uploads(bench: Workbench, method: str) -> MapUploads:
     notes = [f"{title} has no network, so its map lacks your images." for title in without]
     if bench.is_aligned:
         notes.append(
-            "Your images are aligned by the whole set's statistics, since their cameras are none of the data set's."
+            "Your images are aligned by the whole set's statistics: nothing says that one of its cameras took them."
         )
     if notes:
         st.caption(" ".join(notes))

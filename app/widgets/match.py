@@ -29,17 +29,18 @@ from app.workbench.matches import (
     pair_pictures,
     pair_shares,
 )
+from app.workbench.queries import Query, query_image, rankers
 from ssrnet.data.records import VehicleImage
 from ssrnet.explain.cam import CAMS, map_title
 from ssrnet.explain.overlay import COLOUR_MAPS, Scale
 
 
 def why_this_match(
-    bench: Workbench, options: RankingOptions, query: int, gallery: int, on_close: Callable[[], None]
+    bench: Workbench, options: RankingOptions, query: Query, gallery: int, on_close: Callable[[], None]
 ) -> None:
-    """The panel for ``query`` and ``gallery``, both as positions in the split."""
+    """The panel for ``query`` and ``gallery``, by its position in the split."""
     split = bench.split
-    images = split.query[query], split.gallery[gallery]
+    images = query_image(split, query), split.gallery[gallery]
     with st.container(border=True, key="match_panel"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.subheader("Why this match?", anchor=False)
@@ -48,7 +49,7 @@ def why_this_match(
             )
         open_panel("match_panel", "match_close", f"{images[0].name} {images[1].name}")
         st.markdown(_describe(*images, split.same_camera_is_junk))
-        shares = {model.raw.title: pair_shares(model, options, query, gallery) for model in bench.models.values()}
+        shares = {model.raw.title: pair_shares(model, options, query, gallery) for model in rankers(bench, query)}
         cells, maps = st.container(), st.container()
         with maps:
             method, branch = _controls(bench)
@@ -67,8 +68,8 @@ def why_this_match(
         for column, (title, model), scale in zip(columns, bench.networks.items(), scales, strict=True):
             with column:
                 _model(model, images, shares[model.raw.title], method, branch, pictures[title], scale, colours)
-        if bench.third:
-            st.markdown(_standing(bench.third.title, shares.pop(bench.third.raw.title)))
+        if bench.third and bench.third.raw.title in shares:
+            st.markdown(_standing(bench.third.title, shares[bench.third.raw.title]))
             st.caption("An imported model has no network to look into, so it has no maps, branch shares or graph.")
         _caution(options, bench.is_aligned, colours)
         for model in bench.networks.values():
@@ -76,11 +77,11 @@ def why_this_match(
 
 
 def _leads(
-    bench: Workbench, options: RankingOptions, query: int, gallery: int, shares: Mapping[str, PairShares], cosine: str
+    bench: Workbench, options: RankingOptions, query: Query, gallery: int, shares: Mapping[str, PairShares], cosine: str
 ) -> None:
     """By model, what set this image before or behind its rival, in words and as bars of branch shares."""
     bars, said = {}, []
-    for model in bench.models.values():
+    for model in rankers(bench, query):
         title, own = model.raw.title, shares[model.raw.title]
         if model.has_network:
             bars[title] = own.shares

@@ -13,7 +13,9 @@ from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, RankingOptions, Workbench
 from app.workbench.images import image_label
 from app.workbench.matches import PairPictures, Rival, cells, find_rival
+from app.workbench.queries import Query, query_image
 from ssrnet.data.protocols import Split
+from ssrnet.data.records import VehicleImage
 
 HELP = (
     "Each cell of a feature map is a vector; the colours are its cosines with the cells of the other images. F_attn is F_G "
@@ -24,7 +26,7 @@ HELP = (
 def match_cells(
     bench: Workbench,
     options: RankingOptions,
-    query: int,
+    query: Query,
     gallery: int,
     pictures: Mapping[str, PairPictures],
     colours: str,
@@ -33,10 +35,11 @@ def match_cells(
     model, feature_map = _choose(bench)
     split, rival = bench.split, find_rival(model, options, query, gallery)
     listed = [split.gallery[gallery]] + ([split.gallery[rival.index]] if rival else [])
-    compared = cells(model, [split.query[query], *listed], feature_map)
+    asked = query_image(split, query)
+    compared = cells(model, [asked, *listed], feature_map)
     titles = ["Query", "This image", rival_title(rival) if rival else ""]
-    kinds = ["query", _kind(split, query, gallery), "hit" if rival and rival.is_match else "error"]
-    notes = [image_label(image) for image in (split.query[query], *listed)]
+    kinds = ["query", _kind(split, asked, gallery), "hit" if rival and rival.is_match else "error"]
+    notes = [image_label(image) for image in (asked, *listed)]
     if rival:
         notes[2] += f", rank {rival.rank}"
     slides = [
@@ -64,9 +67,9 @@ def _choose(bench: Workbench) -> tuple[OpenedModel, str]:
     return choices[one_of("Cells of", list(choices), "match_cells", help=typeset(HELP))]
 
 
-def _kind(split: Split, query: int, gallery: int) -> Kind:
-    asked, image = split.query[query], split.gallery[gallery]
-    if not split.is_labelled:
+def _kind(split: Split, asked: VehicleImage, gallery: int) -> Kind:
+    image = split.gallery[gallery]
+    if asked.vehicle_id is None:
         return "plain"
     if image.vehicle_id != asked.vehicle_id:
         return "error"

@@ -16,7 +16,9 @@ from PIL import Image
 from app.workbench import OpenedModel, RankingOptions
 from app.workbench.cache import cached, session_cached
 from app.workbench.images import aspect_ratio, data_uri, reduced, square, thumbnail
+from app.workbench.queries import Query, query_embedding, query_position
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.explain.attention import warped
 from ssrnet.explain.lead import NodeLead, branch_lead, node_lead
 from ssrnet.explain.overlay import Scale, overlay, scale_of
@@ -128,11 +130,12 @@ class Cells:
     ratios: tuple[float, ...]
 
 
-def pair_shares(model: OpenedModel, options: RankingOptions, query: int, gallery: int) -> PairShares:
-    """One gallery image for one query, both as positions in the split; of cosines, without expansion or re-ranking."""
-    branches = model.branch_features(options)
-    ranks = branches.branch_ranks(query)
-    shares = branches.products(query).shares()[:, gallery]  # (B,)
+def pair_shares(model: OpenedModel, options: RankingOptions, query: Query, gallery: int) -> PairShares:
+    """One gallery image, by its position in the split, for one query; of cosines, without expansion or re-ranking."""
+    branches, position = model.branch_features(options), query_position(query)
+    embedding = query_embedding(model, query, options)
+    ranks = branches.branch_ranks(position, embedding=embedding)
+    shares = branches.products(position, embedding).shares()[:, gallery]  # (B,)
     rank = int(ranks.whole[gallery])
     return PairShares(
         rank,
@@ -183,8 +186,13 @@ def pair_graph(
     return cached("pair graphs", key, lambda: _graph(model, query, gallery, options), 256)
 
 
-def find_rival(model: OpenedModel, options: RankingOptions, query: int, gallery: int) -> Rival | None:
-    """The rival of a gallery image for one query, as positions in the split; None for junk, and where all others are alike."""
+def find_rival(model: OpenedModel, options: RankingOptions, query: Query, gallery: int) -> Rival | None:
+    """The rival of a gallery image, by its position in the split, for one query.
+
+    None for junk, where all others are alike, and for an upload, for which none is right or wrong.
+    """
+    if isinstance(query, UploadedImage):
+        return None
     ranking = model.branch_features(options).rank(query)
     hits = {hit.index: hit for hit in ranking.hits(0)}
     own = hits.get(gallery)  # without labels the query's own image is not among them

@@ -12,7 +12,7 @@ import numpy as np
 from app.workbench import OpenedModel, Progress, places
 from app.workbench.cache import cached, stored
 from app.workbench.progress import counted
-from app.workbench.queries import Query, query_image, query_position
+from app.workbench.queries import Query, query_embedding, query_image, query_position
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import UploadedImage
 from ssrnet.errors import DataError, ResourceError
@@ -125,8 +125,7 @@ def rank_as_trained(model: OpenedModel, query: Query, top_k: int) -> RankedAt:
     """The query's gallery from the stored features."""
 
     def rank() -> RankedAt:
-        image = query_image(model.split, query)
-        embedding = model.view(image).embedding() if isinstance(query, UploadedImage) else None
+        embedding = query_embedding(model, query)
         ranking = model.branch_features().rank(query_position(query), embedding=embedding)
         return RankedAt(ranking.top(0, top_k), ranking, edit_label(model.network, GraphEdit(), "both"))
 

@@ -10,6 +10,7 @@ import torch
 from app.widgets.components.node_graph import Switches, _figure, graph_edges
 from app.widgets.symbols import typeset
 from app.workbench import graphs
+from app.workbench.cache import forget_pictures, session_values
 from ssrnet.data.images import read_image
 from ssrnet.explain.captions import smoothing_caption
 from ssrnet.explain.graph import GraphEdit
@@ -307,7 +308,9 @@ def test_an_upload_of_a_test_image_has_its_nodes_its_token_and_its_ranks(project
     assert nearest == [upload, *(raw.split.gallery[at] for at in listed)]
     for layer, expected in zip(graphs.nodes(raw, [upload]), graphs.nodes(raw, [raw.split.query[1]]), strict=True):
         np.testing.assert_allclose(layer, expected, atol=1e-6)
-    assert upload.digest not in shared_keys()
+    assert upload.digest not in shared_keys() and upload.digest in repr(session_values().keys())
+    forget_pictures()
+    assert upload.digest not in repr(session_values().keys()), "no uploader holds it"
 
 
 def test_the_page_edits_the_graph_of_an_upload(open_city, city, checkpoints):

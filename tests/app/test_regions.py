@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.widgets.components.region_boxes import crop_ratios
 from app.workbench import regions
+from app.workbench.cache import forget_pictures, session_values
 from app.workbench.opening import checkpoint_files
 from ssrnet.data.images import read_image
 from ssrnet.explain.graph import GraphEdit
@@ -242,7 +243,9 @@ def test_an_upload_of_a_test_image_has_its_cosines_and_its_ranks(project, city, 
                 assert not mine.is_labelled and [hit.rank for hit in mine.hits(0)] == list(
                     range(1, len(split.gallery) + 1)
                 )
-    assert upload.digest not in shared_keys()
+    assert upload.digest not in shared_keys() and upload.digest in repr(session_values().keys())
+    forget_pictures()
+    assert upload.digest not in repr(session_values().keys()), "no uploader holds it"
 
 
 def test_the_page_ranks_an_upload_at_a_lambda(open_city, city, checkpoints):

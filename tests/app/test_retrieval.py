@@ -19,20 +19,28 @@ from app.widgets.components.image_picker import MORE, PAGE
 from app.widgets.match import pulled
 from app.widgets.rank_list import standing
 from app.workbench import OpenedModel, RankingOptions
+from app.workbench.cache import forget_pictures, session_values
 from app.workbench.matches import pair_shares
+from app.workbench.queries import query_ranking
+from ssrnet.data.images import read_image
 from ssrnet.explain.relations import cell_cosines
+from ssrnet.retrieval.expansion import ExpansionSettings
 from ssrnet.retrieval.extraction import FeatureSet
 from tests.app import many
 from tests.app.conftest import (
+    as_upload,
     components,
     html,
     matrices,
     models_listed,
     models_table,
+    ranked_rows,
     records,
     rows_of_pictures,
+    shared_keys,
     specs,
     whole,
+    with_uploads,
     workbench,
 )
 from tests.data import layouts
@@ -423,3 +431,60 @@ def test_sheets_of_aligned_models_say_so(open_city):
     (image,) = test.main.get("image")
     assert "Rows, from the top: Baseline (GB), aligned; SSR-Net (GB+AB+RB), aligned." in image.proto.imgs[0].alt
     assert "Distance: cosine; features aligned by camera." in image.proto.imgs[0].alt
+
+
+def test_an_upload_of_a_test_image_is_ranked_as_it_is(project, city, checkpoints):
+    raw = workbench(city, checkpoints).ssrnet
+    split, upload = raw.split, as_upload(raw.split.query[1], raw.split.query[1].name)
+    by_whole_set = replace(raw.aligned, alignment=replace(raw.aligned.alignment, min_images=99))
+    expansion = ExpansionSettings(3)
+    for model, options in (
+        (raw, RankingOptions()),
+        (by_whole_set, RankingOptions()),
+        (raw, RankingOptions(branches=("token",), flip_test=True)),
+        (raw, RankingOptions(unit_length=True, expansion=expansion)),
+        (by_whole_set, RankingOptions(expansion=expansion)),
+    ):
+        found, known = query_ranking(model, upload, options), query_ranking(model, 1, options)
+        assert known.junk.any() and not found.junk.any() and not found.is_labelled
+        listed = [hit.index for hit in known.hits(0)]
+        assert [hit.index for hit in found.hits(0)][: len(listed)] == listed
+        np.testing.assert_allclose(found.distance[0, : len(listed)], known.distance[0, : len(listed)], atol=5e-3)
+        mine, member = (pair_shares(model, options, query, listed[0]) for query in (upload, 1))
+        assert mine.shares == pytest.approx(member.shares, abs=5e-3)
+    # Re-ranking weighs a query against all others, here itself and the upload alone.
+    again = query_ranking(raw, upload, RankingOptions(re_rank=True))
+    assert sorted(hit.index for hit in again.hits(0)) == list(range(len(split.gallery)))
+    assert upload.digest not in shared_keys() and upload.digest in repr(session_values().keys())
+    forget_pictures()
+    assert upload.digest not in repr(session_values().keys()), "no uploader holds it"
+
+
+def test_the_page_ranks_an_upload_without_right_and_wrong_and_explains_a_match(open_city, city, checkpoints):
+    test = open_city("retrieval", query=QUERY)
+    before = ranked_rows(test)
+    image = next(each for each in workbench(city, checkpoints).split.query if each.name == QUERY)
+    with_uploads(test, {"mine.jpg": read_image(image.path)})
+    rows = ranked_rows(test)
+    for row, known in zip(rows, before, strict=True):
+        assert [each["kind"] for each in row["pictures"]][:2] == ["query", "plain"] and "AP" not in row["note"]
+        names = [[each["opens"] for each in one["pictures"][1:]] for one in (row, known)]
+        assert names[0] == names[1][: len(names[0])]
+    assert any("Nothing says which vehicle it shows" in each.value for each in test.caption)
+    assert not [each for each in test.toggle if each.key == "first_hit"]
+    test.query_params["match"] = OTHER
+    whole(test.run())
+    assert "Why this match?" in [each.value for each in test.subheader]
+    assert any("Nobody has said whether they show one vehicle" in each.value for each in test.markdown)
+    assert "mine.jpg" not in str(test.query_params)
+
+
+def test_a_link_that_names_a_query_takes_the_place_of_an_upload(open_city, city, checkpoints):
+    image = workbench(city, checkpoints).split.query[0]
+    test = with_uploads(open_city("retrieval", query=QUERY), {"mine.jpg": read_image(image.path)})
+    assert test.query_params["query_mine"] in ("true", ["true"])
+    test.session_state["source_view"] = "failures"
+    del test.query_params["query_mine"]
+    test.query_params["query"] = QUERY
+    whole(test.run())
+    assert not test.toggle(key="query_mine").value and "mine.jpg" not in str(ranked_rows(test))

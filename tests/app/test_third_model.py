@@ -10,8 +10,19 @@ from app.widgets.export import COLOURS
 from app.workbench.opening import checkpoint_files
 from ssrnet.commands.import_features import ImportSettings, import_features
 from ssrnet.data.datasets import open_dataset
+from ssrnet.data.images import read_image
 from tests import tiny
-from tests.app.conftest import components, html, models_listed, models_table, records, specs, whole
+from tests.app.conftest import (
+    components,
+    html,
+    models_listed,
+    models_table,
+    ranked_rows,
+    records,
+    specs,
+    whole,
+    with_uploads,
+)
 
 QUERY, OTHER = "0008_c001_00000000_0.jpg", "0007_c002_00000001_0.jpg"
 NETWORKS = ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
@@ -152,6 +163,24 @@ def test_the_gallery_map_has_a_third_panel(open_three):
     one = components(open_three("map", query=QUERY, map_branch="token"), "scatter")[0]["panels"]
     assert [panel["title"] for panel in one] == [NETWORKS[0], f"{NETWORKS[1]}, token alone", TITLE]
     assert one[2] == panels[2]
+
+
+def test_an_upload_is_ranked_and_placed_by_the_two_networks(open_three, city):
+    images = open_dataset(city).test
+    mine = {"mine.jpg": read_image(images[1].path)}
+    test = with_uploads(open_three("map", query=QUERY, align="true", map_shown="Models side by side"), mine)
+    panels = components(test, "scatter")[0]["panels"]
+    assert (
+        [panel["x"][12] is None for panel in panels]
+        == [len(panel["ranked"]) == 0 for panel in panels]
+        == [False, False, True]
+    )
+    assert f"{TITLE} has no network, so its map lacks your images." in text(test)
+    test = with_uploads(open_three("retrieval", query=QUERY), mine)
+    assert [row["heading"] for row in ranked_rows(test)] == NETWORKS
+    assert f"{TITLE} has no network, so it cannot rank for your image." in text(test)
+    test.query_params["match"] = OTHER
+    assert "Why this match?" in [each.value for each in whole(test.run()).subheader]
 
 
 def test_the_scoreboard_has_a_third_curve(open_three):

@@ -163,7 +163,7 @@ export default function scatter(component) {
     let best = -1, least = 14 * 14;
     for (let i = 0; i < p.sx.length; i++) {
       const d = (p.sx[i] - x) ** 2 + (p.sy[i] - y) ** 2;
-      if (d < least) { least = d; best = i; }
+      if (d <= least) { least = d; best = i; }  // of those in one place the one drawn last
     }
     return best;
   }
