@@ -65,11 +65,8 @@ class Panel:
     @property
     def lines(self) -> list[tuple[Sequence[int], dict[str, str]]]:
         """Where lines lead to, and their look."""
-        return [
-            (self.listed, {"color": HIT}),
-            (self.unlisted, {"color": "grey", "dash": "dot"}),
-            (self.ranked, {"color": RANKED}),
-        ]
+        lines = [(self.listed, {"color": HIT}), (self.unlisted, {"color": "grey", "dash": "dot"})]
+        return [*lines, (self.ranked, {"color": RANKED})] if self.ranked else lines
 
 
 @dataclass(frozen=True)
