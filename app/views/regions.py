@@ -20,9 +20,9 @@ from app.widgets.query_picker import query_picker
 from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench, regions
-from app.workbench.images import uploaded_images
 from app.workbench.queries import query_of
 from app.workbench.runs import StudyCurve, study_curves
+from app.workbench.uploaded_data import uploads_beside
 from ssrnet.analysis.attributes import same_vehicle
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import UploadedImage
@@ -197,7 +197,7 @@ def _matrices(model: OpenedModel, image: VehicleImage, ratio: float, size: tuple
 def _others(model: OpenedModel, image: VehicleImage) -> Sequence[VehicleImage]:
     """Images whose regions may stand beside this image's: of its vehicle; of an upload, whose vehicle nobody knows, the others."""
     if isinstance(image, UploadedImage):
-        return [other for other in uploaded_images() if other != image]
+        return [other for other in uploads_beside() if other != image]
     return same_vehicle(image, model.data.dataset.test)
 
 

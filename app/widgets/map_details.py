@@ -10,8 +10,9 @@ import streamlit as st
 from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.query_picker import choose_query, choose_upload
 from app.workbench import OpenedModel
-from app.workbench.images import image_label, thumbnail, uploaded_images
+from app.workbench.images import image_label, thumbnail
 from app.workbench.maps import NEIGHBOURHOOD, nearest, nearest_to_upload
+from app.workbench.uploaded_data import uploads_beside
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import UploadedImage
 
@@ -89,7 +90,7 @@ def _picks(image: VehicleImage) -> str:
 
 
 def _make_query(picked: str) -> None:
-    uploaded = {image.digest: image.name for image in uploaded_images()}
+    uploaded = {image.digest: image.name for image in uploads_beside()}
     if picked in uploaded:
         choose_upload(uploaded[picked])
     else:

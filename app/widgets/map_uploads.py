@@ -12,7 +12,7 @@ from app.widgets.page import QUERY_MINE
 from app.widgets.progress import run_with_progress
 from app.widgets.query_picker import chosen_upload, take_uploads
 from app.workbench import Workbench
-from app.workbench.images import uploaded_images
+from app.workbench.uploaded_data import uploads_beside
 from ssrnet.data.uploads import UploadedImage
 
 YOURS = "your images"
@@ -49,7 +49,7 @@ def map_uploads(bench: Workbench, method: str) -> MapUploads:
 
     With PCA only: where umap-learn's ``transform`` puts a picture depends on which others it is given with it.
     """
-    images = tuple(uploaded_images())
+    images = tuple(uploads_beside())
     if not images:
         return MapUploads()
     if method != "PCA":

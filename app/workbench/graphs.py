@@ -10,8 +10,8 @@ import torch
 
 from app.workbench import OpenedModel, Progress
 from app.workbench.cache import cached
-from app.workbench.images import uploaded_images
 from app.workbench.queries import Query, query_image, query_position
+from app.workbench.uploaded_data import uploads_beside
 from ssrnet.analysis.attributes import SIBLING
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.uploads import UploadedImage
@@ -114,7 +114,7 @@ def nodes(
 def choices(image: VehicleImage) -> list[str]:
     """Whose nodes can be looked at beside this image's; without labels its nearest, or any; beside an upload the others."""
     if image.vehicle_id is None:
-        others = isinstance(image, UploadedImage) and len(uploaded_images()) > 1
+        others = isinstance(image, UploadedImage) and len(uploads_beside()) > 1
         return [QUERY, *([UPLOADS] if others else []), NEAREST, RANDOM]
     return [QUERY, VEHICLE, *([ALIKE] if image.attributes.get(SIBLING) else []), WRONG, RANDOM]
 
@@ -137,7 +137,7 @@ def chosen_images(model: OpenedModel, query: Query, choice: str, most: int = 12,
         alike = of(lambda o: o.attributes.get(SIBLING) == group and o.vehicle_id != image.vehicle_id)
         others = _in_turn([same, *_by_vehicle(alike)])
     elif choice == UPLOADS:
-        others = [other for other in uploaded_images() if other.digest != image.digest]
+        others = [other for other in uploads_beside() if other.digest != image.digest]
     elif choice in (WRONG, NEAREST):
         hits = edited_query(model, query, GraphEdit()).ranking.hits(0)
         others = [split.gallery[hit.index] for hit in hits if hit.rank is not None and not hit.match]
