@@ -108,10 +108,15 @@ def render(bench: Workbench) -> None:
         _forget_match_of_another(query_image(split, query).name)
         fragment(_ranks)(bench, options, query, top_k)
     st.subheader("Figure builder", anchor=False)
-    if split.is_labelled:
-        fragment(figure_builder)(bench, options, split.query[query].name if isinstance(query, int) else None)
-    else:
+    if not split.is_labelled:
         needs_labels("A figure with right and wrong ranks")
+    elif isinstance(query, UploadedImage):
+        st.caption(
+            "A figure marks right and wrong ranks, and nothing says which vehicle your image shows. Its rows above have an "
+            "export of their own."
+        )
+    else:
+        fragment(figure_builder)(bench, options, None if query is None else split.query[query].name)
     if query is not None:
         image = query_image(split, query)
         with st.expander("Search a gallery index of any size", icon=":material/manage_search:"):

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.widgets.components.image_picker import chosen_image
 from app.widgets.lecture import lecture_switch
-from app.widgets.page import SHARED, as_page
+from app.widgets.page import QUERY_MINE, SHARED, as_page
 from app.widgets.problems import GO_TO, choose_path, open_typed, show_reading
 from app.widgets.selection import selected
 from app.widgets.uploads_open import offer_uploads, uploads_caption
@@ -25,7 +25,7 @@ from app.workbench.opening import (
     open_data,
     telling_query,
 )
-from app.workbench.uploaded_data import close_uploads, is_uploaded
+from app.workbench.uploaded_data import close_uploads, is_uploaded, uploads_beside
 from ssrnet.data.datasets import LAYOUTS
 from ssrnet.data.protocols import Protocol, available_protocols
 from ssrnet.data.records import UNLABELLED
@@ -141,7 +141,8 @@ def choose_source() -> Workbench | None:
         show_seen_in_training(both.networks.values())
         if dataset.test:  # the image that the pages are about, which any of them may have chosen
             image = chosen_image("query", dataset.test, lambda: telling_query(both) if protocol else None)
-            words = escape(f"Query: {image.name}", quote=True)
+            mine = st.session_state.get(QUERY_MINE) and uploads_beside()
+            words = escape(f"{'Query of the data set' if mine else 'Query'}: {image.name}", quote=True)
             st.html(
                 f'<figure class="query-photo"><img src="{thumbnail(image)}" alt="{words}">'
                 f"<figcaption>{words}</figcaption></figure>"

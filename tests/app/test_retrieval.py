@@ -472,6 +472,8 @@ def test_the_page_ranks_an_upload_without_right_and_wrong_and_explains_a_match(o
         assert names[0] == names[1][: len(names[0])]
     assert any("Nothing says which vehicle it shows" in each.value for each in test.caption)
     assert not [each for each in test.toggle if each.key == "first_hit"]
+    assert f"Query of the data set: {QUERY}" in html(test), "the sidebar's"
+    assert any("A figure marks right and wrong" in each.value for each in test.caption)
     test.query_params["match"] = OTHER
     whole(test.run())
     assert "Why this match?" in [each.value for each in test.subheader]
