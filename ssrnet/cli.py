@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, get_args
@@ -25,6 +26,7 @@ from ssrnet.commands.study_alignment import study_alignment
 from ssrnet.commands.study_learning import study_learning
 from ssrnet.commands.study_report import write_report
 from ssrnet.studies.explanations.run import explain_checkpoints
+from ssrnet.studies.readings import help_lines
 from ssrnet.studies.settings import (
     AlignmentStudySettings,
     ExplanationSettings,
@@ -92,10 +94,11 @@ def run(arguments: Sequence[str]) -> None:
 def _commands(arguments: Sequence[str]) -> Any:
     """The union of all commands; --recipe and --network select the defaults of `train`, `study` and `synth`."""
     training = replace(_train_defaults(arguments), data=tyro.MISSING, out=tyro.MISSING)
+    about = _train_description() if arguments[:1] == ["train"] else None
     study = _study_command(arguments)
     city = replace(_city_defaults(arguments), out=tyro.MISSING)
     return (
-        Annotated[TrainSettings, tyro.conf.subcommand("train", default=training)]
+        Annotated[TrainSettings, tyro.conf.subcommand("train", default=training, description=about)]
         | Annotated[EvaluateSettings, tyro.conf.subcommand("evaluate")]
         | Annotated[CompareSettings, tyro.conf.subcommand("compare")]
         | Annotated[FeatureFileSettings, tyro.conf.subcommand("extract")]
@@ -108,6 +111,14 @@ def _commands(arguments: Sequence[str]) -> Any:
         | Annotated[SynthSettings, tyro.conf.subcommand("synth", default=city)]
         | Annotated[BenchmarkSettings, tyro.conf.subcommand("benchmark")]
         | Annotated[DoctorSettings, tyro.conf.subcommand("doctor")]
+    )
+
+
+def _train_description() -> str:
+    """What `ssrnet train --help` says first: the settings' docstring, and the options in which we read the paper."""
+    return (
+        f"{inspect.cleandoc(TrainSettings.__doc__)}\n\nWhere the paper is silent or ambiguous, these options are our "
+        f"reading of it (its words and our reasons: ssrnet/README.md):\n{help_lines()}"
     )
 
 

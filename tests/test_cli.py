@@ -37,7 +37,11 @@ def test_help(command, capsys):
     printed = capsys.readouterr().out
     wanted = {
         "": ["ssrnet train --data DIR", "{train,evaluate,compare,extract,", "doctor}"],
-        "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick,shipped,healed}"],
+        "train": ["--model.crop-ratio", "Lambda of Eq. 2", "--resume", "--recipe {paper,strong,quick,shipped,healed}"]
+        + [
+            "Where the paper is silent or ambiguous",
+            "Sum or mean in the triplet loss (Sec. 3.5, Eq. 6): --loss.reduction",
+        ],
         "evaluate": ["--checkpoint", "--only", "--queries", "--re-rank", "--extraction.flip-test"],
         "compare": ["--baseline", "--ssrnet", "--untrained", "--slices", "--protocols", "--extraction.flip-test"],
         "extract": ["--split {test,train,query,gallery}"],

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from ssrnet.model.regions import REGION_NAMES
 
+TOKEN_DEVIATION = 0.02
+"""Of the normal distribution that the token starts from: the paper says "randomly initialized" and no more."""
 CORNER_RING = (("ul", "ur"), ("ur", "dr"), ("dr", "dl"), ("dl", "ul"))
 
 
@@ -48,7 +50,6 @@ class RelationGraph(nn.Module):
     """``depth`` graph convolutions: H(l+1) = ReLU(D^-1 (A + I) H(l) W(l)), Eq. 4; no bias, as written.
 
     The last layer maps to ``out`` channels, the others keep ``channels``. Table 4 has depth 1 to 3.
-    The token starts from N(0, 0.02^2): the paper says "randomly initialised" and no more.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class RelationGraph(nn.Module):
         super().__init__()
         self.nodes = node_names(global_node, token_node)
         self.readout = self.nodes.index("token" if token_node else "global")
-        self.token = nn.Parameter(torch.randn(1, channels) * 0.02) if token_node else None
+        self.token = nn.Parameter(torch.randn(1, channels) * TOKEN_DEVIATION) if token_node else None
         self.register_buffer("A", adjacency(self.nodes), persistent=False)
         widths = [channels] * depth + [out]
         self.weights = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(widths, widths[1:]))

@@ -7,6 +7,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from ssrnet.studies.paper import citation
+from ssrnet.studies.readings import as_note, readings_of
 from ssrnet.studies.report import CAUTION, HEADING, best, heading, is_measured, reference_list
 from ssrnet.studies.tables import ReportTable
 
@@ -45,6 +46,8 @@ def html_page(tables: list[ReportTable]) -> str:
             parts.append(f'<div class="figure">{body}</div>')
             script = False
         parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in table.notes) + "</ul>")
+    readings = "".join(f"<li>{escape(as_note(reading)).replace('`', '')}</li>" for reading in readings_of())
+    parts.append(f'<h2 id="readings">Where the paper is silent</h2><ul>{readings}</ul>')
     listed = "".join(f"<li>{escape(line)}</li>" for line in reference_list())
     parts.append(f'<h2 id="references">References of the tables</h2><ul>{listed}</ul>')
     head = f'<meta charset="utf-8"><title>{escape(HEADING)}</title><style>{STYLE}</style>'

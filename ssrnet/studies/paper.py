@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,31 @@ class PaperRow:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What the text says of a table that the table does not bear out: each of ``better`` exceeds each of ``over``.
+
+    ``stated``: by at least so many points, or None where the text has no number. ``words``: the text's own, at ``where``.
+    """
+
+    where: str
+    words: str
+    better: tuple[str, ...]
+    over: tuple[str, ...]
+    test_sets: tuple[str, ...]
+    metric: str
+    stated: float | None
+
+
+class Gain(NamedTuple):
+    """``points`` in percent that a row has more than another on a test set."""
+
+    points: float
+    better: str
+    over: str
+    test_set: str
+
+
+@dataclass(frozen=True)
 class PaperTable:
     """One table. ``columns``: pairs of test set ("" for none) and metric; ``notes``: how we read the text.
 
@@ -35,6 +60,7 @@ class PaperTable:
     columns: tuple[tuple[str, str], ...]
     rows: tuple[PaperRow, ...]
     notes: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
 
     def row(self, label: str) -> PaperRow | None:
         """The row with that label, or None where the paper gives none (Fig. 4's points)."""
@@ -46,6 +72,15 @@ class PaperTable:
         if row is None or (test_set, metric) not in self.columns:
             raise KeyError(f"{self.name} has no {label} / {test_set} / {metric}")
         return row.values[self.columns.index((test_set, metric))]
+
+    def smallest_gain(self, claim: Claim) -> Gain:
+        """The smallest of the differences that ``claim`` is about, as the table has them."""
+        return min(
+            Gain(self.value(a, test, claim.metric) - self.value(b, test, claim.metric), a, b, test)
+            for a in claim.better
+            for b in claim.over
+            for test in claim.test_sets
+        )
 
 
 @cache
@@ -73,4 +108,8 @@ def _file() -> dict[str, Any]:
 def _table(name: str, entry: dict[str, Any]) -> PaperTable:
     rows = tuple(PaperRow(**{**row, "values": tuple(row["values"])}) for row in entry["rows"])
     columns = tuple((test_set, metric) for test_set, metric in entry["columns"])
-    return PaperTable(name, entry["title"], entry["source"], columns, rows, tuple(entry["notes"]))
+    claims = tuple(
+        Claim(**{name: tuple(value) if isinstance(value, list) else value for name, value in claim.items()})
+        for claim in entry.get("claims", ())
+    )
+    return PaperTable(name, entry["title"], entry["source"], columns, rows, tuple(entry["notes"]), claims)

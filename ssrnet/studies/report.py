@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ssrnet.studies.paper import citation, references
+from ssrnet.studies.readings import as_table
 from ssrnet.studies.tables import HERE, Column, ReportTable, TableRow
 
 HEADING = "The paper's studies, measured here and in the paper"
@@ -24,6 +25,7 @@ def markdown(tables: list[ReportTable]) -> str:
     for table in tables:
         parts += [f"## {table.title}", _markdown_table(table)]
         parts.append("\n".join(f"- {note}" for note in table.notes))
+    parts += ["## Where the paper is silent", as_table()]
     parts += ["## References of the tables", "\n".join(f"- {line}" for line in reference_list())]
     return "\n\n".join(parts) + "\n"
 

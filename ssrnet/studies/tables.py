@@ -13,7 +13,8 @@ from ssrnet.files import read_json
 from ssrnet.metrics import Metrics
 from ssrnet.studies.cell_results import CellResult, Score, read_cell
 from ssrnet.studies.definitions import STUDIES, Study
-from ssrnet.studies.paper import PaperTable, paper_tables, references
+from ssrnet.studies.paper import Claim, PaperTable, paper_tables, references
+from ssrnet.studies.readings import as_note, readings_of
 
 ABSENT = "–"
 
@@ -112,7 +113,7 @@ def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
         values = [_measured(result, column) for column in here]
         values += [_number(value) for value in printed.values] if printed else [ABSENT] * len(there)
         rows.append(TableRow(row.label, tuple(values), f"cells/{result.cell}/cell.json" if result else None))
-    notes = _protocol_notes(study, results) + [*study.notes, *paper.notes]
+    notes = _protocol_notes(study, results) + [*study.notes, *_paper_notes(paper)]
     curve = _curve(results) if study.name == "crop-ratio" else ()
     title = f"{paper.title} ({paper.name}, {paper.source})"
     return ReportTable(study.name, title, (*here, *there), tuple(rows), tuple(notes), curve)
@@ -126,9 +127,24 @@ def reference_table(paper: PaperTable) -> ReportTable:
         source = short_reference(row.reference) if row.reference else "the paper itself"
         star = "*" if row.same_base_network else ""
         rows.append(TableRow(row.label + star, (*map(_number, row.values), source)))
-    notes = ("Reference data: copied from the paper, measured by nobody here.", *paper.notes)
+    notes = ("Reference data: copied from the paper, measured by nobody here.", *_paper_notes(paper))
     anchor = paper.name.lower().replace(" ", "-")
     return ReportTable(anchor, f"{paper.title} ({paper.name})", columns, tuple(rows), notes)
+
+
+def _paper_notes(paper: PaperTable) -> list[str]:
+    """What to know of the paper's table: how we read its text, our other readings, and where text and table differ."""
+    return [*paper.notes, *map(as_note, readings_of(paper.name)), *(_claim_note(paper, each) for each in paper.claims)]
+
+
+def _claim_note(paper: PaperTable, claim: Claim) -> str:
+    gain = paper.smallest_gain(claim)
+    stated = "" if claim.stated is None else f", {claim.stated:.2f} points of {claim.metric}"
+    return (
+        f"Text and table differ: {claim.where} says “{claim.words}”{stated}; in {paper.name} {gain.better} has "
+        f"{abs(gain.points):.2f} points of {claim.metric} {'more' if gain.points > 0 else 'less'} than {gain.over} on "
+        f"{gain.test_set}."
+    )
 
 
 def short_reference(number: int) -> str:
@@ -162,7 +178,7 @@ def complexity_table(paper: PaperTable, out: Path) -> ReportTable:
         f"{paper.title} ({paper.name}, {paper.source})",
         (*here, *there),
         tuple(rows),
-        (*notes, *paper.notes),
+        (*notes, *_paper_notes(paper)),
     )
 
 

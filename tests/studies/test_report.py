@@ -146,6 +146,23 @@ def test_what_is_not_measured_is_said_and_left_empty(made):
     assert "Not measured here yet; run `ssrnet study beta --data DIR`." in made["beta"].notes
 
 
+def test_text_and_table_and_our_readings_stand_below_the_table(made):
+    said = " ".join(made["components"].notes)
+    assert (
+        "‘+RB’ gains at least 4.43% higher mAP performance over the baseline”, 4.43 points of mAP; in Table 1 +RB"
+        in said
+    )
+    assert "+RB has 0.06 points of mAP less than +RB (w/o GN) on VehicleID-800." in said
+    for name in ("components", "attention", "parts", "depth", "crop-ratio", "beta", "losses"):
+        assert any("experiments under the single-gallery-shot condition" in note for note in made[name].notes), name
+    assert any("`--loss.reduction` (mean)" in note for note in made["beta"].notes)
+    losses = " ".join(made["losses"].notes)
+    assert all(
+        words in losses for words in ("m = 0.4 and γ = 80", "`--loss.normalise-pairs`", "`--loss.instance-classes`")
+    )
+    assert "| Edges of the graph | Sec. 3.4: " in markdown(list(made.values()))
+
+
 def test_fig_4_shows_measured_points_and_none_of_the_papers(made):
     table = made["crop-ratio"]
     assert {column.origin for column in table.columns} == {"here"}
@@ -222,7 +239,9 @@ def test_the_files(out, capsys):
     paths = write_report(ReportSettings("report", out))
     assert [path.name for path in paths] == ["report.md", "report.html"]
     html = paths[1].read_text()
-    assert html.count('class="plotly-graph-div"') == 11 and html.count("<h2") == 11  # ten tables, a curve; references
+    assert (
+        html.count('class="plotly-graph-div"') == 11 and html.count("<h2") == 12
+    )  # ten tables, a curve; readings, references
     assert "Measured on other data." in html and '<script src="http' not in html and '<img src="http' not in html
     assert str(paths[1]) in capsys.readouterr().out
 
