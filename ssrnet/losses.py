@@ -41,7 +41,7 @@ class LossSettings:
     margin: float = 0.5
     """Alpha of Eq. 6. The contrastive and lifted losses keep their papers' negative margin of 1."""
     reduction: ReductionName = "mean"
-    """Over the batch, for metric losses and circle. Eq. 6 sums; the mean keeps beta = 1 meaningful beside Eq. 5."""
+    """Over the batch, for metric losses and circle. Eq. 6 as printed sums; the mean weighs it as Eq. 5, a mean too."""
     label_smoothing: float = 0.0
     """Share of each target spread over all classes; 0 is Eq. 5 as written."""
     circle_level: Literal["pair", "class"] = "pair"

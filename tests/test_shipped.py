@@ -28,6 +28,7 @@ from ssrnet.retrieval.feature_files import feature_record, file_name, find_featu
 from ssrnet.studies.cell_results import read_cell
 from ssrnet.studies.definitions import CROP_RATIOS
 from ssrnet.studies.learning.record import LearningRecord
+from ssrnet.studies.readings import as_card, as_table
 from ssrnet.studies.tables import measured_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_weights
 from ssrnet.training.old_settings import split_loss_name
@@ -209,6 +210,14 @@ def test_the_card_shows_what_was_measured(name):
 def test_the_measurements_are_of_these_files(name):
     hashes = {load_checkpoint(CHECKPOINTS / f"{network}.safetensors").hash for network in NETWORKS}
     assert hashes <= {model.features.get("checkpoint_hash") for model in compared(name).models}
+
+
+def test_the_readmes_and_the_card_say_how_the_paper_was_read():
+    info = load_checkpoint(CHECKPOINTS / "ssrnet.safetensors").info
+    assert as_card(info.training | {"model": asdict(info.model)}) in (CHECKPOINTS / "README.md").read_text(
+        encoding="utf-8"
+    )
+    assert as_table() in (ROOT / "ssrnet/README.md").read_text(encoding="utf-8")
 
 
 def test_each_published_table_was_measured_on_one_footing():

@@ -20,6 +20,7 @@ from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.query_picker import query_picker
 from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
+from app.widgets.readings import readings_box
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Workbench, graphs
 from app.workbench.graphs import EditedQuery
@@ -82,6 +83,7 @@ def render(bench: Workbench) -> None:
         place = _page(bench, graphed[title])
     functions = (adjacency, normalised_adjacency, edit_trace, token_shares, ablate_nodes, node_cosines, smoothness)
     explain(EQUATIONS, LOOK_FOR, (*functions, attention_health, project))
+    readings_box("graph", list(bench.networks.values()))
     if graphed:
         with place:
             health_notes([graphed[title]], ("H",), "graph")

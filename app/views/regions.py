@@ -18,6 +18,7 @@ from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
 from app.widgets.query_picker import query_picker
 from app.widgets.rank_list import EDITS_ALIGNED, RankRow, legend, rank_list, ranks_export, standing
+from app.widgets.readings import readings_box
 from app.widgets.symbols import typeset
 from app.workbench import OpenedModel, Progress, Workbench, regions
 from app.workbench.queries import query_of
@@ -79,6 +80,7 @@ def render(bench: Workbench) -> None:
     signed = model is not None and not BACKBONES[model.settings.backbone].family.non_negative
     look_for = LOOK_FOR if signed else LOOK_FOR + NON_NEGATIVE
     explain(EQUATIONS, look_for, (region_boxes, overlap, region_cosines, smoothness, edit_trace, GalleryGraphs))
+    readings_box("regions", list(bench.networks.values()))
 
 
 @fragment

@@ -14,8 +14,10 @@ from app.widgets.model_charts import bandwidths, cmc_figure, distribution_figure
 from app.widgets.needs_labels import needs_labels
 from app.widgets.page import explain
 from app.widgets.problems import fragment, open_typed
+from app.widgets.readings import readings_box
 from app.widgets.source import show_seen_in_training
 from app.widgets.study_table import study_table
+from app.widgets.symbols import typeset
 from app.widgets.training_runs import AXES, MOST_RUNS, training_runs
 from app.widgets.verdict_details import verdict_details
 from app.workbench import Workbench
@@ -28,7 +30,7 @@ from ssrnet.errors import ProtocolError, SSRNetError
 from ssrnet.retrieval.verification import smoothed
 from ssrnet.studies.html_report import curve_figure
 from ssrnet.studies.report import CAUTION
-from ssrnet.studies.tables import measured_tables, protocol_records
+from ssrnet.studies.tables import ReportTable, protocol_records, report_tables
 from ssrnet.training.runs import Axis, TrainingRun, differing_settings, read_run, stored_metrics
 
 NEEDS_SOURCE = False
@@ -86,6 +88,7 @@ def render(bench: Workbench | None) -> None:
     fragment(_training)(bench)
     _studies()
     explain((), LOOK_FOR, (compare_evaluations, slice_extremes, smoothed, read_run, differing_settings, stored_metrics))
+    readings_box("scoreboard", list(bench.networks.values()) if bench is not None else [])
 
 
 def _training(bench: Workbench | None) -> None:
@@ -149,24 +152,46 @@ def _studies() -> None:
 
 
 def _tables(out: Path) -> None:
-    """Every table of which the folder holds measured rows, with its notes and protocol records.
+    """Every table of which the folder holds measured rows, and folded below them the paper's others.
 
     Raises :class:`DataError` for a file in ``out`` that is not what a study writes.
     """
     title, explanation = CAUTION
     st.caption(f"**{title}** {explanation}")
-    for table in measured_tables(out):
-        heading, record = st.columns([4, 1], vertical_alignment="bottom")
-        heading.markdown(f"**{table.title}**")
+    tables = report_tables(out)
+    measured = [table for table in tables if any(row.record for row in table.rows)]
+    for table in measured:
+        _table(out, table)
+    others = [table for table in tables if table not in measured]
+    if others:
+        fragment(_others)(out, others)
+
+
+def _others(out: Path, tables: list[ReportTable]) -> None:
+    """The paper's tables with no measured row, drawn once they are opened."""
+    folded = st.expander(
+        "The paper's tables that are not measured here", icon=":material/table_chart:", key="others", on_change="rerun"
+    )
+    if folded.open:
+        with folded:
+            for table in tables:
+                _table(out, table)
+
+
+def _table(out: Path, table: ReportTable) -> None:
+    """One table with its notes and protocol records."""
+    heading, record = st.columns([4, 1], vertical_alignment="bottom")
+    heading.markdown(f"**{table.title}**")
+    records = [(row.label, values) for row in table.rows for values in protocol_records(out, row)]
+    if records:
         with record.popover("Protocol records", icon=":material/receipt_long:"):
-            for row in table.rows:
-                for values in protocol_records(out, row):
-                    st.markdown(f"**{row.label}**")
-                    st.json(values, expanded=False)
-        study_table(table)
-        if table.curve:
-            chart(curve_figure(table), f"study_{table.name}_curve", f"{table.title} as curves", width="content")
-        st.caption("  \n".join(table.notes))
+            for label, values in records:
+                st.markdown(f"**{label}**")
+                st.json(values, expanded=False)
+    study_table(table)
+    if table.curve:
+        chart(curve_figure(table), f"study_{table.name}_curve", f"{table.title} as curves", width="content")
+    st.caption(typeset("\n".join(f"- {note}" for note in table.notes)))
 
 
 def _choose(bench: Workbench | None) -> tuple[list[Path], Axis]:

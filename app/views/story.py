@@ -16,6 +16,7 @@ from app.widgets.map_colours import map_colours_button
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.query_picker import query_picker
+from app.widgets.readings import readings_box
 from app.widgets.story_frame import handed
 from app.widgets.tours import opened_step
 from app.widgets.uploader import uploader
@@ -89,6 +90,7 @@ def render(bench: Workbench) -> None:
         fragment(_stage)(bench, story)
     functions = (Trace, largest_means, channel_weights, messages, length_shares, BranchProducts.shares)
     explain((), LOOK_FOR, functions)
+    readings_box("story", list(bench.networks.values()))
 
 
 def _stage(bench: Workbench, story: Story) -> None:

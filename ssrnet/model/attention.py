@@ -119,7 +119,7 @@ class SpatialTransformer(nn.Module):
 class AttentionHead(nn.Module):
     """Embeds F_attn as f_attn (B, ``out``): 1x1 convolution with BN and ReLU, GAP, linear layer.
 
-    The paper does not say how f_attn comes from F_attn. This head is the one that meets its budget:
+    The paper does not say how f_attn comes from F_attn. This head is inferred from its budget:
     with it SSR-Net adds 11.02 M parameters and 1.11 G multiply-adds to its baseline (Table 7: 11.0 M
     and 1.09 G).
     """

@@ -17,15 +17,11 @@ SSR_NET: Mapping[str, object] = {"attention_branch": True, "relation_branch": Tr
 
 @dataclass(frozen=True)
 class Row:
-    """One variant: its label in the paper, and its changes to the model's and the loss's settings.
-
-    ``printed``: the paper's row beside which it stands, for a variant that has none of its own.
-    """
+    """One variant: its label in the paper, and its changes to the model's and the loss's settings."""
 
     label: str
     model: Mapping[str, object] = field(default_factory=dict)
     loss: Mapping[str, object] = field(default_factory=dict)
-    printed: str | None = None
 
     @property
     def model_changes(self) -> dict[str, object]:
@@ -37,7 +33,7 @@ class Row:
 class Study:
     """One table or figure of the paper. ``notes``: where we had to interpret it.
 
-    ``readings``: further rows, some of the paper's in another reading of it.
+    ``readings``: further rows, of the paper's method in another reading; the paper has no numbers of them.
     """
 
     name: TrainedStudyName
@@ -77,7 +73,7 @@ STUDIES: dict[str, Study] = {
             "components",
             "Table 1",
             tuple(Row(label, changes) for label, changes in TABLE_1.items()),
-            (Row("+AB+RB (GN after BN)", {"global_node_from": "after"}, printed="+AB+RB"),),
+            (Row("+AB+RB (GN after BN)", {"global_node_from": "after"}),),
         ),
         Study(
             "attention",
@@ -108,11 +104,7 @@ STUDIES: dict[str, Study] = {
             "beta",
             "Table 5",
             tuple(Row(f"β = {beta:g}", loss=balanced(beta)) for beta in BETAS),
-            tuple(
-                Row(f"β = {beta:g}, Eq. 6 summed", loss=balanced(beta, "sum"), printed=f"β = {beta:g}")
-                for beta in BETAS
-                if beta
-            ),
+            tuple(Row(f"β = {beta:g}, Eq. 6 summed", loss=balanced(beta, "sum")) for beta in BETAS if beta),
         ),
         Study(
             "losses",

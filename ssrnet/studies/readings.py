@@ -37,7 +37,7 @@ class Reading:
         if not self.settings:
             return f"No setting: it is {' and '.join(f'`{name}`' for name in self.code)}."
         options = ", ".join(f"`{option(name)}` ({as_text(value)})" for name, value in self.settings.items())
-        return f"Set by `ssrnet {self.command}` {options}."
+        return f"Set by {options} of `ssrnet {self.command}`."
 
     def set_otherwise(self, training: Mapping[str, object]) -> dict[str, object]:
         """This reading's settings, by option, that a run's ``training`` settings have at another value."""
@@ -126,12 +126,23 @@ def as_note(reading: Reading) -> str:
 
 
 def as_table() -> str:
-    """All readings as a Markdown table, for a model card or a report."""
+    """All readings as a Markdown table, for a README or a report."""
     lines = ["| | the paper | here, and why | setting, and its default |", "|---|---|---|---|"]
     for reading in readings_of():
         words = f"{reading.where}: “{reading.words}”"
-        cells = (reading.title, words, f"{reading.choice} {reading.why}", reading.setting)
-        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        lines.append(f"| {reading.title} | {words} | {reading.choice} {reading.why} | {reading.setting} |")
+    return "\n".join(lines)
+
+
+def as_card(training: Mapping[str, object]) -> str:
+    """The readings that a page shows, as they are in a checkpoint with these ``training`` settings, for its model card."""
+    lines = ["| | the paper | here |", "|---|---|---|"]
+    for reading in readings_of():
+        if all(place in paper_tables() for place in reading.shown):
+            continue  # of a table's losses or variants, which concern no one network
+        otherwise = ", ".join(f"`{name} {as_text(value)}`" for name, value in reading.set_otherwise(training).items())
+        here = f"Not the default: {otherwise}." if otherwise else reading.choice
+        lines.append(f"| {reading.title} | {reading.where} | {here} |")
     return "\n".join(lines)
 
 

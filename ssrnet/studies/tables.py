@@ -109,7 +109,7 @@ def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
     there = [Column(PAPER, test_set, metric) for test_set, metric in paper.columns] if paper.rows else []
     rows = []
     for row in (*study.rows, *study.readings):
-        result, printed = results.get(row.label), paper.row(row.printed or row.label)
+        result, printed = results.get(row.label), paper.row(row.label)
         values = [_measured(result, column) for column in here]
         values += [_number(value) for value in printed.values] if printed else [ABSENT] * len(there)
         rows.append(TableRow(row.label, tuple(values), f"cells/{result.cell}/cell.json" if result else None))
@@ -133,8 +133,8 @@ def reference_table(paper: PaperTable) -> ReportTable:
 
 
 def _paper_notes(paper: PaperTable) -> list[str]:
-    """What to know of the paper's table: how we read its text, our other readings, and where text and table differ."""
-    return [*paper.notes, *map(as_note, readings_of(paper.name)), *(_claim_note(paper, each) for each in paper.claims)]
+    """What to know of the paper's table: where its text differs from it, how we read it, and our other readings."""
+    return [*(_claim_note(paper, each) for each in paper.claims), *paper.notes, *map(as_note, readings_of(paper.name))]
 
 
 def _claim_note(paper: PaperTable, claim: Claim) -> str:

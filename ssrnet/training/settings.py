@@ -170,8 +170,10 @@ def has_amx() -> bool:
 def recipe(name: RecipeName, network: NetworkName = "ssrnet") -> TrainSettings:
     """The settings of a named recipe; data and out are left empty.
 
-    ``paper`` is Sec. 4.2 to the letter. Ours, where it names none: momentum 0.9, 60 epochs, 10 pixels of
-    padding before the crop. Its batch of 32 went to four GPUs; ours is 32 whatever their number.
+    ``paper`` has every number of Sec. 4.2. Ours, where it names none: momentum 0.9, 60 epochs, 10 pixels of
+    padding before the crop. Its batch of 32 went to four GPUs; ours is 32 whatever their number. In one thing it departs
+    from the text, as all recipes do: Eq. 6 sums over the batch, and here its mean is taken (``--loss.reduction sum`` is
+    Eq. 6 as printed). ``ssrnet/studies/readings.json`` lists all such readings.
 
     ``strong`` is what today's baselines do (Luo et al., CVPRW 2019, "Bag of Tricks"; fast-reid; Huynh et al.,
     AI City 2021). Its departures from the paper, each with its reason:
