@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
-from PIL import Image, ImageOps
 from streamlit.delta_generator import DeltaGenerator
 
-from app.widgets.components.image_rows import Figure, ImageRow, image_rows
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
 from app.widgets.index_search import index_search
 from app.widgets.page import explain
 from app.widgets.pair_marks import mark_uploads
-from app.widgets.prints import Cell, Row, pictures_export
 from app.widgets.problems import fragment
 from app.widgets.progress import run_with_progress
+from app.widgets.rank_list import RAW_AND_ALIGNED, RankRow, legend, rank_list, ranks_export
 from app.widgets.uploaded_pair import compare_uploads
 from app.widgets.uploader import uploader
 from app.widgets.uploads_open import offer_uploads
 from app.workbench import Workbench
 from app.workbench.cache import forget_pictures
-from app.workbench.images import all_uploads, uploaded_thumbnail
+from app.workbench.images import all_uploads
 from ssrnet.analysis.marked_pairs import marked_threshold
-from ssrnet.analysis.paper_figures import BLUE
-from ssrnet.data.uploads import Uploads
+from ssrnet.data.uploads import UploadedImage, Uploads
 from ssrnet.retrieval.alignment import CameraStatistics
-from ssrnet.retrieval.ranking import RankedImage
+from ssrnet.retrieval.ranking import Hit, RankedImage
 from ssrnet.retrieval.verification import verify
 
 RANK, COMPARE, SEARCH, CALIBRATE = "Rank a gallery", "Compare two images", "Search an index", "Calibrate"
@@ -40,8 +38,8 @@ GALLERY_HELP = (
     "then folders do not count."
 )
 TOP_K = 10
-PAPER = (400, 400)
-"""Pixels of a picture in an export, at most."""
+PICKED = "images_picked"
+"""The session state's key for the name of the gallery picture that is compared with the query."""
 INTRO = r"""
 Compare pictures of your own: a query with a gallery, or two pictures with each other, and calibrate on pairs that you mark, by
 ${s(a, b) = \cos\big(f(a), f(b)\big)}$.
@@ -85,25 +83,28 @@ def render(bench: Workbench) -> None:
         if mode == RANK:
             many = uploader("Gallery: pictures, or a zip file of them", "images_gallery", GALLERY_HELP, right)
         offer_uploads("images_open_uploads", leads_to="retrieval")
-        query = next(iter(one.pictures.values()), None)
+        query = next(iter(_images(one)), None)
         if mode == SEARCH:
             if query:
-                fragment(index_search)(bench, "images", lambda: query)
+                fragment(index_search)(bench, "images", query.read)
             else:
                 st.info("Upload a query to search for.")
         elif query and many.pictures:
             camera = _query_camera(left, many.cameras) if bench.is_aligned and many.cameras else None
             ranked, by_own_cameras = _rank(bench, query, camera, many)
-            chosen = _ranks(bench, query, many, ranked) if mode == RANK else next(iter(many.pictures))
-            index = list(many.pictures).index(chosen)
+            index = _ranks(bench, query, many, ranked) if mode == RANK else 0
             cosines = {
                 title: next(each.cosine for each in found if each.index == index) for title, found in ranked.items()
             }
-            compare_uploads(bench, query, many.pictures[chosen], chosen, cosines, by_own_cameras)
+            compare_uploads(bench, query, _images(many)[index], cosines, by_own_cameras)
         else:
             st.info("Upload both to see what the two models make of them.")
     forget_pictures()
     explain(EQUATIONS, LOOK_FOR, [verify, marked_threshold])
+
+
+def _images(uploads: Uploads) -> list[UploadedImage]:
+    return [UploadedImage.of(name, picture, uploads.digests[name]) for name, picture in uploads.pictures.items()]
 
 
 def _calibrate(bench: Workbench) -> None:
@@ -129,7 +130,7 @@ def _query_camera(place: DeltaGenerator, cameras: Mapping[str, str]) -> str | No
 
 
 def _rank(
-    bench: Workbench, query: Image.Image, camera: str | None, gallery: Uploads
+    bench: Workbench, query: UploadedImage, camera: str | None, gallery: Uploads
 ) -> tuple[dict[str, Sequence[RankedImage]], bool]:
     """The whole gallery as each network ranks it, by row title; where features are aligned, raw before aligned.
 
@@ -139,7 +140,7 @@ def _rank(
     if bench.is_aligned:
         ensure_features(bench.networks.values())
     for at, model in enumerate(bench.networks.values()):
-        embed = partial(model.embed, [query, *gallery.pictures.values()])
+        embed = partial(model.embed, [query.picture, *gallery.pictures.values()])
         embeddings = run_with_progress(f"Embedding with {model.raw.title}", f"images_embed_{at}", embed)
         ranked |= {each.title: each.rank(embeddings, [camera, *cameras]) for each in (model.raw, model)}
         statistics = model.upload_statistics(embeddings[1:], cameras)
@@ -166,34 +167,22 @@ def _how_aligned(bench: Workbench, of_uploads: CameraStatistics, camera: str | N
     return "; ".join(parts) + "."
 
 
-def _ranks(bench: Workbench, query: Image.Image, gallery: Uploads, ranked: Mapping[str, Sequence[RankedImage]]) -> str:
-    """A row for each model; the name of the gallery picture to look at more closely."""
-    names, pictures, rows, printed = list(gallery.pictures), list(gallery.pictures.values()), [], []
+def _ranks(
+    bench: Workbench, query: UploadedImage, uploads: Uploads, ranked: Mapping[str, Sequence[RankedImage]]
+) -> int:
+    """A row for each model, as on Retrieval; the position of the gallery picture to look at more closely."""
+    gallery = _images(uploads)
+    if bench.is_aligned:
+        gallery = [replace(image, camera_id=uploads.cameras.get(image.name)) for image in gallery]
+    rows = []
     for title, found in ranked.items():
-        listed = [Figure(uploaded_thumbnail(query), "the query", "Query", "query")]
-        cells = [Cell(query, "Query", BLUE)]
-        for place, index, cosine in found[:TOP_K]:
-            name, words = names[index], f"{place} · {cosine:.3f}"
-            camera = gallery.cameras.get(name) if bench.is_aligned else None
-            caption = f"{words} · {camera}\n{name}" if camera else f"{words} · {name}"
-            uri = uploaded_thumbnail(pictures[index])
-            listed.append(Figure(uri, f"rank {place}: {name}", caption, picks=name))
-            cells.append(Cell(pictures[index], " ".join(filter(None, (words, camera, name)))))
-        rows.append(ImageRow(title, f"rank and cosine, of {len(names):,}", listed))
-        printed.append(Row(f"{title}: rank and cosine, of {len(names):,}", cells))
-    # In cards, two side by side, the aligned row would stand beside the raw one; as ranks it stands below.
-    layout = "ranks" if bench.is_aligned else "cards"
-    picked = image_rows(rows, layout, "images_ranks", tooltip="Compare with the query")
-    pictures_export("ranks of your images", lambda: _reduced(printed), key="images_ranks_export")
-    if picked in gallery.pictures:
-        st.session_state["images_picked"] = picked
-    before = st.session_state.get("images_picked")
-    return before if before in gallery.pictures else names[ranked[bench.baseline.title][0].index]
-
-
-def _reduced(rows: list[Row]) -> list[Row]:
-    """Uploads may have any size; on paper they are centimetres wide."""
-    return [
-        row._replace(cells=[cell._replace(picture=ImageOps.contain(cell.picture, PAPER)) for cell in row.cells])
-        for row in rows
-    ]
+        hits = [Hit(index, max(0.0, 1 - cosine), None, rank) for rank, index, cosine in found[:TOP_K]]
+        joined = bench.is_aligned and title in bench.networks
+        rows.append(RankRow(title, hits, f"of {len(gallery):,} pictures", joined))
+    names, before = list(uploads.pictures), st.session_state.get(PICKED)
+    chosen = before if before in names else names[ranked[bench.baseline.title][0].index]
+    rank_list(query, rows, gallery, chosen, lambda name: st.session_state.update({PICKED: name}))
+    how = "A distance is one minus the cosine. A click compares a picture with the query, below."
+    legend(f"{how} {RAW_AND_ALIGNED * bench.is_aligned}", query=query)
+    ranks_export("ranks_of_your_images", query, rows, gallery)
+    return names.index(chosen)

@@ -5,44 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import streamlit as st
-from PIL import Image
 
 from app.widgets.evaluations import evaluations, record_popover
 from app.widgets.export import COLOURS, chart, table
-from app.widgets.map_colours import choose_map_colours, map_figure, show_maps
-from app.widgets.match import pair_scales
+from app.widgets.map_colours import choose_map_colours
+from app.widgets.map_sheet import MapColumn, map_sheet
 from app.widgets.model_charts import pair_figure
 from app.widgets.needs_labels import needs_labels
 from app.widgets.pair_marks import verdict
-from app.widgets.prints import Cell, Row, from_uri, pictures_export
 from app.widgets.source import PROTOCOL_TITLES
-from app.workbench import OpenedModel, Workbench
-from app.workbench.images import all_uploads
-from app.workbench.matches import uploaded_pair, verification
+from app.workbench import OpenedModel, RankingOptions, Workbench
+from app.workbench.images import SIDE, all_uploads, thumbnail
+from app.workbench.matches import pair_pictures, verification
 from app.workbench.pair_marks import marks, pair_of, threshold_of_marks
 from ssrnet.analysis.marked_pairs import ASKED, LEAST
+from ssrnet.data.uploads import UploadedImage
+from ssrnet.explain.attention import NETWORK_MAPS
+from ssrnet.explain.cam import map_title
+from ssrnet.explain.image_maps import network_map
 
+METHOD = "grad-cam"
+SIMILARITY = f"{map_title(METHOD)} of the similarity to the other picture"
 BY_OWN_CAMERAS = "this cosine is aligned by your pictures' own cameras, and those of the pairs that you mark are not"
 
 
 def compare_uploads(
     bench: Workbench,
-    first: Image.Image,
-    second: Image.Image,
-    name: str,
+    first: UploadedImage,
+    second: UploadedImage,
     cosines: Mapping[str, float],
     by_own_cameras: bool = False,
 ) -> None:
-    """Maps in both directions, and the pair's cosine among the data set's; ``cosines`` by the models' titles.
+    """Both pictures beside their maps, and the pair's cosine among the data set's; ``cosines`` by the models' titles.
 
     The data set's threshold gives no verdict: its pairs are of other cameras and other crops. Without labels there are no
     pairs to set it among. Pairs that the viewer has marked give one, unless the cosine is aligned ``by_own_cameras``, which
     theirs are not.
     """
-    st.subheader(f"Is {name} the same vehicle?", anchor=False)
+    st.subheader(f"Is {second.name} the same vehicle?", anchor=False)
     scored = evaluations(bench.networks.values()) if bench.dataset.is_labelled else {}
-    colours = choose_map_colours("both models' maps")
-    pictures = [uploaded_pair(model, first, second, "grad-cam") for model in bench.networks.values()]
     uploaded = list(all_uploads().values()) if marks() else []
     is_marked = marks().get(pair_of(first, second), "not sure") != "not sure"
     why_none = (
@@ -50,26 +51,18 @@ def compare_uploads(
         if by_own_cameras
         else f"fewer than {ASKED} pairs of your pictures, or {LEAST} of a kind, are marked (*Calibrate*)"
     )
-    columns, rows, printed = st.columns(len(bench.networks), gap="medium"), [], []
-    for at, ((title, model), pair, scale) in enumerate(
-        zip(bench.networks.items(), pictures, pair_scales(pictures, colours), strict=True)
-    ):
-        cosine = cosines[title]
-        row = {"Model": title, "Cosine": cosine}
+    columns, rows = st.columns(len(bench.networks), gap="medium"), []
+    for column, (title, model) in zip(columns, bench.networks.items(), strict=True):
+        threshold = None if by_own_cameras else threshold_of_marks(model, uploaded)
+        column.markdown(f"**{title}**: cosine {cosines[title]:.3f}")
+        column.markdown(verdict(threshold, cosines[title], is_marked) if threshold else f"No verdict: {why_none}.")
+    _sheet(bench, first, second)
+    columns = st.columns(len(bench.networks), gap="medium")
+    for at, (title, model) in enumerate(bench.networks.items()):
+        row = {"Model": title, "Cosine": cosines[title]}
         with columns[at]:
-            st.markdown(f"**{title}**: cosine {cosine:.3f}")
-            threshold = None if by_own_cameras else threshold_of_marks(model, uploaded)
-            st.markdown(verdict(threshold, cosine, is_marked) if threshold else f"No verdict: {why_none}.")
-            captions = "what resembles the other in the first", "what resembles the first in the other"
-            uris, bar = pair.painted(scale, colours.name), colours.bar(scale)
-            show_maps([map_figure(uri, f"{caption}, by {title}", caption, bar) for uri, caption in zip(uris, captions)])
-            cells = [Cell(from_uri(uri), caption, bar=bar) for uri, caption in zip(uris, captions)]
-            printed.append(Row(f"{title}: cosine {cosine:.3f}", cells))
-            if scored:
-                row |= _among_pairs(bench.dataset.name, at, model, cosine)
+            row |= _among_pairs(bench.dataset.name, at, model, cosines[title]) if scored else {}
         rows.append(row)
-
-    pictures_export("comparison of your images", lambda: printed, key="images_pair_export")
     if not scored:
         needs_labels("Where a cosine lies among pairs")
         return
@@ -82,6 +75,27 @@ def compare_uploads(
         "vehicles are at least as similar as these two pictures, how many of one vehicle less."
     )
     record_popover(scored)
+
+
+def _sheet(bench: Workbench, first: UploadedImage, second: UploadedImage) -> None:
+    """A row a picture: the photograph, the maps of the similarity to the other one, and what the attention weighs."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        colours = choose_map_colours("all maps of one kind, over both pictures and both models")
+    opacity = right.slider("Opacity of the maps", 0.0, 1.0, 0.5, 0.05, key="opacity", bind="query-params")
+    columns: list[MapColumn] = []
+    for title, model in bench.networks.items():
+        pair = pair_pictures(model, first, second, METHOD, RankingOptions())
+        captions = ["nothing raises the similarity" if empty else "" for empty in pair.empty]
+        columns.append(MapColumn(SIMILARITY, title, pair.maps, captions))
+        traces = [view.trace for view in model.views([first, second])]
+        present = [name for name in ("M_s", "F_attn") if NETWORK_MAPS[name].why_absent(model.settings) is None]
+        for name in present or ["F_G"]:
+            maps = [network_map(trace, name) for trace in traces]
+            columns.append(MapColumn(map_title(name), model.raw.title, maps, ["", ""]))
+    kinds = [SIMILARITY, *map(map_title, ("M_s", "F_G", "F_attn"))]
+    photographs = {f"First · {first.name}": thumbnail(first, SIDE), f"Second · {second.name}": thumbnail(second, SIDE)}
+    map_sheet("pair", photographs, sorted(columns, key=lambda column: kinds.index(column.kind)), opacity, colours)
 
 
 def _among_pairs(dataset: str, at: int, model: OpenedModel, cosine: float) -> dict[str, float]:

@@ -25,9 +25,9 @@ Picture = VehicleImage | Image.Image
 
 
 def image_label(image: VehicleImage) -> str:
-    """Vehicle and camera, "0007 · c001", of these what is known; where neither is, the file's name, cut to its ends."""
-    known = " · ".join(filter(None, (image.vehicle_id, image.camera_id)))
-    return known or one_line(image.name.rpartition("/")[2], LONGEST_LABEL)
+    """Vehicle and, where it is known, camera: "0007 · c001"; the file's name, cut to its ends, for an unknown vehicle."""
+    vehicle = image.vehicle_id or one_line(image.name.rpartition("/")[2], LONGEST_LABEL)
+    return " · ".join(filter(None, (vehicle, image.camera_id)))
 
 
 def image_title(image: VehicleImage) -> str:

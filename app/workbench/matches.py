@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from app.workbench import OpenedModel, RankingOptions
-from app.workbench.cache import cached, session_cached
+from app.workbench.cache import cached
 from app.workbench.images import aspect_ratio, data_uri, reduced, square, thumbnail
 from app.workbench.queries import Query, query_embedding, query_position
 from ssrnet.data.records import VehicleImage
@@ -148,7 +148,7 @@ def pair_shares(model: OpenedModel, options: RankingOptions, query: Query, galle
 def pair_pictures(
     model: OpenedModel, query: VehicleImage, gallery: VehicleImage, method: str, options: RankingOptions
 ) -> PairPictures:
-    """Similarity maps of the two images in both directions; ``options`` say what is compared."""
+    """Similarity maps of the two images, of which either may be an upload, in both directions; ``options`` say what is compared."""
 
     def compute() -> PairPictures:
         pictures = query.read(), gallery.read()
@@ -158,19 +158,6 @@ def pair_pictures(
         )
 
     return cached("pair pictures", (model, query, gallery, method, options), compute, 128)
-
-
-def uploaded_pair(model: OpenedModel, first: Image.Image, second: Image.Image, method: str) -> PairPictures:
-    """As :func:`pair_pictures`, of two uploaded pictures, aligned by the whole set's statistics; cached in the viewer's session alone."""
-
-    def compute() -> PairPictures:
-        # The first picture is compared with many, so its F_G stays.
-        views = model.session_view(first), model.predictor.set_image(second)
-        return _pictures(
-            model, views, (first, second), method, EmbeddingSettings(), model.standardisation([None, None])
-        )
-
-    return session_cached(("pair", model, first, second, method), compute)
 
 
 def pair_graph(

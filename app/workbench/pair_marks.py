@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from app.workbench import OpenedModel, Progress
 from app.workbench.cache import content_key, session_cached
+from app.workbench.images import Picture
 from ssrnet.analysis.csv_rows import Row
 from ssrnet.analysis.marked_pairs import MarkedThreshold, marked_threshold, next_pair
 
@@ -26,7 +27,7 @@ def marks() -> dict[Pair, Mark]:
     return st.session_state.setdefault(MARKS, {})
 
 
-def pair_of(first: Image.Image, second: Image.Image) -> Pair:
+def pair_of(first: Picture, second: Picture) -> Pair:
     return tuple(sorted((content_key(first), content_key(second))))
 
 

@@ -9,12 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
+from app.workbench.attention import map_uri
 from app.workbench.cache import content_key
 from ssrnet.analysis.marked_pairs import marked_threshold
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.images import read_image, read_image_bytes
+from ssrnet.data.uploads import UploadedImage
+from ssrnet.explain.cam import pair_cams
+from ssrnet.explain.image_maps import ImageMap
+from ssrnet.explain.overlay import scale_of
 from ssrnet.retrieval.verification import verify
-from tests.app.conftest import pictures_across, rows_of_pictures, specs, workbench
+from tests.app.conftest import html, pictures_across, rows_of_pictures, specs, workbench
 
 
 @pytest.fixture
@@ -46,16 +51,46 @@ def test_a_gallery_is_ranked_by_both_models(open_city, photographs):
     rows = rows_of_pictures(test)
     assert [row["heading"] for row in rows] == ["Baseline (GB)", "SSR-Net (GB+AB+RB)"]
     for row in rows:
-        captions = [picture["caption"] for picture in row["pictures"]]
-        assert captions[:2] == ["Query", f"1 · 1.000 · {photographs[0][0]}"] and len(captions) == 4
+        query, *listed = row["pictures"]
+        assert query["kind"] == "query" and query["alt"] == f"query: {photographs[0][0]}"
+        assert {each["kind"] for each in listed} == {"plain"}, "nobody has said which are right"
+        assert listed[0]["opens"] == photographs[0][0] and listed[0]["caption"].startswith("1 · 0.000")
+        assert {each["opens"] for each in listed} == {name for name, *_ in photographs}
     assert photographs[0][0] in test.subheader[0].value
 
 
-def test_rows_and_maps_are_exported(open_city, photographs, offered):
+def test_two_pictures_stand_beside_their_maps(open_city, city, checkpoints, photographs, offered):
+    """In one sheet, a row a picture: the maps are those of the pair, and what the networks make of each by itself."""
+    test = open_city("images", images_mode="Compare two images", same_scale="true")
+    upload(test, first=photographs[0], second=photographs[2])
+    sheet = html(test).partition('<div class="sheet">')[2].partition("</table>")[0]
+    kinds = re.findall(r'<th scope="colgroup" colspan="(\d)">(.*?)</th>', sheet)
+    titles = re.findall(r'<th scope="col">(.*?)</th>', sheet)
+    models = workbench(city, checkpoints).networks
+    assert [count for count, _ in kinds] == ["2", "1", "1", "1"] and kinds[0][1].startswith(
+        "Grad-CAM of the similarity"
+    )
+    assert titles == [*models, "SSR-Net (GB+AB+RB)", "Baseline (GB)", "SSR-Net (GB+AB+RB)"]
+    rows = sheet.partition("<tbody>")[2].split("</tr>")[:2]
+    names = [photographs[at][0] for at in (0, 2)]
+    for row, which, name in zip(rows, ("First", "Second"), names, strict=True):
+        assert f"<p>{which} · {name}</p>" in row and row.count("<img") == 5
+    pair = [UploadedImage.of(name, read_image_bytes(photographs[at][1], name), "") for at, name in zip((0, 2), names)]
+    maps = []
+    for model in models.values():
+        views = model.predictor.set_images(pair)
+        both = pair_cams(model.network, *(view.feature_map for view in views))
+        maps.append([ImageMap(cells, None) for cells in (both.query, both.gallery)])
+    scale = scale_of([one.cells for of_model in maps for one in of_model])
+    for at, row in enumerate(rows):
+        assert re.findall(r'<img src="(.*?)"', row)[:2] == [map_uri(of_model[at], scale) for of_model in maps]
+    assert pictures_across(offered["pair_maps_png"]()) == 6
+
+
+def test_rows_are_exported(open_city, photographs, offered):
     test = open_city("images")
     upload(test, query=photographs[0], gallery=photographs)
-    for key, pictures in (("images_ranks_export_png", 4), ("images_pair_export_png", 2)):
-        assert pictures_across(offered[key]()) == pictures, key
+    assert pictures_across(offered["ranks_of_your_images_png"]()) == 4
 
 
 def test_a_zip_is_a_gallery_and_what_is_no_image_is_said(open_city, photographs):
@@ -203,12 +238,13 @@ def test_uploads_are_aligned_by_the_cameras_that_their_folders_name(
         assert statistics.cameras == ("north", "south")
         for row, compared in ((raw, embeddings), (aligned, statistics.align(embeddings, [camera, *CAMERAS]))):
             cosine = torch.cosine_similarity(compared[:1], compared[1:])
-            captions = [picture["caption"].split(" · ") for picture in row["pictures"]][1:]
+            listed, best = row["pictures"][1:], cosine.sort(descending=True).values[:10].tolist()
+            captions = [picture["caption"].split(" · ") for picture in listed]
             assert [place for place, *_ in captions] == [str(place) for place in range(1, 11)]
-            best = cosine.sort(descending=True).values[:10].tolist()
-            assert [float(shown) for _, shown, _ in captions] == pytest.approx(best, abs=6e-4)
-            labels = {f"{by}{at}.jpg": cosine[at] for at, by in enumerate(CAMERAS)}
-            assert [float(labels[label]) for *_, label in captions] == pytest.approx(best, abs=1e-5)
+            distances = [float(words.removesuffix(each["opens"])) for (_, words, _), each in zip(captions, listed)]
+            assert distances == pytest.approx([1 - each for each in best], abs=6e-4)
+            assert [float(cosine[int(each["opens"][:-4])]) for each in listed] == pytest.approx(best, abs=1e-5)
+            assert [by for *_, by in captions] == [CAMERAS[int(each["opens"][:-4])] for each in listed]
         assert line["Model"] == aligned["heading"]
         rates = verify(model.compared_features(), model.split).rates(line["Cosine"])
         assert any("aligned by your pictures' own cameras" in each.value for each in test.markdown)
@@ -244,7 +280,7 @@ def test_without_alignment_folders_name_no_camera(open_city, photographs, by_cam
     assert not test.exception and len(rows_of_pictures(test)) == 2
     assert not [each for each in test.selectbox if each.label == "Camera of the query"]
     captions = [picture["caption"] for row in rows_of_pictures(test) for picture in row["pictures"]]
-    assert not [caption for caption in captions if "north" in caption]
+    assert captions and not [caption for caption in captions if "north" in caption]
 
 
 def test_uploads_are_never_written_to_the_disk(open_city, project, photographs):

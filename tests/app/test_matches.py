@@ -14,6 +14,7 @@ from app.workbench.images import size_of
 from app.workbench.matches import PairLead, PairShares, Rival
 from ssrnet.data.images import read_image
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.explain.lead import NodeLead
 from ssrnet.model import EmbeddingSettings
 from tests.app.conftest import aligned, specs, workbench
@@ -83,9 +84,11 @@ def test_uploads_are_compared_by_the_whole_sets_statistics(project, city, checkp
     raw = workbench(city, checkpoints).ssrnet
     model = aligned(raw)
     pictures = [read_image(image.path) for image in model.data.dataset.test[:2]]
+    uploads = [UploadedImage.of(f"{at}.jpg", picture, str(at)) for at, picture in enumerate(pictures)]
     statistics, embeddings = model.statistics(), model.embed(pictures)
     cosine = torch.cosine_similarity(*((embeddings - statistics.mean[-1]) / statistics.deviation[-1]), dim=0)
-    similar = [matches.uploaded_pair(each, *pictures, "grad-cam").similarity for each in (model, raw)]
+    pairs = [matches.pair_pictures(each, *uploads, "grad-cam", RankingOptions()) for each in (model, raw)]
+    similar = [pair.similarity for pair in pairs]
     assert similar == pytest.approx([cosine.item(), torch.cosine_similarity(*embeddings, dim=0).item()], abs=1e-5)
 
 

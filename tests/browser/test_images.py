@@ -25,7 +25,7 @@ def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, check
     upload(page, photographs[0], photographs[1])
     page.get_by_text(f"Is {photographs[1].name} the same vehicle?").wait_for()
     page.wait_for_function(
-        "[...document.querySelectorAll('.maps img')].filter((each) => each.naturalWidth > 0).length === 4"
+        "[...document.querySelectorAll('.sheet img')].filter((each) => each.naturalWidth > 0).length === 10"
     )
     page.get_by_text("no verdict follows").nth(1).wait_for()
 
@@ -37,10 +37,10 @@ def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, check
     page.get_by_text("Rank a gallery", exact=True).click()
     page.get_by_text("Gallery: pictures, or a zip file of them").wait_for()
     upload(page, photographs[0], archive)
-    page.wait_for_selector(".cards .row >> nth=1")
-    assert page.locator(".cards .row").first.locator("figure").count() == 1 + 6
+    page.wait_for_selector(".ranks .row >> nth=1")
+    assert page.locator(".ranks .row").first.locator("figure").count() == 1 + 6
     # the query itself is in the gallery, and nothing is nearer
-    assert page.locator(".cards .row").first.locator("figcaption").nth(1).inner_text().startswith("1 · 1.000")
+    assert page.locator(".ranks .row").first.locator("figcaption").nth(1).inner_text().startswith("1 · 0.000")
     assert page.locator("[data-testid=stException]").count() == 0
 
     page.reload()
