@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import expect
 
 from tests.browser.serving import stand_still
+from tests.browser.test_map import AROUND, lasso
 
 
 def upload(page, first, last):
@@ -43,8 +44,19 @@ def test_two_pictures_are_compared_and_a_zip_is_ranked(page, server, city, check
     assert page.locator(".ranks .row").first.locator("figcaption").nth(1).inner_text().startswith("1 · 0.000")
     assert page.locator("[data-testid=stException]").count() == 0
 
+    stand_still(page)
+    page.locator("[data-testid=stSidebarNav] a[href*='/map']").click()
+    page.get_by_text("One of your images (6)").wait_for()
+    stand_still(page)
+    page.get_by_text("One of your images (6)").click()
+    page.get_by_text("Lines lead from your image").wait_for()
+    lasso(page, 0, AROUND)
+    page.get_by_text("Selected: 18").wait_for()  # the test images, and the stars that stand for the uploads
+    assert "query_mine=true" in page.url
+
     page.reload()
-    page.get_by_text("Upload both to see").wait_for()
+    page.get_by_text("Whole map").wait_for()
+    assert page.get_by_text("One of your images").count() == 0
 
 
 def test_a_zip_is_a_data_set_on_every_page_until_a_reload(page, server, city, checkpoints, tmp_path):

@@ -162,8 +162,8 @@ export default function scatter(component) {
   function nearest(p, x, y) {
     let best = -1, least = 14 * 14;
     for (let i = 0; i < p.sx.length; i++) {
-      const d = (p.sx[i] - x) ** 2 + (p.sy[i] - y) ** 2;
-      if (d <= least) { least = d; best = i; }  // of those in one place the one drawn last
+      const d = (p.sx[i] - x) ** 2 + (p.sy[i] - y) ** 2 - (kind(i).shape === "star" ? 49 : 0);  // a star covers what is below it
+      if (d < least) { least = d; best = i; }
     }
     return best;
   }
