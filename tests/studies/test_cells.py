@@ -13,7 +13,7 @@ from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
 from ssrnet.studies.cell_results import read_cell, write_json
-from ssrnet.studies.cells import effective_loss, effective_model, make_cell, run_cell
+from ssrnet.studies.cells import effective_loss, effective_model, make_cell, run_cell, test_sets
 from ssrnet.studies.definitions import STUDIES, Row
 from ssrnet.training.checkpoint import load_checkpoint
 from ssrnet.training.settings import recipe
@@ -308,3 +308,13 @@ def test_a_crop_without_a_cell_is_told_before_training(city, tmp_path):
     message = "λ = 0.125; .* cannot train at 32 pixels: crop ratio 0.125 leaves no cell"
     with pytest.raises(SettingsError, match=message):
         plan(city, tmp_path, ["crop-ratio"], sizes=((0, 128), (1, 32)))
+
+
+def test_a_named_layout_is_that_of_the_data_and_not_of_its_slice(tmp_path):
+    images = [f"{split}/gate {gate}/{each}.jpg" for split in ("train", "test") for gate in range(4) for each in "ab"]
+    root = layouts.unlabelled(tmp_path / "gates", images)
+    layouts.write(root / "manifest.csv", ["image,vehicle_id,split", "train/gate 1/a.jpg,v1,train"])
+    cell = distinct(plan(root, tmp_path / "out", ("depth",), layout="Folders", protocol=("single_gallery_shot",)))[0]
+    assert (cell.layout, cell.training.layout) == ("Folders", None) and cell.training.data != root
+    (tested,) = test_sets(cell.data, None, cell.layout)
+    assert (tested.layout, len(tested.gallery)) == ("Folders", 8)
