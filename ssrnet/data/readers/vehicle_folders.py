@@ -38,8 +38,9 @@ SPLITS = {
 CAMERA = re.compile(r"(?:c|cam|camera)[-_ ]?[0-9]+", re.IGNORECASE)
 WHEN_OR_WHERE = frozenset(
     "day night dawn dusk morning noon afternoon evening sun sunny cloud cloudy rain rainy fog foggy snow snowy front rear "
-    "back side left right top north south east west entry entrance exit in out inside outside gate lane road street view "
-    "camera cam image images img photo photos picture pictures frame frames crop crops old new good bad misc".split()
+    "back side left right top north south east west entry entrance exit in out inside outside gate lane road street yard "
+    "ramp bridge tunnel parking view camera cam image images img photo photos picture pictures frame frames crop crops old "
+    "new good bad misc".split()
 )
 """Words of which a tree's folders may all be named, and then are no vehicles: unless the layout is named, it has no labels."""
 DATE = re.compile(r"\d{4}[-_.]\d{2}[-_.]\d{2}")
