@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 import torch
 
+from app.widgets import map_details
 from app.widgets.components.scatter import Motion, Panel, Things, figure
 from app.widgets.selection import Selection
 from app.workbench import OpenedModel, background, cache, maps
@@ -414,7 +416,7 @@ def test_uploads_stand_in_the_map_where_the_same_test_images_do(open_city, city,
     assert as_upload(images[1]).digest not in shared_keys() and "mine.jpg" not in str(test.query_params)
 
 
-def test_a_selected_upload_lists_its_nearest_and_a_click_makes_it_the_query(open_city, city, checkpoints):
+def test_a_selected_upload_lists_its_nearest_and_the_chosen_one_is_the_query(open_city, city, checkpoints):
     bench = workbench(city, checkpoints)
     images = bench.dataset.test
     test = open_city("map", query=QUERY)
@@ -436,6 +438,17 @@ def test_a_selected_upload_lists_its_nearest_and_a_click_makes_it_the_query(open
     assert drawn(whole(test.run()))["marked"] == [13]
     test.toggle(key="query_mine").set_value(False).run()
     assert [drawn(test)["labels"][i] for i in drawn(test)["marked"]] == [f"vehicle 0007 · c001 · {QUERY}"]
+
+
+def test_a_click_on_a_picture_makes_it_the_query_in_place_of_an_upload_or_the_upload(city, monkeypatch):
+    image, state, url = as_upload(open_dataset(city).test[1], "a.jpg"), {}, {}
+    monkeypatch.setattr(st, "session_state", state)
+    monkeypatch.setattr(st, "query_params", url)
+    monkeypatch.setattr(map_details, "uploads_beside", lambda: [image])
+    map_details._make_query(image.digest)
+    assert state == {"query_upload": "a.jpg", "query_mine": True} and not url
+    map_details._make_query("a.jpg")  # one of the data set's that has the upload's name
+    assert state["query_mine"] is False and url == {"query": "a.jpg"}
 
 
 def test_without_uploads_nothing_is_added_and_umap_has_none(open_city, city, opened):
