@@ -44,7 +44,7 @@ def test_an_error_removes_the_bar_and_is_said(where, way):
             show_problem(error)
         st.text("the rest")
 
-    test = AppTest.from_function(page, args=(where, way)).run(timeout=20)
+    test = AppTest.from_function(page, args=(where, way), default_timeout=120).run()
     assert [error.value for error in test.error] == ["a.jpg is gone; restore it."]
     assert not test.get("progress") and not test.button and not test.exception
     assert test.text[0].value == "the rest"
@@ -68,7 +68,7 @@ def test_cancel_in_a_fragment():
 
         part()
 
-    test = AppTest.from_function(page).run()
+    test = AppTest.from_function(page, default_timeout=120).run()
     assert [each.label for each in test.button] == ["Of the fragment", "Cancel"]
     test.button[1].click().run()
     assert [each.value for each in test.warning] == ["Reading: cancelled."]
@@ -103,15 +103,20 @@ def test_a_page_leaves_work_that_does_not_report(monkeypatch):
 
 def test_results_errors_and_progress_come_back(monkeypatch):
     monkeypatch.setattr(background, "TICK", 0.02)
-    heard = []
+    heard, told = [], threading.Event()
 
     def work(report):
         report(2, 3)
-        time.sleep(0.2)
+        assert told.wait(20)
         return "done"
 
-    assert in_background(work, lambda *numbers: heard.append(numbers)) == "done"
-    assert set(heard) == {(2, 3)}
+    def hear(*numbers):
+        heard.append(numbers)
+        if numbers == (2, 3):
+            told.set()
+
+    assert in_background(work, hear) == "done"
+    assert set(heard) <= {(0, 1), (2, 3)}, "(0, 1) where the work has yet to report"
     with pytest.raises(ZeroDivisionError):
         in_background(lambda report: 1 // 0, lambda *numbers: None)
 
@@ -160,7 +165,7 @@ def test_an_error_takes_the_place_of_its_part_alone():
         part()
         st.text("the rest")
 
-    test = AppTest.from_function(page).run()
+    test = AppTest.from_function(page, default_timeout=120).run()
     assert [text.value for text in test.text] == ["whole", "the rest"] and not test.error
     test.checkbox[0].check().run()
     assert [text.value for text in test.text] == ["the rest"]
