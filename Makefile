@@ -19,9 +19,10 @@ check: .venv/installed-test
 	$(BIN)/ruff check --quiet
 	$(BIN)/lint-imports
 
+# Three processes for two cores: tests in Chromium wait for part of their time.
 test: check
 	sh tests/browser/install_chromium.sh
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 # What `make test` tries briefly, for most of an hour: kills, faults, hostile files, privacy. SOAK="kills faults" runs parts.
 soak: .venv/installed-test

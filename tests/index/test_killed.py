@@ -4,9 +4,7 @@ import math
 import multiprocessing
 import os
 import signal
-import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +13,31 @@ import pytest
 from ssrnet.index import exact_store, qdrant
 from ssrnet.index.opening import open_index
 from tests.index.galleries import BACKENDS, DIMENSION, entries, features, make
-from tests.soak.commands import Command, finish
+from tests.processes import run_script
+from tests.soak.commands import finish
 
 COUNT, BATCH = 40, 8
 SOURCES = {"exact": (exact_store.__file__,), "qdrant": (qdrant.__file__, "local_collection.py", "persistence.py")}
 MOMENTS = {"exact": (0.0, 0.07, 0.15, 0.19, 0.3, 0.42, 0.55, 0.68, 0.83, 0.99), "qdrant": (0.02, 0.2, 0.45, 0.7, 0.95)}
 """Shares of the lines of the sources above, run while COUNT images are added, after which the process dies."""
+
+
+KILLED_AT_THE_FOURTH = """
+import os, signal
+from ssrnet.__main__ import main
+from ssrnet.index.exact_store import ExactIndex
+
+add, calls = ExactIndex.add, []
+
+def counted(self, *arguments):
+    calls.append(arguments)
+    if len(calls) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return add(self, *arguments)
+
+ExactIndex.add = counted
+main()
+"""
 
 
 def ingest(folder: Path, backend: str, lines: float) -> None:
@@ -98,29 +115,14 @@ def test_a_build_that_was_killed_goes_on(city, checkpoints, tmp_path):
     of = ["--data", city, "--checkpoint", checkpoints["ssrnet"], "--out", out, "--split", "all"]
     options = ["--workers", "0", "--device", "cpu", "--extraction.batch-size", "1", "--features", tmp_path / "none"]
     arguments = ["index", "build", *map(str, (*of, *options))]
-    victim = Command(arguments, tmp_path / "output.txt")
-    deadline = time.monotonic() + 300
-    while victim.code is None and rows(out) < 3 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    victim.kill()
-    kept = rows(out)
-    assert 3 <= kept < 30, victim.output()
+    assert run_script(KILLED_AT_THE_FOURTH, *arguments).returncode == -signal.SIGKILL
     with open_index(out)[0] as index:
+        assert len(index) == 3
         before = {entry.key: feature for part in index.blocks() for entry, feature in zip(*part, strict=True)}
 
     again = finish(arguments, tmp_path / "output.txt").output()
-    assert f"30 images of 1,536 numbers, exact; {kept} images were there, {30 - kept} added" in again, again
+    assert "30 images of 1,536 numbers, exact; 3 images were there, 27 added" in again, again
     with open_index(out)[0] as index:
         index.verify()
         after = {entry.key: feature for part in index.blocks() for entry, feature in zip(*part, strict=True)}
     assert len(after) == 30 and all(np.array_equal(after[key], feature) for key, feature in before.items())
-
-
-def rows(folder: Path) -> int:
-    if not (folder / exact_store.INDEX).exists():
-        return 0
-    try:
-        with sqlite3.connect(f"file:{folder / exact_store.INDEX}?mode=ro", uri=True) as db:
-            return db.execute("SELECT count(*) FROM entries").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0
