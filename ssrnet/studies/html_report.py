@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from html import escape
 
 import plotly.graph_objects as go
@@ -12,7 +14,7 @@ from ssrnet.studies.report import CAUTION, HEADING, best, heading, is_measured, 
 from ssrnet.studies.tables import ReportTable
 
 ROW_HEIGHT = 28
-HEAD_HEIGHT = 84
+HEAD_LINE = 16
 LABEL_WIDTH, NUMBER_WIDTH, SOURCE_WIDTH = 180, 104, 200
 
 LABEL_COLOURS = ("#f1f3f5", "#ffffff")
@@ -45,13 +47,17 @@ def html_page(tables: list[ReportTable]) -> str:
             body = figure.to_html(full_html=False, include_plotlyjs=script, config={"displayModeBar": False})
             parts.append(f'<div class="figure">{body}</div>')
             script = False
-        parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in table.notes) + "</ul>")
-    readings = "".join(f"<li>{escape(as_note(reading)).replace('`', '')}</li>" for reading in readings_of())
-    parts.append(f'<h2 id="readings">Where the paper is silent</h2><ul>{readings}</ul>')
-    listed = "".join(f"<li>{escape(line)}</li>" for line in reference_list())
-    parts.append(f'<h2 id="references">References of the tables</h2><ul>{listed}</ul>')
+        parts.append(_listed(table.notes))
+    parts += ['<h2 id="readings">Where the paper is silent</h2>', _listed(map(as_note, readings_of()))]
+    parts += ['<h2 id="references">References of the tables</h2>', _listed(reference_list())]
     head = f'<meta charset="utf-8"><title>{escape(HEADING)}</title><style>{STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _listed(lines: Iterable[str]) -> str:
+    """``lines`` as a list, what stands in backticks as code."""
+    items = (re.sub("`(.+?)`", r"<code>\1</code>", escape(line)) for line in lines)
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 
 
 def table_figure(table: ReportTable) -> go.Figure:
@@ -64,6 +70,7 @@ def table_figure(table: ReportTable) -> go.Figure:
         labels.append(f'<a href="{row.record}">{label}</a>' if row.record else label)
         for c, value in enumerate(map(escape, row.values)):
             columns[c].append(f"<b>{value}</b>" if (r, c) in bold else value)
+    head_height = 18 + HEAD_LINE * max(len(heading(column)) for column in table.columns)
     left = [column.metric == "Source" for column in table.columns]
     widths = [LABEL_WIDTH] + [SOURCE_WIDTH if is_left else NUMBER_WIDTH for is_left in left]
     figure = go.Figure(
@@ -73,7 +80,7 @@ def table_figure(table: ReportTable) -> go.Figure:
                 values=["", *("<br>".join(map(escape, heading(column))) for column in table.columns)],
                 fill_color=[head for head, _ in colours],
                 font=dict(color="white", size=11),
-                height=HEAD_HEIGHT,
+                height=head_height,
             ),
             cells=dict(
                 values=[labels, *columns],
@@ -85,7 +92,7 @@ def table_figure(table: ReportTable) -> go.Figure:
         )
     )
     # Rows with links are drawn a little taller than specified, and what does not fit is clipped.
-    height = HEAD_HEIGHT + (ROW_HEIGHT + 2) * len(table.rows) + 6
+    height = head_height + (ROW_HEIGHT + 2) * len(table.rows) + 6
     figure.update_layout(width=sum(widths), height=height, margin=dict(l=0, r=0, t=0, b=0))
     return figure
 

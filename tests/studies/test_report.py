@@ -241,6 +241,7 @@ def test_the_files(out, capsys):
     assert (
         html.count('class="plotly-graph-div"') == 11 and html.count("<h2") == 12
     )  # ten tables, a curve; readings, references
+    assert "<code>--loss.reduction</code> (mean)" in html and "`" not in html.partition('<h2 id="readings')[2]
     assert "Measured on other data." in html and '<script src="http' not in html and '<img src="http' not in html
     assert str(paths[1]) in capsys.readouterr().out
 
