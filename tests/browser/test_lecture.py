@@ -30,6 +30,9 @@ SMALL_TEXT = """(least) => {
   return found.length > 5 ? found.filter(([size]) => size < least) : [`${found.length} texts`];
 }"""
 
+ALL_DONE = "!window.lectureKeys.presses.length"
+"""JavaScript: every key pressed so far has led to its slide."""
+
 
 def can_be_read(page) -> None:
     """All text of the page has at least 18 pixels, and nothing reaches beyond its right edge."""
@@ -114,7 +117,7 @@ def test_text_on_every_slide_has_at_least_18_pixels(lecture):
         at, slides = page.locator(".lecture-line").get_attribute("data-slide"), slides + 1
         assert page.get_by_test_id("stException").count() == 0, at
         page.keyboard.press("ArrowRight")
-        page.wait_for_function("!window.lectureKeys.presses.length")
+        page.wait_for_function(ALL_DONE)
         if page.locator(".lecture-line").get_attribute("data-slide") == at:
             break  # the last tour's end
     assert slides >= 20 and at.startswith(("token", "failure"))
@@ -208,6 +211,7 @@ def test_every_press_is_one_step_also_before_the_page_is_drawn(lecture, present)
     assert page.get_by_text("4 of 10").is_visible()
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowRight"):
         page.keyboard.press(key)
+    page.wait_for_function(ALL_DONE)  # the second press leads there too
     page.get_by_text("6 of 10").wait_for()
     page.get_by_text("Mean cosine between", exact=False).or_(page.get_by_text("The mean cosine")).first.wait_for()
     page.wait_for_timeout(1000)
