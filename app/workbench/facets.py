@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.workbench.cache import cached
 from ssrnet.data.records import VehicleImage
+from ssrnet.data.uploads import PictureInMemory
 
 MOST_VALUES = 50
 """An attribute with more values than these names images rather than kinds of them."""
@@ -26,8 +27,11 @@ class Facets:
 def facets(images: Sequence[VehicleImage]) -> Facets:
     """Filters of ``images``; cheap for the very same images again, be it in another list."""
     # By identity, which is quick for 100,000 images; the cache keeps them, so that no other object gets their ids.
-    key = hash(tuple(map(id, images))), len(images)
-    return cached("facets", key, lambda: (_facets(images), tuple(images)), 8)[0]
+    # An uploaded one in the key keeps uploads in the session's part of it.
+    uploaded = [image for image in images[:1] if isinstance(image, PictureInMemory)]
+    return cached(
+        "facets", (hash(tuple(map(id, images))), len(images), *uploaded), lambda: (_facets(images), tuple(images)), 8
+    )[0]
 
 
 def value(image: VehicleImage, facet: str) -> str | None:
