@@ -70,6 +70,22 @@ def test_a_round_trip_is_exact(model, saved):
         assert torch.equal(loaded.model.trace(x).embedding(), alike.trace(x).embedding())
 
 
+def test_the_global_nodes_side_of_the_neck_is_saved_and_before_it_in_older_files(tmp_path):
+    model = tiny.network(global_node_from="after")
+    path = tmp_path / "after.safetensors"
+    save_checkpoint(path, model, tiny.info(model))
+    assert load_checkpoint(path).model.settings.global_node_from == "after"
+    metadata = dict(read_weights(path).metadata)
+    info = json.loads(metadata["info"])
+    del info["model"]["global_node_from"]
+    metadata["info"] = json.dumps(info)
+    older = load_checkpoint(rewritten(path, tmp_path / "older.safetensors", metadata)).model
+    assert older.settings.global_node_from == "before"
+    with torch.no_grad():
+        trace = older.trace(tiny.images())
+    assert torch.equal(trace.H[0][:, 0], trace.f_G)
+
+
 def test_loading_draws_no_random_weights(saved, tmp_path):
     without = rewritten(saved, tmp_path / "without.safetensors", **{"classifiers.token.weight": None})
     assert not load_checkpoint(without).model.classifiers["token"].weight.any()
