@@ -227,7 +227,7 @@ def _over_lambda(
             heading = f"{model.title}, λ changed at test time"
             score_curves({model.title: (list(measured), curves)}, ratio, "regions-test-time", heading)
         elif not labelled:
-            needs_labels("Rank-1 and mAP over λ")
+            needs_labels("A curve of rank-1 and mAP over λ")
         elif graphs is None:
             st.info("Rank-1 and mAP of this network over λ appear here once the gallery is ranked at every λ (above).")
     if measured:

@@ -108,7 +108,7 @@ class Labelling:
         Raises :class:`DataError` where the file there is another one, or has labels while the viewer has some too.
         """
         kept = read_labels(path) if path else None
-        if kept and not is_of_folder(kept, self.folder):
+        if kept and not is_of_folder(kept, self.folder) and not _of_one_zip_file(kept.folder, self.folder):
             raise DataError(
                 f"{path} labels the images in {kept.folder}, not those in {self.folder}; choose another place."
             )
@@ -245,6 +245,12 @@ def _images_of(manifest: Path) -> OpenedDataset | None:
         return OpenedDataset.of(folder.read(place, "its labels are in a manifest"))
 
     return cached("labelled images", watched(place), read, 4)
+
+
+def _of_one_zip_file(*folders: Path) -> bool:
+    """Whether both were unpacked from a zip file of one name, which may have changed in between."""
+    inside = [Path(os.path.relpath(os.path.realpath(folder), UNPACKED.resolve())).parts for folder in folders]
+    return all(parts[0] != ".." for parts in inside) and inside[0][1:] == inside[1][1:]
 
 
 def _usual_place(root: Path) -> Path | None:

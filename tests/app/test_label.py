@@ -271,3 +271,9 @@ def test_labels_of_a_zip_file_are_kept_beside_it(open_label, at_home, images):
     kept = images.with_name("packed.csv")
     assert [image.vehicle_id for image in open_dataset(kept).gallery] == ["v1", "v1"]
     assert "2 of 12" in progress(open_label(packed))
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.write(images / "c0_0.jpg", "below/one more.jpg")
+    again = open_label(packed)
+    assert "2 of 13" in progress(again), "labels of the zip file as it was are gone on with"
+    answer(again, "c0_1", "one more", True)
+    assert len(open_dataset(kept).gallery) == 3

@@ -17,7 +17,7 @@ NEEDS = re.compile(r"(.*) needs to know which images show the same vehicle, and 
 SILENT_ON = {
     "start": ["A score"],
     "learning": ["A batch"],
-    "regions": ["Rank-1 and mAP over λ"],
+    "regions": ["A curve of rank-1 and mAP over λ"],
     "retrieval": ["A score", "A figure with right and wrong ranks"],
     "failures": ["A failure"],
     "scoreboard": ["A score"],
