@@ -44,11 +44,12 @@ def test_the_verdict_leads_on(page, demo):
 
 
 @pytest.mark.parametrize("view", ["", "retrieval", "failures", "scoreboard"])
-@pytest.mark.parametrize("width", [390, 1024])
-def test_the_table_fits_on_a_small_screen(page, demo, view, width):
-    page.set_viewport_size({"width": width, "height": 800})
+def test_the_table_fits_on_a_small_screen(page, demo, view):
+    page.set_viewport_size({"width": 1024, "height": 800})  # where the sidebar leaves the least room
     page.goto(f"{demo}/{view}?align=true")
     page.locator(".metrics tr.difference").nth(1).wait_for()
-    page.wait_for_function(
-        "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.metrics'))"
-    )
+    for width in (1024, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(
+            "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.metrics'))"
+        )
