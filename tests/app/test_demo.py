@@ -89,7 +89,9 @@ def test_pages_open_on_the_telling_query(demo, open_page, no_extraction, monkeyp
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_page_opens_on_the_demo(demo, open_page, view):
     test = whole(open_page(view))
-    assert sidebar(test) == places.DEMO and test.expander[-1].label == "Explain", "the page is drawn to its end"
+    assert sidebar(test) == places.DEMO and "Explain" in [each.label for each in test.expander], (
+        "the page is drawn to its end"
+    )
 
 
 def test_attention_draws_cams_of_both_models_on_the_demo(demo, open_page):

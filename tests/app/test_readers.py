@@ -20,5 +20,5 @@ def test_every_page_works_on_it(open_page, checkpoints, tmp_path, layout):
     for view in VIEWS:
         test = open_page(view, data=str(data), **checkpoints)
         assert not test.exception and not test.error, (view, [each.value for each in test.error])
-        assert test.expander[-1].label == "Explain", f"{view} is drawn to its end"
+        assert "Explain" in [each.label for each in test.expander], f"{view} is drawn to its end"
         assert any(data.name in each.value for each in test.sidebar.caption)
