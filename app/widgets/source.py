@@ -149,9 +149,10 @@ def choose_source() -> Workbench | None:
             )
     st.session_state["source_url"] = {key: st.query_params[key] for key in SHARED if key in st.query_params}
     if third is not None and third not in imported:
+        make = f", or make it with `ssrnet import --data {dataset.root} --name NAME --features FILE.npz`"
         st.warning(
-            f"`{third}` is no imported model of this data set, so it is left out: clear *Third model* in the sidebar, "
-            f"or make it with `ssrnet import --data {dataset.root} --name NAME --features FILE.npz`.",
+            f"`{third}` is no imported model of this data set, so it is left out: clear *Third model* in the "
+            f"sidebar{'' if opened.is_uploaded else make}.",
             icon=":material/error:",
         )
     if protocol is None:
