@@ -51,9 +51,9 @@ def _board(bench: Workbench, pictures: Mapping[str, Image.Image], cosines: Mappi
     rows = marked_rows(pictures, cosines)
     counts = Counter(row["mark"] for row in rows)
     one, two = counts["one vehicle"], counts["two vehicles"]
-    st.progress(
-        min(1.0, (one + two) / ASKED), f"{one + two} of {ASKED} pairs marked: {one} of one vehicle, {two} of two"
-    )
+    marked = one + two
+    of_asked = f" of {ASKED}" if marked < ASKED else ""
+    st.progress(min(1.0, marked / ASKED), f"{marked}{of_asked} pairs marked: {one} of one vehicle, {two} of two")
     _ask(pictures, cosines, rows)
     thresholds = {title: threshold_of_marks(model, list(pictures.values())) for title, model in bench.networks.items()}
     if all(thresholds.values()):

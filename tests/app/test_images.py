@@ -175,6 +175,7 @@ def test_marks_give_a_threshold_and_only_then_a_verdict(open_city, city, checkpo
     test = open_city("images", images_mode="Calibrate", align=align)
     test.session_state["pair_marks"] = marked
     upload(test, photographs=photographs)
+    assert test.get("progress")[-1].proto.text == "21 pairs marked: 9 of one vehicle, 12 of two"
     bench = workbench(city, checkpoints)
     bench = bench.aligned if align == "true" else bench
     thresholds = []
