@@ -181,7 +181,7 @@ def is_done(cell: Cell) -> bool:
     """Whether the cell's file has its numbers under every protocol; raises :class:`DataError` for a damaged one."""
     if not cell.result.exists():
         return False
-    return set(cell.protocols) <= {score.record["protocol"] for score in read_cell(cell.result).scores}
+    return set(cell.protocols) <= {score.record.get("protocol") for score in read_cell(cell.result).scores}
 
 
 def _train(training: TrainSettings) -> Path:

@@ -70,7 +70,7 @@ def table_figure(table: ReportTable) -> go.Figure:
         labels.append(f'<a href="{row.record}">{label}</a>' if row.record else label)
         for c, value in enumerate(map(escape, row.values)):
             columns[c].append(f"<b>{value}</b>" if (r, c) in bold else value)
-    head_height = 18 + HEAD_LINE * max(len(heading(column)) for column in table.columns)
+    head_height = 18 + HEAD_LINE * max((len(heading(column)) for column in table.columns), default=1)
     left = [column.metric == "Source" for column in table.columns]
     widths = [LABEL_WIDTH] + [SOURCE_WIDTH if is_left else NUMBER_WIDTH for is_left in left]
     figure = go.Figure(
