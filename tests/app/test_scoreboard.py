@@ -160,6 +160,12 @@ def test_the_bundled_study_stands_beside_the_papers_numbers(open_page, project, 
     assert re.findall('<th scope="row">(.*?)</th>', table) == ["l = 1", "l = 2", "l = 3"] and "href" not in table
     assert re.search('<td class="here">(<b>)?12.50', table) and '<td class="paper">' in table
     assert len([each for each in test.json if "gallery" in each.value]) == 3
+    notes = " ".join(each.value for each in test.caption)
+    assert "with 1.19% lower mAP on VeRi-776" in notes and "l = 2 has 1.35 points of mAP more than l = 3" in notes
+    test.session_state["others"] = True
+    test = whole(test.run())
+    assert "Other methods on VeRi-776 (Table 9)" in " ".join(each.value for each in test.markdown)
+    assert "SSR-Net has 7.75 points of mAP more than HSS-GCN" in " ".join(each.value for each in test.caption)
 
 
 def test_a_damaged_study_is_one_sentence(open_page, project, two):
