@@ -57,7 +57,7 @@ def index_search(bench: Workbench, key: str, picture: Callable[[], Image.Image],
         return
     closed = outside([each.entry for each in result.neighbours])
     listed = [_picture(rank, each, closed) for rank, each in enumerate(result.neighbours, 1)]
-    note = f"the nearest of {result.size:,} images in {Path(folder).name}, compared one by one"
+    note = f"the nearest of {result.size:,} images in {Path(folder).name}, {result.how}"
     image_rows([ImageRow(model.title, note, listed)], "cards", f"{key}_index_rows", tooltip="")
     for error in list(closed.values())[:1]:
         show_problem(error)

@@ -25,10 +25,11 @@ SECONDS = 60
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The nearest of ``size`` images, all of which that pass the filters were compared."""
+    """The nearest of ``size`` images among those that pass the filters; ``how`` they were found, as a clause."""
 
     neighbours: tuple[Neighbour, ...]
     size: int
+    how: str
 
 
 def index_folders() -> list[str]:
@@ -88,4 +89,4 @@ def _search(path: Path, model: OpenedModel, picture: Image.Image, k: int, filter
     with closing(index):
         query = model.predictor.embed_as(picture, record.extraction).numpy()
         (neighbours,) = index.search(query, k, filters)
-        return SearchResult(tuple(neighbours), len(index))
+        return SearchResult(tuple(neighbours), len(index), record.how)

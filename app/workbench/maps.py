@@ -12,9 +12,9 @@ from app.workbench import OpenedModel, Progress, RankingOptions
 from app.workbench.background import Job, SharedJob
 from app.workbench.cache import cached
 from app.workbench.queries import upload_embeddings
-from ssrnet.analysis.attributes import CAMERA, TYPES, attribute_names, binned, values
+from ssrnet.analysis.attributes import CAMERA, attribute_names, binned, values
 from ssrnet.analysis.neighbours import OwnCamera, neighbourhood_change, neighbourhoods, own_camera, pool
-from ssrnet.data.records import VehicleImage
+from ssrnet.data.records import TYPES, VehicleImage
 from ssrnet.data.uploads import UploadedImage
 from ssrnet.explain.projection import PCAAxes, Projection, ProjectionName, project
 from ssrnet.retrieval.ranking import RankedImage, rank_by_cosine

@@ -13,8 +13,6 @@ from ssrnet.errors import DataError
 SIBLING = "sibling_group"
 """The attribute shared by vehicles that differ only by their marks; a vehicle without it has no sibling."""
 CAMERA = "camera_id"
-TYPES = ("vehicle_type", "type")
-"""Names of the attribute that says what kind of vehicle an image shows."""
 COLOURS = ("color", "colour")
 
 Group = Callable[[str], str]

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssrnet.analysis.attributes import TYPES
-from ssrnet.data.records import VehicleImage
+from ssrnet.data.records import TYPES, VehicleImage
 
 ALIKE = 0.9
 """Two images by one camera whose raw embeddings have at least this cosine count as nearly the same picture."""

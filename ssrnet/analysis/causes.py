@@ -20,7 +20,6 @@ from ssrnet.analysis.attributes import (
     CAMERA,
     COLOURS,
     SIBLING,
-    TYPES,
     angle_between,
     attribute_names,
     coded,
@@ -36,6 +35,7 @@ from ssrnet.analysis.duplicates import SAME_PHOTOGRAPH
 from ssrnet.analysis.suspected_labels import SuspectedLabel, SuspectedPair
 from ssrnet.data.images import pixel_count
 from ssrnet.data.protocols import Split
+from ssrnet.data.records import TYPES
 from ssrnet.errors import DataError
 
 FAR = 90.0

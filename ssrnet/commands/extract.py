@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
 from ssrnet.analysis.health_files import evenly_spaced, save_health
+from ssrnet.commands.progress import image_bar
 from ssrnet.data.damaged import TEST, TRAIN, without_damaged
 from ssrnet.data.datasets import open_dataset
 from ssrnet.data.records import ReIDDataset
@@ -92,7 +91,7 @@ def write_feature_file(settings: FeatureFileSettings) -> None:
             checkpoint.info.image_size,
             group.device,
             settings.workers,
-            progress=progress_bar if group.first else None,
+            progress=image_bar(len(images), group.world) if group.first else None,
             group=group,
             partial=partial,
         )
@@ -119,11 +118,7 @@ def _explain(settings: FeatureFileSettings, checkpoint: Checkpoint, dataset: ReI
         record = feature_record(made_by, dataset, content, GRAPHS)
         path = settings.out / Path(file_name(record)).with_suffix(SUFFIX)
         graphs = extract_graphs(
-            checkpoint.model, images, predictor.image_size, workers=settings.workers, progress=progress_bar
+            checkpoint.model, images, predictor.image_size, workers=settings.workers, progress=image_bar(len(images))
         )
         graphs.at_ratios(CROP_RATIOS.values()).save(path, record)
         print(f"{path}: f_token of {len(images):,} images at {len(CROP_RATIOS)} λ")
-
-
-def progress_bar(batches: Iterable, total: int) -> Iterable:
-    return tqdm(batches, total=total, unit="batch")

@@ -42,6 +42,10 @@ class SearchSettings:
     """Only images of one of these vehicles."""
     not_id: tuple[str, ...] = ()
     """No images of these vehicles."""
+    type: tuple[str, ...] = ()
+    """Only vehicles of one of these types, as the data set names them."""
+    junk: Annotated[tuple[str, str] | None, tyro.conf.arg(metavar="VEHICLE CAMERA")] = None
+    """No images of this vehicle by this camera, as evaluation leaves out a query's own."""
     after: str | None = None
     """Only images taken then or later: seconds, 2026-05-01T12:00, or "day 13 10:21:24", as the data set writes it."""
     before: str | None = None
@@ -54,11 +58,11 @@ class SearchSettings:
     def filters(self) -> Filters:
         """Raises :class:`SettingsError` for a time that cannot be read, or a range that is empty."""
         after, before = _seconds("--after", self.after), _seconds("--before", self.before)
-        return Filters(self.id, self.not_id, self.camera, self.not_camera, after, before)
+        return Filters(self.id, self.not_id, self.camera, self.not_camera, after, before, self.type, self.junk)
 
 
 def search_index(settings: SearchSettings) -> None:
-    """Prints the neighbours as a table.
+    """Prints the neighbours as a table, and under it how they were found where that was not one by one.
 
     Raises :class:`DataError` for an image that cannot be read and for another checkpoint than the index's; otherwise as
     :func:`open_index`.
@@ -88,6 +92,8 @@ def search_index(settings: SearchSettings) -> None:
     if not neighbours:
         raise DataError(f"none of the {size:,} images of {settings.index} passes the filters; loosen one of them.")
     print(table(neighbours))
+    if record.approximate:
+        print(f"of {size:,} images, found {record.how}")
 
 
 def table(neighbours: list[Neighbour]) -> str:

@@ -1,34 +1,31 @@
-"""``ssrnet index serve-check``: whether a Qdrant server serves an index as it should."""
+"""``ssrnet index serve-check``: whether a Milvus server serves an index as it should."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import numpy as np
 import tyro
 
 from ssrnet.errors import DataError, SettingsError
-from ssrnet.index.qdrant import connect, user_facing_errors
+from ssrnet.index.milvus import MilvusIndex, describe
+from ssrnet.index.milvus_client import TIMEOUT_SECONDS, Connection, connect, user_facing_errors
 from ssrnet.index.record import read_index_record
-from ssrnet.index.vectors import exact_distances
-
-if TYPE_CHECKING:
-    from qdrant_client import QdrantClient
 
 SAME = 1e-4
-"""Largest distance of a stored vector to itself: a server may store fewer digits than it was sent."""
+"""Largest distance of a stored vector to itself."""
 
 
 @dataclass(frozen=True)
 class ServeCheckSettings:
-    """Check whether a Qdrant server serves an index as it should."""
+    """Check whether a Milvus server serves an index as it should."""
 
-    url: str
-    """Address of the server, as http://localhost:6333. Its key, if it has one, is read from QDRANT_API_KEY where
-    QDRANT_URL names the same address."""
+    uri: str
+    """Address of the server or cluster, as http://localhost:19530, or a file. A token is read from MILVUS_TOKEN where
+    MILVUS_URI names the same address."""
     index: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder of an index on that server, which says what collection and dimension are right."""
     collection: str | None = None
@@ -44,60 +41,53 @@ def serve_check(settings: ServeCheckSettings) -> None:
     dimension, collection = None, settings.collection
     if settings.index is not None:
         record = read_index_record(settings.index)
-        if record.backend != "qdrant":
+        if record.backend != "milvus":
             raise SettingsError(f"{settings.index} is an exact store, which no server serves; leave out --index.")
         dimension, collection = record.stored, collection or record.collection
-    client = connect(url=settings.url)
-    try:
-        for sentence in findings(client, settings.url, collection, dimension):
+    with closing(connect(settings.uri)) as connection:
+        for sentence in findings(connection, collection, dimension):
             print(sentence)
-    finally:
-        client.close()
 
 
-def findings(client: QdrantClient, url: str, collection: str | None, dimension: int | None) -> Iterator[str]:
+def findings(connection: Connection, collection: str | None, dimension: int | None) -> Iterator[str]:
     """The sentences of :func:`serve_check`, one by one."""
-    with user_facing_errors(url):
-        yield f"{url} answers: Qdrant {client.info().version}."
-        collections = [one.name for one in client.get_collections().collections]
-    ours = sorted(name for name in collections if name.startswith("ssrnet-"))
+    yield f"{connection.uri} answers: {connection.versions}."
+    with user_facing_errors(connection.uri, connection.versions):
+        collections = sorted(connection.client.list_collections(timeout=TIMEOUT_SECONDS))
+    ours = [name for name in collections if name.startswith("ssrnet_")]
     if not (ours if collection is None else collection in collections):
         raise DataError(
-            f"{url} has no collection {collection or 'that ssrnet made'}; it has {', '.join(sorted(collections)) or 'none'}: "
-            "build one with `ssrnet index build --backend qdrant --url`."
+            f"{connection.uri} has no collection {collection or 'that ssrnet made'}; it has "
+            f"{', '.join(collections) or 'none'}: build one with `ssrnet index build --backend milvus --uri`."
         )
     for name in ours if collection is None else [collection]:
-        with user_facing_errors(url):
-            yield from _collection_findings(client, str(name), dimension)
+        yield from _collection_findings(connection, str(name), dimension)
 
 
-def _collection_findings(client: QdrantClient, name: str, dimension: int | None) -> Iterator[str]:
-    from qdrant_client import models
-
-    vectors = client.get_collection(name).config.params.vectors
-    size, distance = getattr(vectors, "size", None), getattr(vectors, "distance", None)
-    if distance != models.Distance.COSINE or size is None or dimension not in (None, size):
+def _collection_findings(connection: Connection, name: str, dimension: int | None) -> Iterator[str]:
+    found = describe(connection, name)
+    if found.metric != "COSINE" or found.dimension is None or dimension not in (None, found.dimension):
         raise DataError(
-            f"the collection {name} has dimension {size} and distance {getattr(distance, 'value', distance)}, but the "
-            f"index needs {dimension or 'one unnamed vector'} and Cosine; build it again under another --collection."
+            f"the collection {name} has dimension {found.dimension} and metric {found.metric}, but the index needs "
+            f"{dimension or 'one vector'} and COSINE; build it again under another --collection."
         )
-    yield f"The collection {name} is there, with {size:,} numbers an image and distance Cosine" + (
-        ", as the index needs." if dimension else "."
+    yield (
+        f"The collection {name} is there, with {found.dimension:,} numbers an image, metric COSINE and index "
+        f"{found.kind}{', as the index needs' if dimension else ''}."
     )
-    count = client.count(name, exact=True).count
-    yield f"It holds {count:,} images."
-    points, _ = client.scroll(name, limit=1, with_vectors=True)
-    if not points:
-        yield "It is empty, so no search was tried."
-        return
-    (point,) = points
-    exact = models.SearchParams(exact=True)
-    hits = client.query_points(name, query=point.vector, limit=10, search_params=exact, with_vectors=True).points
-    query = np.array(point.vector, dtype=np.float32)
-    distances = exact_distances(query, np.array([hit.vector for hit in hits], dtype=np.float32).reshape(-1, len(query)))
-    if not hits or distances[0] > SAME:
+    approximate = found.kind == "HNSW"
+    index = MilvusIndex.open(connection.uri, name, found.dimension, str(found.made_by), approximate)
+    with closing(index):
+        yield f"It holds {len(index):,} images."
+        entries, features = next(index.blocks(1), ([], None))
+        if not entries or features is None:
+            yield "It is empty, so no search was tried."
+            return
+        # Others of the same file may be there under other names.
+        ((nearest, *_),) = index.search(features, 1)
+    if nearest.distance > SAME:
         raise DataError(
-            f"an exact search of {name} for the vector of point {point.id} does not return it first; the server is not "
+            f"a search of {name} for the vector of {entries[0].name} does not return it first; the server is not "
             "working correctly: look into its log."
         )
-    yield f"An exact search for a stored vector returns it first, at distance {distances[0]:.1e}."
+    yield f"A search for a stored vector returns it first, at distance {nearest.distance:.1e}."

@@ -15,6 +15,8 @@ from ssrnet.errors import DataError
 
 UNLABELLED = "unlabelled"
 """The ``protocol`` of a data set whose images nobody has labelled with vehicles."""
+TYPES = ("vehicle_type", "type")
+"""Names of the attribute that says what kind of vehicle an image shows."""
 
 
 @dataclass(frozen=True)

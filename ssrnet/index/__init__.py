@@ -1,1 +1,1 @@
-"""Galleries of any number of images, searched exactly: in a folder, or in a Qdrant collection."""
+"""Galleries of any number of images, in a folder or in a Milvus collection, searched exactly unless asked otherwise."""

@@ -25,38 +25,44 @@ class Coded(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """Row numbers (n,) int64 from 0, ascending; lengths (n,) float64; vehicles, cameras; seconds, NaN if unknown."""
+    """Row numbers (n,) int64 from 0, ascending; lengths (n,) float64; vehicles, cameras, types; seconds, NaN if unknown."""
 
     changes: tuple[int, int]
     rows: np.ndarray
     norms: np.ndarray
     vehicles: Coded
     cameras: Coded
+    types: Coded
     seconds: np.ndarray
 
     @classmethod
-    def read(cls, db: sqlite3.Connection, changes: tuple[int, int], row_count: Callable[[], int]) -> Columns:
+    def read(
+        cls, db: sqlite3.Connection, changes: tuple[int, int], row_count: Callable[[], int], types: str
+    ) -> Columns:
         """All entries; ``changes`` is the state of the database that they were read from.
 
-        ``row_count()`` returns how many rows were ever committed; it is called after the entries are read, since a
+        ``types`` is the SQL expression of an entry's vehicle type. ``row_count()`` returns how many rows were ever committed; it is called after the entries are read, since a
         writer may add some in between. Raises ValueError or TypeError for a row beyond these, a length that is not
         finite, or a label that is no string.
         """
-        records = db.execute("SELECT row, norm, vehicle_id, camera_id, seconds FROM entries ORDER BY row").fetchall()
-        row, norm, vehicle, camera, seconds = zip(*records, strict=True) if records else ((),) * 5
+        records = db.execute(
+            f"SELECT row, norm, vehicle_id, camera_id, {types}, seconds FROM entries ORDER BY row"
+        ).fetchall()
+        row, norm, vehicle, camera, kind, seconds = zip(*records, strict=True) if records else ((),) * 6
         rows, norms = np.array(row, dtype=np.int64) - 1, np.array(norm, dtype=np.float64)
         if len(rows) and not 0 <= rows[0] <= rows[-1] < row_count():
             raise ValueError("it names rows that were never written")
         if not np.isfinite(norms).all():
             raise ValueError("lengths of features are not finite")
-        if not all(isinstance(text, str) or text is None for column in (vehicle, camera) for text in column):
-            raise ValueError("vehicles or cameras are not strings")
+        if not all(isinstance(text, str) or text is None for column in (vehicle, camera, kind) for text in column):
+            raise ValueError("vehicles, cameras or types are not strings")
         return cls(
             changes,
             rows,
             norms,
             _coded(vehicle),
             _coded(camera),
+            _coded(kind),
             np.array([np.nan if s is None else s for s in seconds], dtype=np.float64),
         )
 
@@ -67,6 +73,11 @@ class Columns:
             passes &= self.vehicles.any_of(filters.vehicle_ids)
         if filters.cameras:
             passes &= self.cameras.any_of(filters.cameras)
+        if filters.vehicle_types:
+            passes &= self.types.any_of(filters.vehicle_types)
+        if filters.junk:
+            vehicle, camera = filters.junk
+            passes &= ~(self.vehicles.any_of((vehicle,)) & self.cameras.any_of((camera,)))
         passes &= ~self.vehicles.any_of(filters.not_vehicle_ids)
         passes &= ~self.cameras.any_of(filters.not_cameras)
         if filters.after is not None:

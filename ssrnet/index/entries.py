@@ -25,8 +25,8 @@ class Entry:
     """One indexed image.
 
     ``source`` is the data set and split it comes from, ``name`` its name there (no two images of one source share
-    one), ``content`` the SHA-256 of its file, 64 hex digits. Vehicle, camera and time are None where not known; the
-    time is as the data set writes it (see :func:`read_time`). ``path`` is where the file was found.
+    one), ``content`` the SHA-256 of its file, 64 hex digits. Vehicle, camera, time and type are None where not known;
+    the time is as the data set writes it (see :func:`read_time`). ``path`` is where the file was found.
     Raises :class:`DataError` for a name that is not UTF-8.
     """
 
@@ -37,9 +37,10 @@ class Entry:
     camera_id: str | None = None
     time: str | None = None
     path: str = ""
+    vehicle_type: str | None = None
 
     def __post_init__(self) -> None:
-        for text in (self.source, self.name, self.vehicle_id or "", self.camera_id or "", self.time or "", self.path):
+        for text in (getattr(self, name) or "" for name in FIELDS):
             try:
                 text.encode()
             except UnicodeEncodeError as error:
@@ -60,9 +61,11 @@ class Entry:
 class Filters:
     """The entries that a search compares: all by default, else those that meet every condition.
 
-    ``vehicle_ids`` and ``cameras``: any one of these; ``not_vehicle_ids`` and ``not_cameras``: none of these, which
-    holds for entries whose vehicle or camera is not known. ``after`` and ``before``: seconds, both inclusive; an
-    entry whose time is not known is outside. Raises :class:`SettingsError` where ``after`` is later than ``before``.
+    ``vehicle_ids``, ``cameras`` and ``vehicle_types``: any one of these; ``not_vehicle_ids`` and ``not_cameras``: none
+    of these, which holds for entries whose vehicle or camera is not known. ``junk``: a vehicle and a camera, whose
+    images of this vehicle by this camera are left out, as evaluation leaves out a query's. ``after`` and ``before``:
+    seconds, both inclusive; an entry whose time is not known is outside. Raises :class:`SettingsError` where ``after``
+    is later than ``before``.
     """
 
     vehicle_ids: tuple[str, ...] = ()
@@ -71,6 +74,8 @@ class Filters:
     not_cameras: tuple[str, ...] = ()
     after: float | None = None
     before: float | None = None
+    vehicle_types: tuple[str, ...] = ()
+    junk: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.after is not None and self.before is not None and self.after > self.before:
@@ -97,7 +102,7 @@ class Neighbour(NamedTuple):
 class GalleryIndex(Protocol):
     """What every backend can do; ``dimension`` is the length of the features that it takes.
 
-    Every search is exact. Neighbours at equal distance are ordered by name, then source and key, so that the order does
+    Every search is exact, but in an index that was built to be approximate. Neighbours at equal distance are ordered by name, then source and key, so that the order does
     not depend on the order of adding.
     """
 
@@ -113,7 +118,7 @@ class GalleryIndex(Protocol):
         """
 
     def relabel(self, entries: Sequence[Entry]) -> None:
-        """Replaces vehicle, camera, time and path of existing entries by those of ``entries``, by key."""
+        """Replaces vehicle, camera, time, path and type of existing entries by those of ``entries``, by key."""
 
     def delete(self, keys: Collection[str]) -> int:
         """Removes entries by key; returns how many were there."""
@@ -123,6 +128,9 @@ class GalleryIndex(Protocol):
 
     def entries(self) -> Iterator[Entry]:
         """All of them, in no order."""
+
+    def blocks(self, size: int = 1024) -> Iterator[tuple[list[Entry], np.ndarray]]:
+        """All of them with their features (n, stored dimension), ``size`` at a time, in an order of the backend's."""
 
     def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
         """For each of the queries (Q, dimension) its ``k`` nearest entries, or fewer where fewer pass the filters."""

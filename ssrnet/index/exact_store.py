@@ -32,12 +32,13 @@ WAIT_SECONDS = 30
 AT_ONCE = 500
 """Values in one SQL statement; SQLite may be built with a limit of 999."""
 
-COLUMNS = ", ".join(FIELDS)
+TYPE = "vehicle_type"
+"""The column that stores of earlier versions lack; the first change of such a store adds it."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     row INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, so that a reader's row stays what it was
     key TEXT NOT NULL UNIQUE, source TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL,
-    vehicle_id TEXT, camera_id TEXT, time TEXT, path TEXT NOT NULL,
+    vehicle_id TEXT, camera_id TEXT, time TEXT, path TEXT NOT NULL, vehicle_type TEXT,
     seconds REAL, norm REAL NOT NULL, crc INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS names ON entries (source, name);
@@ -85,7 +86,7 @@ class ExactIndex:
             start = self._rows_given()
             self._write_rows(start, half[fresh])
             self._db.executemany(
-                f"INSERT INTO entries (row, key, seconds, norm, crc, {COLUMNS}) "
+                f"INSERT INTO entries (row, key, seconds, norm, crc, {', '.join(FIELDS)}) "
                 f"VALUES (?, ?, ?, ?, ?{', ?' * len(FIELDS)})",
                 [
                     (
@@ -104,8 +105,8 @@ class ExactIndex:
     def relabel(self, entries: Sequence[Entry]) -> None:
         with self._readable(), self._transaction():
             self._db.executemany(
-                "UPDATE entries SET vehicle_id=?, camera_id=?, time=?, seconds=?, path=? WHERE key=?",
-                [(e.vehicle_id, e.camera_id, e.time, e.seconds, e.path, e.key) for e in entries],
+                f"UPDATE entries SET vehicle_id=?, camera_id=?, time=?, seconds=?, path=?, {TYPE}=? WHERE key=?",
+                [(e.vehicle_id, e.camera_id, e.time, e.seconds, e.path, e.vehicle_type, e.key) for e in entries],
             )
 
     def delete(self, keys: Collection[str]) -> int:
@@ -117,7 +118,7 @@ class ExactIndex:
 
     def named(self, source: str, names: Sequence[str]) -> list[Entry]:
         with self._readable():
-            rows = self._select(COLUMNS, "name", names, "source=? AND", (source,))
+            rows = self._select(self._fields, "name", names, "source=? AND", (source,))
             return [self._entry(row) for row in rows]
 
     def entries(self) -> Iterator[Entry]:
@@ -147,6 +148,13 @@ class ExactIndex:
         with self._readable():
             return [self._nearest(query, "key", of_query, k) for query, of_query in zip(queries, keys, strict=True)]
 
+    def features(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
+        """By key the feature (dimension,) float16 of each of ``keys`` that is there."""
+        with self._readable():
+            found = {row - 1: key for row, key in self._select("row, key", "key", keys)}
+            rows = np.array(sorted(found), dtype=np.int64)
+            return {found[row]: values for row, values in zip(rows.tolist(), self._rows(rows), strict=True)}
+
     def verify(self) -> None:
         """Reads every row and compares it with its checksum; raises :class:`DataError` for the first that differs."""
         with self._readable():
@@ -173,7 +181,7 @@ class ExactIndex:
     def _nearest(self, query: np.ndarray, column: str, values: Sequence, k: int) -> list[Neighbour]:
         """The ``k`` nearest of the entries whose row number or key is one of ``values``."""
         values = np.asarray(values).tolist()
-        records = sorted(self._select(f"row, {COLUMNS}", column, values))  # without those deleted since
+        records = sorted(self._select(f"row, {self._fields}", column, values))  # without those deleted since
         rows = np.array([record[0] - 1 for record in records], dtype=np.int64)
         if len(rows) and not 0 <= rows[0] <= rows[-1] < self._rows_given():
             raise self._damaged("it names rows that were never written")
@@ -208,11 +216,13 @@ class ExactIndex:
         columns = self._db.execute("PRAGMA table_xinfo(entries)").fetchall()
         if not columns:
             raise self._damaged("no such table: entries")
-        expected = {"row", "key", "seconds", "norm", "crc", *FIELDS}
-        if unexpected or {column[1] for column in columns} != expected or any(column[6] for column in columns):
+        expected, there = {"row", "key", "seconds", "norm", "crc", *FIELDS}, {column[1] for column in columns}
+        if unexpected or there | {TYPE} != expected or any(column[6] for column in columns):
             raise self._damaged(
                 f"its database was not made by ssrnet: {', '.join(map(str, unexpected)) or 'other columns'}"
             )
+        self._type = TYPE if TYPE in there else "NULL"
+        self._fields = ", ".join(self._type if name == TYPE else name for name in FIELDS)
 
     def _entry(self, row: Sequence) -> Entry:
         try:
@@ -254,7 +264,7 @@ class ExactIndex:
         while True:
             with self._readable():
                 records = self._db.execute(
-                    f"SELECT row, {COLUMNS} FROM entries WHERE row > ? ORDER BY row LIMIT ?", (last, size)
+                    f"SELECT row, {self._fields} FROM entries WHERE row > ? ORDER BY row LIMIT ?", (last, size)
                 ).fetchall()
             if not records:
                 return
@@ -267,7 +277,7 @@ class ExactIndex:
         changes = self._db.execute("PRAGMA data_version").fetchone()[0], self._db.total_changes
         if self._columns is None or self._columns.changes != changes:
             try:
-                self._columns = Columns.read(self._db, changes, self._rows_given)
+                self._columns = Columns.read(self._db, changes, self._rows_given, self._type)
             except (TypeError, ValueError, OverflowError) as error:
                 raise self._damaged(error) from error
         return self._columns
@@ -283,6 +293,10 @@ class ExactIndex:
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._check_schema()  # another process may have added the column since
+            if self._type != TYPE:
+                self._db.execute(f"ALTER TABLE entries ADD COLUMN {TYPE} TEXT")
+                self._check_schema()
             yield
             self._db.execute("COMMIT")
         except BaseException:

@@ -112,6 +112,9 @@ class ProjectedIndex:
     def entries(self) -> Iterator[Entry]:
         return self.inner.entries()
 
+    def blocks(self, size: int = 1024) -> Iterator[tuple[list[Entry], np.ndarray]]:
+        return self.inner.blocks(size)
+
     def search(self, queries: np.ndarray, k: int, filters: Filters = EVERYTHING) -> list[list[Neighbour]]:
         return self.inner.search(self.projection(self._checked(queries)), k, filters)
 

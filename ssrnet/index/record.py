@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.files import read_json, write_atomically
+from ssrnet.index.recall import Recall
 from ssrnet.model import EmbeddingSettings
 from ssrnet.retrieval.extraction import ExtractSettings
 
 FORMAT = "ssrnet index 1"
 FILE = "index.json"
 
-Backend = Literal["exact", "qdrant"]
+Backend = Literal["exact", "milvus"]
+StoredAs = Literal["float16", "float32"]
 
 SHAPING = ("checkpoint_hash", "image_size", "flip_test", "neck", "normalise_branches", "branches")
 """The entries of ``features`` on which the numbers depend; indexes that differ in others can be compared."""
@@ -26,8 +28,9 @@ class IndexRecord:
     """``dimension``: numbers of a feature as the checkpoint computes it; ``stored``: as the index stores it.
 
     The two differ where there is a projection. ``features`` is a checkpoint's record with that of
-    :func:`ssrnet.retrieval.extraction.describe`. ``url`` and ``collection`` are Qdrant's; the URL is None where
-    Qdrant's files lie in the folder itself.
+    :func:`ssrnet.retrieval.extraction.describe`. ``uri`` and ``collection`` are Milvus's; the URI is None where
+    Milvus's file lies in the folder itself. ``stored_as``: what holds a number, which was rounded to float16 before.
+    ``recall`` is that of an approximate index, None until a build has measured it.
     """
 
     backend: Backend
@@ -35,13 +38,23 @@ class IndexRecord:
     stored: int
     features: dict[str, object]
     version: str
-    url: str | None = None
+    uri: str | None = None
     collection: str | None = None
+    stored_as: StoredAs = "float16"
+    approximate: bool = False
+    recall: Recall | None = None
 
     def save(self, folder: Path) -> None:
         """Writes the folder's ``index.json``; raises :class:`ResourceError` where it cannot be written."""
         text = json.dumps({"format": FORMAT} | asdict(self), indent=2)
         write_atomically(folder / FILE, lambda path: path.write_text(text + "\n"))
+
+    @property
+    def how(self) -> str:
+        """How an answer is found, as a clause."""
+        if not self.approximate:
+            return "compared one by one"
+        return f"approximately (HNSW): {self.recall or 'its recall is measured when a build of it ends'}"
 
     @property
     def extraction(self) -> ExtractSettings:
@@ -73,7 +86,13 @@ def read_index_record(folder: Path) -> IndexRecord:
         values = read_json(path)
         if values.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
-        record = IndexRecord(**values)
+        if values["backend"] == "qdrant":
+            raise DataError(
+                f"{folder} holds an index in Qdrant, which ssrnet no longer reads; build it again in another folder, with "
+                "--backend milvus."
+            )
+        values.pop("url", None)  # null in exact stores of earlier versions
+        record = IndexRecord(**values | {"recall": Recall(**values["recall"]) if values.get("recall") else None})
         _check_values(record)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
@@ -89,12 +108,17 @@ def read_index_record(folder: Path) -> IndexRecord:
 def _check_values(record: IndexRecord) -> None:
     """Raises ValueError, KeyError or TypeError for a value of another type or out of range."""
     sizes = (record.dimension, record.stored)
-    if record.backend not in ("exact", "qdrant") or not all(type(n) is int and 0 < n < 2**20 for n in sizes):
+    if record.backend not in get_args(Backend) or not all(type(n) is int and 0 < n < 2**20 for n in sizes):
         raise ValueError("its backend or dimension is invalid")
-    if record.backend == "qdrant" and not (isinstance(record.collection, str) and record.collection):
+    if record.backend == "milvus" and not (isinstance(record.collection, str) and record.collection):
         raise ValueError("it names no collection")
-    if not (record.url is None or isinstance(record.url, str)):
+    if not (record.uri is None or isinstance(record.uri, str)):
         raise ValueError("its address is no string")
+    if not isinstance(record.approximate, bool) or record.stored_as not in get_args(StoredAs):
+        raise ValueError("it does not say how it is searched or stored")
+    numbers = () if record.recall is None else asdict(record.recall).values()
+    if not all(isinstance(n, int | float) and 0 <= n < 2**40 for n in numbers):
+        raise ValueError("its recall is invalid")
     extraction = record.extraction
     if extraction.image_size is not None and type(extraction.image_size) is not int:
         raise ValueError(f"its image size is {extraction.image_size!r}")

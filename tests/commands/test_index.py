@@ -1,8 +1,9 @@
 """``ssrnet index build | search | serve-check``, from the command line."""
 
 import json
-import os
+import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.commands.index_search import SearchSettings, search_index
 from ssrnet.commands.index_server import findings
 from ssrnet.data.datasets import open_dataset
-from ssrnet.errors import DataError, ResourceError, SettingsError
+from ssrnet.errors import DataError, InstallationError, ResourceError, SettingsError
+from ssrnet.index import milvus_client
 from ssrnet.index.exact_store import ExactIndex
+from ssrnet.index.milvus_client import connect
 from ssrnet.index.opening import open_index
 from ssrnet.index.pca import FILE
+from ssrnet.index.record import read_index_record
 from ssrnet.retrieval.extraction import ExtractSettings, extract
 from ssrnet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests import tiny
@@ -45,8 +49,6 @@ def query(settings: BuildSettings, image: Path, **changes) -> SearchSettings:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_build_holds_what_extract_computes_and_again_adds_nothing(settings, backend, capsys):
-    if backend == "qdrant":
-        pytest.importorskip("qdrant_client")
     settings = replace(settings, backend=backend)
     first = built(settings, capsys)
     assert f"12 images of 1,536 numbers, {backend}; 0 images were there, 12 added (0 from feature files)" in first
@@ -107,6 +109,8 @@ def test_search_prints_a_table(settings, capsys):
     header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert header == ["rank", "distance", "vehicle", "camera", "time", "name", "source"]
     assert len(rows) == 3 and rows[0][:2] == ["1", "0.0000"] and rows[0][5] == image.name
+    search_index(query(settings, image, k=12, junk=(rows[0][2], rows[0][3]), type=("car", "bus")))
+    assert not any(line.split()[2:4] == rows[0][2:4] for line in capsys.readouterr().out.splitlines()[1:])
     search_index(query(settings, image, camera=("c002",), not_id=(rows[0][2],)))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
     assert len(rows) == 6 and {row[3] for row in rows} == {"c002"} and image.name[:4] not in {row[2] for row in rows}
@@ -187,50 +191,85 @@ def test_pca_without_a_protocol_says_so(settings, capsys):
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
     [
-        ({"url": "http://localhost:1"}, SettingsError, "--url and --collection belong to Qdrant; add --backend qdrant"),
+        ({"uri": "http://localhost:1"}, SettingsError, "--uri, --collection and --approximate belong to Milvus; add"),
+        ({"approximate": True}, SettingsError, "--uri, --collection and --approximate belong to Milvus; add"),
         ({"pca": 0}, SettingsError, "--pca is 0"),
-        ({"backend": "qdrant", "url": "localhost"}, SettingsError, "--url is 'localhost'; write the address"),
+        ({"backend": "milvus", "uri": "localhost"}, SettingsError, "--uri is 'localhost'; write the address"),
         (
-            {"backend": "qdrant", "url": "http://127.0.0.1:9"},
+            {"backend": "milvus", "uri": "http://127.0.0.1:9"},
             ResourceError,
-            "Qdrant at http://127.0.0.1:9 did not do as",
+            "Milvus at http://127.0.0.1:9 did not do as",
         ),
         ({"pca": 900}, SettingsError, "--pca is 900, but 12 features of 1,536 numbers have at most 12 directions"),
     ],
 )
-def test_bad_settings_are_one_sentence(settings, changes, error, sentence):
-    if changes.get("backend") == "qdrant":
-        pytest.importorskip("qdrant_client")
+def test_bad_settings_are_one_sentence(settings, changes, error, sentence, monkeypatch):
+    monkeypatch.setattr(milvus_client, "CONNECT_SECONDS", 1)
     with pytest.raises(error, match=sentence) as caught:
         build_index(replace(settings, **changes))
     assert "\n" not in str(caught.value)
 
 
-def test_without_qdrant_client(settings, monkeypatch):
-    monkeypatch.setitem(sys.modules, "qdrant_client", None)
-    with pytest.raises(Exception, match=r"needs qdrant-client, not installed here; run `pip install -e .\[index\]`"):
-        build_index(replace(settings, backend="qdrant"))
+def test_without_pymilvus(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(InstallationError, match=r"needs pymilvus, not installed here; run `pip install -e .\[index\]`"):
+        build_index(replace(settings, backend="milvus"))
 
 
 def test_what_serve_check_says(settings):
-    """The same sentences from local mode, which has no server to be reached."""
-    pytest.importorskip("qdrant_client")
-    build_index(replace(settings, backend="qdrant"))
-    index, record = open_index(settings.out)
+    """Of a file, which answers as a server does."""
+    settings = replace(settings, backend="milvus", uri=str(settings.out / "named.db"))
+    build_index(settings)
+    record = read_index_record(settings.out)
     name = record.collection
-    answers, there, holds, found = findings(index.client, "http://x", None, record.stored)
-    assert answers.startswith("http://x answers: Qdrant ")
-    assert (
-        there == f"The collection {name} is there, with 1,536 numbers an image and distance Cosine, as the index needs."
-    )
-    assert holds == "It holds 12 images." and "returns it first, at distance" in found
-    with pytest.raises(DataError, match="has dimension 1536 and distance Cosine, but the index needs 512"):
-        list(findings(index.client, "http://x", name, 512))
-    with pytest.raises(DataError, match=f"http://x has no collection absent; it has {name}: build one"):
-        list(findings(index.client, "http://x", "absent", None))
-    index.delete([entry.key for entry in index.entries()])
-    assert list(findings(index.client, "http://x", name, None))[-1] == "It is empty, so no search was tried."
-    index.close()
+    with closing(connect(settings.uri)) as connection:
+        answers, there, holds, found = findings(connection, None, record.stored)
+        assert answers.startswith(f"{settings.uri} answers: Milvus milvus_lite-") and "pymilvus 3" in answers
+        assert there == (
+            f"The collection {name} is there, with 1,536 numbers an image, metric COSINE and index FLAT, as the index "
+            "needs."
+        )
+        assert holds == "It holds 12 images." and "returns it first, at distance" in found
+        with pytest.raises(DataError, match="has dimension 1536 and metric COSINE, but the index needs 512"):
+            list(findings(connection, name, 512))
+        with pytest.raises(DataError, match=f"named.db has no collection absent; it has {name}: build one"):
+            list(findings(connection, "absent", None))
+        with closing(open_index(settings.out)[0]) as index:
+            index.delete([entry.key for entry in index.entries()])
+        assert list(findings(connection, name, None))[-1] == "It is empty, so no search was tried."
+
+
+def test_features_of_an_index_are_those_of_the_same_checkpoint(settings, tmp_path):
+    """`--features` names exact indexes too; one of another checkpoint, or of projected features, is refused."""
+    build_index(replace(settings, pca=4))
+    here = replace(settings, out=tmp_path / "here", features=(settings.out,))
+    with pytest.raises(DataError, match="is no exact index of whole features; .* with --pca it is full in the folder"):
+        build_index(here)
+    build_index(replace(here, features=(settings.out / "full",)))
+    other = replace(here, checkpoint=tmp_path / "other.safetensors", out=tmp_path / "others")
+    model = tiny.network(seed=1)
+    save_checkpoint(other.checkpoint, model, tiny.info(model))
+    with pytest.raises(DataError, match="was built with checkpoint hash"):
+        build_index(replace(other, features=(here.out,)))
+
+
+def test_two_processes_feed_one_index(settings, tmp_path, capfd):
+    """As torchrun starts them: the rows are those of one process, and only the first prints."""
+    build_index(replace(settings, split="all"))
+    capfd.readouterr()
+    together = tmp_path / "together"
+    of = ["--data", settings.data, "--checkpoint", settings.checkpoint, "--out", together, "--split", "all"]
+    options = ["--workers", "0", "--device", "cpu", "--features", tmp_path / "none"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ssrnet"]
+    done = subprocess.run([*map(str, (*torchrun, "index", "build", *of, *options))], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("30 images of 1,536 numbers, exact; 0 images were there, 30 added") == 1, done.stdout
+    rows = [
+        {e.key: f for part in index.blocks() for e, f in zip(*part, strict=True)}
+        for index in (open_index(settings.out)[0], open_index(together)[0])
+    ]
+    assert rows[0].keys() == rows[1].keys() and len(rows[0]) == 30
+    assert all(np.allclose(rows[1][key], feature, rtol=2e-3, atol=2e-3) for key, feature in rows[0].items())
 
 
 def test_from_the_shell(settings):
@@ -241,28 +280,6 @@ def test_from_the_shell(settings):
     options = ["--index", settings.out, "--image", image, "--k", "2", "--not-camera", "c002"]
     results = run_command("index", "search", *options, *of)
     assert results.returncode == 0 and image.name in results.output.splitlines()[1], results.output
-    unreachable = run_command("index", "serve-check", "--url", "http://127.0.0.1:9")
+    unreachable = run_command("index", "serve-check", "--uri", "http://127.0.0.1:9")
     assert unreachable.returncode == 2 and unreachable.output.startswith("ssrnet: ")
     assert "Traceback" not in unreachable.output and unreachable.output.count("\n") == 1
-
-
-@pytest.mark.skipif("QDRANT_URL" not in os.environ, reason="QDRANT_URL names no Qdrant server to test with")
-def test_a_server(settings, capsys):
-    settings = replace(
-        settings, backend="qdrant", url=os.environ["QDRANT_URL"], collection=f"ssrnet-test-{os.getpid()}"
-    )
-    exact = replace(settings, backend="exact", url=None, collection=None, out=settings.out.with_name("exact"))
-    build_index(exact)
-    build_index(settings)
-    served, record = open_index(settings.out)
-    try:
-        own, _ = open_index(exact.out)
-        queries = np.concatenate([features for _, features in own.blocks()])
-        for mine, theirs in zip(own.search(queries, 5), served.search(queries, 5), strict=True):
-            assert [n.entry for n in mine] == [n.entry for n in theirs]
-            assert np.allclose([n.distance for n in mine], [n.distance for n in theirs], atol=1e-5)
-        cli.run(["index", "serve-check", "--url", settings.url, "--index", str(settings.out)])
-        assert "returns it first" in capsys.readouterr().out
-    finally:
-        served.client.delete_collection(record.collection)
-        served.close()

@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from ssrnet.data.protocols import Split
 from ssrnet.data.records import VehicleImage
@@ -24,11 +23,11 @@ MADE_BY = {
     "normalise_branches": False,
     "branches": [],
 }
-BACKENDS = ("exact", "qdrant")
+BACKENDS = ("exact", "milvus")
 
 
 def entries(count: int, source: str = "toys/test") -> list[Entry]:
-    """Names in order; five cameras, every eleventh unknown; seven vehicles; a time each, every fifth unknown."""
+    """Names in order; seven vehicles; five cameras, three types and a time each, some of them unknown."""
     return [
         Entry(
             source,
@@ -37,6 +36,7 @@ def entries(count: int, source: str = "toys/test") -> list[Entry]:
             f"v{i % 7}",
             None if i % 11 == 0 else f"c{i % 5}",
             None if i % 5 == 0 else f"day 0 00:{i // 60:02d}:{i % 60:02d}",
+            vehicle_type=(None, "car", "van")[i % 3],
         )
         for i in range(count)
     ]
@@ -57,8 +57,6 @@ def crowded(count: int, dimension: int = DIMENSION) -> np.ndarray:
 
 
 def make(folder: Path, backend: str, dimension: int = DIMENSION) -> GalleryIndex:
-    if backend == "qdrant":
-        pytest.importorskip("qdrant_client", reason="qdrant-client is not installed: pip install -e .[index]")
     return make_index(folder, backend, MADE_BY, dimension)[0]
 
 
@@ -79,6 +77,10 @@ def passes(entry: Entry, filters: Filters) -> bool:
     if filters.cameras and entry.camera_id not in filters.cameras:
         return False
     if entry.vehicle_id in filters.not_vehicle_ids or entry.camera_id in filters.not_cameras:
+        return False
+    if filters.vehicle_types and entry.vehicle_type not in filters.vehicle_types:
+        return False
+    if filters.junk == (entry.vehicle_id, entry.camera_id):
         return False
     if filters.after is not None and (entry.seconds is None or entry.seconds < filters.after):
         return False

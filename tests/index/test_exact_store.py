@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import zlib
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +24,7 @@ def backend(request):
 
 
 def alike(found, expected) -> bool:
-    """The same entries in the same order; Qdrant brings vectors to length 1 anew when it opens, in float32."""
+    """The same entries in the same order; both rank by float64 distances of the same numbers."""
     return [[n.entry for n in row] for row in found] == [[n.entry for n in row] for row in expected] and np.allclose(
         [n.distance for row in found for n in row], [n.distance for row in expected for n in row], rtol=0, atol=3e-7
     )
@@ -82,8 +84,8 @@ def test_labels_are_corrected(tmp_path, backend):
     listed, values = entries(10), features(10)
     index.add(listed, values)
     index.search(values, 3)  # so that a store that keeps columns has some to renew
-    index.relabel([replace(listed[3], vehicle_id="new", camera_id=None, time="12.5")])
-    (row,) = index.search(values[:1], 10, Filters(vehicle_ids=("new",), after=12, before=13))
+    index.relabel([replace(listed[3], vehicle_id="new", camera_id=None, time="12.5", vehicle_type="bus")])
+    (row,) = index.search(values[:1], 10, Filters(vehicle_ids=("new",), after=12, before=13, vehicle_types=("bus",)))
     assert [entry.name for entry, _ in row] == ["0003.jpg"] and row[0].entry.camera_id is None
     assert len(index) == 10
     index.close()
@@ -106,14 +108,6 @@ def test_two_processes_see_each_others_entries(tmp_path):
     assert one.search(features(8), 9) == other.search(features(8), 9) and len(one) == 7
 
 
-def test_qdrants_local_folder_is_for_one(tmp_path):
-    first = make(tmp_path, "qdrant")
-    with pytest.raises(ResourceError, match="another process has .* open, and Qdrant's local mode allows one"):
-        open_index(tmp_path)
-    first.close()
-    open_index(tmp_path)[0].close()
-
-
 def test_an_index_made_otherwise_is_refused(tmp_path):
     make(tmp_path, "exact").close()
     with pytest.raises(
@@ -122,8 +116,8 @@ def test_an_index_made_otherwise_is_refused(tmp_path):
         make_index(tmp_path, "exact", MADE_BY | {"checkpoint_hash": "d" * 16}, DIMENSION)
     with pytest.raises(DataError, match="flip test False .* flip test True"):
         make_index(tmp_path, "exact", MADE_BY | {"flip_test": True}, DIMENSION)
-    with pytest.raises(DataError, match="with backend exact, but qdrant was given"):
-        make_index(tmp_path, "qdrant", MADE_BY, DIMENSION)
+    with pytest.raises(DataError, match="with backend exact, but milvus was given"):
+        make_index(tmp_path, "milvus", MADE_BY, DIMENSION)
     with pytest.raises(DataError, match="with precision float32, but bfloat16 was given"):
         make_index(tmp_path, "exact", MADE_BY | {"precision": "bfloat16"}, DIMENSION)
     make_index(tmp_path, "exact", MADE_BY | {"checkpoint": "copy.safetensors"}, DIMENSION)[0].close()
@@ -135,7 +129,7 @@ def test_an_index_of_bfloat16_takes_queries_of_float32(tmp_path):
     index.close()
     record.check(tmp_path, MADE_BY)
     assert record.features == made_by and record.extraction.precision == "float32"
-    assert collection_name(MADE_BY) == "ssrnet-e9f4cc23554e1dca" != collection_name(made_by)
+    assert collection_name(MADE_BY) == "ssrnet_e9f4cc23554e1dca" != collection_name(made_by)
 
 
 def cut(path):
@@ -174,14 +168,76 @@ def test_a_damaged_store_is_refused_in_a_sentence(tmp_path, file, harm, sentence
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("harm", [scribble, cut])
-def test_a_damaged_qdrant_folder_is_refused_in_a_sentence(tmp_path, harm):
-    index = make(tmp_path, "qdrant")
-    index.add(entries(3), features(3))
-    index.close()
-    harm(next(tmp_path.rglob("storage.sqlite")) if harm is scribble else tmp_path / "qdrant/meta.json")
-    with pytest.raises(DataError, match="Qdrant's files in .* are damaged"):
-        open_index(tmp_path)
+def test_an_index_in_qdrant_is_refused_in_a_sentence(tmp_path):
+    make(tmp_path, "exact").close()
+    path = tmp_path / "index.json"
+    path.write_text(path.read_text().replace('"exact"', '"qdrant"'))
+    with pytest.raises(DataError, match="holds an index in Qdrant, which ssrnet no longer reads; build it again"):
+        read_index_record(tmp_path)
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """A store of three entries as earlier versions wrote it: its record names a URL, and no entry has a type."""
+    make(tmp_path, "exact").close()
+    record = json.loads((tmp_path / "index.json").read_text())
+    later = ("uri", "stored_as", "approximate", "recall")
+    written = {name: value for name, value in record.items() if name not in later} | {"url": None}
+    (tmp_path / "index.json").write_text(json.dumps(written))
+    with closing(sqlite3.connect(tmp_path / INDEX)) as db:
+        db.execute("ALTER TABLE entries DROP COLUMN vehicle_type")
+    listed = [replace(entry, vehicle_type=None) for entry in entries(3)]
+    half = features(3).astype("<f2")
+    (tmp_path / MATRIX).write_bytes(half.tobytes())
+    with closing(sqlite3.connect(tmp_path / INDEX)) as db:
+        for row, (entry, values) in enumerate(zip(listed, half, strict=True), 1):
+            fields = [
+                entry.source,
+                entry.name,
+                entry.content,
+                entry.vehicle_id,
+                entry.camera_id,
+                entry.time,
+                entry.path,
+            ]
+            norm = float(np.linalg.norm(values.astype(np.float64)))
+            marks = ", ".join("?" * 12)
+            db.execute(
+                "INSERT INTO entries (row, key, source, name, content, vehicle_id, camera_id, time, path, seconds, norm, crc)"
+                f" VALUES ({marks})",
+                (row, entry.key, *fields, entry.seconds, norm, zlib.crc32(values.tobytes())),
+            )
+        db.commit()
+    return listed
+
+
+def test_a_store_of_an_earlier_version_is_read_as_it_is(tmp_path, earlier):
+    before = (tmp_path / INDEX).read_bytes()
+    index, record = open_index(tmp_path)
+    with index:
+        assert [row[0].entry for row in index.search(features(3), 3)] == earlier and len(index) == 3
+        assert index.search(features(1), 3, Filters(vehicle_types=("car",))) == [[]]
+        index.verify()
+    assert (record.uri, record.stored_as, record.how) == (None, "float16", "compared one by one")
+    assert (tmp_path / INDEX).read_bytes() == before
+
+
+def test_a_store_of_an_earlier_version_gets_types_with_its_first_change(tmp_path, earlier):
+    with open_index(tmp_path)[0] as index, open_index(tmp_path)[0] as reader:
+        index.relabel([replace(earlier[1], vehicle_type="car")])
+        assert index.add(entries(5), features(5)) == 2
+        (row,) = index.search(features(1), 9, Filters(vehicle_types=("car",)))
+        assert sorted(n.entry.name for n in row) == ["0001.jpg", "0004.jpg"]
+        assert len(reader.search(features(1), 9)[0]) == 5
+        assert reader.add(entries(6), features(6)) == 1 and len(index) == 6
+
+
+def test_features_by_key(tmp_path):
+    with make(tmp_path, "exact") as index:
+        index.add(entries(9), features(9))
+        wanted = [entries(9)[i].key for i in (7, 2)]
+        found = index.features([*wanted, "no such key"])
+        assert found.keys() == set(wanted) and np.array_equal(found[wanted[0]], features(9)[7].astype(np.float16))
 
 
 def test_no_folder_at_all(tmp_path):

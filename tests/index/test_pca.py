@@ -56,8 +56,6 @@ def test_the_sample_is_evenly_spaced(most, step):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_projected_index_searches_projected_features(tmp_path, projection, backend):
-    if backend == "qdrant":
-        pytest.importorskip("qdrant_client")
     index, record = make_index(tmp_path, backend, MADE_BY, DIMENSION, projection)
     assert (index.dimension, record.dimension, record.stored) == (DIMENSION, DIMENSION, 8)
     index.add(entries(COUNT), features(COUNT))
@@ -77,8 +75,6 @@ def test_a_projected_index_searches_projected_features(tmp_path, projection, bac
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_candidates_are_ordered_by_whole_features(tmp_path, projection, backend):
-    if backend == "qdrant":
-        pytest.importorskip("qdrant_client")
     short, _ = make_index(tmp_path / "short", backend, MADE_BY, DIMENSION, projection)
     whole = make(tmp_path / "whole", "exact")
     for index in (short, whole):

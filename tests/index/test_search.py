@@ -20,6 +20,8 @@ FILTERS = [
     Filters(after=30, before=200),
     Filters(after=250.0),
     Filters(cameras=("c2",), vehicle_ids=("v1", "v4"), not_vehicle_ids=("v4",), before=280),
+    Filters(vehicle_types=("van", "no such type"), before=290),
+    Filters(junk=("v3", "c3")),
 ]
 
 

@@ -118,9 +118,10 @@ def _take_shortcuts(shortcuts: Shortcuts) -> None:
         graph = onnx.load(shortcuts.graph)
         ssrnet.commands.export.to_onnx = lambda *_: graph
     if shortcuts.steadily is not None:
+        import ssrnet.index.filling
         import ssrnet.index.partial
 
-        ssrnet.index.partial.SECONDS = shortcuts.steadily
+        ssrnet.index.partial.SECONDS = ssrnet.index.filling.SECONDS = shortcuts.steadily
     if shortcuts.card:
         from ssrnet.synth import generate, jobs
 

@@ -96,4 +96,4 @@ def _clocks(place: Path, seed: int) -> Row:
 
 def _jobs(place: Path) -> list[kills.Job]:
     place.mkdir(parents=True)
-    return [job for job in kills.jobs(place, real=False) if "Qdrant" not in job.name]
+    return [job for job in kills.jobs(place, real=False) if job.name != kills.MILVUS]

@@ -5,7 +5,6 @@ Weights, pickles, features, indexes, runs and studies. Strangers cannot upload t
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import io
 import json
@@ -16,7 +15,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -238,7 +237,7 @@ def _searched(folder: Path) -> list:
 
 
 def _indexes() -> list[Case]:
-    """``index.json``, the matrix, and SQLite files, which may hold code (Qdrant) or name files to remove (journals)."""
+    """``index.json``, the matrix, and SQLite files, whose journals may name files to remove; Milvus's files and links."""
 
     def file(name: str, content: bytes) -> Callable[[Path], object]:
         return lambda root: (root / name).write_bytes(content)
@@ -256,17 +255,6 @@ def _indexes() -> list[Case]:
 
         return change
 
-    def point(value: Callable[[Path], bytes]) -> Callable[[Path], None]:
-        """One more of Qdrant's points, each of which is a pickle."""
-
-        def change(root: Path) -> None:
-            with contextlib.closing(sqlite3.connect(next(root.rglob("storage.sqlite")))) as db:
-                key = base64.b64encode(pickle.dumps("0" * 32)).decode()
-                db.execute("INSERT INTO points VALUES (?, ?)", (key, value(root.parent)))
-                db.commit()
-
-        return change
-
     changes: dict[str, Callable[[Path], object]] = {
         "no JSON": file("index.json", b"{"),
         "a dimension of text": record(dimension="24"),
@@ -277,38 +265,40 @@ def _indexes() -> list[Case]:
         "no table": script("DROP TABLE entries"),
     }
     trials = [Case(f"index: {name}", _index(change), _searched) for name, change in changes.items()]
-    backends = {"exact": "entries.sqlite"}
-    if find_spec("qdrant_client"):
-        backends["qdrant"] = "storage.sqlite"
-        points: dict[str, Callable[[Path], bytes]] = {
-            "code": lambda folder: pickle.dumps(Payload(folder)),
-            "code in a list": lambda folder: pickle.dumps([1, Payload(folder)]),
-            "noise": lambda folder: b"\x80\x04noise",
+    unended = _index(_unended)
+    trials += [
+        Case("exact: as it was", _index(lambda root: None), _searched, "opens", _five),
+        Case("exact: a change that was never ended", unended, _searched, "opens", _five),
+        Case("exact: a journal that names a file", _index(_naming), _searched),
+    ]
+    if find_spec("milvus_lite"):
+        milvus: dict[str, Callable[[Path], object]] = {
+            "no schema": _over("schema.json", b"{"),
+            "manifests of noise": _over("manifest.json*", bytes(range(256))),
+            "a link": lambda root: (root / "milvus.db/collections/more").symlink_to(root.parent.parent / "outside"),
         }
-        trials += [Case(f"Qdrant: {name}", _index(point(v), "qdrant"), _searched) for name, v in points.items()]
-    for backend, name in backends.items():
-        unended = _index(partial(_unended, name=name), backend)
-        trials += [
-            Case(f"{backend}: as it was", _index(lambda root: None, backend), _searched, "opens", _five),
-            Case(f"{backend}: a change that was never ended", unended, _searched, "opens", _five),
-            Case(f"{backend}: a journal that names a file", _index(partial(_naming, name=name), backend), _searched),
-        ]
+        trials += [Case(f"milvus: {name}", _index(change, "milvus"), _searched) for name, change in milvus.items()]
+        trials.append(Case("milvus: as it was", _index(lambda root: None, "milvus"), _searched, "opens", _five))
     return trials
+
+
+def _over(name: str, content: bytes) -> Callable[[Path], object]:
+    """Every file of this name becomes ``content``."""
+    return lambda root: [path.write_bytes(content) for path in root.rglob(name)]
 
 
 def _five(rows: list) -> bool:
     return len(rows[0]) == 5
 
 
-def _unended(root: Path, name: str) -> Path:
+def _unended(root: Path) -> Path:
     """Leaves the journal of a change that was begun and never ended, as a killed writer does."""
-    path = next(root.rglob(name))
-    table = "entries" if name == "entries.sqlite" else "points"
+    path = root / "entries.sqlite"
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA cache_size=1")
-    db.executescript(f"BEGIN; CREATE TABLE more AS SELECT * FROM {table}; DROP TABLE {table};")
+    db.executescript("BEGIN; CREATE TABLE more AS SELECT * FROM entries; DROP TABLE entries;")
     db.execute("CREATE TABLE much AS SELECT zeroblob(100000)")
-    beside = [(file, file.read_bytes()) for file in (path, path.with_name(f"{name}-journal"))]
+    beside = [(file, file.read_bytes()) for file in (path, path.with_name("entries.sqlite-journal"))]
     db.execute("ROLLBACK")
     db.close()
     for file, content in beside:
@@ -316,10 +306,10 @@ def _unended(root: Path, name: str) -> Path:
     return beside[1][0]
 
 
-def _naming(root: Path, name: str) -> None:
+def _naming(root: Path) -> None:
     """A journal that names a file outside, which SQLite would remove."""
     outside = str(root.parent.parent / "outside" / "kept.txt").encode()
-    with open(_unended(root, name), "ab") as journal:
+    with open(_unended(root), "ab") as journal:
         about = struct.pack(">II", len(outside), sum(outside) % 2**32)
         journal.write(struct.pack(">I", 0x40000000 // 4096 + 1) + outside + about + bytes.fromhex("d9d505f920a163d7"))
 

@@ -25,6 +25,7 @@ from tests.soak.whole import check_index, check_part, check_run, check_whole, is
 KILLS = 20
 ANEW = 3
 """Of these, kills of a process started as a user starts it."""
+MILVUS = "index build of Milvus"
 
 
 @dataclass(frozen=True)
@@ -167,12 +168,13 @@ def jobs(place: Path, real: bool, graph: bool = True) -> list[Job]:
         size = ["--identities", "2" if real else "8", "--min-passes", "2", "--max-passes", "2", "--max-frames", "2"]
         return ["synth", "--out", str(out), *size, "--seed", "4", "--samples", "1", "--masks", "--workers", "1"]
 
+    steadily = Shortcuts(steadily=0.02)
     return [
         Job("train", train, check_run, same_runs),
-        Job("extract", extract, check_part, same_features, Shortcuts(steadily=0.02)),
+        Job("extract", extract, check_part, same_features, steadily),
         Job("synth", synth, check_whole, same_files, Shortcuts(card=not real)),
-        Job("index build", index, check_index, same_indexes),
-        Job("index build of Qdrant", lambda out: index(out, "--backend", "qdrant"), check_index, same_indexes),
+        Job("index build", index, check_index, same_indexes, steadily),
+        Job(MILVUS, lambda out: index(out, "--backend", "milvus"), check_index, same_indexes, steadily),
         Job("export", lambda out: export_arguments(exported, out), check_whole, same_exports, Shortcuts(graph=traced)),
     ]
 
@@ -245,12 +247,12 @@ def soak(folder: Path, seed: int) -> list[Row]:
     rows = []
     for job in jobs(folder, real=True):
         began = time.monotonic()
-        outcome = kill_often(job, folder, KILLS, seed, 1 if job.name == "index build of Qdrant" else ANEW)
+        outcome = kill_often(job, folder, KILLS, seed, 1 if job.name == MILVUS else ANEW)
         minutes = (time.monotonic() - began) / 60
         measured = (
             f"{outcome.half} kills left a half-written file under a temporary name; the result was compared "
             f"{outcome.finished} times; {minutes:.1f} minutes"
         )
-        command = job.name.replace("index build of Qdrant", "index build --backend qdrant")
+        command = job.name.replace(MILVUS, "index build --backend milvus")
         rows.append(Row(f"kill -9 during `ssrnet {command}`", outcome.kills, lost(outcome.failures), measured))
     return rows

@@ -10,8 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from ssrnet.analysis.attributes import TYPES
-from ssrnet.data.records import VehicleImage
+from ssrnet.data.records import TYPES, VehicleImage
 
 Mix = Literal["even", "types apart", "vehicles apart"]
 MIXES: dict[Mix, str] = {
