@@ -117,7 +117,7 @@ class Gallery:
         start = len(self.whole)
         with tqdm(total=size - start, desc=f"gallery of {size:,}", unit="image") as bar:
             for block in self._clusters.images(size - start):
-                entries = _entries(start, block)
+                entries = entries_of(start, block)
                 self.whole.add(entries, block.features)
                 self.projected.add(entries, block.features)
                 start += len(entries)
@@ -179,7 +179,8 @@ def _recall(results: list[list[Neighbour]], exact: list[list[Neighbour]]) -> flo
     return hits / max(1, sum(map(len, exact)))
 
 
-def _entries(start: int, block: Images) -> list[Entry]:
+def entries_of(start: int, block: Images) -> list[Entry]:
+    """The entries of a block of images, numbered from ``start``."""
     return [
         Entry("synthetic", f"{i:07d}.jpg", f"{i:064x}", str(vehicle), f"c{camera:03d}")
         for i, (vehicle, camera) in enumerate(zip(block.vehicles, block.cameras, strict=True), start)

@@ -1,4 +1,4 @@
-"""``ssrnet benchmark training | extraction | ranking | cost | edits | opening``."""
+"""``ssrnet benchmark training | extraction | ranking | cost | index | edits | opening``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tyro
 from ssrnet.benchmarks.cost import CostBenchmarkSettings, benchmark_cost
 from ssrnet.benchmarks.edits import EditsBenchmarkSettings, benchmark_edits
 from ssrnet.benchmarks.extraction import ExtractionBenchmarkSettings, benchmark_extraction
+from ssrnet.benchmarks.indexes import IndexBenchmarkSettings, benchmark_index
 from ssrnet.benchmarks.opening import OpeningBenchmarkSettings, benchmark_opening
 from ssrnet.benchmarks.ranking import RankingBenchmarkSettings, benchmark_ranking
 from ssrnet.benchmarks.training import TrainingBenchmarkSettings, benchmark_training
@@ -25,6 +26,7 @@ class BenchmarkSettings:
         | Annotated[ExtractionBenchmarkSettings, tyro.conf.subcommand("extraction")]
         | Annotated[RankingBenchmarkSettings, tyro.conf.subcommand("ranking")]
         | Annotated[CostBenchmarkSettings, tyro.conf.subcommand("cost")]
+        | Annotated[IndexBenchmarkSettings, tyro.conf.subcommand("index")]
         | Annotated[EditsBenchmarkSettings, tyro.conf.subcommand("edits")]
         | Annotated[OpeningBenchmarkSettings, tyro.conf.subcommand("opening")],
         tyro.conf.arg(name=""),
@@ -38,6 +40,7 @@ def benchmark(settings: BenchmarkSettings) -> None:
         ExtractionBenchmarkSettings: benchmark_extraction,
         RankingBenchmarkSettings: benchmark_ranking,
         CostBenchmarkSettings: benchmark_cost,
+        IndexBenchmarkSettings: benchmark_index,
         EditsBenchmarkSettings: benchmark_edits,
         OpeningBenchmarkSettings: benchmark_opening,
     }

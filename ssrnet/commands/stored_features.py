@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 import ssrnet
+from ssrnet.commands.progress import image_bar
 from ssrnet.errors import DataError, SettingsError
 from ssrnet.index.kept_features import extract_and_keep
 from ssrnet.resources import DeviceName, resolve_device
@@ -71,7 +70,7 @@ def embed_test_images(
                 model.image_size,
                 resolve_device(device),
                 workers,
-                progress=lambda batches, total: tqdm(batches, total=total, unit="batch"),
+                progress=image_bar(len(images.dataset.test)),
                 partial=partial,
             )
 

@@ -243,7 +243,7 @@ def test_features_of_an_index_are_those_of_the_same_checkpoint(settings, tmp_pat
     """`--features` names exact indexes too; one of another checkpoint, or of projected features, is refused."""
     build_index(replace(settings, pca=4))
     here = replace(settings, out=tmp_path / "here", features=(settings.out,))
-    with pytest.raises(DataError, match="is no exact index of whole features; .* with --pca it is full in the folder"):
+    with pytest.raises(DataError, match="is no exact index of whole features; .*with --pca it is full in the folder"):
         build_index(here)
     build_index(replace(here, features=(settings.out / "full",)))
     other = replace(here, checkpoint=tmp_path / "other.safetensors", out=tmp_path / "others")

@@ -1,4 +1,7 @@
-"""A real Milvus server, of the package ``milvus``, on free ports of localhost and in a folder of its own."""
+"""A real Milvus server, of the package ``milvus``, on free ports of localhost and in a folder of its own.
+
+``python -m tests.index.milvus_server COMMAND ...`` runs a command with ``--uri`` and ``--process`` of such a server.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -78,26 +82,20 @@ class MilvusServer:
 
     def kill(self) -> None:
         """kill -9 of it and its children."""
-        self._end(signal.SIGKILL)
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
 
-    def stop(self) -> None:
-        """Lets it end by itself for some seconds, then kills it."""
-        self._end(signal.SIGTERM)
+    @property
+    def process(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
 
     def log(self) -> str:
         return (self.folder / "output.txt").read_text(errors="replace")[-2000:]
-
-    def _end(self, by: signal.Signals) -> None:
-        if self._process is None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, by)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._process = None
 
     def _is_healthy(self) -> bool:
         try:
@@ -130,3 +128,17 @@ def _unpack(packed: Path, folder: Path) -> None:
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(unpack, sorted(packed.glob("*.lzma"), key=lambda path: -path.stat().st_size)))
+
+
+def main(command: list[str]) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        server = MilvusServer(Path(folder))
+        server.start()
+        try:
+            return subprocess.run([*command, "--uri", server.uri, "--process", str(server.process)]).returncode
+        finally:
+            server.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
