@@ -44,6 +44,19 @@ def test_the_query_is_searched_with_the_indexs_own_model(open_page, city, checkp
     assert set(listed(open_page("retrieval", index_cameras="c002, c009", index_k="3", **url))) <= set(others)
 
 
+def test_an_index_in_milvus_lists_the_same_pictures_and_says_how_they_were_found(
+    open_page, city, checkpoints, index, tmp_path
+):
+    out, checkpoint = tmp_path / "milvus", Path(checkpoints["ssrnet"])
+    places = {"backend": "milvus", "approximate": True, "features": (index,)}
+    build_index(BuildSettings(city, checkpoint, out, workers=0, device="cpu", **places))
+    url = {"data": str(city), "query": QUERY, "index_other_cameras": "false", **checkpoints}
+    exact, near = (open_page("retrieval", index=str(folder), **url) for folder in (index, out))
+    assert listed(near) == listed(exact) and len(listed(near)) == 10
+    assert "compared one by one" in json.dumps(rows_of_pictures(exact))
+    assert "approximately (HNSW): finds 100.0% of the 50 nearest" in json.dumps(rows_of_pictures(near))
+
+
 def test_without_an_index_the_page_says_how_to_make_one(open_city):
     test = open_city("retrieval")
     assert any("ssrnet index build" in caption.value for caption in test.caption)

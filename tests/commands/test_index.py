@@ -1,7 +1,6 @@
 """``ssrnet index build | search | serve-check``, from the command line."""
 
 import json
-import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -251,25 +250,6 @@ def test_features_of_an_index_are_those_of_the_same_checkpoint(settings, tmp_pat
     save_checkpoint(other.checkpoint, model, tiny.info(model))
     with pytest.raises(DataError, match="was built with checkpoint hash"):
         build_index(replace(other, features=(here.out,)))
-
-
-def test_two_processes_feed_one_index(settings, tmp_path, capfd):
-    """As torchrun starts them: the rows are those of one process, and only the first prints."""
-    build_index(replace(settings, split="all"))
-    capfd.readouterr()
-    together = tmp_path / "together"
-    of = ["--data", settings.data, "--checkpoint", settings.checkpoint, "--out", together, "--split", "all"]
-    options = ["--workers", "0", "--device", "cpu", "--features", tmp_path / "none"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ssrnet"]
-    done = subprocess.run([*map(str, (*torchrun, "index", "build", *of, *options))], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("30 images of 1,536 numbers, exact; 0 images were there, 30 added") == 1, done.stdout
-    rows = [
-        {e.key: f for part in index.blocks() for e, f in zip(*part, strict=True)}
-        for index in (open_index(settings.out)[0], open_index(together)[0])
-    ]
-    assert rows[0].keys() == rows[1].keys() and len(rows[0]) == 30
-    assert all(np.allclose(rows[1][key], feature, rtol=2e-3, atol=2e-3) for key, feature in rows[0].items())
 
 
 def test_from_the_shell(settings):

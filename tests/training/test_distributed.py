@@ -6,11 +6,13 @@ Not tested here, since it needs two GPUs: NCCL, synchronised batch-norm, the tim
 import os
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import ResourceError, SettingsError
 from ssrnet.index.opening import open_index
@@ -32,6 +34,7 @@ torch.set_num_threads(1)
 from ssrnet.data.datasets import open_dataset
 from ssrnet.training.distributed import processes
 from ssrnet.commands.extract import FeatureFileSettings, write_feature_file
+from ssrnet.commands.index_build import BuildSettings, build_index
 from ssrnet.index.partial import PartialFeatures
 from ssrnet.losses import LossSettings
 from ssrnet.retrieval.extraction import ExtractSettings, extract
@@ -46,6 +49,9 @@ train(settings(data, out / "run"))
 train(replace(settings(data, out / "circle"), loss=LossSettings("circle", "none"), max_steps=2))
 write_feature_file(FeatureFileSettings(
     data, out / "run/last.safetensors", out / "features.safetensors", workers=0, device="cpu"))
+
+build_index(BuildSettings(
+    data, out / "run/last.safetensors", out / "index", split="all", features=(), workers=0, device="cpu"))
 
 group = processes("cpu")
 model, images = load_checkpoint(out / "run/last.safetensors").model, open_dataset(data).test
@@ -101,6 +107,7 @@ def together(city, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training on 12 images of 4 vehicles") == 2  # once a run
+    assert done.stdout.count("30 images of 1,536 numbers, exact; 0 images were there, 30 added") == 1
     return out
 
 
@@ -194,3 +201,17 @@ def test_more_processes_than_gpus(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(ResourceError, match="has 1 GPUs, and process 2 has none left; give torchrun no higher"):
         processes("cuda")
+
+
+def test_two_processes_feed_one_index_with_the_rows_of_one(together, city, tmp_path):
+    own = BuildSettings(
+        city, together / "run/last.safetensors", tmp_path, split="all", features=(), workers=0, device="cpu"
+    )
+    build_index(own)
+    rows = []
+    for folder in (together / "index", tmp_path):
+        with closing(open_index(folder)[0]) as index:
+            rows.append({entry.key: row for part in index.blocks() for entry, row in zip(*part, strict=True)})
+    assert rows[0].keys() == rows[1].keys() and len(rows[0]) == 30
+    for key, row in rows[0].items():
+        assert row == pytest.approx(rows[1][key], rel=2e-3, abs=2e-3)
