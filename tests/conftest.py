@@ -13,7 +13,15 @@ from ssrnet.train import train  # noqa: E402
 from ssrnet.training.checkpoint import save_checkpoint  # noqa: E402
 from tests import tiny  # noqa: E402
 
-LONG = ("explain/test_projection", "browser/", "soak/", "synth/test_killed", "index/test_demo", "training/test_dist")
+LONG = (
+    "explain/test_projection",
+    "browser/",
+    "soak/",
+    "synth/test_killed",
+    "index/test_milvus_server",
+    "index/test_demo",
+    "training/test_dist",
+)
 """Files that the processes begin with, so that they end together; by itself xdist begins with files of many tests.
 
 The first compiles UMAP, which takes half a minute in a new environment, and which later processes find compiled.
