@@ -56,6 +56,7 @@ class MilvusServer:
         clients = f"http://127.0.0.1:{config.get('etcd_port')}"
         (folder / "etcd.yaml").write_text(ETCD.format(clients=clients, peers=f"http://127.0.0.1:{peers}"))
         self.uri = f"http://127.0.0.1:{config.get('proxy_port')}"
+        self._alias = f"ssrnet-{os.getpid()}-{self._health}"
         settings = folder / "configs/milvus.yaml"
         where = f"etcd:\n  config:\n    path: {folder / 'etcd.yaml'}\n"
         settings.write_text(settings.read_text().replace("etcd:\n", where, 1))
@@ -70,7 +71,7 @@ class MilvusServer:
             "DYLD_LIBRARY_PATH": str(self.folder / "bin"),
         }
         # Without an alias there is one server a machine, by its lock in /run.
-        command = [self.folder / "bin/milvus", "run", "standalone", "-alias", f"ssrnet-{os.getpid()}-{self._health}"]
+        command = [self.folder / "bin/milvus", "run", "standalone", "-alias", self._alias]
         with open(self.folder / "output.txt", "ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -87,6 +88,8 @@ class MilvusServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            for folder in ("/run", "/tmp"):  # the only file that it writes elsewhere
+                Path(folder, f"milvus/standalone-{self._alias}.pid").unlink(missing_ok=True)
 
     @property
     def process(self) -> int:
