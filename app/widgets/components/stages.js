@@ -4,11 +4,17 @@ export default function (component) {
   const focused = parentElement.activeElement?.dataset?.stage;
   const moves = [...parentElement.querySelectorAll(".move")];
   const present = data.titles.map((_, at) => at + 1).filter((stage) => !data.absent.includes(stage));
-  let at = data.at;  // ahead of the server, which answers a second key after the first
+  // Stages asked for and not yet answered: the next key steps on from the last of them.
+  const asked = (parentElement.asked ??= []), answered = asked.indexOf(data.at);
+  if (answered >= 0) asked.splice(0, answered + 1);
+  else if (data.at !== parentElement.shown) asked.length = 0;  // led elsewhere, by a link
+  parentElement.shown = data.at;
+  let at = asked.at(-1) ?? data.at;
   const beside = (by) => (by < 0 ? present.filter((stage) => stage < at).at(-1) : present.find((stage) => stage > at));
   const go = (stage) => {
     if (!stage || stage === at) return;
     at = stage;
+    asked.push(stage);
     setTriggerValue("stage", stage);
   };
 
