@@ -17,7 +17,7 @@ from ssrnet.errors import DivergedError, SettingsError, SSRNetError, TrainingErr
 from ssrnet.files import read_json
 from ssrnet.model import SSRNet
 from ssrnet.studies.cell_results import write_json
-from ssrnet.studies.cells import Cell, is_done, make_cell, run_cell, test_sets, usual_protocols
+from ssrnet.studies.cells import Cell, is_done, make_cell, run_cell, sets_to_test, usual_protocols
 from ssrnet.studies.complexity import measure_complexity
 from ssrnet.studies.definitions import STUDIES, STUDY_NAMES, Study
 from ssrnet.studies.settings import StudySettings
@@ -73,7 +73,7 @@ def make_plan(settings: StudySettings, studies: list[Study]) -> Plan:
         tested_on.check_labelled("a study")
         origin.append(tested_on.content_hash())
     tested, layout = (settings.test_data, None) if settings.test_data else (settings.data, settings.layout)
-    tests = test_sets(tested, settings.subset, layout)
+    tests = sets_to_test(tested, settings.subset, layout)
     protocols = settings.protocol or usual_protocols(tests[0])
     for test_set in tests:
         for name in protocols:

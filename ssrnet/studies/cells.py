@@ -204,7 +204,7 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
         "held_back": cell.training.holdout,
     }
     made_by = checkpoint.record | describe(ExtractSettings(), info.image_size) | {"training_set": training_set}
-    datasets = test_sets(cell.data, cell.training.subset, cell.layout)
+    datasets = sets_to_test(cell.data, cell.training.subset, cell.layout)
     pooled = {image.name: image for dataset in datasets for image in dataset.test}
     features = extract(
         checkpoint.model,
@@ -228,7 +228,7 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
     )
 
 
-def test_sets(data: Path, subset: int | None, layout: str | None = None) -> list[ReIDDataset]:
+def sets_to_test(data: Path, subset: int | None, layout: str | None = None) -> list[ReIDDataset]:
     """The test set of ``data``, or all its test subsets (VehicleID-800, 1600 and 2400) unless ``subset`` is one."""
     subsets: Sequence[int | None] = available_subsets(data, layout) or (None,)
     if subset is not None:

@@ -27,7 +27,7 @@ from tests.data import layouts
 def settings(city):
     return ExtractionBenchmarkSettings(
         city,
-        ModelSettings(backbone="resnet18"),
+        model=ModelSettings(backbone="resnet18"),
         image_size=32,
         batches=(1, 3),
         images=4,

@@ -13,7 +13,7 @@ from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
 from ssrnet.studies.cell_results import read_cell, write_json
-from ssrnet.studies.cells import effective_loss, effective_model, make_cell, run_cell, test_sets
+from ssrnet.studies.cells import effective_loss, effective_model, make_cell, run_cell, sets_to_test
 from ssrnet.studies.definitions import STUDIES, Row
 from ssrnet.training.checkpoint import load_checkpoint
 from ssrnet.training.settings import recipe
@@ -316,5 +316,5 @@ def test_a_named_layout_is_that_of_the_data_and_not_of_its_slice(tmp_path):
     layouts.write(root / "manifest.csv", ["image,vehicle_id,split", "train/gate 1/a.jpg,v1,train"])
     cell = distinct(plan(root, tmp_path / "out", ("depth",), layout="Folders", protocol=("single_gallery_shot",)))[0]
     assert (cell.layout, cell.training.layout) == ("Folders", None) and cell.training.data != root
-    (tested,) = test_sets(cell.data, None, cell.layout)
+    (tested,) = sets_to_test(cell.data, None, cell.layout)
     assert (tested.layout, len(tested.gallery)) == ("Folders", 8)
