@@ -290,24 +290,24 @@ def test_an_upload_of_a_test_image_has_its_nodes_its_token_and_its_ranks(project
     raw, edit = workbench(city, checkpoints).ssrnet, GraphEdit(nodes_off=("ul",))
     by_whole_set = replace(raw.aligned, alignment=replace(raw.aligned.alignment, min_images=99))
     upload = as_upload(raw.split.query[1])
-    for model in (raw, by_whole_set):
+    for model in (raw, by_whole_set):  # features are kept as float16, which may round a last bit otherwise
         mine, member = (graphs.edited_query(model, query, edit) for query in (upload, 1))
         for name in ("token_cosine", "embedding_cosine"):
-            assert getattr(mine, name) == pytest.approx(getattr(member, name), abs=1e-6)
+            assert getattr(mine, name) == pytest.approx(getattr(member, name), abs=1e-4)
         for name in ("ranking", "edited_ranking"):
             found, expected = getattr(mine, name), getattr(member, name)
             assert found.order.tolist() == expected.order.tolist() and not found.is_labelled
-            np.testing.assert_allclose(found.distance, expected.distance, atol=1e-5)
+            np.testing.assert_allclose(found.distance, expected.distance, atol=1e-4)
         nodes, expected = (graphs.single_nodes(model, query, 2) for query in (upload, 1))
         assert [(row.node, row.off) for row in nodes] == [(row.node, row.off) for row in expected]
         for name in ("token_cosine", "share", "fall"):
             values = ([getattr(row, name) or 0 for row in rows] for rows in (nodes, expected))
-            np.testing.assert_allclose(*values, atol=1e-6)
+            np.testing.assert_allclose(*values, atol=1e-4)
     nearest = graphs.chosen_images(raw, upload, graphs.NEAREST, 4)
     listed = graphs.edited_query(raw, 1, GraphEdit()).ranking.order[0, :3]
     assert nearest == [upload, *(raw.split.gallery[at] for at in listed)]
     for layer, expected in zip(graphs.nodes(raw, [upload]), graphs.nodes(raw, [raw.split.query[1]]), strict=True):
-        np.testing.assert_allclose(layer, expected, atol=1e-6)
+        np.testing.assert_allclose(layer, expected, atol=1e-5)
     assert upload.digest not in shared_keys() and upload.digest in repr(session_values().keys())
     forget_pictures()
     assert upload.digest not in repr(session_values().keys()), "no uploader holds it"
