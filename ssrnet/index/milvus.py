@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from tqdm import tqdm
 
-from ssrnet.errors import DataError, SettingsError
+from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.index import milvus_client, vectors
 from ssrnet.index.entries import EVERYTHING, FIELDS, Entry, Filters, Neighbour
 from ssrnet.index.milvus_rows import KEY, SECONDS, VECTOR, any_of, entry_from, expression, quoted, row_of
@@ -233,7 +233,7 @@ class MilvusIndex:
             schema.add_field(VECTOR, pymilvus.DataType.FLOAT_VECTOR, dim=self.dimension)
             try:
                 self._ask("create_collection", schema=schema, consistency_level="Strong", properties={MADE_BY: made_by})
-            except Exception:
+            except ResourceError:
                 if not self._ask("has_collection"):
                     raise
         indexed = self._ask("list_indexes")
