@@ -1,14 +1,10 @@
 import os
-import threading
 from pathlib import Path
 
 import pytest
 import torch
-from tqdm import tqdm
 
 os.environ.setdefault("TQDM_DISABLE", "1")
-# By default forked processes share it, and tests kill processes that they have forked.
-tqdm.set_lock(threading.RLock())
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much on busy cores
 
 from ssrnet.commands.extract import FeatureFileSettings, write_feature_file  # noqa: E402

@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from scipy.linalg import eigh, orthogonal_procrustes
+from tqdm.auto import tqdm  # as UMAP does: it may have a lock of its own
 
 from ssrnet.errors import DataError, SettingsError
 
@@ -175,9 +176,12 @@ def _umap(components: np.ndarray, progress_callback: ProgressCallback | None, se
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fixed seed takes one core, as it should
         try:
-            return reducer.fit_transform(components)
+            points = reducer.fit_transform(components)
         finally:
             torch.set_num_threads(threads)  # numba sets OpenMP's number, which is torch's too
+    if progress_callback:
+        progress_callback(epochs, epochs)
+    return points
 
 
 @cache
@@ -213,7 +217,9 @@ def _progress_bar(epochs: int, callback: ProgressCallback | None) -> dict[str, o
     """Settings of UMAP's tqdm bar that make it call ``callback`` instead of writing."""
     if callback is None:
         return {"disable": True}
-    return {"disable": False, "bar_format": "{n_fmt}", "file": _CallbackFile(epochs, callback), "mininterval": 0.2}
+    file = _CallbackFile(epochs, callback)
+    # leave=False: the bar is closed without a last number, so that tqdm calls only from refresh().
+    return {"disable": False, "bar_format": "{n_fmt}", "file": file, "mininterval": 0.2, "leave": False}
 
 
 class _CallbackFile:
@@ -223,8 +229,14 @@ class _CallbackFile:
         self.total, self.callback = total, callback
 
     def write(self, text: str) -> None:
-        if text.strip().isdigit():
+        if not text.strip().isdigit():
+            return
+        try:
             self.callback(int(text), self.total)
+        except BaseException:
+            # tqdm.refresh() holds the lock of all bars and would keep it, so that every later bar waited for ever.
+            tqdm.get_lock().release()
+            raise
 
     def flush(self) -> None:
         pass

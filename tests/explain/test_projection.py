@@ -1,6 +1,7 @@
 """Projections of vectors whose principal components are known by hand."""
 
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -112,6 +113,11 @@ def test_a_report_can_end_the_work(groups):
 
     with pytest.raises(Cancelled):
         project(groups, "UMAP", report)
+
+    later = Thread(target=project, args=(groups, "UMAP", lambda done, total: None), daemon=True)
+    later.start()
+    later.join(90)
+    assert not later.is_alive(), "it waits for the lock of tqdm's bars"
 
 
 def test_numba_keeps_what_it_compiled_of_umap_for_later_processes(groups):
