@@ -188,6 +188,8 @@ def _table(out: Path, table: ReportTable) -> None:
             for label, values in records:
                 st.markdown(f"**{label}**")
                 st.json(values, expanded=False)
+    if table.finding:
+        st.markdown(typeset(table.finding))
     study_table(table)
     if table.curve:
         chart(curve_figure(table), f"study_{table.name}_curve", f"{table.title} as curves", width="content")

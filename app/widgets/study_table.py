@@ -29,7 +29,11 @@ def study_table(table: ReportTable) -> None:
     bold = best(table)
     rows = []
     for r, row in enumerate(table.rows):
-        values = [f"<b>{escape(value)}</b>" if (r, c) in bold else escape(value) for c, value in enumerate(row.values)]
+        if row.group:
+            rows.append(
+                f'<tr class="group"><th scope="rowgroup" colspan="{1 + len(classes)}">{escape(row.group)}</th></tr>'
+            )
+        values = [_value(value, (r, c) in bold) for c, value in enumerate(row.values)]
         cells = "".join(f'<td class="{name}">{value}</td>' for name, value in zip(classes, values, strict=True))
         rows.append(f'<tr><th scope="row">{escape(row.label)}</th>{cells}</tr>')
     title = escape(table.title, quote=True)
@@ -41,3 +45,9 @@ def study_table(table: ReportTable) -> None:
     plain = replace(table, rows=tuple(replace(row, record=None) for row in table.rows))
     name = f"study_{table.name}"
     export_buttons(name, lambda format: print_figure(table_figure(plain), format), key=name)
+
+
+def _value(text: str, is_best: bool) -> str:
+    number, _, interval = map(escape, text.partition("\n"))
+    number = f"<b>{number}</b>" if is_best else number
+    return f"{number}<small>{interval}</small>" if interval else number

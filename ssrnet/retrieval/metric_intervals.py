@@ -66,7 +66,11 @@ def estimates(seeds: Sequence[QueryScores], replicates: int = REPLICATES, seed: 
 
     ``seed`` starts numpy's PCG64. Raises :class:`DataError` where no query has a match.
     """
-    sums = _Sums.of(seeds)
+    return estimates_of_sums(VehicleSums.of(seeds), replicates, seed)
+
+
+def estimates_of_sums(sums: VehicleSums, replicates: int = REPLICATES, seed: int = SEED) -> dict[str, Estimate]:
+    """:func:`estimates` of what has been summed already."""
     return _estimates(sums.over(), sums.resampled(replicates, seed))
 
 
@@ -79,10 +83,16 @@ def differences(
     """
     if [list(scores.vehicles) for scores in a] != [list(scores.vehicles) for scores in b]:
         raise ProtocolError("the two models scored different queries; evaluate both under one protocol.")
-    first, second = _Sums.of(a), _Sums.of(b)
-    return _estimates(
-        second.over() - first.over(), second.resampled(replicates, seed) - first.resampled(replicates, seed)
-    )
+    return differences_of_sums(VehicleSums.of(a), VehicleSums.of(b), replicates, seed)
+
+
+def differences_of_sums(
+    a: VehicleSums, b: VehicleSums, replicates: int = REPLICATES, seed: int = SEED
+) -> dict[str, Estimate]:
+    """:func:`differences` of what has been summed already."""
+    if a.vehicles.tolist() != b.vehicles.tolist() or a.queries.tolist() != b.queries.tolist():
+        raise ProtocolError("the two models scored different queries; evaluate both under one protocol.")
+    return _estimates(b.over() - a.over(), b.resampled(replicates, seed) - a.resampled(replicates, seed))
 
 
 def vehicles_of(seeds: Sequence[QueryScores]) -> set[str]:
@@ -91,14 +101,19 @@ def vehicles_of(seeds: Sequence[QueryScores]) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Sums:
-    """By seed and vehicle: ``queries`` (S, V) how many, ``values`` (S, V, 5) the sums of their scores."""
+class VehicleSums:
+    """By seed and vehicle what an interval is drawn from.
 
+    ``vehicles``: (V,) their ids, sorted. ``queries``: (S, V) how many have a match. ``values``: (S, V, 5) the sums of their
+    scores, by :data:`METRICS`.
+    """
+
+    vehicles: np.ndarray
     queries: np.ndarray
     values: np.ndarray
 
     @classmethod
-    def of(cls, seeds: Sequence[QueryScores]) -> _Sums:
+    def of(cls, seeds: Sequence[QueryScores]) -> VehicleSums:
         vehicles = np.unique(np.concatenate([scores.vehicles for scores in seeds]))
         if not len(vehicles):
             raise DataError("no query has a match in the gallery, so there is nothing to average.")
@@ -108,7 +123,7 @@ class _Sums:
             rows = np.searchsorted(vehicles, scores.vehicles)
             np.add.at(queries[s], rows, 1)
             np.add.at(values[s], rows, scores.values)
-        return cls(queries, values)
+        return cls(vehicles, queries, values)
 
     def over(self) -> np.ndarray:
         """(S, 5) the metrics of each seed; NaN for a seed without queries."""

@@ -19,9 +19,10 @@ from ssrnet.errors import ResourceError
 from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
 from ssrnet.resources import resolve_device
-from ssrnet.retrieval.evaluation import evaluate, over_seeds, with_seeds
+from ssrnet.retrieval.evaluation import evaluate, over_seeds, query_scores, with_seeds
 from ssrnet.retrieval.extraction import ExtractSettings, describe, extract
-from ssrnet.studies.cell_results import CellResult, Score, read_cell, write_json
+from ssrnet.retrieval.metric_intervals import VehicleSums
+from ssrnet.studies.cell_results import CellResult, Score, by_vehicle, read_cell, write_json
 from ssrnet.studies.definitions import Row
 from ssrnet.train import train
 from ssrnet.training.checkpoint import Checkpoint, file_hash, load_checkpoint
@@ -222,7 +223,9 @@ def evaluate_cell(cell: Cell, checkpoint: Checkpoint) -> CellResult:
             spread = over_seeds([evaluation.metrics for evaluation in evaluations])
             seeds = tuple(protocol.seed for protocol in protocols)
             record = asdict(evaluations[0].record)
-            scores.append(Score(dataset.name, record, seeds, spread.mean, spread.deviation if len(seeds) > 1 else None))
+            sums = VehicleSums.of([query_scores(evaluation) for evaluation in evaluations])
+            deviation = spread.deviation if len(seeds) > 1 else None
+            scores.append(Score(dataset.name, record, seeds, spread.mean, deviation, by_vehicle(sums)))
     return CellResult(
         cell.name, cell.title, info.image_size, info.epoch, info.step, info.training, training_set, tuple(scores)
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -51,7 +52,9 @@ class Gain(NamedTuple):
 class PaperTable:
     """One table. ``columns``: pairs of test set ("" for none) and metric; ``notes``: how we read the text.
 
-    Rank-1, Rank-5 and mAP are in percent. ``name`` is the paper's ("Table 1"), ``source`` its section.
+    Rank-1, Rank-5 and mAP are in percent. ``name`` is the paper's ("Table 1"), ``source`` its section. ``rising``: rows that
+    the text orders in words, each list from the lowest on, where the paper prints no numbers. ``groups``: headings by the
+    label of the row that they stand above.
     """
 
     name: str
@@ -61,6 +64,8 @@ class PaperTable:
     rows: tuple[PaperRow, ...]
     notes: tuple[str, ...]
     claims: tuple[Claim, ...] = ()
+    rising: tuple[tuple[str, ...], ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def row(self, label: str) -> PaperRow | None:
         """The row with that label, or None where the paper gives none (Fig. 4's points)."""
@@ -112,4 +117,15 @@ def _table(name: str, entry: dict[str, Any]) -> PaperTable:
         Claim(**{name: tuple(value) if isinstance(value, list) else value for name, value in claim.items()})
         for claim in entry.get("claims", ())
     )
-    return PaperTable(name, entry["title"], entry["source"], columns, rows, tuple(entry["notes"]), claims)
+    rising = tuple(map(tuple, entry.get("rising", ())))
+    return PaperTable(
+        name,
+        entry["title"],
+        entry["source"],
+        columns,
+        rows,
+        tuple(entry["notes"]),
+        claims,
+        rising,
+        entry.get("groups", {}),
+    )

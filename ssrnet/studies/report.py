@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ssrnet.studies.orders import CHANCE
 from ssrnet.studies.paper import citation, references
 from ssrnet.studies.readings import as_table
 from ssrnet.studies.tables import HERE, Column, ReportTable, TableRow
@@ -13,7 +14,7 @@ CAUTION = (
     'Columns headed "here" were measured by this package on the data, recipe and machine named below each table. '
     'Columns headed "paper" are the numbers of the paper, measured by its authors on VeRi-776 and VehicleID. '
     "Unless your data are the paper's, no number of one kind can be compared with one of the other: compare how "
-    "the rows of one column differ. One seed a row: small differences between rows may be chance.",
+    f"the rows of one column differ. {CHANCE}",
 )
 """The warning shown with everything measured here: a title and its explanation."""
 
@@ -23,7 +24,7 @@ def markdown(tables: list[ReportTable]) -> str:
     title, explanation = CAUTION
     parts = [f"# {HEADING}", f"> **{title}** {explanation}", f"The paper: {citation()}"]
     for table in tables:
-        parts += [f"## {table.title}", _markdown_table(table)]
+        parts += [f"## {table.title}", *([table.finding] if table.finding else []), _markdown_table(table)]
         parts.append("\n".join(f"- {note}" for note in table.notes))
     parts += ["## Where the paper is silent", as_table()]
     parts += ["## References of the tables", "\n".join(f"- {line}" for line in reference_list())]
@@ -60,9 +61,17 @@ def _markdown_table(table: ReportTable) -> str:
     head = ["", *("<br>".join(heading(column)) for column in table.columns)]
     lines = [head, ["---", *("---:" if column.metric != "Source" else "---" for column in table.columns)]]
     for r, row in enumerate(table.rows):
-        values = [f"**{value}**" if (r, c) in bold else value for c, value in enumerate(row.values)]
-        lines.append([_label(row), *values])
+        if row.group:
+            lines.append([f"**{row.group}**", *[""] * len(row.values)])
+        values = [emphasised(value, "**", "**") if (r, c) in bold else value for c, value in enumerate(row.values)]
+        lines.append([_label(row), *(value.replace("\n", "<br>") for value in values)])
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def emphasised(value: str, before: str, after: str) -> str:
+    """A cell's number between two marks; the interval on the line below it stays as it is."""
+    number, line, interval = value.partition("\n")
+    return f"{before}{number}{after}{line}{interval}"
 
 
 def _label(row: TableRow) -> str:

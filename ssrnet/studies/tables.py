@@ -11,8 +11,10 @@ from typing import Any
 from ssrnet.errors import DataError
 from ssrnet.files import read_json
 from ssrnet.metrics import Metrics
+from ssrnet.retrieval.metric_intervals import estimates_of_sums
 from ssrnet.studies.cell_results import CellResult, Score, read_cell
 from ssrnet.studies.definitions import STUDIES, Study
+from ssrnet.studies.orders import order_sentence
 from ssrnet.studies.paper import Claim, PaperTable, paper_tables, references
 from ssrnet.studies.readings import as_note, readings_of
 
@@ -33,16 +35,23 @@ class Column:
 
 @dataclass(frozen=True)
 class TableRow:
-    """``values``: text, one per column. ``record``: file of the protocol records, relative to the report's folder."""
+    """``values``: text, one per column, below a measured number its interval on a line of its own.
+
+    ``record``: file of the protocol records, relative to the report's folder. ``group``: heading that stands above the row.
+    """
 
     label: str
     values: tuple[str, ...]
     record: str | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class ReportTable:
-    """One table of the report. ``notes``: sentences below it on protocol, interpretation and missing rows."""
+    """One table of the report. ``notes``: sentences below it on protocol, interpretation and missing rows.
+
+    ``finding``: whether the paper's order holds here, "" where nothing is measured.
+    """
 
     name: str
     title: str
@@ -50,16 +59,21 @@ class ReportTable:
     rows: tuple[TableRow, ...]
     notes: tuple[str, ...]
     curve: tuple[CurvePoint, ...] = ()
+    finding: str = ""
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A measured point of Fig. 4: crop ratio, and Rank-1 and mAP in percent on one test set under one protocol."""
+    """A measured point of Fig. 4: crop ratio, and Rank-1 and mAP in percent on one test set under one protocol.
+
+    ``intervals``: of both the ends of the 95 % interval, where the file has what it is drawn from.
+    """
 
     test_set: str
     ratio: float
     rank_1: float
     mAP: float
+    intervals: tuple[tuple[float, float], tuple[float, float]] | None = None
 
 
 def report_tables(out: Path) -> list[ReportTable]:
@@ -116,7 +130,7 @@ def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
     notes = _protocol_notes(study, results) + [*study.notes, *_paper_notes(paper)]
     curve = _curve(results) if study.name == "crop-ratio" else ()
     title = f"{paper.title} ({paper.name}, {paper.source})"
-    return ReportTable(study.name, title, (*here, *there), tuple(rows), tuple(notes), curve)
+    return ReportTable(study.name, title, (*here, *there), tuple(rows), tuple(notes), curve, _finding(paper, results))
 
 
 def reference_table(paper: PaperTable) -> ReportTable:
@@ -126,7 +140,8 @@ def reference_table(paper: PaperTable) -> ReportTable:
     for row in paper.rows:
         source = short_reference(row.reference) if row.reference else "the paper itself"
         star = "*" if row.same_base_network else ""
-        rows.append(TableRow(row.label + star, (*map(_number, row.values), source)))
+        group = paper.groups.get(row.label, "")
+        rows.append(TableRow(row.label + star, (*map(_number, row.values), source), group=group))
     notes = ("Reference data: copied from the paper, measured by nobody here.", *_paper_notes(paper))
     anchor = paper.name.lower().replace(" ", "-")
     return ReportTable(anchor, f"{paper.title} ({paper.name})", columns, tuple(rows), notes)
@@ -221,10 +236,32 @@ def _measured(result: CellResult | None, column: Column) -> str:
     score = _score(result, column)
     if score is None:
         return ABSENT
-    mean = _number(metric(score.mean, column.metric))
-    if score.deviation is None:
-        return mean
-    return f"{mean} ± {_number(metric(score.deviation, column.metric))}"
+    text = _number(metric(score.mean, column.metric))
+    if score.deviation is not None:
+        text += f" ± {_number(metric(score.deviation, column.metric))}"
+    ends = _interval(score, column.metric)
+    return text if ends is None else f"{text}\n{ends[0]:.1f} to {ends[1]:.1f}"
+
+
+def _interval(score: Score, name: str) -> tuple[float, float] | None:
+    """The 95 % interval in percent; None where the file has not what it is drawn from."""
+    if score.sums is None:
+        return None
+    estimate = estimates_of_sums(score.sums)[name.replace("Rank", "rank")]
+    return 100 * estimate.low, 100 * estimate.high
+
+
+def _finding(paper: PaperTable, results: dict[str, CellResult]) -> str:
+    """What the study says of the paper's order, on each test set under each protocol."""
+    sentences = []
+    for test in _tests(results.values()):
+        scores = {
+            label: next((score for score in result.scores if _test(score) == test), None)
+            for label, result in results.items()
+        }
+        scored = {label: score.sums for label, score in scores.items() if score is not None and score.sums is not None}
+        sentences.append(order_sentence(paper, scored, f"On {test[0]} by {test[1]}"))
+    return " ".join(filter(None, sentences))
 
 
 def metric(metrics: Metrics, name: str) -> float:
@@ -284,6 +321,7 @@ def _curve(results: dict[str, CellResult]) -> tuple[CurvePoint, ...]:
             result.training["model"]["crop_ratio"],
             metric(score.mean, "Rank-1"),
             metric(score.mean, "mAP"),
+            None if score.sums is None else (_interval(score, "Rank-1"), _interval(score, "mAP")),
         )
         for result in results.values()
         for score in result.scores

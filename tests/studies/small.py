@@ -23,9 +23,15 @@ def study(name: str, data: Path, out: Path, **changes) -> StudySettings:
 
 
 def result(
-    cell: Cell, rank_1: float = 0.5, mAP: float = 0.25, test_sets=("toys",), seeds=(0,), protocol="cross_camera"
+    cell: Cell,
+    rank_1: float = 0.5,
+    mAP: float = 0.25,
+    test_sets=("toys",),
+    seeds=(0,),
+    protocol="cross_camera",
+    with_vehicles=False,
 ) -> CellResult:
-    """What a cell might have measured, without running it."""
+    """What a cell might have measured, without running it; ``with_vehicles`` as each of four vehicles scored alike."""
     record = {
         "dataset_hash": "abc",
         "protocol": protocol,
@@ -39,7 +45,8 @@ def result(
     }
     metrics = Metrics(mAP, mAP / 2, (rank_1,) * 50, 8, 1)
     spread = Metrics(0.01, 0.01, (0.02,) * 50, 8, 1) if len(seeds) > 1 else None
-    scores = tuple(Score(name, record, tuple(seeds), metrics, spread) for name in test_sets)
+    vehicles = {f"{v:03}": [2.0, *[2 * rank_1] * 3, 2 * mAP, mAP] for v in range(4)} if with_vehicles else None
+    scores = tuple(Score(name, record, tuple(seeds), metrics, spread, vehicles) for name in test_sets)
     training = {
         "recipe": "quick",
         "seed": 0,

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ssrnet.studies.cells as cells
@@ -12,7 +13,8 @@ from ssrnet.data.datasets import open_dataset
 from ssrnet.errors import DataError, ResourceError, SettingsError
 from ssrnet.losses import LossSettings
 from ssrnet.model import ModelSettings
-from ssrnet.studies.cell_results import read_cell, write_json
+from ssrnet.retrieval.metric_intervals import QueryScores, VehicleSums, estimates, estimates_of_sums
+from ssrnet.studies.cell_results import Score, by_vehicle, read_cell, write_json
 from ssrnet.studies.cells import effective_loss, effective_model, make_cell, run_cell, sets_to_test
 from ssrnet.studies.definitions import STUDIES, Row
 from ssrnet.training.checkpoint import load_checkpoint
@@ -169,6 +171,22 @@ def test_a_cell_holds_its_numbers_and_their_protocol_record(finished, city):
     assert (result.steps, result.epochs, result.image_size) == (4, 2, 32)
     assert result.training["model"]["parts"] == "pcb" and result.training["seed"] == 0
     assert score.mean.queries == 4 and 0 < score.mean.mAP <= 1 and score.deviation is None
+    found = estimates_of_sums(score.sums)
+    assert score.sums.queries.sum() == 4 and set(score.vehicles) == {image.vehicle_id for image in dataset.query}
+    assert found["mAP"].value == pytest.approx(score.mean.mAP, abs=1e-6)
+    assert found["rank-1"].value == pytest.approx(score.mean.rank(1), abs=1e-6)
+
+
+def test_vehicles_keep_the_mean_over_random_galleries():
+    def seed(ap):
+        hits = np.array([1, 2, 1])
+        return QueryScores.from_queries(["a", "b", "b"], np.array(ap), np.array(ap), hits)
+
+    seeds = [seed([1.0, 0.5, 0.1]), seed([0.0, 0.3, 0.7])]
+    score = Score("toys", {}, (0, 1), None, None, by_vehicle(VehicleSums.of(seeds)))
+    assert score.vehicles == {"a": [1, 1, 1, 1, 0.5, 0.5], "b": [2, 1, 2, 2, 0.8, 0.8]}
+    one, several = estimates_of_sums(score.sums)["mAP"], estimates(seeds)["mAP"]
+    assert (one.value, one.low, one.high) == pytest.approx((several.value, several.low, several.high))
 
 
 def test_a_finished_cell_keeps_weights_but_no_optimiser(finished):

@@ -163,12 +163,39 @@ def test_text_and_table_and_our_readings_stand_below_the_table(made):
     assert "| Edges of the graph | Sec. 3.4: " in markdown(list(made.values()))
 
 
+def test_numbers_with_intervals_and_a_sentence_on_the_papers_order(city, tmp_path):
+    cells = make_plan(small.study("depth", city, tmp_path), [STUDIES["depth"]])["depth"]
+    for number, cell in enumerate(cells.values()):
+        write_json(cell.result, asdict(small.result(cell, 0.2, 0.3 + number / 100, with_vehicles=True)))
+    rows = [{"label": label, "cell": cell.name} for label, cell in cells.items()]
+    write_json(tmp_path / "studies/depth.json", {"study": "depth", "rows": rows})
+    (table,) = tables.measured_tables(tmp_path)
+    assert value(table, "l = 2", "here", "toys", "mAP", "cross camera") == "31.00\n31.0 to 31.0"
+    assert table.finding.startswith("On toys by cross camera, of the 3 pairs of rows that the paper orders by mAP on")
+    assert table.finding.endswith(
+        "Highest is l = 3, +1.0, 1.0 to 1.0 points over l = 2, the paper's best: beyond chance."
+    )
+    assert "| **32.00**<br>32.0 to 32.0 |" in markdown([table]) and table.finding in markdown([table])
+    page = html_report.html_page([table])
+    assert "<p>On toys by cross camera" in page
+    assert not tables.measured_tables(tmp_path.parent / "none") and all(
+        not one.finding for one in report_tables(tmp_path)[4:]
+    )
+
+
 def test_fig_4_shows_measured_points_and_none_of_the_papers(made):
     table = made["crop-ratio"]
     assert {column.origin for column in table.columns} == {"here"}
     assert [point.ratio for point in table.curve] == pytest.approx([1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1])
     assert any("none are given" in note for note in table.notes)
-    assert all("here" in trace.name for trace in html_report.curve_figure(table).data)
+    figure = html_report.curve_figure(table)
+    assert [trace.yaxis for trace in figure.data] == ["y", "y2"] and all("here" in trace.name for trace in figure.data)
+    assert figure.data[0].error_y.array is None
+    ends = ((5.0, 25.0), (20.0, 45.0))
+    drawn = html_report.curve_figure(replace(table, curve=tuple(replace(p, intervals=ends) for p in table.curve)))
+    first = table.curve[0]
+    assert drawn.data[0].error_y.array[0] == pytest.approx(25.0 - first.rank_1)
+    assert drawn.data[1].error_y.arrayminus[0] == pytest.approx(first.mAP - 20.0)
 
 
 def test_complexity_is_relative(made):
@@ -184,6 +211,10 @@ def test_complexity_is_relative(made):
 def test_tables_8_and_9_cite_their_methods(made):
     for name, count in (("table-8", 27), ("table-9", 31)):
         assert len(made[name].rows) == count and "measured by nobody here" in made[name].notes[0]
+        groups = [(row.group, row.label) for row in made[name].rows if row.group]
+        assert [group.split()[0] for group, _ in groups] == ["Global", "Local", "Graph", "This"]
+        assert [label for _, label in groups][2:] == ["HSS-GCN*", "SSR-Net"]
+    assert "| **Graph networks** |  |" in markdown([made["table-8"]])
     assert value(made["table-9"], "GSTE", "paper", "VeRi-776", "Rank-1") == tables.ABSENT
     assert value(made["table-9"], "HSS-GCN*", "paper", "", "Source") == "[69] Xu et al., 2021"
 
