@@ -29,7 +29,7 @@ from ssrnet.studies.cell_results import read_cell
 from ssrnet.studies.definitions import CROP_RATIOS
 from ssrnet.studies.learning.record import LearningRecord
 from ssrnet.studies.readings import as_card, as_table
-from ssrnet.studies.tables import measured_tables
+from ssrnet.studies.tables import report_tables
 from ssrnet.training.checkpoint import load_checkpoint, read_weights
 from ssrnet.training.old_settings import split_loss_name
 from ssrnet.training.resume import as_json
@@ -222,7 +222,7 @@ def test_the_readmes_and_the_card_say_how_the_paper_was_read():
 
 def test_each_published_table_was_measured_on_one_footing():
     published = ROOT / "assets/tables"
-    for table in measured_tables(published):
+    for table in report_tables(published):
         paths = {published / row.record for row in table.rows if row.record and row.record.startswith("cells/")}
         cells = [read_cell(path) for path in sorted(paths)]
         for name in ("epochs", "steps", "image_size", "training_set"):
@@ -232,7 +232,7 @@ def test_each_published_table_was_measured_on_one_footing():
 
 
 def test_table_1_is_what_the_readme_says():
-    table = next(table for table in measured_tables(ROOT / "assets/tables") if table.name == "components")
+    table = next(table for table in report_tables(ROOT / "assets/tables") if table.name == "components")
     text = (ROOT / "ssrnet/README.md").read_text()
     measured = [row for row in table.rows if row.record]
     assert [row.label for row in measured][:7] == list(TABLE_1)

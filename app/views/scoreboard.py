@@ -30,7 +30,7 @@ from ssrnet.errors import ProtocolError, SSRNetError
 from ssrnet.retrieval.verification import smoothed
 from ssrnet.studies.html_report import curve_figure
 from ssrnet.studies.report import CAUTION
-from ssrnet.studies.tables import ReportTable, protocol_records, report_tables
+from ssrnet.studies.tables import ReportTable, protocol_records
 from ssrnet.training.runs import Axis, TrainingRun, differing_settings, read_run, stored_metrics
 
 NEEDS_SOURCE = False
@@ -158,11 +158,11 @@ def _tables(out: Path) -> None:
     """
     title, explanation = CAUTION
     st.caption(f"**{title}** {explanation}")
-    tables = report_tables(out)
-    measured = [table for table in tables if any(row.record for row in table.rows)]
+    tables = run_files.study_tables(out)
+    measured = [table for table in tables if table.is_measured]
     for table in measured:
         _table(out, table)
-    others = [table for table in tables if table not in measured]
+    others = [table for table in tables if not table.is_measured]
     if others:
         fragment(_others)(out, others)
 

@@ -10,7 +10,7 @@ from app.workbench import places
 from app.workbench.cache import cached
 from ssrnet.errors import DataError
 from ssrnet.retrieval.feature_files import Record
-from ssrnet.studies.tables import CurvePoint, measured_tables, protocol_records
+from ssrnet.studies.tables import CurvePoint, ReportTable, protocol_records, report_tables
 from ssrnet.training import runs
 from ssrnet.training.checkpoint import StoredCheckpoint
 from ssrnet.training.runs import StoredMetrics, find_runs, find_studies
@@ -60,11 +60,20 @@ def study_curves() -> dict[str, StudyCurve]:
         if not (Path(folder) / "studies" / f"{STUDY}.json").is_file():
             continue
         with suppress(DataError):
-            for table in measured_tables(Path(folder)):
+            for table in study_tables(Path(folder)):
                 if table.name == STUDY and table.curve:
                     records = [record for row in table.rows for record in protocol_records(Path(folder), row)]
                     curves[folder] = StudyCurve(table.curve, table.notes, tuple(records))
     return curves
+
+
+def study_tables(folder: Path) -> list[ReportTable]:
+    """:func:`report_tables`, made again when a file of the study changes.
+
+    Raises :class:`DataError` for a file in ``folder`` that is not what a study writes.
+    """
+    files = (*sorted(folder.glob("studies/*.json")), *sorted(folder.glob("cells/*/cell.json")))
+    return cached("study tables", (str(folder), files), lambda: report_tables(folder), 4)
 
 
 def stored_metrics(path: Path) -> list[StoredMetrics]:

@@ -61,6 +61,11 @@ class ReportTable:
     curve: tuple[CurvePoint, ...] = ()
     finding: str = ""
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether any of its rows was measured here."""
+        return any(row.record for row in self.rows)
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -96,11 +101,6 @@ def report_tables(out: Path) -> list[ReportTable]:
                 f"{out} has values for {name} that no study writes ({error}); remove them and run the study again."
             ) from error
     return tables
-
-
-def measured_tables(out: Path) -> list[ReportTable]:
-    """Those of :func:`report_tables` with at least one measured row."""
-    return [table for table in report_tables(out) if any(row.record for row in table.rows)]
 
 
 def protocol_records(out: Path, row: TableRow) -> list[dict[str, Any]]:

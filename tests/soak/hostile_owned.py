@@ -30,7 +30,7 @@ from ssrnet.model import SSRNet
 from ssrnet.retrieval.extraction import FeatureSet
 from ssrnet.studies.cell_results import read_cell
 from ssrnet.studies.explanations.measurements import read_measurements
-from ssrnet.studies.tables import measured_tables, protocol_records, report_tables
+from ssrnet.studies.tables import protocol_records, report_tables
 from ssrnet.training.checkpoint import FORMAT, load_backbone, load_checkpoint
 from ssrnet.training.pickles import read_pickle
 from ssrnet.training.resume import Progress, load_progress, save_progress
@@ -364,10 +364,11 @@ def _studies() -> list[Case]:
 
     def read_tables(folder: Path) -> object:
         find_studies([folder])
-        for table in measured_tables(folder):
+        tables = report_tables(folder)
+        for table in tables:
             for row in table.rows:
                 protocol_records(folder, row)
-        return report_tables(folder)
+        return tables
 
     def plan(rows: object) -> Make:
         return lambda folder, draw: written("studies/branches.json", json.dumps({"rows": rows}))(folder, draw).parents[

@@ -61,6 +61,10 @@ def made(out):
     return {table.name: table for table in report_tables(out)}
 
 
+def measured(out):
+    return [table for table in report_tables(out) if table.is_measured]
+
+
 def value(table, label, *column):
     row = next(row for row in table.rows if row.label == label)
     return row.values[table.columns.index(Column(*column))]
@@ -92,7 +96,7 @@ def test_both_protocols_have_their_columns_and_notes(city, tmp_path):
         write_json(cell.result, asdict(results[label]))
     rows = [{"label": label, "cell": cell.name} for label, cell in cells.items()]
     write_json(tmp_path / "studies/parts.json", {"study": "parts", "rows": rows})
-    (table,) = tables.measured_tables(tmp_path)
+    (table,) = measured(tmp_path)
     single = ("here", "toys", "Rank-1", "single gallery shot")
     assert value(table, "PCB", "here", "toys", "Rank-1", "cross camera") == "20.00"
     assert value(table, "PCB", *single) == "40.00 ± 2.00" and value(table, "SSR-Net", *single) == tables.ABSENT
@@ -127,7 +131,7 @@ def test_no_number_without_its_protocol_record(made, out):
 
 
 def test_measured_tables_and_their_rows_records(made, out):
-    shown = tables.measured_tables(out)
+    shown = measured(out)
     assert [table.name for table in shown] == ["components", "depth", "crop-ratio", "complexity"]
     for table in shown:
         assert table == made[table.name]
@@ -169,7 +173,7 @@ def test_numbers_with_intervals_and_a_sentence_on_the_papers_order(city, tmp_pat
         write_json(cell.result, asdict(small.result(cell, 0.2, 0.3 + number / 100, with_vehicles=True)))
     rows = [{"label": label, "cell": cell.name} for label, cell in cells.items()]
     write_json(tmp_path / "studies/depth.json", {"study": "depth", "rows": rows})
-    (table,) = tables.measured_tables(tmp_path)
+    (table,) = measured(tmp_path)
     assert value(table, "l = 2", "here", "toys", "mAP", "cross camera") == "31.00\n31.0 to 31.0"
     assert table.finding.startswith("On toys by cross camera, of the 3 pairs of rows that the paper orders by mAP on")
     assert table.finding.endswith(
@@ -178,9 +182,7 @@ def test_numbers_with_intervals_and_a_sentence_on_the_papers_order(city, tmp_pat
     assert "| **32.00**<br>32.0 to 32.0 |" in markdown([table]) and table.finding in markdown([table])
     page = html_report.html_page([table])
     assert "<p>On toys by cross camera" in page
-    assert not tables.measured_tables(tmp_path.parent / "none") and all(
-        not one.finding for one in report_tables(tmp_path)[4:]
-    )
+    assert all(not one.finding for one in report_tables(tmp_path)[4:])
 
 
 def test_fig_4_shows_measured_points_and_none_of_the_papers(made):
