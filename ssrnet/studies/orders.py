@@ -38,8 +38,8 @@ def order_sentence(paper: PaperTable, scored: Mapping[str, VehicleSums], where: 
     same, against, open_ = (found.count(sign) for sign in (1, -1, 0))
     one = len(pairs) == 1
     counts = (
-        f"{where}, of the {len(pairs)} pairs of rows that the paper orders{_by(paper)}, {same} differ beyond chance as in the "
-        f"paper, {against} the other way round, and {open_} cannot be told apart."
+        f"{where}, of the {len(pairs)} pairs of rows that the paper orders{_by(paper)}, the order holds beyond chance for {same}, "
+        f"is reversed beyond chance for {against}, and cannot be told for {open_}."
     )
     lower, higher = pairs[0]
     alone = (

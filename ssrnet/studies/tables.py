@@ -260,7 +260,7 @@ def _finding(paper: PaperTable, results: dict[str, CellResult]) -> str:
             for label, result in results.items()
         }
         scored = {label: score.sums for label, score in scores.items() if score is not None and score.sums is not None}
-        sentences.append(order_sentence(paper, scored, f"On {test[0]} by {test[1]}"))
+        sentences.append(order_sentence(paper, scored, f"On {test[0]} ({test[1]})"))
     return " ".join(filter(None, sentences))
 
 

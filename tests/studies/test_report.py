@@ -175,13 +175,13 @@ def test_numbers_with_intervals_and_a_sentence_on_the_papers_order(city, tmp_pat
     write_json(tmp_path / "studies/depth.json", {"study": "depth", "rows": rows})
     (table,) = measured(tmp_path)
     assert value(table, "l = 2", "here", "toys", "mAP", "cross camera") == "31.00\n31.0 to 31.0"
-    assert table.finding.startswith("On toys by cross camera, of the 3 pairs of rows that the paper orders by mAP on")
+    assert table.finding.startswith("On toys (cross camera), of the 3 pairs of rows that the paper orders by mAP on")
     assert table.finding.endswith(
         "Highest is l = 3, +1.0, 1.0 to 1.0 points over l = 2, the paper's best: beyond chance."
     )
     assert "| **32.00**<br>32.0 to 32.0 |" in markdown([table]) and table.finding in markdown([table])
     page = html_report.html_page([table])
-    assert "<p>On toys by cross camera" in page
+    assert "<p>On toys (cross camera)" in page
     assert all(not one.finding for one in report_tables(tmp_path)[4:])
 
 
