@@ -29,7 +29,6 @@ from app.workbench.images import image_title, thumbnail
 from app.workbench.maps import (
     CHANGE_COLOURS,
     CHANGES,
-    FEW_IMAGES,
     METHODS,
     MOST_COMPARED,
     MOVED,
@@ -166,9 +165,7 @@ def _board(
     if (query.name, uploads.query_now) != (view.query, uploads.query):
         st.rerun()  # a picture was clicked, and the sidebar shows the query too
     notes = current_notes(data)
-    change = None
-    if colouring == MOVED or len(images) <= FEW_IMAGES:
-        change = moved(*models[:2], view.branch or WHOLE)
+    change = moved(*models[:2], view.branch or WHOLE) if colouring == MOVED else None
     kinds = _kinds(images, colouring, notes, change)
     chosen = selected(data)
     place = {image.name: i for i, image in enumerate(images)}
@@ -217,11 +214,11 @@ def _board(
     with right:
         tags(data, notes, chosen)
         notes_file(data, notes, replace(view, selected=tuple(chosen)))
-    with st.expander("Which points moved", icon=":material/moving:"):
-        if change is None:
-            st.caption(f"With more than {FEW_IMAGES:,} images this takes a while: choose the colour *{MOVED}*.")
-        else:
-            moved_most((models[0].title, models[1].title), change, images)
+    if len(images) <= MOST_COMPARED:
+        folded = st.expander("Which points moved", icon=":material/moving:", key="map_moved_open", on_change="rerun")
+        if folded.open:
+            with folded:
+                moved_most((models[0].title, models[1].title), moved(*models[:2], view.branch or WHOLE), images)
 
 
 def _things(

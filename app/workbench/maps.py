@@ -27,8 +27,6 @@ EXPECTED = {"PCA": 3.0, "UMAP": 8.0, "t-SNE": 5.0}
 """Seconds that these take, as a first guess."""
 MOST_COMPARED = 20_000
 """Images up to which each is compared with every other one: half a minute on two cores."""
-FEW_IMAGES = 2000
-"""Images up to which the neighbours of all are compared unasked: a second on two cores."""
 MOST_KINDS = 24
 BINS = 6
 VEHICLE, TAG, NONE = "vehicle", "tag", "none"
