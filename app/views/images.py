@@ -140,7 +140,7 @@ def _rank(
     if bench.is_aligned:
         ensure_features(bench.networks.values())
     for at, model in enumerate(bench.networks.values()):
-        embed = partial(model.embed, [query.picture, *gallery.pictures.values()])
+        embed = partial(model.embed_uploads, [query, *_images(gallery)])
         embeddings = run_with_progress(f"Embedding with {model.raw.title}", f"images_embed_{at}", embed)
         ranked |= {each.title: each.rank(embeddings, [camera, *cameras]) for each in (model.raw, model)}
         statistics = model.upload_statistics(embeddings[1:], cameras)

@@ -45,7 +45,7 @@ def distribution_figure(pairs: Mapping[str, Verification]) -> go.Figure:
     lowest = 1.0
     for line, (title, verification) in zip(_lines(pairs), pairs.items(), strict=True):
         aligned = title.endswith(ALIGNED)
-        same, different = verification.densities()
+        same, different = verification.densities
         for one, words, dash in ((same, "one vehicle", "solid"), (different, "two vehicles", "dot")):
             lowest = min(lowest, float(one.at[one.density > INVISIBLE * one.density.max()][0]))
             curve = {"name": f"{title}, {words}", "line": {**line, "dash": dash}, "showlegend": not aligned}
@@ -61,7 +61,7 @@ def pair_figure(verification: Verification, cosine: float, colour: str) -> go.Fi
     """Both densities of :func:`distribution_figure` for one model, and the ``cosine`` of another pair as a line."""
     figure = go.Figure()
     lowest, highest = cosine, 0.0
-    for one, words, dash in zip(verification.densities(), ("one vehicle", "two vehicles"), ("solid", "dot")):
+    for one, words, dash in zip(verification.densities, ("one vehicle", "two vehicles"), ("solid", "dot")):
         lowest = min(lowest, float(one.at[one.density > INVISIBLE * one.density.max()][0]))
         highest = max(highest, float(one.density.max()))
         figure.add_scatter(x=one.at, y=one.density, name=words, line={"color": colour, "dash": dash}, fill="tozeroy")
@@ -83,7 +83,7 @@ def pair_figure(verification: Verification, cosine: float, colour: str) -> go.Fi
 
 def bandwidths(pairs: Mapping[str, Verification]) -> str:
     """A sentence on how the densities are smoothed."""
-    kinds = zip(*(each.densities() for each in pairs.values()), strict=True)
+    kinds = zip(*(each.densities for each in pairs.values()), strict=True)
     ranges = []
     for words, densities in zip(("one vehicle", "two vehicles"), kinds, strict=True):
         low, high = (f"{end([one.bandwidth for one in densities]):.3f}" for end in (min, max))

@@ -18,6 +18,7 @@ from ssrnet.analysis.camera_facts import camera_facts, cautions
 from ssrnet.data.protocols import Protocol, Split
 from ssrnet.data.records import VehicleImage
 from ssrnet.data.training_sets import SeenInTraining
+from ssrnet.data.uploads import UploadedImage
 from ssrnet.errors import CheckpointError
 from ssrnet.explain.shares import BranchFeatures
 from ssrnet.index.kept_features import extract_and_keep
@@ -233,6 +234,12 @@ class OpenedModel:
             if progress_callback:
                 progress_callback(start + len(batch), len(new))
         return torch.stack([rows[key] for key in keys])
+
+    def embed_uploads(self, images: Sequence[UploadedImage], progress_callback: Progress | None = None) -> torch.Tensor:
+        """As :meth:`embed`; of no more than :data:`BATCH` images F_G is kept, from which their maps are computed too."""
+        if len(images) <= BATCH:
+            return torch.stack([view.embedding() for view in self.views(images)])
+        return self.embed([image.picture for image in images], progress_callback)
 
     def upload_statistics(self, gallery: torch.Tensor, cameras: Sequence[str | None]) -> CameraStatistics | None:
         """The camera statistics for an uploaded gallery, embeddings (N, D) by the uploads' cameras; None for raw features.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,7 @@ class Verification:
         at = int(np.abs(false_match - (1 - true_match)).argmin())
         return EqualError(float(EDGES[BINS - at]), float((false_match[at] + 1 - true_match[at]) / 2))
 
+    @cached_property
     def densities(self) -> tuple[Density, Density]:
         """Of pairs of one vehicle and of two over the cosine, each with the bandwidth of :func:`silverman`."""
         return smoothed(self.same), smoothed(self.different)

@@ -295,7 +295,8 @@ def _protocol_notes(study: Study, results: dict[str, CellResult]) -> list[str]:
         f"Every row here: trained on {trained_on['images']:,} images of {trained_on['vehicles']:,} vehicles{held} "
         f"({trained_on['name']}, content {trained_on['hash']}), recipe {settings['recipe']}, "
         f"{settings['model']['backbone']} from {start} weights, "
-        f"{result.image_size} px, epochs: {result.epochs}, steps: {result.steps:,}, seed {settings['seed']}; "
+        f"{result.image_size} px, epochs: {result.epochs}, steps: {result.steps:,}, seed {settings['seed']}"
+        f"{', bfloat16 on a CPU' if settings.get('cpu_bfloat16') else ''}; "
         f"metric losses: the {settings['loss']['reduction']} over the batch, unless the row says otherwise."
     )
     return notes

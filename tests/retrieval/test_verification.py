@@ -65,7 +65,7 @@ def test_pairs_of_both_kinds_are_needed(features, split, gallery, lacks):
 
 
 def test_densities_have_an_area_of_one_and_lie_where_the_pairs_do(features, split):
-    for one, mean in zip(verify(features, split).densities(), (0.75, 0.866 / 3), strict=True):
+    for one, mean in zip(verify(features, split).densities, (0.75, 0.866 / 3), strict=True):
         assert np.trapezoid(one.density, one.at) == pytest.approx(1, abs=0.01)
         assert np.trapezoid(one.density * one.at, one.at) == pytest.approx(mean, abs=0.1)
 
