@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import streamlit as st
@@ -12,7 +11,7 @@ from app.widgets import story_maps, story_vectors
 from app.widgets.components.stages import stages
 from app.widgets.controls import one_of
 from app.widgets.evaluations import ensure_features
-from app.widgets.map_colours import map_colours_button
+from app.widgets.map_colours import choose_map_colours
 from app.widgets.page import explain
 from app.widgets.problems import fragment
 from app.widgets.query_picker import query_picker
@@ -61,7 +60,7 @@ KEYS = [stage.key for stage in STAGES]
 LOOK_FOR = r"""
 Every picture, number and shape belongs to the image in view, as the network computed it. *Takes* is what the stage before
 handed on, *gives* what this one makes of it. The bar below each map, channel or strip says which colours are which values;
-*Same scale for all maps* (Colours) puts those that stand for the same thing on one range.
+*Same scale for all maps* (at the foot) puts those that stand for the same thing on one range.
 
 **Edges.** In the last layer an edge is as wide as the sender's exact share in $f_{\mathrm{token}}$. In the layers before no such sum
 exists: there it is as wide as what happens to $f_{\mathrm{token}}$ when the sender's row is set to zero.
@@ -75,16 +74,18 @@ def render(bench: Workbench) -> None:
         st.info("The protocol leaves no query to look at; choose another protocol or another data set.")
         return
     place = st.container(key="story_stage")
-    with st.expander("Another image, or another network", icon=":material/image_search:"):
+    with st.expander("Another image, another network, other colours", icon=":material/image_search:"):
         networks = list(bench.networks)
         title = one_of("Network", networks, "story_network", default=networks[-1]) if len(networks) > 1 else networks[0]
         image = query_picker(split.query)
         read = uploader("Or a picture of your own, cropped to the vehicle", "story_upload")
         uploaded = next(iter(read.pictures.values()), None)
+        colours = choose_map_colours("channels, for lengths of maps, and for rows side by side")
     model = bench.networks[title]
     if isinstance(image, UploadedImage):
         uploaded = image.picture
-    story = Story(model, uploaded or image, None if uploaded else split.query.index(image))
+    query = None if uploaded else split.query.index(image)
+    story = Story(model, uploaded or image, query, colours.name, colours.same_scale)
     forget_pictures()
     with place:
         fragment(_stage)(bench, story)
@@ -95,17 +96,11 @@ def render(bench: Workbench) -> None:
 
 def _stage(bench: Workbench, story: Story) -> None:
     """The line of stages and the one that the URL names, redrawn by itself."""
-    line, head = st.container(), st.container(horizontal=True, vertical_alignment="center")
-    title = head.container()
-    with head:
-        colours = map_colours_button("channels, for lengths of maps, and for rows side by side")
-    story = replace(story, colours=colours.name, same_scale=colours.same_scale)
     gives = handed(story)
     absent = [at for at, key in enumerate(KEYS[:-2], 1) if key not in gives]
-    with line:
-        at = _line_of_stages(bench, story.model, absent)
+    at = _line_of_stages(bench, story.model, absent)
     key, _, heading, draw = STAGES[at - 1]
-    title.subheader(f"{at}. {heading}", anchor=False)
+    st.subheader(f"{at}. {heading}", anchor=False)
     takes = next((gives[each] for each in reversed(KEYS[: at - 1]) if each in gives), None)
     if key in gives:
         draw(story, takes, gives[key])

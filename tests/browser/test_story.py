@@ -53,7 +53,7 @@ def test_an_upload_goes_through_all_ten_stages_and_leaves_again(page, server, ci
     page.goto(f"{server}/story?{urlencode({'data': str(city), **checkpoints, 'query': query})}")
     page.get_by_alt_text(f"Photograph {query}").wait_for()
     stand_still(page)
-    page.get_by_text("Another image, or another network").click()
+    page.get_by_text("Another image, another network, other colours").click()
     page.locator("input[type=file]").set_input_files(photograph.path)
     page.get_by_alt_text("Photograph the uploaded picture").wait_for()
     for stage in range(2, 11):
