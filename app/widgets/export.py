@@ -12,6 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from app.widgets.lecture import SMALLEST_TEXT, presenting
+from app.widgets.problems import fragment
 from ssrnet.analysis.csv_rows import Row, csv_text
 from ssrnet.errors import ResourceError
 from ssrnet.retrieval.feature_files import slug
@@ -84,11 +85,22 @@ def lay_out(figure: go.Figure, height: int, top: int = 8, title: str = "", **lay
 
 
 def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: Sequence[str] = FORMATS) -> None:
-    """One download a format behind one small button; ``make(format)`` runs only when a format is clicked."""
-    with st.popover("Export", icon=":material/download:", type="tertiary"):
-        for format in formats:
-            file = f"{slug(name)}.{format}"
-            download(format.upper(), lambda format=format: make(format), file, key=f"{key}_{format}", width="stretch")
+    """One download a format behind one small button; ``make(format)`` runs only when a format is clicked.
+
+    The downloads are drawn once the button is opened, and then nothing else is drawn again.
+    """
+    fragment(_exports)(name, make, key, formats)
+
+
+def _exports(name: str, make: Callable[[str], bytes], key: str, formats: Sequence[str]) -> None:
+    menu = st.popover("Export", icon=":material/download:", type="tertiary", key=f"{key}_export", on_change="rerun")
+    if menu.open:
+        with menu:
+            for format in formats:
+                file = f"{slug(name)}.{format}"
+                download(
+                    format.upper(), lambda format=format: make(format), file, key=f"{key}_{format}", width="stretch"
+                )
 
 
 def table(

@@ -50,14 +50,20 @@ def project(tmp_path_factory, monkeypatch) -> Path:
 
 @pytest.fixture
 def offered(monkeypatch) -> dict[str, Callable[[], bytes]]:
-    """What makes each download of the pages that the test opens, by the button's key."""
-    made, plain = {}, st.download_button
+    """What makes each download of the pages that the test opens, with every menu of exports open, by the button's key."""
+    made, plain, menu = {}, st.download_button, st.popover
 
     def download_button(label, data, *arguments, **options):
         made[options["key"]] = data
         return plain(label, b"", *arguments, **options)
 
+    def popover(label, **options):
+        if options.get("on_change") == "rerun":
+            st.session_state.setdefault(options["key"], True)
+        return menu(label, **options)
+
     monkeypatch.setattr(st, "download_button", download_button)
+    monkeypatch.setattr(st, "popover", popover)
     return made
 
 

@@ -260,7 +260,7 @@ def test_options_that_a_model_has_none_of_leave_it_as_it_is():
     assert RankingOptions(branches=("G",)).chosen_branches(features.only(["G"])) == (), "all it has"
 
 
-def test_fig_5_is_drawn_and_fig_6_says_why_not(open_city):
+def test_fig_5_is_drawn_and_fig_6_says_why_not(open_city, offered):
     test = open_city("retrieval", sheet="fig5")
     buttons = {each.label: each for each in test.button}
     assert not buttons["Fig. 5"].disabled and buttons["Fig. 6"].disabled
@@ -268,6 +268,7 @@ def test_fig_5_is_drawn_and_fig_6_says_why_not(open_city):
     (image,) = test.main.get("image")
     assert image.proto.imgs[0].alt.startswith("As the paper's Fig. 5")
     assert {each.label for each in test.get("download_button")} >= {"PNG", "SVG", "PDF"}
+    assert {f"export_sheet_{format}" for format in ("png", "svg", "pdf")} <= offered.keys()
     whole(buttons["Fig. 5"].click().run())
     assert not test.main.get("image") and "sheet" not in test.query_params
 
