@@ -105,10 +105,9 @@ def benchmark_index(settings: IndexBenchmarkSettings) -> list[Row]:
         recall = statistics.mean(len(set(a) & set(b)) / len(b) for a, b in zip(found, exact, strict=True))
         grown = None if memory is None or before is None else max(0, memory - before)
         rows.append(Row(name, build, times, grown, recall))
+        if settings.out is not None:  # after each, since a graph of many images takes long
+            _write(settings.out, settings, rows)
     print(table(rows, settings))
-    if settings.out is not None:
-        text = json.dumps({"settings": _plain(settings), "rows": [asdict(row) for row in rows]}, indent=2)
-        write_atomically(settings.out, lambda path: path.write_text(text + "\n"))
     return rows
 
 
@@ -227,6 +226,11 @@ def _memory(server: int | None) -> int | None:
         with suppress(StopIteration):
             total += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
     return total
+
+
+def _write(out: Path, settings: IndexBenchmarkSettings, rows: list[Row]) -> None:
+    text = json.dumps({"settings": _plain(settings), "rows": [asdict(row) for row in rows]}, indent=2)
+    write_atomically(out, lambda path: path.write_text(text + "\n"))
 
 
 def _plain(settings: IndexBenchmarkSettings) -> dict[str, object]:
