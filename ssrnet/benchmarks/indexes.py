@@ -93,6 +93,7 @@ def benchmark_index(settings: IndexBenchmarkSettings) -> list[Row]:
                 rows.append(Row(name, note=f"{error.name} is not installed"))
                 continue
             build = time.perf_counter() - began
+            os.sync()  # else what was just stored is still being written while searches are timed
             found = search(queries)
             times = {}
             for batch in settings.batches:
@@ -101,6 +102,7 @@ def benchmark_index(settings: IndexBenchmarkSettings) -> list[Row]:
                 )
             memory = _memory(settings.process)
             close()
+            del search, close  # and what they hold, before the next one's memory is measured
         exact = exact or found
         recall = statistics.mean(len(set(a) & set(b)) / len(b) for a, b in zip(found, exact, strict=True))
         grown = None if memory is None or before is None else max(0, memory - before)
