@@ -102,7 +102,7 @@ def benchmark_index(settings: IndexBenchmarkSettings) -> list[Row]:
                 )
             memory = _memory(settings.process)
             close()
-            del search, close  # and what they hold, before the next one's memory is measured
+            search = close = None  # and what they hold, before the memory of the next is measured
         exact = exact or found
         recall = statistics.mean(len(set(a) & set(b)) / len(b) for a, b in zip(found, exact, strict=True))
         grown = None if memory is None or before is None else max(0, memory - before)
