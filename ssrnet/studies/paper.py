@@ -117,7 +117,6 @@ def _table(name: str, entry: dict[str, Any]) -> PaperTable:
         Claim(**{name: tuple(value) if isinstance(value, list) else value for name, value in claim.items()})
         for claim in entry.get("claims", ())
     )
-    rising = tuple(map(tuple, entry.get("rising", ())))
     return PaperTable(
         name,
         entry["title"],
@@ -126,6 +125,6 @@ def _table(name: str, entry: dict[str, Any]) -> PaperTable:
         rows,
         tuple(entry["notes"]),
         claims,
-        rising,
-        entry.get("groups", {}),
+        rising=tuple(map(tuple, entry.get("rising", ()))),
+        groups=entry.get("groups", {}),
     )

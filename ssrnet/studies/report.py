@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssrnet.studies.orders import CHANCE
 from ssrnet.studies.paper import citation, references
 from ssrnet.studies.readings import as_table
 from ssrnet.studies.tables import HERE, Column, ReportTable, TableRow
@@ -14,7 +13,7 @@ CAUTION = (
     'Columns headed "here" were measured by this package on the data, recipe and machine named below each table. '
     'Columns headed "paper" are the numbers of the paper, measured by its authors on VeRi-776 and VehicleID. '
     "Unless your data are the paper's, no number of one kind can be compared with one of the other: compare how "
-    f"the rows of one column differ. {CHANCE}",
+    "the rows of one column differ. One seed a row: small differences between rows may be chance.",
 )
 """The warning shown with everything measured here: a title and its explanation."""
 

@@ -14,7 +14,7 @@ from ssrnet.metrics import Metrics
 from ssrnet.retrieval.metric_intervals import estimates_of_sums
 from ssrnet.studies.cell_results import CellResult, Score, read_cell
 from ssrnet.studies.definitions import STUDIES, Study
-from ssrnet.studies.orders import order_sentence
+from ssrnet.studies.orders import CHANCE, order_sentence
 from ssrnet.studies.paper import Claim, PaperTable, paper_tables, references
 from ssrnet.studies.readings import as_note, readings_of
 
@@ -130,6 +130,8 @@ def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
     notes = _protocol_notes(study, results) + [*study.notes, *_paper_notes(paper)]
     curve = _curve(results) if study.name == "crop-ratio" else ()
     title = f"{paper.title} ({paper.name}, {paper.source})"
+    if any(score.sums is not None for result in results.values() for score in result.scores):
+        notes.insert(0, CHANCE)
     return ReportTable(study.name, title, (*here, *there), tuple(rows), tuple(notes), curve, _finding(paper, results))
 
 
@@ -244,7 +246,7 @@ def _measured(result: CellResult | None, column: Column) -> str:
 
 
 def _interval(score: Score, name: str) -> tuple[float, float] | None:
-    """The 95 % interval in percent; None where the file has not what it is drawn from."""
+    """The 95 % interval in percent; None where the file does not have what it is drawn from."""
     if score.sums is None:
         return None
     estimate = estimates_of_sums(score.sums)[name.replace("Rank", "rank")]
@@ -255,11 +257,12 @@ def _finding(paper: PaperTable, results: dict[str, CellResult]) -> str:
     """What the study says of the paper's order, on each test set under each protocol."""
     sentences = []
     for test in _tests(results.values()):
-        scores = {
-            label: next((score for score in result.scores if _test(score) == test), None)
+        scored = {
+            label: score.sums
             for label, result in results.items()
+            for score in result.scores
+            if _test(score) == test and score.sums is not None
         }
-        scored = {label: score.sums for label, score in scores.items() if score is not None and score.sums is not None}
         sentences.append(order_sentence(paper, scored, f"On {test[0]} ({test[1]})"))
     return " ".join(filter(None, sentences))
 

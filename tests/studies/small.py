@@ -31,7 +31,7 @@ def result(
     protocol="cross_camera",
     with_vehicles=False,
 ) -> CellResult:
-    """What a cell might have measured, without running it; ``with_vehicles`` as each of four vehicles scored alike."""
+    """What a cell might have measured, without running it; ``with_vehicles``: twenty, which all score alike."""
     record = {
         "dataset_hash": "abc",
         "protocol": protocol,
@@ -45,7 +45,7 @@ def result(
     }
     metrics = Metrics(mAP, mAP / 2, (rank_1,) * 50, 8, 1)
     spread = Metrics(0.01, 0.01, (0.02,) * 50, 8, 1) if len(seeds) > 1 else None
-    vehicles = {f"{v:03}": [2.0, *[2 * rank_1] * 3, 2 * mAP, mAP] for v in range(4)} if with_vehicles else None
+    vehicles = {f"{v:03}": [2.0, *[2 * rank_1] * 3, 2 * mAP, mAP] for v in range(20)} if with_vehicles else None
     scores = tuple(Score(name, record, tuple(seeds), metrics, spread, vehicles) for name in test_sets)
     training = {
         "recipe": "quick",

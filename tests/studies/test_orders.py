@@ -35,21 +35,24 @@ def test_an_order_that_holds():
     sums = {"l = 3": scored(0.2), "l = 1": scored(0.3), "l = 2": scored(0.4)}
     assert order_sentence(T["Table 4"], sums, "On toys by rule") == (
         "On toys by rule, of the 3 pairs of rows that the paper orders by mAP on VeRi-776, the order holds beyond "
-        "chance for 3, is reversed beyond chance for 0, and cannot be told for 0. l = 2, the paper's best, is highest here too, beyond chance "
-        "over 2 of the 2 others."
+        "chance for 3, is reversed beyond chance for 0, and is within chance for 0. l = 2, highest of them in the paper, is highest "
+        "here, beyond chance over 2 of the 2 others."
     )
 
 
 def test_an_order_that_does_not_hold_and_differences_within_chance():
     sums = {"l = 3": scored(0.5), "l = 1": scored(0.3, 0.3, seed=1), "l = 2": scored(0.3, 0.3, seed=2)}
     said = order_sentence(T["Table 4"], sums, "On toys by rule")
-    assert "holds beyond chance for 0, is reversed beyond chance for 2, and cannot be told for 1." in said
-    assert said.endswith(" over l = 2, the paper's best: beyond chance.") and "Highest is l = 3, +" in said
+    assert "holds beyond chance for 0, is reversed beyond chance for 2, and is within chance for 1." in said
+    assert said.endswith(" over l = 2, which is highest in the paper: beyond chance.")
+    assert " l = 3 is highest here, +" in said
     noisy = {"l = 3": scored(0.1), "l = 1": scored(0.31, 0.3, seed=1), "l = 2": scored(0.31, 0.3, seed=2)}
     mean = {label: sums.values.sum() for label, sums in noisy.items()}
     first, second = sorted(("l = 1", "l = 2"), key=mean.get, reverse=True)
     renamed = {"l = 3": noisy["l = 3"], "l = 1": noisy[first], "l = 2": noisy[second]}
-    assert order_sentence(T["Table 4"], renamed, "x").endswith(" over l = 2, the paper's best: within chance.")
+    assert order_sentence(T["Table 4"], renamed, "x").endswith(
+        "over l = 2, which is highest in the paper: within chance."
+    )
 
 
 def test_two_rows_are_one_difference():
@@ -65,3 +68,9 @@ def test_rows_that_the_paper_has_not_and_single_rows_say_nothing():
     assert order_sentence(T["Fig. 4"], {"λ = 1/8": scored(0.1), "λ = 2/3": scored(0.2)}, "x").startswith(
         "x, λ = 2/3, ahead"
     )
+
+
+def test_few_vehicles_tell_no_order():
+    few = VehicleSums(np.array(["a", "b"]), np.full((1, 2), 4.0), np.ones((1, 2, len(METRICS))))
+    said = order_sentence(T["Table 3"], {"PCB": few, "SSR-Net": few}, "On toys (rule)")
+    assert said == "On toys (rule), 2 query vehicles are too few to tell an order of rows from chance."

@@ -11,6 +11,7 @@ from ssrnet.errors import DataError
 from ssrnet.studies import html_report, tables
 from ssrnet.studies.cell_results import write_json
 from ssrnet.studies.definitions import STUDIES
+from ssrnet.studies.orders import CHANCE
 from ssrnet.studies.paper import paper_tables, references
 from ssrnet.studies.report import CAUTION, best, markdown
 from ssrnet.studies.settings import ReportSettings
@@ -177,8 +178,9 @@ def test_numbers_with_intervals_and_a_sentence_on_the_papers_order(city, tmp_pat
     assert value(table, "l = 2", "here", "toys", "mAP", "cross camera") == "31.00\n31.0 to 31.0"
     assert table.finding.startswith("On toys (cross camera), of the 3 pairs of rows that the paper orders by mAP on")
     assert table.finding.endswith(
-        "Highest is l = 3, +1.0, 1.0 to 1.0 points over l = 2, the paper's best: beyond chance."
+        "l = 3 is highest here, +1.0, 1.0 to 1.0 points over l = 2, which is highest in the paper: beyond chance."
     )
+    assert table.notes[0] == CHANCE and all(CHANCE not in one.notes for one in report_tables(tmp_path) if one != table)
     assert "| **32.00**<br>32.0 to 32.0 |" in markdown([table]) and table.finding in markdown([table])
     page = html_report.html_page([table])
     assert "<p>On toys (cross camera)" in page
