@@ -89,7 +89,8 @@ def export_buttons(name: str, make: Callable[[str], bytes], key: str, formats: S
 
     The downloads are drawn once the button is opened, and then nothing else is drawn again.
     """
-    fragment(_exports)(name, make, key, formats)
+    with st.container(width="content"):  # else a row's other buttons would be pushed to its end
+        fragment(_exports)(name, make, key, formats)
 
 
 def _exports(name: str, make: Callable[[str], bytes], key: str, formats: Sequence[str]) -> None:
