@@ -175,3 +175,15 @@ def test_reduced_motion_jumps(page, server, city, checkpoints):
         assert play.text_content() == label
         play.click()
         assert as_painted(page, 1) == painted
+
+
+def test_the_exports_stand_beside_the_csv_and_are_drawn_once_opened(page, server, city, checkpoints):
+    page.goto(f"{server}/map?{urlencode({'data': str(city), **checkpoints})}")
+    page.wait_for_selector(".panel canvas")
+    stand_still(page)
+    export = page.get_by_role("button", name="Export")
+    left, right = export.bounding_box(), page.get_by_role("button", name="CSV").bounding_box()
+    assert 0 < right["x"] - left["x"] < 200 and abs(right["y"] - left["y"]) < 20
+    expect(page.get_by_role("button", name="SVG")).to_have_count(0)
+    export.click()
+    expect(page.get_by_role("button", name="SVG")).to_be_visible()
