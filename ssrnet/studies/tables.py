@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ssrnet.errors import DataError
 from ssrnet.files import read_json
 from ssrnet.metrics import Metrics
+from ssrnet.model import ModelSettings, SSRNet
+from ssrnet.model.regions import Box, region_boxes
 from ssrnet.retrieval.metric_intervals import estimates_of_sums
 from ssrnet.studies.cell_results import CellResult, Score, read_cell
 from ssrnet.studies.definitions import STUDIES, Study
@@ -129,6 +133,7 @@ def study_table(study: Study, paper: PaperTable, out: Path) -> ReportTable:
         rows.append(TableRow(row.label, tuple(values), f"cells/{result.cell}/cell.json" if result else None))
     notes = _protocol_notes(study, results) + [*study.notes, *_paper_notes(paper)]
     curve = _curve(results) if study.name == "crop-ratio" else ()
+    notes += _equal_regions(results) if study.name == "crop-ratio" else []
     title = f"{paper.title} ({paper.name}, {paper.source})"
     if any(score.sums is not None for result in results.values() for score in result.scores):
         notes.insert(0, CHANCE)
@@ -331,6 +336,24 @@ def _curve(results: dict[str, CellResult]) -> tuple[CurvePoint, ...]:
         for score in result.scores
     ]
     return tuple(sorted(points, key=lambda point: (point.test_set, point.ratio)))
+
+
+def _equal_regions(results: Mapping[str, CellResult]) -> list[str]:
+    """Which crop ratios cut the same regions of the map, since Eq. 2 rounds down: their rows are one network, trained twice."""
+    rows: dict[tuple[int, int, int, tuple[Box, ...]], list[str]] = {}
+    sides: dict[int, tuple[int, int]] = {}
+    for label, result in results.items():
+        model, size = ModelSettings(**result.training["model"]), result.image_size
+        if size not in sides:
+            with torch.device("meta"):  # shapes only: nothing is computed
+                sides[size] = tuple(SSRNet(model).eval().feature_map(torch.zeros(1, 3, size, size)).F_G.shape[2:])
+        rows.setdefault((size, *sides[size], region_boxes(*sides[size], model.crop_ratio)), []).append(label)
+    return [
+        f"{' and '.join(labels)} cut the same regions of the {height}×{width} map at {size} px (Eq. 2 rounds down), so they "
+        "are one network and have the same numbers."
+        for (size, height, width, _), labels in rows.items()
+        if len(labels) > 1
+    ]
 
 
 def _cost(measured: dict[str, Any], label: str) -> list[str]:

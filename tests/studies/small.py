@@ -56,4 +56,4 @@ def result(
         "loss": {"classification": "cross_entropy", "metric": "triplet", "reduction": "mean"},
     }
     trained_on = {"name": "toys", "hash": "def", "images": 12, "vehicles": 4, "held_back": 0}
-    return CellResult(cell.name, cell.title, 32, 2, 4, training, trained_on, scores)
+    return CellResult(cell.name, cell.title, cell.training.sizes[-1][1], 2, 4, training, trained_on, scores)

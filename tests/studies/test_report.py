@@ -192,6 +192,8 @@ def test_fig_4_shows_measured_points_and_none_of_the_papers(made):
     assert {column.origin for column in table.columns} == {"here"}
     assert [point.ratio for point in table.curve] == pytest.approx([1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1])
     assert any("none are given" in note for note in table.notes)
+    equal = [note for note in table.notes if "the same regions" in note]  # floor(8/4) = floor(8/3) = 2, of 8 cells
+    assert len(equal) == 1 and equal[0].startswith("λ = 1/4 and λ = 1/3 cut the same regions of the 8×8 map at 128 px")
     figure = html_report.curve_figure(table)
     assert [trace.yaxis for trace in figure.data] == ["y", "y2"] and all("here" in trace.name for trace in figure.data)
     assert figure.data[0].error_y.array is None
