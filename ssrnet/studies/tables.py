@@ -349,8 +349,8 @@ def _equal_regions(results: Mapping[str, CellResult]) -> list[str]:
                 sides[size] = tuple(SSRNet(model).eval().feature_map(torch.zeros(1, 3, size, size)).F_G.shape[2:])
         rows.setdefault((size, *sides[size], region_boxes(*sides[size], model.crop_ratio)), []).append(label)
     return [
-        f"{' and '.join(labels)} cut the same regions of the {height}×{width} map at {size} px (Eq. 2 rounds down), so they "
-        "are one network and have the same numbers."
+        f"{' and '.join(labels)} cut the same regions of the {height}×{width} map at {size} px (Eq. 2 rounds down): they "
+        "are one network, trained twice."
         for (size, height, width, _), labels in rows.items()
         if len(labels) > 1
     ]
